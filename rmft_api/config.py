@@ -1,0 +1,296 @@
+"""The run file: one closed, frozen model. Keys and secrets never stand in it.
+
+`load` reads TOML, applies `--set key=value`, and turns every mistake into one ConfigError line that
+names the key, its value and the nearest known key.
+"""
+
+import difflib
+import re
+import tomllib
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Annotated, Any, Literal, Self, cast
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from rmft_api.errors import ConfigError
+
+RUN_NAME = re.compile(r"^[a-z0-9][a-z0-9_-]{0,63}$")
+Positive = Annotated[int, Field(ge=1)]
+Share = Annotated[float, Field(ge=0, le=1)]
+
+
+class Section(BaseModel):
+    """Base of all sections: unknown keys are refused, and floats must be finite."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+
+class Problem(Section):
+    """One kind of decision problem. List-valued fields are alternatives: all combinations are used.
+
+    `options` reach the environment as they stand; which it knows, its own class says.
+    """
+
+    environment: str
+    """A name from `rmft_api.environments`, or of an installed entry point."""
+    K: int | tuple[int, ...] = 3
+    """Number of actions."""
+    T: int | tuple[int, ...] = 25
+    """Horizon: rounds per trajectory."""
+    options: dict[str, Any] = Field(default_factory=dict)
+    """Further settings of the environment, e.g. `reward = ["bernoulli", "gaussian"]`."""
+
+    @model_validator(mode="after")
+    def _there_is_something_to_decide(self) -> Self:
+        for K in _many(self.K):
+            if K < 2:
+                raise ValueError(f"K={K} leaves nothing to decide; use K >= 2")
+        for T in _many(self.T):
+            if T < 1:
+                raise ValueError(f"T={T} has no rounds; use T >= 1")
+        return self
+
+
+class ModelConfig(Section):
+    """Which model is played and trained, and where."""
+
+    base: str
+    """The base model's id at its provider."""
+    profile: str = "local"
+    """The endpoint that answers chats (`rmft-api models` lists profiles)."""
+    training_profile: str | None = None
+    """The endpoint that trains; the same one when absent."""
+
+
+class PromptConfig(Section):
+    """What the model is told (METHOD.md 7). Every word stands in template files."""
+
+    set: str = "standard"
+    """A folder of `prompts/`, or a path to one of your own."""
+    scenario: str | tuple[str, ...] = "buttons"
+    """The story; several are given out evenly over scenarios."""
+    framing: str = "neutral"
+    history: str = "summary"
+    """A folder of the set's `histories/`: summary (counts and means) or raw (every round)."""
+    conversation: Literal["single_turn", "multi_turn"] = "single_turn"
+    """single_turn: every round is a chat of its own that tells the history so far.
+    multi_turn: one chat grows; each round adds what is new."""
+    reasoning: Literal["none", "free", "reinforced"] = "free"
+    output: Literal["action", "distribution", "policy"] = "action"
+    repeat_reason: bool = False
+    """Show the model its own last reason, so that one line of thought lasts a trajectory."""
+
+
+class SamplingConfig(Section):
+    """How replies are drawn."""
+
+    temperature: Annotated[float, Field(ge=0, le=2)] = 1.0
+    top_p: Annotated[float, Field(gt=0, le=1)] = 1.0
+    max_tokens: Positive = 256
+
+
+class ScenarioConfig(Section):
+    """A set of scenarios to play."""
+
+    scenarios: Positive = 24
+    """M: how many."""
+    trajectories: Positive = 1
+    """L: plays of each."""
+    problems: tuple[Problem, ...] = ()
+    """What to draw scenarios from, evenly; empty: the training problems."""
+
+
+class RolloutConfig(ScenarioConfig):
+    """The scenarios to learn from: M fresh ones each iteration, L trajectories each."""
+
+    trajectories: Positive = 16
+    concurrency: Positive = 64
+    """Requests under way at once, everywhere."""
+    coalesce: bool = True
+    """Ask once with `n` for trajectories whose prompts are identical, where that is possible."""
+    unreadable: Literal["worst", "end"] = "worst"
+    """What a reply that cannot be read costs: the worst action's regret for this round (worst),
+    or for all rounds left (end)."""
+    seed_block: Positive = 1
+    """Rounds in a row that share one sampling seed (numeric models: noise held constant)."""
+
+
+class SelectionConfig(Section):
+    """Which trajectories are learnt from (METHOD.md 3)."""
+
+    k: Positive = 4
+    """Kept per scenario."""
+    rank_by: Literal["regret", "reward", "random"] = "regret"
+    form: Literal["expected", "realised"] = "expected"
+    scope: Literal["scenario", "global"] = "scenario"
+    """global ranks all scenarios together: for the record only, it picks easy problems."""
+    floor: Annotated[int, Field(ge=0)] = 0
+    """Exploration floor: every action at least this often, or the trajectory is not ranked."""
+    valid: Share = 1.0
+    """Least share of readable replies in a kept trajectory."""
+
+
+class DatasetConfig(Section):
+    """What a kept trajectory becomes."""
+
+    example: Literal["round", "trajectory"] = "round"
+    content: Literal["full", "action"] = "full"
+    """full: reasoning and action; action: the answer alone."""
+    tokens_per_example: Positive | None = None
+    """Refuse longer ones (providers cut them silently); absent: the profile's limit."""
+
+
+class FineTuningConfig(Section):
+    """How the next model is made."""
+
+    chain: Literal["continue", "from_base"] = "continue"
+    """continue: train the last model on the new dataset; from_base: the base on all so far."""
+    n_epochs: Positive | None = 3
+    batch_size: Positive | None = None
+    learning_rate_multiplier: Annotated[float, Field(gt=0)] | None = None
+    suffix: Annotated[str, Field(max_length=18, pattern=r"^[A-Za-z0-9-]*$")] = ""
+    poll_every_s: Annotated[float, Field(gt=0)] = 10.0
+    give_up_after_s: Annotated[float, Field(gt=0)] = 24 * 3600.0
+
+
+class RunConfig(Section):
+    """A run: one chain of iterations."""
+
+    name: str
+    """Of the run and its directory; the file's name when absent."""
+    seed: Annotated[int, Field(ge=0)] = 0
+    iterations: Positive = 3
+    model: ModelConfig
+    prompts: PromptConfig = Field(default_factory=PromptConfig)
+    sampling: SamplingConfig = Field(default_factory=SamplingConfig)
+    rollouts: RolloutConfig
+    selection: SelectionConfig = Field(default_factory=SelectionConfig)
+    dataset: DatasetConfig = Field(default_factory=DatasetConfig)
+    finetuning: FineTuningConfig = Field(default_factory=FineTuningConfig)
+    validation: ScenarioConfig = Field(default_factory=lambda: ScenarioConfig(scenarios=48))
+    """Chooses the champion."""
+    test: ScenarioConfig = Field(default_factory=lambda: ScenarioConfig(scenarios=96))
+    """Chooses nothing: the figures that are reported."""
+    test_models: Literal["all", "ends"] = "all"
+    """Who plays the test scenarios: every iteration's model, or the base and the champion only."""
+    budget_usd: Annotated[float, Field(ge=0)] | None = None
+    """Never spend more; needed wherever a price is not zero."""
+
+    @model_validator(mode="after")
+    def _the_parts_fit(self) -> Self:
+        if not RUN_NAME.match(self.name):
+            raise ValueError(f"name={self.name!r} must match {RUN_NAME.pattern}")
+        if not self.rollouts.problems:
+            raise ValueError("rollouts.problems is empty; name at least one environment")
+        if self.selection.k >= self.rollouts.trajectories:
+            raise ValueError(
+                f"selection.k={self.selection.k} must be below "
+                f"rollouts.trajectories={self.rollouts.trajectories}: keeping all selects nothing"
+            )
+        if self.dataset.example == "trajectory" and self.prompts.conversation == "single_turn":
+            raise ValueError(
+                "dataset.example='trajectory' needs prompts.conversation='multi_turn': "
+                "single-turn rounds are chats of their own"
+            )
+        return self
+
+    def problems_of(self, section: ScenarioConfig) -> tuple[Problem, ...]:
+        """The section's problems, the training problems where it names none."""
+        return section.problems or self.rollouts.problems
+
+
+def load(path: Path, overrides: Sequence[str] = ()) -> RunConfig:
+    """Read a run file. Raises ConfigError with one line for the first mistake."""
+    try:
+        raw = tomllib.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise ConfigError(f"no run file {str(path)!r}; see the examples in runs/") from None
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        raise ConfigError(f"{path}: {error}") from error
+    for override in overrides:
+        _apply(raw, override)
+    return parse({"name": path.stem, **raw}, source=str(path))
+
+
+def parse(raw: Mapping[str, Any], source: str) -> RunConfig:
+    """Check a run description. Raises ConfigError."""
+    try:
+        return RunConfig.model_validate(raw)
+    except ValidationError as error:
+        raise ConfigError(f"{source}: {_first_mistake(error)}") from None
+
+
+def differences(old: RunConfig, new: RunConfig) -> list[str]:
+    """Dotted names of the fields that differ, with both values."""
+    before, after = dict(_leaves(old.model_dump())), dict(_leaves(new.model_dump()))
+    keys = sorted(before.keys() | after.keys())
+    return [
+        f"{key}: {before.get(key)!r} -> {after.get(key)!r}"
+        for key in keys
+        if before.get(key) != after.get(key)
+    ]
+
+
+def _apply(raw: dict[str, Any], override: str) -> None:
+    key, separator, text = override.partition("=")
+    if not separator or not key:
+        raise ConfigError(
+            f"--set {override!r}: write it as key=value, e.g. --set rollouts.scenarios=8"
+        )
+    *parents, leaf = key.strip().split(".")
+    place = raw
+    for parent in parents:
+        inner = place.setdefault(parent, {})
+        if not isinstance(inner, dict):
+            raise ConfigError(f"--set {override!r}: {parent!r} is not a section")
+        place = cast("dict[str, Any]", inner)
+    place[leaf] = _value(text.strip())
+
+
+def _value(text: str) -> Any:
+    try:
+        return tomllib.loads(f"value = {text}")["value"]
+    except tomllib.TOMLDecodeError:
+        return text  # a bare word is a string, as a shell user means it
+
+
+def _first_mistake(error: ValidationError) -> str:
+    first = error.errors(include_url=False)[0]
+    where = ".".join(str(part) for part in first["loc"])
+    if first["type"] == "extra_forbidden":
+        return f"unknown key {where!r}{_suggestion(where)}"
+    message = first["msg"].removeprefix("Value error, ")
+    if first["type"] == "value_error" or not where:
+        return f"{where}: {message}" if where else message
+    given = "" if first["type"] == "missing" else f" (got {first['input']!r:.80})"
+    return f"{where}: {message}{given}"
+
+
+def _suggestion(where: str) -> str:
+    """Nearest known key; a misplaced one is found in its true section too."""
+    known = [name for name, _ in _keys(RunConfig)]
+    near = difflib.get_close_matches(where, known, n=1, cutoff=0.6)
+    leaf = where.rsplit(".", 1)[-1]
+    near = near or [name for name in known if name.rsplit(".", 1)[-1] == leaf][:1]
+    return f"; did you mean {near[0]!r}?" if near else ""
+
+
+def _keys(model: type[BaseModel], prefix: str = "") -> Iterator[tuple[str, type[Any] | None]]:
+    for name, field in model.model_fields.items():
+        kind = field.annotation
+        yield f"{prefix}{name}", kind
+        if isinstance(kind, type) and issubclass(kind, BaseModel):
+            yield from _keys(kind, f"{prefix}{name}.")
+
+
+def _leaves(value: Any, prefix: str = "") -> Iterator[tuple[str, Any]]:
+    if isinstance(value, dict):
+        for key, inner in cast("dict[str, Any]", value).items():
+            yield from _leaves(inner, f"{prefix}.{key}" if prefix else key)
+    else:
+        yield prefix, value
+
+
+def _many(value: int | tuple[int, ...]) -> tuple[int, ...]:
+    return value if isinstance(value, tuple) else (value,)

@@ -1,0 +1,135 @@
+"""What the local server asks of a model family: an `Engine` makes `Model`s and trains them.
+
+The server knows HTTP, files and jobs; an engine knows weights. `tiny` and `numeric` are engines,
+a Hugging Face checkpoint is another. Nothing here imports torch, so that the server can refuse a
+wrong request before any weights are loaded.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal, NamedTuple, Protocol
+
+
+class ChatMessage(NamedTuple):
+    """One turn of a chat; `weight` 0 keeps an assistant turn out of the training loss."""
+
+    role: str
+    content: str
+    weight: int = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Prompt:
+    """One completion to sample. Its text depends on these fields alone, never on its batch."""
+
+    messages: tuple[ChatMessage, ...]
+    seed: int
+    temperature: float = 1.0
+    top_p: float = 1.0
+    max_tokens: int = 64
+    stop: tuple[str, ...] = ()
+    top_logprobs: int | None = None
+    """None: no logprobs wanted; 0 to 20: those of the sampled token and that many rivals."""
+
+
+class TokenLogprob(NamedTuple):
+    """A sampled token, its natural-log probability, and its most likely rivals."""
+
+    token: str
+    logprob: float
+    top: tuple[tuple[str, float], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Completion:
+    """The sampled answer to one `Prompt`."""
+
+    pieces: tuple[str, ...]
+    """The answer's text, token by token (streamed one piece a chunk)."""
+    finish_reason: Literal["stop", "length"]
+    prompt_tokens: int
+    completion_tokens: int
+    """Tokens sampled, the end-of-answer token not counted."""
+    logprobs: tuple[TokenLogprob, ...] | None = None
+
+    @property
+    def text(self) -> str:
+        """The whole answer."""
+        return "".join(self.pieces)
+
+
+class ExampleError(ValueError):
+    """A training example or a prompt that this engine cannot take; the text says why."""
+
+
+@dataclass(frozen=True, slots=True)
+class Hyperparameters:
+    """What a job may set; `None` is OpenAI's "auto", the engine's own choice."""
+
+    n_epochs: int | None = None
+    batch_size: int | None = None
+    learning_rate_multiplier: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class TrainingStep:
+    """One optimiser step, reported as a metrics event."""
+
+    step: int
+    total_steps: int
+    train_loss: float
+    train_mean_token_accuracy: float
+    epoch: int
+    """Epochs wholly behind this step; a checkpoint is due when it rises."""
+
+
+class Model(Protocol):
+    """Loaded weights that answer chats."""
+
+    def complete(self, prompts: Sequence[Prompt]) -> list[Completion]:
+        """Sample every prompt, in order. Raises ExampleError for a chat it cannot read."""
+        ...
+
+
+class Engine(Protocol):
+    """A family of models that can be sampled and fine-tuned."""
+
+    @property
+    def bases(self) -> tuple[str, ...]:
+        """Ids of the base models."""
+        ...
+
+    def load(self, base: str, weights: Path | None) -> Model:
+        """The base itself (`weights` None) or a fine-tune of it."""
+        ...
+
+    def check(self, messages: Sequence[ChatMessage]) -> int:
+        """Tokens of one training example. Raises ExampleError when it cannot be trained on."""
+        ...
+
+    def resolve(self, wanted: Hyperparameters, examples: int) -> Hyperparameters:
+        """The numbers that training will use: every "auto" replaced."""
+        ...
+
+    def train(
+        self,
+        base: str,
+        start: Path | None,
+        examples: Sequence[Sequence[ChatMessage]],
+        hyperparameters: Hyperparameters,
+        seed: int,
+        checkpoint: Callable[[int], Path],
+        report: Callable[[TrainingStep], None],
+    ) -> int:
+        """Fine-tune and save; return the trained tokens (all tokens of all examples x epochs).
+
+        `start` is the weights file of the model to continue from, None for the base.
+        `checkpoint(step)` names the file to save after each epoch; the last one is the result.
+        Same inputs, same machine: same bytes. The caller runs this in a process of its own.
+        """
+        ...
+
+
+Registry = Mapping[str, Callable[[], Engine]]
+"""Engine name -> how to make it; making it may import torch."""

@@ -1,0 +1,65 @@
+"""What the pipeline needs from the outside world; `providers/` implements it."""
+
+from typing import Protocol
+
+from rmft_api.records import (
+    Ask,
+    Checkpoint,
+    Job,
+    JobEvent,
+    JobOrder,
+    Reply,
+    UploadedFile,
+)
+
+
+class ChatModel(Protocol):
+    """Answers chats."""
+
+    async def reply(self, ask: Ask) -> Reply:
+        """One request, `ask.n` choices. Raises ProviderFault, already classified."""
+        ...
+
+
+class FineTuner(Protocol):
+    """Holds files and trains models. Nothing here retries: `retries.py` does."""
+
+    async def upload(self, filename: str, content: bytes) -> UploadedFile:
+        """Store a training file."""
+        ...
+
+    async def find_uploads(self, filename: str) -> list[UploadedFile]:
+        """Files of this very name, oldest first."""
+        ...
+
+    async def file(self, file_id: str) -> UploadedFile:
+        """The file as it stands."""
+        ...
+
+    async def create_job(self, order: JobOrder) -> Job:
+        """Start a job and return at once, so that its id can be saved before the first poll."""
+        ...
+
+    async def find_jobs(self, order: JobOrder) -> list[Job]:
+        """Jobs that carry the order's key or train on its file, oldest first."""
+        ...
+
+    async def job(self, job_id: str) -> Job:
+        """The job as it stands."""
+        ...
+
+    async def events(self, job_id: str, after: str | None) -> list[JobEvent]:
+        """The job's log since event `after`, oldest first."""
+        ...
+
+    async def checkpoints(self, job_id: str) -> list[Checkpoint]:
+        """Models saved so far, oldest first; empty where a provider keeps none."""
+        ...
+
+    async def cancel_job(self, job_id: str) -> Job:
+        """Ask for the job's end."""
+        ...
+
+    async def model_ready(self, model: str) -> bool:
+        """Whether the model answers yet."""
+        ...
