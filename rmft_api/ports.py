@@ -8,6 +8,7 @@ from rmft_api.records import (
     Job,
     JobEvent,
     JobOrder,
+    Message,
     Reply,
     UploadedFile,
 )
@@ -62,4 +63,23 @@ class FineTuner(Protocol):
 
     async def model_ready(self, model: str) -> bool:
         """Whether the model answers yet."""
+        ...
+
+
+class Telling(Protocol):
+    """What one trajectory is told, round by round. Pure: no chance, no clock."""
+
+    def chat(self) -> tuple[Message, ...]:
+        """All messages to send now; equal for trajectories that saw the same."""
+        ...
+
+    def turn(self) -> tuple[Message, ...]:
+        """The messages of `chat()` that are new in this round."""
+        ...
+
+    def heard(self, reply: str, action: int | None, rewards: tuple[float, ...]) -> None:
+        """Go on to the next round. `action` None: the reply could not be read.
+
+        `rewards` are all K; what is told of them depends on the scenario's feedback.
+        """
         ...

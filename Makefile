@@ -1,0 +1,28 @@
+# Everything a fresh machine needs is Python 3.11+, pip and make.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+
+.PHONY: run test check clean
+
+run: $(VENV)/local.done ## the main job on the embedded model
+	$(BIN)/rmft-api run
+
+test: $(VENV)/dev.done check ## every gate, then every test
+	$(BIN)/pytest -n 2
+
+check: $(VENV)/dev.done
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/lint-imports
+	$(BIN)/pyright
+
+$(VENV)/%.done: pyproject.toml constraints.txt
+	test -d $(VENV) || $(PYTHON) -m venv $(VENV)
+	$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[$(if $(filter dev,$*),local$(COMMA)dev,local)]'
+	touch $@
+
+COMMA := ,
+
+clean:
+	rm -rf $(VENV)

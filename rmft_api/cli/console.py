@@ -1,0 +1,130 @@
+"""What a person sees while a run goes on: a progress bar on a terminal, plain lines elsewhere.
+
+Everything here goes to stderr; results go to stdout and are written by the commands.
+"""
+
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    from rich.progress import Progress
+
+Tick = Callable[[int], None]
+Cost = Callable[[], float]
+"""US dollars spent so far."""
+
+
+class Console(Protocol):
+    """Where a run tells how it goes."""
+
+    def line(self, text: str) -> None:
+        """Say one thing."""
+        ...
+
+    def playing(self, what: str, rounds: int) -> "ContextTick":
+        """Show the progress of `rounds` decisions; the context hands out the tick."""
+        ...
+
+
+class ContextTick(Protocol):
+    """A context manager that yields a `Tick`."""
+
+    def __enter__(self) -> Tick: ...
+    def __exit__(self, *exc: object) -> bool | None: ...
+
+
+def clean(text: str) -> str:
+    """Model and provider text made safe to print: no control characters reach the terminal."""
+    return "".join(c if c.isprintable() or c == "\n" else "\N{REPLACEMENT CHARACTER}" for c in text)
+
+
+def console(cost: Cost) -> Console:
+    """The console that fits: a bar if stderr is a terminal."""
+    return _Terminal(cost) if sys.stderr.isatty() else _Plain(cost)
+
+
+class _Plain:
+    """A line per stage, and one every few seconds while it lasts."""
+
+    def __init__(self, cost: Cost, every_s: float = 10.0) -> None:
+        self._cost = cost
+        self._every_s = every_s
+
+    def line(self, text: str) -> None:
+        print(clean(text), file=sys.stderr, flush=True)  # noqa: T201
+
+    @contextmanager
+    def playing(self, what: str, rounds: int) -> Iterator[Tick]:
+        start = last = time.monotonic()
+        done = 0
+
+        def tick(count: int) -> None:
+            nonlocal done, last
+            done += count
+            now = time.monotonic()
+            if now - last >= self._every_s:
+                last = now
+                self.line(f"{what}: {done}/{rounds} rounds, {_rate(done, now - start, rounds)}")
+
+        yield tick
+        elapsed = time.monotonic() - start
+        if done:
+            spent = f", ${self._cost():.2f} spent" if self._cost() else ""
+            self.line(f"{what}: {done} rounds in {elapsed:.1f} s{spent}")
+
+
+def _rate(done: int, elapsed_s: float, rounds: int) -> str:
+    per_s = done / max(elapsed_s, 1e-9)
+    return f"{per_s:.0f} rounds/s, {max(rounds - done, 0) / max(per_s, 1e-9):.0f} s left"
+
+
+class _Terminal:
+    """One bar at the foot of the terminal; lines scroll above it."""
+
+    def __init__(self, cost: Cost) -> None:
+        self._cost = cost
+        self._progress: Progress | None = None
+
+    def line(self, text: str) -> None:
+        if self._progress is not None:
+            self._progress.console.print(clean(text), markup=False, highlight=False)
+        else:
+            print(clean(text), file=sys.stderr, flush=True)  # noqa: T201
+
+    @contextmanager
+    def playing(self, what: str, rounds: int) -> Iterator[Tick]:
+        with _bar() as progress:
+            self._progress = progress
+            task = progress.add_task(what, total=rounds, cost="")
+            try:
+                yield lambda count: progress.update(
+                    task, advance=count, cost=f"${self._cost():.2f}" if self._cost() else ""
+                )
+            finally:
+                self._progress = None
+
+
+def _bar() -> "Progress":
+    from rich.console import Console as RichConsole
+    from rich.progress import (
+        BarColumn,
+        MofNCompleteColumn,
+        Progress,
+        TaskProgressColumn,
+        TextColumn,
+        TimeRemainingColumn,
+    )
+
+    return Progress(
+        TextColumn("{task.description}"),
+        BarColumn(bar_width=24),
+        TaskProgressColumn(show_speed=True, text_format="{task.percentage:>3.0f}%"),
+        MofNCompleteColumn(),
+        TextColumn("{task.fields[cost]}"),
+        TimeRemainingColumn(compact=True),
+        console=RichConsole(stderr=True),
+        transient=False,
+    )

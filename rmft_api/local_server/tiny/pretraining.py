@@ -1,0 +1,95 @@
+"""Rebuild the base model from nothing: `python -m rmft_api.local_server.tiny.pretraining`.
+
+The base is a stand-in with a knowing-doing gap that was put in on purpose. It is taught scripted
+play: each answer first reads three facts out of the prompt (the action of the highest mean, the
+least tried one, the one of the highest optimistic value) and then follows the style of a player.
+Nine players in ten are poor: they pick at random, stay with one action, lock onto the first good
+one, bet on the worst. So the base knows what good play looks like and seldom plays it. It shows
+that the whole loop of the tool works, on any machine and for nothing; it is no evidence about
+large language models.
+"""
+
+import argparse
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from rmft_api.local_server.tiny import corpus, tokenizer, training, vocabulary
+from rmft_api.local_server.tiny.network import WIDTH, Network, save
+
+CHUNKS = 16
+"""The chats are made in this many portions, each shuffled for itself."""
+PLAYS = 1_050
+"""Plays in a portion for each number of actions."""
+PICKS = 6
+"""Rounds taken of each play."""
+BATCH = 128
+PEAK_RATE = 3e-3
+WAVES = 12
+"""Smooth functions that the embeddings of number tokens start from."""
+PROMPTS = Path(__file__).parents[3] / "prompts" / "compact"
+
+
+def _in_order(values: int, chance: torch.Generator) -> torch.Tensor:
+    """Embeddings [values, WIDTH] in which near numbers are near: smooth waves, mixed at random."""
+    place = torch.arange(values)[:, None] / values
+    waves = torch.cos(torch.pi * place * torch.arange(WAVES))
+    return waves @ torch.randn(WAVES, WIDTH, generator=chance) * (0.5 / WAVES / WIDTH) ** 0.5
+
+
+def initialise(network: Network, seed: int) -> None:
+    """Small random weights, and number tokens laid out in order."""
+    chance = torch.Generator().manual_seed(seed)
+    with torch.no_grad():
+        for name, weights in network.named_parameters():
+            scale = 0.5 if "embedding" in name or "out" in name else 1.0
+            weights.normal_(0, scale * weights.shape[1] ** -0.5, generator=chance)
+        for family in vocabulary.NUMBER_PHRASES:
+            ids = [tokenizer.piece_id(family.template.format(n)) for n in family.values]
+            network.embedding.weight[ids] = _in_order(len(ids), chance)
+
+
+def batches(prompts: corpus.PromptSet, seed: int) -> Iterator[training.Batch]:
+    """Every chat once; chats of like length stand together, batches are shuffled."""
+    for chunk in range(CHUNKS):
+        chance = np.random.default_rng((seed, chunk))
+        chats = corpus.chats(prompts, PLAYS, PICKS, chance)
+        examples = [training.as_example(chat) for chat in chats]
+        examples = [examples[n] for n in chance.permutation(len(examples))]
+        examples.sort(key=lambda example: len(example.tokens))
+        for at in chance.permutation(len(examples) // BATCH) * BATCH:
+            yield training.as_batch(examples[at : at + BATCH])
+
+
+def pretrain(seed: int) -> Network:
+    """The base model; prints the loss now and then."""
+    network = Network()
+    initialise(network, seed)
+    adam = training.optimiser(network)
+    steps = CHUNKS * (PLAYS * PICKS * len(corpus.ACTIONS) // BATCH)
+    schedule = training.Schedule(PEAK_RATE, steps, warmup=100, final=0.02)
+    started = time.perf_counter()
+    for step, batch in enumerate(batches(corpus.PromptSet(PROMPTS), seed)):
+        progress = training.update(network, adam, batch, schedule.rate(step))
+        if step % 50 == 0:
+            spent = time.perf_counter() - started
+            print(f"step {step}/{steps} loss {progress.loss:.4f} {spent:.0f} s", flush=True)
+    return network
+
+
+def main() -> None:
+    """Read the command line, train, save."""
+    parser = argparse.ArgumentParser(description="Rebuild the tiny base model from nothing.")
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--out", type=Path, required=True, help="safetensors file to write")
+    parser.add_argument("--threads", type=int, default=1, help="CPU threads; changes the bits")
+    arguments = parser.parse_args()
+    torch.set_num_threads(arguments.threads)
+    save(pretrain(arguments.seed), arguments.out)
+
+
+if __name__ == "__main__":
+    main()

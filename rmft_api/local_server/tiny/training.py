@@ -1,0 +1,126 @@
+"""Supervised fine-tuning: cross-entropy on the answers of chats, deterministic on one machine."""
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from rmft_api.local_server.engine import ChatMessage, ExampleError
+from rmft_api.local_server.tiny import tokenizer
+from rmft_api.local_server.tiny.network import Network
+
+
+class Example(NamedTuple):
+    """Tokens of a chat, and for each whether it is learned (an answer's text and its end)."""
+
+    tokens: tuple[int, ...]
+    learned: tuple[bool, ...]
+
+
+class Batch(NamedTuple):
+    """Right-padded chats: inputs [R, S], which of them are scored [R, S], their targets [N]."""
+
+    inputs: Tensor
+    wanted: Tensor
+    targets: Tensor
+
+
+class Progress(NamedTuple):
+    """Loss and accuracy of one step, before its update."""
+
+    loss: float
+    accuracy: float
+
+
+@dataclass(frozen=True, slots=True)
+class Schedule:
+    """Linear warm-up, then a cosine from `peak` down to `final` times the peak."""
+
+    peak: float
+    steps: int
+    warmup: int
+    final: float
+
+    def rate(self, step: int) -> float:
+        """Learning rate of a step, counted from 0."""
+        if step < self.warmup:
+            return self.peak * (step + 1) / self.warmup
+        done = (step - self.warmup) / max(1, self.steps - self.warmup)
+        return self.peak * (self.final + (1 - self.final) * (1 + np.cos(np.pi * done)) / 2)
+
+
+def as_example(messages: Sequence[ChatMessage]) -> Example:
+    """Tokenise a chat. Raises ExampleError when there is nothing to learn or no room."""
+    tokens: list[int] = []
+    learned: list[bool] = []
+    for message in messages:
+        turn = tokenizer.encode_turn(message)
+        scored = message.role == "assistant" and message.weight > 0
+        tokens += turn
+        learned += [False] + [scored] * (len(turn) - 1)
+    if not any(learned):
+        raise ExampleError("the chat has no assistant message with weight 1 to learn from")
+    tokenizer.require_room(len(tokens))
+    return Example(tuple(tokens), tuple(learned))
+
+
+def as_batch(examples: Sequence[Example]) -> Batch:
+    """Pad on the right; causal attention keeps padding from being seen."""
+    shape = (len(examples), max(len(example.tokens) for example in examples))
+    tokens = np.full(shape, tokenizer.END)
+    learned = np.zeros(shape, bool)
+    for row, example in enumerate(examples):
+        tokens[row, : len(example.tokens)] = example.tokens
+        learned[row, : len(example.learned)] = example.learned
+    wanted = torch.from_numpy(learned[:, 1:].copy())
+    nexts = torch.from_numpy(tokens[:, 1:].copy())
+    return Batch(torch.from_numpy(tokens[:, :-1].copy()), wanted, nexts[wanted])
+
+
+def optimiser(network: Network) -> torch.optim.AdamW:
+    """A fresh AdamW; its rate is set before every step."""
+    return torch.optim.AdamW(network.parameters(), betas=(0.9, 0.98), weight_decay=0.01, fused=True)
+
+
+def update(network: Network, adam: torch.optim.AdamW, batch: Batch, rate: float) -> Progress:
+    """One optimiser step."""
+    logits = network(batch.inputs, batch.wanted)
+    loss = F.cross_entropy(logits, batch.targets)
+    adam.zero_grad()
+    loss.backward()
+    torch.nn.utils.clip_grad_norm_(network.parameters(), 1.0)
+    for group in adam.param_groups:
+        group["lr"] = rate
+    adam.step()
+    right = (logits.detach().argmax(-1) == batch.targets).double().mean()
+    return Progress(loss.item(), right.item())
+
+
+def orders(examples: int, epochs: int, seed: int) -> Iterator[list[int]]:
+    """A fresh shuffle for every epoch."""
+    for epoch in range(epochs):
+        yield np.random.default_rng((seed, epoch)).permutation(examples).tolist()
+
+
+def fine_tune(
+    network: Network,
+    examples: Sequence[Example],
+    schedule: Schedule,
+    batch_size: int,
+    order: Sequence[int],
+    first_step: int,
+    adam: torch.optim.AdamW,
+    report: Callable[[int, Progress], None],
+) -> int:
+    """One epoch in the given order; returns the number of steps done so far."""
+    step = first_step
+    for at in range(0, len(order), batch_size):
+        batch = as_batch([examples[n] for n in order[at : at + batch_size]])
+        progress = update(network, adam, batch, schedule.rate(step))
+        step += 1
+        report(step, progress)
+    return step

@@ -1,0 +1,213 @@
+"""Rollouts: a model plays scenarios, many at once, and every finished trajectory is saved.
+
+A *cohort* is a set of trajectories of one scenario that advance round by round together, so that
+those whose chats are identical are asked as one request with `n` choices: the prompt is paid once
+(DESIGN.md 6). Without coalescing every cohort is one trajectory and waits for nobody.
+
+Nothing here knows of money, retries or crashes: the `ChatModel` it is given answers from the
+journal what was already paid for, so playing again from the start is how a run resumes.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Literal
+
+import numpy as np
+
+from rmft_api import answers, seeds
+from rmft_api.environments.scenario import Floats, Scenario
+from rmft_api.ports import ChatModel, Telling
+from rmft_api.records import (
+    Address,
+    Ask,
+    Choice,
+    Message,
+    Reply,
+    Round,
+    Sampling,
+    Split,
+    Trajectory,
+)
+
+Output = Literal["action", "distribution", "policy"]
+
+
+@dataclass(frozen=True)
+class Game:
+    """Who plays, and by which rules."""
+
+    split: Split
+    iteration: int
+    model: str
+    seed: int
+    trajectories: int
+    """L: plays of each scenario."""
+    sampling: Sampling
+    output: Output
+    largest_n: int = 1
+    """Choices that one request may ask for; 1: no coalescing."""
+    live: int = 128
+    """Trajectories under way at once."""
+    unreadable: Literal["worst", "end"] = "worst"
+    """What an unreadable reply does: cost its round, or end the trajectory."""
+    seed_block: int = 1
+    """Rounds in a row that share one sampling seed."""
+
+
+@dataclass(frozen=True)
+class Seat:
+    """A scenario ready to be played: its index, its problem, how it is told."""
+
+    index: int
+    scenario: Scenario
+    names: tuple[str, ...]
+    """The K action names told."""
+    telling: Callable[[], Telling]
+    """A fresh teller for one trajectory."""
+
+
+Save = Callable[[Seat, Sequence[Trajectory]], Awaitable[None]]
+
+
+async def play(
+    game: Game,
+    seats: Iterable[Seat],
+    chat: ChatModel,
+    save: Save,
+    done: Callable[[int], frozenset[int]] = lambda index: frozenset(),
+    tick: Callable[[int], None] = lambda rounds: None,
+) -> None:
+    """Play every scenario L times. `done(index)` names trajectories already saved: not played again.
+
+    `save` is awaited for each finished cohort; `tick` counts decisions. Raises what `chat` raises,
+    after the other trajectories were stopped.
+    """
+    cohorts = _cohorts(game, seats, done)
+    workers = max(1, game.live // (game.trajectories if game.largest_n > 1 else 1))
+
+    async def work() -> None:
+        for cohort in cohorts:
+            await _play_cohort(game, cohort, chat, tick)
+            await save(cohort.seat, [player.trajectory(game, cohort.seat) for player in cohort.players])
+
+    try:
+        async with asyncio.TaskGroup() as group:
+            for _ in range(workers):
+                group.create_task(work())
+    except BaseExceptionGroup as errors:
+        raise errors.exceptions[0] from None
+
+
+@dataclass
+class _Player:
+    """One trajectory as it grows."""
+
+    number: int
+    telling: Telling
+    rounds: list[Round] = field(default_factory=list[Round])
+    over: bool = False
+
+    def trajectory(self, game: Game, seat: Seat) -> Trajectory:
+        address = Address(game.split, game.iteration, seat.index, self.number)
+        return Trajectory(address, game.model, seat.names, tuple(self.rounds))
+
+
+@dataclass(frozen=True)
+class _Cohort:
+    seat: Seat
+    players: tuple[_Player, ...]
+
+
+def _cohorts(
+    game: Game, seats: Iterable[Seat], done: Callable[[int], frozenset[int]]
+) -> Iterator[_Cohort]:
+    for seat in seats:
+        finished = done(seat.index)
+        owed = [
+            _Player(number, seat.telling())
+            for number in range(game.trajectories)
+            if number not in finished
+        ]
+        if game.largest_n > 1:
+            yield from [_Cohort(seat, tuple(owed))] if owed else []
+        else:
+            yield from (_Cohort(seat, (player,)) for player in owed)
+
+
+async def _play_cohort(
+    game: Game, cohort: _Cohort, chat: ChatModel, tick: Callable[[int], None]
+) -> None:
+    seat = cohort.seat
+    for t in range(seat.scenario.T):
+        groups = list(_groups(game, cohort.players))
+        asks = [_ask(game, seat, t, group) for group in groups]
+        for group, reply in zip(groups, await _replies(chat, asks), strict=True):
+            for player, choice in zip(group, reply.choices, strict=True):
+                _step(game, seat, player, t, choice)
+            tick(len(group))
+
+
+async def _replies(chat: ChatModel, asks: Sequence[Ask]) -> list[Reply]:
+    if len(asks) == 1:  # the common case needs no task of its own
+        return [await chat.reply(asks[0])]
+    return list(await asyncio.gather(*(chat.reply(ask) for ask in asks)))
+
+
+def _groups(game: Game, players: Sequence[_Player]) -> Iterator[list[_Player]]:
+    """Players whose chats are identical, at most `largest_n` together, in order of number."""
+    same: dict[tuple[Message, ...], list[_Player]] = {}
+    for player in players:
+        if not player.over:
+            same.setdefault(player.telling.chat(), []).append(player)
+    for group in same.values():
+        for start in range(0, len(group), game.largest_n):
+            yield group[start : start + game.largest_n]
+
+
+def _ask(game: Game, seat: Seat, t: int, group: Sequence[_Player]) -> Ask:
+    first = group[0].number
+    place = (game.split, game.iteration, seat.index, first)
+    return Ask(
+        key="/".join(map(str, (*place, t))),
+        model=game.model,
+        messages=group[0].telling.chat(),
+        n=len(group),
+        seed=seeds.number(game.seed, "reply", *place, t // game.seed_block),
+        sampling=game.sampling,
+    )
+
+
+def _step(game: Game, seat: Seat, player: _Player, t: int, choice: Choice) -> None:
+    """Read the reply, act, earn, and let the player hear of it."""
+    answer = answers.read(
+        choice.content, choice.finish_reason, choice.refusal, seat.names, game.output
+    )
+    told = player.telling.turn()
+    text = answers.clean(choice.content or "")
+    if isinstance(answer, answers.Unread):
+        rewards = _face(seat.scenario, t, None)
+        player.rounds.append(Round(told, text, answer.status, None, None, rewards))
+        player.telling.heard(text, None, rewards)
+        player.over = game.unreadable == "end"
+        return
+    policy = answer.policy
+    action = answer.action if answer.action is not None else _draw(game, seat, player, t, policy)
+    rewards = _face(seat.scenario, t, policy)
+    player.rounds.append(Round(told, text, "read", action, policy, rewards))
+    player.telling.heard(text, action, rewards)
+
+
+def _draw(game: Game, seat: Seat, player: _Player, t: int, policy: Sequence[float]) -> int:
+    """Sample an action from a stated distribution, by an addressed draw of our own."""
+    place = (game.split, game.iteration, seat.index, player.number, t)
+    point = seeds.number(game.seed, "action", *place) / 2**31
+    below = np.searchsorted(np.cumsum(policy), point * sum(policy), side="right")
+    return int(min(below, max(a for a, p in enumerate(policy) if p > 0)))
+
+
+def _face(scenario: Scenario, t: int, policy: Sequence[float] | None) -> tuple[float, ...]:
+    """The round's K rewards; an adversary meets an unread reply as uniform play."""
+    K = scenario.K
+    acted: Floats = np.full(K, 1 / K) if policy is None else np.asarray(policy, dtype=np.float64)
+    return tuple(scenario.face(t, acted).tolist())
