@@ -14,6 +14,7 @@ from typing import Annotated, Any, Literal, Self, cast
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from rmft_api.errors import ConfigError
+from rmft_api.records import Split
 
 RUN_NAME = re.compile(r"^[a-z0-9][a-z0-9_-]{0,63}$")
 Positive = Annotated[int, Field(ge=1)]
@@ -23,7 +24,9 @@ Share = Annotated[float, Field(ge=0, le=1)]
 class Section(BaseModel):
     """Base of all sections: unknown keys are refused, and floats must be finite."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+    model_config = ConfigDict(
+        frozen=True, extra="forbid", allow_inf_nan=False, use_attribute_docstrings=True
+    )
 
 
 class Problem(Section):
@@ -99,6 +102,8 @@ class ScenarioConfig(Section):
     """L: plays of each."""
     problems: tuple[Problem, ...] = ()
     """What to draw scenarios from, evenly; empty: the training problems."""
+    temperature: Annotated[float, Field(ge=0, le=2)] | None = None
+    """Of these plays; absent: sampling.temperature."""
 
 
 class RolloutConfig(ScenarioConfig):
@@ -114,6 +119,8 @@ class RolloutConfig(ScenarioConfig):
     or for all rounds left (end)."""
     seed_block: Positive = 1
     """Rounds in a row that share one sampling seed (numeric models: noise held constant)."""
+    cooling: Annotated[float, Field(gt=0, le=1)] = 1.0
+    """The temperature is multiplied by this after every iteration: exploration that calms down."""
 
 
 class SelectionConfig(Section):
@@ -195,22 +202,33 @@ class RunConfig(Section):
             )
         return self
 
+    def temperature(self, split: Split, iteration: int) -> float:
+        """What replies are drawn at: `iteration` counts from 1 where it is played to learn from."""
+        section = {"train": self.rollouts, "validation": self.validation, "test": self.test}[split]
+        own = self.sampling.temperature if section.temperature is None else section.temperature
+        return own * self.rollouts.cooling ** (iteration - 1) if split == "train" else own
+
     def problems_of(self, section: ScenarioConfig) -> tuple[Problem, ...]:
         """The section's problems, the training problems where it names none."""
         return section.problems or self.rollouts.problems
 
 
-def load(path: Path, overrides: Sequence[str] = ()) -> RunConfig:
-    """Read a run file. Raises ConfigError with one line for the first mistake."""
+def read(path: Path) -> dict[str, Any]:
+    """A run file as it stands, unchecked. Raises ConfigError where it is no TOML."""
     try:
-        raw = tomllib.loads(path.read_text(encoding="utf-8"))
+        return tomllib.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise ConfigError(f"no run file {str(path)!r}; see the examples in runs/") from None
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
         raise ConfigError(f"{path}: {error}") from error
+
+
+def load(path: Path, overrides: Sequence[str] = ()) -> RunConfig:
+    """Read a run file. Raises ConfigError with one line for the first mistake."""
+    raw = read(path)
     for override in overrides:
         _apply(raw, override)
-    return parse({"name": path.stem, **raw}, source=str(path))
+    return parse({"name": _name_of(path), **raw}, source=str(path))
 
 
 def parse(raw: Mapping[str, Any], source: str) -> RunConfig:
@@ -221,15 +239,20 @@ def parse(raw: Mapping[str, Any], source: str) -> RunConfig:
         raise ConfigError(f"{source}: {_first_mistake(error)}") from None
 
 
-def differences(old: RunConfig, new: RunConfig) -> list[str]:
-    """Dotted names of the fields that differ, with both values."""
-    before, after = dict(_leaves(old.model_dump())), dict(_leaves(new.model_dump()))
+def differences(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[str]:
+    """Dotted names of the keys that differ, with both values."""
+    before, after = dict(_leaves(old)), dict(_leaves(new))
     keys = sorted(before.keys() | after.keys())
     return [
         f"{key}: {before.get(key)!r} -> {after.get(key)!r}"
         for key in keys
         if before.get(key) != after.get(key)
     ]
+
+
+def _name_of(path: Path) -> str:
+    """The file's name as a run's: `gpt-4.1-mini.toml` begins run `gpt-4-1-mini`."""
+    return re.sub(r"[^a-z0-9_-]+", "-", path.stem.lower()).strip("-_") or "run"
 
 
 def _apply(raw: dict[str, Any], override: str) -> None:
@@ -276,7 +299,7 @@ def _suggestion(where: str) -> str:
     return f"; did you mean {near[0]!r}?" if near else ""
 
 
-def _keys(model: type[BaseModel], prefix: str = "") -> Iterator[tuple[str, type[Any] | None]]:
+def _keys(model: type[BaseModel], prefix: str = "") -> Iterator[tuple[str, Any]]:
     for name, field in model.model_fields.items():
         kind = field.annotation
         yield f"{prefix}{name}", kind
@@ -285,8 +308,8 @@ def _keys(model: type[BaseModel], prefix: str = "") -> Iterator[tuple[str, type[
 
 
 def _leaves(value: Any, prefix: str = "") -> Iterator[tuple[str, Any]]:
-    if isinstance(value, dict):
-        for key, inner in cast("dict[str, Any]", value).items():
+    if isinstance(value, Mapping):
+        for key, inner in cast("Mapping[str, Any]", value).items():
             yield from _leaves(inner, f"{prefix}.{key}" if prefix else key)
     else:
         yield prefix, value

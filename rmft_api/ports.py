@@ -1,5 +1,7 @@
 """What the pipeline needs from the outside world; `providers/` implements it."""
 
+from collections.abc import Callable
+from contextlib import AbstractContextManager
 from typing import Protocol
 
 from rmft_api.records import (
@@ -82,4 +84,16 @@ class Telling(Protocol):
 
         `rewards` are all K; what is told of them depends on the scenario's feedback.
         """
+        ...
+
+
+class Console(Protocol):
+    """Where a run tells how it goes."""
+
+    def line(self, text: str) -> None:
+        """Say one thing."""
+        ...
+
+    def playing(self, what: str, rounds: int) -> AbstractContextManager[Callable[[int], None]]:
+        """Show the progress of `rounds` decisions; the context hands out what counts them."""
         ...

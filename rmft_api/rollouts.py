@@ -17,6 +17,7 @@ import numpy as np
 
 from rmft_api import answers, seeds
 from rmft_api.environments.scenario import Floats, Scenario
+from rmft_api.errors import FaultKind, ProviderFault
 from rmft_api.ports import ChatModel, Telling
 from rmft_api.records import (
     Address,
@@ -31,6 +32,14 @@ from rmft_api.records import (
 )
 
 Output = Literal["action", "distribution", "policy"]
+OF_THE_SAMPLE: dict[str | None, str] = {
+    "content_filter": "content_filter",
+    "content_policy_violation": "content_filter",
+    "invalid_prompt": "content_filter",
+    "cyber_policy": "content_filter",
+    "context_length_exceeded": "length",
+}
+"""Refusal codes that say something of one chat only -> the finish reason they stand for."""
 
 
 @dataclass(frozen=True)
@@ -78,7 +87,7 @@ async def play(
     done: Callable[[int], frozenset[int]] = lambda index: frozenset(),
     tick: Callable[[int], None] = lambda rounds: None,
 ) -> None:
-    """Play every scenario L times. `done(index)` names trajectories already saved: not played again.
+    """Play every scenario L times, but for the trajectories that `done(index)` names.
 
     `save` is awaited for each finished cohort; `tick` counts decisions. Raises what `chat` raises,
     after the other trajectories were stopped.
@@ -89,7 +98,9 @@ async def play(
     async def work() -> None:
         for cohort in cohorts:
             await _play_cohort(game, cohort, chat, tick)
-            await save(cohort.seat, [player.trajectory(game, cohort.seat) for player in cohort.players])
+            await save(
+                cohort.seat, [player.trajectory(game, cohort.seat) for player in cohort.players]
+            )
 
     try:
         async with asyncio.TaskGroup() as group:
@@ -150,8 +161,19 @@ async def _play_cohort(
 
 async def _replies(chat: ChatModel, asks: Sequence[Ask]) -> list[Reply]:
     if len(asks) == 1:  # the common case needs no task of its own
-        return [await chat.reply(asks[0])]
-    return list(await asyncio.gather(*(chat.reply(ask) for ask in asks)))
+        return [await _reply(chat, asks[0])]
+    return list(await asyncio.gather(*(_reply(chat, ask) for ask in asks)))
+
+
+async def _reply(chat: ChatModel, ask: Ask) -> Reply:
+    """The reply; a refusal of this very chat is the model's result too, and ends no run."""
+    try:
+        return await chat.reply(ask)
+    except ProviderFault as fault:
+        if fault.kind is not FaultKind.REJECTED or fault.code not in OF_THE_SAMPLE:
+            raise
+        choice = Choice(content=None, finish_reason=OF_THE_SAMPLE[fault.code])
+        return Reply(id="", model=ask.model, choices=(choice,) * ask.n, usage=None)
 
 
 def _groups(game: Game, players: Sequence[_Player]) -> Iterator[list[_Player]]:

@@ -5,9 +5,11 @@ Everything here goes to stderr; results go to stdout and are written by the comm
 
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
+
+from rmft_api.ports import Console
 
 if TYPE_CHECKING:
     from rich.progress import Progress
@@ -15,25 +17,6 @@ if TYPE_CHECKING:
 Tick = Callable[[int], None]
 Cost = Callable[[], float]
 """US dollars spent so far."""
-
-
-class Console(Protocol):
-    """Where a run tells how it goes."""
-
-    def line(self, text: str) -> None:
-        """Say one thing."""
-        ...
-
-    def playing(self, what: str, rounds: int) -> "ContextTick":
-        """Show the progress of `rounds` decisions; the context hands out the tick."""
-        ...
-
-
-class ContextTick(Protocol):
-    """A context manager that yields a `Tick`."""
-
-    def __enter__(self) -> Tick: ...
-    def __exit__(self, *exc: object) -> bool | None: ...
 
 
 def clean(text: str) -> str:
@@ -57,7 +40,7 @@ class _Plain:
         print(clean(text), file=sys.stderr, flush=True)  # noqa: T201
 
     @contextmanager
-    def playing(self, what: str, rounds: int) -> Iterator[Tick]:
+    def playing(self, what: str, rounds: int) -> Generator[Tick]:
         start = last = time.monotonic()
         done = 0
 
@@ -95,7 +78,7 @@ class _Terminal:
             print(clean(text), file=sys.stderr, flush=True)  # noqa: T201
 
     @contextmanager
-    def playing(self, what: str, rounds: int) -> Iterator[Tick]:
+    def playing(self, what: str, rounds: int) -> Generator[Tick]:
         with _bar() as progress:
             self._progress = progress
             task = progress.add_task(what, total=rounds, cost="")

@@ -15,7 +15,10 @@ from rmft_api.records import Feedback, RegretKind
 
 Floats = NDArray[np.float64]
 Adversary = Callable[[int, Floats, Floats], Floats]
-"""(round t from 0, policy_K acted from, the table's row_K) -> the K rewards of this round."""
+"""(round t from 0, policy_K acted from, the table's row_K) -> the K rewards of this round.
+
+One that has a true attribute `on_batches` also answers N policies and N rows at once.
+"""
 
 
 @dataclass(frozen=True, eq=False)
@@ -32,6 +35,8 @@ class Scenario:
     """The form that ranks: static (FOL), pseudo (MAB), dynamic (NS-MAB, contextual)."""
     contexts: tuple[str, ...] | None = None
     """T texts told before the rounds, for contextual problems."""
+    features: Floats | None = None
+    """T x d numbers that the contexts tell, for algorithms that read no text (LinUCB)."""
     adversary: Adversary | None = None
     """Answers the policy; None for tables that stand whatever is played."""
     facts: Mapping[str, float] = field(default_factory=dict[str, float])
@@ -44,6 +49,8 @@ class Scenario:
             raise ValueError(
                 f"rewards {self.rewards.shape} and means {self.means.shape} differ in shape"
             )
+        if self.contexts is not None and len(self.contexts) != self.T:
+            raise ValueError(f"{len(self.contexts)} contexts for T={self.T} rounds; tell one each")
 
     @property
     def T(self) -> int:

@@ -63,6 +63,10 @@ class ExampleError(ValueError):
     """A training example or a prompt that this engine cannot take; the text says why."""
 
 
+class ContextLengthError(ExampleError):
+    """A chat that is longer than the model's context; answered as `context_length_exceeded`."""
+
+
 @dataclass(frozen=True, slots=True)
 class Hyperparameters:
     """What a job may set; `None` is OpenAI's "auto", the engine's own choice."""

@@ -5,7 +5,7 @@ Written from the documented wire alone, never from our client, with the standard
 `tests.fake_provider.client` starts it and reads its books.
 
     wire      HTTP/1.1 on asyncio streams, and the ways in which a reply can be lost
-    scripts   the 58 faults by name: what each does, where it makes sense, what it may have cost
+    scripts   what a fault is; `catalogue` lists the 58 by name
     rules     which request a fault meets: endpoint, nth occurrence, how often, executed or not
     store     SQLite: files, jobs, and the books (requests, faults, bill)
     answers   deterministic replies by request hash

@@ -7,7 +7,6 @@ from string import Template
 from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
 from rmft_api.local_server.engine import ChatMessage
 from rmft_api.local_server.tiny import scripted
@@ -121,7 +120,7 @@ def user_text(
     )
 
 
-def _two_means(n: int, k: int, chance: np.random.Generator) -> NDArray[np.float64]:
+def _two_means(n: int, k: int, chance: np.random.Generator) -> scripted.Floats:
     """Half the plays have one better action among equals, half have means of all sizes."""
     gap = chance.uniform(0.15, 0.5, (n, 1))
     best = np.arange(k) == chance.integers(0, k, (n, 1))
@@ -141,7 +140,7 @@ def reward_tables(n: int, k: int, rounds: int, chance: np.random.Generator) -> s
     uniform = chance.random((n, rounds, k))
     interval = 0.8 * np.minimum(means, 1 - means) * (2 * uniform - 1)
     kinds = (uniform < means) * 1.0, np.clip(means + 0.2 * noise, 0, 1), means + interval
-    return np.choose(chance.integers(0, 3, (n, 1, 1)), kinds)
+    return np.choose(chance.integers(0, 3, (n, 1, 1)), kinds).astype(np.float64)
 
 
 def _asked(k: int, rounds: int, chance: np.random.Generator) -> Asked:

@@ -7,9 +7,12 @@ Normalisation has no weights of its own, linear maps have no bias.
 from pathlib import Path
 
 import torch
-import torch.nn.functional as F
-from safetensors.torch import load_file, save_file
+from safetensors.torch import (
+    load_file,  # pyright: ignore[reportUnknownVariableType]
+    save_file,  # pyright: ignore[reportUnknownVariableType]
+)
 from torch import Tensor, nn
+from torch.nn import functional
 
 from rmft_api.local_server.tiny import tokenizer
 
@@ -23,7 +26,7 @@ ROTARY_BASE = 1000.0
 
 def normalise(x: Tensor) -> Tensor:
     """Zero mean and unit variance over the width."""
-    return F.layer_norm(x, (WIDTH,))
+    return functional.layer_norm(x, (WIDTH,))
 
 
 def rotary_tables(length: int) -> tuple[Tensor, Tensor]:
@@ -58,17 +61,20 @@ class Block(nn.Module):
         split = self.attention_in(normalise(x)).view(rows, length, 3 * HEADS, HEAD).transpose(1, 2)
         turned = rotate(split[:, : 2 * HEADS], cosines, sines)
         queries, keys, values = turned[:, :HEADS], turned[:, HEADS:], split[:, 2 * HEADS :]
-        gathered = F.scaled_dot_product_attention(queries, keys, values, is_causal=True)
+        gathered = functional.scaled_dot_product_attention(queries, keys, values, is_causal=True)
         return gathered.transpose(1, 2).reshape(rows, length, WIDTH)
 
     def finish(self, x: Tensor, gathered: Tensor) -> Tensor:
         """Add what was gathered, and the perceptron's view of it."""
         x = x + self.attention_out(gathered)
-        return x + self.hidden_out(F.relu(self.hidden_in(normalise(x))))
+        return x + self.hidden_out(functional.relu(self.hidden_in(normalise(x))))
 
 
 class Network(nn.Module):
     """Token ids to the logits of the next token."""
+
+    cosines: Tensor
+    sines: Tensor
 
     def __init__(self) -> None:
         super().__init__()
@@ -78,17 +84,22 @@ class Network(nn.Module):
         self.register_buffer("cosines", cosines, persistent=False)
         self.register_buffer("sines", sines, persistent=False)
 
+    @property
+    def layers(self) -> list[Block]:
+        """The blocks, first to last."""
+        return [block for block in self.blocks if isinstance(block, Block)]
+
     def forward(self, tokens_RS: Tensor, wanted_RS: Tensor) -> Tensor:
         """Logits [N, SIZE] after the N wanted tokens; only they pass the last perceptron."""
         length = tokens_RS.shape[1]
         cosines, sines = self.cosines[:length], self.sines[:length]
         x = self.embedding(tokens_RS)
-        *firsts, last = self.blocks
+        *firsts, last = self.layers
         for block in firsts:
             x = block.finish(x, block.attend(x, cosines, sines))
         gathered = last.attend(x, cosines, sines)
         x = last.finish(x[wanted_RS], gathered[wanted_RS])
-        return F.linear(normalise(x), self.embedding.weight)
+        return functional.linear(normalise(x), self.embedding.weight)
 
 
 def load(path: Path) -> Network:

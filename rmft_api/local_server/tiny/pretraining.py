@@ -10,7 +10,7 @@ large language models.
 """
 
 import argparse
-import time
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -19,18 +19,19 @@ import torch
 
 from rmft_api.local_server.tiny import corpus, tokenizer, training, vocabulary
 from rmft_api.local_server.tiny.network import WIDTH, Network, save
+from rmft_api.resources import prompts_dir
 
-CHUNKS = 16
+CHUNKS = 10
 """The chats are made in this many portions, each shuffled for itself."""
 PLAYS = 1_050
 """Plays in a portion for each number of actions."""
 PICKS = 6
 """Rounds taken of each play."""
-BATCH = 128
+BATCH = 64
 PEAK_RATE = 3e-3
 WAVES = 12
 """Smooth functions that the embeddings of number tokens start from."""
-PROMPTS = Path(__file__).parents[3] / "prompts" / "compact"
+TELL_EVERY = 100
 
 
 def _in_order(values: int, chance: torch.Generator) -> torch.Tensor:
@@ -58,25 +59,24 @@ def batches(prompts: corpus.PromptSet, seed: int) -> Iterator[training.Batch]:
         chance = np.random.default_rng((seed, chunk))
         chats = corpus.chats(prompts, PLAYS, PICKS, chance)
         examples = [training.as_example(chat) for chat in chats]
-        examples = [examples[n] for n in chance.permutation(len(examples))]
-        examples.sort(key=lambda example: len(example.tokens))
-        for at in chance.permutation(len(examples) // BATCH) * BATCH:
-            yield training.as_batch(examples[at : at + BATCH])
+        shuffled = [examples[int(n)] for n in chance.permutation(len(examples))]
+        shuffled.sort(key=lambda example: len(example.tokens))
+        for batch in chance.permutation(len(shuffled) // BATCH):
+            at = int(batch) * BATCH
+            yield training.as_batch(shuffled[at : at + BATCH])
 
 
-def pretrain(seed: int) -> Network:
-    """The base model; prints the loss now and then."""
+def pretrain(prompts: corpus.PromptSet, seed: int) -> Network:
+    """The base model; tells its loss on stderr now and then."""
     network = Network()
     initialise(network, seed)
     adam = training.optimiser(network)
     steps = CHUNKS * (PLAYS * PICKS * len(corpus.ACTIONS) // BATCH)
     schedule = training.Schedule(PEAK_RATE, steps, warmup=100, final=0.02)
-    started = time.perf_counter()
-    for step, batch in enumerate(batches(corpus.PromptSet(PROMPTS), seed)):
+    for step, batch in enumerate(batches(prompts, seed)):
         progress = training.update(network, adam, batch, schedule.rate(step))
-        if step % 50 == 0:
-            spent = time.perf_counter() - started
-            print(f"step {step}/{steps} loss {progress.loss:.4f} {spent:.0f} s", flush=True)
+        if step % TELL_EVERY == 0:
+            sys.stderr.write(f"step {step} of {steps}: loss {progress.loss:.3f}\n")
     return network
 
 
@@ -88,7 +88,8 @@ def main() -> None:
     parser.add_argument("--threads", type=int, default=1, help="CPU threads; changes the bits")
     arguments = parser.parse_args()
     torch.set_num_threads(arguments.threads)
-    save(pretrain(arguments.seed), arguments.out)
+    prompts = corpus.PromptSet(prompts_dir() / "compact")
+    save(pretrain(prompts, arguments.seed), arguments.out)
 
 
 if __name__ == "__main__":

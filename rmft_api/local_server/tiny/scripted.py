@@ -97,7 +97,7 @@ def _choices(state: State, said: Ints, stays: Ints, chance: np.random.Generator)
     others = counts < counts.max(1, keepdims=True)
     first_untried = (~tried).argmax(1)
     second = np.where((counts >= 2).all(1), best, (counts < 2).argmax(1))
-    options = {
+    options: dict[str, Ints] = {
         "random": anything,
         "stay": stays,
         "lock": np.where(started, best, anything),
@@ -114,33 +114,53 @@ def _choices(state: State, said: Ints, stays: Ints, chance: np.random.Generator)
     return table[said, np.arange(len(said))]
 
 
+class _Ledger:
+    """What was played and paid so far, of every play and action."""
+
+    def __init__(self, plays: int, actions: int) -> None:
+        self._counts = np.zeros((plays, actions), np.int64)
+        self._sums = np.zeros((plays, actions))
+        self._recent = np.zeros((plays, actions, LAST))
+        self._rows: Ints = np.arange(plays)
+
+    def state(self) -> State:
+        """Counts and means, as a summary shows them."""
+        means = self._sums / np.maximum(self._counts, 1)
+        recents = self._recent.sum(2) / np.clip(self._counts, 1, LAST)
+        return State(self._counts.copy(), means, recents)
+
+    def pay(self, actions: Ints, rewards: Floats) -> None:
+        """Note the rewards [N, K] of the actions [N]."""
+        at = self._rows, actions
+        self._counts[at] += 1
+        self._sums[at] += rewards[at]
+        self._recent[at] = np.roll(self._recent[at], 1, axis=1)
+        self._recent[*at, 0] = rewards[at]
+
+
 def _draw_styles(n: int, chance: np.random.Generator) -> Ints:
     return chance.choice(len(STYLES), n, p=SHARES)
 
 
 def play(rewards: Floats, chance: np.random.Generator) -> list[Round]:
     """Play reward tables [N, T, K]; the result has one entry a round."""
-    n, rounds, k = rewards.shape
-    rows = np.arange(n)
-    counts, sums = np.zeros((n, k), np.int64), np.zeros((n, k))
-    recent = np.zeros((n, k, LAST))
+    n, rounds, k = (int(size) for size in rewards.shape)
+    ledger = _Ledger(n, k)
     styles = _draw_styles(n, chance)
-    stays = chance.integers(0, k, n)
+    stays: Ints = chance.integers(0, k, n)
     played: list[Round] = []
     for t in range(rounds):
-        means = sums / np.maximum(counts, 1)
-        recents = recent.sum(2) / np.clip(counts, 1, LAST)
-        state = State(counts.copy(), means, recents)
+        state = ledger.state()
         actions = _choices(state, styles, stays, chance)
-        best = _extreme(percent(means).astype(float), counts > 0)
-        hope = hope_index(state).argmax(1)
-        played.append(Round(state, best, counts.argmin(1), hope, styles.copy(), actions))
-        paid = rewards[rows, t, actions]
-        counts[rows, actions] += 1
-        sums[rows, actions] += paid
-        recent[rows, actions] = np.roll(recent[rows, actions], 1, axis=1)
-        recent[rows, actions, 0] = paid
-        switch = chance.random(n) > KEEP
+        played.append(_round(state, styles, actions))
+        ledger.pay(actions, rewards[:, t])
+        switch: Bools = chance.random(n) > KEEP
         styles = np.where(switch, _draw_styles(n, chance), styles)
         stays = np.where(switch, chance.integers(0, k, n), stays)
     return played
+
+
+def _round(state: State, styles: Ints, actions: Ints) -> Round:
+    best = _extreme(percent(state.means).astype(float), state.counts > 0)
+    hope = hope_index(state).argmax(1)
+    return Round(state, best, state.counts.argmin(1), hope, styles, actions)

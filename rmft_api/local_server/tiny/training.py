@@ -6,8 +6,8 @@ from typing import NamedTuple
 
 import numpy as np
 import torch
-import torch.nn.functional as F
 from torch import Tensor
+from torch.nn import functional
 
 from rmft_api.local_server.engine import ChatMessage, ExampleError
 from rmft_api.local_server.tiny import tokenizer
@@ -76,9 +76,9 @@ def as_batch(examples: Sequence[Example]) -> Batch:
     for row, example in enumerate(examples):
         tokens[row, : len(example.tokens)] = example.tokens
         learned[row, : len(example.learned)] = example.learned
-    wanted = torch.from_numpy(learned[:, 1:].copy())
-    nexts = torch.from_numpy(tokens[:, 1:].copy())
-    return Batch(torch.from_numpy(tokens[:, :-1].copy()), wanted, nexts[wanted])
+    wanted = torch.as_tensor(learned[:, 1:].copy())
+    nexts = torch.as_tensor(tokens[:, 1:].copy())
+    return Batch(torch.as_tensor(tokens[:, :-1].copy()), wanted, nexts[wanted])
 
 
 def optimiser(network: Network) -> torch.optim.AdamW:
@@ -89,13 +89,13 @@ def optimiser(network: Network) -> torch.optim.AdamW:
 def update(network: Network, adam: torch.optim.AdamW, batch: Batch, rate: float) -> Progress:
     """One optimiser step."""
     logits = network(batch.inputs, batch.wanted)
-    loss = F.cross_entropy(logits, batch.targets)
+    loss = functional.cross_entropy(logits, batch.targets)
     adam.zero_grad()
-    loss.backward()
+    torch.autograd.backward(loss)
     torch.nn.utils.clip_grad_norm_(network.parameters(), 1.0)
     for group in adam.param_groups:
         group["lr"] = rate
-    adam.step()
+    adam.step()  # pyright: ignore[reportUnknownMemberType]
     right = (logits.detach().argmax(-1) == batch.targets).double().mean()
     return Progress(loss.item(), right.item())
 
@@ -106,21 +106,26 @@ def orders(examples: int, epochs: int, seed: int) -> Iterator[list[int]]:
         yield np.random.default_rng((seed, epoch)).permutation(examples).tolist()
 
 
-def fine_tune(
-    network: Network,
-    examples: Sequence[Example],
-    schedule: Schedule,
-    batch_size: int,
-    order: Sequence[int],
-    first_step: int,
-    adam: torch.optim.AdamW,
-    report: Callable[[int, Progress], None],
-) -> int:
-    """One epoch in the given order; returns the number of steps done so far."""
-    step = first_step
-    for at in range(0, len(order), batch_size):
-        batch = as_batch([examples[n] for n in order[at : at + batch_size]])
-        progress = update(network, adam, batch, schedule.rate(step))
-        step += 1
-        report(step, progress)
-    return step
+class FineTuning:
+    """One job: a network, a fresh optimiser, and the steps done so far."""
+
+    def __init__(self, network: Network, schedule: Schedule, batch_size: int) -> None:
+        self.network = network
+        self.step = 0
+        self._schedule = schedule
+        self._batch_size = batch_size
+        self._adam = optimiser(network)
+
+    def epoch(
+        self,
+        examples: Sequence[Example],
+        order: Sequence[int],
+        report: Callable[[int, Progress], None],
+    ) -> None:
+        """Learn from every example once, in the given order."""
+        for at in range(0, len(order), self._batch_size):
+            batch = as_batch([examples[n] for n in order[at : at + self._batch_size]])
+            rate = self._schedule.rate(self.step)
+            progress = update(self.network, self._adam, batch, rate)
+            self.step += 1
+            report(self.step, progress)

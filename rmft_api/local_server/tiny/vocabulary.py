@@ -19,11 +19,13 @@ best|worst|mean|last|least|tried|untried|action|actions|answer|Answer|choose|cho
 PHRASES = """
  buttons:| adverts:| doors:| Press one a round for| Show one a round for| Open one a round for
  rounds.| untried| paid| plays| mean| last
-~Think first.| Compare all before you choose.|~Explore, then exploit.|~End with| <Answer>NAME</Answer>.
+~Think first.| Compare all before you choose.|~Explore, then exploit.|~End with
+ <Answer>NAME</Answer>.
 ~You said:|You said:|~Your answer could not be read.|Nothing played yet.
  <Answer>|<Answer>|</Answer>
-~Hope| decides.|~Any| will do.|~I stay with|~The best| so far.|~The worst| is due.|~The least| tried.
-~Mostly| the best.|~Try each,| then the best.|~Each twice,|~A change| is good.|~The middle| is safe.
+~Hope| decides.|~Any| will do.|~I stay with|~The best| so far.|~The worst| is due.
+~The least| tried.|~Mostly| the best.|~Try each,| then the best.|~Each twice,
+~A change| is good.|~The middle| is safe.
 """
 
 

@@ -1,0 +1,117 @@
+"""Writes docs/reference.md from the code: commands, run file keys, profiles, exit codes.
+
+    python docs/make_reference.py            write it
+    python docs/make_reference.py --check    exit 1 if it is out of date
+"""
+
+import inspect
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel
+
+from rmft_api import errors
+from rmft_api.cli.main import COMMANDS
+from rmft_api.config import RunConfig
+
+TARGET = Path(__file__).with_name("reference.md")
+
+
+def reference() -> str:
+    """The whole page."""
+    return "\n".join([*_head(), *_commands(), *_run_file(), *_exit_codes()]) + "\n"
+
+
+def _head() -> Iterator[str]:
+    yield "# Reference"
+    yield ""
+    yield "Made from the code by `python docs/make_reference.py`; a test keeps it up to date."
+    yield ""
+
+
+def _commands() -> Iterator[str]:
+    yield "## Commands"
+    yield ""
+    for command in COMMANDS:
+        yield f"### rmft-api {command.__name__}"
+        yield ""
+        yield inspect.getdoc(command) or ""
+        yield ""
+        yield "| argument | default | meaning |"
+        yield "|---|---|---|"
+        for parameter in inspect.signature(command).parameters.values():
+            yield _parameter(parameter)
+        yield ""
+
+
+def _parameter(parameter: inspect.Parameter) -> str:
+    told = parameter.annotation.__metadata__[0]
+    option = type(told).__name__ == "OptionInfo"
+    first = told.default if isinstance(told.default, str) else None
+    name = first or f"--{parameter.name.replace('_', '-')}"
+    shown = name if option else (told.metavar or parameter.name.upper())
+    default = "" if parameter.default in (None, parameter.empty) else f"`{parameter.default}`"
+    return f"| `{shown}` | {default} | {told.help or ''} |"
+
+
+def _run_file() -> Iterator[str]:
+    yield "## The run file"
+    yield ""
+    yield from _section(RunConfig, "")
+
+
+def _section(model: type[BaseModel], prefix: str) -> Iterator[str]:
+    yield f"### {f'[{prefix}]' if prefix else 'top level'}"
+    yield ""
+    yield (inspect.getdoc(model) or "").replace("\n", " ")
+    yield ""
+    yield "| key | type | default | meaning |"
+    yield "|---|---|---|---|"
+    inner: list[tuple[type[BaseModel], str]] = []
+    for name, field in model.model_fields.items():
+        kind: Any = field.annotation
+        if isinstance(kind, type) and issubclass(kind, BaseModel):
+            inner.append((kind, f"{prefix}.{name}" if prefix else name))
+            continue
+        default = "required" if field.is_required() else f"`{_shown(field.get_default())}`"
+        meaning = (field.description or "").replace("\n", " ").replace("|", "\\|")
+        yield f"| `{name}` | {_type(kind)} | {default} | {meaning} |"
+    yield ""
+    for kind, path in inner:
+        yield from _section(kind, path)
+
+
+def _shown(value: Any) -> str:
+    return "" if value is None else str(value)
+
+
+def _type(kind: Any) -> str:
+    text = kind.__name__ if isinstance(kind, type) and not hasattr(kind, "__args__") else str(kind)
+    for noise in ("typing.", "rmft_api.config.", "collections.abc."):
+        text = text.replace(noise, "")
+    if "Annotated[" in text:
+        text = text[text.index("Annotated[") + 10 :].split(",")[0]
+    return f"`{text.replace('|', 'or')}`"
+
+
+def _exit_codes() -> Iterator[str]:
+    yield "## Exit codes"
+    yield ""
+    yield "```"
+    yield (inspect.getdoc(errors) or "").split("\n\n")[1]
+    yield "```"
+
+
+def main() -> int:
+    """Write or check the page."""
+    page = reference()
+    if "--check" in sys.argv:
+        return int(TARGET.read_text(encoding="utf-8") != page)
+    TARGET.write_text(page, encoding="utf-8")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

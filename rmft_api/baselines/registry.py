@@ -1,0 +1,132 @@
+"""From a name to plays."""
+
+import inspect
+from collections import defaultdict
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from rmft_api.baselines import adversarial, bandits, full_information, linear, moving, oracles
+from rmft_api.baselines.chance import Chance
+from rmft_api.baselines.game import Player, is_binary, run, table
+from rmft_api.environments.scenario import Scenario
+from rmft_api.errors import ConfigError
+from rmft_api.regret import Play
+
+CELLS = 1 << 23
+"""T x N x K of one batch: bounds memory, changes nothing else."""
+
+
+@dataclass(frozen=True)
+class Baseline:
+    """An algorithm and what it has to be told."""
+
+    make: Callable[..., Player]
+    needs: Literal["bandit", "full", "features"] = "bandit"
+
+
+BASELINES: Mapping[str, Baseline] = {
+    "random": Baseline(bandits.Random),
+    "greedy": Baseline(bandits.Greedy),
+    "eps_greedy": Baseline(bandits.EpsGreedy),
+    "ucb1": Baseline(bandits.ucb1),
+    "ucb": Baseline(bandits.UCB),
+    "k24_ucb": Baseline(bandits.K24UCB),
+    "kl_ucb": Baseline(bandits.KLUCB),
+    "thompson": Baseline(bandits.thompson),
+    "gaussian_thompson": Baseline(bandits.GaussianThompson),
+    "exp3": Baseline(adversarial.Exp3),
+    "exp3s": Baseline(adversarial.exp3s),
+    "rexp3": Baseline(adversarial.rexp3),
+    "sw_ucb": Baseline(moving.SlidingWindowUCB),
+    "d_ucb": Baseline(moving.DiscountedUCB),
+    "d_ts": Baseline(moving.discounted_thompson),
+    "hedge": Baseline(full_information.Hedge, needs="full"),
+    "ftrl_l2": Baseline(full_information.FTRL, needs="full"),
+    "ftpl": Baseline(full_information.FTPL, needs="full"),
+    "linucb": Baseline(linear.LinUCB, needs="features"),
+}
+ORACLES: Mapping[str, Callable[[Sequence[Scenario]], Player]] = {
+    "best_fixed": oracles.BestFixed,
+    "best_dynamic": oracles.BestDynamic,
+}
+
+
+def suitable(scenario: Scenario) -> tuple[str, ...]:
+    """The baselines that can play this scenario."""
+    return tuple(name for name, baseline in BASELINES.items() if _fits(baseline, scenario))
+
+
+def play(
+    name: str, scenarios: Sequence[Scenario], seed: int, options: Mapping[str, Any] | None = None
+) -> list[Play]:
+    """One play of each scenario, in their order, by a baseline or an oracle.
+
+    Chance has the address (seed, name, place in `scenarios`), so the first plays of a longer list
+    are the same. `options` are the algorithm's own numbers, e.g. {"c": 1.0} for ucb.
+    Raises ConfigError for an unknown name or option, or a scenario that tells too little.
+    """
+    _check(name, scenarios, options or {})
+    plays: dict[int, Play] = {}
+    for indices in _batches(scenarios):
+        batch = [scenarios[i] for i in indices]
+        known = table(batch, Chance(seed, name, indices))
+        if name in ORACLES:
+            player = ORACLES[name](batch)
+        else:
+            player = BASELINES[name].make(known, **(options or {}))
+        plays |= zip(indices, run(player, batch, known), strict=True)
+    return [plays[i] for i in range(len(scenarios))]
+
+
+def _check(name: str, scenarios: Sequence[Scenario], options: Mapping[str, Any]) -> None:
+    if name not in BASELINES and name not in ORACLES:
+        known = ", ".join([*BASELINES, *ORACLES])
+        raise ConfigError(f"no baseline {name!r}; known: {known}")
+    known_options = _options(name)
+    for option, value in options.items():
+        if option not in known_options:
+            known = ", ".join(known_options) or "none"
+            raise ConfigError(f"baseline {name!r} has no option {option}={value!r}; known: {known}")
+    baseline = BASELINES.get(name)
+    for index, scenario in enumerate(scenarios):
+        if baseline is not None and not _fits(baseline, scenario):
+            raise ConfigError(
+                f"baseline {name!r} needs {NEEDS[baseline.needs]}, which scenario {index} does not "
+                f"tell; these can play it: {', '.join(suitable(scenario))}"
+            )
+
+
+NEEDS = {"full": "all K rewards of a round", "features": "contexts as numbers", "bandit": "nothing"}
+
+
+def _options(name: str) -> list[str]:
+    if name in ORACLES:
+        return []
+    _, *rest = inspect.signature(BASELINES[name].make).parameters
+    return rest
+
+
+def _fits(baseline: Baseline, scenario: Scenario) -> bool:
+    if baseline.needs == "full":
+        return scenario.feedback == "full"
+    return baseline.needs == "bandit" or scenario.features is not None
+
+
+def _batches(scenarios: Sequence[Scenario]) -> Iterator[list[int]]:
+    """Indices that can be played side by side."""
+    groups: defaultdict[tuple[object, ...], list[int]] = defaultdict(list)
+    for index, scenario in enumerate(scenarios):
+        d = None if scenario.features is None else scenario.features.shape[1]
+        adversary = _kind(scenario.adversary, index)
+        groups[scenario.T, scenario.K, d, is_binary(scenario), adversary].append(index)
+    for (T, K, *_), indices in groups.items():
+        size = max(1, CELLS // (int(str(T)) * int(str(K))))
+        yield from (indices[i : i + size] for i in range(0, len(indices), size))
+
+
+def _kind(adversary: object, index: int) -> object:
+    """Adversaries that share an answer: the same object on batches, any others one by one."""
+    if adversary is None:
+        return None
+    return type(adversary) if getattr(adversary, "on_batches", False) else "one by one"

@@ -1,0 +1,147 @@
+"""Chat calls that are paid once: a `ChatModel` that asks the journal first.
+
+    known and answered -> the journal's reply, no request
+    otherwise          -> reserve and record, ask the wire, record the reply and its cost
+
+Between the two commits a crash or a broken line leaves a call of which nobody knows whether it was
+billed: its reservation stays, and it is asked again once. So at worst a crash costs one worst-case
+price for each request under way.
+"""
+
+from collections.abc import Awaitable, Callable, Coroutine
+from dataclasses import dataclass
+from typing import Any
+
+import msgspec
+
+from rmft_api.errors import BudgetError, ProviderFault, ResumableError
+from rmft_api.faultpoints import reached
+from rmft_api.journal import Journal
+from rmft_api.journal.ledger import digest_of, fault_of
+from rmft_api.ports import ChatModel
+from rmft_api.records import Ask, Reply
+from rmft_api.retries import Retries
+
+Price = Callable[[Ask], int | None]
+"""The most that a request can cost in micro-dollars; None: unknown, so it is not sent."""
+Cost = Callable[[Ask, Reply], int | None]
+"""What a reply cost in micro-dollars; None: not told, so what was reserved counts as spent."""
+Pace = Callable[[Ask], Awaitable[None]]
+"""Waits until a request fits the provider's limits, before anything is reserved for it."""
+OVERRUNS = 3
+"""Replies billed at more than twice their worst case after which the prices cannot be right."""
+
+
+class JournaledChat:
+    """Implements `ports.ChatModel` over `wire`, which sends exactly one request per `reply`."""
+
+    def __init__(
+        self,
+        journal: Journal,
+        wire: ChatModel,
+        retries: Retries,
+        *,
+        price: Price,
+        cost: Cost,
+        pace: Pace | None = None,
+    ) -> None:
+        self._ledger = journal.ledger
+        self._flights = journal.flights
+        self._wire = wire
+        self._retries = retries
+        self._price = price
+        self._cost = cost
+        self._pace = pace
+        self._overruns = 0
+
+    async def reply(self, ask: Ask) -> Reply:
+        """The reply under `ask.key`, asked for at most once if it can be helped.
+
+        Raises BudgetError, DataError if the key asked something else before, StorageError, and
+        what `Retries.send` raises.
+        """
+        call = _Call(ask, digest_of(_encode_request(ask)), self._send)
+        if self._ledger.knows(ask.key):
+            return await self._go_on(call)
+        return await self._retries.send(call, ask.key)
+
+    async def _go_on(self, call: "_Call") -> Reply:
+        """Answer from the journal, or send what is still owed."""
+        history = await self._ledger.history(call.ask.key, call.digest)
+        last = history[-1] if history else None
+        if last and last.state == "done":
+            return _replies.decode(last.answer or b"")
+        if last and last.state == "refused":
+            raise fault_of(last)
+        call.number = len(history)
+        lost = sum(attempt.unanswered for attempt in history)
+        return await self._retries.send(call, call.ask.key, lost=lost)
+
+    async def _send(self, call: "_Call") -> Reply:
+        """One attempt. Once reserved, it runs to its end whatever becomes of the caller."""
+        if self._pace is not None:
+            await self._pace(call.ask)
+        return await self._flights.run(self._book(call))
+
+    async def _book(self, call: "_Call") -> Reply:
+        ask = call.ask
+        reserve = self._worst_case(ask)
+        attempt = await self._ledger.begin(
+            ask.key, "chat", call.digest, reserve, number=call.number
+        )
+        reached("call.reserved")
+        try:
+            reply = await self._wire.reply(ask)
+        except ProviderFault as fault:
+            reached("call.failed")
+            await self._ledger.failed(attempt, fault)
+            reached("call.failure_saved")
+            raise
+        reached("call.answered")
+        cost = self._cost(ask, reply)
+        cost = reserve if cost is None else cost
+        await self._ledger.done(attempt, _encode(reply), cost if reserve or cost else None)
+        reached("call.saved")
+        self._watch(ask, reserve, cost)
+        return reply
+
+    def _worst_case(self, ask: Ask) -> int:
+        price = self._price(ask)
+        if price is None:
+            raise BudgetError(
+                f"the price of {ask.model!r} is not known, so nothing is asked of it; "
+                "add it to a prices file of yours"
+            )
+        return price
+
+    def _watch(self, ask: Ask, reserve: int, cost: int) -> None:
+        self._overruns = self._overruns + 1 if cost > 2 * reserve else 0
+        if self._overruns == OVERRUNS:
+            raise ResumableError(
+                f"{ask.key}: {OVERRUNS} replies in a row were billed at more than twice the most "
+                f"that {ask.model!r} should cost (the last {cost} for {reserve} micro-dollars); "
+                "correct its price, then resume"
+            )
+
+
+@dataclass(slots=True, eq=False)
+class _Call:
+    """An ask on its way; each call of it is a further attempt."""
+
+    ask: Ask
+    digest: bytes
+    send: Callable[["_Call"], Coroutine[Any, Any, Reply]]
+    number: int = 0
+
+    def __call__(self) -> Coroutine[Any, Any, Reply]:
+        self.number += 1
+        return self.send(self)
+
+
+_encode = msgspec.json.Encoder().encode
+_replies = msgspec.json.Decoder(Reply)
+
+
+def _encode_request(ask: Ask) -> bytes:
+    """All that the provider is told: everything but our own name for it."""
+    return _encode((ask.model, ask.messages, ask.n, ask.seed, ask.sampling))

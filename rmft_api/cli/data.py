@@ -1,0 +1,56 @@
+"""Results as programs read them: the promised shape of `report RUN --json`."""
+
+from typing import Any
+
+import msgspec
+
+from rmft_api.evaluation import Evaluated, Figures, Group, Results
+from rmft_api.records import Interval
+
+
+def results_json(results: Results) -> str:
+    """One JSON object; figures are those of the test split, validation's stand beside them."""
+    return msgspec.json.encode(
+        {
+            "run": results.run,
+            "iterations": [_iteration(one) for one in results.iterations],
+            "baselines": {name: _figures(one) for name, one in results.baselines.items()},
+            "champion": {"index": results.champion.index, "model": results.champion.model},
+        }
+    ).decode()
+
+
+def _iteration(one: Evaluated) -> dict[str, Any]:
+    shown = one.test or one.validation
+    return {
+        "index": one.index,
+        "model": one.model,
+        "split": "test" if one.test else "validation",
+        **_figures(shown),
+        "validation": _figures(one.validation),
+    }
+
+
+def _figures(figures: Figures) -> dict[str, Any]:
+    return {
+        "regret": _interval(figures.regret),
+        "paired_drop": _interval(figures.paired_drop),
+        "suff_fail_freq": figures.suff_fail_freq,
+        "k_min_frac": figures.k_min_frac,
+        "valid": figures.valid,
+        "groups": {name: _group(group) for name, group in figures.groups.items()},
+    }
+
+
+def _group(group: Group) -> dict[str, Any]:
+    return {
+        "scenarios": group.scenarios,
+        "regret": _interval(group.regret),
+        "paired_drop": _interval(group.paired_drop),
+    }
+
+
+def _interval(interval: Interval | None) -> dict[str, Any] | None:
+    if interval is None:
+        return None
+    return {"mean": interval.mean, "ci95": [interval.low, interval.high]}

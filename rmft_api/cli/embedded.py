@@ -1,0 +1,72 @@
+"""The embedded provider: the project's own server, started on loopback for one run.
+
+It is a process of its own, met over HTTP like any provider. It holds on to its standard input:
+when the run ends, however it ends, that pipe closes and the server goes too.
+"""
+
+import asyncio
+import importlib.util
+import json
+import sys
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+from rmft_api.errors import ConfigError, ProviderDownError
+
+START_WITHIN_S = 60.0
+
+
+def require_local_extra() -> None:
+    """Raise ConfigError where the packages of the embedded model are missing."""
+    if importlib.util.find_spec("torch") is None:
+        raise ConfigError(
+            "profile 'local' runs a model on this machine and needs more packages: "
+            "pip install 'rmft-api[local]'"
+        )
+
+
+@asynccontextmanager
+async def embedded_server(state: Path) -> AsyncGenerator[str]:
+    """Start the server with its files under `state`; yields its base_url."""
+    state.mkdir(parents=True, exist_ok=True, mode=0o700)
+    ready = state / "ready.json"
+    ready.unlink(missing_ok=True)
+    with (state / "server.log").open("ab") as log:
+        process = await asyncio.create_subprocess_exec(
+            *(sys.executable, "-m", "rmft_api", "serve", "--port", "0", "--state", str(state)),
+            *("--ready-file", str(ready), "--until-stdin-closes"),
+            stdin=asyncio.subprocess.PIPE,
+            stdout=log,
+            stderr=log,
+            start_new_session=True,  # Ctrl-C is the run's to answer; the server outlasts its drain
+        )
+    try:
+        yield await _base_url(process, ready, state / "server.log")
+    finally:
+        await _stop(process)
+
+
+async def _base_url(process: asyncio.subprocess.Process, ready: Path, log: Path) -> str:
+    deadline = asyncio.get_running_loop().time() + START_WITHIN_S
+    while not ready.exists():
+        if process.returncode is not None:
+            lines = log.read_text(encoding="utf-8", errors="replace").strip().splitlines()
+            last = lines[-1] if lines else "no output"
+            raise ProviderDownError(f"the local server ended at once: {last} (log: {log})")
+        if asyncio.get_running_loop().time() > deadline:
+            raise ProviderDownError(
+                f"the local server was not ready within {START_WITHIN_S:.0f} s; its log is {log}"
+            )
+        await asyncio.sleep(0.02)
+    return str(json.loads(ready.read_text(encoding="utf-8"))["base_url"])
+
+
+async def _stop(process: asyncio.subprocess.Process) -> None:
+    if process.stdin is not None:
+        process.stdin.close()
+    try:
+        await asyncio.wait_for(process.wait(), timeout=5)
+    except TimeoutError:
+        process.kill()
+        await process.wait()

@@ -1,0 +1,42 @@
+"""One line for a known error, and its exit code; a traceback only for our own bugs."""
+
+import signal
+import sys
+from collections.abc import Callable, Coroutine
+from typing import Any, TypeVar
+
+from rmft_api.errors import InterruptedRunError, RmftError
+
+T = TypeVar("T")
+
+
+def guarded(main: Callable[[], T]) -> T:
+    """Call `main`; a known error becomes one line on stderr and its exit code."""
+    try:
+        return main()
+    except InterruptedRunError as error:
+        _say(error)
+        raise SystemExit(128 + error.signal_number) from error
+    except RmftError as error:
+        _say(error)
+        raise SystemExit(error.exit_code) from error
+    except KeyboardInterrupt as error:
+        raise SystemExit(128 + signal.SIGINT) from error
+    except BrokenPipeError as error:
+        raise SystemExit(74) from error  # whoever read our output went away
+
+
+def run_async(work: Coroutine[Any, Any, T]) -> T:
+    """Run on uvloop where there is one: half the CPU of a request is the event loop's."""
+    import asyncio
+
+    try:
+        import uvloop
+    except ImportError:
+        return asyncio.run(work)
+    return uvloop.run(work)
+
+
+def _say(error: RmftError) -> None:
+    line = " ".join(str(error).split())
+    print(f"rmft-api: {line}", file=sys.stderr)  # noqa: T201

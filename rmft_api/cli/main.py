@@ -1,0 +1,44 @@
+"""`rmft-api`: the commands, each in a file of its own, and how the program ends."""
+
+import sys
+
+import typer
+
+from rmft_api.cli.errors import guarded
+from rmft_api.cli.models import models
+from rmft_api.cli.report import report
+from rmft_api.cli.resume import resume
+from rmft_api.cli.run import run
+from rmft_api.cli.serve import serve
+from rmft_api.cli.status import status
+from rmft_api.errors import UsageError
+
+app = typer.Typer(
+    help="Fine-tune a chat model on its own lowest-regret play, through its fine-tuning API.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+)
+COMMANDS = (run, resume, status, report, serve, models)
+for command in COMMANDS:
+    app.command()(command)
+
+
+def main() -> None:
+    """Run the command line; exit codes as in `errors.py`."""
+    guarded(_main)
+
+
+def _main() -> None:
+    try:
+        code = app(standalone_mode=False)
+    except typer.Abort:
+        raise KeyboardInterrupt from None
+    except typer.TyperException as error:
+        raise UsageError(_one_line(error)) from error
+    sys.exit(code if isinstance(code, int) else 0)
+
+
+def _one_line(error: typer.TyperException) -> str:
+    return f"{str(error).rstrip('.')}; `rmft-api --help` tells how"

@@ -1,0 +1,11 @@
+"""`rmft-api models`: the endpoints that a run file may name."""
+
+
+def models() -> None:
+    """List the profiles: where they are, what they can do, what they need."""
+    from rmft_api.providers import profiles
+
+    for profile in profiles.load_all().values():
+        key = f"key in {profile.api_key_env}" if profile.api_key_env else "no key"
+        trains = ", ".join(profile.training.methods) if profile.training else "no training"
+        print(f"{profile.name:18} {profile.base_url:34} {trains:18} {key}")  # noqa: T201

@@ -1,0 +1,99 @@
+"""How far a run is: written by the run as it goes, read by `rmft-api status` at any time.
+
+`status.json` is replaced whole, so that a reader needs no lock and never opens a live journal.
+"""
+
+import time
+from collections.abc import Callable, Generator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Literal
+
+import msgspec
+
+from rmft_api.files import replace_file
+from rmft_api.journal import Totals
+from rmft_api.ports import Console
+from rmft_api.records import Record
+
+FILE = "status.json"
+EVERY_S = 2.0
+State = Literal["running", "interrupted", "failed", "finished"]
+
+
+class Status(Record, frozen=True):
+    """One look at a run. Money is micro-dollars, `at` UTC seconds."""
+
+    state: State
+    stage: str
+    rounds: int
+    of: int
+    spent: int
+    reserved: int
+    cap: int | None
+    at: int
+
+
+class Tracked:
+    """A console that also keeps `status.json` up to date."""
+
+    def __init__(self, console: Console, run_dir: Path, totals: Callable[[], Totals]) -> None:
+        self._console = console
+        self._path = run_dir / FILE
+        self._totals = totals
+        self._stage, self._rounds, self._of = "starting", 0, 0
+        self._written = 0.0
+        self.write("running")
+
+    def line(self, text: str) -> None:
+        """Say one thing."""
+        self._console.line(text)
+        self.write("running")
+
+    @contextmanager
+    def playing(self, what: str, rounds: int) -> Generator[Callable[[int], None]]:
+        """Show the progress of `rounds` decisions."""
+        self._stage, self._rounds, self._of = what, 0, rounds
+        with self._console.playing(what, rounds) as tick:
+
+            def counted(count: int) -> None:
+                tick(count)
+                self._rounds += count
+                if time.monotonic() - self._written > EVERY_S:
+                    self.write("running")
+
+            yield counted
+        self.write("running")
+
+    def write(self, state: State) -> None:
+        """Replace the file. Raises StorageError."""
+        self._written = time.monotonic()
+        taken = self._totals()
+        status = Status(
+            state=state,
+            stage=self._stage,
+            rounds=self._rounds,
+            of=self._of,
+            spent=taken.spent,
+            reserved=taken.reserved,
+            cap=taken.cap,
+            at=int(time.time()),
+        )
+        replace_file(self._path, msgspec.json.encode(status))
+
+
+def line_of(run_dir: Path) -> str:
+    """The run in one line. A run that says "running" but holds no lock was killed."""
+    try:
+        status = msgspec.json.decode((run_dir / FILE).read_bytes(), type=Status)
+    except (OSError, msgspec.MsgspecError):
+        return f"{run_dir.name}: no status yet"
+    share = f" {status.rounds}/{status.of} rounds" if status.rounds < status.of else ""
+    money = f", ${status.spent / 1e6:.2f} spent" if status.cap or status.spent else ""
+    held = f", ${status.reserved / 1e6:.2f} reserved" if status.reserved else ""
+    cap = f" of ${status.cap / 1e6:.2f}" if status.cap else ""
+    ended = status.state in ("running", "finished")
+    resume = "" if ended else f"; `rmft-api resume {run_dir.name}` goes on"
+    age = max(0, int(time.time()) - status.at)
+    what = f"{status.state}, {status.stage}{share}{money}{held}{cap}, {age} s ago{resume}"
+    return f"{run_dir.name}: {what}"

@@ -1,0 +1,28 @@
+"""`rmft-api report`: what a run came to."""
+
+from typing import Annotated
+
+import typer
+
+from rmft_api.cli.places import RUNS, RunName, RunsDir
+
+
+def report(
+    run: RunName,
+    as_json: Annotated[bool, typer.Option("--json", help="The figures, for programs.")] = False,
+    runs: RunsDir = RUNS,
+) -> None:
+    """Show the figures of a run, finished or not."""
+    from rmft_api.cli.data import results_json
+    from rmft_api.cli.places import existing_run
+    from rmft_api.cli.recorded import recorded_config
+    from rmft_api.cli.tables import results_table
+    from rmft_api.journal import Journal
+    from rmft_api.outcome import results
+
+    journal = Journal.read(existing_run(runs, run))
+    try:
+        found = results(recorded_config(journal), journal)
+    finally:
+        journal.close()
+    print(results_json(found) if as_json else results_table(found))  # noqa: T201

@@ -1,0 +1,26 @@
+"""`rmft-api resume`: go on with a run, whatever stopped it."""
+
+from typing import Annotated
+
+import typer
+
+from rmft_api.cli.places import RUNS, RunName, RunsDir
+
+
+def resume(
+    run: RunName,
+    budget: Annotated[
+        float | None, typer.Option(metavar="USD", help="A new cap for the whole run.", min=0)
+    ] = None,
+    as_recorded: Annotated[
+        bool,
+        typer.Option(help="Go on under the recorded settings though the run file has changed."),
+    ] = False,
+    runs: RunsDir = RUNS,
+) -> None:
+    """Go on where the run stopped; what was paid for is not asked again."""
+    from rmft_api.cli.build import go_on
+    from rmft_api.cli.errors import run_async
+    from rmft_api.cli.places import existing_run
+
+    run_async(go_on(existing_run(runs, run), budget, as_recorded=as_recorded))

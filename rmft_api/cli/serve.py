@@ -1,0 +1,58 @@
+"""`rmft-api serve`: the local server as a command."""
+
+import os
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from rmft_api.errors import ConfigError
+
+STATE = Path(".rmft-server")
+"""Where the server keeps its files when no --state is given."""
+
+
+def serve(
+    host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(min=0, max=65535, help="0 takes a free port.")] = 8009,
+    state: Annotated[Path, typer.Option(help="Folder of files, jobs and models.")] = STATE,
+    engine: Annotated[
+        list[str] | None,
+        typer.Option(help="Model family to serve: tiny, numeric, scripted or module:Class."),
+    ] = None,
+    api_key_env: Annotated[
+        str | None,
+        typer.Option(metavar="NAME", help="Environment variable with the key clients must send."),
+    ] = None,
+    until_stdin_closes: Annotated[
+        bool, typer.Option("--until-stdin-closes", help="End when standard input does.")
+    ] = False,
+    ready_file: Annotated[
+        Path | None, typer.Option(help='File that gets {"base_url": ...} once the server answers.')
+    ] = None,
+) -> None:
+    """Serve chat, files and fine-tuning on the OpenAI wire, over models that really train.
+
+    Prints the base_url once it answers. Ctrl-C ends it; a job under way goes on at the next start.
+    """
+    from rmft_api.local_server import engines
+    from rmft_api.local_server.server import Settings
+    from rmft_api.local_server.server import serve as serve_until_ended
+
+    settings = Settings(
+        state=state,
+        host=host,
+        port=port,
+        engine_names=engine or engines.DEFAULT,
+        api_key=_key(api_key_env),
+    )
+    serve_until_ended(settings, ready_file=ready_file, until_stdin_closes=until_stdin_closes)
+
+
+def _key(name: str | None) -> str | None:
+    if name is None:
+        return None
+    key = os.environ.get(name, "").strip()
+    if not key:
+        raise ConfigError(f"--api-key-env names {name!r}, which is not set in the environment")
+    return key

@@ -1,0 +1,59 @@
+"""Results as people read them: one table, models above, baselines below."""
+
+from collections.abc import Iterator
+
+from rmft_api.evaluation import Figures, Results
+from rmft_api.records import Interval
+
+HEADINGS = ("", "model", "regret [95 % CI]", "drop to base", "SuffFail", "K x MinFrac", "valid")
+
+
+def results_table(results: Results) -> str:
+    """The table that ends a run: held-out test scenarios that chose nothing."""
+    rows = [HEADINGS, *_models(results), *_baselines(results)]
+    widths = [max(len(row[i]) for row in rows) for i in range(len(HEADINGS))]
+    lines = ["  ".join(cell.ljust(w) for cell, w in zip(row, widths, strict=True)) for row in rows]
+    lines.insert(1, "  ".join("-" * width for width in widths))
+    return "\n".join(line.rstrip() for line in [*lines, "", _verdict(results)])
+
+
+def _models(results: Results) -> Iterator[tuple[str, ...]]:
+    for one in results.iterations:
+        mark = "*" if one.index == results.champion.index else " "
+        if one.test is not None:
+            yield (f"{mark}{one.index}", one.model, *_cells(one.test), f"{one.test.valid:.1%}")
+
+
+def _baselines(results: Results) -> Iterator[tuple[str, ...]]:
+    for name, figures in results.baselines.items():
+        yield ("", name, *_cells(figures), "")
+
+
+def _cells(figures: Figures) -> tuple[str, str, str, str]:
+    return (
+        _interval(figures.regret),
+        _interval(figures.paired_drop) if figures.paired_drop else "",
+        f"{figures.suff_fail_freq:.2f}",
+        f"{figures.k_min_frac:.2f}",
+    )
+
+
+def _interval(interval: Interval) -> str:
+    return f"{interval.mean:.2f} [{interval.low:.2f}, {interval.high:.2f}]"
+
+
+def _verdict(results: Results) -> str:
+    """What the champion's figures say, and no more than they say."""
+    best = next(o for o in results.iterations if o.index == results.champion.index)
+    base = next((o.test for o in results.iterations if o.index == 0), None)
+    if best.test is None or base is None:
+        return f"* least validation regret so far: iteration {best.index}, {best.model}"
+    if best.test.paired_drop is None:
+        return "* no iteration beat the base in validation: the base is the champion"
+    drop = best.test.paired_drop
+    share = drop.mean / base.regret.mean if base.regret.mean else 0.0
+    sure = "clear of 0" if drop.low > 0 else "not clear of 0"
+    return (
+        f"* champion {best.model} (least validation regret): regret {share:.0%} below the base's "
+        f"on test scenarios that chose nothing; the 95 % interval of the drop is {sure}"
+    )

@@ -1,0 +1,5 @@
+"""A dataset becomes the next model."""
+
+from rmft_api.finetuning.training import Trained, Trainer, TrainingData
+
+__all__ = ["Trained", "Trainer", "TrainingData"]

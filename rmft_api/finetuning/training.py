@@ -1,0 +1,394 @@
+"""A dataset becomes the next model: upload, job, wait, and a model that answers.
+
+    upload (once) -> file processed -> job (once) -> poll to its end -> the model answers
+
+Both effects go through the outbox, so a run that is stopped anywhere goes on with the same file and
+the same job: the job's id is in the journal before the first poll. Nothing here retries by itself
+and nothing waits without an end (wall-clock time).
+"""
+
+import re
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+from functools import partial
+from hashlib import sha256
+from typing import Protocol, TypeVar
+
+import msgspec
+
+from rmft_api import seeds
+from rmft_api.config import RunConfig
+from rmft_api.errors import (
+    ConfigError,
+    DataError,
+    FaultKind,
+    ProviderFault,
+    ResumableError,
+    StorageError,
+)
+from rmft_api.finetuning.waiting import Waiting, stage_of
+from rmft_api.journal import Journal, Outbox, Quarantine
+from rmft_api.ports import FineTuner
+from rmft_api.providers.profiles import Profile, TrainingTraits
+from rmft_api.records import (
+    Hyperparameters,
+    Job,
+    JobOrder,
+    Record,
+    UploadedFile,
+)
+from rmft_api.retries import Retries
+
+_LOOKS_S = (0.0, 5.0, 15.0, 30.0, 60.0, 120.0)
+_NAME_LAG_S = 600.0
+"""A job that succeeded may name its model this much later."""
+_READY_WITHIN_S = 900.0
+"""A new model may take so long to appear everywhere."""
+_FILE_WITHIN_S = 6 * 3600.0
+"""A file may be processed for so long."""
+_OUR_FAULT = ("server_error", "internal")
+_LINE = re.compile(r"\b(?:line|example|row)s? #?([0-9]{1,9})", re.IGNORECASE)
+
+
+T = TypeVar("T")
+
+
+class TrainingData(Protocol):
+    """A checked training file (`dataset.Dataset`)."""
+
+    @property
+    def content(self) -> bytes:
+        """The very bytes to upload."""
+        ...
+
+    @property
+    def sha256(self) -> str:
+        """Of the content, in hex."""
+        ...
+
+    @property
+    def tokens(self) -> int:
+        """Of one epoch."""
+        ...
+
+    def source_of_line(self, line: int) -> str:
+        """Which trajectory and rounds stand in a line, counted from 1."""
+        ...
+
+
+class Trains(Protocol):
+    """A connection that can train; its tuner is only made when it is needed."""
+
+    @property
+    def tuner(self) -> FineTuner:
+        """Where files and jobs go."""
+        ...
+
+
+class Trained(Record, frozen=True):
+    """A new model, and where it comes from."""
+
+    model: str
+    """Its id: the next iteration plays it, opaque to everybody but its provider."""
+    start: str
+    """The model that was trained further."""
+    dataset: str
+    """SHA-256 of the training file."""
+    job: Job
+    trained_tokens: int | None
+    """As billed: tokens x epochs."""
+    hyperparameters: Hyperparameters
+    seed: int
+
+
+Price = Callable[[str, int, int], int | None]
+"""What training a model on so many tokens for so many epochs costs, in micro-dollars."""
+
+
+@dataclass(frozen=True)
+class Trainer:
+    """Makes models for one run."""
+
+    profile: Profile
+    connection: Trains
+    journal: Journal
+    retries: Retries
+    config: RunConfig
+    price: Price
+    say: Callable[[str], None]
+
+    async def train(self, iteration: int, start: str, data: TrainingData) -> Trained:
+        """The model that `start` becomes by learning `data`.
+
+        Raises ConfigError for what this profile cannot do; DataError for a rejected file;
+        NotEntitledError where the account may not train; BudgetError; ResumableError when waiting
+        was given up; ProviderFault for a job that the provider failed or somebody cancelled.
+        """
+        wanted = _hyperparameters(self.config)
+        traits = self.profile.check_training(start, "supervised", wanted)
+        work = _Training(self, traits, wanted, iteration, start, data)
+        job = await work.job()
+        job = await work.end_of(job)
+        model = await work.model_of(job)
+        await work.settle(job)
+        return Trained(
+            model=model,
+            start=start,
+            dataset=data.sha256,
+            job=job,
+            trained_tokens=job.trained_tokens,
+            hyperparameters=work.hyperparameters,
+            seed=work.seed,
+        )
+
+
+@dataclass(frozen=True)
+class _Training:
+    """One job, from its file to its model."""
+
+    trainer: Trainer
+    traits: TrainingTraits
+    hyperparameters: Hyperparameters
+    iteration: int
+    start: str
+    data: TrainingData
+
+    @property
+    def tuner(self) -> FineTuner:
+        return self.trainer.connection.tuner
+
+    @property
+    def seed(self) -> int:
+        return seeds.number(self.trainer.config.seed, "training", self.iteration)
+
+    @property
+    def name(self) -> str:
+        """The file's: no other order has it, so that a file names its job, and is found again."""
+        return f"rmft-{self._run[:12]}-{self.iteration:02}-{self.key[:16]}.jsonl"
+
+    @property
+    def key(self) -> str:
+        """The job's name for ever, at every provider."""
+        parts = (
+            self._run,
+            self.trainer.journal.run.created,
+            self.iteration,
+            self.trainer.profile.name,
+            self.start,
+            self.data.sha256,
+            msgspec.json.encode(self.hyperparameters).decode(),
+        )
+        return sha256("|".join(map(str, parts)).encode()).hexdigest()[:32]
+
+    @property
+    def _run(self) -> str:
+        return self.trainer.config.name
+
+    async def job(self) -> Job:
+        """The job, created now or earlier."""
+        reserve = self._price()
+        file = await self._file()
+        if self.traits.wait_for_file:
+            await self._processed(file)
+        order = self._order(file)
+        outbox = self._outbox(self.trainer.profile.timeouts.list_s)
+        try:
+            job = await outbox.once(
+                f"job/{order.key}",
+                "job",
+                order,
+                look_up=lambda: self._jobs_of(order),
+                act=lambda: self.tuner.create_job(order),
+                returns=Job,
+                reserve=reserve,
+                cost=None,
+                cancel=lambda others: self._cancel(order, others),
+            )
+        except ProviderFault as fault:
+            raise self._rejected(fault) from fault
+        self.trainer.say(f"job {job.id}: trains {self.start} on {file.filename}")
+        return job
+
+    async def end_of(self, job: Job) -> Job:
+        """The job once it has succeeded, with its model's name or without."""
+        give_up_s = self.trainer.config.finetuning.give_up_after_s
+        waiting = self._waiting(give_up_s)
+        while True:
+            job = await waiting.look(job)
+            stage = stage_of(job)
+            if stage == "succeeded":
+                return job
+            if stage in ("failed", "cancelled"):
+                await self.settle(job)
+                raise self._ended_badly(job)
+            await waiting.pause(f"job {job.id} is still {job.status!r}")
+
+    async def model_of(self, job: Job) -> str:
+        """The new model's id, once it answers."""
+        naming = self._waiting(_NAME_LAG_S)
+        while not job.fine_tuned_model and not naming.is_over:
+            await naming.pause("")
+            job = await naming.look(job)
+        model = job.fine_tuned_model or await self._last_checkpoint(job)
+        appearing = self._waiting(_READY_WITHIN_S)
+        while not await self._look(lambda: self.tuner.model_ready(model), f"asking for {model}"):
+            await appearing.pause(f"model {model} of job {job.id} does not answer yet")
+        return model
+
+    async def settle(self, job: Job) -> None:
+        """Book what the job did cost, as far as the provider tells."""
+        if job.trained_tokens is None:
+            return
+        cost = self.trainer.price(self.start, job.trained_tokens, 1)
+        if cost is not None:
+            await self.trainer.journal.ledger.settle(f"job/{self.key}", cost)
+
+    async def _file(self) -> UploadedFile:
+        content = self.data.content
+        if sha256(content).hexdigest() != self.data.sha256:
+            raise StorageError(f"{self.name} changed since it was written; resume to write it anew")
+        size = len(content) + (3 if self.traits.bom else 0)
+
+        async def look_up() -> list[UploadedFile]:
+            found = await self.tuner.find_uploads(self.name)
+            return [file for file in found if file.bytes == size and file.status != "error"]
+
+        waits = self.trainer.profile.timeouts.upload_s
+        # A file that stays behind costs nothing, so only the list's own lag is waited for.
+        outbox = self._outbox(waits, quarantine_s=self.traits.list_lag_s)
+        try:
+            return await outbox.once(
+                f"upload/{self.name}",
+                "upload",
+                {"filename": self.name, "bytes": size, "sha256": self.data.sha256},
+                look_up=look_up,
+                act=lambda: self.tuner.upload(self.name, content),
+                returns=UploadedFile,
+            )
+        except ProviderFault as fault:
+            raise self._rejected(fault) from fault
+
+    async def _processed(self, file: UploadedFile) -> None:
+        waiting = self._waiting(_FILE_WITHIN_S)
+        while file.status != "processed":
+            if file.status == "error":
+                raise DataError(f"{file.filename}: the provider cannot process it as {file.id}")
+            await waiting.pause(f"file {file.id} is still {file.status!r}")
+            ask = partial(self.tuner.file, file.id)
+            file = await self._look(ask, f"asking for {file.id}")
+
+    def _order(self, file: UploadedFile) -> JobOrder:
+        return JobOrder(
+            key=self.key,
+            model=self.start,
+            training_file=file.id,
+            method="supervised",
+            hyperparameters=self.hyperparameters,
+            seed=self.seed,
+            suffix=self._suffix(),
+            metadata={
+                "rmft_key": self.key,
+                "rmft_run": self._run,
+                "rmft_iter": str(self.iteration),
+                "rmft_data": self.data.sha256,
+                "rmft_attempt": "1",
+            },
+        )
+
+    def _suffix(self) -> str:
+        own = self.trainer.config.finetuning.suffix
+        return own or f"rmft-{self._run[:6].replace('_', '-')}-{self.iteration}"
+
+    def _price(self) -> int | None:
+        """The most that the job can cost. Raises ConfigError where that has no bound."""
+        epochs = self.hyperparameters.n_epochs
+        if epochs is None and self.trainer.profile.paid:
+            raise ConfigError(
+                "finetuning.n_epochs is left to the provider, so the job's price has no bound; "
+                "set it, e.g. n_epochs = 3"
+            )
+        return self.trainer.price(self.start, self.data.tokens, epochs or 1)
+
+    def _waiting(self, within_s: float) -> Waiting:
+        wanted = self.trainer.config.finetuning
+        chosen = "poll_every_s" in wanted.model_fields_set
+        return Waiting(
+            tuner=self.tuner,
+            retries=self.trainer.retries,
+            say=self.trainer.say,
+            run=self._run,
+            every_s=wanted.poll_every_s if chosen else self.traits.poll_every_s,
+            within_s=within_s,
+        )
+
+    def _outbox(self, timeout_s: float, quarantine_s: float | None = None) -> Outbox:
+        longest = self.traits.quarantine_s if quarantine_s is None else quarantine_s
+        looks = sorted({look for look in _LOOKS_S if look < longest} | {longest})
+        quarantine = Quarantine(tuple(looks), timeout_s)
+        return Outbox(self.trainer.journal, self.trainer.retries, quarantine)
+
+    async def _jobs_of(self, order: JobOrder) -> list[Job]:
+        found = await self.tuner.find_jobs(order)
+        return [job for job in found if job.metadata.get("rmft_key", order.key) == order.key]
+
+    async def _cancel(self, order: JobOrder, others: Sequence[Job]) -> None:
+        """End further jobs of one order, where they surely are ours and cost nothing yet."""
+        for job in others:
+            ours = job.metadata.get("rmft_key") == order.key
+            if stage_of(job) in ("failed", "cancelled"):
+                continue
+            if not ours or stage_of(job) != "pending":
+                raise ResumableError(
+                    f"job {job.id} ({job.status}) trains on the same file {job.training_file}; "
+                    "cancel one of the two in the provider's console, then resume"
+                )
+            await self._look(partial(self.tuner.cancel_job, job.id), f"cancelling {job.id}")
+
+    async def _last_checkpoint(self, job: Job) -> str:
+        saved = await self._look(lambda: self.tuner.checkpoints(job.id), f"asking for {job.id}")
+        if not saved:
+            raise ResumableError(
+                f"job {job.id} succeeded but names no model; look for it in the provider's "
+                f"console; `rmft-api resume {self._run}` asks again"
+            )
+        return saved[-1].model
+
+    def _look(self, ask: Callable[[], Awaitable[T]], what: str) -> Awaitable[T]:
+        return self.trainer.retries.look(ask, what)
+
+    def _rejected(self, fault: ProviderFault) -> Exception:
+        """A refused file is the data's fault: say which trajectory stands in the line it names."""
+        if fault.kind is not FaultKind.REJECTED:
+            return fault
+        return DataError(f"{self.name}: {fault}{self._source(str(fault))}")
+
+    def _ended_badly(self, job: Job) -> Exception:
+        reason = job.error or "no reason given"
+        if stage_of(job) == "cancelled":
+            return ProviderFault(
+                f"job {job.id} was cancelled ({reason}); it is not started again by itself: "
+                "find out who did it, then begin a run of another name",
+                FaultKind.STOP,
+                code="job_cancelled",
+            )
+        if any(word in reason.lower() for word in _OUR_FAULT):
+            return ProviderFault(
+                f"job {job.id} failed at the provider: {reason}; ask the provider, then begin a "
+                "run of another name",
+                FaultKind.STOP,
+                code="job_failed",
+            )
+        return DataError(f"job {job.id} failed: {reason}{self._source(reason)}")
+
+    def _source(self, text: str) -> str:
+        found = _LINE.search(text)
+        return f"; that is {self.data.source_of_line(int(found[1]))}" if found else ""
+
+
+def _hyperparameters(config: RunConfig) -> Hyperparameters:
+    wanted = config.finetuning
+    return Hyperparameters(
+        n_epochs=wanted.n_epochs,
+        batch_size=wanted.batch_size,
+        learning_rate_multiplier=wanted.learning_rate_multiplier,
+    )

@@ -1,0 +1,91 @@
+"""Waiting for what a provider does in its own time: always with an end, by the wall clock."""
+
+from collections.abc import Callable
+from typing import Literal
+
+from rmft_api.errors import ProviderFault, ResumableError
+from rmft_api.ports import FineTuner
+from rmft_api.records import Job, JobEvent
+from rmft_api.retries import Retries
+
+Stage = Literal["pending", "running", "succeeded", "failed", "cancelled", "unknown"]
+STAGES: dict[str, Stage] = {
+    "validating_files": "pending",
+    "queued": "pending",
+    "running": "running",
+    "pausing": "pending",
+    "paused": "pending",
+    "resuming": "pending",
+    "cancelling": "running",
+    "succeeded": "succeeded",
+    "failed": "failed",
+    "cancelled": "cancelled",
+}
+"""Statuses are an open set: one that is not here is not final."""
+
+
+def stage_of(job: Job) -> Stage:
+    """Where a job stands."""
+    return STAGES.get(job.status, "unknown")
+
+
+class Waiting:
+    """One wait. Its clock and its sleep are the retry owner's, so a test can let time pass."""
+
+    def __init__(
+        self,
+        *,
+        tuner: FineTuner,
+        retries: Retries,
+        say: Callable[[str], None],
+        run: str,
+        every_s: float,
+        within_s: float,
+    ) -> None:
+        self._tuner = tuner
+        self._retries = retries
+        self._say = say
+        self._run = run
+        self._every_s = every_s
+        self._end = retries.clock() + within_s
+        self._heard: str | None = None
+        self._status = ""
+
+    @property
+    def is_over(self) -> bool:
+        """Whether its time is up."""
+        return self._retries.clock() >= self._end
+
+    async def pause(self, what: str) -> None:
+        """Let some time pass. Raises ResumableError once it is up: `what` says what was awaited."""
+        if self.is_over and what:
+            raise ResumableError(
+                f"{what}; it may yet finish: `rmft-api resume {self._run}` waits again"
+            )
+        await self._retries.pause(self._every_s)
+
+    async def look(self, job: Job) -> Job:
+        """The job as it stands now; its news are told."""
+        now = await self._retries.look(lambda: self._tuner.job(job.id), f"asking for job {job.id}")
+        if now.status != self._status:
+            self._status = now.status
+            known = "" if stage_of(now) != "unknown" else " (an unknown status: waiting goes on)"
+            self._say(f"job {now.id}: {now.status}{known}")
+        for event in _worth_telling(await self._news(now)):
+            self._say(f"job {now.id}: {event.message}")
+        return now
+
+    async def _news(self, job: Job) -> list[JobEvent]:
+        try:
+            news = await self._tuner.events(job.id, self._heard)
+        except ProviderFault:
+            return []  # the log is for people; the job itself tells how it stands
+        if news:
+            self._heard = news[-1].id
+        return news
+
+
+def _worth_telling(events: list[JobEvent]) -> list[JobEvent]:
+    """All messages, and of the training steps the last."""
+    steps = [event for event in events if event.metrics]
+    return [event for event in events if not event.metrics or event is steps[-1]]

@@ -1,0 +1,42 @@
+"""Files and directories of a run: private, and replaced whole or not at all."""
+
+import os
+from pathlib import Path
+
+from rmft_api.errors import StorageError
+
+
+def make_directory(path: Path) -> None:
+    """Create `path` and its parents, readable by their owner alone. Raises StorageError."""
+    try:
+        path.mkdir(mode=0o700, parents=True, exist_ok=True)
+    except OSError as error:
+        raise StorageError(
+            f"cannot create {path}: {error.strerror}; check the directory and its permissions"
+        ) from error
+
+
+def replace(path: Path, content: bytes) -> None:
+    """Write `content` so that readers and crashes meet the old file or the new. StorageError."""
+    draft = path.with_name(f".{path.name}.draft")
+    try:
+        descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW, 0o600)
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        draft.replace(path)
+        sync_directory(path.parent)
+    except OSError as error:
+        raise StorageError(
+            f"cannot write {path}: {error.strerror}; free space or fix it, then resume the run"
+        ) from error
+
+
+def sync_directory(path: Path) -> None:
+    """Make the names in a directory durable: a rename alone may be lost with the power."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

@@ -1,0 +1,275 @@
+"""The journal of a run: one SQLite file, the truth about what came back from outside.
+
+The run itself is a deterministic program. Asked again after a crash, the journal answers instead of
+the network, and everything else is computed anew (DESIGN.md 4).
+
+One connection owns the file, with SQLite's exclusive lock: versions before 3.51.3 can damage a
+write-ahead log that two connections share. A live run is watched through what its owner exports;
+`Journal.read` is for runs that nobody owns, and leaves their directory as it was.
+"""
+
+import sqlite3
+import time
+import zlib
+from collections.abc import Callable, Iterable, Mapping
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Self, TypeVar
+
+import msgspec
+
+from rmft_api.errors import DataError, StorageError, UsageError
+from rmft_api.faultpoints import reached
+from rmft_api.journal import schema
+from rmft_api.journal.files import make_directory, sync_directory
+from rmft_api.journal.flights import Flights
+from rmft_api.journal.ledger import Ledger
+from rmft_api.journal.lock import RunLock
+from rmft_api.journal.writer import Writer
+from rmft_api.records import Record, Scored, Split, Trajectory
+
+T = TypeVar("T")
+Clock = Callable[[], float]
+FILE = "journal.sqlite"
+
+_PRAGMAS = (
+    "PRAGMA locking_mode = EXCLUSIVE",  # before the log is first touched: then it needs no -shm
+    "PRAGMA journal_mode = WAL",
+    "PRAGMA synchronous = FULL",
+    "PRAGMA foreign_keys = ON",
+)
+_RUN = "INSERT INTO run (id, created, config, provenance) VALUES (1, ?, ?, ?)"
+_PUT = """INSERT INTO records (kind, key, payload) VALUES (?, ?, ?)
+  ON CONFLICT (kind, key) DO UPDATE SET payload = excluded.payload"""
+_SAVE = """INSERT INTO trajectories (split, iteration, scenario, trajectory, payload)
+  VALUES (?, ?, ?, ?, ?)
+  ON CONFLICT (split, iteration, scenario, trajectory) DO UPDATE SET payload = excluded.payload"""
+_LOAD = """SELECT payload FROM trajectories WHERE split = ? AND iteration = ?
+  ORDER BY scenario, trajectory"""
+_EVENT = "INSERT INTO events (at, kind, text) VALUES (?, ?, ?)"
+
+
+class RunRow(Record, frozen=True):
+    """What a run was begun with."""
+
+    created: int
+    """UTC milliseconds."""
+    config_json: str
+    provenance: dict[str, str]
+    """Hashes and versions, as the caller named them."""
+
+
+class Event(Record, frozen=True):
+    """A line of the run's log, for people."""
+
+    seq: int
+    at: int
+    """UTC milliseconds."""
+    kind: str
+    text: str
+
+
+class Journal:
+    """An open journal: begin one with `create`, go on with `open`, look into one with `read`."""
+
+    def __init__(
+        self, connection: sqlite3.Connection, run_dir: Path, lock: RunLock, clock: Clock
+    ) -> None:
+        self.run_dir = run_dir
+        self._lock = lock
+        self._clock = clock
+        self._writer = Writer(connection, str(run_dir / FILE))
+        self.run = self._writer.work_now(_read_run)
+        self.ledger = Ledger(self._writer, run_dir.name, clock)
+        self.flights = Flights()
+
+    @classmethod
+    def create(
+        cls,
+        run_dir: Path,
+        config_json: str,
+        provenance: Mapping[str, str],
+        *,
+        clock: Clock = time.time,
+    ) -> Self:
+        """Begin a run. Raises UsageError if it exists, LockedError, StorageError."""
+        make_directory(run_dir)
+        provenance_json = msgspec.json.encode(dict(provenance)).decode()
+        with ExitStack() as undo:
+            lock = _closing(undo, RunLock.own(run_dir), RunLock.release)
+            connection = _closing(undo, _connect(run_dir / FILE), sqlite3.Connection.close)
+            _begin_run(connection, run_dir, (int(clock() * 1000), config_json, provenance_json))
+            reached("run.created")
+            journal = cls(connection, run_dir, lock, clock)
+            undo.pop_all()
+        return journal
+
+    @classmethod
+    def open(cls, run_dir: Path, *, clock: Clock = time.time) -> Self:
+        """Own an existing run. Raises UsageError if there is none, LockedError, StorageError."""
+        _require(run_dir)
+        with ExitStack() as undo:
+            lock = _closing(undo, RunLock.own(run_dir), RunLock.release)
+            connection = _closing(undo, _connect(run_dir / FILE), sqlite3.Connection.close)
+            _check(connection, run_dir)
+            reached("run.opened")
+            journal = cls(connection, run_dir, lock, clock)
+            undo.pop_all()
+        return journal
+
+    @classmethod
+    def read(cls, run_dir: Path) -> Self:
+        """Look into a run that nobody owns; writing fails. Raises as `open` does."""
+        _require(run_dir)
+        with ExitStack() as undo:
+            lock = _closing(undo, RunLock.share(run_dir), RunLock.release)
+            connection = _connect_to_read(run_dir / FILE)
+            _closing(undo, connection, sqlite3.Connection.close)
+            _check(connection, run_dir)
+            journal = cls(connection, run_dir, lock, time.time)
+            undo.pop_all()
+        return journal
+
+    def close(self) -> None:
+        """Commit what waits, fold the log into the file, free the run. Twice is once."""
+        self._writer.close()
+        self._lock.release()
+
+    async def save_trajectories(self, finished: Iterable[tuple[Trajectory, Scored]]) -> None:
+        """Keep finished trajectories, all or none."""
+        rows = [_trajectory_row(trajectory, scored) for trajectory, scored in finished]
+        await self._writer.work(lambda connection: connection.executemany(_SAVE, rows))
+
+    def trajectories(self, split: Split, iteration: int) -> list[tuple[Trajectory, Scored]]:
+        """The finished trajectories of an iteration, by scenario, then trajectory."""
+        payloads = self._writer.work_now(
+            lambda connection: connection.execute(_LOAD, (split, iteration)).fetchall()
+        )
+        return [_trajectories.decode(zlib.decompress(payload)) for (payload,) in payloads]
+
+    async def put(self, kind: str, key: str, record: object) -> None:
+        """Keep a record under (kind, key), in place of an earlier one."""
+        await self._writer.write(_PUT, (kind, key, msgspec.json.encode(record)))
+
+    def get(self, kind: str, key: str, returns: type[T]) -> T | None:
+        """The record under (kind, key)."""
+        sql = "SELECT payload FROM records WHERE kind = ? AND key = ?"
+        found = self._writer.work_now(
+            lambda connection: connection.execute(sql, (kind, key)).fetchone()
+        )
+        return None if found is None else msgspec.json.decode(found[0], type=returns)
+
+    def all(self, kind: str, returns: type[T]) -> list[tuple[str, T]]:
+        """All records of a kind with their keys, in the keys' order."""
+        sql = "SELECT key, payload FROM records WHERE kind = ? ORDER BY key"
+        rows = self._writer.work_now(lambda connection: connection.execute(sql, (kind,)).fetchall())
+        return [(key, msgspec.json.decode(payload, type=returns)) for key, payload in rows]
+
+    async def event(self, kind: str, text: str) -> None:
+        """Add a line to the run's log."""
+        await self._writer.write(_EVENT, (int(self._clock() * 1000), kind, text))
+
+    def events(self) -> list[Event]:
+        """The run's log."""
+        sql = "SELECT seq, at, kind, text FROM events ORDER BY seq"
+        rows = self._writer.work_now(lambda connection: connection.execute(sql).fetchall())
+        return [Event(*row) for row in rows]
+
+
+_trajectories = msgspec.json.Decoder(tuple[Trajectory, Scored])
+
+
+def _trajectory_row(trajectory: Trajectory, scored: Scored) -> tuple[str, int, int, int, bytes]:
+    place = trajectory.address
+    payload = zlib.compress(msgspec.json.encode((trajectory, scored)), level=1)
+    return (place.split, place.iteration, place.scenario, place.trajectory, payload)
+
+
+def _require(run_dir: Path) -> None:
+    if not (run_dir / FILE).exists():
+        raise UsageError(f"no run in {str(run_dir)!r}; `rmft-api run` begins one")
+
+
+def _closing(undo: ExitStack, thing: T, close: Callable[[T], object]) -> T:
+    """`thing`, closed if what follows fails."""
+    undo.callback(close, thing)
+    return thing
+
+
+def _connect(path: Path) -> sqlite3.Connection:
+    try:
+        path.touch(mode=0o600)
+        connection = sqlite3.connect(path, timeout=0, isolation_level=None, check_same_thread=False)
+    except (OSError, sqlite3.Error) as error:
+        raise _unusable(path, error) from error
+    try:
+        for pragma in _PRAGMAS:
+            connection.execute(pragma)
+    except sqlite3.Error as error:
+        connection.close()
+        raise _unusable(path, error) from error
+    return connection
+
+
+def _connect_to_read(path: Path) -> sqlite3.Connection:
+    """Without a log to recover, the file is opened as if on a read-only disk."""
+    log = path.with_name(f"{path.name}-wal")
+    mode = "mode=ro" if log.exists() and log.stat().st_size else "immutable=1"
+    uri = f"{path.resolve().as_uri()}?{mode}"
+    try:
+        return sqlite3.connect(uri, uri=True, isolation_level=None, check_same_thread=False)
+    except sqlite3.Error as error:
+        raise _unusable(path, error) from error
+
+
+def _begin_run(connection: sqlite3.Connection, run_dir: Path, row: tuple[int, str, str]) -> None:
+    """Make the tables and the run's row, both or neither."""
+    run = run_dir.name
+    try:
+        if connection.execute("PRAGMA user_version").fetchone()[0] != 0:
+            raise UsageError(
+                f"run {run!r} exists; `rmft-api resume {run}` goes on with it, "
+                "or choose another name"
+            )
+        connection.execute("BEGIN")
+        schema.create(connection)
+        connection.execute(_RUN, row)
+        reached("run.creating")
+        connection.execute("COMMIT")
+        sync_directory(run_dir)
+    except (sqlite3.Error, OSError) as error:
+        raise StorageError(
+            f"cannot write {run_dir / FILE}: {error}; free some space, then try again"
+        ) from error
+
+
+def _check(connection: sqlite3.Connection, run_dir: Path) -> None:
+    """Refuse a damaged file, one that was never begun, and one of another version."""
+    path = run_dir / FILE
+    try:
+        version = connection.execute("PRAGMA user_version").fetchone()[0]
+        verdict = connection.execute("PRAGMA quick_check(1)").fetchone()[0]
+    except sqlite3.Error as error:
+        raise _unusable(path, error) from error
+    if verdict != "ok":
+        raise _unusable(path, verdict)
+    if version == 0:
+        raise UsageError(f"run {run_dir.name!r} was never begun; start it with `rmft-api run`")
+    if version != schema.VERSION:
+        raise DataError(
+            f"{path} has version {version}, this rmft-api reads {schema.VERSION}; "
+            "use the rmft-api that wrote it"
+        )
+
+
+def _unusable(path: Path, why: object) -> StorageError:
+    return StorageError(
+        f"cannot use {path}: {why}; check the disk and permissions, or restore a copy"
+    )
+
+
+def _read_run(connection: sqlite3.Connection) -> RunRow:
+    created, config, provenance = connection.execute(
+        "SELECT created, config, provenance FROM run"
+    ).fetchone()
+    return RunRow(created, config, msgspec.json.decode(provenance, type=dict[str, str]))

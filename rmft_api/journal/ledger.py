@@ -1,0 +1,228 @@
+"""What was asked of the outside world, what came back, and what it cost.
+
+An attempt is one request. Its row is committed, with the worst case reserved, before the request
+leaves, and settled after:
+
+    sent ──> done      answered; the answer and its cost are here
+         ├─> lost      perhaps done and billed: the reservation stays
+         ├─> released  certainly not done: the reservation is free again
+         └─> refused   refused for what it says, for ever: an answer too
+
+A row that a crash left "sent" is as good as "lost". Money is integer micro-dollars.
+"""
+
+import sqlite3
+from collections.abc import Callable
+from hashlib import sha256
+from itertools import count
+from typing import Literal, NamedTuple
+
+import msgspec
+
+from rmft_api.errors import BudgetError, DataError, FaultKind, ProviderFault
+from rmft_api.journal.schema import RUN_SCOPE
+from rmft_api.journal.writer import Writer
+
+State = Literal["sent", "done", "lost", "released", "refused"]
+
+_BEGIN = """INSERT INTO attempts
+  (id, key, number, kind, iteration, digest, request, state, reserved, created)
+  VALUES (?, ?, ?, ?, ?, ?, ?, 'sent', ?, ?)"""
+_DONE = """UPDATE attempts SET state = 'done', answer = ?2, settled = ?3, reserved = 0,
+  spent = min(?4, reserved), excess = max(?4 - reserved, 0) WHERE id = ?1"""
+_DONE_UNSETTLED = "UPDATE attempts SET state = 'done', answer = ?, settled = ? WHERE id = ?"
+_LOST = "UPDATE attempts SET state = 'lost', answer = ?, settled = ? WHERE id = ?"
+_FREE = "UPDATE attempts SET state = ?, answer = ?, settled = ?, reserved = 0 WHERE id = ?"
+_SETTLE = """UPDATE attempts SET reserved = 0, spent = min(?2, reserved + spent),
+  excess = max(?2 - reserved - spent, 0) WHERE id = ?1 AND state = 'done'"""
+_SET_CAP = """INSERT INTO budget (scope, cap) VALUES (?, ?)
+  ON CONFLICT (scope) DO UPDATE SET cap = excluded.cap"""
+_ATTEMPT = """SELECT id, key, number, kind, digest, state, reserved, spent, created, settled, answer
+  FROM attempts WHERE id = ?"""
+
+
+class Attempt(NamedTuple):
+    """One row: one request, and what became of it. Times are UTC milliseconds."""
+
+    id: int
+    key: str
+    number: int
+    """From 1."""
+    kind: str
+    digest: bytes
+    state: State
+    reserved: int
+    spent: int
+    created: int
+    settled: int | None
+    answer: bytes | None
+    """JSON: what came back when done, the fault otherwise."""
+
+    @property
+    def unanswered(self) -> bool:
+        """Whether the provider may have done it without our knowing what came back."""
+        return self.state in ("sent", "lost")
+
+
+class Totals(NamedTuple):
+    """Micro-dollars."""
+
+    spent: int
+    reserved: int
+    cap: int | None
+
+
+class Fault(msgspec.Struct, frozen=True):
+    """A ProviderFault as it is kept."""
+
+    message: str
+    kind: FaultKind
+    status: int | None
+    code: str | None
+
+
+class Ledger:
+    """The attempts of a run and its budget. `name` is the run's, for messages."""
+
+    def __init__(self, writer: Writer, name: str, clock: Callable[[], float]) -> None:
+        self._writer = writer
+        self._name = name
+        self._clock = clock
+        self._ids = writer.work_now(_ids_by_key)
+        self._new_ids = count(1 + max((ids[-1] for ids in self._ids.values()), default=0))
+        self._iteration = 0
+
+    def knows(self, key: str) -> bool:
+        """Whether anything was ever asked under this key."""
+        return key in self._ids
+
+    def count(self) -> int:
+        """Attempts so far: requests that left, or may have."""
+        return sum(len(ids) for ids in self._ids.values())
+
+    async def history(self, key: str, digest: bytes) -> list[Attempt]:
+        """All attempts of a key, oldest first. Raises DataError if they asked something else."""
+        ids = self._ids.get(key, ())
+        attempts = await self._writer.work(lambda connection: _attempts(connection, ids))
+        if any(attempt.digest != digest for attempt in attempts):
+            raise DataError(
+                f"{self._name}: {key} now asks something else than when it was first asked; "
+                "code, prompts or settings changed since: start a new run, or restore them"
+            )
+        return attempts
+
+    async def begin(
+        self,
+        key: str,
+        kind: str,
+        digest: bytes,
+        reserve: int,
+        *,
+        number: int = 1,
+        request: bytes | None = None,
+    ) -> int:
+        """Reserve and record an attempt; its id. Raises BudgetError when the cap is too near."""
+        earlier = self._ids.get(key, ())
+        if number != len(earlier) + 1:
+            raise DataError(f"{self._name}: {key} was asked twice at once; keys must be unique")
+        attempt = next(self._new_ids)
+        self._ids[key] = (*earlier, attempt)
+        row = (attempt, key, number, kind, self._iteration, digest, request, reserve, self._now())
+        try:
+            await self._writer.write(_BEGIN, row)
+        except sqlite3.IntegrityError:
+            self._ids[key] = earlier
+            raise self._refusal(reserve) from None
+        return attempt
+
+    async def done(self, attempt: int, answer: bytes, cost: int | None) -> None:
+        """Record the answer and its cost. None leaves the reservation as it is until `settle`."""
+        if cost is None:
+            await self._writer.write(_DONE_UNSETTLED, (answer, self._now(), attempt))
+        else:
+            await self._writer.write(_DONE, (attempt, answer, self._now(), cost))
+
+    async def failed(self, attempt: int, fault: ProviderFault) -> None:
+        """Record a fault: its kind says what becomes of the reservation."""
+        answer = msgspec.json.encode(Fault(str(fault), fault.kind, fault.status, fault.code))
+        if fault.kind is FaultKind.AMBIGUOUS:
+            await self._writer.write(_LOST, (answer, self._now(), attempt))
+        else:
+            state = "refused" if fault.kind is FaultKind.REJECTED else "released"
+            await self._writer.write(_FREE, (state, answer, self._now(), attempt))
+
+    async def settle(self, key: str, cost: int) -> None:
+        """The final cost of something done earlier, e.g. a job that has ended. Twice is once."""
+        await self._writer.write(_SETTLE, (self._ids[key][-1], cost))
+
+    async def enter_iteration(self, iteration: int, cap: int | None = None) -> None:
+        """Book what follows under `iteration`, with a cap of its own if one is given."""
+        self._iteration = iteration
+        await self._writer.write("INSERT OR IGNORE INTO budget (scope) VALUES (?)", (iteration,))
+        if cap is not None:
+            await self.set_cap(cap, iteration)
+
+    async def set_cap(self, cap: int, iteration: int | None = None) -> None:
+        """Set the most that may ever be spent. Raises BudgetError below what is already taken."""
+        try:
+            await self._writer.write(_SET_CAP, (_scope(iteration), cap))
+        except sqlite3.IntegrityError:
+            taken = self.totals(iteration)
+            raise BudgetError(
+                f"budget {dollars(cap)} is below the {dollars(taken.spent)} spent and "
+                f"{dollars(taken.reserved)} reserved in {self._name}; choose a higher one"
+            ) from None
+
+    def totals(self, iteration: int | None = None) -> Totals:
+        """Spent, reserved and cap of an iteration, or of the whole run."""
+        return self._writer.work_now(lambda connection: _totals(connection, _scope(iteration)))
+
+    def _refusal(self, reserve: int) -> BudgetError:
+        taken = self.totals()
+        return BudgetError(
+            f"{self._name}: the next request may cost {dollars(reserve)}, but "
+            f"{dollars(taken.spent)} are spent and {dollars(taken.reserved)} reserved of "
+            f"{dollars(taken.cap or 0)}; raise it with "
+            f"`rmft-api resume {self._name} --budget USD`"
+        )
+
+    def _now(self) -> int:
+        return int(self._clock() * 1000)
+
+
+def digest_of(request: bytes) -> bytes:
+    """What a request asked, in 16 bytes."""
+    return sha256(request).digest()[:16]
+
+
+def fault_of(attempt: Attempt) -> ProviderFault:
+    """The refusal that an attempt met."""
+    fault = msgspec.json.decode(attempt.answer or b"", type=Fault)
+    return ProviderFault(fault.message, fault.kind, status=fault.status, code=fault.code)
+
+
+def dollars(micro: int) -> str:
+    """Micro-dollars as people write them, to the cent; smaller sums in full."""
+    return f"${micro / 1e6:,.2f}" if micro % 10_000 == 0 else f"${micro / 1e6:,.6f}"
+
+
+def _scope(iteration: int | None) -> int:
+    return RUN_SCOPE if iteration is None else iteration
+
+
+def _ids_by_key(connection: sqlite3.Connection) -> dict[str, tuple[int, ...]]:
+    """Every key's attempts, oldest first."""
+    found: dict[str, tuple[int, ...]] = {}
+    for attempt, key in connection.execute("SELECT id, key FROM attempts ORDER BY id"):
+        found[key] = (*found.get(key, ()), attempt)
+    return found
+
+
+def _attempts(connection: sqlite3.Connection, ids: tuple[int, ...]) -> list[Attempt]:
+    return [Attempt(*connection.execute(_ATTEMPT, (attempt,)).fetchone()) for attempt in ids]
+
+
+def _totals(connection: sqlite3.Connection, scope: int) -> Totals:
+    sql = "SELECT spent + excess, reserved, cap FROM budget WHERE scope = ?"
+    found: tuple[int, int, int | None] | None = connection.execute(sql, (scope,)).fetchone()
+    return Totals(*found) if found else Totals(0, 0, None)

@@ -1,0 +1,65 @@
+"""One process per run: flock on `run.lock`, held for life and freed by the kernel at death.
+
+The process id inside is for people; nobody steals a lock by age.
+"""
+
+import fcntl
+import os
+from pathlib import Path
+from typing import Self
+
+from rmft_api.errors import LockedError, StorageError
+
+_OWN = os.O_RDWR | os.O_CREAT
+_SAFELY = os.O_NOFOLLOW | os.O_CLOEXEC
+
+
+class RunLock:
+    """A run's lock, held until `release`."""
+
+    def __init__(self, descriptor: int | None) -> None:
+        self._descriptor = descriptor
+
+    @classmethod
+    def own(cls, run_dir: Path) -> Self:
+        """Take the lock alone. Raises LockedError when anybody holds it, StorageError."""
+        descriptor = _take(run_dir, _OWN, fcntl.LOCK_EX)
+        os.ftruncate(descriptor, 0)
+        os.pwrite(descriptor, f"{os.getpid()}\n".encode(), 0)
+        return cls(descriptor)
+
+    @classmethod
+    def share(cls, run_dir: Path) -> Self:
+        """Take the lock with other readers; a directory without one (a copy) needs none."""
+        if not (run_dir / "run.lock").exists():
+            return cls(None)
+        return cls(_take(run_dir, os.O_RDONLY, fcntl.LOCK_SH))
+
+    def release(self) -> None:
+        """Let the next process in. Twice is once."""
+        if self._descriptor is not None:
+            os.close(self._descriptor)
+            self._descriptor = None
+
+
+def _take(run_dir: Path, flags: int, how: int) -> int:
+    path = run_dir / "run.lock"
+    try:
+        descriptor = os.open(path, flags | _SAFELY, 0o600)
+    except OSError as error:
+        raise StorageError(
+            f"cannot open {path}: {error.strerror}; check its permissions"
+        ) from error
+    try:
+        fcntl.flock(descriptor, how | fcntl.LOCK_NB)
+    except BlockingIOError:
+        raise _locked(run_dir.name, descriptor) from None
+    return descriptor
+
+
+def _locked(run: str, descriptor: int) -> LockedError:
+    owner = os.pread(descriptor, 32, 0).decode(errors="replace").strip() or "unknown"
+    os.close(descriptor)
+    return LockedError(
+        f"run {run!r} is in use by process {owner}; `rmft-api status {run}` shows how far it is"
+    )

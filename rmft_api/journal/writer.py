@@ -1,0 +1,175 @@
+"""The thread that owns the journal's connection, and commits in groups.
+
+Whatever waits when the thread is free becomes one transaction: an idle journal commits at once, a
+busy one pays one fsync for many rows. Nothing is acknowledged before its COMMIT has returned, and
+everything is committed in the order of its submission. Work that breaks a constraint is undone and
+reported alone; any other error of the database is fatal, because after a failed write nobody knows
+what the disk holds.
+"""
+
+import asyncio
+import sqlite3
+import threading
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future
+from contextlib import suppress
+from dataclasses import dataclass
+from itertools import groupby
+from operator import attrgetter
+from queue import SimpleQueue
+from typing import Any, TypeVar, cast
+
+from rmft_api.errors import StorageError
+from rmft_api.faultpoints import reached
+
+T = TypeVar("T")
+Value = int | str | bytes | None
+Work = Callable[[sqlite3.Connection], T]
+GROUP = 256
+"""Most units in one transaction, so that nobody waits behind an endless one."""
+
+
+@dataclass(slots=True, eq=False)
+class _Unit:
+    """One write or one piece of work, and who waits for it."""
+
+    waiter: "asyncio.Future[Any] | Future[Any]"
+    sql: str = ""
+    row: Sequence[Value] = ()
+    work: Work[Any] | None = None
+    result: Any = None
+    error: BaseException | None = None
+
+
+class Writer:
+    """Runs statements on the connection's own thread. `name` is what errors call the file."""
+
+    def __init__(self, connection: sqlite3.Connection, name: str) -> None:
+        self._connection = connection
+        self._name = name
+        self._queue: SimpleQueue[_Unit | None] = SimpleQueue()
+        self._broken: StorageError | None = None
+        self._closed = False
+        self._thread = threading.Thread(target=self._serve, name="journal", daemon=True)
+        self._thread.start()
+
+    def write(self, sql: str, row: Sequence[Value]) -> "asyncio.Future[None]":
+        """One statement, durable once awaited. Neighbours of the same text run as one."""
+        waiter = asyncio.get_running_loop().create_future()
+        self._submit(_Unit(waiter, sql, row))
+        return waiter
+
+    def work(self, work: Work[T]) -> "asyncio.Future[T]":
+        """Several statements, all or none. May be run twice, so it must do nothing else."""
+        waiter: asyncio.Future[T] = asyncio.get_running_loop().create_future()
+        self._submit(_Unit(waiter, work=work))
+        return waiter
+
+    def work_now(self, work: Work[T]) -> T:
+        """As `work`, for callers that are not coroutines: blocks, a few milliseconds at most."""
+        waiter: Future[T] = Future()
+        self._submit(_Unit(waiter, work=work))
+        return waiter.result()
+
+    def close(self) -> None:
+        """Commit what waits, and end the thread. Twice is once."""
+        if not self._closed:
+            self._closed = True
+            self._queue.put(None)
+            self._thread.join()
+            self._connection.close()
+
+    def _submit(self, unit: _Unit) -> None:
+        if self._closed:
+            raise StorageError(f"{self._name} is closed; nothing more can be read or saved")
+        self._queue.put(unit)
+
+    def _serve(self) -> None:
+        more = True
+        while more:
+            units, more = self._next_group()
+            self._commit(units)
+            _answer(units)
+
+    def _next_group(self) -> tuple[list[_Unit], bool]:
+        """Wait for a unit and take all that wait with it; False once closing was asked."""
+        units: list[_Unit] = []
+        unit = self._queue.get()
+        while unit is not None:
+            units.append(unit)
+            if len(units) == GROUP or self._queue.empty():
+                return units, True
+            unit = self._queue.get()
+        return units, False
+
+    def _commit(self, units: list[_Unit]) -> None:
+        if self._broken is not None:
+            _fail(units, self._broken)
+            return
+        try:
+            self._transact(units)
+        except BaseException as error:  # noqa: BLE001 - handed on to whoever waits for the unit
+            self._undo(units, error)
+
+    def _undo(self, units: list[_Unit], error: BaseException) -> None:
+        database_failed = isinstance(error, sqlite3.Error)
+        if database_failed and not isinstance(error, sqlite3.IntegrityError):
+            self._break(units, error)
+            return
+        self._connection.execute("ROLLBACK")
+        if len(units) == 1:
+            _fail(units, error)
+            return
+        for unit in units:
+            self._commit([unit])
+
+    def _transact(self, units: list[_Unit]) -> None:
+        self._connection.execute("BEGIN")
+        for sql, group in groupby(units, attrgetter("sql")):
+            if sql:
+                self._connection.executemany(sql, [unit.row for unit in group])
+            else:
+                for unit in group:
+                    unit.result = cast("Work[Any]", unit.work)(self._connection)
+        reached("journal.commit")
+        self._connection.execute("COMMIT")
+        reached("journal.committed")
+
+    def _break(self, units: list[_Unit], error: BaseException) -> None:
+        self._broken = StorageError(
+            f"cannot write {self._name}: {error}; nothing more is sent or saved. "
+            "Free space or repair the disk, then `rmft-api resume` goes on from the last commit"
+        )
+        self._broken.__cause__ = error
+        _fail(units, self._broken)
+
+
+def _fail(units: list[_Unit], error: BaseException) -> None:
+    for unit in units:
+        unit.error = error
+
+
+def _answer(units: list[_Unit]) -> None:
+    """Tell those who wait: one call into the event loop for the whole group."""
+    for unit in units:
+        if isinstance(unit.waiter, Future):
+            _settle(unit)
+    waiting = [unit for unit in units if not isinstance(unit.waiter, Future)]
+    if waiting:
+        loop = cast("asyncio.Future[Any]", waiting[0].waiter).get_loop()
+        with suppress(RuntimeError):  # the loop is closed: nobody waits any more
+            loop.call_soon_threadsafe(_settle_all, waiting)
+
+
+def _settle_all(units: list[_Unit]) -> None:
+    for unit in units:
+        _settle(unit)
+
+
+def _settle(unit: _Unit) -> None:
+    if unit.waiter.done():  # its caller was cancelled
+        return
+    if unit.error is not None:
+        unit.waiter.set_exception(unit.error)
+    else:
+        unit.waiter.set_result(unit.result)

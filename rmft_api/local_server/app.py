@@ -1,0 +1,100 @@
+"""The HTTP application: which route does what, who may call it, and what a mistake looks like."""
+
+import hmac
+import logging
+from collections.abc import Awaitable, Callable
+
+from aiohttp import web
+
+from rmft_api.local_server.chat_routes import ChatRoutes
+from rmft_api.local_server.file_routes import FileRoutes
+from rmft_api.local_server.job_routes import JobRoutes
+from rmft_api.local_server.model_routes import ModelRoutes
+from rmft_api.local_server.refusals import Refusal, internal_error, too_large
+
+LARGEST_BODY = 8 * 2**20
+"""Bytes of a request that is not a file at most."""
+
+Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+
+log = logging.getLogger(__name__)
+
+
+def application(
+    chat: ChatRoutes,
+    files: FileRoutes,
+    jobs: JobRoutes,
+    models: ModelRoutes,
+    api_key: str | None,
+) -> web.Application:
+    """The routes of the OpenAI wire, and `/health`, which needs no key."""
+    routes: list[tuple[str, str, Handler]] = [
+        ("POST", "/v1/chat/completions", chat.create),
+        ("GET", "/v1/models", models.list),
+        ("GET", "/v1/models/{id:.+}", models.get),
+        ("DELETE", "/v1/models/{id:.+}", models.delete),
+        ("POST", "/v1/files", files.upload),
+        ("GET", "/v1/files", files.list),
+        ("GET", "/v1/files/{id}", files.get),
+        ("DELETE", "/v1/files/{id}", files.delete),
+        ("GET", "/v1/files/{id}/content", files.content),
+        ("POST", "/v1/fine_tuning/jobs", jobs.create),
+        ("GET", "/v1/fine_tuning/jobs", jobs.list),
+        ("GET", "/v1/fine_tuning/jobs/{id}", jobs.get),
+        ("POST", "/v1/fine_tuning/jobs/{id}/cancel", jobs.cancel),
+        ("GET", "/v1/fine_tuning/jobs/{id}/events", jobs.events),
+        ("GET", "/v1/fine_tuning/jobs/{id}/checkpoints", jobs.checkpoints),
+        ("*", "/{path:.*}", _unknown),
+    ]
+    app = web.Application(client_max_size=LARGEST_BODY)
+    app.router.add_get("/health", _health)
+    for method, path, handler in routes:
+        app.router.add_route(method, path, _guarded(handler, api_key))
+    return app
+
+
+def _guarded(handler: Handler, api_key: str | None) -> Handler:
+    """Check the key; turn a refusal into its answer, and a bug into a 500 and a traceback."""
+
+    async def guard(request: web.Request) -> web.StreamResponse:
+        try:
+            if api_key is not None:
+                _check_key(request, api_key)
+            return await handler(request)
+        except Refusal as refusal:
+            return refusal.response()
+        except web.HTTPRequestEntityTooLarge:
+            return too_large(LARGEST_BODY).response()
+        except (web.HTTPException, ConnectionError):
+            raise
+        except Exception:
+            log.exception("%s %s failed", request.method, request.path)
+            return internal_error().response()
+
+    return guard
+
+
+def _check_key(request: web.Request, api_key: str) -> None:
+    scheme, _, given = request.headers.get("Authorization", "").partition(" ")
+    if scheme.lower() != "bearer" or not given:
+        message = "You didn't provide an API key: send 'Authorization: Bearer YOUR_KEY'."
+        raise Refusal(401, message, code="invalid_api_key")
+    if not hmac.compare_digest(given.encode("utf-8", "surrogateescape"), api_key.encode()):
+        raise Refusal(401, "Incorrect API key provided.", code="invalid_api_key")
+
+
+async def _health(request: web.Request) -> web.Response:
+    return web.json_response({"status": "ok"})
+
+
+async def _unknown(request: web.Request) -> web.Response:
+    matches = request.app.router.routes()
+    for route in matches:
+        known = route.resource
+        if known is None or route.method in ("*", request.method):
+            continue
+        if known.get_info().get("path") == request.path:
+            message = f"Not allowed to {request.method} on {request.path}."
+            raise Refusal(405, message, code="method_not_supported")
+    message = f"Invalid URL ({request.method} {request.path})"
+    raise Refusal(404, message, code="unknown_url")

@@ -1,0 +1,180 @@
+"""A chat completion as it is answered: one JSON body, or a stream of server-sent events."""
+
+from collections.abc import Iterator, Sequence
+
+import msgspec
+
+from rmft_api.local_server.engine import Completion, TokenLogprob
+
+FINGERPRINT = "fp_local"
+
+
+class Message(msgspec.Struct):
+    """What the model said."""
+
+    content: str
+    role: str = "assistant"
+    refusal: None = None
+
+
+class Rival(msgspec.Struct):
+    """A token that could have been sampled."""
+
+    token: str
+    logprob: float
+    bytes: list[int]
+
+
+class Token(msgspec.Struct):
+    """A token that was sampled."""
+
+    token: str
+    logprob: float
+    bytes: list[int]
+    top_logprobs: list[Rival]
+
+
+class Logprobs(msgspec.Struct):
+    """Of one choice, token by token."""
+
+    content: list[Token]
+    refusal: None = None
+
+
+class Choice(msgspec.Struct):
+    """One of the n answers."""
+
+    index: int
+    message: Message
+    finish_reason: str
+    logprobs: Logprobs | None = None
+
+
+class PromptDetails(msgspec.Struct, frozen=True):
+    """Nothing is cached across requests."""
+
+    cached_tokens: int = 0
+    audio_tokens: int = 0
+
+
+class CompletionDetails(msgspec.Struct, frozen=True):
+    """All tokens are of the answer itself."""
+
+    reasoning_tokens: int = 0
+    audio_tokens: int = 0
+    accepted_prediction_tokens: int = 0
+    rejected_prediction_tokens: int = 0
+
+
+class Usage(msgspec.Struct):
+    """Tokens of all choices; the prompt counts once."""
+
+    prompt_tokens: int
+    completion_tokens: int
+    total_tokens: int
+    prompt_tokens_details: PromptDetails = PromptDetails()
+    completion_tokens_details: CompletionDetails = CompletionDetails()
+
+
+class ChatCompletion(msgspec.Struct):
+    """The whole answer."""
+
+    id: str
+    created: int
+    model: str
+    choices: list[Choice]
+    usage: Usage
+    object: str = "chat.completion"
+    service_tier: str = "default"
+    system_fingerprint: str = FINGERPRINT
+
+
+class Delta(msgspec.Struct, omit_defaults=True):
+    """What a chunk adds to a choice."""
+
+    role: str | None = None
+    content: str | None = None
+
+
+class ChunkChoice(msgspec.Struct):
+    """A choice as a chunk continues it."""
+
+    index: int
+    delta: Delta
+    finish_reason: str | None = None
+    logprobs: Logprobs | None = None
+
+
+class Chunk(msgspec.Struct):
+    """One event of a stream."""
+
+    id: str
+    created: int
+    model: str
+    choices: list[ChunkChoice]
+    usage: Usage | msgspec.UnsetType | None = msgspec.UNSET
+    """Unset unless asked for; then null in every chunk but the last."""
+    object: str = "chat.completion.chunk"
+    service_tier: str = "default"
+    system_fingerprint: str = FINGERPRINT
+
+
+_ENCODER = msgspec.json.Encoder()
+
+
+def usage(completions: Sequence[Completion]) -> Usage:
+    """The usage of one request."""
+    asked = completions[0].prompt_tokens
+    answered = sum(completion.completion_tokens for completion in completions)
+    return Usage(asked, answered, asked + answered)
+
+
+def body(name: str, created: int, model: str, completions: Sequence[Completion]) -> bytes:
+    """The answer as one JSON body; `name` is its id."""
+    choices = [
+        Choice(
+            index,
+            Message(completion.text),
+            completion.finish_reason,
+            _logprobs(completion.logprobs),
+        )
+        for index, completion in enumerate(completions)
+    ]
+    return _ENCODER.encode(ChatCompletion(name, created, model, choices, usage(completions)))
+
+
+def events(
+    name: str, created: int, model: str, completions: Sequence[Completion], with_usage: bool
+) -> Iterator[bytes]:
+    """The answer as server-sent events, one token each."""
+    unless_asked = None if with_usage else msgspec.UNSET
+    for index, completion in enumerate(completions):
+        for choice in _chunks(index, completion):
+            yield _event(Chunk(name, created, model, [choice], unless_asked))
+    if with_usage:
+        yield _event(Chunk(name, created, model, [], usage(completions)))
+    yield b"data: [DONE]\n\n"
+
+
+def _chunks(index: int, completion: Completion) -> Iterator[ChunkChoice]:
+    yield ChunkChoice(index, Delta(role="assistant", content=""))
+    tokens = completion.logprobs
+    for place, piece in enumerate(completion.pieces):
+        logprobs = _logprobs(None if tokens is None else tokens[place : place + 1])
+        yield ChunkChoice(index, Delta(content=piece), None, logprobs)
+    yield ChunkChoice(index, Delta(), completion.finish_reason)
+
+
+def _event(chunk: Chunk) -> bytes:
+    return b"data: " + _ENCODER.encode(chunk) + b"\n\n"
+
+
+def _logprobs(tokens: Sequence[TokenLogprob] | None) -> Logprobs | None:
+    if tokens is None:
+        return None
+    return Logprobs([_token(token) for token in tokens])
+
+
+def _token(token: TokenLogprob) -> Token:
+    rivals = [Rival(text, logprob, list(text.encode())) for text, logprob in token.top]
+    return Token(token.token, token.logprob, list(token.token.encode()), rivals)

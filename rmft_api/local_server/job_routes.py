@@ -1,0 +1,184 @@
+"""`/v1/fine_tuning/jobs`: create, list, get, cancel, events, checkpoints."""
+
+import re
+import secrets
+import time
+from typing import Annotated, Literal
+
+import msgspec
+from aiohttp import web
+from msgspec import Meta
+
+from rmft_api.local_server.engine import Hyperparameters
+from rmft_api.local_server.files import FileStore
+from rmft_api.local_server.job_records import Checkpoint, Content, Job
+from rmft_api.local_server.jobs import JobStore
+from rmft_api.local_server.models import Catalogue
+from rmft_api.local_server.paging import listing, page
+from rmft_api.local_server.refusals import Refusal, decode, invalid, unsupported
+from rmft_api.local_server.supervisor import Supervisor
+
+Auto = Literal["auto"]
+Count = Annotated[int, Meta(ge=1, le=1_000_000)]
+Factor = Annotated[float, Meta(gt=0, le=1_000_000)]
+Metadata = Annotated[
+    dict[Annotated[str, Meta(max_length=64)], Annotated[str, Meta(max_length=512)]],
+    Meta(max_length=16),
+]
+
+
+class _Numbers(msgspec.Struct, forbid_unknown_fields=True):
+    n_epochs: Count | Auto | None = None
+    batch_size: Count | Auto | None = None
+    learning_rate_multiplier: Factor | Auto | None = None
+
+    def read(self) -> Hyperparameters:
+        return Hyperparameters(
+            *(None if value == "auto" else value for value in msgspec.structs.astuple(self))
+        )
+
+
+class _Supervised(msgspec.Struct, forbid_unknown_fields=True):
+    hyperparameters: _Numbers | None = None
+
+
+class _Method(msgspec.Struct, forbid_unknown_fields=True):
+    type: Literal["supervised", "dpo", "reinforcement"]
+    supervised: _Supervised | None = None
+    dpo: object = None
+    reinforcement: object = None
+
+
+class _Create(msgspec.Struct, forbid_unknown_fields=True):
+    model: str
+    training_file: str
+    validation_file: str | None = None
+    hyperparameters: _Numbers | None = None
+    """Deprecated at OpenAI; `method` goes before it."""
+    method: _Method | None = None
+    seed: Annotated[int, Meta(ge=0, le=2**31 - 1)] | None = None
+    suffix: Annotated[str, Meta(max_length=64)] | None = None
+    metadata: Metadata | None = None
+    integrations: list[object] | None = None
+
+    def numbers(self) -> Hyperparameters:
+        """The hyperparameters, wherever they stand. Raises Refusal."""
+        if self.method is not None and self.method.type != "supervised":
+            message = f"Invalid value: {self.method.type!r}. Supported values are: 'supervised'."
+            raise invalid(message, "method.type")
+        supervised = None if self.method is None else self.method.supervised
+        numbers = None if supervised is None else supervised.hyperparameters
+        return (numbers or self.hyperparameters or _Numbers()).read()
+
+
+_CREATE = msgspec.json.Decoder(_Create)
+_FILTER = re.compile(r"metadata\[(.*)\]", re.DOTALL)
+
+
+class JobRoutes:
+    """Handlers over the jobs."""
+
+    def __init__(
+        self, files: FileStore, jobs: JobStore, catalogue: Catalogue, supervisor: Supervisor
+    ) -> None:
+        self._files = files
+        self._jobs = jobs
+        self._catalogue = catalogue
+        self._supervisor = supervisor
+        self._targets = {job.target for job in jobs.all()}
+
+    async def create(self, request: web.Request) -> web.Response:
+        """POST /v1/fine_tuning/jobs. The job is on the disk before it is acknowledged."""
+        asked = decode(_CREATE, await request.read())
+        if asked.validation_file is not None:
+            raise unsupported("validation_file")
+        if asked.integrations:
+            raise unsupported("integrations")
+        job = self._job(asked)
+        await self._jobs.add(job, self._files.content(job.training_file))
+        self._jobs.log(job.id, f"Created fine-tuning job: {job.id}")
+        self._jobs.log(job.id, f"Validating training file: {job.training_file}")
+        self._supervisor.start(job.id)
+        return web.json_response(job.json())
+
+    def _job(self, asked: _Create) -> Job:
+        numbers = asked.numbers()
+        served = self._catalogue.find(asked.model)
+        seed = secrets.randbelow(2**31) if asked.seed is None else asked.seed
+        key = (asked.metadata or {}).get("rmft_key")
+        sha256 = self._trainable(asked.training_file)
+        content = Content(asked.model, sha256, numbers, seed, key)
+        number, job_id = self._jobs.next_place()
+        return Job(
+            number=number,
+            id=job_id,
+            created_at=int(time.time()),
+            model=asked.model,
+            base=served.base,
+            training_file=asked.training_file,
+            requested=numbers,
+            seed=seed,
+            metadata=asked.metadata,
+            target=self._free_target(content, served.base, asked.suffix or ""),
+        )
+
+    def _trainable(self, file_id: str) -> str:
+        """The file's hash. Raises Refusal for a file that cannot be a training file."""
+        try:
+            file = self._files.get(file_id)
+        except Refusal as refusal:
+            message = f"invalid training_file: {file_id}; {refusal.message}"
+            raise invalid(message, "training_file", "invalid_training_file") from refusal
+        if file.purpose != "fine-tune":
+            message = f"File {file_id} has purpose {file.purpose!r}; it must be 'fine-tune'."
+            raise invalid(message, "training_file", "invalid_training_file")
+        return file.sha256
+
+    def _free_target(self, content: Content, base: str, suffix: str) -> str:
+        twin = 0
+        while (target := content.target(base, suffix, twin)) in self._targets:
+            twin += 1
+        self._targets.add(target)
+        return target
+
+    async def list(self, request: web.Request) -> web.Response:
+        """GET /v1/fine_tuning/jobs?after&limit&metadata[k]=v, newest first."""
+        jobs = [job for job in reversed(self._jobs.all()) if _matches(job, request)]
+        found, more = page(jobs, request.query, default=20, most=100)
+        return listing([self._json(job) for job in found], more)
+
+    def _json(self, job: Job) -> dict[str, object]:
+        return job.json(self._supervisor.estimated_finish(job.id))
+
+    async def get(self, request: web.Request) -> web.Response:
+        """GET /v1/fine_tuning/jobs/{id}."""
+        return web.json_response(self._json(self._jobs.get(request.match_info["id"])))
+
+    async def cancel(self, request: web.Request) -> web.Response:
+        """POST /v1/fine_tuning/jobs/{id}/cancel."""
+        job = await self._supervisor.cancel(request.match_info["id"])
+        return web.json_response(self._json(job))
+
+    async def events(self, request: web.Request) -> web.Response:
+        """GET /v1/fine_tuning/jobs/{id}/events?after&limit, newest first."""
+        events = self._jobs.events(request.match_info["id"])[::-1]
+        found, more = page(events, request.query, default=20, most=1000)
+        return listing([event.json() for event in found], more)
+
+    async def checkpoints(self, request: web.Request) -> web.Response:
+        """GET /v1/fine_tuning/jobs/{id}/checkpoints?after&limit, newest first."""
+        job = self._jobs.get(request.match_info["id"])
+        checkpoints = [Checkpoint(job, saved) for saved in reversed(job.checkpoints)]
+        found, more = page(checkpoints, request.query, default=10, most=100)
+        return listing([checkpoint.json() for checkpoint in found], more)
+
+
+def _matches(job: Job, request: web.Request) -> bool:
+    """Whether the job carries all the metadata that the query asks for."""
+    for name, value in request.query.items():
+        key = _FILTER.fullmatch(name)
+        if key is not None and (job.metadata or {}).get(key[1]) != value:
+            return False
+        if name == "metadata" and value == "null" and job.metadata is not None:
+            return False
+    return True

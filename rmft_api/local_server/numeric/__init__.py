@@ -1,0 +1,7 @@
+"""Numbers in, numbers out: small models of full-information online learning (METHOD.md 8).
+
+chats -> linear_attention | transformer -> simplex, noise -> engine; training learns from chats
+
+A user message is `{"K":3,"rewards":[[r, r, r], ...]}`, the rewards of the rounds so far; the answer
+is `{"policy":[p, p, p]}`. Temperature is the standard deviation of noise on the logits.
+"""

@@ -1,0 +1,79 @@
+"""Supervised fine-tuning on policies: epochs, batches, the rate's way down, checkpoints."""
+
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+
+from rmft_api.local_server.engine import ChatMessage, Hyperparameters, TrainingStep
+from rmft_api.local_server.numeric import chats, weights
+from rmft_api.local_server.numeric.family import Encoded, Family, Progress, Tensors
+
+EPOCHS = 8
+LARGEST_BATCH = 256
+FEWEST_STEPS = 4
+"""Steps of an epoch that "auto" leaves at least, where there are as many examples."""
+
+
+class Numbers(NamedTuple):
+    """Hyperparameters with nothing left open."""
+
+    epochs: int
+    batch: int
+    multiplier: float
+
+
+def numbers(wanted: Hyperparameters, examples: int) -> Numbers:
+    """Replace every "auto"."""
+    auto = max(1, min(LARGEST_BATCH, examples // FEWEST_STEPS))
+    return Numbers(
+        EPOCHS if wanted.n_epochs is None else wanted.n_epochs,
+        auto if wanted.batch_size is None else wanted.batch_size,
+        1.0 if wanted.learning_rate_multiplier is None else wanted.learning_rate_multiplier,
+    )
+
+
+def train(
+    family: Family,
+    start: Tensors,
+    examples: Sequence[Sequence[ChatMessage]],
+    chosen: Numbers,
+    seed: int,
+    checkpoint: Callable[[int], Path],
+    report: Callable[[TrainingStep], None],
+) -> int:
+    """Fine-tune from `start`, save after every epoch, and return the trained tokens.
+
+    The learning rate falls in a straight line to 0. Raises ExampleError.
+    """
+    lessons = [lesson for messages in examples for lesson in chats.lessons(messages)]
+    encoded = [Encoded(family.encode(one.rewards_tK), one.policy_K) for one in lessons]
+    learner = family.learner(start)
+    plan = [list(_batches(encoded, chosen.batch, seed, epoch)) for epoch in range(chosen.epochs)]
+    steps = sum(len(epoch) for epoch in plan)
+    step = 0
+    for number, epoch in enumerate(plan, 1):
+        for place, batch in enumerate(epoch, 1):
+            rate = family.rate * chosen.multiplier * (1 - step / steps)
+            progress = learner.step([encoded[index] for index in batch], rate)
+            step += 1
+            behind = number if place == len(epoch) else number - 1
+            report(_told(step, steps, progress, behind))
+        weights.save(checkpoint(step), family.name, learner.tensors())
+    return chosen.epochs * sum(chats.lesson_tokens(lesson) for lesson in lessons)
+
+
+def _batches(encoded: Sequence[Encoded], size: int, seed: int, epoch: int) -> Iterator[list[int]]:
+    """Indices in a fresh order; the lessons of a batch have one K."""
+    order: list[int] = np.random.default_rng((seed, epoch)).permutation(len(encoded)).tolist()
+    by_K: dict[int, list[int]] = {}
+    for index in order:
+        by_K.setdefault(encoded[index].policy_K.size, []).append(index)
+    for same_K in by_K.values():
+        for at in range(0, len(same_K), size):
+            yield same_K[at : at + size]
+
+
+def _told(step: int, steps: int, progress: Progress, epochs_behind: int) -> TrainingStep:
+    return TrainingStep(step, steps, progress.loss, progress.accuracy, epochs_behind)

@@ -1,0 +1,136 @@
+"""Requests that are refused, in OpenAI's shape: `{"error": {message, type, param, code}}`.
+
+`decode` reads a JSON body into a typed record and words every mistake as OpenAI does.
+"""
+
+import re
+from collections.abc import Callable
+from typing import TypeVar
+
+import msgspec
+from aiohttp import web
+
+T = TypeVar("T")
+
+INVALID = "invalid_request_error"
+
+
+class Refusal(Exception):  # noqa: N818  an answer to one client, not an error of the program
+    """A request that gets an error as its answer."""
+
+    def __init__(
+        self,
+        status: int,
+        message: str,
+        *,
+        param: str | None = None,
+        code: str | None = None,
+        kind: str = INVALID,
+    ) -> None:
+        super().__init__(message)
+        self.status = status
+        self.message = message
+        self.param = param
+        self.code = code
+        self.kind = kind
+
+    def response(self) -> web.Response:
+        """The HTTP answer."""
+        error = {
+            "message": self.message,
+            "type": self.kind,
+            "param": self.param,
+            "code": self.code,
+        }
+        body = msgspec.json.encode({"error": error})
+        return web.Response(status=self.status, body=body, content_type="application/json")
+
+
+def invalid(message: str, param: str | None, code: str | None = "invalid_value") -> Refusal:
+    """A field whose value cannot be followed: 400."""
+    return Refusal(400, message, param=param, code=code)
+
+
+def unsupported(param: str) -> Refusal:
+    """A field that OpenAI knows and the models here cannot follow: 400."""
+    message = f"Unsupported parameter: '{param}' is not supported with this model."
+    return Refusal(400, message, param=param, code="unsupported_parameter")
+
+
+def no_such_model(model: str) -> Refusal:
+    """404, in OpenAI's words for both "absent" and "not yours"."""
+    message = f"The model `{model}` does not exist or you do not have access to it."
+    return Refusal(404, message, code="model_not_found")
+
+
+def too_large(limit: int) -> Refusal:
+    """413."""
+    message = f"The request is larger than {limit} bytes, the most that this route takes."
+    return Refusal(413, message, code="request_too_large")
+
+
+def internal_error() -> Refusal:
+    """500: ours, and in the server's log."""
+    message = "The server had an error while processing your request; its log says more."
+    return Refusal(500, message, code="internal_error", kind="server_error")
+
+
+def decode(decoder: msgspec.json.Decoder[T], body: bytes) -> T:
+    """Read a JSON body. Raises Refusal that names the field at fault."""
+    try:
+        return decoder.decode(body)
+    except msgspec.ValidationError as error:
+        raise _worded(str(error)) from error
+    except (ValueError, RecursionError) as error:
+        message = f"We could not parse the JSON body of your request: {error}."
+        raise Refusal(400, message) from error
+
+
+def _worded(complaint: str) -> Refusal:
+    what, _, where = complaint.partition(" - at `$")
+    place = where.rstrip("`").removeprefix(".")
+    for pattern, worded in _WORDINGS:
+        match = pattern.fullmatch(what)
+        if match is not None:
+            return worded(place, *match.groups())
+    return invalid(f"Invalid '{place}': {what}.", place or None)
+
+
+def _missing(place: str, name: str) -> Refusal:
+    param = f"{place}.{name}" if place else name
+    return invalid(f"Missing required parameter: '{param}'.", param, "missing_required_parameter")
+
+
+def _unknown(place: str, name: str) -> Refusal:
+    param = f"{place}.{name}" if place else name
+    return invalid(f"Unknown parameter: '{param}'.", param, "unknown_parameter")
+
+
+def _of_another_type(place: str, wanted: str, got: str) -> Refusal:
+    if not place:
+        return invalid(f"The body must be a JSON {wanted}, got a JSON {got}.", None, "invalid_type")
+    message = f"Invalid type for '{place}': expected {wanted}, but got {got} instead."
+    return invalid(message, place, "invalid_type")
+
+
+def _out_of_range(place: str, kind: str, sign: str, bound: str) -> Refusal:
+    noun = "integer" if kind == "int" else "decimal"
+    side = "above_max" if sign == "<=" else "below_min"
+    message = f"Invalid '{place}': expected a value {sign} {bound}."
+    return invalid(message, place, f"{noun}_{side}_value")
+
+
+def _of_another_length(place: str, kind: str, sign: str, bound: str) -> Refusal:
+    noun = "string" if kind == "str" else kind
+    side = "above_max" if sign == "<=" else "below_min"
+    message = f"Invalid '{place}': expected {noun} of length {sign} {bound}."
+    return invalid(message, place, f"{noun}_{side}_length")
+
+
+_WORDINGS: tuple[tuple[re.Pattern[str], Callable[..., Refusal]], ...] = (
+    (re.compile(r"Object missing required field `(.+)`"), _missing),
+    (re.compile(r"Object contains unknown field `(.*)`", re.DOTALL), _unknown),
+    (re.compile(r"Expected `(.+)`, got `(.+)`"), _of_another_type),
+    (re.compile(r"Expected `(int|float)` (<=|>=) (\S+)"), _out_of_range),
+    (re.compile(r"Expected `(\w+)` of length (<=|>=) (\d+)"), _of_another_length),
+)

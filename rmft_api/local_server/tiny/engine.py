@@ -1,0 +1,116 @@
+"""The tiny model family behind the local server's port."""
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+import torch
+
+from rmft_api.local_server.engine import (
+    ChatMessage,
+    Completion,
+    ExampleError,
+    Hyperparameters,
+    Prompt,
+    TrainingStep,
+)
+from rmft_api.local_server.tiny import network, training
+from rmft_api.local_server.tiny.sampling import Sampler
+
+BASE = "rmft-tiny"
+BASE_WEIGHTS = Path(__file__).with_name("base.safetensors")
+PEAK_RATE = 2e-3
+"""Learning rate at multiplier 1."""
+EPOCHS = 3
+BATCH = 32
+WARMUP = 10
+FINAL_RATE = 0.1
+"""Share of the peak rate that is left in the last step."""
+
+
+class Numbers(NamedTuple):
+    """Hyperparameters with nothing left open."""
+
+    epochs: int
+    batch: int
+    multiplier: float
+
+
+def numbers(wanted: Hyperparameters) -> Numbers:
+    """Replace every "auto"."""
+    return Numbers(
+        EPOCHS if wanted.n_epochs is None else wanted.n_epochs,
+        BATCH if wanted.batch_size is None else wanted.batch_size,
+        1.0 if wanted.learning_rate_multiplier is None else wanted.learning_rate_multiplier,
+    )
+
+
+class TinyModel:
+    """Loaded weights that answer chats, on one thread."""
+
+    def __init__(self, weights: Path) -> None:
+        torch.set_num_threads(1)
+        self._sampler = Sampler(network.load(weights))
+
+    def complete(self, prompts: Sequence[Prompt]) -> list[Completion]:
+        """Sample every prompt, in order."""
+        return self._sampler.complete(prompts)
+
+
+class TinyEngine:
+    """Makes and trains tiny models."""
+
+    @property
+    def bases(self) -> tuple[str, ...]:
+        """The one base that ships."""
+        return (BASE,)
+
+    def load(self, base: str, weights: Path | None) -> TinyModel:
+        """The base itself or a fine-tune of it."""
+        return TinyModel(self._weights(base, weights))
+
+    def check(self, messages: Sequence[ChatMessage]) -> int:
+        """Tokens of one training example."""
+        return len(training.as_example(messages).tokens)
+
+    def resolve(self, wanted: Hyperparameters, examples: int) -> Hyperparameters:
+        """The numbers that training will use; "auto" does not depend on the examples here."""
+        chosen = numbers(wanted)
+        return Hyperparameters(chosen.epochs, min(chosen.batch, examples), chosen.multiplier)
+
+    def train(
+        self,
+        base: str,
+        start: Path | None,
+        examples: Sequence[Sequence[ChatMessage]],
+        hyperparameters: Hyperparameters,
+        seed: int,
+        checkpoint: Callable[[int], Path],
+        report: Callable[[TrainingStep], None],
+    ) -> int:
+        """Fine-tune, save after every epoch, return the trained tokens."""
+        if not examples:
+            raise ExampleError("there are no examples to train on")
+        torch.set_num_threads(1)
+        encoded = [training.as_example(messages) for messages in examples]
+        chosen = numbers(hyperparameters)
+        per_epoch = -(-len(encoded) // chosen.batch)
+        total = per_epoch * chosen.epochs
+        schedule = training.Schedule(
+            PEAK_RATE * chosen.multiplier, total, min(WARMUP, total), FINAL_RATE
+        )
+
+        def tell(step: int, progress: training.Progress) -> None:
+            report(TrainingStep(step, total, *progress, step // per_epoch))
+
+        model = network.load(self._weights(base, start))
+        job = training.FineTuning(model, schedule, chosen.batch)
+        for order in training.orders(len(encoded), chosen.epochs, seed):
+            job.epoch(encoded, order, tell)
+            network.save(model, checkpoint(job.step))
+        return sum(len(example.tokens) for example in encoded) * chosen.epochs
+
+    def _weights(self, base: str, weights: Path | None) -> Path:
+        if base != BASE:
+            raise ValueError(f"base {base!r} is unknown; the tiny engine has {BASE!r}")
+        return BASE_WEIGHTS if weights is None else weights

@@ -1,0 +1,83 @@
+"""Draw tokens from logits. Every operation works on one row at a time."""
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from rmft_api.local_server.engine import Prompt, TokenLogprob
+from rmft_api.local_server.tiny import tokenizer
+
+COLDEST = 1e-4
+"""Below this temperature the most likely token is taken."""
+
+
+STRETCH = 32
+"""Columns that are summed before one of them is drawn."""
+
+
+class Temper(NamedTuple):
+    """Sampling settings of R rows."""
+
+    temperatures: NDArray[np.float64]
+    top_ps: NDArray[np.float64]
+
+    def keep(self, rows: NDArray[np.int64]) -> "Temper":
+        """The settings of some rows."""
+        return Temper(self.temperatures[rows], self.top_ps[rows])
+
+
+def temper(prompts: Sequence[Prompt]) -> Temper:
+    """The settings of some prompts."""
+    return Temper(
+        np.array([prompt.temperature for prompt in prompts], float),
+        np.array([prompt.top_p for prompt in prompts], float),
+    )
+
+
+def _nucleus(chances: NDArray[np.float64], top_p: float) -> NDArray[np.float64]:
+    """Keep the fewest most likely tokens that reach `top_p` together."""
+    order = np.argsort(-chances, kind="stable")
+    before = np.cumsum(chances[order]) - chances[order]
+    return np.where(before[np.argsort(order, kind="stable")] < top_p * chances.sum(), chances, 0)
+
+
+def _place(sums: NDArray[np.float64], goals: NDArray[np.float64]) -> NDArray[np.int64]:
+    """The first column of running sums [R, C] that passes each row's goal."""
+    return np.minimum((sums <= goals[:, None]).sum(1), sums.shape[1] - 1)
+
+
+def _draw(chances: NDArray[np.float64], uniforms: NDArray[np.float64]) -> NDArray[np.int64]:
+    """A column of each row, in proportion: first which stretch of columns, then which of them."""
+    rows = np.arange(len(chances))
+    stretches = chances.reshape(len(chances), -1, STRETCH)
+    sums = stretches.sum(2).cumsum(1)
+    goals = uniforms * sums[:, -1]
+    found = _place(sums, goals)
+    before = np.where(found > 0, sums[rows, found - 1], 0.0)
+    inner = stretches[rows, found].cumsum(1)
+    return found * STRETCH + _place(inner, goals - before)
+
+
+def pick(logits: Tensor, temper: Temper, uniforms: NDArray[np.float64]) -> NDArray[np.int64]:
+    """A token for each row of logits [R, SIZE]; `uniforms` [R] are in [0, 1)."""
+    warmth = torch.as_tensor(1 / np.maximum(temper.temperatures, COLDEST)).float()
+    chances = torch.softmax(logits * warmth[:, None], -1).double().numpy()
+    chances[:, tokenizer.USED :] = 0
+    for row in np.flatnonzero(temper.top_ps < 1):
+        chances[row] = _nucleus(chances[row], float(temper.top_ps[row]))
+    drawn = _draw(chances, uniforms)
+    cold = temper.temperatures < COLDEST
+    return np.where(cold, chances.argmax(1), drawn) if cold.any() else drawn
+
+
+def logprob(row_logits: Tensor, token: int, rivals: int) -> TokenLogprob:
+    """Natural-log probabilities at temperature 1 of a token and its likeliest rivals."""
+    chances = torch.log_softmax(row_logits, -1)
+    best = torch.topk(chances, rivals) if rivals else None
+    top = zip(best.indices, best.values, strict=True) if best else ()
+    names = tuple((tokenizer.decode([int(rival)]), float(value)) for rival, value in top)
+    return TokenLogprob(tokenizer.decode([token]), float(chances[token]), names)

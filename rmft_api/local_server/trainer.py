@@ -1,0 +1,167 @@
+"""The training process of one job: `python -m rmft_api.local_server.trainer JOBDIR`.
+
+It reads JOBDIR/order.json and JOBDIR/training.jsonl, saves weights under JOBDIR/weights and says
+on standard output how it goes (`training_messages`). The server holds its standard input open:
+when the server dies, however it dies, that pipe closes and this process ends at once.
+"""
+
+import math
+import os
+import shutil
+import sys
+import threading
+import time
+from pathlib import Path
+from typing import BinaryIO
+
+import msgspec
+
+from rmft_api.local_server import engines, storage
+from rmft_api.local_server.engine import TrainingStep
+from rmft_api.local_server.training_data import TrainingFileError, read_examples
+from rmft_api.local_server.training_messages import (
+    GO,
+    TRAINING_FILE,
+    CheckpointSaved,
+    Diverged,
+    Finished,
+    Rejected,
+    Said,
+    Started,
+    Step,
+    Validated,
+    read_order,
+    weights_file,
+)
+
+STEPS_EVERY_S = 0.25
+"""Steps in between are not told, so that a fast training does not flood its log."""
+ORPHANED = 75
+_NICENESS = 5
+
+
+class DivergedError(Exception):
+    """The loss is no finite number."""
+
+    def __init__(self, step: int) -> None:
+        super().__init__(f"the loss is not finite at step {step}")
+        self.step = step
+
+
+class Voice:
+    """Messages to the server. What libraries print goes to the log instead."""
+
+    def __init__(self) -> None:
+        self._out = os.fdopen(os.dup(1), "wb", buffering=0)
+        os.dup2(2, 1)
+
+    def say(self, message: Said) -> None:
+        """Send one message."""
+        self._out.write(msgspec.json.encode(message) + b"\n")
+
+
+class Lifeline(threading.Thread):
+    """Reads the server's word to go on, and ends this process when the server is gone."""
+
+    def __init__(self, stdin: BinaryIO) -> None:
+        super().__init__(daemon=True)
+        self._stdin = stdin
+        self.may_train = threading.Event()
+
+    def run(self) -> None:
+        """Watch until the pipe closes."""
+        for line in self._stdin:
+            if line == GO:
+                self.may_train.set()
+        os._exit(ORPHANED)
+
+
+class Recorder:
+    """The two callbacks that an engine reports to."""
+
+    def __init__(self, folder: Path, voice: Voice) -> None:
+        self._folder = folder
+        self._voice = voice
+        self._saving: int | None = None
+        self._metrics: dict[str, float] = {}
+        self._epoch = 0
+        self._told_at = -math.inf
+        self.saved: int | None = None
+        """The last step whose weights are on the disk."""
+
+    def checkpoint(self, step: int) -> Path:
+        """Where to save the weights after `step`."""
+        self.settle()
+        self._saving = step
+        return weights_file(self._folder, step)
+
+    def report(self, step: TrainingStep) -> None:
+        """Take note of a step. Raises DivergedError."""
+        self.settle()
+        if not math.isfinite(step.train_loss):
+            raise DivergedError(step.step)
+        self._metrics = {
+            "train_loss": step.train_loss,
+            "train_mean_token_accuracy": step.train_mean_token_accuracy,
+        }
+        now = time.monotonic()
+        if now - self._told_at >= STEPS_EVERY_S or step.epoch > self._epoch:
+            self._told_at, self._epoch = now, step.epoch
+            self._voice.say(Step(step.step, step.total_steps, **self._metrics))
+
+    def settle(self) -> None:
+        """Tell of the checkpoint saved since the last call, once it is safe on the disk."""
+        if self._saving is None:
+            return
+        path = weights_file(self._folder, self._saving)
+        storage.sync(path)
+        storage.sync(path.parent)
+        self._voice.say(CheckpointSaved(self._saving, self._metrics))
+        self.saved, self._saving = self._saving, None
+
+
+def train(folder: Path, voice: Voice, may_train: threading.Event) -> None:
+    """Do what the order says."""
+    order = read_order(folder)
+    engine = engines.make(order.engine)
+    examples = read_examples(folder / TRAINING_FILE, engine.check)
+    numbers = engine.resolve(order.hyperparameters, len(examples))
+    voice.say(Validated(len(examples), numbers))
+    may_train.wait()
+    voice.say(Started())
+    recorder = Recorder(folder, voice)
+    start = None if order.start is None else Path(order.start)
+    tokens = engine.train(
+        *(order.base, start, examples, numbers, order.seed),
+        *(recorder.checkpoint, recorder.report),
+    )
+    recorder.settle()
+    if recorder.saved is None:
+        raise RuntimeError(f"engine {order.engine!r} saved no weights")
+    voice.say(Finished(recorder.saved, tokens))
+
+
+def _begin_anew(weights: Path) -> None:
+    """Forget what an earlier start saved: the same weights will be made again."""
+    shutil.rmtree(weights, ignore_errors=True)
+    weights.mkdir()
+
+
+def main(folder: Path) -> None:
+    """Train one job. Nothing else writes there: an orphan is waited for, it ends soon."""
+    lifeline = Lifeline(sys.stdin.buffer)
+    lifeline.start()
+    voice = Voice()
+    os.nice(_NICENESS)  # answering goes before training
+    with storage.waited_for(folder / "trainer.lock"):
+        _begin_anew(folder / "weights")
+        try:
+            train(folder, voice, lifeline.may_train)
+        except TrainingFileError as error:
+            voice.say(Rejected(str(error)))
+        except DivergedError as error:
+            voice.say(Diverged(error.step))
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]))

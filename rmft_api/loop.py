@@ -1,0 +1,170 @@
+"""The loop: Iterative Regret-Minimization Fine-Tuning, from the base model to the champion.
+
+Read `iterate` first: it is the whole method (METHOD.md 1). It is a deterministic program; whatever
+comes from outside comes through the journal, so a run is resumed by running it again from the top,
+and what was paid for is not asked again.
+"""
+
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from rmft_api import dataset, outcome, regret, rollouts, seating, selection, tokens
+from rmft_api.config import RunConfig
+from rmft_api.dataset import Dataset
+from rmft_api.evaluation import Results
+from rmft_api.files import replace_file
+from rmft_api.finetuning import Trainer
+from rmft_api.journal import Journal
+from rmft_api.ports import ChatModel, Console
+from rmft_api.prompts import PromptSet
+from rmft_api.records import Sampling, Split, Trajectory
+from rmft_api.rollouts import Game, Seat
+
+
+@dataclass(frozen=True)
+class Run:
+    """Everything that one run works with; the command line puts it together."""
+
+    config: RunConfig
+    directory: Path
+    journal: Journal
+    prompts: PromptSet
+    chat: ChatModel
+    largest_n: int
+    """Choices that one request may ask for."""
+    trainer: Trainer
+    console: Console
+
+
+async def iterate(run: Run) -> Results:
+    """Play, rank, select, fine-tune, evaluate; again with the new model; then name the champion."""
+    model = run.config.model.base
+    await evaluate(run, 0, model)
+    for iteration in range(1, run.config.iterations + 1):
+        await run.journal.ledger.enter_iteration(iteration)
+        await play(run, "train", iteration, model)
+        data = await write_dataset(run, iteration)
+        model = await fine_tune(run, iteration, model, data)
+        await evaluate(run, iteration, model)
+    return await conclude(run)
+
+
+async def play(run: Run, split: Split, iteration: int, model: str) -> None:
+    """Play the split's scenarios with `model`; finished trajectories go to the journal."""
+    saved = run.journal.trajectories(split, iteration)
+    done: defaultdict[int, set[int]] = defaultdict(set)
+    for trajectory, _ in saved:
+        done[trajectory.address.scenario].add(trajectory.address.trajectory)
+    owed = seating.rounds_of(run.config, split) - sum(len(t.rounds) for t, _ in saved)
+    if owed <= 0:
+        return
+    with run.console.playing(_title(split, iteration), owed) as tick:
+        await rollouts.play(
+            _game(run, split, iteration, model),
+            seating.seats(run.config, run.prompts, split, iteration),
+            run.chat,
+            lambda seat, finished: _save(run, seat, finished),
+            lambda index: frozenset(done[index]),
+            tick,
+        )
+
+
+async def write_dataset(run: Run, iteration: int) -> Dataset:
+    """Select, write and check what is learnt from: the very bytes that will be uploaded."""
+    config = run.config
+    first = iteration if config.finetuning.chain == "continue" else 1
+    kept: list[Trajectory] = []
+    for number in range(first, iteration + 1):
+        kept += await select(run, number)
+    traits = run.trainer.profile.training
+    data = dataset.build(
+        kept,
+        config.dataset,
+        config.prompts,
+        tokens.counter_for(config.model.base),
+        limit=traits.tokens_per_example if traits else None,
+        least=traits.least_examples if traits else dataset.LEAST_EXAMPLES,
+    )
+    replace_file(run.directory / f"iteration_{iteration:02}" / "dataset.jsonl", data.content)
+    run.console.line(
+        f"iteration {iteration}: {len(data.examples)} examples of {len(kept)} trajectories, "
+        f"sha256 {data.sha256[:12]}"
+    )
+    for refused in data.refused:
+        run.console.line(f"left out: {refused}")
+    return data
+
+
+async def select(run: Run, iteration: int) -> list[Trajectory]:
+    """The iteration's kept trajectories; every verdict goes to the journal."""
+    played = run.journal.trajectories("train", iteration)
+    scored = [score for _, score in played]
+    verdicts = selection.judge(scored, run.config.selection, run.config.seed, iteration)
+    await run.journal.put("selection", f"{iteration:02}", verdicts)
+    kept = {verdict.address for verdict in verdicts if verdict.kept}
+    return [trajectory for trajectory, _ in played if trajectory.address in kept]
+
+
+async def fine_tune(run: Run, iteration: int, model: str, data: Dataset) -> str:
+    """Train on the dataset; the new model's id."""
+    start = model if run.config.finetuning.chain == "continue" else run.config.model.base
+    trained = await run.trainer.train(iteration, start, data)
+    await run.journal.put("trained", f"{iteration:02}", trained)
+    return trained.model
+
+
+async def evaluate(run: Run, index: int, model: str) -> None:
+    """Play the held-out scenarios with the model of iteration `index`, and tell how it did."""
+    await run.journal.put("model", f"{index:02}", model)
+    await play(run, "validation", index, model)
+    if run.config.test_models == "all":
+        await play(run, "test", index, model)
+    run.console.line(outcome.told(run.config, run.journal, index))
+
+
+async def conclude(run: Run) -> Results:
+    """Name the champion; test the base and it if nobody was tested yet; keep the results."""
+    best = outcome.champion(run.config, run.journal)
+    for index, model in ((0, run.config.model.base), (best.index, best.model)):
+        await play(run, "test", index, model)
+    results = outcome.results(run.config, run.journal)
+    await run.journal.put("results", "", results)
+    return results
+
+
+def _game(run: Run, split: Split, iteration: int, model: str) -> Game:
+    config = run.config
+    return Game(
+        split=split,
+        iteration=iteration,
+        model=model,
+        seed=config.seed,
+        trajectories=seating.section_of(config, split).trajectories,
+        sampling=Sampling(
+            temperature=config.temperature(split, iteration),
+            top_p=config.sampling.top_p,
+            max_tokens=config.sampling.max_tokens,
+        ),
+        output=config.prompts.output,
+        largest_n=run.largest_n if config.rollouts.coalesce else 1,
+        live=2 * config.rollouts.concurrency,  # while one is read and stepped, another is asked
+        unreadable=config.rollouts.unreadable,
+        seed_block=config.rollouts.seed_block,
+    )
+
+
+async def _save(run: Run, seat: Seat, finished: Sequence[Trajectory]) -> None:
+    """Score trajectories and keep them; only now are they done."""
+    scenario = seat.scenario
+    means = None if scenario.adversary else scenario.means
+    scored = [
+        regret.score(t.address, scenario.regret, regret.play_of(t.rounds, scenario.rewards, means))
+        for t in finished
+    ]
+    await run.journal.save_trajectories(zip(finished, scored, strict=True))
+
+
+def _title(split: Split, iteration: int) -> str:
+    return f"iteration {iteration}: {'playing' if split == 'train' else split}"

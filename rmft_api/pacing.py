@@ -1,0 +1,340 @@
+"""When each request goes out: as fast as stated limits allow, first come first served.
+
+One `Pacer` bounds everything that is under way at once. It learns limits from the headers of
+replies (`x-ratelimit-*`), so it starts with few requests and doubles them until it meets a limit
+or `concurrency`. Where no limits are stated it is that ramp and a bound, nothing more.
+
+    await pacer(ask)                      waits for the request's turn
+    pacer.ended(ask, Ending(...))         exactly once after it, however the request ended
+
+A stated limit becomes a `Gate`: requests leave evenly at the stated rate, and never when the
+provider must be out of allowance by its own last account. On a 429 everything waits as long as the
+reply asks for; rate and width are cut at once and come back slowly.
+"""
+
+import asyncio
+from collections import deque
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+
+from rmft_api.durations import seconds
+from rmft_api.records import Ask, Usage
+
+FIRST_WIDTH = 8
+"""Requests under way at once before the first reply."""
+MINUTE_S = 60.0
+_DAY_S = 86_400.0
+_SPARE = 0.015
+"""Share of a limit that is left alone: clocks differ, and replies overtake each other."""
+_EVEN_S = 0.25
+"""Requests held up by a busy machine are made up for over this much time, not over more."""
+_CUT = 0.5
+"""What a 429 among nothing but 429s leaves of the rate; a rare one costs in proportion to it."""
+_MEMORY = 0.1
+"""Weight of the last request in the share of 429s."""
+_RECOVERY_PER_S = 0.05
+_HOLD_S = 5.0
+"""Width does not grow for so long after a request that failed."""
+_RESOURCES = ("requests", "tokens", "project-requests", "project-tokens")
+
+
+@dataclass(frozen=True)
+class Ending:
+    """How a request ended."""
+
+    status: int
+    """HTTP status; 0 where no reply came."""
+    headers: Mapping[str, str] = field(default_factory=dict[str, str])
+    """Of any letter case that `.get` of lower-case names understands."""
+    usage: Usage | None = None
+    retry_after_s: float | None = None
+    """How long the reply asks everybody to stay away."""
+
+
+def estimate(ask: Ask) -> int:
+    """Tokens that a provider may count for a request before it is answered, roughly."""
+    told = sum(len(message.content) for message in ask.messages)
+    return told // 4 + 8 * len(ask.messages) + ask.n * ask.sampling.max_tokens
+
+
+class Gate:
+    """One stated limit: an even stream at its rate, and what the provider must have left.
+
+    Levels are in the limit's own unit (requests or tokens), times in seconds.
+    """
+
+    def __init__(self, limit: float, period_s: float, now: float) -> None:
+        self.spent = 0.0
+        """All that was ever let through."""
+        self.left: float
+        """What the provider has left, as far as its last account tells."""
+        self.most: float
+        """The most that it ever had left: limits a minute are often enforced by the second."""
+        self._at = now
+        self._seen = -1
+        self._regain = 1.0
+        """How much faster than its rate the provider's account recovers (1 but for windows)."""
+        self.limit = self.rate = self.stream = self.most = 0.0
+        self.tune(limit, period_s)
+        self.left = limit
+
+    def tune(self, limit: float, period_s: float) -> None:
+        """Take a limit as it is now stated."""
+        self.limit = limit
+        self.rate = limit / period_s
+        # A day's limit is there to be used when needed; only a minute's is spread evenly.
+        self._even = self.rate * _EVEN_S if period_s <= MINUTE_S else limit
+
+    def pass_time(self, now: float, caution: float) -> None:
+        """Let both levels rise."""
+        gained = (now - self._at) * self.rate
+        self._at = now
+        self.stream = min(self._even, self.stream + gained * caution * (1 - _SPARE))
+        self.left = min(self.limit, self.left + gained * self._regain)
+
+    def wait_s(self, cost: float, caution: float) -> float:
+        """Until `cost` may pass; 0 when it may now. A cost above the whole limit waits for all."""
+        needed = min(cost + self.most * _SPARE, self.limit)
+        even = -self.stream / (self.rate * caution * (1 - _SPARE)) if self.stream < 0 else 0.0
+        return max(even, (needed - self.left) / (self.rate * self._regain), 0.0)
+
+    def take(self, cost: float) -> None:
+        """Let `cost` pass."""
+        self.stream -= cost
+        self.left -= cost
+        self.spent += cost
+
+    def refund(self, amount: float) -> None:
+        """Give the stream what a request did not use; the provider's account is its own."""
+        self.stream = min(self._even, self.stream + amount)
+
+    def opened(self, remaining: float) -> None:
+        """What the provider had left when it first told of this limit."""
+        self.left = self.most = remaining
+
+    def told(
+        self, number: int, remaining: float, reset_s: float | None, since: float, sent_at: float
+    ) -> None:
+        """What the provider had left when it met request `number`, which `since` then followed.
+
+        Providers count a request when it comes in, so their account is as old as the request.
+        Where they count by windows, it recovers all at once: `reset_s` shows it.
+        """
+        if number <= self._seen:
+            return
+        self._seen = number
+        self.most = max(self.most, remaining)
+        if reset_s:
+            self._regain = max(1.0, (self.most - remaining) / (reset_s * self.rate))
+        gained = (self._at - sent_at) * self.rate * self._regain
+        self.left = min(self.limit, remaining + gained - since)
+
+
+@dataclass
+class _Turn:
+    """A request under way."""
+
+    number: int
+    sent_at: float
+    costs: dict[str, float]
+    marks: dict[str, float]
+    """What each gate had let through, this request included."""
+
+
+@dataclass
+class _Lane:
+    """One model's queue and limits: a fine-tuned model may have smaller ones than its base."""
+
+    queue: deque[tuple[asyncio.Future[None], Ask]] = field(
+        default_factory=deque[tuple[asyncio.Future[None], Ask]]
+    )
+    gates: dict[str, Gate] = field(default_factory=dict[str, Gate])
+    caution: float = 1.0
+    """Share of the stated rate that is used."""
+    limited: float = 0.0
+    """Share of 429s among the last requests."""
+    at: float = 0.0
+
+    def pass_time(self, now: float) -> None:
+        if now <= self.at:
+            return
+        self.caution = min(1.0, self.caution + (now - self.at) * _RECOVERY_PER_S)
+        self.at = now
+        for gate in self.gates.values():
+            gate.pass_time(now, self.caution)
+
+    def note(self, is_limited: bool) -> None:
+        """Count how a request ended; slow down where it met a limit."""
+        self.limited += _MEMORY * (is_limited - self.limited)
+        if is_limited:
+            self.caution = max(0.1, self.caution * (1 - _CUT * self.limited))
+
+
+class Pacer:
+    """Lets requests out. Belongs to one event loop; `tokens` estimates what limits count."""
+
+    def __init__(self, concurrency: int, *, tokens: Callable[[Ask], int] = estimate) -> None:
+        self._concurrency = concurrency
+        self._tokens = tokens
+        self._width = float(min(FIRST_WIDTH, concurrency))
+        self._ramping = True
+        self._hold_until = 0.0
+        self._quiet_until = 0.0
+        self._width_cut_at = 0.0
+        self._lanes: dict[str, _Lane] = {}
+        self._turns: dict[str, _Turn] = {}
+        self._number = 0
+        self._alarm: asyncio.TimerHandle | None = None
+
+    @property
+    def under_way(self) -> int:
+        """Requests out at this moment."""
+        return len(self._turns)
+
+    async def __call__(self, ask: Ask) -> None:
+        """Wait for the request's turn. Every return must be followed by `ended`."""
+        lane = self._lanes.setdefault(ask.model, _Lane())
+        now = asyncio.get_running_loop().time()
+        if not lane.queue and self._may_start(lane, ask, now) <= 0:
+            self._start(lane, ask, now)
+            return
+        turn: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        lane.queue.append((turn, ask))
+        self._let_out()
+        try:
+            await turn
+        except asyncio.CancelledError:
+            if turn.done() and not turn.cancelled():  # let out, but nobody will send it
+                self.ended(ask, Ending(0))
+            raise
+
+    def ended(self, ask: Ask, ending: Ending) -> None:
+        """Learn from how a request ended, and let others out."""
+        turn = self._turns.pop(ask.key, None)
+        if turn is None:
+            return
+        lane, now = self._lanes[ask.model], asyncio.get_running_loop().time()
+        lane.pass_time(now)
+        self._read_limits(lane, turn, ending.headers, now)
+        if ending.usage is not None:
+            _refund(lane, turn, ending.usage)
+        if ending.status == 200:
+            self._widen(now)
+        else:
+            self._hold_until = now + _HOLD_S
+        lane.note(ending.status == 429)
+        if ending.status == 429:
+            self._narrow(lane, turn, now)
+        if ending.retry_after_s:
+            self._quiet_until = max(self._quiet_until, now + ending.retry_after_s)
+        self._let_out()
+
+    def _let_out(self) -> None:
+        """Start all that may start; wake up when the next one may."""
+        now = asyncio.get_running_loop().time()
+        waits = [wait for lane in self._lanes.values() if (wait := self._drain(lane, now)) > 0]
+        if self._alarm:
+            self._alarm.cancel()
+            self._alarm = None
+        if waits:
+            loop = asyncio.get_running_loop()
+            self._alarm = loop.call_later(max(min(waits), _LEAST_S), self._let_out)
+
+    def _drain(self, lane: _Lane, now: float) -> float:
+        """Start from the head of one queue; how long the next waits, 0 for no timer."""
+        while lane.queue:
+            turn, ask = lane.queue[0]
+            if turn.done():  # its caller gave up
+                lane.queue.popleft()
+                continue
+            wait = self._may_start(lane, ask, now)
+            if wait > 0:
+                return 0.0 if wait == _UNTIL_ANOTHER_ENDS else wait
+            lane.queue.popleft()
+            self._start(lane, ask, now)
+            turn.set_result(None)
+        return 0.0
+
+    def _may_start(self, lane: _Lane, ask: Ask, now: float) -> float:
+        """Seconds until the request may start; 0 when it may now."""
+        if len(self._turns) >= int(self._width):
+            return _UNTIL_ANOTHER_ENDS
+        quiet = self._quiet_until - now
+        if not lane.gates:
+            return max(0.0, quiet)
+        lane.pass_time(now)
+        costs = self._costs(lane, ask)
+        return max(
+            0.0,
+            quiet,
+            *(lane.gates[name].wait_s(cost, lane.caution) for name, cost in costs.items()),
+        )
+
+    def _start(self, lane: _Lane, ask: Ask, now: float) -> None:
+        costs = self._costs(lane, ask)
+        for name, cost in costs.items():
+            lane.gates[name].take(cost)
+        marks = {name: lane.gates[name].spent for name in costs}
+        self._number += 1
+        self._turns[ask.key] = _Turn(self._number, now, costs, marks)
+
+    def _costs(self, lane: _Lane, ask: Ask) -> dict[str, float]:
+        return {
+            name: 1.0 if name.endswith("requests") else float(self._tokens(ask))
+            for name in lane.gates
+        }
+
+    def _read_limits(
+        self, lane: _Lane, turn: _Turn, headers: Mapping[str, str], now: float
+    ) -> None:
+        for name in _RESOURCES:
+            limit = _count(headers.get(f"x-ratelimit-limit-{name}"))
+            if not limit:
+                continue
+            remaining = _count(headers.get(f"x-ratelimit-remaining-{name}"))
+            reset = seconds(headers.get(f"x-ratelimit-reset-{name}") or "")
+            period = _period_s(limit, remaining, reset)
+            gate = lane.gates.get(name)
+            if gate is None:
+                gate = lane.gates[name] = Gate(limit, period, now)
+                gate.opened(limit if remaining is None else remaining)
+            gate.tune(limit, period)
+            if remaining is not None and name in turn.marks:
+                since = gate.spent - turn.marks[name]
+                gate.told(turn.number, remaining, reset, since, turn.sent_at)
+
+    def _widen(self, now: float) -> None:
+        if now >= self._hold_until:
+            more = 1.0 if self._ramping else 1.0 / self._width
+            self._width = min(float(self._concurrency), self._width + more)
+
+    def _narrow(self, lane: _Lane, turn: _Turn, now: float) -> None:
+        """Slow down where no limit is stated: once for all that were under way together."""
+        self._ramping = False
+        if not lane.gates and turn.sent_at >= self._width_cut_at:
+            self._width = max(1.0, self._width / 2)
+            self._width_cut_at = now
+
+
+_UNTIL_ANOTHER_ENDS = float("inf")
+_LEAST_S = 0.001
+"""Timers are no finer."""
+
+
+def _refund(lane: _Lane, turn: _Turn, usage: Usage) -> None:
+    used = usage.prompt_tokens + usage.completion_tokens
+    for name, cost in turn.costs.items():
+        if name.endswith("tokens"):
+            lane.gates[name].refund(cost - used)
+
+
+def _count(text: str | None) -> float | None:
+    """A header's whole number; None for `-1` and for whatever else is none."""
+    return float(text) if text and text.isascii() and text.isdigit() and len(text) < 16 else None
+
+
+def _period_s(limit: float, remaining: float | None, reset_s: float | None) -> float:
+    """What a limit is per: a minute, unless it takes longer than that until it is full again."""
+    if remaining is None or reset_s is None or reset_s <= 1.05 * MINUTE_S or remaining >= limit:
+        return MINUTE_S
+    return min(_DAY_S, max(MINUTE_S, limit * reset_s / (limit - remaining)))

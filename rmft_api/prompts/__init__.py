@@ -1,0 +1,22 @@
+"""What a model is told, made of template files alone (METHOD.md 7).
+
+    prompt set (a folder) --load--> PromptSet --for one scenario--> Telling --round by round--> chat
+
+A set is files of plain text with `$field`s, and its identity is the hash of those that are used:
+
+    system.md user.md           the chat: task, framing, reasoning, output; round, history, said ...
+    next.md silent.md           multi_turn only: later user turns; what stands for an empty reply
+    scenarios/NAME/             task.md, actions.txt (a name a line), context.md for contextual ones
+    framings/ reasonings/ outputs/NAME.md
+    histories/NAME/             line.md all.md empty.md, and untried.md or unread.md (`histories`)
+    outcome.md said.md unread.md context.md   the last reward, reason, mishap; what is seen now
+
+Where feedback is full information, `X_full.md` is used instead of `X.md` if it exists (for a task:
+`full.md`); where rounds have contexts, `X_context.md`. A template line whose fields are all empty
+disappears. Every file, field and part is checked when the set is loaded.
+"""
+
+from rmft_api.prompts.sets import PromptSet, load
+from rmft_api.prompts.telling import Telling
+
+__all__ = ["PromptSet", "Telling", "load"]

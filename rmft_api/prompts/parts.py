@@ -1,0 +1,212 @@
+"""The parts of a prompt set that one run chooses: read, and checked against each other.
+
+Everything that could go wrong while telling is found here: a missing file, an unknown field, a
+choice that no message would show, names that answers could not tell apart.
+"""
+
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+
+from rmft_api.config import PromptConfig
+from rmft_api.errors import ConfigError, DataError
+from rmft_api.prompts import histories
+from rmft_api.prompts.histories import OUTCOME_FIELDS, REWARDS_FIELDS, HistoryTemplates
+from rmft_api.prompts.templates import Fields, Folder, Template, Variants
+
+NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]*")
+PARTS: Fields = frozenset({"task", "framing", "reasoning", "output"})
+_NOT_IN_ACTIONS = re.compile(r"[<>,:\"'`*\x00-\x1f]")
+_COUNTS: Fields = frozenset({"K", "T", "actions"})
+_SYSTEM: Fields = _COUNTS | PARTS
+_TELLS_REWARDS: Fields = frozenset({"history", "outcome", "rewards_json"})
+_USER: Fields = _SYSTEM | _TELLS_REWARDS | {"round", "left", "said", "context"}
+
+
+@dataclass(frozen=True)
+class Frame:
+    """The templates that compose messages."""
+
+    system: Template | None
+    user: Template
+    next: Template | None
+    """Later user messages of a chat that grows; None: every round is a chat of its own."""
+    silent: Template | None
+    said: Template | None
+    """None: the model's reason is not repeated."""
+
+    @property
+    def told(self) -> Fields:
+        """Fields that change from round to round and reach the model in every one."""
+        return (self.next or self.user).fields
+
+    @property
+    def shown(self) -> Fields:
+        """Fields that some message shows."""
+        messages = (self.system, self.user, self.next)
+        return Fields().union(*(template.fields for template in messages if template))
+
+
+@dataclass(frozen=True)
+class Story:
+    """One `scenarios/NAME/`."""
+
+    task: Variants | None
+    actions: tuple[str, ...]
+    context: Template | None
+
+
+@dataclass(frozen=True)
+class Parts:
+    """All templates of one run's choices."""
+
+    frame: Frame
+    stories: Mapping[str, Story]
+    chosen: Mapping[str, Template]
+    """Framing, reasoning and output, as far as messages show them."""
+    history: HistoryTemplates | None
+    outcome: Variants | None
+    unread: Variants | None
+
+
+def read(folder: Folder, config: PromptConfig) -> Parts:
+    """Read and check. Raises ConfigError or DataError naming the file."""
+    _check_names(config)
+    frame = _frame(folder, config)
+    _check_rewards_are_told(folder, frame)
+    parts = Parts(
+        frame=frame,
+        stories={name: _story(folder, name, frame) for name in stories_of(config)},
+        chosen=dict(_chosen(folder, config, frame)),
+        history=_history(folder, config, frame),
+        outcome=_outcome(folder, frame),
+        unread=_unread(folder, frame),
+    )
+    _check_actions_are_told(folder, config, parts)
+    return parts
+
+
+def stories_of(config: PromptConfig) -> tuple[str, ...]:
+    """The names of the stories that scenarios are told in."""
+    return (config.scenario,) if isinstance(config.scenario, str) else config.scenario
+
+
+def _check_names(config: PromptConfig) -> None:
+    """Names choose files, so they must not lead out of the set."""
+    stories = stories_of(config)
+    chosen = [("history", config.history), ("framing", config.framing)]
+    for key, name in (*chosen, *(("scenario", story) for story in stories)):
+        if not NAME.fullmatch(name):
+            raise ConfigError(f"prompts.{key}={name!r} must be a name of letters, digits, _ and -")
+    if not stories:
+        raise ConfigError("prompts.scenario is empty; name at least one")
+
+
+def _frame(folder: Folder, config: PromptConfig) -> Frame:
+    later = silent = said = None
+    user = folder.need("user.md", _USER, "every prompt set")
+    if config.conversation == "multi_turn":
+        why = "prompts.conversation='multi_turn'"
+        later = folder.need("next.md", _USER, why)
+        silent = folder.need("silent.md", Fields(), why)
+    if config.repeat_reason:
+        fields = OUTCOME_FIELDS | {"reason"}
+        said = folder.need("said.md", fields, "prompts.repeat_reason=true")
+    frame = Frame(folder.find("system.md", _SYSTEM), user, later, silent, said)
+    if said and "said" not in frame.told:
+        raise ConfigError(f"{folder.root}: prompts.repeat_reason=true, but no template shows $said")
+    return frame
+
+
+def _chosen(folder: Folder, config: PromptConfig, frame: Frame) -> Iterator[tuple[str, Template]]:
+    # An action needs no example: its form holds a name, and any name would be a hint.
+    example = Fields() if config.output == "action" else frozenset({"example"})
+    for part, name, fields in (
+        ("framing", f"framings/{config.framing}.md", _COUNTS),
+        ("reasoning", f"reasonings/{config.reasoning}.md", _COUNTS),
+        ("output", f"outputs/{config.output}.md", _COUNTS | example),
+    ):
+        if part in frame.shown:
+            yield part, folder.need(name, fields, f"${part}")
+        else:
+            _refuse_unshown(folder, name, part)
+
+
+def _story(folder: Folder, name: str, frame: Frame) -> Story:
+    at, why = f"scenarios/{name}", f"prompts.scenario={name!r}"
+    task = None
+    if "task" in frame.shown:
+        plain = folder.need(f"{at}/task.md", _COUNTS, why)
+        full = folder.find(f"{at}/full.md", _COUNTS)
+        task = Variants(plain, full, folder.find(f"{at}/task_context.md", _COUNTS))
+    else:
+        _refuse_unshown(folder, f"{at}/task.md", "task")
+    fields = frozenset({"context", "round"})
+    context = folder.find(f"{at}/context.md", fields) or folder.find("context.md", fields)
+    return Story(task, _actions(folder, f"{at}/actions.txt", why), context)
+
+
+def _refuse_unshown(folder: Folder, name: str, part: str) -> None:
+    """A part that no message shows would make a choice of the run file mean nothing."""
+    if (folder.text(name) or "").strip():
+        raise ConfigError(
+            f"{folder.root / name} is never shown: neither system.md nor user.md uses ${part}"
+        )
+
+
+def _actions(folder: Folder, name: str, why: str) -> tuple[str, ...]:
+    """The names that answers must tell apart."""
+    text = folder.text(name)
+    if text is None:
+        raise ConfigError(f"{folder.root / name} is missing, needed by {why}")
+    names = tuple(line.strip() for line in text.split("\n") if line.strip())
+    for action in names:
+        if _NOT_IN_ACTIONS.search(action):
+            raise DataError(
+                f"{folder.root / name}: the action name {action!r} has a character that answers "
+                "need for themselves; use letters, digits, spaces and - . _"
+            )
+    if len({action.casefold() for action in names}) < len(names):
+        raise DataError(f"{folder.root / name}: two actions have the same name but for its case")
+    return names
+
+
+def _history(folder: Folder, config: PromptConfig, frame: Frame) -> HistoryTemplates | None:
+    if "history" in frame.shown:
+        return histories.read(folder, config.history)
+    if (folder.root / "histories").is_dir():
+        raise ConfigError(f"{folder.root / 'histories'} is never shown: user.md lacks $history")
+    return None
+
+
+def _outcome(folder: Folder, frame: Frame) -> Variants | None:
+    if "outcome" not in frame.told:
+        return None
+    return folder.variants("outcome.md", OUTCOME_FIELDS, "$outcome", REWARDS_FIELDS)
+
+
+def _unread(folder: Folder, frame: Frame) -> Variants | None:
+    if "said" not in frame.told or folder.text("unread.md") is None:
+        return None
+    return folder.variants("unread.md", frozenset({"round"}), "$said", REWARDS_FIELDS)
+
+
+def _check_rewards_are_told(folder: Folder, frame: Frame) -> None:
+    if not frame.told & _TELLS_REWARDS:
+        raise ConfigError(
+            f"{(frame.next or frame.user).path} never tells a reward: "
+            "it needs $history, $outcome or $rewards_json"
+        )
+
+
+def _check_actions_are_told(folder: Folder, config: PromptConfig, parts: Parts) -> None:
+    """An answer by name needs the names told."""
+    if config.output == "policy":
+        return
+    common = parts.frame.shown.union(*(part.fields for part in parts.chosen.values()))
+    for wording, story in parts.stories.items():
+        if "actions" not in common | (story.task.plain.fields if story.task else Fields()):
+            raise ConfigError(
+                f"{folder.root / 'scenarios' / wording / 'task.md'} never uses $actions, nor does "
+                f"outputs/{config.output}.md, so the model cannot know what to answer"
+            )

@@ -1,0 +1,171 @@
+"""Prompt sets: found by name, read whole, and written out for each kind of scenario once."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import NamedTuple
+
+from rmft_api import answers, seeds
+from rmft_api.config import PromptConfig
+from rmft_api.environments.scenario import Scenario
+from rmft_api.errors import ConfigError
+from rmft_api.prompts import parts as parts_of_a_set
+from rmft_api.prompts.histories import REWARDS_FIELDS
+from rmft_api.prompts.parts import NAME, PARTS, Parts
+from rmft_api.prompts.telling import Script, Telling
+from rmft_api.prompts.templates import Folder
+from rmft_api.records import Address, Message
+
+
+class _Kind(NamedTuple):
+    """What scenarios that are told alike have in common."""
+
+    wording: str
+    K: int
+    T: int
+    full: bool
+    contextual: bool
+
+
+@dataclass(frozen=True, eq=False)
+class PromptSet:
+    """All that one run tells its model, read and checked; nothing is read later."""
+
+    root: Path
+    sha256: str
+    """Identity: over the names and texts of the files that this run's choices use."""
+    config: PromptConfig
+    _parts: Parts
+    _scripts: dict[_Kind, Script] = field(default_factory=dict[_Kind, Script])
+
+    @property
+    def wordings(self) -> tuple[str, ...]:
+        """The scenario stories in use."""
+        return tuple(self._parts.stories)
+
+    def wording(self, seed: int, address: Address) -> str:
+        """The story of a scenario, whichever trajectory plays it.
+
+        Each run of as many scenarios as there are stories has every story once, in an order of its
+        own, so that stories do not go in step with the problems that scenarios are drawn from.
+        """
+        block, place = divmod(address.scenario, len(self.wordings))
+        rng = seeds.rng(seed, "wording", address.split, address.iteration, block)
+        order: list[int] = rng.permutation(len(self.wordings)).tolist()
+        return self.wordings[order[place]]
+
+    def names(self, wording: str, K: int) -> tuple[str, ...]:
+        """The K action names told. Raises ConfigError where the story has fewer."""
+        names = self._parts.stories[wording].actions
+        if len(names) < K:
+            raise ConfigError(
+                f"{self.root / 'scenarios' / wording / 'actions.txt'} names {len(names)} actions, "
+                f"K={K} needs {K}; add names or choose another prompts.scenario"
+            )
+        return names[:K]
+
+    def telling(self, wording: str, scenario: Scenario) -> Telling:
+        """A fresh teller for one trajectory. Raises ConfigError where the set cannot tell it."""
+        contextual = scenario.contexts is not None
+        kind = _Kind(wording, scenario.K, scenario.T, scenario.feedback == "full", contextual)
+        if kind not in self._scripts:
+            self._scripts[kind] = self._write(kind)
+        return Telling(self._scripts[kind], scenario.contexts)
+
+    def _write(self, kind: _Kind) -> Script:
+        self._check(kind)
+        parts, frame = self._parts, self._parts.frame
+        constant = self._constant(kind)
+        system = frame.system.fill(constant) if frame.system else ""
+        pick = {"full": kind.full, "contextual": kind.contextual}
+        return Script(
+            names=self.names(kind.wording, kind.K),
+            T=kind.T,
+            full=kind.full,
+            constant=constant,
+            system=(Message("system", system),) if system else (),
+            user=frame.user,
+            next=frame.next,
+            silent=frame.silent.fill({}) if frame.silent else "",
+            history=parts.history,
+            outcome=parts.outcome and parts.outcome.pick(**pick),
+            said=frame.said,
+            unread=parts.unread and parts.unread.pick(**pick),
+            context=parts.stories[kind.wording].context,
+            rows="rewards_json" in frame.told,
+        )
+
+    def _constant(self, kind: _Kind) -> dict[str, str]:
+        """The fields that no round changes."""
+        names = self.names(kind.wording, kind.K)
+        counts = {"K": str(kind.K), "T": str(kind.T), "actions": ", ".join(names)}
+        counts["example"] = _example(names, self.config.output)
+        chosen = {name: part.fill(counts) for name, part in self._parts.chosen.items()}
+        if task := self._parts.stories[kind.wording].task:
+            picked = task.pick(full=kind.full, contextual=kind.contextual)
+            chosen["task"] = picked.fill(counts)
+        return {**dict.fromkeys(PARTS, ""), **counts, **chosen}
+
+    def _check(self, kind: _Kind) -> None:
+        """Refuse a kind of scenario whose feedback or context these templates do not tell."""
+        told, story = self._parts.frame.told, self._parts.stories[kind.wording]
+        if kind.contextual and ("context" not in told or story.context is None):
+            raise ConfigError(
+                f"{self.root}: contextual scenarios need a context.md and $context in user.md "
+                "(multi_turn: in next.md too)"
+            )
+        if kind.full and not self._tells_every_reward():
+            raise ConfigError(
+                f"{self.root}: full feedback is never told; histories/{self.config.history} or "
+                "outcome.md needs a _full.md beside it that uses $rewards"
+            )
+        if not kind.full and not told & {"history", "outcome"}:
+            raise ConfigError(
+                f"{self.root}: $rewards_json tells full feedback alone; for bandit feedback "
+                "user.md needs $history"
+            )
+
+    def _tells_every_reward(self) -> bool:
+        told, history = self._parts.frame.told, self._parts.history
+        if "rewards_json" in told:
+            return True
+        lines = [self._parts.outcome] if self._parts.outcome else []
+        if "history" in told and history:
+            if history.untried is not None:  # a summary's means are over every told reward
+                return True
+            lines.append(history.line)
+        return any(line.pick(full=True, contextual=False).fields & REWARDS_FIELDS for line in lines)
+
+
+def load(config: PromptConfig, roots: Sequence[Path]) -> PromptSet:
+    """Read the set `config.set` from the first of `roots` that has it, or from a path.
+
+    Raises ConfigError for what is missing or would never be shown, DataError for a template that
+    cannot be followed: both name the file, before anything is sent.
+    """
+    folder = Folder(_find(config.set, roots))
+    parts = parts_of_a_set.read(folder, config)
+    return PromptSet(folder.root, folder.sha256, config, parts)
+
+
+def _find(name: str, roots: Sequence[Path]) -> Path:
+    places = [root / name for root in roots] if NAME.fullmatch(name) else [Path(name)]
+    for place in places:
+        if place.is_dir():
+            return place
+    known = sorted({path.name for root in roots if root.is_dir() for path in root.iterdir()})
+    raise ConfigError(
+        f"prompts.set={name!r} is no prompt set; known: {', '.join(known) or 'none'}; "
+        "or give the path of a folder"
+    )
+
+
+def _example(names: tuple[str, ...], output: answers.Output) -> str:
+    """The form of an answer that holds numbers, with letters in their place; "" for an action."""
+    if output == "action":
+        return ""
+    if output == "distribution":
+        inside = ",".join(f"{name}:n{index}" for index, name in enumerate(names, start=1))
+    else:
+        inside = '{"policy":[' + ",".join(f"p{i}" for i in range(1, len(names) + 1)) + "]}"
+    return f"{answers.OPENING}{inside}{answers.CLOSING}"

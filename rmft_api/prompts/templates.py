@@ -1,0 +1,148 @@
+"""Template files: read once, cut at their `$field`s, and filled by joining.
+
+The syntax is `string.Template`'s (`$field`, `${field}`, `$$`). What is filled in is data: a `$` in
+a value stays a `$`.
+"""
+
+import hashlib
+import string
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import NamedTuple
+
+from rmft_api.errors import ConfigError, DataError
+
+Fields = frozenset[str]
+
+
+class _Piece(NamedTuple):
+    text: str
+    """Words to repeat, or the name of the field to fill in."""
+    is_field: bool
+
+
+_Line = tuple[_Piece, ...]
+
+
+class Template:
+    """One file's text. Raises DataError for a `$` that names no field of `known`."""
+
+    def __init__(self, path: Path, text: str, known: Fields) -> None:
+        self.path = path
+        self._lines = tuple(tuple(_cut(path, line)) for line in text.strip().split("\n"))
+        self.fields = frozenset(
+            piece.text for line in self._lines for piece in line if piece.is_field
+        )
+        for name in sorted(self.fields - known):
+            raise DataError(
+                f"{path}: unknown field ${name}; this file may use "
+                f"{', '.join(f'${known_name}' for known_name in sorted(known)) or 'no field'}"
+            )
+
+    def fill(self, values: Mapping[str, str]) -> str:
+        """The text. Lines that empty fields left blank are dropped, blank runs become one."""
+        told: list[str] = []
+        for line in self._lines:
+            text = "".join([values[piece] if is_field else piece for piece, is_field in line])
+            blank = not text or text.isspace()
+            if blank and (line or not told or not told[-1]):
+                continue
+            told.append("" if blank else text)
+        while told and not told[-1]:
+            told.pop()
+        return "\n".join(told)
+
+
+def _cut(path: Path, line: str) -> Iterator[_Piece]:
+    """Words and fields of one line, in order; none for a blank line."""
+    end = 0
+    for match in string.Template.pattern.finditer(line):
+        if match["invalid"] is not None:
+            raise DataError(f"{path}: a lone '$' in {line.strip()!r}; write '$$' for a dollar sign")
+        words = line[end : match.start()] + ("$" if match["escaped"] is not None else "")
+        if words:
+            yield _Piece(words, False)
+        if name := match["named"] or match["braced"]:
+            yield _Piece(name, True)
+        end = match.end()
+    if rest := line[end:].rstrip():
+        yield _Piece(rest, False)
+
+
+@dataclass(frozen=True)
+class Variants:
+    """A template and those that replace it in some scenarios."""
+
+    plain: Template
+    full: Template | None
+    """Where feedback is full information."""
+    contextual: Template | None
+    """Where rounds have contexts."""
+
+    def pick(self, *, full: bool, contextual: bool) -> Template:
+        """The one for this kind of scenario; full feedback comes first."""
+        if full and self.full is not None:
+            return self.full
+        if contextual and self.contextual is not None:
+            return self.contextual
+        return self.plain
+
+
+@dataclass(frozen=True)
+class Folder:
+    """A prompt set's files. It remembers what was read: those files are the set's identity."""
+
+    root: Path
+    texts: dict[str, str] = field(default_factory=dict[str, str])
+
+    @property
+    def sha256(self) -> str:
+        """Hash over the names and texts read so far, whatever their order."""
+        digest = hashlib.sha256()
+        for part in (part for entry in sorted(self.texts.items()) for part in entry):
+            content = part.encode()
+            digest.update(len(content).to_bytes(8, "big") + content)
+        return digest.hexdigest()
+
+    def text(self, name: str) -> str | None:
+        """The file's text, None where it does not exist. Raises DataError if it is not UTF-8."""
+        path = self.root / name
+        if not path.is_file():
+            return None
+        try:
+            text = path.read_text(encoding="utf-8")
+        except (OSError, UnicodeDecodeError) as error:
+            raise DataError(f"{path}: cannot be read as UTF-8 text: {error}") from None
+        self.texts[name] = text
+        return text
+
+    def find(self, name: str, known: Fields) -> Template | None:
+        """The template, None where the set has none. Raises DataError for an unknown field."""
+        text = self.text(name)
+        return None if text is None else Template(self.root / name, text, known)
+
+    def need(self, name: str, known: Fields, why: str) -> Template:
+        """The template. Raises ConfigError where it does not exist, saying what needs it."""
+        found = self.find(name, known)
+        if found is None:
+            raise ConfigError(f"{self.root / name} is missing, needed by {why}{self._others(name)}")
+        return found
+
+    def variants(self, name: str, known: Fields, why: str, full: Fields) -> Variants:
+        """The template and its replacements; `full` are the fields full feedback adds."""
+        stem = name.removesuffix(".md")
+        return Variants(
+            self.need(name, known, why),
+            self.find(f"{stem}_full.md", known | full),
+            self.find(f"{stem}_context.md", known | {"context"}),
+        )
+
+    def _others(self, name: str) -> str:
+        """What the folder has instead, for a choice that was misspelt."""
+        folder = (self.root / name).parent
+        folder = folder if folder.is_dir() and folder != self.root else folder.parent
+        if folder in (self.root, self.root.parent) or not folder.is_dir():
+            return ""
+        known = sorted({path.stem for path in folder.iterdir() if path.stem != "actions"})
+        return f"; {folder} has {', '.join(known)}"

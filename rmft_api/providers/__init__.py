@@ -1,0 +1,57 @@
+"""Adapters to the outside world, one per wire. Only here is a vendor's package imported."""
+
+import os
+from collections.abc import Mapping
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+from rmft_api.pacing import Pacer
+from rmft_api.providers.chat import WireChat
+from rmft_api.providers.profiles import Profile, load
+
+if TYPE_CHECKING:
+    from rmft_api.providers.openai_wire import OpenAITuner
+
+__all__ = ["Connection", "connect", "load"]
+
+
+class Connection:
+    """One endpoint, ready to be asked. Close it when done, or use it in `async with`."""
+
+    def __init__(self, profile: Profile, environ: Mapping[str, str], pacer: Pacer | None) -> None:
+        self.profile = profile
+        self.chat = WireChat(profile, environ=environ, pacer=pacer)
+        self._environ = environ
+
+    @cached_property
+    def tuner(self) -> "OpenAITuner":
+        """Files and jobs. Raises ConfigError where the profile cannot train."""
+        # Imported when first needed: the package takes half a second, rollouts come before it.
+        from rmft_api.providers.openai_wire import OpenAITuner
+
+        return OpenAITuner(self.profile, environ=self._environ)
+
+    async def close(self) -> None:
+        """Let go of all connections."""
+        await self.chat.close()
+        if "tuner" in self.__dict__:
+            await self.tuner.close()
+
+    async def __aenter__(self) -> "Connection":
+        return self
+
+    async def __aexit__(self, *error: object) -> None:
+        await self.close()
+
+
+def connect(
+    profile: Profile,
+    *,
+    environ: Mapping[str, str] = os.environ,
+    pacer: Pacer | None = None,
+) -> Connection:
+    """Get ready to ask. Raises ConfigError for a missing key; sends nothing.
+
+    `pacer` is told how every chat ended; whoever asks waits for it first (`pacing.py`).
+    """
+    return Connection(profile.here(environ), environ, pacer)

@@ -1,0 +1,312 @@
+"""Profiles: the facts about each endpoint, as data.
+
+A profile says where an endpoint is, what it can do, and what it needs; an adapter reads it and
+never asks for a name. Shipped ones stand in `profiles.toml`; a file of your own adds to them:
+
+    [my-vllm]
+    like = "openai-compatible"
+    base_url = "http://10.0.0.7:8000/v1"
+    chat = { n = 64, check_model = false }
+"""
+
+import difflib
+import os
+import re
+import tomllib
+from collections.abc import Mapping
+from datetime import date
+from functools import cache
+from ipaddress import ip_address
+from pathlib import Path
+from typing import Annotated, Any, Literal, Self, cast
+from urllib.parse import urlsplit
+
+from pydantic import Field, ValidationError, model_validator
+
+from rmft_api.config import Section
+from rmft_api.errors import ConfigError
+from rmft_api.records import Hyperparameters
+
+SHIPPED = Path(__file__).with_name("profiles.toml")
+Seconds = Annotated[float, Field(gt=0)]
+Raw = dict[str, Any]
+
+
+class Secret:
+    """A key that no print, traceback or log shows."""
+
+    __slots__ = ("_reveal",)
+
+    def __init__(self, value: str) -> None:
+        self._reveal = lambda: value
+
+    def reveal(self) -> str:
+        """The key itself, for the request header alone."""
+        return self._reveal()
+
+    def __repr__(self) -> str:
+        return "Secret(***)"
+
+    def __reduce__(self) -> str:
+        raise TypeError("a key is never written anywhere")
+
+
+class ChatTraits(Section):
+    """What the chat endpoint understands."""
+
+    n: Annotated[int, Field(ge=1)] = 1
+    """Most choices that one request may ask for; 1: `n` is never sent."""
+    logprobs: bool = False
+    seed: bool = True
+    max_tokens_field: Literal["max_tokens", "max_completion_tokens"] = "max_tokens"
+    prompt_cache_key: bool = False
+    """Prompts that begin alike can be steered to one cache."""
+    check_model: bool = True
+    """A reply must come from the model that was asked; some gateways tell another name."""
+
+
+class TrainingTraits(Section):
+    """What the files and jobs endpoints understand."""
+
+    methods: tuple[Literal["supervised", "dpo"], ...] = ("supervised",)
+    continue_from_tuned: bool = True
+    """A fine-tuned model may be trained further."""
+    look_up: Literal["metadata", "client_id", "token", "scan"] = "scan"
+    """How a job whose creation was not answered is found: by a metadata filter, by an id or a token
+    that we chose, or by its training file in the list of all jobs."""
+    metadata: bool = True
+    """Jobs keep key-value pairs of ours."""
+    suffix_length: Annotated[int, Field(ge=0)] = 64
+    """Longest suffix; 0: none is sent."""
+    suffix_pattern: str = r"[A-Za-z0-9-]*"
+    learning_rate: Literal["multiplier", "absolute"] = "multiplier"
+    bom: bool = False
+    """Files begin with a byte order mark."""
+    wait_for_file: bool = False
+    """A job may be created only from a file that was processed."""
+    readiness: Literal["models", "chat"] = "models"
+    """How a new model is known to answer: it is listed, or it answers one token."""
+    least_examples: Annotated[int, Field(ge=1)] = 10
+    tokens_per_example: Annotated[int, Field(ge=1)] | None = None
+    """Longer examples are cut silently; None: not known."""
+    quarantine_s: Annotated[float, Field(ge=0)] = 120.0
+    """How long a creation that was not answered may still come to light."""
+    list_lag_s: Annotated[float, Field(ge=0)] = 10.0
+    """How long a new job may be missing from the list."""
+    poll_every_s: Seconds = 10.0
+
+
+class Timeouts(Section):
+    """Longest waits for a whole reply, in seconds."""
+
+    connect_s: Seconds = 10.0
+    chat_s: Seconds = 120.0
+    list_s: Seconds = 30.0
+    upload_s: Seconds = 600.0
+
+
+class Lifecycle(Section):
+    """When a model family ends, and who says so."""
+
+    model: str
+    """A family: its dated snapshots and their fine-tunes end with it."""
+    training_end: date | None = None
+    """First day without new jobs."""
+    shutdown: date | None = None
+    """First day without answers."""
+    as_of: date
+    source: str
+
+
+class Profile(Section):
+    """One endpoint."""
+
+    name: str
+    wire: Literal["openai"] = "openai"
+    base_url: str
+    base_url_env: str | None = None
+    """Environment variable that replaces `base_url`."""
+    api_key_env: str | None = None
+    """Environment variable that holds the key; None: the endpoint takes none."""
+    api_key_optional: bool = False
+    header_envs: dict[str, str] = Field(default_factory=dict)
+    """Further request headers and the environment variables that fill them, where set."""
+    prices: str = ""
+    """The provider's name in `prices.toml`; the profile's name when empty."""
+    paid: bool = True
+    """False only where nobody sends a bill."""
+    deploy: Literal["none", "arm", "models_object", "auto"] = "none"
+    """What a new model needs before it answers."""
+    tuned_model: str = r"ft:.*"
+    """How ids of fine-tuned models look."""
+    chat: ChatTraits = Field(default_factory=ChatTraits)
+    training: TrainingTraits | None = None
+    """None: the endpoint only answers chats."""
+    timeouts: Timeouts = Field(default_factory=Timeouts)
+    lifecycle: tuple[Lifecycle, ...] = ()
+
+    @model_validator(mode="after")
+    def _the_address_is_one(self) -> Self:
+        parts = urlsplit(self.base_url)
+        if parts.scheme not in ("http", "https") or not parts.hostname:
+            raise ValueError(f"base_url={self.base_url!r} must begin with https:// and name a host")
+        if parts.username or parts.password or parts.query or parts.fragment:
+            raise ValueError("base_url must hold no key and no query; keys come from api_key_env")
+        return self
+
+    def at(self, base_url: str) -> "Profile":
+        """The same endpoint elsewhere. Raises ConfigError for what is no address."""
+        return _checked(self.name, {**self.model_dump(), "base_url": base_url})
+
+    def here(self, environ: Mapping[str, str] = os.environ) -> "Profile":
+        """The profile with the address that the environment gives it."""
+        given = environ.get(self.base_url_env or "", "")
+        return self.at(given) if given else self
+
+    def key(self, environ: Mapping[str, str] = os.environ) -> Secret | None:
+        """The key. Raises ConfigError where it is missing, or would travel unencrypted."""
+        if self.api_key_env is None:
+            return None
+        value = environ.get(self.api_key_env, "").strip()
+        if value and not re.fullmatch(r"[!-~]+", value):
+            raise ConfigError(
+                f"{self.api_key_env} holds a space, a line break or a letter that no key has"
+            )
+        if not value and not self.api_key_optional:
+            raise ConfigError(
+                f"profile {self.name!r} needs a key: set {self.api_key_env}, or leave "
+                "model.profile at 'local', which needs none"
+            )
+        if value and not self._is_private():
+            raise ConfigError(
+                f"profile {self.name!r}: base_url={self.base_url!r} would send {self.api_key_env} "
+                "unencrypted; use https://"
+            )
+        return Secret(value) if value else None
+
+    def headers(self, environ: Mapping[str, str] = os.environ) -> dict[str, str]:
+        """Headers of this endpoint that the environment fills, such as a project's id."""
+        named = {header: environ.get(name, "") for header, name in self.header_envs.items()}
+        return {header: value for header, value in named.items() if value}
+
+    def is_tuned(self, model: str) -> bool:
+        """Whether the id is a fine-tuned model's."""
+        return re.fullmatch(self.tuned_model, model) is not None
+
+    def check_training(self, model: str, method: str, wanted: Hyperparameters) -> TrainingTraits:
+        """What the endpoint does with such a job. Raises ConfigError for what it cannot do."""
+        traits = self.training
+        if traits is None:
+            raise ConfigError(
+                f"profile {self.name!r} cannot train; name another one as model.training_profile"
+            )
+        if method not in traits.methods:
+            raise ConfigError(f"profile {self.name!r} does not train by {method!r}")
+        if self.is_tuned(model) and not traits.continue_from_tuned:
+            raise ConfigError(
+                f"profile {self.name!r} cannot continue from {model!r}; "
+                "set finetuning.chain = 'from_base'"
+            )
+        rates = {"multiplier": wanted.learning_rate_multiplier, "absolute": wanted.learning_rate}
+        for kind, rate in rates.items():
+            if rate is not None and kind != traits.learning_rate:
+                raise ConfigError(
+                    f"learning rate {rate} is of the {kind} kind, but profile {self.name!r} takes "
+                    f"the {traits.learning_rate} kind"
+                )
+        return traits
+
+    def lifecycle_of(self, model: str) -> Lifecycle | None:
+        """The calendar of a model: the longest family that its id begins with."""
+        id_ = model.removeprefix("ft:")
+        known = [life for life in self.lifecycle if _belongs(id_, life.model)]
+        return max(known, key=lambda life: len(life.model), default=None)
+
+    def _is_private(self) -> bool:
+        """Whether nobody on the way can read what is sent."""
+        parts = urlsplit(self.base_url)
+        return parts.scheme == "https" or _is_loopback(parts.hostname or "")
+
+    @property
+    def price_list(self) -> str:
+        """The provider's name in `prices.toml`."""
+        return self.prices or self.name
+
+
+def load(name: str, own: Path | None = None) -> Profile:
+    """A profile by name, from `own` or as shipped. Raises ConfigError."""
+    known = load_all(own)
+    if name not in known:
+        near = difflib.get_close_matches(name, known, n=1)
+        hint = f"did you mean {near[0]!r}?" if near else f"known: {', '.join(known)}"
+        raise ConfigError(f"no profile {name!r}; {hint}")
+    return known[name]
+
+
+def load_all(own: Path | None = None) -> dict[str, Profile]:
+    """All profiles by name; those of `own` add to the shipped ones or replace them."""
+    tables = dict(_shipped())
+    if own is not None:
+        for name, table in _tables(own).items():
+            tables[name] = _inherit(name, table, tables)
+    return {name: _checked(name, {"name": name, **table}) for name, table in tables.items()}
+
+
+@cache
+def _shipped() -> Mapping[str, Raw]:
+    return _tables(SHIPPED)
+
+
+def _tables(path: Path) -> dict[str, Raw]:
+    try:
+        raw = tomllib.loads(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        raise ConfigError(f"profiles {path}: {error}") from error
+    for name, table in raw.items():
+        if not isinstance(table, dict):
+            raise ConfigError(f"profiles {path}: {name!r} must be a table, e.g. [{name}]")
+    return cast("dict[str, Raw]", raw)
+
+
+def _inherit(name: str, table: Raw, known: Mapping[str, Raw]) -> Raw:
+    """Fill what `table` leaves out from the profile it is `like`, else from its own namesake."""
+    like = table.get("like", name)
+    if "like" in table and like not in known:
+        raise ConfigError(f"profile {name!r}: like={like!r} is unknown; known: {', '.join(known)}")
+    base = known.get(like, {})
+    if like != name:
+        # A copy elsewhere has other prices and dates than its model: it says them itself.
+        base = {key: value for key, value in base.items() if key not in ("prices", "lifecycle")}
+    return _merge(base, {key: value for key, value in table.items() if key != "like"})
+
+
+def _merge(base: Raw, over: Raw) -> Raw:
+    merged = dict(base)
+    for key, value in over.items():
+        below = base.get(key)
+        both = isinstance(below, dict) and isinstance(value, dict)
+        merged[key] = _merge(cast(Raw, below), cast(Raw, value)) if both else value
+    return merged
+
+
+def _checked(name: str, table: Raw) -> Profile:
+    try:
+        return Profile.model_validate(table)
+    except ValidationError as error:
+        first = error.errors(include_url=False)[0]
+        where = ".".join(str(part) for part in first["loc"])
+        message = first["msg"].removeprefix("Value error, ")
+        raise ConfigError(f"profile {name!r}: {where + ': ' if where else ''}{message}") from None
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
+def _belongs(model: str, family: str) -> bool:
+    """Whether `model` is `family`, a dated snapshot of it, or a fine-tune of either."""
+    snapshot = r"(-[0-9]{4}-[0-9]{2}-[0-9]{2})?(:.*|[.]ft-.*)?"
+    return re.fullmatch(re.escape(family) + snapshot, model) is not None

@@ -1,0 +1,39 @@
+"""What may be believed: intervals, paired comparisons, tests of no regret, rules (METHOD.md 5).
+
+Pure: figures in, records out; the only chance is the bootstrap's, from a seed.
+"""
+
+from rmft_api.statistics.intervals import (
+    Comparison,
+    averaged,
+    bootstrap_interval,
+    by_scenario,
+    compare,
+    holm,
+    mean_interval,
+    paired_drop,
+)
+from rmft_api.statistics.no_regret import Decisions, Slope, decide, growth, regression, trend
+from rmft_api.statistics.rules import Gate, Look, StoppingRule, doubling, gate
+
+__all__ = [
+    "Comparison",
+    "Decisions",
+    "Gate",
+    "Look",
+    "Slope",
+    "StoppingRule",
+    "averaged",
+    "bootstrap_interval",
+    "by_scenario",
+    "compare",
+    "decide",
+    "doubling",
+    "gate",
+    "growth",
+    "holm",
+    "mean_interval",
+    "paired_drop",
+    "regression",
+    "trend",
+]

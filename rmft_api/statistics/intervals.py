@@ -1,0 +1,134 @@
+"""Means with intervals, and differences on the same scenarios.
+
+The scenario is the unit of chance: trajectories of one scenario share a table, so they are averaged
+first and an interval is over scenarios. Comparisons are paired by scenario (common random numbers).
+"""
+
+import math
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+
+import numpy as np
+
+from rmft_api import seeds
+from rmft_api.records import Interval, Record, Scored
+from rmft_api.regret import Floats
+from rmft_api.statistics import student
+
+LEVEL = 0.95
+
+
+class Comparison(Record, frozen=True):
+    """Two players on the same scenarios."""
+
+    drop: Interval
+    """Of regret, from the other to ours: above 0 ours is better."""
+    p: float
+    """Two-sided, paired t."""
+    p_holm: float
+    """The same, corrected for all comparisons made at once."""
+
+
+def mean_interval(values: Sequence[float] | Floats, level: float = LEVEL) -> Interval:
+    """Mean with its Student t interval. One value alone has an infinite one."""
+    array = _checked(values)
+    mean = float(array.mean())
+    if len(array) < 2:
+        return Interval(mean, -math.inf, math.inf)
+    reach = student.quantile(0.5 + level / 2, len(array) - 1) * _error(array)
+    return Interval(mean, mean - reach, mean + reach)
+
+
+def bootstrap_interval(
+    values: Sequence[float] | Floats, seed: int = 0, level: float = LEVEL, samples: int = 2000
+) -> Interval:
+    """Mean with its percentile bootstrap interval, for figures that are far from normal."""
+    array = _checked(values)
+    means = resampling(len(array), samples, seed) @ array
+    low, high = np.quantile(means, [0.5 - level / 2, 0.5 + level / 2]).tolist()
+    return Interval(float(array.mean()), low, high)
+
+
+def resampling(count: int, samples: int, seed: int) -> Floats:
+    """Weights, samples x count, of a bootstrap of `count` things: rows sum to 1."""
+    rng = seeds.rng(seed, "bootstrap", count)
+    return rng.multinomial(count, np.full(count, 1.0 / count), samples) / count
+
+
+def by_scenario(scored: Iterable[Scored]) -> dict[int, float]:
+    """Mean regret of each scenario's trajectories, by the scenario's number."""
+    return averaged((s.address.scenario, s.regret) for s in scored)
+
+
+def averaged(figures: Iterable[tuple[int, float]]) -> dict[int, float]:
+    """Mean figure of each scenario, in the scenarios' order."""
+    groups: defaultdict[int, list[float]] = defaultdict(list)
+    for scenario, figure in figures:
+        groups[scenario].append(figure)
+    return {scenario: sum(groups[scenario]) / len(groups[scenario]) for scenario in sorted(groups)}
+
+
+def paired_drop(
+    before: Mapping[int, float], after: Mapping[int, float], level: float = LEVEL
+) -> Interval:
+    """What regret fell by from `before` to `after`, scenario by scenario.
+
+    Raises ValueError unless both played the same scenarios.
+    """
+    return mean_interval(_differences(before, after), level)
+
+
+def compare(
+    ours: Mapping[int, float], others: Mapping[str, Mapping[int, float]]
+) -> dict[str, Comparison]:
+    """Ours against each of the others on the same scenarios, Holm-corrected."""
+    differences = {name: _differences(theirs, ours) for name, theirs in others.items()}
+    ps = {name: _p(difference) for name, difference in differences.items()}
+    corrected = holm(ps)
+    return {
+        name: Comparison(mean_interval(differences[name]), ps[name], corrected[name])
+        for name in others
+    }
+
+
+def holm(ps: Mapping[str, float]) -> dict[str, float]:
+    """P-values corrected for being several: the chance of any false one stays at its level."""
+    corrected: dict[str, float] = {}
+    highest = 0.0
+    for rank, name in enumerate(sorted(ps, key=lambda name: ps[name])):
+        highest = max(highest, min(1.0, ps[name] * (len(ps) - rank)))
+        corrected[name] = highest
+    return {name: corrected[name] for name in ps}
+
+
+def _differences(before: Mapping[int, float], after: Mapping[int, float]) -> Floats:
+    if before.keys() != after.keys():
+        alone = sorted(before.keys() ^ after.keys())
+        raise ValueError(
+            f"{len(alone)} scenarios were played by one side only, the first is {alone[0]}; "
+            "compare on the same scenarios"
+        )
+    return np.array([before[scenario] - after[scenario] for scenario in sorted(before)])
+
+
+def _p(differences: Floats) -> float:
+    if len(differences) < 2:
+        return 1.0
+    error = _error(differences)
+    mean = float(differences.mean())
+    if error == 0.0:
+        return 1.0 if mean == 0.0 else 0.0
+    return student.two_sided(mean / error, len(differences) - 1)
+
+
+def _error(array: Floats) -> float:
+    return float(array.std(ddof=1)) / math.sqrt(len(array))
+
+
+def _checked(values: Sequence[float] | Floats) -> Floats:
+    array = np.asarray(values, dtype=np.float64)
+    if array.ndim != 1 or not len(array):
+        raise ValueError("an interval needs a list of at least one figure")
+    if not np.isfinite(array).all():
+        raise ValueError(f"figures must be finite, got {array[~np.isfinite(array)][0]}")
+    return array

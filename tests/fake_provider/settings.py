@@ -1,0 +1,53 @@
+"""What kind of provider this is today."""
+
+import json
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from tests.fake_provider.rules import Rules
+
+
+@dataclass(frozen=True)
+class Prices:
+    """Micro-dollars a token, which is dollars a million tokens."""
+
+    input: int = 2
+    output: int = 8
+    tuned_input: int = 3
+    tuned_output: int = 12
+    train: int = 25
+
+
+@dataclass(frozen=True)
+class Settings:
+    """Everything but the faults."""
+
+    base_models: tuple[str, ...] = ("gpt-4.1-2025-04-14",)
+    api_key: str | None = None
+    """The only key let in; any where absent."""
+    prices: Prices = field(default_factory=Prices)
+    latency_s: float = 0.0
+    """Of every reply."""
+    list_lag_s: float = 0.0
+    """A created file or job is missing from lists for so long."""
+    tick_s: float = 0.0
+    """A job moves on one tick each so many seconds; 0: each time that it is looked at."""
+    validating_ticks: int = 1
+    queued_ticks: int = 1
+    running_ticks: int = 2
+    requests_per_minute: float | None = None
+    tokens_per_minute: float | None = None
+    max_choices: int = 128
+    least_examples: int = 10
+
+
+def read(path: Path | None) -> tuple[Settings, Rules]:
+    """Both halves of a script file, `{"settings": {..}, "rules": [..]}`."""
+    raw: dict[str, Any] = json.loads(path.read_text()) if path else {}
+    given: dict[str, Any] = dict(raw.get("settings", {}))
+    if "prices" in given:
+        given["prices"] = Prices(**given["prices"])
+    if "base_models" in given:
+        given["base_models"] = tuple(given["base_models"])
+    return Settings(**given), Rules.read(raw.get("rules", []))

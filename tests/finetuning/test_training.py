@@ -1,0 +1,358 @@
+"""A dataset becomes a model: over a stub provider, a real journal, and time that a test lets pass."""
+
+from collections.abc import AsyncIterator
+from dataclasses import dataclass, field
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from rmft_api.config import RunConfig
+from rmft_api.errors import (
+    BudgetError,
+    ConfigError,
+    DataError,
+    FaultKind,
+    NotEntitledError,
+    ProviderFault,
+    ResumableError,
+)
+from rmft_api.finetuning import Trained, Trainer
+from rmft_api.journal import Journal
+from rmft_api.prices import Prices
+from rmft_api.providers import Connection, connect
+from rmft_api.providers.profiles import Profile, load
+from rmft_api.retries import Retries
+from tests.contracts.fine_tuner import examples
+from tests.providers.conftest import ENVIRON
+from tests.providers.stub import Meets, Serving, StubProvider, error
+
+BASE = "gpt-4.1-mini"
+
+
+@dataclass
+class Time:
+    """A wall clock that only sleeping moves."""
+
+    now: float = 1_800_000_000.0
+    slept: list[float] = field(default_factory=list[float])
+
+    def clock(self) -> float:
+        return self.now
+
+    async def sleep(self, seconds: float) -> None:
+        self.slept.append(seconds)
+        self.now += seconds
+
+
+@dataclass(frozen=True)
+class Data:
+    content: bytes = field(default_factory=examples)
+    tokens: int = 1000
+
+    @property
+    def sha256(self) -> str:
+        return sha256(self.content).hexdigest()
+
+    def source_of_line(self, line: int) -> str:
+        return f"scenario {line}, trajectory 0"
+
+
+def config(**finetuning: Any) -> RunConfig:
+    return RunConfig.model_validate(
+        {
+            "name": "test-run",
+            "seed": 3,
+            "model": {"base": BASE, "profile": "openai"},
+            "rollouts": {"problems": [{"environment": "bandit"}]},
+            "finetuning": {"n_epochs": 3, **finetuning},
+        }
+    )
+
+
+@dataclass
+class Bench:
+    """A trainer and all that it works with; `again` is what a resumed run is."""
+
+    stub: StubProvider
+    profile: Profile
+    connection: Connection
+    path: Path
+    time: Time = field(default_factory=Time)
+    said: list[str] = field(default_factory=list[str])
+    config: RunConfig = field(default_factory=config)
+    journal: Journal | None = None
+
+    def open(self) -> Journal:
+        directory = self.path / "test-run"
+        exists = (directory / "journal.sqlite").exists()
+        clock = self.time.clock
+        self.journal = (
+            Journal.open(directory, clock=clock)
+            if exists
+            else Journal.create(directory, "{}", {}, clock=clock)
+        )
+        return self.journal
+
+    async def train(self, *, cap_usd: float = 10.0, start: str = BASE) -> Trained:
+        journal = self.open()
+        try:
+            await journal.ledger.set_cap(round(cap_usd * 1e6))
+            trainer = Trainer(
+                self.profile,
+                self.connection,
+                journal,
+                Retries(clock=self.time.clock, sleep=self.time.sleep, jitter=lambda: 0.5),
+                self.config,
+                Prices(self.profile).training,
+                self.said.append,
+            )
+            return await trainer.train(1, start, Data())
+        finally:
+            journal.close()
+
+    def spent(self) -> tuple[int, int]:
+        journal = self.open()
+        totals = journal.ledger.totals()
+        journal.close()
+        return totals.spent, totals.reserved
+
+
+@pytest.fixture
+async def bench(tmp_path: Path) -> AsyncIterator[Bench]:
+    async with Serving() as stub:
+        profile = load("openai").at(stub.url)
+        async with connect(profile, environ=ENVIRON) as connection:
+            yield Bench(stub, profile, connection, tmp_path)
+
+
+async def test_a_dataset_becomes_a_model_that_answers(bench: Bench) -> None:
+    trained = await bench.train()
+    assert trained.model.startswith("ft:gpt-4.1-mini:")
+    assert trained.trained_tokens == 5768
+    assert trained.start == BASE
+    (created,) = bench.stub.asked("create")
+    body = created.json
+    assert body["model"] == BASE
+    assert body["training_file"] == bench.stub.files[0]["id"]
+    assert body["suffix"] == "rmft-test-r-1"
+    assert body["seed"] == trained.seed
+    assert body["method"] == {
+        "type": "supervised",
+        "supervised": {
+            "hyperparameters": {
+                "n_epochs": 3,
+                "batch_size": "auto",
+                "learning_rate_multiplier": "auto",
+            }
+        },
+    }
+    assert body["metadata"]["rmft_data"] == Data().sha256
+    assert body["metadata"].keys() == {
+        "rmft_key",
+        "rmft_run",
+        "rmft_iter",
+        "rmft_data",
+        "rmft_attempt",
+    }
+
+
+async def test_what_was_trained_is_paid_for_and_no_more(bench: Bench) -> None:
+    await bench.train()
+    assert bench.spent() == (5768 * 5, 0)
+
+
+async def test_a_second_run_of_the_same_work_sends_nothing_that_costs(bench: Bench) -> None:
+    first = await bench.train()
+    assert (await bench.train()).model == first.model
+    assert len(bench.stub.asked("upload")) == 1
+    assert len(bench.stub.asked("create")) == 1
+
+
+async def test_the_job_is_known_before_the_first_poll(bench: Bench) -> None:
+    bench.stub.plan("job", error(401, "Incorrect API key provided", code="invalid_api_key"))
+    with pytest.raises(NotEntitledError):
+        await bench.train()
+    assert (await bench.train()).model
+    assert len(bench.stub.asked("create")) == 1
+
+
+@pytest.mark.parametrize("route", ["upload", "create"])
+@pytest.mark.parametrize("manner", ["after", "reset"])
+async def test_a_lost_reply_makes_no_second_thing(bench: Bench, route: str, manner: Any) -> None:
+    bench.stub.plan(route, Meets(manner=manner))
+    assert (await bench.train()).model
+    assert len(bench.stub.files) == 1
+    assert len(bench.stub.jobs) == 1
+
+
+async def test_an_empty_object_is_not_a_job(bench: Bench) -> None:
+    bench.stub.plan("create", Meets(body={}))
+    assert (await bench.train()).model
+    assert len(bench.stub.jobs) == 1
+
+
+async def test_polling_outlives_an_outage(bench: Bench) -> None:
+    bench.stub.plan("job", *[Meets(503, b"<html>busy</html>")] * 5, Meets(manner="reset"))
+    assert (await bench.train()).model
+
+
+async def test_an_unknown_status_is_waited_out_and_told_once(bench: Bench) -> None:
+    bench.stub.polls_to_end = 6
+    shown = Meets(body=_job_in("optimising"))
+    bench.stub.plan("job", shown, shown)
+    assert (await bench.train()).model
+    assert len([line for line in bench.said if "unknown status" in line]) == 1
+
+
+def _job_in(status: str) -> dict[str, Any]:
+    """A job object as it will stand once made, in some status."""
+    return {
+        "id": "ftjob-0002",
+        "object": "fine_tuning.job",
+        "status": status,
+        "model": BASE,
+        "training_file": "file-0001",
+        "created_at": 1,
+        "fine_tuned_model": None,
+        "trained_tokens": None,
+        "error": None,
+    }
+
+
+async def test_a_job_that_never_ends_is_given_up_and_waited_for_again(bench: Bench) -> None:
+    bench.config = config(give_up_after_s=3600.0, poll_every_s=60.0)
+    bench.stub.polls_to_end = 75
+    with pytest.raises(ResumableError, match="rmft-api resume test-run"):
+        await bench.train()
+    assert (await bench.train()).model
+    assert len(bench.stub.asked("create")) == 1
+
+
+async def test_a_file_that_the_provider_rejects_names_the_trajectory(bench: Bench) -> None:
+    bench.stub.end = {
+        "status": "failed",
+        "error": {
+            "code": "invalid_training_file",
+            "message": "The job failed due to an invalid training file. Line 7: bad role",
+            "param": "training_file",
+        },
+    }
+    with pytest.raises(DataError, match="scenario 7, trajectory 0"):
+        await bench.train()
+    with pytest.raises(DataError):
+        await bench.train()
+    assert len(bench.stub.asked("create")) == 1
+
+
+async def test_a_file_refused_at_once_is_the_datas_fault(bench: Bench) -> None:
+    refusal = error(400, "Example 3 has no assistant message", code="invalid_training_file")
+    bench.stub.plan("create", refusal)
+    with pytest.raises(DataError, match="scenario 3, trajectory 0"):
+        await bench.train()
+
+
+@pytest.mark.parametrize(
+    ("end", "words"),
+    [
+        ({"status": "failed", "error": {"code": "server_error", "message": "oops"}}, "oops"),
+        ({"status": "cancelled", "error": None}, "cancelled"),
+    ],
+)
+async def test_a_job_that_others_ended_is_not_started_again(
+    bench: Bench, end: dict[str, Any], words: str
+) -> None:
+    bench.stub.end = end
+    for _ in range(2):
+        with pytest.raises(ProviderFault, match=words) as caught:
+            await bench.train()
+        assert caught.value.kind is FaultKind.STOP
+    assert len(bench.stub.asked("create")) == 1
+
+
+async def test_a_closed_organisation_is_told_so(bench: Bench) -> None:
+    bench.stub.plan(
+        "create", error(403, "Training is not available", code="training_not_available")
+    )
+    with pytest.raises(NotEntitledError, match="training_profile"):
+        await bench.train()
+
+
+async def test_a_model_that_is_named_late_is_waited_for(bench: Bench) -> None:
+    bench.stub.polls_to_end = 5
+    nameless = Meets(body=_job_in("succeeded"))
+    bench.stub.plan("job", nameless, nameless, nameless)
+    assert (await bench.train()).model.startswith("ft:")
+
+
+async def test_a_model_never_named_is_its_last_checkpoint(bench: Bench) -> None:
+    bench.stub.end = {"status": "succeeded", "fine_tuned_model": None}
+    bench.stub.models.add(f"ft:{BASE}:org::x:ckpt-step-2000")
+    assert (await bench.train()).model == f"ft:{BASE}:org::x:ckpt-step-2000"
+
+
+async def test_a_model_that_does_not_answer_yet_is_waited_for(bench: Bench) -> None:
+    missing = error(404, "The model does not exist", code="model_not_found")
+    bench.stub.plan("model", *[missing] * 4)
+    assert (await bench.train()).model
+    assert len(bench.stub.asked("model")) == 5
+
+
+async def test_a_model_that_never_answers_is_waited_for_again(bench: Bench) -> None:
+    missing = error(404, "The model does not exist", code="model_not_found")
+    bench.stub.plan("model", *[missing] * 500)
+    with pytest.raises(ResumableError, match="does not answer yet"):
+        await bench.train()
+    bench.stub.plans.clear()
+    assert (await bench.train()).model
+
+
+async def test_a_job_above_the_cap_is_not_created(bench: Bench) -> None:
+    with pytest.raises(BudgetError):
+        await bench.train(cap_usd=0.01)
+    assert not bench.stub.asked("create")
+
+
+async def test_a_job_without_a_bound_on_its_price_is_refused(bench: Bench) -> None:
+    bench.config = config(n_epochs=None)
+    with pytest.raises(ConfigError, match="n_epochs"):
+        await bench.train()
+    assert not bench.stub.seen
+
+
+async def test_a_profile_that_cannot_continue_is_told_before_the_upload(bench: Bench) -> None:
+    assert bench.profile.training
+    closed = bench.profile.training.model_copy(update={"continue_from_tuned": False})
+    bench.profile = bench.profile.model_copy(update={"training": closed})
+    with pytest.raises(ConfigError, match="from_base"):
+        await bench.train(start="ft:gpt-4.1-mini:org::x")
+    assert not bench.stub.seen
+
+
+async def test_a_file_is_waited_for_where_the_profile_says_so(bench: Bench) -> None:
+    assert bench.profile.training
+    slow = bench.profile.training.model_copy(update={"wait_for_file": True})
+    bench.profile = bench.profile.model_copy(update={"training": slow})
+    bench.stub.file_status = "uploaded"
+    bench.stub.plan("file", error(404, "No such File object"))
+    assert (await bench.train()).model
+    assert len(bench.stub.asked("file")) == 3
+
+
+async def test_jobs_of_another_run_are_never_ours(bench: Bench) -> None:
+    """Two runs of one name and the same data: their jobs differ, whatever lists show."""
+    bench.stub.filters_metadata = False
+    await bench.train()
+    for file in (bench.path / "test-run").iterdir():
+        file.unlink()
+    bench.time.now += 1
+    await bench.train()
+    assert len(bench.stub.jobs) == 2
+
+
+async def test_steps_are_told_as_they_come(bench: Bench) -> None:
+    await bench.train()
+    assert any("training loss=0.50" in line for line in bench.said)
+    assert any("succeeded" in line for line in bench.said)
+    assert all(isinstance(line, str) for line in bench.said)

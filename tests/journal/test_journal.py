@@ -1,0 +1,168 @@
+import sqlite3
+import stat
+from pathlib import Path
+
+import pytest
+
+from rmft_api.errors import DataError, LockedError, StorageError, UsageError
+from rmft_api.journal import FILE, Event, Journal
+from rmft_api.records import (
+    Address,
+    Message,
+    Record,
+    Regrets,
+    Round,
+    Scored,
+    Split,
+    Trajectory,
+)
+from tests.virtual import VirtualTime
+
+
+class Note(Record, frozen=True):
+    """A record to keep."""
+
+    text: str
+    scores: tuple[float, ...] = ()
+
+
+def played(split: Split, iteration: int, scenario: int, number: int) -> tuple[Trajectory, Scored]:
+    address = Address(split, iteration, scenario, number)
+    told = (Message("user", "Which button? \u2028 \U0001f600 \x00"),)
+    round = Round(told, "Action: 1", "read", 1, (0.0, 1.0), (0.25, 0.5))
+    regrets = Regrets(0.1, 0.2, 0.3, 0.4, 0.5, 0.6)
+    return (
+        Trajectory(address, "m", ("red", "blue"), (round,) * 3),
+        Scored(address, "pseudo", regrets, 0.5, (0, 3), 1.0),
+    )
+
+
+async def test_what_was_kept_is_there_in_the_next_process(journal: Journal) -> None:
+    await journal.put("iteration", "1", Note("second", (0.1, 1e300)))
+    await journal.put("iteration", "0", Note("first"))
+    await journal.put("iteration", "0", Note("first, corrected"))
+    await journal.event("run", "began")
+    journal.close()
+    again = Journal.open(journal.run_dir)
+    assert again.get("iteration", "1", Note) == Note("second", (0.1, 1e300))
+    assert again.get("iteration", "2", Note) is None
+    assert again.get("other", "1", Note) is None
+    assert again.all("iteration", Note) == [
+        ("0", Note("first, corrected")),
+        ("1", Note("second", (0.1, 1e300))),
+    ]
+    assert again.run.config_json == '{"name":"trial"}'
+    assert again.run.provenance == {"code": "1"}
+    assert again.events() == [Event(1, 1_800_000_000_000, "run", "began")]
+    again.close()
+
+
+async def test_trajectories_come_back_whole_and_in_order(journal: Journal) -> None:
+    await journal.save_trajectories([played("train", 1, 0, n) for n in (2, 0)])
+    await journal.save_trajectories([played("train", 1, 0, 1), played("test", 1, 0, 0)])
+    await journal.save_trajectories([played("train", 0, 5, 0)])
+    await journal.save_trajectories([played("train", 1, 0, 1)])
+    assert journal.trajectories("train", 1) == [played("train", 1, 0, n) for n in range(3)]
+    assert journal.trajectories("train", 0) == [played("train", 0, 5, 0)]
+    assert journal.trajectories("validation", 0) == []
+
+
+def test_only_its_owner_may_look_into_a_run(journal: Journal) -> None:
+    assert stat.S_IMODE(journal.run_dir.stat().st_mode) == 0o700
+    for path in journal.run_dir.iterdir():
+        assert stat.S_IMODE(path.stat().st_mode) == 0o600, path.name
+
+
+def test_a_run_that_exists_is_not_begun_again(journal: Journal) -> None:
+    journal.close()
+    with pytest.raises(UsageError, match="`rmft-api resume trial`"):
+        Journal.create(journal.run_dir, "{}", {})
+    assert journal.run_dir.exists()
+
+
+def test_a_run_that_was_never_begun_cannot_be_resumed_but_begun(run_dir: Path) -> None:
+    with pytest.raises(UsageError, match="no run in"):
+        Journal.open(run_dir)
+    assert not run_dir.exists()
+    run_dir.mkdir()
+    (run_dir / FILE).touch()
+    with pytest.raises(UsageError, match="never begun"):
+        Journal.open(run_dir)
+    Journal.create(run_dir, "{}", {}).close()
+
+
+def test_two_processes_cannot_own_a_run(journal: Journal) -> None:
+    with pytest.raises(LockedError):
+        Journal.open(journal.run_dir)
+    with pytest.raises(LockedError):
+        Journal.create(journal.run_dir, "{}", {})
+    with pytest.raises(LockedError):
+        Journal.read(journal.run_dir)
+
+
+async def test_reading_changes_nothing(journal: Journal) -> None:
+    await journal.put("iteration", "0", Note("first"))
+    journal.close()
+    before = {path.name: path.read_bytes() for path in journal.run_dir.iterdir()}
+    reader, other = Journal.read(journal.run_dir), Journal.read(journal.run_dir)
+    assert reader.get("iteration", "0", Note) == other.get("iteration", "0", Note) == Note("first")
+    with pytest.raises(StorageError):
+        await reader.put("iteration", "0", Note("changed"))
+    reader.close()
+    other.close()
+    assert {path.name: path.read_bytes() for path in journal.run_dir.iterdir()} == before
+
+
+async def test_a_killed_run_is_read_with_its_last_commits(journal: Journal, tmp_path: Path) -> None:
+    await journal.put("iteration", "0", Note("only in the log"))
+    copy = tmp_path / "copy"
+    copy.mkdir()
+    for path in journal.run_dir.iterdir():
+        (copy / path.name).write_bytes(path.read_bytes())
+    reader = Journal.read(copy)
+    assert reader.get("iteration", "0", Note) == Note("only in the log")
+    reader.close()
+
+
+def test_it_is_written_as_safely_as_sqlite_can(journal: Journal) -> None:
+    def pragmas(connection: sqlite3.Connection) -> list[object]:
+        names = ("journal_mode", "synchronous", "locking_mode", "foreign_keys")
+        return [connection.execute(f"PRAGMA {name}").fetchone()[0] for name in names]
+
+    assert journal._writer.work_now(pragmas) == ["wal", 2, "exclusive", 1]  # pyright: ignore[reportPrivateUsage]
+    assert not (journal.run_dir / f"{FILE}-shm").exists()
+
+
+def test_a_damaged_file_is_told_and_left_alone(journal: Journal) -> None:
+    journal.close()
+    file = journal.run_dir / FILE
+    damaged = file.read_bytes()[:4096] + b"\xff" * 8192
+    file.write_bytes(damaged)
+    with pytest.raises(StorageError, match="restore a copy"):
+        Journal.open(journal.run_dir)
+    file.write_bytes(b"not a database at all" * 100)
+    with pytest.raises(StorageError, match="restore a copy"):
+        Journal.open(journal.run_dir)
+
+
+def test_a_journal_of_another_version_is_refused(journal: Journal) -> None:
+    journal.close()
+    with sqlite3.connect(journal.run_dir / FILE) as connection:
+        connection.execute("PRAGMA user_version = 99")
+    connection.close()
+    with pytest.raises(DataError, match="version 99"):
+        Journal.open(journal.run_dir)
+
+
+def test_a_directory_that_cannot_be_made_is_told(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(StorageError, match="cannot create"):
+        Journal.create(tmp_path / "file" / "trial", "{}", {})
+
+
+def test_a_failed_start_frees_the_run(run_dir: Path, time: VirtualTime) -> None:
+    run_dir.mkdir()
+    (run_dir / FILE).write_bytes(b"not a database at all" * 100)
+    for _ in range(2):
+        with pytest.raises(StorageError):
+            Journal.create(run_dir, "{}", {})
