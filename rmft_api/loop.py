@@ -19,8 +19,8 @@ from rmft_api.finetuning import Trainer
 from rmft_api.journal import Journal
 from rmft_api.ports import ChatModel, Console
 from rmft_api.prompts import PromptSet
-from rmft_api.records import Sampling, Split, Trajectory
-from rmft_api.rollouts import Game, Seat
+from rmft_api.records import Split, Trajectory
+from rmft_api.rollouts import Seat
 
 
 @dataclass(frozen=True)
@@ -62,7 +62,7 @@ async def play(run: Run, split: Split, iteration: int, model: str) -> None:
         return
     with run.console.playing(_title(split, iteration), owed) as tick:
         await rollouts.play(
-            _game(run, split, iteration, model),
+            seating.game(run.config, split, iteration, model, run.largest_n),
             seating.seats(run.config, run.prompts, split, iteration),
             run.chat,
             lambda seat, finished: _save(run, seat, finished),
@@ -132,27 +132,6 @@ async def conclude(run: Run) -> Results:
     results = outcome.results(run.config, run.journal)
     await run.journal.put("results", "", results)
     return results
-
-
-def _game(run: Run, split: Split, iteration: int, model: str) -> Game:
-    config = run.config
-    return Game(
-        split=split,
-        iteration=iteration,
-        model=model,
-        seed=config.seed,
-        trajectories=seating.section_of(config, split).trajectories,
-        sampling=Sampling(
-            temperature=config.temperature(split, iteration),
-            top_p=config.sampling.top_p,
-            max_tokens=config.sampling.max_tokens,
-        ),
-        output=config.prompts.output,
-        largest_n=run.largest_n if config.rollouts.coalesce else 1,
-        live=2 * config.rollouts.concurrency,  # while one is read and stepped, another is asked
-        unreadable=config.rollouts.unreadable,
-        seed_block=config.rollouts.seed_block,
-    )
 
 
 async def _save(run: Run, seat: Seat, finished: Sequence[Trajectory]) -> None:

@@ -83,19 +83,21 @@ class Gate:
         self.limit = limit
         self.rate = limit / period_s
         # A day's limit is there to be used when needed; only a minute's is spread evenly.
-        self._even = self.rate * _EVEN_S if period_s <= MINUTE_S else limit
+        self._is_spread = period_s <= MINUTE_S
 
     def pass_time(self, now: float, caution: float) -> None:
         """Let both levels rise."""
         gained = (now - self._at) * self.rate
         self._at = now
-        self.stream = min(self._even, self.stream + gained * caution * (1 - _SPARE))
+        self.stream = min(self.rate * _EVEN_S, self.stream + gained * caution * (1 - _SPARE))
         self.left = min(self.limit, self.left + gained * self._regain)
 
     def wait_s(self, cost: float, caution: float) -> float:
         """Until `cost` may pass; 0 when it may now. A cost above the whole limit waits for all."""
         needed = min(cost + self.most * _SPARE, self.limit)
-        even = -self.stream / (self.rate * caution * (1 - _SPARE)) if self.stream < 0 else 0.0
+        even = 0.0
+        if self._is_spread and self.stream < 0:
+            even = -self.stream / (self.rate * caution * (1 - _SPARE))
         return max(even, (needed - self.left) / (self.rate * self._regain), 0.0)
 
     def take(self, cost: float) -> None:
@@ -106,7 +108,7 @@ class Gate:
 
     def refund(self, amount: float) -> None:
         """Give the stream what a request did not use; the provider's account is its own."""
-        self.stream = min(self._even, self.stream + amount)
+        self.stream = min(self.rate * _EVEN_S, self.stream + amount)
 
     def opened(self, remaining: float) -> None:
         """What the provider had left when it first told of this limit."""
@@ -190,6 +192,11 @@ class Pacer:
     def under_way(self) -> int:
         """Requests out at this moment."""
         return len(self._turns)
+
+    @property
+    def width(self) -> float:
+        """How many may be out at once, by what was learnt so far."""
+        return self._width
 
     async def __call__(self, ask: Ask) -> None:
         """Wait for the request's turn. Every return must be followed by `ended`."""

@@ -18,6 +18,7 @@ either clock says so.
 
 import asyncio
 import random
+import re
 import time
 from collections import Counter, deque
 from collections.abc import Awaitable, Callable, Mapping
@@ -41,6 +42,7 @@ Sleep = Callable[[float], Awaitable[None]]
 
 LOST_FOR_GOOD = 6
 """Attempts without an answer after which a request counts as poison."""
+_MONEY = re.compile(r"quota|credit|billing|spend|balance|funds", re.IGNORECASE)
 SLICE_S = 30.0
 """Longest single sleep, so that a laptop that wakes up looks at the clock soon."""
 
@@ -256,7 +258,7 @@ class _Course:
             raise ResumableError(f"{tried}; `rmft-api resume` waits again") from fault
         if fault.kind is FaultKind.STOP:
             raise _stop(f"{self._what}: {fault}", fault) from fault
-        raise fault
+        raise fault  # AMBIGUOUS, REJECTED: the caller knows what this one request is worth
 
 
 def _fault_of(state: RetryCallState) -> ProviderFault:
@@ -274,9 +276,10 @@ def _is_outage(fault: ProviderFault) -> bool:
 
 
 def _stop(message: str, fault: ProviderFault) -> RmftError:
-    if fault.status in (401, 403):
-        return NotEntitledError(message)
-    return ResumableError(message)
+    """Money can be added and the run resumed; rights are somebody else's to give."""
+    if fault.status in (402, 429) or _MONEY.search(f"{fault.code} {fault}"):
+        return ResumableError(message)
+    return NotEntitledError(message)
 
 
 def _poison(what: str, lost: int) -> ProviderFault:

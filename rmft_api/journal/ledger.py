@@ -122,6 +122,8 @@ class Ledger:
         request: bytes | None = None,
     ) -> int:
         """Reserve and record an attempt; its id. Raises BudgetError when the cap is too near."""
+        if self._writer.failing is not None:
+            raise self._writer.failing
         earlier = self._ids.get(key, ())
         if number != len(earlier) + 1:
             raise DataError(f"{self._name}: {key} was asked twice at once; keys must be unique")
@@ -130,8 +132,10 @@ class Ledger:
         row = (attempt, key, number, kind, self._iteration, digest, request, reserve, self._now())
         try:
             await self._writer.write(_BEGIN, row)
-        except sqlite3.IntegrityError:
+        except sqlite3.IntegrityError as error:
             self._ids[key] = earlier
+            if "within_cap" not in str(error):
+                raise
             raise self._refusal(reserve) from None
         return attempt
 

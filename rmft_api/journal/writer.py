@@ -42,11 +42,22 @@ class _Unit:
 
 
 class Writer:
-    """Runs statements on the connection's own thread. `name` is what errors call the file."""
+    """Runs statements on the connection's own thread.
 
-    def __init__(self, connection: sqlite3.Connection, name: str) -> None:
+    `name` is what errors call the file. `relieve` is asked for room when the disk is full; with
+    some, what waits is saved, and `failing` says that nothing new should be begun.
+    """
+
+    def __init__(
+        self,
+        connection: sqlite3.Connection,
+        name: str,
+        relieve: Callable[[], bool] = lambda: False,
+    ) -> None:
+        self.failing: StorageError | None = None
         self._connection = connection
         self._name = name
+        self._relieve = relieve
         self._queue: SimpleQueue[_Unit | None] = SimpleQueue()
         self._broken: StorageError | None = None
         self._closed = False
@@ -114,7 +125,10 @@ class Writer:
     def _undo(self, units: list[_Unit], error: BaseException) -> None:
         database_failed = isinstance(error, sqlite3.Error)
         if database_failed and not isinstance(error, sqlite3.IntegrityError):
-            self._break(units, error)
+            self.failing = self._failure(error)
+            if not (_is_full(error) and self._relieve() and self._repeat(units)):
+                self._broken = self.failing
+                _fail(units, self.failing)
             return
         self._connection.execute("ROLLBACK")
         if len(units) == 1:
@@ -135,13 +149,27 @@ class Writer:
         self._connection.execute("COMMIT")
         reached("journal.committed")
 
-    def _break(self, units: list[_Unit], error: BaseException) -> None:
-        self._broken = StorageError(
+    def _repeat(self, units: list[_Unit]) -> bool:
+        """Run a group again: without room it was undone as a whole, and the disk is sound."""
+        try:
+            if self._connection.in_transaction:
+                self._connection.execute("ROLLBACK")
+            self._transact(units)
+        except sqlite3.Error:
+            return False
+        return True
+
+    def _failure(self, error: BaseException) -> StorageError:
+        failure = StorageError(
             f"cannot write {self._name}: {error}; nothing more is sent or saved. "
             "Free space or repair the disk, then `rmft-api resume` goes on from the last commit"
         )
-        self._broken.__cause__ = error
-        _fail(units, self._broken)
+        failure.__cause__ = error
+        return failure
+
+
+def _is_full(error: BaseException) -> bool:
+    return getattr(error, "sqlite_errorcode", None) == sqlite3.SQLITE_FULL
 
 
 def _fail(units: list[_Unit], error: BaseException) -> None:

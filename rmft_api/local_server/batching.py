@@ -116,13 +116,19 @@ def _hand_out(tickets: list[_Ticket], outcomes: list[Outcome]) -> None:
 def sample_each(model: Model, prompts: Sequence[Prompt]) -> list[Outcome]:
     """Sample every prompt; one that fails gets its error and its neighbours their answers."""
     try:
-        return list(model.complete(prompts))
+        return [*_all_of(model.complete(prompts), len(prompts))]
     except Exception as error:
         if len(prompts) == 1:
             log.debug("a prompt failed", exc_info=error)
             return [error]
         middle = len(prompts) // 2
         return sample_each(model, prompts[:middle]) + sample_each(model, prompts[middle:])
+
+
+def _all_of(completions: list[Completion], wanted: int) -> list[Completion]:
+    if len(completions) != wanted:
+        raise RuntimeError(f"the engine gave {len(completions)} completions for {wanted} prompts")
+    return completions
 
 
 def _completion(outcome: Outcome) -> Completion:

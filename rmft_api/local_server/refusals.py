@@ -88,7 +88,7 @@ def decode(decoder: msgspec.json.Decoder[T], body: bytes) -> T:
 
 def _worded(complaint: str) -> Refusal:
     what, _, where = complaint.partition(" - at `$")
-    place = where.rstrip("`").removeprefix(".")
+    place = where.rstrip("`").removeprefix(".").replace("[...]", "")  # [...]: any key
     for pattern, worded in _WORDINGS:
         match = pattern.fullmatch(what)
         if match is not None:

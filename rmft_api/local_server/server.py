@@ -1,6 +1,7 @@
 """Runs the server: from the state on disk to a bound socket, until it is told to end."""
 
 import asyncio
+import contextlib
 import ipaddress
 import logging
 import os
@@ -168,6 +169,7 @@ async def _serve(settings: Settings, ready_file: Path | None, until_stdin_closes
 
 
 def _await_end_of_input(loop: asyncio.AbstractEventLoop, ended: asyncio.Event) -> None:
-    while os.read(0, 4096):
-        pass
+    with contextlib.suppress(OSError):  # it was never open
+        while os.read(0, 4096):
+            pass
     loop.call_soon_threadsafe(ended.set)

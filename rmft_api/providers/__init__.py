@@ -2,10 +2,10 @@
 
 import os
 from collections.abc import Mapping
-from functools import cached_property
 from typing import TYPE_CHECKING
 
 from rmft_api.pacing import Pacer
+from rmft_api.ports import FineTuner
 from rmft_api.providers.chat import WireChat
 from rmft_api.providers.profiles import Profile, load
 
@@ -22,20 +22,23 @@ class Connection:
         self.profile = profile
         self.chat = WireChat(profile, environ=environ, pacer=pacer)
         self._environ = environ
+        self._tuner: OpenAITuner | None = None
 
-    @cached_property
-    def tuner(self) -> "OpenAITuner":
+    @property
+    def tuner(self) -> FineTuner:
         """Files and jobs. Raises ConfigError where the profile cannot train."""
         # Imported when first needed: the package takes half a second, rollouts come before it.
         from rmft_api.providers.openai_wire import OpenAITuner
 
-        return OpenAITuner(self.profile, environ=self._environ)
+        if self._tuner is None:
+            self._tuner = OpenAITuner(self.profile, environ=self._environ)
+        return self._tuner
 
     async def close(self) -> None:
         """Let go of all connections."""
         await self.chat.close()
-        if "tuner" in self.__dict__:
-            await self.tuner.close()
+        if self._tuner:
+            await self._tuner.close()
 
     async def __aenter__(self) -> "Connection":
         return self

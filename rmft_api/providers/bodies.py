@@ -70,7 +70,12 @@ class Chats:
     def __init__(self, remembered_bytes: int = _REMEMBERED_BYTES) -> None:
         self._encoder = msgspec.json.Encoder()
         self._known: OrderedDict[int, tuple[tuple[Message, ...], bytes]] = OrderedDict()
-        self._room = remembered_bytes
+        self._most = self._room = remembered_bytes
+
+    @property
+    def remembered_bytes(self) -> int:
+        """What the remembered chats take."""
+        return self._most - self._room
 
     def encode(self, messages: tuple[Message, ...]) -> bytes:
         """The messages as a JSON array."""

@@ -57,6 +57,8 @@ class Rule:
     holds: Callable[[Refusal], bool]
     kind: FaultKind
     advice: str
+    code: str = ""
+    """What the fault is called, whatever the gateway calls it; empty: as the gateway does."""
 
 
 def _named(*names: str) -> Callable[[Refusal], bool]:
@@ -116,6 +118,7 @@ RULES = (
         _any(_named("training_not_available"), _says(r"not available for fine-?tuning", 400, 403)),
         FaultKind.STOP,
         "this organisation cannot train this model here; name another model.training_profile",
+        "training_not_available",
     ),
     Rule(
         "key",
@@ -137,6 +140,7 @@ RULES = (
         ),
         FaultKind.REJECTED,
         "the provider's content policy refuses this prompt",
+        "content_filter",
     ),
     Rule(
         "too long",
@@ -148,6 +152,7 @@ RULES = (
         ),
         FaultKind.REJECTED,
         "shorten the prompt: prompts.history = 'summary', or a smaller T",
+        "context_length_exceeded",
     ),
     Rule(
         "file not ready",
@@ -248,7 +253,7 @@ def refused(
         _line(f"{_subject(request)}: HTTP {status} {where}{said}; {_fill(advice, request)}"),
         _without_doubt(kind, request),
         status=status,
-        code=refusal.code or refusal.kind or None,
+        code=(rule.code if rule else "") or refusal.code or refusal.kind or None,
         retry_after_s=wait,
     )
 
@@ -349,11 +354,11 @@ def _what(error: BaseException) -> str:
 
 
 _KEYS = re.compile(r"\b(sk|sess|gsk|key)-[A-Za-z0-9_*.-]{6,}|Bearer\s+\S+")
-_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]+")
 
 
 def _line(text: str) -> str:
-    """One line for a terminal: no control characters, nothing like a key, no novel."""
-    plain = " ".join(_CONTROL.sub(" ", _KEYS.sub("***", text)).split())
-    safe = plain.encode("utf-8", "replace").decode("utf-8")
-    return safe if len(safe) <= 500 else safe[:499] + "…"
+    """One line for a terminal: nothing that steers it, nothing like a key, no novel."""
+    known = _KEYS.sub("***", text)
+    plain = "".join(letter if letter.isprintable() else " " for letter in known)
+    line = " ".join(plain.split())
+    return line if len(line) <= 500 else line[:499] + "…"

@@ -348,9 +348,15 @@ def _client(profile: Profile, environ: Mapping[str, str]) -> openai.AsyncOpenAI:
             trust_env=False,
             follow_redirects=False,
             limits=httpx2.Limits(keepalive_expiry=5.0),
+            event_hooks={} if key else {"request": [_without_key]},
         ),
         timeout=httpx2.Timeout(waits.upload_s, connect=waits.connect_s, pool=None),
     )
+
+
+async def _without_key(request: httpx2.Request) -> None:
+    """The package always sends a key; an endpoint that takes none gets none."""
+    request.headers.pop("authorization", None)
 
 
 def _unanswered(request: faults.Request, error: openai.APIConnectionError) -> ProviderFault:

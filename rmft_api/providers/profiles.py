@@ -1,7 +1,8 @@
 """Profiles: the facts about each endpoint, as data.
 
 A profile says where an endpoint is, what it can do, and what it needs; an adapter reads it and
-never asks for a name. Shipped ones stand in `profiles.toml`; a file of your own adds to them:
+never asks for a name. Shipped ones stand in `profiles.toml`; a file of your own, named in
+`RMFT_PROFILES`, adds to them:
 
     [my-vllm]
     like = "openai-compatible"
@@ -28,6 +29,8 @@ from rmft_api.errors import ConfigError
 from rmft_api.records import Hyperparameters
 
 SHIPPED = Path(__file__).with_name("profiles.toml")
+OWN_ENV = "RMFT_PROFILES"
+"""Environment variable that names a profiles file of the user's own."""
 Seconds = Annotated[float, Field(gt=0)]
 Raw = dict[str, Any]
 
@@ -61,6 +64,12 @@ class ChatTraits(Section):
     max_tokens_field: Literal["max_tokens", "max_completion_tokens"] = "max_tokens"
     prompt_cache_key: bool = False
     """Prompts that begin alike can be steered to one cache."""
+    cache_from_tokens: Annotated[int, Field(ge=1)] | None = None
+    """Prompts of at least so many tokens that begin as an earlier one are charged as cached there;
+    None: not known."""
+    requests_per_minute: Annotated[int, Field(ge=1)] | None = None
+    """The account's limit, for plans; None: not known. Replies tell it to the pacer."""
+    tokens_per_minute: Annotated[int, Field(ge=1)] | None = None
     check_model: bool = True
     """A reply must come from the model that was asked; some gateways tell another name."""
 
@@ -246,6 +255,7 @@ def load(name: str, own: Path | None = None) -> Profile:
 def load_all(own: Path | None = None) -> dict[str, Profile]:
     """All profiles by name; those of `own` add to the shipped ones or replace them."""
     tables = dict(_shipped())
+    own = own or (Path(named) if (named := os.environ.get(OWN_ENV)) else None)
     if own is not None:
         for name, table in _tables(own).items():
             tables[name] = _inherit(name, table, tables)

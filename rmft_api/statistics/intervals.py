@@ -4,6 +4,7 @@ The scenario is the unit of chance: trajectories of one scenario share a table, 
 first and an interval is over scenarios. Comparisons are paired by scenario (common random numbers).
 """
 
+import functools
 import math
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
@@ -12,8 +13,8 @@ import numpy as np
 
 from rmft_api import seeds
 from rmft_api.records import Interval, Record, Scored
-from rmft_api.regret import Floats
 from rmft_api.statistics import student
+from rmft_api.statistics.arrays import Floats
 
 LEVEL = 0.95
 
@@ -49,10 +50,15 @@ def bootstrap_interval(
     return Interval(float(array.mean()), low, high)
 
 
+@functools.lru_cache(maxsize=8)
 def resampling(count: int, samples: int, seed: int) -> Floats:
-    """Weights, samples x count, of a bootstrap of `count` things: rows sum to 1."""
-    rng = seeds.rng(seed, "bootstrap", count)
-    return rng.multinomial(count, np.full(count, 1.0 / count), samples) / count
+    """Weights, samples x count, of a bootstrap of `count` things: rows sum to 1. Read-only."""
+    drawn_BN = seeds.rng(seed, "bootstrap", count).integers(count, size=(samples, count))
+    places_BN = drawn_BN + count * np.arange(samples)[:, None]
+    times = np.bincount(places_BN.ravel(), minlength=samples * count)
+    weights_BN = times.reshape(samples, count) / count
+    weights_BN.flags.writeable = False
+    return weights_BN
 
 
 def by_scenario(scored: Iterable[Scored]) -> dict[int, float]:

@@ -10,8 +10,8 @@ from collections.abc import Sequence
 import numpy as np
 
 from rmft_api.records import Interval, Record
-from rmft_api.regret import Floats
 from rmft_api.statistics import student
+from rmft_api.statistics.arrays import Floats
 from rmft_api.statistics.intervals import LEVEL, mean_interval, resampling
 
 FLOOR = math.exp(-10.0)

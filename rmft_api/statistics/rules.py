@@ -1,11 +1,12 @@
 """When to stop evaluating, and whether to go on training."""
 
+import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
 from rmft_api.records import Interval, Record
-from rmft_api.regret import Floats
+from rmft_api.statistics.arrays import Floats
 from rmft_api.statistics.intervals import LEVEL, mean_interval
 
 Gate = Literal["continue", "stop", "fall_back"]
@@ -39,7 +40,7 @@ class StoppingRule:
     def __post_init__(self) -> None:
         if not self.half_width > 0:
             raise ValueError(f"half_width={self.half_width!r} must be above 0")
-        rising = all(a < b for a, b in zip(self.looks, self.looks[1:], strict=False))
+        rising = all(a < b for a, b in itertools.pairwise(self.looks))
         if not self.looks or self.looks[0] < 2 or not rising:
             raise ValueError(f"looks={self.looks} must rise, from 2 scenarios or more")
 

@@ -1,5 +1,6 @@
 """Student's t without scipy: two functions are no reason for a 35 MB dependency."""
 
+import functools
 import math
 
 
@@ -16,6 +17,7 @@ def two_sided(t: float, freedom: float) -> float:
     return 2.0 * cdf(-abs(t), freedom)
 
 
+@functools.cache
 def quantile(p: float, freedom: float) -> float:
     """The t with P(T <= t) = p, by halving."""
     if not 0.0 < p < 1.0:

@@ -12,6 +12,10 @@ from tests.fake_provider.server import Server, watch_parent
 from tests.fake_provider.store import Store
 
 
+def warm() -> None:
+    """Nothing is left to import: for servers that are forked from a process that is ready."""
+
+
 def main() -> None:
     """Serve until a signal or until the parent is gone."""
     parser = argparse.ArgumentParser(prog="tests.fake_provider")

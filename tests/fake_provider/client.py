@@ -8,11 +8,11 @@ import subprocess
 import sys
 import time
 from collections import Counter
-from collections.abc import Generator, Mapping, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 ROOT = Path(__file__).resolve().parents[2]
 START_S = 15.0
@@ -69,11 +69,45 @@ class Books:
         return self.number("SELECT count(*) FROM faults WHERE doubt = coalesce(?, doubt)", doubt)
 
 
+class Child(Protocol):
+    """A process that was started; `subprocess.Popen` is one."""
+
+    pid: int
+
+    def poll(self) -> int | None:
+        """Its exit code, None while it lives."""
+        ...
+
+    def wait(self, timeout: float | None = None) -> int:
+        """Its exit code once it has ended."""
+        ...
+
+    def send_signal(self, number: int, /) -> None:
+        """Send a signal."""
+        ...
+
+    def kill(self) -> None:
+        """End it at once."""
+        ...
+
+
+Spawn = Callable[[list[str], Path], Child]
+"""Starts the server with these arguments; its output goes to a log."""
+
+
+def spawn(arguments: list[str], log: Path) -> Child:
+    """A Python of its own."""
+    command = [sys.executable, "-m", "tests.fake_provider", *arguments]
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    with log.open("ab") as file:
+        return subprocess.Popen(command, cwd=ROOT, env=environment, stdout=file, stderr=file)
+
+
 @dataclass
 class Provider:
     """A running fake provider."""
 
-    process: "subprocess.Popen[bytes]"
+    process: Child
     port: int
     books: Books
 
@@ -98,6 +132,7 @@ def start(
     rules: Sequence[Mapping[str, Any]] = (),
     *,
     port: int = 0,
+    spawn: Spawn = spawn,
     **settings: Any,
 ) -> Provider:
     """Serve from `folder`; what an earlier provider kept there is still there."""
@@ -105,11 +140,9 @@ def start(
     ready, script = folder / "ready", folder / "script.json"
     ready.unlink(missing_ok=True)
     script.write_text(json.dumps({"settings": settings, "rules": list(rules)}))
-    command = [sys.executable, "-m", "tests.fake_provider", "--state", str(folder)]
-    command += ["--port", str(port), "--ready-file", str(ready), "--script", str(script)]
-    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
-    with (folder / "provider.log").open("ab") as log:
-        process = subprocess.Popen(command, cwd=ROOT, env=environment, stdout=log, stderr=log)
+    arguments = ["--state", str(folder), "--port", str(port)]
+    arguments += ["--ready-file", str(ready), "--script", str(script)]
+    process = spawn(arguments, folder / "provider.log")
     return Provider(process, _wait(process, ready), Books(folder / "provider.sqlite"))
 
 
@@ -125,7 +158,7 @@ def running(
         provider.stop()
 
 
-def _wait(process: "subprocess.Popen[bytes]", ready: Path) -> int:
+def _wait(process: Child, ready: Path) -> int:
     deadline = time.monotonic() + START_S
     while not ready.exists():
         if process.poll() is not None or time.monotonic() > deadline:

@@ -17,7 +17,7 @@ from tests.faults.bugs import BUGS
 from tests.faults.cases import Case, Verdict
 from tests.faults.drive import Drive, baseline
 from tests.faults.invariants import Baseline
-from tests.faults.world import QUICK, Setting, build
+from tests.faults.world import QUICK, Nurseries, Setting, build
 
 
 class Lab:
@@ -27,6 +27,7 @@ class Lab:
         self.folder = folder
         self.bug = bug
         self.keep = keep
+        self.nurseries = Nurseries(folder / "nurseries")
         self._baselines: dict[Setting, tuple[Baseline, dict[str, int]]] = {}
 
     def baseline(self, setting: Setting) -> Baseline:
@@ -46,7 +47,7 @@ class Lab:
 
     def share(self, other: "Lab") -> "Lab":
         """Measure against the undisturbed runs of another lab: those without a bug."""
-        self._baselines = other._baselines
+        self._baselines, self.nurseries = other._baselines, other.nurseries
         return self
 
     def play(self, cases: Sequence[Case], jobs: int) -> list[Verdict]:
@@ -62,7 +63,8 @@ class Lab:
     def one(self, case: Case) -> Verdict:
         """One case."""
         folder = self.folder / re.sub(r"[^A-Za-z0-9_.:+-]", "_", case.id)
-        return Drive(case, folder, self.baseline(case.setting), self.bug).run(keep=self.keep)
+        baseline = self.baseline(case.setting)
+        return Drive(case, folder, baseline, self.bug, self.nurseries).run(keep=self.keep)
 
 
 def matrix(lab: Lab) -> Iterator[Case]:

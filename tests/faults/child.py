@@ -6,6 +6,7 @@ RMFT_FAULTS_PROFILES (a file of profiles beside the shipped ones).
 """
 
 import atexit
+import importlib
 import json
 import os
 import socket
@@ -14,12 +15,25 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
+from rmft_api import faultpoints
 from tests.faults import speed
+from tests.faults.world import BASE
+
+
+def warm() -> None:
+    """Import everything, for processes that are forked from this one (`nursery.py`)."""
+    speed.from_environment(os.environ)
+    for name in ("cli.main", "cli.build", "providers.openai_wire", "tokens"):
+        importlib.import_module(f"rmft_api.{name}")
+    from rmft_api.tokens import counter_for
+
+    counter_for(BASE)
 
 
 def main() -> None:
     """Prepare, then hand over to the real command line."""
-    speed.speed_up(speed.from_environment(os.environ))
+    speed.from_environment(os.environ)
+    importlib.reload(faultpoints)  # reads RMFT_CRASH_AT: a forked process has its own
     if times := os.environ.get("RMFT_FAULTS_DNS"):
         break_names(int(times))
     if path := os.environ.get("RMFT_FAULTS_TRACE"):
@@ -58,8 +72,6 @@ def add_profiles(path: Path) -> None:
 
 def trace_points(path: Path) -> None:
     """Count how often each fault point is reached; written as JSON when the process ends."""
-    from rmft_api import faultpoints
-
     seen: Counter[str] = Counter()
 
     def reached(point: str) -> None:

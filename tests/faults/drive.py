@@ -13,7 +13,7 @@ from tests.faults import invariants
 from tests.faults.cases import Case, Stop, Verdict
 from tests.faults.evidence import JournalView, Result, read_journal, read_result
 from tests.faults.invariants import Baseline
-from tests.faults.world import NAME, Process, Said, Setting, build
+from tests.faults.world import NAME, Nurseries, Process, Said, Setting, build
 
 PROCESSES = 8
 """A run that is not finished after so many undisturbed resumptions never will be."""
@@ -24,8 +24,16 @@ PATIENCE_S = 60.0
 class Drive:
     """One case at work. `run` returns what came of it and leaves its folder only if asked to."""
 
-    def __init__(self, case: Case, folder: Path, baseline: Baseline, bug: str = "") -> None:
+    def __init__(
+        self,
+        case: Case,
+        folder: Path,
+        baseline: Baseline,
+        bug: str = "",
+        nurseries: Nurseries | None = None,
+    ) -> None:
         self.case = case
+        self.nurseries = nurseries
         self.folder = folder
         self.baseline = baseline
         self.bug = bug
@@ -36,7 +44,9 @@ class Drive:
         """Play the case."""
         started = time.monotonic()
         case = self.case
-        self.world = build(self.folder, case.setting, case.rules, case.provider, self.bug)
+        self.world = build(
+            self.folder, case.setting, case.rules, case.provider, self.bug, self.nurseries
+        )
         try:
             self._play()
             struck = self.world.provider.books.faults()

@@ -11,24 +11,27 @@ import time
 from collections.abc import Mapping
 
 
-def speed_up(factor: float) -> None:
-    """Let this process live `factor` times as fast. Before anything that binds a clock."""
-    if factor == 1:
-        return
-    _clocks(factor)
+def speed_up(factor: float, epoch: float) -> None:
+    """Let this process live `factor` times as fast since `epoch`. Before anything binds a clock.
+
+    All processes of a run share the epoch, or their clocks would step back from one to the next.
+    """
+    if factor == 1 or "uvloop" in sys.modules:
+        return  # real clocks, or this was done before
+    _clocks(factor, epoch)
     # uvloop keeps its own time: without it asyncio's loop is used, which asks ours.
     sys.modules["uvloop"] = None  # type: ignore[assignment]
     asyncio.events.new_event_loop = lambda: _FastLoop(factor)
 
 
-def _clocks(factor: float) -> None:
-    """Replace the functions of `time`: the wall clock goes on from now, faster."""
-    wall, sleep, started = time.time, time.sleep, time.time()
+def _clocks(factor: float, epoch: float) -> None:
+    """Replace the functions of `time`: the wall clock goes on from the epoch, faster."""
+    wall, sleep = time.time, time.sleep
 
     def patient(seconds: float) -> None:
         sleep(seconds / factor)
 
-    time.time = lambda: started + (wall() - started) * factor
+    time.time = lambda: epoch + (wall() - epoch) * factor
     time.sleep = patient
 
 
@@ -54,6 +57,7 @@ class _FastLoop(asyncio.SelectorEventLoop):
         return super().time() * self._factor
 
 
-def from_environment(environ: Mapping[str, str]) -> float:
-    """The factor that a test asked for."""
-    return float(environ.get("RMFT_FAULTS_SPEED", "1"))
+def from_environment(environ: Mapping[str, str]) -> None:
+    """Speed up as a test asked for: RMFT_FAULTS_SPEED, RMFT_FAULTS_EPOCH."""
+    factor = float(environ.get("RMFT_FAULTS_SPEED", "1"))
+    speed_up(factor, float(environ.get("RMFT_FAULTS_EPOCH", time.time())))

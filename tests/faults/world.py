@@ -4,17 +4,22 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from tests.fake_provider.client import ROOT, Provider, start
+from tests.fake_provider.client import ROOT, Child, Provider, Spawn, start
+from tests.fake_provider.client import spawn as spawn_python
+from tests.faults.nursery import Nursery
 
 CANARY = "sk-canary-7f3e9d2c41b84c0fa95e6d1b2c3a4f50"
 BASE = "gpt-4.1-2025-04-14"
 NAME = "case"
+EPOCH = time.time()
+"""When all fast clocks began."""
 RUN_FILE = """\
 seed = 7
 iterations = {iterations}
@@ -121,6 +126,8 @@ class World:
     setting: Setting
     provider: Provider
     bug: str = ""
+    nursery: Nursery | None = None
+    """Where processes are forked from; None: each is a Python of its own."""
     said: list[Said] = field(default_factory=list[Said])
 
     @property
@@ -172,7 +179,7 @@ class Process:
     arguments: tuple[str, ...]
     environ: dict[str, str]
     wrapper: tuple[str, ...] = ()
-    popen: "subprocess.Popen[bytes]" = field(init=False)
+    popen: Child = field(init=False)
     _started: float = field(init=False)
 
     def start(self) -> "Process":
@@ -180,13 +187,30 @@ class Process:
         folder, number = self.world.folder, len(list(self.world.folder.glob("stdout.*")))
         self._paths = [folder / f"{stream}.{number}" for stream in ("stdout", "stderr")]
         self._started = time.monotonic()
+        self.popen = self._born() if self.world.nursery and not self.wrapper else self._made()
+        return self
+
+    def _born(self) -> Child:
+        assert self.world.nursery is not None
+        return self.world.nursery.bear(
+            self.arguments,
+            cwd=self.world.folder,
+            environ=self._environment(),
+            stdout=self._paths[0],
+            stderr=self._paths[1],
+        )
+
+    def _made(self) -> Child:
         command = [*self.wrapper, sys.executable, "-m", "tests.faults.child", *self.arguments]
         with self._paths[0].open("wb") as out, self._paths[1].open("wb") as err:
-            self.popen = subprocess.Popen(
-                command, cwd=folder, env=self._environment(), stdout=out, stderr=err,
+            return subprocess.Popen(
+                command,
+                cwd=self.world.folder,
+                env=self._environment(),
                 stdin=subprocess.DEVNULL,
-            )  # fmt: skip
-        return self
+                stdout=out,
+                stderr=err,
+            )
 
     def _environment(self) -> dict[str, str]:
         kept = {name: os.environ[name] for name in ("PATH", "HOME", "LANG") if name in os.environ}
@@ -194,7 +218,7 @@ class Process:
             **kept,
             "PYTHONPATH": str(ROOT),
             "OPENAI_API_KEY": CANARY,
-            "RMFT_FAULTS_SPEED": str(self.world.setting.speed),
+            **clocks(self.world.setting.speed),
             "RMFT_FAULTS_BUG": self.world.bug,
             "RMFT_FAULTS_PROFILES": str(self.world.folder / "profiles.toml"),
             **self.environ,
@@ -208,11 +232,11 @@ class Process:
         except subprocess.TimeoutExpired:
             timed_out = True
             self.popen.kill()
-            self.popen.wait()
+        code = self.popen.wait()
         out, err = (path.read_text(errors="replace") for path in self._paths)
         said = Said(
             self.arguments,
-            self.popen.returncode,
+            code,
             out,
             err,
             time.monotonic() - self._started,
@@ -227,16 +251,51 @@ class Process:
             self.popen.send_signal(number)
 
 
+def clocks(speed: float) -> dict[str, str]:
+    """The environment of a process whose clocks run so fast."""
+    return {"RMFT_FAULTS_SPEED": str(speed), "RMFT_FAULTS_EPOCH": str(EPOCH)}
+
+
+@dataclass
+class Nurseries:
+    """One for providers, and one for each speed of clocks; each made when it is first needed."""
+
+    folder: Path
+    _made: dict[float, Nursery] = field(default_factory=dict[float, Nursery])
+    _lock: threading.Lock = field(default_factory=threading.Lock)
+
+    def of(self, speed: float) -> Nursery:
+        """Where processes with clocks so fast come from; 0: providers."""
+        with self._lock:
+            if speed not in self._made:
+                module = "tests.faults.child" if speed else "tests.fake_provider.__main__"
+                folder = self.folder / f"nursery-{speed:g}"
+                self._made[speed] = Nursery(folder, module, clocks(speed or 1))
+            return self._made[speed]
+
+    def spawn_provider(self, arguments: list[str], log: Path) -> Child:
+        """A fake provider, as `tests.fake_provider.client.start` wants it."""
+        return self.of(0).bear(arguments, cwd=ROOT, environ=os.environ, stdout=log, stderr=log)
+
+    def close(self) -> None:
+        """End them."""
+        for nursery in self._made.values():
+            nursery.close()
+
+
 def build(
     folder: Path,
     setting: Setting,
     rules: Sequence[Mapping[str, object]] = (),
     provider: Mapping[str, Any] | None = None,
     bug: str = "",
+    nurseries: Nurseries | None = None,
 ) -> World:
     """A world whose provider serves already."""
     folder.mkdir(parents=True)
-    served = start(folder / "provider", rules, **(provider or {}))
-    world = World(folder, setting, served, bug)
+    spawn: Spawn = nurseries.spawn_provider if nurseries else spawn_python
+    served = start(folder / "provider", rules, spawn=spawn, **(provider or {}))
+    nursery = nurseries.of(setting.speed) if nurseries else None
+    world = World(folder, setting, served, bug, nursery)
     world.prepare()
     return world

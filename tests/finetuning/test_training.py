@@ -1,4 +1,4 @@
-"""A dataset becomes a model: over a stub provider, a real journal, and time that a test lets pass."""
+"""A dataset becomes a model: a stub provider, a real journal, and a clock of the tests' own."""
 
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field

@@ -62,9 +62,7 @@ async def play(journal: Journal, provider: Provider) -> list[str]:
     """The run: the same program, whether it begins or goes on."""
     retries = Retries()
     await journal.ledger.set_cap(CAP)
-    chat = JournaledChat(
-        journal, provider, retries, price=lambda _: WORST, cost=lambda _, __: COST
-    )
+    chat = JournaledChat(journal, provider, retries, price=lambda _: WORST, cost=lambda _, __: COST)
 
     async def call(number: int) -> str:
         ask = Ask(f"call/{number}", "m", (Message("user", "?"),), 1, number, Sampling())

@@ -6,6 +6,7 @@ import pytest
 
 from rmft_api.errors import DataError, LockedError, StorageError, UsageError
 from rmft_api.journal import FILE, Event, Journal
+from rmft_api.journal.files import Ballast
 from rmft_api.records import (
     Address,
     Message,
@@ -145,6 +146,21 @@ def test_a_damaged_file_is_told_and_left_alone(journal: Journal) -> None:
         Journal.open(journal.run_dir)
 
 
+async def test_sums_that_do_not_match_the_attempts_are_found(journal: Journal) -> None:
+    await journal.ledger.set_cap(1000)
+    attempt = await journal.ledger.begin("a", "chat", b"digest", 600)
+    await journal.ledger.done(attempt, b"{}", 700)
+    assert journal.problems() == []
+    journal.close()
+    with sqlite3.connect(journal.run_dir / FILE) as connection:
+        connection.execute("UPDATE budget SET spent = 1 WHERE scope = 0")
+    connection.close()
+    again = Journal.open(journal.run_dir)
+    (problem,) = again.problems()
+    assert problem.startswith("budget 0 says spent 1,")
+    again.close()
+
+
 def test_a_journal_of_another_version_is_refused(journal: Journal) -> None:
     journal.close()
     with sqlite3.connect(journal.run_dir / FILE) as connection:
@@ -152,6 +168,13 @@ def test_a_journal_of_another_version_is_refused(journal: Journal) -> None:
     connection.close()
     with pytest.raises(DataError, match="version 99"):
         Journal.open(journal.run_dir)
+
+
+def test_space_is_kept_back_while_a_run_is_owned(journal: Journal) -> None:
+    ballast = journal.run_dir / "ballast"
+    assert ballast.stat().st_size == Ballast.SIZE
+    journal.close()
+    assert not ballast.exists()
 
 
 def test_a_directory_that_cannot_be_made_is_told(tmp_path: Path) -> None:

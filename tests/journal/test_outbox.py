@@ -5,7 +5,14 @@ from pathlib import Path
 
 import pytest
 
-from rmft_api.errors import BudgetError, DataError, FaultKind, ProviderFault, ResumableError
+from rmft_api.errors import (
+    BudgetError,
+    DataError,
+    FaultKind,
+    NotEntitledError,
+    ProviderFault,
+    ResumableError,
+)
 from rmft_api.journal import Journal, Outbox, Quarantine
 from rmft_api.records import Record
 from rmft_api.retries import Retries
@@ -268,7 +275,7 @@ async def test_what_was_refused_may_be_asked_again_on_demand(
 
 async def test_a_closed_door_is_tried_again_on_resume(once: Once, provider: Provider) -> None:
     provider.plan = ["stop"]
-    with pytest.raises(ResumableError, match="it is stop"):
+    with pytest.raises(NotEntitledError, match="it is stop"):
         await once()
     assert await once() == Thing("thing-0")
 

@@ -157,6 +157,26 @@ async def test_after_a_failed_write_nothing_more_is_accepted(
         writer.work_now(count)
 
 
+async def test_a_full_disk_that_is_relieved_saves_what_waits_and_warns(
+    connection: sqlite3.Connection,
+) -> None:
+    def relieve() -> bool:
+        return connection.execute("PRAGMA max_page_count = 100000").fetchone() is not None
+
+    writer = Writer(connection, "file", relieve)
+    connection.execute("PRAGMA max_page_count = 3")
+    gate = Gate(writer)
+    await gate.closed()
+    blobs = "INSERT INTO numbers (n) VALUES (zeroblob(?))"
+    writes = [writer.write(blobs, (size,)) for size in (10, 100_000, 20)]
+    gate.open()
+    await asyncio.gather(*writes)
+    await writer.write(INSERT, (1,))
+    assert writer.work_now(count) == 4
+    assert isinstance(writer.failing, StorageError)
+    writer.close()
+
+
 async def test_a_write_whose_caller_left_is_committed_all_the_same(writer: Writer) -> None:
     gate = Gate(writer)
     await gate.closed()

@@ -23,7 +23,7 @@ FINAL = ("succeeded", "failed", "cancelled")
 HELLO: list[Any] = [{"role": "user", "content": "Which button?"}]
 
 
-def until(ask: Callable[[], T | None], within_s: float = 15.0) -> T:
+def until(ask: Callable[[], T | None], within_s: float = 60.0) -> T:
     """What `ask` answers as soon as it is not None or False."""
     end = time.monotonic() + within_s
     while time.monotonic() < end:

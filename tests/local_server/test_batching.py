@@ -118,6 +118,20 @@ def test_every_row_gets_an_outcome_whatever_fails() -> None:
     assert [isinstance(outcome, Completion) for outcome in outcomes] == [False, True, False]
 
 
+class Forgetful(Echo):
+    """Loses an answer of every batch."""
+
+    def complete(self, prompts: Sequence[Prompt]) -> list[Completion]:
+        return super().complete(prompts)[1:]
+
+
+def test_an_engine_that_loses_an_answer_leaves_nobody_waiting() -> None:
+    outcomes = sample_each(Forgetful(), prompts(1, 2))
+    assert [str(outcome) for outcome in outcomes] == [
+        "the engine gave 0 completions for 1 prompts"
+    ] * 2
+
+
 class CountingEngine(ScriptedEngine):
     """Counts its loads; a base named "absent" cannot be loaded."""
 

@@ -97,7 +97,7 @@ def test_a_stream_tells_the_same_answer_piece_by_piece(client: openai.OpenAI) ->
     assert len(pieces) == 5
     assert chunks[0].choices[0].delta.role == "assistant"
     assert [chunk.choices[0].finish_reason for chunk in chunks] == [None] * 4 + ["stop"]
-    assert all(chunk.usage is None for chunk in chunks)
+    assert not any("usage" in chunk.model_fields_set for chunk in chunks)
     assert len({chunk.id for chunk in chunks}) == 1
 
 
@@ -111,7 +111,7 @@ def test_a_stream_ends_with_the_usage_when_asked(client: openai.OpenAI) -> None:
     )
     *told, last = list(stream)
     ChatCompletionChunk.model_validate(last.model_dump())
-    assert all(chunk.usage is None for chunk in told)
+    assert all(chunk.usage is None and "usage" in chunk.model_fields_set for chunk in told)
     assert {chunk.choices[0].index for chunk in told} == {0, 1}
     assert last.choices == []
     assert last.usage is not None
@@ -232,7 +232,7 @@ JSON = st.recursive(
 FIELDS = st.sampled_from(ChatRequest.__struct_fields__)
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=100, deadline=None)
 @given(st.dictionaries(FIELDS, JSON, max_size=4))
 def test_any_json_is_read_or_refused(fields: dict[str, object]) -> None:
     body = json.dumps({"model": MODEL, "messages": HELLO, **fields}).encode()
@@ -242,7 +242,7 @@ def test_any_json_is_read_or_refused(fields: dict[str, object]) -> None:
         assert refusal.status == 400
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=100, deadline=None)
 @given(st.binary())
 def test_any_bytes_are_read_or_refused(body: bytes) -> None:
     with pytest.raises(Refusal):

@@ -32,7 +32,7 @@ def says(client: openai.OpenAI, model: str) -> list[str | None]:
 def test_the_tiny_model_learns_what_it_is_shown(tiny: Served) -> None:
     with tiny.client() as client:
         file_id = upload(client, dataset(["<Answer>C</Answer>"] * 20))
-        job_id = train(client, model=MODEL, training_file=file_id, method=epochs(10))
+        job_id = train(client, model=MODEL, training_file=file_id, method=epochs(6))
         job = finished(client, job_id)
         assert job.status == "succeeded", job.error
         assert says(client, MODEL) == says(client, MODEL)

@@ -31,7 +31,7 @@ def fill(template: str, fields: dict[str, str | int]) -> str:
     return "\n".join(line for line in lines if line.strip())
 
 
-class PromptSet:
+class Templates:
     """The templates of one directory, read once each."""
 
     def __init__(self, folder: Path) -> None:
@@ -59,7 +59,7 @@ class Asked(NamedTuple):
     rounds: int
 
 
-def system_text(prompts: PromptSet, asked: Asked) -> str:
+def system_text(prompts: Templates, asked: Asked) -> str:
     """The task and how to answer."""
     names = ", ".join(prompts.letters[: asked.k])
     task = {"K": asked.k, "T": asked.rounds, "actions": names}
@@ -74,7 +74,7 @@ def system_text(prompts: PromptSet, asked: Asked) -> str:
     )
 
 
-def history_text(prompts: PromptSet, state: scripted.State, play: int) -> str:
+def history_text(prompts: Templates, state: scripted.State, play: int) -> str:
     """The summary of one play: a line per action."""
     means, recents = scripted.percent(state.means[play]), scripted.percent(state.recents[play])
     lines: list[str] = []
@@ -92,7 +92,7 @@ def reason_text(style: int, letter: str) -> str:
     return scripted.STYLES[style].reason.format(letter)
 
 
-def answer_text(prompts: PromptSet, seen: scripted.Round, play: int, silent: bool) -> str:
+def answer_text(prompts: Templates, seen: scripted.Round, play: int, silent: bool) -> str:
     """Read-outs, reason and action; the action alone when no reasoning was asked for."""
     best, few, hope, action = (
         prompts.letters[int(one[play])] for one in (seen.best, seen.few, seen.hope, seen.actions)
@@ -105,7 +105,7 @@ def answer_text(prompts: PromptSet, seen: scripted.Round, play: int, silent: boo
 
 
 def user_text(
-    prompts: PromptSet, asked: Asked, seen: scripted.Round, number: int, play: int, said: str
+    prompts: Templates, asked: Asked, seen: scripted.Round, number: int, play: int, said: str
 ) -> str:
     """What is shown in round `number`, counted from 1."""
     return fill(
@@ -151,7 +151,7 @@ def _asked(k: int, rounds: int, chance: np.random.Generator) -> Asked:
 
 
 def chats(
-    prompts: PromptSet, plays: int, picks: int, chance: np.random.Generator
+    prompts: Templates, plays: int, picks: int, chance: np.random.Generator
 ) -> Iterator[Chat]:
     """For each K, `plays` plays, and of each the first round and `picks` - 1 later ones."""
     for k in ACTIONS:
@@ -165,7 +165,7 @@ def chats(
 
 
 def _chat(
-    prompts: PromptSet,
+    prompts: Templates,
     asked: Asked,
     system: ChatMessage,
     played: list[scripted.Round],

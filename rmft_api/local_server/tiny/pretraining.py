@@ -53,7 +53,7 @@ def initialise(network: Network, seed: int) -> None:
             network.embedding.weight[ids] = _in_order(len(ids), chance)
 
 
-def batches(prompts: corpus.PromptSet, seed: int) -> Iterator[training.Batch]:
+def batches(prompts: corpus.Templates, seed: int) -> Iterator[training.Batch]:
     """Every chat once; chats of like length stand together, batches are shuffled."""
     for chunk in range(CHUNKS):
         chance = np.random.default_rng((seed, chunk))
@@ -66,7 +66,7 @@ def batches(prompts: corpus.PromptSet, seed: int) -> Iterator[training.Batch]:
             yield training.as_batch(shuffled[at : at + BATCH])
 
 
-def pretrain(prompts: corpus.PromptSet, seed: int) -> Network:
+def pretrain(prompts: corpus.Templates, seed: int) -> Network:
     """The base model; tells its loss on stderr now and then."""
     network = Network()
     initialise(network, seed)
@@ -88,7 +88,7 @@ def main() -> None:
     parser.add_argument("--threads", type=int, default=1, help="CPU threads; changes the bits")
     arguments = parser.parse_args()
     torch.set_num_threads(arguments.threads)
-    prompts = corpus.PromptSet(prompts_dir() / "compact")
+    prompts = corpus.Templates(prompts_dir() / "compact")
     save(pretrain(prompts, arguments.seed), arguments.out)
 
 

@@ -1,0 +1,70 @@
+"""`rmft-api doctor`: whether a run could begin here, in one screen. Spends nothing."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from rmft_api.cli.places import RUNS, RunsDir
+
+if TYPE_CHECKING:
+    from rmft_api.cli.checkup import Subject
+    from rmft_api.cli.machine import Finding
+
+
+def doctor(
+    file: Annotated[
+        Path | None,
+        typer.Argument(help="A run file; its endpoint and model are checked.", show_default=False),
+    ] = None,
+    profile: Annotated[
+        str | None, typer.Option(help="An endpoint to check instead of a run file.")
+    ] = None,
+    online: Annotated[
+        bool, typer.Option("--online", help="Ask the endpoint for its models too; costs nothing.")
+    ] = False,
+    runs: RunsDir = RUNS,
+) -> None:
+    """Check key, model dates, prices, disk, clock and packages; without FILE, the quick start's.
+
+    Sends nothing without --online, and never shows a key.
+    """
+    import asyncio
+
+    from rmft_api.cli import checkup
+    from rmft_api.cli.console import clean
+    from rmft_api.errors import ConfigError
+
+    subject = _subject(file, profile, runs)
+    found = list(checkup.findings(subject))
+    if online:
+        found += asyncio.run(checkup.online(subject))
+    print(clean(_screen(found)))  # noqa: T201
+    failed = list(dict.fromkeys(one.what for one in found if one.verdict == "fail"))
+    if failed:
+        raise ConfigError(f"a run would not go well here: see {', '.join(failed)}")
+
+
+def _subject(file: Path | None, name: str | None, runs: Path) -> "Subject":
+    import os
+    from datetime import UTC, datetime
+
+    from rmft_api import config, resources
+    from rmft_api.cli.checkup import Subject
+    from rmft_api.cli.plan import profiles_of
+    from rmft_api.errors import UsageError
+    from rmft_api.providers import profiles
+
+    if file and name:
+        raise UsageError("give a run file or --profile, not both: a run file names its own profile")
+    now = datetime.now(UTC)
+    if name:
+        one = profiles.load(name)
+        return Subject(one, one, None, runs, now, os.environ)
+    settings = config.load(file or resources.run_files_dir() / "quickstart.toml")
+    return Subject(*profiles_of(settings), settings, runs, now, os.environ)
+
+
+def _screen(found: "list[Finding]") -> str:
+    width = max(len(one.what) for one in found)
+    return "\n".join(f"{one.verdict:4}  {one.what.ljust(width)}  {one.said}" for one in found)

@@ -1,0 +1,99 @@
+"""Draws up a plan: simulates, walks through the phases, adds them up, looks at the calendar."""
+
+from dataclasses import replace
+from datetime import datetime
+
+import msgspec
+
+from rmft_api import tokens
+from rmft_api.config import RunConfig
+from rmft_api.planning import lifecycle, notes
+from rmft_api.planning.bills import Bills
+from rmft_api.planning.phases import Walk
+from rmft_api.planning.plan import Phase, Plan, total
+from rmft_api.planning.player import Speech, replies_are_told
+from rmft_api.planning.simulation import Course, Simulation, simulate
+from rmft_api.prices import Prices
+from rmft_api.prompts import PromptSet
+from rmft_api.providers.profiles import Profile
+from rmft_api.records import Split
+from rmft_api.tokens import TokenCounter
+
+SPLITS: tuple[Split, ...] = ("train", "validation", "test")
+
+
+async def draw_up(
+    config: RunConfig,
+    prompts: PromptSet,
+    playing: Profile,
+    training: Profile,
+    now: datetime,
+    *,
+    reply_tokens: int | None = None,
+) -> Plan:
+    """The plan of a run that is begun at `now`. Asks nobody; needs no key.
+
+    `reply_tokens` is the assumed length of a reply, half of `sampling.max_tokens` when absent.
+    """
+    length = config.sampling.max_tokens // 2 if reply_tokens is None else reply_tokens
+    counter = tokens.counter_for(config.model.base)
+    world = Simulation(config, prompts, counter, Speech(config, counter, length), playing.chat)
+    paid = playing.paid or training.paid
+    courses = await _courses(world, worst=paid)
+    short = courses
+    if paid and replies_are_told(config.prompts):
+        bare = replace(world, speech=Speech(config, counter, 0))
+        short = await _courses(bare, worst=False)
+    walk = Walk(
+        config=config,
+        playing=Bills(playing, config.model.base, Prices(playing)),
+        training=Bills(training, config.model.base, Prices(training)),
+        courses=courses,
+        short=short,
+    )
+    return _plan(walk, counter, length, now)
+
+
+async def _courses(world: Simulation, *, worst: bool) -> dict[Split, Course]:
+    return {split: await simulate(world, split, worst=worst) for split in SPLITS}
+
+
+def _plan(walk: Walk, counter: TokenCounter, reply_tokens: int, now: datetime) -> Plan:
+    config, phases = walk.config, walk.with_hosting()
+    seconds = _seconds(phases)
+    profiles = walk.playing.profile, walk.training.profile
+    dates = lifecycle.calendar(config, *profiles, now, seconds, _last_job_s(phases))
+    budget = config.budget_usd
+    plan = Plan(
+        run=config.name,
+        profile=walk.playing.profile.name,
+        model=config.model.base,
+        counted_by=counter.basis,
+        count_error=counter.error,
+        reply_tokens=reply_tokens,
+        phases=tuple(phases),
+        total=total(phase.cost for phase in phases),
+        saves=walk.savings(phases),
+        crash=walk.crash(),
+        budget=None if budget is None else round(budget * 1e6),
+        seconds=seconds,
+        begins=str(dates.begins.date()),
+        ends=str(dates.ends.date()),
+        prices=tuple(dict.fromkeys([*walk.playing.used(), *walk.training.used()])),
+        assumptions=tuple(notes.assumptions(walk, counter, reply_tokens)),
+        warnings=(),
+        refusal=dates.refusal(),
+    )
+    warnings = (*dates.warnings(), *notes.doubts(walk, plan))
+    return msgspec.structs.replace(plan, warnings=warnings)
+
+
+def _seconds(phases: list[Phase]) -> float | None:
+    times = [phase.seconds for phase in phases if phase.seconds is not None]
+    return sum(times) if len(times) == len(phases) else None
+
+
+def _last_job_s(phases: list[Phase]) -> float | None:
+    """Seconds until the last job is created."""
+    last = max(i for i, phase in enumerate(phases) if phase.name == "training")
+    return _seconds(phases[:last])

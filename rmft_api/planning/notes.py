@@ -1,0 +1,91 @@
+"""What a plan says besides its numbers: what it assumes, and what speaks against it."""
+
+from collections.abc import Iterator
+
+from rmft_api.config import RunConfig
+from rmft_api.planning.phases import Walk
+from rmft_api.planning.plan import Phase, Plan
+from rmft_api.planning.timing import JOB_S, REPLY_S, pace_of
+from rmft_api.tokens import TokenCounter
+
+
+def assumptions(walk: Walk, counter: TokenCounter, reply_tokens: int) -> Iterator[str]:
+    """What the figures rest on."""
+    config, profile = walk.config, walk.playing.profile
+    told = "" if counter.exact else f", {counter.error:.0%} off at times"
+    yield f"prompts are the real ones, counted by {counter.basis}{told}; actions are drawn evenly"
+    if config.prompts.reasoning == "none":
+        yield "expected: a reply is its bare answer (prompts.reasoning = 'none')"
+    else:
+        yield (
+            f"expected: a reply has {reply_tokens} of at most {config.sampling.max_tokens} tokens; "
+            "low: it is its bare answer"
+        )
+    if not profile.paid:
+        return
+    yield (
+        "worst: what the budget reserves if every prompt is as long as it can get and every reply "
+        "is full, each asked for by itself, none lost"
+    )
+    pace = pace_of(config, profile)
+    limits = "limits as in the profile" if pace.limits_known else "this account's limits unknown"
+    yield (
+        f"time: {REPLY_S:g} s a reply, {config.rollouts.concurrency} at once, "
+        f"{JOB_S / 3600:g} h a job; {limits}"
+    )
+
+
+def doubts(walk: Walk, plan: Plan) -> Iterator[str]:
+    """What would stop the run, or surprise."""
+    yield from _unknown(walk)
+    yield from _over_budget(plan)
+    yield from _refused_data(walk, plan.phases)
+    if walk.playing.profile.deploy == "arm":
+        yield "a deployment is paid by the hour until it is torn down: its worst case has no bound"
+
+
+def _unknown(walk: Walk) -> Iterator[str]:
+    """Which prices are missing."""
+    for model, which in ((0, "base"), (1, "fine-tunes of it")):
+        price = walk.playing.price(model)
+        if price is None or price.input is None or price.output is None:
+            yield _no_price(walk.config, walk.playing.profile.price_list, f"chats with the {which}")
+    price = walk.training.price(0)
+    if price is None or price.train is None:
+        yield _no_price(walk.config, walk.training.profile.price_list, "training")
+    if walk.config.finetuning.n_epochs is None and walk.training.profile.paid:
+        yield "finetuning.n_epochs is left to the provider, so a job's price has no bound; set it"
+
+
+def _no_price(config: RunConfig, where: str, what: str) -> str:
+    return (
+        f"no price is known at {where!r} for {what} ({config.model.base}), so the total is "
+        "unknown; write one into a prices file and name it in RMFT_PRICES"
+    )
+
+
+def _over_budget(plan: Plan) -> Iterator[str]:
+    budget = plan.budget
+    if budget is None or plan.total.worst is None or plan.total.expected is None:
+        return
+    if plan.total.expected > budget:
+        yield f"expected to stop at its budget of ${budget / 1e6:,.2f} before it ends; resumable"
+    elif plan.total.worst > budget:
+        yield f"the worst case is above the budget of ${budget / 1e6:,.2f}; the run stops there"
+
+
+def _refused_data(walk: Walk, phases: tuple[Phase, ...]) -> Iterator[str]:
+    """Datasets that the provider would refuse or cut."""
+    traits = walk.training.profile.training
+    if traits is None:
+        yield f"profile {walk.training.profile.name!r} cannot train"
+        return
+    examples = min((phase.examples for phase in phases if phase.name == "training"), default=0)
+    if examples < traits.least_examples:
+        yield (
+            f"a dataset of {examples} examples is refused, the provider takes "
+            f"{traits.least_examples} or more; raise rollouts.scenarios, selection.k or T"
+        )
+    limit = walk.config.dataset.tokens_per_example or traits.tokens_per_example
+    if limit is not None and (longest := walk.longest_example()) > limit:
+        yield f"an example may reach {longest} tokens, {limit} are allowed; lower T or the prompts"

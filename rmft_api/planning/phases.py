@@ -1,0 +1,165 @@
+"""From simulated sums and prices to the phases of a run, in the order of `loop.iterate`."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from rmft_api import seating
+from rmft_api.config import RunConfig
+from rmft_api.planning.bills import Bills, Most
+from rmft_api.planning.lifecycle import rounds
+from rmft_api.planning.plan import Cost, Phase, PhaseName, Savings, added
+from rmft_api.planning.simulation import Course
+from rmft_api.planning.tally import Tally
+from rmft_api.planning.timing import pace_of
+from rmft_api.records import Split
+
+NAMES: dict[Split, PhaseName] = {"train": "rollouts", "validation": "validation", "test": "test"}
+SPLITS: dict[PhaseName, Split] = {"rollouts": "train", "validation": "validation", "test": "test"}
+
+
+@dataclass(frozen=True)
+class Walk:
+    """Everything that the phases of one run are made from."""
+
+    config: RunConfig
+    playing: Bills
+    training: Bills
+    courses: dict[Split, Course]
+    short: dict[Split, Course]
+    """The same courses where every reply is its bare answer."""
+
+    def phases(self) -> Iterator[Phase]:
+        """Every phase, the base's evaluation first."""
+        yield from self._evaluated(0)
+        for iteration in range(1, self.config.iterations + 1):
+            yield self._played("train", iteration, iteration - 1)
+            yield self._trained(iteration)
+            yield from self._evaluated(iteration)
+        if self.config.test_models == "ends":
+            yield self._played("test", 0, 0)
+            yield self._played("test", self.config.iterations, self.config.iterations)
+
+    def with_hosting(self) -> list[Phase]:
+        """The phases, and those of deployments that are rented while they are played with."""
+        phases = list(self.phases())
+        if self.playing.profile.deploy != "arm":
+            return phases
+        rented = [self._hosted(i, phases) for i in range(1, self.config.iterations + 1)]
+        return [*phases, *rented]
+
+    def savings(self, phases: list[Phase]) -> Savings:
+        """What coalescing and caching save, summed over all that is played."""
+        parts = [self._saved(phase) for phase in phases if phase.name in SPLITS]
+        return Savings(added(c for c, _ in parts), added(c for _, c in parts))
+
+    def crash(self) -> int | None:
+        """The most that requests under way can cost: all lost, all billed."""
+        worst = [self._lost(split, model) for split in self.courses for model in (0, 1)]
+        return None if None in worst else max(cost for cost in worst if cost is not None)
+
+    def longest_example(self) -> int:
+        """Tokens of the longest example that could come."""
+        train = self.courses["train"].longest
+        return max((one.longest_example for one in train.values()), default=0)
+
+    def _evaluated(self, index: int) -> Iterator[Phase]:
+        yield self._played("validation", index, index)
+        if self.config.test_models == "all":
+            yield self._played("test", index, index)
+
+    def _played(self, split: Split, iteration: int, model: int) -> Phase:
+        tally = self._tally(split, iteration)
+        short = self.short[split].tally(iteration if split == "train" else 0)
+        pace = pace_of(self.config, self.playing.profile)
+        return Phase(
+            iteration=iteration,
+            name=NAMES[split],
+            model=model,
+            calls=round(tally.calls),
+            prompt_tokens=round(tally.prompt),
+            cached_tokens=round(tally.cached),
+            output_tokens=round(tally.output),
+            trained_tokens=0,
+            examples=0,
+            cost=self.playing.playing(model, tally, short, self._most(split, iteration)),
+            seconds=pace.playing_s(
+                tally.calls, tally.prompt + tally.output, rounds(self.config, split)
+            ),
+        )
+
+    def _trained(self, iteration: int) -> Phase:
+        config = self.config.finetuning
+        first = iteration if config.chain == "continue" else 1
+        start = iteration - 1 if config.chain == "continue" else 0
+        chosen = range(first, iteration + 1)
+        tally = sum((self._tally("train", i) for i in chosen), Tally())
+        short = sum((self.short["train"].tally(i) for i in chosen), Tally())
+        tokens = (
+            min(short.least_example_tokens, tally.least_example_tokens),
+            tally.example_tokens,
+            sum(self._most_learnt(i) for i in chosen),
+        )
+        epochs = config.n_epochs
+        return Phase(
+            iteration=iteration,
+            name="training",
+            model=start,
+            calls=0,
+            prompt_tokens=0,
+            cached_tokens=0,
+            output_tokens=0,
+            trained_tokens=None if epochs is None else round(tally.example_tokens * epochs),
+            examples=round(tally.examples),
+            cost=self._of_training(start, tokens),
+            seconds=pace_of(self.config, self.training.profile).training_s(),
+        )
+
+    def _of_training(self, start: int, tokens: tuple[float, float, int]) -> Cost:
+        epochs = self.config.finetuning.n_epochs
+        if epochs is None and self.training.profile.paid:
+            return Cost(None, None, None)
+        return self.training.training(start, *tokens, epochs or 1)
+
+    def _hosted(self, model: int, phases: list[Phase]) -> Phase:
+        times = [phase.seconds for phase in phases if phase.model == model and phase.calls]
+        known = [seconds for seconds in times if seconds is not None]
+        seconds = sum(known) if len(known) == len(times) else None
+        cost = self.playing.hosting(seconds)
+        return Phase(model, "hosting", model, 0, 0, 0, 0, 0, 0, cost, 0.0)
+
+    def _tally(self, split: Split, iteration: int) -> Tally:
+        return self.courses[split].tally(iteration if split == "train" else 0)
+
+    def _most(self, split: Split, iteration: int) -> Most:
+        plays = seating.section_of(self.config, split).trajectories
+        longest = self.courses[split].longest_of(iteration if split == "train" else 0)
+        calls = seating.rounds_of(self.config, split)
+        prompts = plays * sum(one.prompt_bound for one in longest)
+        return Most(calls, prompts, calls * self.config.sampling.max_tokens)
+
+    def _most_learnt(self, iteration: int) -> int:
+        """Tokens of a dataset in which every kept trajectory is as long as can be."""
+        longest = [one.example_tokens for one in self.courses["train"].longest_of(iteration)]
+        if self.config.selection.scope == "global":
+            longest = [max(longest, default=0)] * len(longest)
+        return self.config.selection.k * sum(longest)
+
+    def _saved(self, phase: Phase) -> tuple[int | None, int | None]:
+        split = SPLITS[phase.name]
+        tally, price = self._tally(split, phase.iteration), self.playing.price(phase.model)
+        if price is None or price.input is None:
+            return None, None
+        cached = price.input if price.cached is None else price.cached
+        less = float(price.input - cached) * tally.cached
+        return round(float(price.input) * tally.shared), round(less)
+
+    def _lost(self, split: Split, model: int) -> int | None:
+        section = seating.section_of(self.config, split)
+        largest = self.playing.profile.chat.n if self.config.rollouts.coalesce else 1
+        choices = min(section.trajectories, largest)
+        longest = self.courses[split].longest.values()
+        bound = max((one.last_prompt_bound for one in longest), default=0)
+        at_once = min(self.config.rollouts.concurrency, section.scenarios * section.trajectories)
+        replies = choices * self.config.sampling.max_tokens
+        dearest = self.playing.one_request(model, bound, replies)
+        return None if dearest is None else at_once * dearest

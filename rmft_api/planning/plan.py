@@ -1,0 +1,113 @@
+"""The records of a plan. Money is integer micro-dollars; None is "unknown", never 0."""
+
+from collections.abc import Iterable
+from typing import Literal
+
+from rmft_api.records import Record
+
+PhaseName = Literal["rollouts", "training", "validation", "test", "hosting"]
+
+
+class Cost(Record, frozen=True):
+    """What a part of a run costs."""
+
+    low: int | None
+    """If every reply were its bare answer."""
+    expected: int | None
+    """With replies of the assumed length."""
+    worst: int | None
+    """The most that the budget can reserve for it, no request being lost."""
+
+
+class Phase(Record, frozen=True):
+    """One step of a run. Token counts are expected values, rounded."""
+
+    iteration: int
+    """Where it stands; the base is iteration 0."""
+    name: PhaseName
+    model: int
+    """The iteration whose model plays, is trained further, or is hosted; 0: the base."""
+    calls: int
+    prompt_tokens: int
+    """As billed, `cached_tokens` among them."""
+    cached_tokens: int
+    output_tokens: int
+    trained_tokens: int | None
+    """Tokens of the examples x epochs; None: the epochs are left to the provider."""
+    examples: int
+    cost: Cost
+    seconds: float | None
+    """None: nothing is known about it."""
+
+
+class Savings(Record, frozen=True):
+    """What a plan would cost more without them; None: a price is unknown."""
+
+    coalescing: int | None
+    """One request with `n` choices in place of n requests."""
+    caching: int | None
+    """Prompts whose beginning the provider has met before."""
+
+
+class PriceUsed(Record, frozen=True):
+    """A row of the price list, USD per million tokens as decimal text; None: unknown."""
+
+    model: str
+    input: str | None
+    cached: str | None
+    output: str | None
+    train: str | None
+    hosting_per_hour: str | None
+    as_of: str
+    source: str
+
+
+class Plan(Record, frozen=True):
+    """What a run will do and cost."""
+
+    run: str
+    profile: str
+    model: str
+    """The base model's id."""
+    counted_by: str
+    """The vocabulary that tokens were counted with, or what the estimate is made from."""
+    count_error: float
+    """Relative error of the counts; 0: exact."""
+    reply_tokens: int
+    """The assumed length of a reply."""
+    phases: tuple[Phase, ...]
+    total: Cost
+    saves: Savings
+    crash: int | None
+    """The most that a crash can waste: requests under way x the dearest of them."""
+    budget: int | None
+    seconds: float | None
+    """Of all phases; None: unknown."""
+    begins: str
+    ends: str
+    """Dates (UTC) of a run that is begun now."""
+    prices: tuple[PriceUsed, ...]
+    assumptions: tuple[str, ...]
+    warnings: tuple[str, ...]
+    refusal: str | None
+    """Why such a run is not begun without --accept-shutdown."""
+
+
+def total(costs: Iterable[Cost]) -> Cost:
+    """The sum; unknown as soon as one part is."""
+    known = list(costs)
+    return Cost(
+        added(cost.low for cost in known),
+        added(cost.expected for cost in known),
+        added(cost.worst for cost in known),
+    )
+
+
+def added(parts: Iterable[int | None]) -> int | None:
+    """The sum, None where a part is None."""
+    whole = 0
+    for part in parts:
+        if part is None:
+            return None
+        whole += part
+    return whole

@@ -1,0 +1,133 @@
+"""A player that answers at once: replies of an assumed length, and what each request weighs."""
+
+from collections.abc import Mapping, Sequence
+from functools import cache
+from typing import NamedTuple
+
+from rmft_api import answers, seeds
+from rmft_api.answers import Output
+from rmft_api.config import PromptConfig, RunConfig
+from rmft_api.planning.tally import Tally
+from rmft_api.records import Ask, Choice, Message, Reply, Usage
+from rmft_api.tokens import TokenCounter
+
+_THOUGHT = (
+    "The averages so far are close to each other, and some choices were tried only a few times, "
+    "so one more look at them may still pay off in the rounds that are left. "
+)
+
+
+class Said(NamedTuple):
+    """One simulated reply."""
+
+    text: str
+    tokens: int
+    least: int
+    """Tokens of its answer alone."""
+
+
+def replies_are_told(prompts: PromptConfig) -> bool:
+    """Whether a reply's words come back in later prompts, and not its action alone."""
+    return prompts.conversation == "multi_turn" or prompts.repeat_reason
+
+
+class Speech:
+    """Composes replies: an action drawn evenly, after reasoning that fills the assumed length."""
+
+    def __init__(self, config: RunConfig, counter: TokenCounter, reply_tokens: int) -> None:
+        self._seed = config.seed
+        self._output: Output = config.prompts.output
+        self._counter = counter
+        self._length = 0 if config.prompts.reasoning == "none" else reply_tokens
+        # Where words come back, two replies with the same action still make two chats.
+        self._own_words = self._length > 0 and replies_are_told(config.prompts)
+        self._cut = config.sampling.max_tokens
+        self._composed = cache(self._compose)
+
+    def say(self, names: tuple[str, ...], *place: str | int) -> Said:
+        """The reply at one place of a run."""
+        number = seeds.number(self._seed, "plan", *place)
+        said = self._composed(names, number % len(names))
+        if self._own_words and said.tokens > said.least:
+            return said._replace(text=f"{number % 1000:03} {said.text}")
+        return said
+
+    def _compose(self, names: tuple[str, ...], favourite: int) -> Said:
+        answer = answer_of(names, favourite, self._output)
+        least = min(self._counter.text(answer), self._cut)
+        room = self._length - least
+        if room <= 0:
+            return Said(answer, least, least)
+        text = f"{filler(self._counter, room)}\n{answer}"
+        return Said(text, min(self._counter.text(text), self._cut), least)
+
+
+def answer_of(names: Sequence[str], favourite: int, output: Output) -> str:
+    """A readable answer that prefers one action."""
+    if output == "action":
+        return answers.render_action(favourite, names)
+    other = 50 // len(names)
+    weights = [other] * len(names)
+    weights[favourite] = 100 - other * (len(names) - 1)
+    if output == "policy":
+        return answers.render_policy([weight / 100 for weight in weights])
+    pairs = ",".join(f"{name}:{weight}" for name, weight in zip(names, weights, strict=True))
+    return f"{answers.OPENING}{pairs}{answers.CLOSING}"
+
+
+def filler(counter: TokenCounter, tokens: int) -> str:
+    """One line of reasoning of about so many tokens."""
+    words = (_THOUGHT * (1 + tokens // 20)).split()
+    low, high = 1, len(words)
+    while low < high:
+        middle = (low + high + 1) // 2
+        fits = counter.text(" ".join(words[:middle])) <= tokens
+        low, high = (middle, high) if fits else (low, middle - 1)
+    return " ".join(words[:low])
+
+
+class SimulatedChat:
+    """A `ports.ChatModel` that costs nothing and keeps a tally per scenario."""
+
+    def __init__(
+        self,
+        speech: Speech,
+        counter: TokenCounter,
+        names: Mapping[int, tuple[str, ...]],
+        cache_from_tokens: int | None,
+    ) -> None:
+        self.tallies: dict[int, Tally] = {}
+        self._speech = speech
+        self._counter = counter
+        self._names = names
+        self._cache_from = cache_from_tokens
+        self._sent: set[tuple[Message, ...]] = set()
+
+    async def reply(self, ask: Ask) -> Reply:
+        """`ask.n` replies, and their usage."""
+        split, _, scenario, trajectory, t = ask.key.split("/")
+        place = (split, int(scenario), int(trajectory), int(t))
+        names = self._names[place[1]]
+        said = [self._speech.say(names, *place, i) for i in range(ask.n)]
+        prompt = self._counter.chat(ask.messages)
+        usage = Usage(prompt, sum(one.tokens for one in said), self._cached(ask.messages, prompt))
+        tally = Tally(
+            calls=1,
+            prompt=prompt,
+            cached=usage.cached_tokens,
+            shared=prompt * (ask.n - 1),
+            output=usage.completion_tokens,
+            least_output=sum(one.least for one in said),
+        )
+        self.tallies[place[1]] = self.tallies.get(place[1], Tally()) + tally
+        choices = tuple(Choice(one.text, "stop") for one in said)
+        return Reply("simulated", ask.model, choices, usage)
+
+    def _cached(self, messages: tuple[Message, ...], prompt: int) -> int:
+        """Tokens of the beginning that an earlier request had: whole messages only."""
+        if self._cache_from is None or prompt < self._cache_from:
+            return 0
+        known = next((m for n in (2, 1) if (m := messages[:-n]) and m in self._sent), ())
+        self._sent.update((messages, messages[:1]))
+        tokens = self._counter.chat(known) if known else 0
+        return tokens if tokens >= self._cache_from else 0

@@ -1,0 +1,47 @@
+"""Sums over requests: what one scenario takes, and what a sample of scenarios stands for."""
+
+from dataclasses import dataclass
+from typing import Self
+
+
+@dataclass(frozen=True)
+class Tally:
+    """What some plays take. Not whole numbers where a sample was scaled up."""
+
+    calls: float = 0
+    prompt: float = 0
+    """Prompt tokens."""
+    cached: float = 0
+    """Prompt tokens of messages that were sent before, where the provider would charge less."""
+    shared: float = 0
+    """Prompt tokens that coalescing did not send again."""
+    output: float = 0
+    """Tokens of replies."""
+    least_output: float = 0
+    """Tokens of the replies' bare answers."""
+    examples: float = 0
+    example_tokens: float = 0
+    """Of one epoch."""
+    least_example_tokens: float = 0
+    """The same, were every reply its bare answer."""
+
+    def __add__(self, other: Self) -> "Tally":
+        pairs = zip(vars(self).values(), vars(other).values(), strict=True)
+        return Tally(*(a + b for a, b in pairs))
+
+    def __mul__(self, factor: float) -> "Tally":
+        return Tally(*(value * factor for value in vars(self).values()))
+
+
+@dataclass(frozen=True)
+class Longest:
+    """The most that one trajectory of a scenario can take."""
+
+    prompt_bound: int = 0
+    """Prompt tokens as the budget bounds them before a request is sent (`prices.most_tokens`)."""
+    last_prompt_bound: int = 0
+    """The same of its longest request alone."""
+    example_tokens: int = 0
+    """Tokens of all its examples."""
+    longest_example: int = 0
+    """Tokens of the longest of them."""

@@ -1,0 +1,52 @@
+"""How long a run takes, as far as anything is known about it."""
+
+from dataclasses import dataclass
+
+from rmft_api.config import RunConfig
+from rmft_api.providers.profiles import Profile
+
+REPLY_S = 2.0
+"""Assumed wait for a reply. Providers promise none; a few hundred tokens take about that long."""
+JOB_S = 3600.0
+"""Assumed time from a job's creation to a model that answers."""
+MINUTE_S = 60.0
+
+
+@dataclass(frozen=True)
+class Pace:
+    """The speed of one endpoint. On a machine of one's own nothing is assumed."""
+
+    paid: bool
+    concurrency: int
+    requests_per_minute: int | None
+    tokens_per_minute: int | None
+
+    @property
+    def limits_known(self) -> bool:
+        """Whether the account's limits were told."""
+        return self.requests_per_minute is not None or self.tokens_per_minute is not None
+
+    def playing_s(self, calls: float, tokens: float, rounds: int) -> float | None:
+        """Seconds for so many calls, of which at least `rounds` follow each other."""
+        if not self.paid and not self.limits_known:
+            return None
+        times = [REPLY_S * max(rounds, calls / self.concurrency) if self.paid else 0.0]
+        if self.requests_per_minute is not None:
+            times.append(calls / self.requests_per_minute * MINUTE_S)
+        if self.tokens_per_minute is not None:
+            times.append(tokens / self.tokens_per_minute * MINUTE_S)
+        return max(times)
+
+    def training_s(self) -> float | None:
+        """Seconds for one job."""
+        return JOB_S if self.paid else None
+
+
+def pace_of(config: RunConfig, profile: Profile) -> Pace:
+    """The speed that a run can go at."""
+    return Pace(
+        paid=profile.paid,
+        concurrency=config.rollouts.concurrency,
+        requests_per_minute=profile.chat.requests_per_minute,
+        tokens_per_minute=profile.chat.tokens_per_minute,
+    )

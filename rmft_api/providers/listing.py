@@ -1,0 +1,85 @@
+"""GET /v1/models: which models an endpoint lists, until when, and what its clock says."""
+
+import os
+from collections.abc import Mapping
+from datetime import UTC, date, datetime
+from email.utils import parsedate_to_datetime
+from typing import Any, NamedTuple
+
+import aiohttp
+import msgspec
+
+from rmft_api.providers import faults
+from rmft_api.providers.profiles import Profile
+
+
+class _Entry(msgspec.Struct):
+    id: str
+    shutdown_date: Any = None
+
+
+class _Page(msgspec.Struct):
+    data: list[_Entry]
+
+
+class Listing(NamedTuple):
+    """What an endpoint tells when it is asked for its models."""
+
+    shutdowns: dict[str, date | None]
+    """By model id; None where no end is told."""
+    at: datetime | None
+    """The endpoint's own time (UTC)."""
+
+
+async def list_models(profile: Profile, environ: Mapping[str, str] = os.environ) -> Listing:
+    """Ask once; costs nothing. Raises ProviderFault, and ConfigError for a missing key."""
+    profile = profile.here(environ)
+    key = profile.key(environ)
+    headers = profile.headers(environ)
+    if key is not None:
+        headers["Authorization"] = f"Bearer {key.reveal()}"
+    request = faults.Request(
+        profile.name, "list its models", repeatable=True, key_name=profile.api_key_env or "the key"
+    )
+    status, told, raw = await _get(profile, headers, request)
+    lowered = {name.lower(): value for name, value in told.items()}
+    if status != 200:
+        raise faults.refused(request, status, lowered, raw)
+    try:
+        entries = msgspec.json.decode(raw, type=_Page).data
+    except msgspec.MsgspecError as error:
+        raise faults.malformed(request, str(error), raw) from error
+    return Listing({e.id: _day(e.shutdown_date) for e in entries}, _time(lowered.get("date", "")))
+
+
+async def _get(
+    profile: Profile, headers: Mapping[str, str], request: faults.Request
+) -> tuple[int, Mapping[str, str], bytes]:
+    url = f"{profile.base_url.rstrip('/')}/models"
+    patience = aiohttp.ClientTimeout(
+        total=profile.timeouts.list_s, sock_connect=profile.timeouts.connect_s
+    )
+    try:
+        async with (
+            aiohttp.ClientSession(timeout=patience, trust_env=False) as session,
+            session.get(url, headers=headers, allow_redirects=False) as response,
+        ):
+            return response.status, response.headers, await response.read()
+    except aiohttp.ClientSSLError as error:
+        raise faults.untrusted(request, error) from error
+    except (aiohttp.ClientError, TimeoutError, OSError) as error:
+        raise faults.not_sent(request, error) from error
+
+
+def _day(told: Any) -> date | None:
+    try:
+        return date.fromisoformat(told)
+    except (TypeError, ValueError):
+        return None
+
+
+def _time(header: str) -> datetime | None:
+    try:
+        return parsedate_to_datetime(header).astimezone(UTC)
+    except ValueError:
+        return None

@@ -1,0 +1,208 @@
+"""The table that says what a failed request allows, row by row and for anything at all."""
+
+import json
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from rmft_api.errors import FaultKind, ProviderFault
+from rmft_api.providers import faults
+from rmft_api.providers.faults import Request
+
+POST = Request("openai", "answer a chat", model="gpt-4.1-mini", key_name="OPENAI_API_KEY")
+GET = Request("openai", "list jobs", repeatable=True)
+NEW = Request("openai", "answer a chat", model="ft:x", tuned=True)
+QUOTA_CODES = (
+    "insufficient_quota",
+    "credit_balance_exhausted",
+    "organization_spend_limit_exceeded",
+    "project_spend_limit_exceeded",
+    "organization_usage_limit_exceeded",
+    "billing_hard_limit_reached",
+)
+SAFE, AMBIGUOUS, WAIT, STOP, REJECTED = FaultKind
+
+
+def fault(
+    status: int,
+    message: str = "",
+    code: str | None = None,
+    kind: str | None = None,
+    request: Request = POST,
+    headers: dict[str, str] | None = None,
+    param: str | None = None,
+) -> ProviderFault:
+    error = {"message": message, "type": kind, "param": param, "code": code}
+    return faults.refused(request, status, headers or {}, json.dumps({"error": error}).encode())
+
+
+@pytest.mark.parametrize(
+    ("met", "kind"),
+    [
+        (fault(429, "Rate limit", "rate_limit_exceeded", "tokens"), SAFE),
+        (fault(429, "You are ramping up", "slow_down"), SAFE),
+        (fault(503, "The server is overloaded", "server_is_overloaded"), SAFE),
+        (fault(429, "That model is still being loaded."), WAIT),
+        (
+            fault(429, "maximum of 8 fine-tuning requests per day", "daily_rate_limit_exceeded"),
+            WAIT,
+        ),
+        (fault(429, "You reached the maximum of 8 requests per day for the model"), WAIT),
+        (fault(429, "Check your plan and billing details."), STOP),
+        (fault(402, "Payment required"), STOP),
+        (fault(403, "Insufficient credits", "whatever"), STOP),
+        (fault(401, "Incorrect API key", "invalid_api_key"), STOP),
+        (fault(403, "Training is not available", "training_not_available"), STOP),
+        (fault(400, "gpt-5 is not available for fine-tuning or does not exist"), STOP),
+        (fault(403, "You have no access"), STOP),
+        (fault(404, "The model `x` does not exist", "model_not_found"), STOP),
+        (fault(404, "The model `x` does not exist", "model_not_found", request=NEW), WAIT),
+        (fault(404, "The model `ft:x` does not exist", request=NEW), WAIT),
+        (fault(404, "The deployment ...", "DeploymentNotFound", request=NEW), WAIT),
+        (fault(404, "no route"), STOP),
+        (fault(404, "No such File object", request=NEW), WAIT),
+        (fault(400, "Unsupported parameter: 'seed'.", "unsupported_parameter"), STOP),
+        (fault(413, "Payload too large"), STOP),
+        (fault(422, "n must be positive"), STOP),
+        (fault(400, "The prompt was filtered", "content_filter"), REJECTED),
+        (fault(400, "It was", "content_policy_violation"), REJECTED),
+        (fault(400, "Your request was blocked by our safety system"), REJECTED),
+        (fault(400, "maximum context length is 128 tokens"), REJECTED),
+        (fault(400, "Too long", "context_length_exceeded"), REJECTED),
+        (fault(400, "line 3 is bad", "invalid_training_file"), REJECTED),
+        (fault(400, "has 9 examples, at least 10 are needed", param="training_file"), REJECTED),
+        (fault(400, "File 'file-1' is not ready"), WAIT),
+        (fault(400, "training_file must point to a completed file import", "invalidPayload"), WAIT),
+        (fault(408, "Request timed out"), AMBIGUOUS),
+        (fault(409, "Conflict"), AMBIGUOUS),
+        (fault(500, "Server error", "server_error"), AMBIGUOUS),
+        (fault(503, "busy"), AMBIGUOUS),
+        (fault(529, "overloaded"), AMBIGUOUS),
+        (fault(500, "Server error", request=GET), SAFE),
+        (fault(409, "Conflict", request=GET), SAFE),
+        (fault(401, "Incorrect API key", request=GET), STOP),
+        (fault(200, "upstream failed", "server_error"), AMBIGUOUS),
+        (fault(302), STOP),
+        (faults.lost(POST, TimeoutError()), AMBIGUOUS),
+        (faults.lost(GET, TimeoutError()), SAFE),
+        (faults.not_sent(POST, ConnectionRefusedError("no")), SAFE),
+        (faults.malformed(POST, "no id"), AMBIGUOUS),
+        (faults.malformed(GET, "no id"), SAFE),
+        (faults.untrusted(POST, OSError("certificate")), STOP),
+    ],
+)
+def test_every_row_of_the_table(met: ProviderFault, kind: FaultKind) -> None:
+    assert met.kind is kind
+
+
+@pytest.mark.parametrize("code", QUOTA_CODES)
+@pytest.mark.parametrize("status", [400, 403, 429])
+def test_money_is_never_retried_whichever_field_says_it(code: str, status: int) -> None:
+    assert fault(status, "x", code=code, kind="requests").kind is STOP
+    assert fault(status, "x", code="other", kind=code).kind is STOP
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"<html><body>520</body></html>",
+        b"",
+        b"null",
+        b"[]",
+        b'{"error": null}',
+        b'{"error": "text"}',
+        b'{"detail": "text"}',
+        b'[{"error": {"message": "x"}}]',
+        b'{"error": {"message": ["a"], "code": {"b": 1}}}',
+        b"\xff\xfe",
+        b"[" * 100_000,
+    ],
+)
+def test_an_error_of_any_form_is_classified_by_its_status(body: bytes) -> None:
+    assert faults.refused(POST, 500, {}, body).kind is AMBIGUOUS
+    assert faults.refused(POST, 429, {}, body).kind is SAFE
+    assert faults.refused(POST, 401, {}, body).kind is STOP
+
+
+@settings(deadline=None)
+@given(st.integers(100, 599), st.binary(max_size=200), st.text(max_size=80))
+def test_no_reply_breaks_the_table(status: int, body: bytes, message: str) -> None:
+    for raw in (body, json.dumps({"error": {"message": message}}).encode()):
+        met = faults.refused(POST, status, {"retry-after": message}, raw)
+        line = str(met)
+        line.encode()
+        assert line.isprintable()
+        assert len(line) <= 500
+
+
+def test_a_message_says_who_what_and_what_to_do() -> None:
+    line = str(fault(429, "Slow.", "rate_limit_exceeded", "tokens"))
+    assert line == (
+        "openai did not answer a chat with 'gpt-4.1-mini': "
+        "HTTP 429 rate_limit_exceeded/tokens: Slow.; slowing down"
+    )
+
+
+def test_a_wrong_key_names_its_variable_and_never_shows_a_key() -> None:
+    line = str(
+        fault(401, "Incorrect API key provided: sk-proj-abcdef0123456789.", "invalid_api_key")
+    )
+    assert "OPENAI_API_KEY" in line
+    assert "abcdef" not in line
+
+
+def test_control_characters_of_a_provider_reach_no_terminal() -> None:
+    line = str(fault(500, "\x1b[31mred\x1b[0m\nnext\u2028line\ud800"))
+    assert line.isprintable()
+
+
+def test_a_fault_carries_what_the_retry_owner_needs() -> None:
+    met = fault(429, "again in 0.5s", "rate_limit_exceeded", headers={"retry-after": "2"})
+    assert (met.status, met.code, met.retry_after_s) == (429, "rate_limit_exceeded", 2.0)
+
+
+@pytest.mark.parametrize(
+    ("met", "code"),
+    [
+        (
+            fault(400, "This model's maximum context length is 128 tokens"),
+            "context_length_exceeded",
+        ),
+        (fault(400, "Blocked by our safety system", "whatever"), "content_filter"),
+        (fault(400, "x is not available for fine-tuning"), "training_not_available"),
+        (fault(429, "x", None, "insufficient_quota"), "insufficient_quota"),
+        (fault(500, "x"), None),
+    ],
+)
+def test_what_a_gateway_says_only_in_words_has_the_usual_code(
+    met: ProviderFault, code: str | None
+) -> None:
+    assert met.code == code
+
+
+def test_the_deepest_cause_is_told() -> None:
+    outer = TimeoutError("outer")
+    outer.__cause__ = ConnectionResetError("peer went away")
+    assert "ConnectionResetError: peer went away" in str(faults.lost(POST, outer))
+
+
+@pytest.mark.parametrize(
+    ("body", "is_error"),
+    [
+        (b'{"error": {"message": "x"}}', True),
+        (b'{"error": "x"}', True),
+        (b'{"error": null, "id": "x"}', False),
+        (b'{"error": {}, "id": "x"}', False),
+        (b"{}", False),
+        (b"<html>", False),
+    ],
+)
+def test_an_error_object_is_seen_whatever_its_status(body: bytes, is_error: bool) -> None:
+    assert faults.is_error(body) is is_error
+
+
+def test_names_of_rules_are_unique() -> None:
+    names: list[Any] = [rule.name for rule in faults.RULES]
+    assert len(names) == len(set(names))

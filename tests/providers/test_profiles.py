@@ -1,0 +1,173 @@
+"""Profiles: what is shipped, what users write, and where a key may go."""
+
+import pickle
+import traceback
+from pathlib import Path
+
+import pytest
+
+from rmft_api.errors import ConfigError
+from rmft_api.providers.profiles import Profile, Secret, load, load_all
+from rmft_api.records import Hyperparameters
+
+CANARY = "sk-canary-0123456789abcdef"
+
+
+def own(tmp_path: Path, text: str) -> Path:
+    path = tmp_path / "profiles.toml"
+    path.write_text(text)
+    return path
+
+
+def test_the_shipped_profiles_are_complete() -> None:
+    assert {"local", "openai", "openai-compatible"} <= load_all().keys()
+    assert not load("local").paid
+    assert load("openai").paid
+
+
+def test_an_unknown_profile_names_the_nearest() -> None:
+    with pytest.raises(ConfigError, match="did you mean 'openai'"):
+        load("opnai")
+    with pytest.raises(ConfigError, match="known: local, openai"):
+        load("xyz")
+
+
+def test_a_profile_of_ones_own_takes_what_it_leaves_out_from_another(tmp_path: Path) -> None:
+    text = '[my-vllm]\nlike = "openai-compatible"\nbase_url = "http://10.0.0.7:8000/v1"\n'
+    mine = load("my-vllm", own(tmp_path, text + "chat = { n = 64 }\n"))
+    assert (mine.chat.n, mine.chat.max_tokens_field) == (64, "max_tokens")
+    assert mine.price_list == "my-vllm"
+
+
+def test_the_environment_names_a_file_of_ones_own(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = own(tmp_path, "[mine]\nlike = 'local'\nbase_url = 'http://127.0.0.1:1/v1'\n")
+    monkeypatch.setenv("RMFT_PROFILES", str(path))
+    assert not load("mine").paid
+
+
+def test_a_copy_of_an_endpoint_has_no_prices_or_dates_of_its_model(tmp_path: Path) -> None:
+    text = '[gateway]\nlike = "openai"\nbase_url = "https://gateway.example/v1"\n'
+    gateway = load("gateway", own(tmp_path, text))
+    assert gateway.lifecycle == ()
+    assert gateway.price_list == "gateway"
+
+
+def test_a_shipped_profile_can_be_changed_in_part(tmp_path: Path) -> None:
+    changed = load("openai", own(tmp_path, "[openai]\nchat = { n = 8 }\n"))
+    assert changed.chat.n == 8
+    assert changed.base_url == load("openai").base_url
+    assert changed.lifecycle
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("[x]\nbase_uri = 'https://a.b'\n", "base_url"),
+        ("[x]\nbase_url = 'https://a.b'\nnonsense = 1\n", "nonsense"),
+        ("[x]\nbase_url = 'ftp://a.b'\n", "https"),
+        ("[x]\nbase_url = 'https://'\n", "host"),
+        ("[x]\nbase_url = 'https://user:pw@a.b/v1'\n", "no key"),
+        ("[x]\nbase_url = 'https://a.b/v1?key=1'\n", "no key"),
+        ("[x]\nlike = 'nobody'\n", "nobody"),
+        ("x = 1\n", "table"),
+        ("[x\n", "profiles.toml"),
+    ],
+)
+def test_a_mistake_is_one_line(tmp_path: Path, text: str, words: str) -> None:
+    with pytest.raises(ConfigError, match=words) as caught:
+        load_all(own(tmp_path, text))
+    assert "\n" not in str(caught.value)
+
+
+def test_the_environment_may_move_an_endpoint() -> None:
+    moved = load("openai").here({"OPENAI_BASE_URL": "http://127.0.0.1:1234/v1"})
+    assert moved.base_url == "http://127.0.0.1:1234/v1"
+    assert load("openai").here({}).base_url == "https://api.openai.com/v1"
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1:80", "localhost", "[::1]:8000"])
+def test_a_key_may_go_to_loopback_unencrypted(host: str) -> None:
+    profile = load("openai").at(f"http://{host}/v1")
+    assert profile.key({"OPENAI_API_KEY": CANARY})
+
+
+@pytest.mark.parametrize("host", ["10.0.0.7:8000", "api.openai.com", "localhost.evil.example"])
+def test_a_key_goes_nowhere_else_unencrypted(host: str) -> None:
+    profile = load("openai").at(f"http://{host}/v1")
+    with pytest.raises(ConfigError, match="unencrypted") as caught:
+        profile.key({"OPENAI_API_KEY": CANARY})
+    assert CANARY not in str(caught.value)
+
+
+def test_a_server_without_a_key_may_be_anywhere() -> None:
+    profile = load("openai-compatible").at("http://10.0.0.7:8000/v1")
+    assert profile.key({}) is None
+
+
+@pytest.mark.parametrize("value", ["", "   "])
+def test_a_missing_key_is_one_line_that_names_it(value: str) -> None:
+    with pytest.raises(ConfigError, match="OPENAI_API_KEY"):
+        load("openai").key({"OPENAI_API_KEY": value})
+
+
+def test_a_key_with_a_line_break_is_refused_unshown() -> None:
+    with pytest.raises(ConfigError) as caught:
+        load("openai").key({"OPENAI_API_KEY": f"{CANARY}\nX-Header: 1"})
+    assert CANARY not in str(caught.value)
+
+
+def test_a_key_is_never_shown() -> None:
+    secret = load("openai").key({"OPENAI_API_KEY": f" {CANARY}\n"})
+    assert secret
+    assert secret.reveal() == CANARY
+    assert CANARY not in f"{secret!r} {secret} {vars(Profile)}"
+    with pytest.raises(TypeError):
+        pickle.dumps(secret)
+
+
+def test_a_traceback_with_locals_shows_no_key() -> None:
+    def fail(secret: Secret) -> None:
+        raise ValueError(secret)
+
+    try:
+        fail(Secret(CANARY))
+    except ValueError as error:
+        shown = traceback.TracebackException.from_exception(error, capture_locals=True)
+        # This test's own frame holds the canary by its global name only.
+        assert CANARY not in "".join(shown.format())
+
+
+@pytest.mark.parametrize(
+    ("model", "ends"),
+    [
+        ("gpt-4o-mini", "2027-01-14"),
+        ("gpt-4o-mini-2024-07-18", "2027-01-14"),
+        ("ft:gpt-4.1-mini-2025-04-14:org::abc", "2027-01-14"),
+        ("ft:gpt-4.1-nano-2025-04-14:org:s:abc:ckpt-step-7", "2026-10-23"),
+        ("gpt-4", None),
+        ("gpt-4.1-mini-preview", None),
+    ],
+)
+def test_a_model_has_its_familys_calendar(model: str, ends: str | None) -> None:
+    life = load("openai").lifecycle_of(model)
+    assert (str(life.shutdown) if life else None) == ends
+
+
+def test_fine_tunes_are_known_by_their_name() -> None:
+    profile = load("openai")
+    assert profile.is_tuned("ft:gpt-4o-mini:org::x")
+    assert not profile.is_tuned("gpt-4o-mini")
+
+
+def test_what_an_endpoint_cannot_train_is_refused_before_it_is_asked() -> None:
+    wanted = Hyperparameters(n_epochs=3)
+    load("openai").check_training("ft:a", "dpo", wanted)
+    with pytest.raises(ConfigError, match="dpo"):
+        load("local").check_training("tiny", "dpo", wanted)
+    with pytest.raises(ConfigError, match="absolute"):
+        load("openai").check_training("a", "supervised", Hyperparameters(learning_rate=1e-5))
+    closed = load("local").model_copy(update={"training": None})
+    with pytest.raises(ConfigError, match="training_profile"):
+        closed.check_training("a", "supervised", wanted)
