@@ -1,7 +1,7 @@
 """Writes docs/reference.md from the code: commands, run file keys, profiles, exit codes.
 
-    python docs/make_reference.py            write it
-    python docs/make_reference.py --check    exit 1 if it is out of date
+python docs/make_reference.py            write it
+python docs/make_reference.py --check    exit 1 if it is out of date
 """
 
 import inspect

@@ -10,6 +10,7 @@ price for each request under way.
 
 from collections.abc import Awaitable, Callable, Coroutine
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 import msgspec
@@ -19,7 +20,7 @@ from rmft_api.faultpoints import reached
 from rmft_api.journal import Journal
 from rmft_api.journal.ledger import digest_of, fault_of
 from rmft_api.ports import ChatModel
-from rmft_api.records import Ask, Reply
+from rmft_api.records import Ask, Message, Reply
 from rmft_api.retries import Retries
 
 Price = Callable[[Ask], int | None]
@@ -30,6 +31,8 @@ Pace = Callable[[Ask], Awaitable[None]]
 """Waits until a request fits the provider's limits, before anything is reserved for it."""
 OVERRUNS = 3
 """Replies billed at more than twice their worst case after which the prices cannot be right."""
+LONG = 8
+"""Messages from which a chat is worth hashing piece by piece."""
 
 
 class JournaledChat:
@@ -143,5 +146,15 @@ _replies = msgspec.json.Decoder(Reply)
 
 
 def _encode_request(ask: Ask) -> bytes:
-    """All that the provider is told: everything but our own name for it."""
-    return _encode((ask.model, ask.messages, ask.n, ask.seed, ask.sampling))
+    """All that the provider is told: everything but our own name for it.
+
+    A long chat is told by its messages' digests: all but the last were asked before.
+    """
+    is_long = len(ask.messages) >= LONG
+    told = [_message_digest(message) for message in ask.messages] if is_long else ask.messages
+    return _encode((ask.model, told, ask.n, ask.seed, ask.sampling))
+
+
+@lru_cache(maxsize=2**14)
+def _message_digest(message: Message) -> bytes:
+    return digest_of(_encode(message))

@@ -27,12 +27,14 @@ BASELINE_PLAYS = 16
 
 
 class Group(Record, frozen=True):
-    """The scenarios of one kind: a problem, or all of one K or T."""
+    """The scenarios of one kind: a problem, or all of one environment, K or T."""
 
     scenarios: int
     regret: Interval
     paired_drop: Interval | None
     """Regret of the base less this player's, scenario by scenario; None for the base itself."""
+    suff_fail_freq: float
+    k_min_frac: float
 
 
 class Figures(Record, frozen=True):
@@ -84,11 +86,12 @@ class Course:
     problems: tuple[ConcreteProblem, ...]
 
     def groups(self) -> Iterator[tuple[str, list[int]]]:
-        """Group name -> indices of its scenarios: by problem, by K and by T where they differ."""
-        of = [self.problems[i % len(self.problems)] for i in range(len(self.scenarios))]
-        for names in ([p.label for p in of], [f"K={p.K}" for p in of], [f"T={p.T}" for p in of]):
-            for name in dict.fromkeys(names):
-                yield name, [i for i, other in enumerate(names) if other == name]
+        """Group name -> indices of its scenarios; one that holds all of them is none."""
+        found: dict[str, list[int]] = {}
+        for index in range(len(self.scenarios)):
+            for name in _kinds(self.problems[index % len(self.problems)]):
+                found.setdefault(name, []).append(index)
+        yield from ((name, some) for name, some in found.items() if len(some) < len(self.scenarios))
 
 
 @dataclass(frozen=True)
@@ -144,10 +147,17 @@ def figures(course: Course, player: Performance, base: Performance | None) -> Fi
                 scenarios=len(chosen),
                 regret=statistics.mean_interval(player.regret_M[chosen]),
                 paired_drop=None if drop_M is None else statistics.mean_interval(drop_M[chosen]),
+                suff_fail_freq=float(player.suff_fail_M[chosen].mean()),
+                k_min_frac=float(player.k_min_frac_M[chosen].mean()),
             )
             for name, chosen in course.groups()
         },
     )
+
+
+def _kinds(problem: ConcreteProblem) -> tuple[str, ...]:
+    environment, K, T = problem.environment, f"K={problem.K}", f"T={problem.T}"
+    return (environment, K, T, f"{environment} {T}", f"{environment} {K} {T}", problem.label)
 
 
 def _perform(course: Course, plays: Sequence[Sequence[Play]]) -> Performance:

@@ -1,4 +1,4 @@
-"""Files that are replaced whole: a reader meets the old bytes or the new ones, never half of them."""
+"""Files and directories of our own: private, and replaced whole or not at all."""
 
 import os
 from pathlib import Path
@@ -6,29 +6,36 @@ from pathlib import Path
 from rmft_api.errors import StorageError
 
 
-def replace_file(path: Path, content: bytes) -> None:
-    """Write, flush to disk, rename, flush the folder. Raises StorageError."""
-    part = path.with_name(f".{path.name}.part")
+def make_directory(path: Path) -> None:
+    """Create `path` and its parents, readable by their owner alone. Raises StorageError."""
     try:
-        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        with open(part, "wb", opener=_private) as file:  # noqa: PTH123 - Path.open has no opener
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        part.rename(path)
-        _sync(path.parent)
+        path.mkdir(mode=0o700, parents=True, exist_ok=True)
     except OSError as error:
         raise StorageError(
-            f"cannot write {path}: {error.strerror}; free space or mend its permissions, then resume"
+            f"cannot create {path}: {error.strerror}; check the directory and its permissions"
         ) from error
 
 
-def _private(path: str, flags: int) -> int:
-    return os.open(path, flags, 0o600)
+def replace_file(path: Path, content: bytes) -> None:
+    """Write `content` so that readers and crashes meet the old file or the new. StorageError."""
+    draft = path.with_name(f".{path.name}.draft")
+    try:
+        descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW, 0o600)
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        draft.replace(path)
+        sync(path.parent)
+    except OSError as error:
+        raise StorageError(
+            f"cannot write {path}: {error.strerror}; free space or fix it, then resume the run"
+        ) from error
 
 
-def _sync(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+def sync(path: Path) -> None:
+    """Wait until a file's bytes, or a directory's names, would survive a power cut."""
+    descriptor = os.open(path, os.O_RDONLY)
     try:
         os.fsync(descriptor)
     finally:

@@ -14,7 +14,7 @@ from rmft_api import dataset, outcome, regret, rollouts, seating, selection, tok
 from rmft_api.config import RunConfig
 from rmft_api.dataset import Dataset
 from rmft_api.evaluation import Results
-from rmft_api.files import replace_file
+from rmft_api.files import make_directory, replace_file
 from rmft_api.finetuning import Trainer
 from rmft_api.journal import Journal
 from rmft_api.ports import ChatModel, Console
@@ -87,7 +87,9 @@ async def write_dataset(run: Run, iteration: int) -> Dataset:
         limit=traits.tokens_per_example if traits else None,
         least=traits.least_examples if traits else dataset.LEAST_EXAMPLES,
     )
-    replace_file(run.directory / f"iteration_{iteration:02}" / "dataset.jsonl", data.content)
+    folder = run.directory / f"iteration_{iteration:02}"
+    make_directory(folder)
+    replace_file(folder / "dataset.jsonl", data.content)
     run.console.line(
         f"iteration {iteration}: {len(data.examples)} examples of {len(kept)} trajectories, "
         f"sha256 {data.sha256[:12]}"

@@ -55,7 +55,7 @@ def rounds_of(config: RunConfig, split: Split) -> int:
 
 
 def game(config: RunConfig, split: Split, iteration: int, model: str, largest_n: int) -> Game:
-    """The rules that `model` plays a split by. `largest_n`: choices that one request may ask for."""
+    """The rules that `model` plays a split by; `largest_n`: most choices of one request."""
     return Game(
         split=split,
         iteration=iteration,

@@ -126,6 +126,16 @@ async def test_a_key_that_asks_something_else_is_never_answered(
     assert wire.requests == 1
 
 
+@pytest.mark.parametrize("place", [0, 11, 23])
+async def test_a_change_anywhere_in_a_long_chat_is_noticed(chat: JournaledChat, place: int) -> None:
+    told = [Message("user", f"round {i}") for i in range(24)]
+    await chat.reply(Ask("a", "m", tuple(told), 1, 7, Sampling()))
+    await chat.reply(Ask("a", "m", tuple(told), 1, 7, Sampling()))
+    told[place] = Message("user", "something else")
+    with pytest.raises(DataError):
+        await chat.reply(Ask("a", "m", tuple(told), 1, 7, Sampling()))
+
+
 async def test_the_worst_case_is_reserved_on_the_wire_and_the_cost_after(
     chat: JournaledChat, wire: Wire, journal: Journal
 ) -> None:

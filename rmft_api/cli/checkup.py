@@ -79,7 +79,8 @@ def _profile(profile: Profile) -> Finding:
     else:
         limit = traits.tokens_per_example
         length = f"of at most {limit} tokens" if limit else "of unknown length"
-        trains = f"trains {', '.join(traits.methods)} on {traits.least_examples} examples or more {length}"
+        methods, least = ", ".join(traits.methods), traits.least_examples
+        trains = f"trains {methods} on {least} examples or more {length}"
     said = f"{here}; up to {profile.chat.n} choices a request; {trains}"
     return Finding(f"profile {profile.name}", "ok", said)
 

@@ -69,6 +69,7 @@ class _Terminal:
 
     def __init__(self, cost: Cost) -> None:
         self._cost = cost
+        self._told, self._told_at = "", 0.0
         self._progress: Progress | None = None
 
     def line(self, text: str) -> None:
@@ -83,11 +84,17 @@ class _Terminal:
             self._progress = progress
             task = progress.add_task(what, total=rounds, cost="")
             try:
-                yield lambda count: progress.update(
-                    task, advance=count, cost=f"${self._cost():.2f}" if self._cost() else ""
-                )
+                yield lambda count: progress.update(task, advance=count, cost=self._spent())
             finally:
                 self._progress = None
+
+    def _spent(self) -> str:
+        """What was spent, looked up once a second: the journal has more to do."""
+        now = time.monotonic()
+        if now - self._told_at > 1.0:
+            self._told_at = now
+            self._told = f"${cost:.2f}" if (cost := self._cost()) else ""
+        return self._told
 
 
 def _bar() -> "Progress":

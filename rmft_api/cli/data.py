@@ -47,6 +47,8 @@ def _group(group: Group) -> dict[str, Any]:
         "scenarios": group.scenarios,
         "regret": _interval(group.regret),
         "paired_drop": _interval(group.paired_drop),
+        "suff_fail_freq": group.suff_fail_freq,
+        "k_min_frac": group.k_min_frac,
     }
 
 

@@ -39,6 +39,7 @@ from rmft_api.records import (
 )
 from rmft_api.retries import Retries
 
+_KIND = "training"
 _LOOKS_S = (0.0, 5.0, 15.0, 30.0, 60.0, 120.0)
 _NAME_LAG_S = 600.0
 """A job that succeeded may name its model this much later."""
@@ -46,7 +47,7 @@ _READY_WITHIN_S = 900.0
 """A new model may take so long to appear everywhere."""
 _FILE_WITHIN_S = 6 * 3600.0
 """A file may be processed for so long."""
-_OUR_FAULT = ("server_error", "internal")
+_PROVIDERS_FAULT = ("server_error", "internal")
 _LINE = re.compile(r"\b(?:line|example|row)s? #?([0-9]{1,9})", re.IGNORECASE)
 
 
@@ -127,19 +128,11 @@ class Trainer:
         wanted = _hyperparameters(self.config)
         traits = self.profile.check_training(start, "supervised", wanted)
         work = _Training(self, traits, wanted, iteration, start, data)
-        job = await work.job()
-        job = await work.end_of(job)
-        model = await work.model_of(job)
-        await work.settle(job)
-        return Trained(
-            model=model,
-            start=start,
-            dataset=data.sha256,
-            job=job,
-            trained_tokens=job.trained_tokens,
-            hyperparameters=work.hyperparameters,
-            seed=work.seed,
-        )
+        done = self.journal.get(_KIND, work.key, Trained)
+        if done is None:
+            done = await work.done()
+            await self.journal.put(_KIND, work.key, done)
+        return done
 
 
 @dataclass(frozen=True)
@@ -183,6 +176,21 @@ class _Training:
     @property
     def _run(self) -> str:
         return self.trainer.config.name
+
+    async def done(self) -> Trained:
+        """The whole way; a model that answered once is not asked for again."""
+        job = await self.end_of(await self.job())
+        model = await self.model_of(job)
+        await self.settle(job)
+        return Trained(
+            model=model,
+            start=self.start,
+            dataset=self.data.sha256,
+            job=job,
+            trained_tokens=job.trained_tokens,
+            hyperparameters=self.hyperparameters,
+            seed=self.seed,
+        )
 
     async def job(self) -> Job:
         """The job, created now or earlier."""
@@ -311,7 +319,7 @@ class _Training:
 
     def _waiting(self, within_s: float) -> Waiting:
         wanted = self.trainer.config.finetuning
-        chosen = "poll_every_s" in wanted.model_fields_set
+        chosen = wanted.poll_every_s != type(wanted).model_fields["poll_every_s"].default
         return Waiting(
             tuner=self.tuner,
             retries=self.trainer.retries,
@@ -371,7 +379,7 @@ class _Training:
                 FaultKind.STOP,
                 code="job_cancelled",
             )
-        if any(word in reason.lower() for word in _OUR_FAULT):
+        if any(word in reason.lower() for word in _PROVIDERS_FAULT):
             return ProviderFault(
                 f"job {job.id} failed at the provider: {reason}; ask the provider, then begin a "
                 "run of another name",

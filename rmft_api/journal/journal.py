@@ -20,8 +20,9 @@ import msgspec
 
 from rmft_api.errors import DataError, StorageError, UsageError
 from rmft_api.faultpoints import reached
+from rmft_api.files import make_directory, sync
 from rmft_api.journal import schema
-from rmft_api.journal.files import Ballast, make_directory, sync_directory
+from rmft_api.journal.ballast import Ballast
 from rmft_api.journal.flights import Flights
 from rmft_api.journal.ledger import Ledger
 from rmft_api.journal.lock import RunLock
@@ -154,7 +155,8 @@ class Journal:
     async def save_trajectories(self, finished: Iterable[tuple[Trajectory, Scored]]) -> None:
         """Keep finished trajectories, all or none."""
         rows = [_trajectory_row(trajectory, scored) for trajectory, scored in finished]
-        await self._writer.work(lambda connection: connection.executemany(_SAVE, rows))
+        # Closed here: a cursor that another thread frees resets a statement in use.
+        await self._writer.work(lambda connection: connection.executemany(_SAVE, rows).close())
 
     def trajectories(self, split: Split, iteration: int) -> list[tuple[Trajectory, Scored]]:
         """The finished trajectories of an iteration, by scenario, then trajectory."""
@@ -246,7 +248,7 @@ def _begin_run(connection: sqlite3.Connection, run_dir: Path, row: tuple[int, st
         connection.execute(_RUN, row)
         reached("run.creating")
         connection.execute("COMMIT")
-        sync_directory(run_dir)
+        sync(run_dir)
     except (sqlite3.Error, OSError) as error:
         raise StorageError(
             f"cannot write {run_dir / FILE}: {error}; free some space, then try again"

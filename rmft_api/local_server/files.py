@@ -15,6 +15,7 @@ from typing import BinaryIO
 
 import msgspec
 
+from rmft_api.files import replace_file, sync
 from rmft_api.local_server import storage
 from rmft_api.local_server.refusals import Refusal, too_large
 
@@ -137,9 +138,9 @@ class FileStore:
         return file
 
     def _write(self, part: Part, file: StoredFile) -> None:
-        storage.sync(part.folder / "content")
-        storage.replace_file(part.folder / "record.json", msgspec.json.encode(file))
-        storage.sync(self._root)
+        sync(part.folder / "content")
+        replace_file(part.folder / "record.json", msgspec.json.encode(file))
+        sync(self._root)
 
     def delete(self, file_id: str) -> None:
         """Raises Refusal (404)."""

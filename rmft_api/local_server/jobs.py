@@ -13,6 +13,7 @@ from typing import Any, Literal
 
 import msgspec
 
+from rmft_api.files import replace_file, sync
 from rmft_api.local_server import storage
 from rmft_api.local_server.files import link_or_copy
 from rmft_api.local_server.job_records import Event, Job, Status
@@ -72,10 +73,10 @@ class JobStore:
         folder.mkdir()
         link_or_copy(training_file, folder / TRAINING_FILE)
         self._write(job)
-        storage.sync(self._root)
+        sync(self._root)
 
     def _write(self, job: Job) -> None:
-        storage.replace_file(self._root / job.id / "job.json", msgspec.json.encode(job))
+        replace_file(self._root / job.id / "job.json", msgspec.json.encode(job))
 
     def watch(self, listener: Callable[[Job], None]) -> None:
         """Call `listener` with every job that has changed, before anybody else sees it."""

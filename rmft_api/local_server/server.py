@@ -19,6 +19,7 @@ import msgspec
 from aiohttp import web
 
 from rmft_api.errors import ConfigError
+from rmft_api.files import replace_file
 from rmft_api.local_server import engines, storage
 from rmft_api.local_server.app import application
 from rmft_api.local_server.batching import Batcher
@@ -164,7 +165,7 @@ async def _serve(settings: Settings, ready_file: Path | None, until_stdin_closes
         print(base_url, flush=True)  # noqa: T201
         if ready_file is not None:
             content = msgspec.json.encode({"base_url": base_url})
-            await asyncio.to_thread(storage.replace_file, ready_file, content)
+            await asyncio.to_thread(replace_file, ready_file, content)
         await ended.wait()
 
 

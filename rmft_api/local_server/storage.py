@@ -2,7 +2,6 @@
 
 import fcntl
 import os
-import secrets
 import shutil
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
@@ -12,26 +11,6 @@ from typing import TypeVar
 from rmft_api.errors import LockedError, StorageError
 
 T = TypeVar("T")
-
-
-def replace_file(path: Path, content: bytes) -> None:
-    """Put `content` at `path`: after a crash the file is the old one or the new one, whole."""
-    part = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
-    with part.open("xb") as file:
-        file.write(content)
-        file.flush()
-        os.fsync(file.fileno())
-    part.replace(path)
-    sync(path.parent)
-
-
-def sync(path: Path) -> None:
-    """Wait until a file's bytes, or a folder's names, are on the disk."""
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 def mend(path: Path) -> None:

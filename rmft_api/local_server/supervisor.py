@@ -12,7 +12,7 @@ from contextlib import AsyncExitStack
 
 import msgspec
 
-from rmft_api.local_server import storage
+from rmft_api.files import replace_file
 from rmft_api.local_server.engines import Owner
 from rmft_api.local_server.job_records import Job, JobError, Saved, Status, later
 from rmft_api.local_server.jobs import KEPT_CHECKPOINTS, JobStore
@@ -108,7 +108,7 @@ class Supervisor:
             return
         order = msgspec.json.encode(self._order(job))
         folder = self._jobs.folder(job_id)
-        await asyncio.to_thread(storage.replace_file, folder / "order.json", order)
+        await asyncio.to_thread(replace_file, folder / "order.json", order)
         async with AsyncExitStack() as held:
             process = await held.enter_async_context(TrainingProcess(folder))
             async for said in process.messages():

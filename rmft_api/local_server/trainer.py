@@ -16,6 +16,7 @@ from typing import BinaryIO
 
 import msgspec
 
+from rmft_api.files import sync
 from rmft_api.local_server import engines, storage
 from rmft_api.local_server.engine import TrainingStep
 from rmft_api.local_server.training_data import TrainingFileError, read_examples
@@ -114,8 +115,8 @@ class Recorder:
         if self._saving is None:
             return
         path = weights_file(self._folder, self._saving)
-        storage.sync(path)
-        storage.sync(path.parent)
+        sync(path)
+        sync(path.parent)
         self._voice.say(CheckpointSaved(self._saving, self._metrics))
         self.saved, self._saving = self._saving, None
 

@@ -102,13 +102,15 @@ class EnvironmentContract:
                 assert np.array_equal(faced, scenario.face(scenario.T - 1, policy)), NOT_PURE
 
     def test_rewards_average_to_their_means(self) -> None:
-        """Over scenarios, each cell's surprise averages to nothing (within five errors)."""
+        """Surprises average to nothing, for low means as for high ones (within five errors)."""
         K, T = self.sizes[-1]
         environment = self.make(K, T)
         drawn = [environment.draw(_rng(i)) for i in range(DRAWS)]
         surprise = np.stack([s.rewards - s.means for s in drawn])
-        error = surprise.std() / np.sqrt(surprise.size)
-        assert abs(surprise.mean()) <= 5 * error + 1e-9, WRONG_MEANS
+        means = np.stack([s.means for s in drawn])
+        for weighted in (surprise, surprise * (means - means.mean())):
+            error = weighted.std() / np.sqrt(weighted.size)
+            assert abs(weighted.mean()) <= 5 * error + 1e-9, WRONG_MEANS
 
     def test_the_best_play_has_no_regret(self) -> None:
         """The best fixed action has static and pseudo regret 0, the best of each round dynamic."""

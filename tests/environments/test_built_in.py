@@ -84,6 +84,13 @@ def test_the_mean_of_a_clipped_gaussian_is_what_its_samples_average_to(mean: flo
     assert told == pytest.approx(float(samples.mean()), abs=0.002)
 
 
+def test_a_clipped_gaussian_bandit_knows_its_moved_means() -> None:
+    scenario = drawn("bandit", 2, 20_000, reward="gaussian", means=[0.0, 0.5], sd=0.4)
+    assert scenario.rewards.mean(axis=0) == pytest.approx(scenario.means[0], abs=0.01)
+    assert scenario.facts["gap"] == pytest.approx(float(np.ptp(scenario.means[0])))
+    assert scenario.facts["gap"] < 0.4
+
+
 def test_moving_means_of_clipped_gaussians_are_moved_cell_by_cell() -> None:
     means_TK = np.array([[0.0, 0.5], [1.0, 0.5]])
     assert (
@@ -120,8 +127,9 @@ def test_drifting_means_stay_within_the_unit_interval() -> None:
     assert 0 <= means_TK.min() < 0.1 < 0.9 < means_TK.max() <= 1
 
 
-def test_following_the_leader_fails_on_alternating_rewards() -> None:
-    rewards_TK = drawn("online_learning", 3, 100, process="alternating").rewards
+@pytest.mark.parametrize("index", range(10))
+def test_following_the_leader_fails_on_alternating_rewards(index: int) -> None:
+    rewards_TK = drawn("online_learning", 3, 100, index, process="alternating").rewards
     leaders_T = rewards_TK.cumsum(axis=0).argmax(axis=1)[:-1]
     assert rewards_TK[np.arange(1, 100), leaders_T].sum() == 0
 

@@ -191,7 +191,7 @@ _CONTENT = (
     _chat("logprobs_nan", _logprobs(NAN_LOGPROBS), Outcome.SAME),
     _chat("usage_missing", _without("usage"), Outcome.SAME),
     _chat("usage_absurd", _with(usage=ABSURD_USAGE), Outcome.SAME),
-    _chat("wrong_model", _with(model="some-other-model"), Outcome.STOPS, Doubt.AMBIGUOUS),
+    _chat("wrong_model", _with(model="some-other-model"), Outcome.SAME, Doubt.AMBIGUOUS),
     _chat("surrogate", _choice(_surrogate), Outcome.DATA),
 )
 _REFUSALS = (

@@ -145,7 +145,7 @@ def sdk_retries() -> None:
     setattr(openai.AsyncOpenAI, "__init__", eager)  # noqa: B010  its type is a wall of overloads
 
 
-@bug("I3", "D/4*/chat")
+@bug("I3", "D/[clr]*/chat")
 def reask_bad_replies() -> None:
     """A reply that cannot be read is asked for again until it can."""
     from rmft_api.providers.chat import WireChat
@@ -270,7 +270,7 @@ def quota_is_speed() -> None:
     _rule_kind("money", "SAFE")
 
 
-@bug("I7", "D/wrong_model/chat")
+@bug("I7", "D/wrong_model_always/chat")
 def any_model_will_do() -> None:
     """A reply is taken from whichever model gave it."""
     from rmft_api.providers.chat import WireChat

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from rmft_api import faultpoints
+from rmft_api.records import Message
 from tests.faults import speed
 from tests.faults.world import BASE
 
@@ -25,9 +26,13 @@ def warm() -> None:
     speed.from_environment(os.environ)
     for name in ("cli.main", "cli.build", "providers.openai_wire", "tokens"):
         importlib.import_module(f"rmft_api.{name}")
+    import openai
+
     from rmft_api.tokens import counter_for
 
-    counter_for(BASE)
+    counter_for(BASE).chat([Message("user", "one word loads the vocabulary")])
+    client = openai.AsyncOpenAI(api_key="-", base_url="http://127.0.0.1:9")
+    assert client.files and client.fine_tuning.jobs.checkpoints  # imported when first named
 
 
 def main() -> None:

@@ -35,7 +35,7 @@ def after_process(
         yield f"I8 {said.arguments[0]} did not end within its time"
     if "Traceback (most recent call last)" in said.stderr:
         yield f"I7 a traceback: {said.stderr.strip().splitlines()[-1]}"
-    if said.code in RESUMABLE and "rmft-api resume" not in said.stderr:
+    if now is not None and said.code in RESUMABLE and "rmft-api resume" not in said.stderr:
         yield f"I7 exit {said.code} without the way out: {said.stderr[-200:]!r}"
     if secrets := secrets_in(world.folder, now, CANARY):
         yield f"I6 the key is in {', '.join(secrets)}"

@@ -46,18 +46,20 @@ def double_crashes(points: Mapping[str, int], setting: Setting = QUICK) -> Itera
 def provider_faults(setting: Setting = FAITHFUL) -> Iterator[Case]:
     """D: every script on every endpoint where it makes sense."""
     for script in SCRIPTS.values():
+        if script.name == "dns":
+            yield Case("D", "dns", setting, unresolved_names=3)
+            continue
         for endpoint in script.endpoints:
-            if script.name == "dns":
-                continue
+            rule = {"script": script.name, "endpoint": endpoint, "nth": _nth(endpoint)}
+            if script.name == "404_model_transient":
+                rule |= {"model": "ft:", "nth": 1, "count": 3}  # the base is there, or never was
+            outcome = script.outcome
+            if endpoint is Endpoint.JOB_EVENTS and outcome is Outcome.STOPS:
+                outcome = Outcome.WAITS  # a job's log is for people: a run may do without
+            codes = CODES.get(script.name, frozenset())
             yield Case(
-                "D",
-                f"{script.name}/{endpoint}",
-                setting,
-                rules=({"script": script.name, "endpoint": endpoint, "nth": _nth(endpoint)},),
-                outcome=script.outcome,
-                codes=CODES.get(script.name, frozenset()),
+                "D", f"{script.name}/{endpoint}", setting, (rule,), outcome=outcome, codes=codes
             )
-    yield Case("D", "dns", setting, unresolved_names=3)
     yield from _beyond_the_scripts(setting)
 
 
@@ -72,6 +74,8 @@ def _beyond_the_scripts(setting: Setting) -> Iterator[Case]:
     rule = {"script": "eof", "endpoint": Endpoint.CHAT, "nth": 1, "count": 4}
     codes = frozenset({69, 75})
     yield Case("D", "eof_forever/chat", alone, (rule,), outcome=Outcome.WAITS, codes=codes)
+    rule |= {"script": "wrong_model", "count": 3}
+    yield Case("D", "wrong_model_always/chat", alone, (rule,), outcome=Outcome.STOPS)
     yield Case(
         "D",
         "small_budget",

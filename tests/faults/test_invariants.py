@@ -172,9 +172,11 @@ def test_i6_the_key_is_found_in_any_file_and_in_packed_values(tmp_path: Path) ->
 def test_i7_a_way_out_is_printed_and_no_traceback(
     tmp_path: Path, code: int, stderr: str, broken: str
 ) -> None:
-    world: Any = type("W", (), {"folder": tmp_path})
+    Store(tmp_path / "books.sqlite").close()
+    served = type("P", (), {"books": Books(tmp_path / "books.sqlite")})
+    world: Any = type("W", (), {"folder": tmp_path, "provider": served})
     said = Said(("run",), code, "", stderr, 1.0)
-    told = "\n".join(invariants.after_process(world, said, None, None))
+    told = "\n".join(invariants.after_process(world, said, None, view()))
     assert told.startswith(broken) if broken else not told
 
 

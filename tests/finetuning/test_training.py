@@ -163,11 +163,28 @@ async def test_what_was_trained_is_paid_for_and_no_more(bench: Bench) -> None:
     assert bench.spent() == (5768 * 5, 0)
 
 
-async def test_a_second_run_of_the_same_work_sends_nothing_that_costs(bench: Bench) -> None:
+async def test_work_that_was_done_sends_nothing_when_it_is_done_again(bench: Bench) -> None:
     first = await bench.train()
-    assert (await bench.train()).model == first.model
-    assert len(bench.stub.asked("upload")) == 1
-    assert len(bench.stub.asked("create")) == 1
+    seen = len(bench.stub.seen)
+    assert await bench.train() == first
+    assert len(bench.stub.seen) == seen
+
+
+async def test_a_log_that_cannot_be_read_stops_no_job(bench: Bench) -> None:
+    bench.stub.plan("events", *[Meets(500, b"")] * 2, error(404, "no such route"))
+    assert (await bench.train()).model
+
+
+async def test_the_profile_knows_how_often_to_poll_unless_the_run_file_says_so(
+    bench: Bench,
+) -> None:
+    bench.config = RunConfig.model_validate(config().model_dump())  # as a resumed run reads it
+    bench.stub.polls_to_end = 4
+    assert bench.profile.training
+    often = bench.profile.training.model_copy(update={"poll_every_s": 2.5})
+    bench.profile = bench.profile.model_copy(update={"training": often})
+    await bench.train()
+    assert bench.time.slept == [2.5] * 3
 
 
 async def test_the_job_is_known_before_the_first_poll(bench: Bench) -> None:

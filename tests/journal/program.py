@@ -1,6 +1,6 @@
-"""A small run to be killed: `python -m tests.journal.program DIRECTORY`.
+"""A small run to be killed: `python -m tests.journal.program DIRECTORY AT_ONCE`.
 
-Six chat calls, three at a time, then a job, all through the journal. The provider is a file that
+Six chat calls, AT_ONCE at a time, then a job, all through the journal. The provider is a file that
 every request is appended to before it is answered: what it says was done, was done, and billed.
 """
 
@@ -58,7 +58,7 @@ class Provider:
         return [Job("job-1")] * self.billed().count("job")
 
 
-async def play(journal: Journal, provider: Provider) -> list[str]:
+async def play(journal: Journal, provider: Provider, at_once: int) -> list[str]:
     """The run: the same program, whether it begins or goes on."""
     retries = Retries()
     await journal.ledger.set_cap(CAP)
@@ -69,8 +69,8 @@ async def play(journal: Journal, provider: Provider) -> list[str]:
         return (await chat.reply(ask)).choices[0].content or ""
 
     said: list[str] = []
-    for first in range(0, CALLS, 3):
-        said += await asyncio.gather(*(call(first + i) for i in range(3)))
+    for first in range(0, CALLS, at_once):
+        said += await asyncio.gather(*(call(first + i) for i in range(at_once)))
     outbox = Outbox(journal, retries, Quarantine(looks_s=(0.0, 0.05), timeout_s=0.1))
     job = await outbox.once(
         "job/0",
@@ -95,14 +95,14 @@ def opened(run_dir: Path) -> Journal:
         return Journal.open(run_dir)
 
 
-async def main(directory: Path) -> None:
+async def main(directory: Path, at_once: int) -> None:
     """Play and print what came of it."""
     journal = opened(directory / "run")
-    said = await play(journal, Provider(directory / "bill"))
+    said = await play(journal, Provider(directory / "bill"), at_once)
     totals = journal.ledger.totals()
     journal.close()
     sys.stdout.write(" ".join([*said, str(totals.spent), str(totals.reserved)]).replace("to ", ""))
 
 
 if __name__ == "__main__":
-    asyncio.run(main(Path(sys.argv[1])))
+    asyncio.run(main(Path(sys.argv[1]), int(sys.argv[2])))

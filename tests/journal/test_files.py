@@ -4,13 +4,14 @@ from pathlib import Path
 import pytest
 
 from rmft_api.errors import StorageError
-from rmft_api.journal.files import Ballast, make_directory, replace
+from rmft_api.files import make_directory, replace_file
+from rmft_api.journal.ballast import Ballast
 
 
 def test_a_file_is_replaced_whole_and_private(tmp_path: Path) -> None:
     file = tmp_path / "status.json"
-    replace(file, b"old")
-    replace(file, b"new")
+    replace_file(file, b"old")
+    replace_file(file, b"new")
     assert file.read_bytes() == b"new"
     assert stat.S_IMODE(file.stat().st_mode) == 0o600
     assert [path.name for path in tmp_path.iterdir()] == ["status.json"]
@@ -18,16 +19,16 @@ def test_a_file_is_replaced_whole_and_private(tmp_path: Path) -> None:
 
 def test_a_draft_left_by_a_crash_is_written_over(tmp_path: Path) -> None:
     (tmp_path / ".status.json.draft").write_bytes(b"half a file, longer than the new one")
-    replace(tmp_path / "status.json", b"new")
+    replace_file(tmp_path / "status.json", b"new")
     assert (tmp_path / "status.json").read_bytes() == b"new"
 
 
 def test_a_file_that_cannot_be_written_leaves_the_old_one(tmp_path: Path) -> None:
     file = tmp_path / "status.json"
-    replace(file, b"old")
+    replace_file(file, b"old")
     (tmp_path / ".status.json.draft").symlink_to(tmp_path / "elsewhere")
     with pytest.raises(StorageError, match=r"cannot write .*status\.json"):
-        replace(file, b"new")
+        replace_file(file, b"new")
     assert file.read_bytes() == b"old"
     assert not (tmp_path / "elsewhere").exists()
 

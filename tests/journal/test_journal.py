@@ -6,7 +6,7 @@ import pytest
 
 from rmft_api.errors import DataError, LockedError, StorageError, UsageError
 from rmft_api.journal import FILE, Event, Journal
-from rmft_api.journal.files import Ballast
+from rmft_api.journal.ballast import Ballast
 from rmft_api.records import (
     Address,
     Message,

@@ -15,7 +15,7 @@ from typing import Any, Literal
 from aiohttp import web
 
 Json = dict[str, Any]
-Manner = Literal["whole", "reset", "hang", "truncated", "after"]
+Manner = Literal["whole", "reset", "hang", "drip", "truncated", "after"]
 
 
 @dataclass(frozen=True)
@@ -71,11 +71,17 @@ class StubProvider:
     """How often a job is asked for before it ends."""
     end: Json = field(default_factory=lambda: {"status": "succeeded"})
     """What becomes of jobs."""
+    news: asyncio.Condition = field(default_factory=asyncio.Condition)
     numbers: Any = field(default_factory=lambda: itertools.count(1))
 
     def plan(self, route: str, *meets: Meets) -> None:
         """What the next requests of `route` meet."""
         self.plans.setdefault(route, []).extend(meets)
+
+    async def reached(self, route: str, count: int) -> None:
+        """Wait until so many requests of a route have arrived."""
+        async with self.news:
+            await self.news.wait_for(lambda: len(self.asked(route)) >= count)
 
     def asked(self, route: str) -> list[Seen]:
         """The requests of one route so far."""
@@ -329,6 +335,8 @@ def _route(stub: StubProvider, name: str, handler: Handler) -> Any:
         body = await request.read()
         headers = {key.lower(): value for key, value in request.headers.items()}
         stub.seen.append(Seen(name, headers, body, dict(request.query)))
+        async with stub.news:
+            stub.news.notify_all()
         plans = stub.plans.get(name)
         if not plans:
             return await handler(stub, request, body)
@@ -344,6 +352,12 @@ async def _act(
         return _response(meets)
     if meets.manner == "hang":
         await asyncio.sleep(30)
+    if meets.manner == "drip":
+        response = web.StreamResponse(headers={"content-length": "1000"})
+        await response.prepare(request)
+        for _ in range(600):
+            await response.write(b" ")
+            await asyncio.sleep(0.05)
     if meets.manner == "after":
         await truth()
     if meets.manner == "truncated":

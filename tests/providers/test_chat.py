@@ -277,12 +277,14 @@ async def test_nothing_is_sent_twice_by_itself(connection: Connection, stub: Stu
     assert len(stub.asked("chat")) == 3
 
 
-async def test_a_silent_endpoint_is_given_up(profile: Profile, stub: StubProvider) -> None:
+@pytest.mark.parametrize("manner", ["hang", "drip"])
+async def test_a_silent_or_endless_reply_is_given_up(
+    profile: Profile, stub: StubProvider, manner: Any
+) -> None:
     waits = profile.timeouts.model_copy(update={"chat_s": 0.2})
-    stub.plan("chat", Meets(manner="hang"))
-    async with connect(
-        profile.model_copy(update={"timeouts": waits}), environ=ENVIRON
-    ) as connection:
+    stub.plan("chat", Meets(manner=manner))
+    impatient = profile.model_copy(update={"timeouts": waits})
+    async with asyncio.timeout(5), connect(impatient, environ=ENVIRON) as connection:
         assert (await fault_of(connection.chat)).kind is FaultKind.AMBIGUOUS
 
 
@@ -328,11 +330,17 @@ async def test_the_pacer_hears_of_every_end(profile: Profile, stub: StubProvider
     assert pacer.under_way == 0
 
 
-async def test_many_wait_at_once_and_none_times_out_in_a_queue(
+async def test_a_request_never_waits_for_another_ones_reply(
     connection: Connection, stub: StubProvider
 ) -> None:
-    answered = await asyncio.gather(*(connection.chat.reply(ask()) for _ in range(300)))
-    assert len({one.id for one in answered}) == 300
+    stub.plan("chat", *[Meets(manner="hang")] * 200)
+    slow = [asyncio.create_task(connection.chat.reply(ask())) for _ in range(200)]
+    async with asyncio.timeout(20):
+        await stub.reached("chat", 200)
+        assert (await connection.chat.reply(ask())).choices
+    for task in slow:
+        task.cancel()
+    await asyncio.gather(*slow, return_exceptions=True)
 
 
 async def test_a_missing_key_is_told_before_anything_is_sent(profile: Profile) -> None:

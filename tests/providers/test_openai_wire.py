@@ -1,5 +1,6 @@
 """Files and jobs: what is sent, and what is made of replies that are late, partial or wrong."""
 
+import asyncio
 from typing import Any
 
 import pytest
@@ -236,12 +237,15 @@ async def test_a_lost_reply_is_in_doubt_for_a_post_and_not_for_a_get(
     assert len(stub.asked("create")) == len(stub.asked("jobs")) == 1
 
 
-async def test_a_silent_endpoint_is_given_up(profile: Profile, stub: StubProvider) -> None:
+@pytest.mark.parametrize("manner", ["hang", "drip"])
+async def test_a_silent_or_endless_reply_is_given_up(
+    profile: Profile, stub: StubProvider, manner: Any
+) -> None:
     waits = profile.timeouts.model_copy(update={"list_s": 0.3, "upload_s": 0.3})
     impatient = profile.model_copy(update={"timeouts": waits})
     for route in ("create", "upload", "jobs"):
-        stub.plan(route, Meets(manner="hang"))
-    async with connect(impatient, environ=ENVIRON) as connection:
+        stub.plan(route, Meets(manner=manner))
+    async with asyncio.timeout(5), connect(impatient, environ=ENVIRON) as connection:
         tuner = connection.tuner
         assert (await fault_of(tuner.create_job(order()))).kind is FaultKind.AMBIGUOUS
         assert (await fault_of(tuner.upload("a", CONTENT))).kind is FaultKind.AMBIGUOUS

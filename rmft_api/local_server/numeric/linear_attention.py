@@ -15,7 +15,7 @@ from rmft_api.local_server.numeric import simplex
 from rmft_api.local_server.numeric.family import Encoded, Learner, Progress, Tensors
 from rmft_api.local_server.numeric.simplex import Floats
 
-_SPREAD = 0.3
+_SPREAD = 0.1
 """Standard deviation of a random start's a and b."""
 _DECAYS = (0.9, 0.999)
 

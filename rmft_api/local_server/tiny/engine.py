@@ -21,7 +21,7 @@ BASE = "rmft-tiny"
 BASE_WEIGHTS = Path(__file__).with_name("base.safetensors")
 PEAK_RATE = 2e-3
 """Learning rate at multiplier 1."""
-EPOCHS = 3
+EPOCHS = 2
 BATCH = 32
 WARMUP = 10
 FINAL_RATE = 0.1

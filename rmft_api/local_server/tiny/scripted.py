@@ -71,7 +71,8 @@ def hope_index(state: State) -> Floats:
     """Optimistic value of an action in percent: a shrunken mean plus a bonus for few tries.
 
     The mean of all rewards and the recent one weigh the same, at most five tries count, and an
-    action never tried comes first. It beats greedy, UCB1 and Thompson sampling at T = 25.
+    action never tried comes first. At T = 25 it is about as good as greedy, better than UCB1 and
+    Thompson sampling, and better than all three where means change.
     """
     tries = np.minimum(state.counts, LAST)
     mean = (percent(state.means) + percent(state.recents)) / 2

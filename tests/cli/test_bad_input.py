@@ -1,0 +1,114 @@
+"""What a user typed wrong ends in one line, the right exit code, and nothing begun."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+SMALL = """
+[model]
+base = "rmft-tiny"
+[rollouts]
+problems = [{ environment = "bandit" }]
+"""
+
+
+def rmft(folder: Path, *arguments: str, **environment: str) -> "subprocess.CompletedProcess[str]":
+    return subprocess.run(
+        [sys.executable, "-m", "rmft_api", *arguments],
+        cwd=folder,
+        env={**os.environ, **environment},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+
+
+def refused(code: int, folder: Path, *arguments: str, **environment: str) -> str:
+    """The one line on stderr of a command that must end with `code` and begin no run."""
+    ended = rmft(folder, *arguments, **environment)
+    assert (ended.returncode, ended.stdout) == (code, ""), ended.stderr
+    assert ended.stderr.startswith("rmft-api: ")
+    assert ended.stderr.count("\n") == 1, ended.stderr
+    assert not (folder / "runs").exists()
+    return ended.stderr
+
+
+@pytest.fixture
+def run_file(tmp_path: Path) -> Path:
+    path = tmp_path / "small.toml"
+    path.write_text(SMALL)
+    return path
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (("rum",), "run"),
+        (("run", "--nope"), "--nope"),
+        (("run", "--budget", "much"), "number"),
+        (("status", "nobody"), "no run 'nobody'"),
+        (("resume", "../../etc"), "is no run name"),
+        (("report", "nobody"), "no run 'nobody'"),
+    ],
+    ids=lambda value: " ".join(value) if isinstance(value, tuple) else "",
+)
+def test_a_command_that_cannot_be_followed_is_a_usage_error(
+    tmp_path: Path, arguments: tuple[str, ...], says: str
+) -> None:
+    assert says in refused(64, tmp_path, *arguments)
+
+
+@pytest.mark.parametrize(
+    ("change", "says"),
+    [
+        ("rolouts.scenarios=3", "did you mean 'rollouts'"),
+        ("selection.k=16", "must be below"),
+        ("prompts.scenario=casino", "casino"),
+        ("prompts.set=nowhere", "nowhere"),
+        ("model.profile=opanai", "did you mean 'openai'"),
+        ("rollouts.problems=[{environment='bandit', K=1}]", "K=1"),
+        ("rollouts.problems=[{environment='bandit', T=0}]", "T=0"),
+        ("rollouts.problems=[{environment='bandits'}]", "bandit"),
+        ("rollouts.problems=[{environment='bandit', options={reward='normal'}}]", "normal"),
+        ("name=../x", "name="),
+    ],
+)
+def test_a_run_file_that_cannot_be_followed_is_a_config_error(
+    run_file: Path, change: str, says: str
+) -> None:
+    assert says in refused(78, run_file.parent, "run", str(run_file), "--set", change)
+
+
+def test_a_paid_run_without_a_key_or_a_budget_is_refused(run_file: Path) -> None:
+    model = ("--set", "model.profile=openai", "--set", "model.base=gpt-4o-mini-2024-07-18")
+    told = refused(78, run_file.parent, "run", str(run_file), *model, OPENAI_API_KEY="")
+    assert "OPENAI_API_KEY" in told
+    told = refused(78, run_file.parent, "run", str(run_file), *model, OPENAI_API_KEY="sk-canary")
+    assert "--budget" in told
+    assert "sk-canary" not in told
+
+
+def test_a_paid_model_without_a_known_price_is_refused(run_file: Path) -> None:
+    model = ("--set", "model.profile=openai", "--set", "model.base=gpt-99")
+    told = refused(78, run_file.parent, "run", str(run_file), *model, OPENAI_API_KEY="sk-x")
+    assert "no price is known for 'gpt-99'" in told
+
+
+def test_a_template_that_asks_for_an_unknown_field_is_refused(run_file: Path) -> None:
+    folder = run_file.parent / "mine"
+    source = Path(__file__).parents[2] / "prompts" / "compact"
+    for file in source.rglob("*.*"):
+        copy = folder / file.relative_to(source)
+        copy.parent.mkdir(parents=True, exist_ok=True)
+        copy.write_bytes(file.read_bytes())
+    (folder / "user.md").write_text("Round $round. $history $weather")
+    change = ("--set", f"prompts.set={folder}")
+    ended = rmft(run_file.parent, "run", str(run_file), *change)
+    assert ended.returncode in (65, 78)
+    assert "weather" in ended.stderr
+    assert "user.md" in ended.stderr
+    assert ended.stderr.count("\n") == 1

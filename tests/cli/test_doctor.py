@@ -1,0 +1,205 @@
+"""`rmft-api doctor`: what is wrong is said before it costs anything, and no key is ever shown."""
+
+import json
+import sys
+from collections.abc import AsyncIterator, Callable
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from email.utils import format_datetime
+from pathlib import Path
+
+import pytest
+from aiohttp import web
+
+from rmft_api import config, resources
+from rmft_api.cli import checkup, machine
+from rmft_api.cli.checkup import Subject
+from rmft_api.cli.machine import Finding
+from rmft_api.cli.main import main
+from rmft_api.providers import profiles
+
+NOW = datetime(2026, 11, 22, 12, tzinfo=UTC)
+CANARY = "sk-canary-0123456789abcdef"
+Serve = Callable[[list[dict[str, str]], datetime], None]
+
+
+def subject(runs: Path, name: str = "gpt-4o-mini", **environ: str) -> Subject:
+    settings = config.load(resources.run_files_dir() / f"{name}.toml")
+    profile = profiles.load(settings.model.profile)
+    return Subject(profile, profile, settings, runs, NOW, environ)
+
+
+def found(all_: list[Finding], what: str) -> Finding:
+    return next(one for one in all_ if one.what == what)
+
+
+def of(subject: Subject, what: str) -> Finding:
+    return found(list(checkup.findings(subject)), what)
+
+
+def test_a_healthy_machine_with_a_key_finds_nothing_that_fails(tmp_path: Path) -> None:
+    findings = list(checkup.findings(subject(tmp_path, OPENAI_API_KEY=CANARY)))
+    assert [one for one in findings if one.verdict == "fail" and one.what != "local"] == []
+    assert CANARY not in str(findings)
+    assert "OPENAI_API_KEY is set" in found(findings, "key").said
+
+
+def test_a_missing_key_is_named_by_its_variable(tmp_path: Path) -> None:
+    key = of(subject(tmp_path), "key")
+    assert key.verdict == "fail"
+    assert "OPENAI_API_KEY" in key.said
+
+
+def test_an_end_of_the_model_is_told_and_a_passed_one_fails(tmp_path: Path) -> None:
+    today = subject(tmp_path)
+    assert of(today, "dates").verdict == "note"
+    later = replace(today, now=NOW + timedelta(days=60))
+    assert of(later, "dates").verdict == "fail"
+
+
+def test_a_model_without_prices_fails(tmp_path: Path) -> None:
+    known = subject(tmp_path)
+    assert known.config is not None
+    model = known.config.model.model_copy(update={"base": "gpt-99"})
+    unknown = replace(known, config=known.config.model_copy(update={"model": model}))
+    assert of(known, "prices").verdict == "ok"
+    assert of(unknown, "prices").verdict == "fail"
+
+
+def test_a_profile_alone_is_told_with_all_its_dates(tmp_path: Path) -> None:
+    alone = replace(subject(tmp_path), config=None)
+    dates = [one for one in checkup.findings(alone) if one.what == "dates"]
+    assert len(dates) == len(profiles.load("openai").lifecycle)
+    assert any(one.verdict == "note" and "gpt-4.1-nano" in one.said for one in dates)
+
+
+def test_prompts_that_cannot_be_told_fail(tmp_path: Path) -> None:
+    whole = subject(tmp_path)
+    assert whole.config is not None
+    prompts = whole.config.prompts.model_copy(update={"framing": "none-such"})
+    broken = replace(whole, config=whole.config.model_copy(update={"prompts": prompts}))
+    assert of(whole, "run file").verdict == "ok"
+    assert of(broken, "run file").verdict == "fail"
+
+
+def test_the_journal_is_tried_where_runs_will_lie_and_leaves_nothing(tmp_path: Path) -> None:
+    journal = of(subject(tmp_path / "runs" / "deep"), "journal")
+    assert journal.verdict == "ok"
+    assert "wal" in journal.said
+    assert str(tmp_path) in journal.said
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_clock_before_the_price_list_is_wrong(tmp_path: Path) -> None:
+    assert of(subject(tmp_path), "clock").verdict == "ok"
+    early = replace(subject(tmp_path), now=NOW - timedelta(days=400))
+    assert of(early, "clock").verdict == "fail"
+
+
+def test_a_full_disk_fails(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert of(subject(tmp_path), "disk").verdict == "ok"
+    monkeypatch.setattr(machine, "LEAST_FREE", 2**80)
+    assert of(subject(tmp_path), "disk").verdict == "fail"
+
+
+def test_missing_packages_of_the_local_model_fail_only_where_they_are_needed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(machine, "LOCAL_PACKAGES", ("none_such",))
+    assert of(subject(tmp_path), "local").verdict == "note"
+    local = of(subject(tmp_path, "quickstart"), "local")
+    assert local.verdict == "fail"
+    assert "pip install 'rmft-api[local]'" in local.said
+
+
+@pytest.fixture
+async def serve(tmp_path: Path) -> AsyncIterator[tuple[Subject, Serve]]:
+    """A subject whose endpoint lists the given models at the given time."""
+    told: dict[str, object] = {"models": [], "at": NOW}
+
+    async def models(request: web.Request) -> web.Response:
+        if request.headers.get("Authorization") != f"Bearer {CANARY}":
+            return web.json_response(
+                {"error": {"message": "no", "code": "invalid_api_key"}}, status=401
+            )
+        at = told["at"]
+        assert isinstance(at, datetime)
+        body = json.dumps({"object": "list", "data": told["models"]})
+        return web.Response(body=body, headers={"Date": format_datetime(at, usegmt=True)})
+
+    app = web.Application()
+    app.router.add_get("/v1/models", models)
+    runner = web.AppRunner(app)
+    await runner.setup()
+    site = web.TCPSite(runner, "127.0.0.1", 0)
+    await site.start()
+    address: tuple[str, int] = runner.addresses[0]
+    profile = profiles.load("openai").at(f"http://127.0.0.1:{address[1]}/v1")
+    one = replace(subject(tmp_path, OPENAI_API_KEY=CANARY), playing=profile, training=profile)
+
+    def say(models: list[dict[str, str]], at: datetime) -> None:
+        told.update(models=models, at=at)
+
+    yield one, say
+    await runner.cleanup()
+
+
+BASE = "gpt-4o-mini-2024-07-18"
+
+
+async def test_online_the_endpoint_itself_tells_of_the_model_and_its_end(
+    serve: tuple[Subject, Serve],
+) -> None:
+    one, say = serve
+    say([{"id": BASE, "shutdown_date": "2027-01-14"}, {"id": "other"}], NOW)
+    findings = await checkup.online(one)
+    assert [finding.verdict for finding in findings] == ["ok", "note"]
+    assert "2027-01-14" in findings[1].said
+
+
+async def test_online_a_model_that_is_not_listed_and_a_wrong_clock_fail(
+    serve: tuple[Subject, Serve],
+) -> None:
+    one, say = serve
+    say([{"id": "other"}], NOW + timedelta(hours=1))
+    verdicts = [(f.verdict, f.said) for f in await checkup.online(one) if f.verdict == "fail"]
+    assert any(BASE in said for _, said in verdicts)
+    assert any("3,600 s" in said for _, said in verdicts)
+
+
+async def test_online_a_refused_key_is_one_finding_without_the_key(
+    serve: tuple[Subject, Serve],
+) -> None:
+    one, _ = serve
+    wrong = replace(one, environ={"OPENAI_API_KEY": CANARY + "x"})
+    (finding,) = await checkup.online(wrong)
+    assert finding.verdict == "fail"
+    assert CANARY not in finding.said
+
+
+async def test_online_an_endpoint_that_is_down_is_one_finding(tmp_path: Path) -> None:
+    profile = profiles.load("openai").at("http://127.0.0.1:9/v1")
+    down = replace(subject(tmp_path, OPENAI_API_KEY=CANARY), playing=profile, training=profile)
+    (finding,) = await checkup.online(down)
+    assert finding.verdict == "fail"
+
+
+def rmft_api(patch: pytest.MonkeyPatch, *words: str) -> int:
+    patch.setattr(sys, "argv", ["rmft-api", *words])
+    with pytest.raises(SystemExit) as ended:
+        main()
+    return int(ended.value.code or 0)
+
+
+def test_the_command_fits_a_screen_and_ends_with_78_where_something_fails(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("OPENAI_API_KEY", CANARY)
+    monkeypatch.setenv("RMFT_RUNS", str(tmp_path))
+    assert rmft_api(monkeypatch, "doctor", "--profile", "openai") == 0
+    told = capsys.readouterr()
+    assert len(told.out.splitlines()) <= 24
+    assert CANARY not in told.out + told.err
+    monkeypatch.delenv("OPENAI_API_KEY")
+    assert rmft_api(monkeypatch, "doctor", "--profile", "openai") == 78
+    assert "see key" in capsys.readouterr().err

@@ -1,0 +1,186 @@
+"""The pages say what is there: commands parse, files load, links lead somewhere."""
+
+import importlib.util
+import re
+import shlex
+import sys
+import tomllib
+from collections.abc import Iterator
+from itertools import pairwise
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import pytest
+import typer
+
+from rmft_api import config, prices, testing
+from rmft_api.cli.main import app
+from rmft_api.providers import profiles
+
+ROOT = Path(__file__).parents[1]
+PAGES = (ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md")))
+GUIDE = ROOT / "docs" / "guide.md"
+FENCE = re.compile(r"^ *```(\w*)\n(.*?)^ *```$", re.MULTILINE | re.DOTALL)
+LINK = re.compile(r"\[[^\]]+\]\(([^)\s]+)\)")
+NAMED = re.compile(r"`((?:rmft_api|tests|docs|benchmarks|prompts)/[\w./-]*|runs/[\w.-]+\.toml)`")
+COMMANDS: dict[str, Any] = getattr(typer.main.get_command(app), "commands")  # noqa: B009
+TAG = re.compile(r"^\| ([TBCDEGS]\d+) \|", re.MULTILINE)
+TAGS = {"T": 10, "B": 13, "C": 10, "D": 8, "E": 12, "G": 13, "S": 6}
+REFERENCE = re.compile(
+    r"\b(?:docs/)?(METHOD|DESIGN|FAULTS|method|design|faults)\.md,? (\d+(?:\.\d+)?)"
+    r"((?: and \d+(?:\.\d+)?)?)"
+)
+
+
+def blocks(page: Path, language: str) -> list[str]:
+    return [body for kind, body in FENCE.findall(page.read_text("utf-8")) if kind == language]
+
+
+def typed(page: Path) -> Iterator[list[str]]:
+    """The words of every command of a page's consoles."""
+    for block in blocks(page, "console"):
+        for line in block.splitlines():
+            if line.strip().startswith("$ "):
+                yield shlex.split(line.strip().removeprefix("$ "), comments=True)
+
+
+OURS = [(words[1:], page) for page in PAGES for words in typed(page) if words[0] == "rmft-api"]
+TOML = [block for page in PAGES for block in blocks(page, "toml")]
+
+
+def shown(value: list[str] | Path) -> str:
+    return value.stem if isinstance(value, Path) else " ".join(value)
+
+
+def titled(page: Path, name: str) -> list[str]:
+    """Code blocks that begin with `# name`: files that the reader is to write."""
+    bodies = (body for _, body in FENCE.findall(page.read_text("utf-8")))
+    return [body for body in bodies if body.startswith(f"# {name}\n")]
+
+
+def anchors(page: Path) -> set[str]:
+    text = FENCE.sub("", page.read_text("utf-8"))
+    headings = re.findall(r"^#+ (.+)$", text, re.MULTILINE)
+    plain = (re.sub(r"[^\w\- ]", "", heading.lower()) for heading in headings)
+    return {heading.replace(" ", "-") for heading in plain}
+
+
+def module(path: Path, name: str, monkeypatch: pytest.MonkeyPatch) -> ModuleType:
+    spec = importlib.util.spec_from_file_location(name, path)
+    assert spec is not None
+    assert spec.loader is not None
+    loaded = importlib.util.module_from_spec(spec)
+    monkeypatch.setitem(sys.modules, name, loaded)
+    spec.loader.exec_module(loaded)
+    return loaded
+
+
+@pytest.mark.parametrize(("words", "page"), OURS, ids=shown)
+def test_every_command_of_the_pages_can_be_typed(words: list[str], page: Path) -> None:
+    name, *arguments = words
+    assert name in COMMANDS
+    COMMANDS[name].make_context(name, list(arguments))
+    files = [word for word in arguments if word.endswith(".toml")]
+    for file in files:
+        assert (ROOT / file).is_file() or titled(page, file), f"{file} is nowhere"
+    changes = [after for word, after in pairwise(arguments) if word == "--set"]
+    path = ROOT / (files[0] if files else "runs/quickstart.toml")
+    if changes and path.is_file():
+        config.load(path, changes)
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
+def test_every_other_command_names_what_exists(page: Path) -> None:
+    targets = re.findall(r"^([\w-]+):", (ROOT / "Makefile").read_text("utf-8"), re.MULTILINE)
+    for words in typed(page):
+        if words[0] == "make":
+            assert words[1] in targets
+        if words[:2] == ["python", "-m"]:
+            place = ROOT.joinpath(*words[2].split("."))
+            assert place.is_dir() or place.with_suffix(".py").is_file(), words[2]
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
+def test_commands_named_in_a_sentence_exist(page: Path) -> None:
+    names = re.findall(r"`rmft-api ([a-z]+)", FENCE.sub("", page.read_text("utf-8")))
+    assert set(names) <= set(COMMANDS)
+
+
+@pytest.mark.parametrize("block", TOML)
+def test_every_toml_block_can_be_used(block: str, tmp_path: Path) -> None:
+    raw = tomllib.loads(block)
+    if "model" in raw:
+        config.parse({"name": "from-the-page", **raw}, "the page")
+    if any("base_url" in table for table in raw.values() if isinstance(table, dict)):
+        (tmp_path / "own.toml").write_text(block)
+        assert raw.keys() <= profiles.load_all(tmp_path / "own.toml").keys()
+    if "price" in raw:
+        (tmp_path / "own.toml").write_text(block)
+        assert prices.load(tmp_path / "own.toml").price
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
+def test_every_link_leads_somewhere(page: Path) -> None:
+    for target in LINK.findall(FENCE.sub("", page.read_text("utf-8"))):
+        if target.startswith(("http://", "https://")):
+            continue
+        file, _, anchor = target.partition("#")
+        there = (page.parent / file).resolve() if file else page
+        assert there.exists(), target
+        assert not anchor or anchor in anchors(there), target
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
+def test_every_path_that_is_named_exists(page: Path) -> None:
+    named = NAMED.findall(page.read_text("utf-8"))
+    assert not [name for name in named if not (ROOT / name).exists()]
+
+
+def test_every_fault_has_one_row() -> None:
+    found = TAG.findall((ROOT / "docs" / "faults.md").read_text("utf-8"))
+    assert found == [f"{letter}{n}" for letter, last in TAGS.items() for n in range(1, last + 1)]
+
+
+def test_sections_that_the_code_refers_to_exist() -> None:
+    sections = {
+        name: re.findall(r"^#+ (\d+(?:\.\d+)?)\.? ", page.read_text("utf-8"), re.MULTILINE)
+        for name in ("method", "design", "faults")
+        if (page := ROOT / "docs" / f"{name}.md")
+    }
+    sources = [*(ROOT / "rmft_api").rglob("*.py"), *(ROOT / "tests").rglob("*.py")]
+    referred = 0
+    for source in sources:
+        for page, number, more in REFERENCE.findall(source.read_text("utf-8")):
+            for section in (number, more.removeprefix(" and ")):
+                referred += 1
+                known = {*sections[page.lower()], ""}
+                assert section in known, f"{source} refers to {page}.md {section}"
+    assert referred > 40
+
+
+def test_the_reference_is_up_to_date(monkeypatch: pytest.MonkeyPatch) -> None:
+    maker = module(ROOT / "docs" / "make_reference.py", "make_reference", monkeypatch)
+    written = (ROOT / "docs" / "reference.md").read_text("utf-8")
+    assert written == maker.reference(), "run: python docs/make_reference.py"
+
+
+def test_the_guides_own_decision_problem_keeps_the_shipped_contract(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("servers", "test_servers"):
+        (block,) = titled(GUIDE, f"{name}.py")
+        (tmp_path / f"{name}.py").write_text(block)
+        loaded = module(tmp_path / f"{name}.py", name, monkeypatch)
+    contract = loaded.TestServers()
+    assert isinstance(contract, testing.EnvironmentContract)
+    kept = [name for name in dir(contract) if name.startswith("test_")]
+    for name in kept:
+        getattr(contract, name)()
+    assert len(kept) > 5
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
+def test_every_python_block_is_python(page: Path) -> None:
+    for block in blocks(page, "python"):
+        compile(block, str(page), "exec")
