@@ -45,9 +45,13 @@ def told(config: RunConfig, journal: Journal, index: int) -> str:
     drop = figures.paired_drop
     return (
         f"iteration {index}: validation regret {figures.regret.mean:.2f}"
-        + (f", {drop.mean:.2f} below the base" if drop else " (the base)")
+        + (f", {abs(drop.mean):.2f} {_side(drop.mean)} the base" if drop else " (the base)")
         + f"; {figures.valid:.1%} of replies valid"
     )
+
+
+def _side(drop: float) -> str:
+    return "below" if drop >= 0 else "above"
 
 
 def course(config: RunConfig, split: Split) -> Course:

@@ -35,7 +35,16 @@ _MEMORY = 0.1
 _RECOVERY_PER_S = 0.05
 _HOLD_S = 5.0
 """Width does not grow for so long after a request that failed."""
-_RESOURCES = ("requests", "tokens", "project-requests", "project-tokens")
+_RESOURCES = tuple(
+    (
+        name,
+        f"x-ratelimit-limit-{name}",
+        f"x-ratelimit-remaining-{name}",
+        f"x-ratelimit-reset-{name}",
+    )
+    for name in ("requests", "tokens", "project-requests", "project-tokens")
+)
+"""What may be limited, and the headers that tell the limit, what is left, and until it is full."""
 
 
 @dataclass(frozen=True)
@@ -63,7 +72,8 @@ class Gate:
     Levels are in the limit's own unit (requests or tokens), times in seconds.
     """
 
-    def __init__(self, limit: float, period_s: float, now: float) -> None:
+    def __init__(self, limit: float, period_s: float, now: float, *, of_tokens: bool) -> None:
+        self.of_tokens = of_tokens
         self.spent = 0.0
         """All that was ever let through."""
         self.left: float
@@ -132,30 +142,37 @@ class Gate:
         self.left = min(self.limit, remaining + gained - since)
 
 
-@dataclass
 class _Turn:
-    """A request under way."""
+    """A request, from its arrival to its end."""
 
-    number: int
-    sent_at: float
-    costs: dict[str, float]
-    marks: dict[str, float]
-    """What each gate had let through, this request included."""
+    __slots__ = ("ask", "future", "marks", "number", "sent_at", "tokens")
+
+    def __init__(self, ask: Ask) -> None:
+        self.ask = ask
+        self.future: asyncio.Future[None] | None = None
+        """Done when the request may go; None where it never waited."""
+        self.tokens = -1.0
+        """What it may cost; below 0: not estimated, because no limit asks for it."""
+        self.number = 0
+        self.sent_at = 0.0
+        self.marks: list[float] = []
+        """What each gate had let through when this request was."""
 
 
 @dataclass
 class _Lane:
     """One model's queue and limits: a fine-tuned model may have smaller ones than its base."""
 
-    queue: deque[tuple[asyncio.Future[None], Ask]] = field(
-        default_factory=deque[tuple[asyncio.Future[None], Ask]]
-    )
+    queue: deque[_Turn] = field(default_factory=deque[_Turn])
     gates: dict[str, Gate] = field(default_factory=dict[str, Gate])
+    """By resource, in the order in which they were first stated."""
     caution: float = 1.0
     """Share of the stated rate that is used."""
     limited: float = 0.0
     """Share of 429s among the last requests."""
     at: float = 0.0
+    read_at: float = 0.0
+    """When headers were last read."""
 
     def pass_time(self, now: float) -> None:
         if now <= self.at:
@@ -200,18 +217,19 @@ class Pacer:
 
     async def __call__(self, ask: Ask) -> None:
         """Wait for the request's turn. Every return must be followed by `ended`."""
-        lane = self._lanes.setdefault(ask.model, _Lane())
-        now = asyncio.get_running_loop().time()
-        if not lane.queue and self._may_start(lane, ask, now) <= 0:
-            self._start(lane, ask, now)
+        lane = self._lanes.get(ask.model) or self._lanes.setdefault(ask.model, _Lane())
+        loop = asyncio.get_running_loop()
+        turn = _Turn(ask)
+        if not lane.queue and self._wait_s(lane, turn, loop.time()) <= 0:
+            self._start(lane, turn, loop.time())
             return
-        turn: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        lane.queue.append((turn, ask))
+        turn.future = loop.create_future()
+        lane.queue.append(turn)
         self._let_out()
         try:
-            await turn
+            await turn.future
         except asyncio.CancelledError:
-            if turn.done() and not turn.cancelled():  # let out, but nobody will send it
+            if not turn.future.cancelled():  # let out, but nobody will send it
                 self.ended(ask, Ending(0))
             raise
 
@@ -225,90 +243,97 @@ class Pacer:
         self._read_limits(lane, turn, ending.headers, now)
         if ending.usage is not None:
             _refund(lane, turn, ending.usage)
+        self._adapt(lane, turn, ending, now)
+        self._let_out()
+
+    def _adapt(self, lane: _Lane, turn: _Turn, ending: Ending, now: float) -> None:
+        lane.note(ending.status == 429)
         if ending.status == 200:
             self._widen(now)
         else:
             self._hold_until = now + _HOLD_S
-        lane.note(ending.status == 429)
         if ending.status == 429:
             self._narrow(lane, turn, now)
         if ending.retry_after_s:
             self._quiet_until = max(self._quiet_until, now + ending.retry_after_s)
-        self._let_out()
 
     def _let_out(self) -> None:
         """Start all that may start; wake up when the next one may."""
-        now = asyncio.get_running_loop().time()
-        waits = [wait for lane in self._lanes.values() if (wait := self._drain(lane, now)) > 0]
         if self._alarm:
             self._alarm.cancel()
             self._alarm = None
-        if waits:
-            loop = asyncio.get_running_loop()
-            self._alarm = loop.call_later(max(min(waits), _LEAST_S), self._let_out)
+        if not any(lane.queue for lane in self._lanes.values()):
+            return
+        loop = asyncio.get_running_loop()
+        waits = [self._drain(lane, loop.time()) for lane in self._lanes.values()]
+        soonest = min(waits)
+        if soonest < _UNTIL_ANOTHER_ENDS:
+            self._alarm = loop.call_later(max(soonest, _LEAST_S), self._let_out)
 
     def _drain(self, lane: _Lane, now: float) -> float:
-        """Start from the head of one queue; how long the next waits, 0 for no timer."""
+        """Start from the head of one queue; how long the next one waits."""
         while lane.queue:
-            turn, ask = lane.queue[0]
-            if turn.done():  # its caller gave up
+            turn = lane.queue[0]
+            if turn.future is None or turn.future.done():  # its caller gave up
                 lane.queue.popleft()
                 continue
-            wait = self._may_start(lane, ask, now)
+            wait = self._wait_s(lane, turn, now)
             if wait > 0:
-                return 0.0 if wait == _UNTIL_ANOTHER_ENDS else wait
+                return wait
             lane.queue.popleft()
-            self._start(lane, ask, now)
-            turn.set_result(None)
-        return 0.0
+            self._start(lane, turn, now)
+            turn.future.set_result(None)
+        return _UNTIL_ANOTHER_ENDS
 
-    def _may_start(self, lane: _Lane, ask: Ask, now: float) -> float:
+    def _wait_s(self, lane: _Lane, turn: _Turn, now: float) -> float:
         """Seconds until the request may start; 0 when it may now."""
         if len(self._turns) >= int(self._width):
             return _UNTIL_ANOTHER_ENDS
-        quiet = self._quiet_until - now
+        wait = max(0.0, self._quiet_until - now)
         if not lane.gates:
-            return max(0.0, quiet)
+            return wait
         lane.pass_time(now)
-        costs = self._costs(lane, ask)
-        return max(
-            0.0,
-            quiet,
-            *(lane.gates[name].wait_s(cost, lane.caution) for name, cost in costs.items()),
-        )
+        for gate in lane.gates.values():
+            wait = max(wait, gate.wait_s(self._cost(gate, turn), lane.caution))
+        return wait
 
-    def _start(self, lane: _Lane, ask: Ask, now: float) -> None:
-        costs = self._costs(lane, ask)
-        for name, cost in costs.items():
-            lane.gates[name].take(cost)
-        marks = {name: lane.gates[name].spent for name in costs}
+    def _start(self, lane: _Lane, turn: _Turn, now: float) -> None:
+        for gate in lane.gates.values():
+            gate.take(self._cost(gate, turn))
+            turn.marks.append(gate.spent)
         self._number += 1
-        self._turns[ask.key] = _Turn(self._number, now, costs, marks)
+        turn.number, turn.sent_at = self._number, now
+        self._turns[turn.ask.key] = turn
 
-    def _costs(self, lane: _Lane, ask: Ask) -> dict[str, float]:
-        return {
-            name: 1.0 if name.endswith("requests") else float(self._tokens(ask))
-            for name in lane.gates
-        }
+    def _cost(self, gate: Gate, turn: _Turn) -> float:
+        if not gate.of_tokens:
+            return 1.0
+        if turn.tokens < 0:
+            turn.tokens = float(self._tokens(turn.ask))
+        return turn.tokens
 
     def _read_limits(
         self, lane: _Lane, turn: _Turn, headers: Mapping[str, str], now: float
     ) -> None:
-        for name in _RESOURCES:
-            limit = _count(headers.get(f"x-ratelimit-limit-{name}"))
+        if lane.gates and now - lane.read_at < _READ_EVERY_S:
+            return
+        lane.read_at = now
+        for name, limit_header, remaining_header, reset_header in _RESOURCES:
+            limit = _count(headers.get(limit_header))
             if not limit:
                 continue
-            remaining = _count(headers.get(f"x-ratelimit-remaining-{name}"))
-            reset = seconds(headers.get(f"x-ratelimit-reset-{name}") or "")
+            remaining = _count(headers.get(remaining_header))
+            reset = seconds(headers.get(reset_header) or "")
             period = _period_s(limit, remaining, reset)
             gate = lane.gates.get(name)
             if gate is None:
-                gate = lane.gates[name] = Gate(limit, period, now)
+                gate = Gate(limit, period, now, of_tokens=name.endswith("tokens"))
                 gate.opened(limit if remaining is None else remaining)
+                lane.gates[name] = gate
             gate.tune(limit, period)
-            if remaining is not None and name in turn.marks:
-                since = gate.spent - turn.marks[name]
-                gate.told(turn.number, remaining, reset, since, turn.sent_at)
+            mark = _mark(lane, turn, gate)
+            if remaining is not None and mark is not None:
+                gate.told(turn.number, remaining, reset, gate.spent - mark, turn.sent_at)
 
     def _widen(self, now: float) -> None:
         if now >= self._hold_until:
@@ -323,16 +348,26 @@ class Pacer:
             self._width_cut_at = now
 
 
+_READ_EVERY_S = 0.01
+"""Headers are read no more often: thousands of replies a second tell the same."""
 _UNTIL_ANOTHER_ENDS = float("inf")
 _LEAST_S = 0.001
 """Timers are no finer."""
 
 
+def _mark(lane: _Lane, turn: _Turn, gate: Gate) -> float | None:
+    """What the gate had let through when the request was; None for one from before the gate."""
+    for known, mark in zip(lane.gates.values(), turn.marks, strict=False):
+        if known is gate:
+            return mark
+    return None
+
+
 def _refund(lane: _Lane, turn: _Turn, usage: Usage) -> None:
     used = usage.prompt_tokens + usage.completion_tokens
-    for name, cost in turn.costs.items():
-        if name.endswith("tokens"):
-            lane.gates[name].refund(cost - used)
+    for gate, _ in zip(lane.gates.values(), turn.marks, strict=False):
+        if gate.of_tokens:
+            gate.refund(turn.tokens - used)
 
 
 def _count(text: str | None) -> float | None:

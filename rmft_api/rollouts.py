@@ -17,7 +17,7 @@ import numpy as np
 
 from rmft_api import answers, seeds
 from rmft_api.environments.scenario import Floats, Scenario
-from rmft_api.errors import FaultKind, ProviderFault
+from rmft_api.errors import FaultKind, ProviderFault, ResumableError
 from rmft_api.ports import ChatModel, Telling
 from rmft_api.records import (
     Address,
@@ -89,18 +89,24 @@ async def play(
 ) -> None:
     """Play every scenario L times, but for the trajectories that `done(index)` names.
 
-    `save` is awaited for each finished cohort; `tick` counts decisions. Raises what `chat` raises,
-    after the other trajectories were stopped.
+    `save` is awaited for each finished cohort; `tick` counts decisions. A cohort whose request
+    stays without an answer is set aside and the others go on; then ResumableError. Raises what
+    else `chat` raises, after the other trajectories were stopped.
     """
     cohorts = _cohorts(game, seats, done)
     workers = max(1, game.live // (game.trajectories if game.largest_n > 1 else 1))
+    aside: list[ProviderFault] = []
 
     async def work() -> None:
         for cohort in cohorts:
-            await _play_cohort(game, cohort, chat, tick)
-            await save(
-                cohort.seat, [player.trajectory(game, cohort.seat) for player in cohort.players]
-            )
+            try:
+                await _play_cohort(game, cohort, chat, tick)
+            except ProviderFault as fault:
+                if fault.kind is not FaultKind.AMBIGUOUS:
+                    raise
+                aside.append(fault)
+            else:
+                await save(cohort.seat, [p.trajectory(game, cohort.seat) for p in cohort.players])
 
     try:
         async with asyncio.TaskGroup() as group:
@@ -108,6 +114,11 @@ async def play(
                 group.create_task(work())
     except BaseExceptionGroup as errors:
         raise errors.exceptions[0] from None
+    if aside:
+        raise ResumableError(
+            f"{len(aside)} requests stayed without an answer, the first: {aside[0]}; their "
+            "trajectories were set aside, and `rmft-api resume` asks again"
+        )
 
 
 @dataclass

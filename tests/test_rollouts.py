@@ -9,7 +9,7 @@ import pytest
 
 from rmft_api import rollouts
 from rmft_api.environments import Scenario
-from rmft_api.errors import FaultKind, ProviderDownError, ProviderFault
+from rmft_api.errors import FaultKind, ProviderDownError, ProviderFault, ResumableError
 from rmft_api.records import Ask, Choice, Message, Reply, Sampling, Trajectory
 from rmft_api.rollouts import Game, Seat
 
@@ -94,7 +94,7 @@ def test_the_executed_action_is_the_one_answered_and_earns_its_reward() -> None:
 def test_identical_chats_are_one_request_and_others_are_not() -> None:
     chat = Scripted(by_choice)
     played(replace(GAME, largest_n=128), chat)
-    assert [ask.n for ask in chat.asks][0] == 4
+    assert chat.asks[0].n == 4
     assert len(chat.asks) < 12
     assert sum(ask.n for ask in chat.asks) == 12
 
@@ -182,6 +182,23 @@ def test_a_provider_that_is_down_ends_the_play_with_its_own_error() -> None:
 
     with pytest.raises(ProviderDownError, match="gone"):
         played(GAME, Down(by_choice))
+
+
+def test_a_request_that_stays_without_an_answer_sets_its_trajectory_aside() -> None:
+    class Losing(Scripted):
+        async def reply(self, ask: Ask) -> Reply:
+            if ask.key.startswith("train/1/0/2/"):
+                raise ProviderFault("timed out", FaultKind.AMBIGUOUS)
+            return await super().reply(ask)
+
+    kept: list[Trajectory] = []
+
+    async def save(seat: Seat, finished: Sequence[Trajectory]) -> None:
+        kept.extend(finished)
+
+    with pytest.raises(ResumableError, match=r"1 requests stayed without an answer.*timed out"):
+        asyncio.run(rollouts.play(GAME, [a_seat()], Losing(by_choice), save))
+    assert sorted(t.address.trajectory for t in kept) == [0, 1, 3]
 
 
 def test_an_adversary_answers_the_policy_that_was_played() -> None:

@@ -5,17 +5,16 @@ import json
 import sys
 from collections.abc import AsyncGenerator
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 from rmft_api import config as configs
-from rmft_api import resources, seating
 from rmft_api.calls import JournaledChat
 from rmft_api.cli.console import console
-from rmft_api.cli.embedded import embedded_server, require_local_extra
+from rmft_api.cli.embedded import embedded_server
 from rmft_api.cli.places import run_directory
+from rmft_api.cli.prepare import Prepared, is_embedded, prepare
 from rmft_api.cli.progress import State, Tracked
 from rmft_api.cli.recorded import recorded_config
 from rmft_api.cli.signals import Stop, StoppableChat
@@ -29,20 +28,9 @@ from rmft_api.loop import Run, iterate
 from rmft_api.pacing import Pacer
 from rmft_api.ports import Console
 from rmft_api.prices import Prices
-from rmft_api.prompts import PromptSet
-from rmft_api.prompts import load as load_prompts
-from rmft_api.providers import connect, profiles
+from rmft_api.providers import connect
 from rmft_api.providers.profiles import Profile
 from rmft_api.retries import Retries
-
-
-@dataclass(frozen=True)
-class Plan:
-    """What was checked before anything is written, started or paid."""
-
-    config: RunConfig
-    prompts: PromptSet
-    profile: Profile
 
 
 async def begin(config: RunConfig, runs: Path, source: Path) -> None:
@@ -50,16 +38,16 @@ async def begin(config: RunConfig, runs: Path, source: Path) -> None:
     directory = run_directory(runs, config.name)
     if (directory / "journal.sqlite").exists():
         raise _exists(directory, config)
-    plan = prepare(config)
+    prepared = prepare(config)
     provenance = {
         "rmft_api": version("rmft-api"),
         "python": sys.version.split()[0],
         "source": str(source.resolve()),
         "file": _canonical(configs.read(source)),
-        "prompts": plan.prompts.sha256,
+        "prompts": prepared.prompts.sha256,
     }
     journal = Journal.create(directory, config.model_dump_json(), provenance)
-    await _walk(plan, journal)
+    await _walk(prepared, journal)
 
 
 async def go_on(directory: Path, budget_usd: float | None, *, as_recorded: bool) -> None:
@@ -71,43 +59,16 @@ async def go_on(directory: Path, budget_usd: float | None, *, as_recorded: bool)
             config = config.model_copy(update={"budget_usd": budget_usd})
         if not as_recorded:
             _refuse_changes(journal)
-        plan = prepare(config)
-        if plan.prompts.sha256 != journal.run.provenance["prompts"]:
+        prepared = prepare(config)
+        if prepared.prompts.sha256 != journal.run.provenance["prompts"]:
             raise ConfigError(
-                f"the prompt files in {plan.prompts.root} have changed since run {config.name!r} "
-                "began; restore them, or begin a run of another name"
+                f"the prompt files in {prepared.prompts.root} have changed since run "
+                f"{config.name!r} began; restore them, or begin a run of another name"
             )
     except BaseException:
         journal.close()
         raise
-    await _walk(plan, journal)
-
-
-def prepare(config: RunConfig) -> Plan:
-    """Check all that can be known beforehand: problems, prompts, endpoint, key, extras."""
-    for split in ("train", "validation", "test"):
-        seating.problems_of(config, split)
-    prompts = load_prompts(config.prompts, [resources.prompts_dir(), Path.cwd()])
-    for split in ("train", "validation", "test"):
-        next(seating.seats(config, prompts, split, 1)).telling()
-    profile = profiles.load(config.model.profile)
-    if profile.training is None:
-        raise ConfigError(f"profile {profile.name!r} cannot train; choose another model.profile")
-    profile.key()
-    Prices(profile).check(config.model.base)
-    if profile.paid and config.budget_usd is None:
-        raise ConfigError(
-            f"profile {profile.name!r} costs money: say how much at most, with --budget USD or "
-            "budget_usd in the run file"
-        )
-    if _is_embedded(profile):
-        require_local_extra()
-    return Plan(config, prompts, profile)
-
-
-def _is_embedded(profile: Profile) -> bool:
-    """Whether the run brings its own server: the local profile, unless it is told of another."""
-    return profile.name == "local" and profile.here().base_url == profile.base_url
+    await _walk(prepared, journal)
 
 
 def _exists(directory: Path, config: RunConfig) -> Exception:
@@ -150,16 +111,16 @@ def _canonical(raw: dict[str, Any]) -> str:
     return json.dumps(raw, sort_keys=True, default=str)
 
 
-async def _walk(plan: Plan, journal: Journal) -> None:
+async def _walk(prepared: Prepared, journal: Journal) -> None:
     """Run the loop to its end, and end well whatever happens."""
     ledger = journal.ledger
     show = Tracked(console(lambda: ledger.totals().spent / 1e6), journal.run_dir, ledger.totals)
-    stop = Stop(plan.config.name, show.line)
+    stop = Stop(prepared.config.name, show.line)
     state: State = "failed"
     try:
-        if plan.config.budget_usd is not None:
-            await ledger.set_cap(round(plan.config.budget_usd * 1e6))
-        async with _run(plan, journal, stop, show) as run:
+        if prepared.config.budget_usd is not None:
+            await ledger.set_cap(round(prepared.config.budget_usd * 1e6))
+        async with _run(prepared, journal, stop, show) as run:
             work = asyncio.create_task(iterate(run))
             stop.listen(work)
             results = await _ended(work, stop, journal)
@@ -174,32 +135,47 @@ async def _walk(plan: Plan, journal: Journal) -> None:
 
 
 @asynccontextmanager
-async def _run(plan: Plan, journal: Journal, stop: Stop, show: Console) -> AsyncGenerator[Run]:
+async def _run(
+    prepared: Prepared, journal: Journal, stop: Stop, show: Console
+) -> AsyncGenerator[Run]:
     """The run with its endpoint connected; everything is let go of in the end."""
+    config = prepared.config
     async with AsyncExitStack() as stack:
-        profile = plan.profile
-        if _is_embedded(profile):
-            url = await stack.enter_async_context(embedded_server(journal.run_dir / "server"))
-            profile = profile.at(url)
-        pacer = Pacer(plan.config.rollouts.concurrency)
-        connection = await stack.enter_async_context(connect(profile, pacer=pacer))
+        chats, trains = await _endpoints(prepared, journal.run_dir, stack)
+        pacer = Pacer(config.rollouts.concurrency)
+        connection = await stack.enter_async_context(connect(chats, pacer=pacer))
+        trainer = connection
+        if trains != chats:
+            trainer = await stack.enter_async_context(connect(trains))
         retries = Retries(sleep=stop.sleep)
-        prices = Prices(profile)
+        prices = Prices(chats)
         chat = JournaledChat(
             journal, connection.chat, retries, price=prices.worst_case, cost=prices.cost, pace=pacer
         )
         yield Run(
-            config=plan.config,
+            config=config,
             directory=journal.run_dir,
             journal=journal,
-            prompts=plan.prompts,
+            prompts=prepared.prompts,
             chat=StoppableChat(chat, stop),
-            largest_n=profile.chat.n,
+            largest_n=chats.chat.n,
             trainer=Trainer(
-                profile, connection, journal, retries, plan.config, prices.training, show.line
+                trains, trainer, journal, retries, config, Prices(trains).training, show.line
             ),
             console=show,
         )
+
+
+async def _endpoints(
+    prepared: Prepared, run_dir: Path, stack: AsyncExitStack
+) -> tuple[Profile, Profile]:
+    """Who answers and who trains; the embedded server is started if either is on this machine."""
+    profiles = (prepared.chats, prepared.trains)
+    if not any(is_embedded(profile) for profile in profiles):
+        return profiles
+    url = await stack.enter_async_context(embedded_server(run_dir / "server"))
+    chats, trains = (one.at(url) if is_embedded(one) else one.here() for one in profiles)
+    return chats, trains
 
 
 async def _ended(work: asyncio.Task[Results], stop: Stop, journal: Journal) -> Results:

@@ -17,7 +17,7 @@ from rmft_api import prices
 Verdict = Literal["ok", "note", "fail"]
 LEAST_FREE = 2**30
 """Bytes of disk below which a run is likely to fill it."""
-LOCAL_PACKAGES = ("torch", "safetensors", "starlette", "uvicorn", "httptools", "python_multipart")
+LOCAL_PACKAGES = ("torch", "safetensors")
 
 
 class Finding(NamedTuple):

@@ -6,6 +6,7 @@ import typer
 
 from rmft_api.cli.doctor import doctor
 from rmft_api.cli.errors import guarded
+from rmft_api.cli.export import export
 from rmft_api.cli.models import models
 from rmft_api.cli.plan import plan
 from rmft_api.cli.report import report
@@ -22,7 +23,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
-COMMANDS = (run, resume, status, report, plan, serve, models, doctor)
+COMMANDS = (run, resume, status, report, plan, export, serve, models, doctor)
 for command in COMMANDS:
     app.command()(command)
 

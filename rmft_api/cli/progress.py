@@ -12,7 +12,7 @@ from typing import Literal
 import msgspec
 
 from rmft_api.files import replace_file
-from rmft_api.journal import Totals
+from rmft_api.journal import Totals, is_owned
 from rmft_api.ports import Console
 from rmft_api.records import Record
 
@@ -83,11 +83,13 @@ class Tracked:
 
 
 def line_of(run_dir: Path) -> str:
-    """The run in one line. A run that says "running" but holds no lock was killed."""
+    """The run in one line. One that says "running" though nobody owns it was killed."""
     try:
         status = msgspec.json.decode((run_dir / FILE).read_bytes(), type=Status)
     except (OSError, msgspec.MsgspecError):
         return f"{run_dir.name}: no status yet"
+    if status.state == "running" and not is_owned(run_dir):
+        status = msgspec.structs.replace(status, state="interrupted")
     share = f" {status.rounds}/{status.of} rounds" if status.rounds < status.of else ""
     money = f", ${status.spent / 1e6:.2f} spent" if status.cap or status.spent else ""
     held = f", ${status.reserved / 1e6:.2f} reserved" if status.reserved else ""

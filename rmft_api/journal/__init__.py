@@ -6,6 +6,7 @@ request before it leaves; the outbox does things once that must not be done twic
 
 from rmft_api.journal.journal import FILE, Event, Journal, RunRow
 from rmft_api.journal.ledger import Attempt, Ledger, Totals, dollars
+from rmft_api.journal.lock import is_owned
 from rmft_api.journal.outbox import Effect, Outbox, Quarantine
 
 __all__ = [
@@ -20,4 +21,5 @@ __all__ = [
     "RunRow",
     "Totals",
     "dollars",
+    "is_owned",
 ]

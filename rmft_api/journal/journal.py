@@ -51,6 +51,8 @@ _UNEQUAL = """SELECT scope, spent, reserved FROM budget WHERE
   (spent, reserved, excess) IS NOT (
     SELECT coalesce(sum(spent), 0), coalesce(sum(reserved), 0), coalesce(sum(excess), 0)
     FROM attempts WHERE budget.scope IN (-1, attempts.iteration))"""
+_LOAD_ALL = """SELECT payload FROM trajectories
+  ORDER BY split, iteration, scenario, trajectory"""
 _EVENT = "INSERT INTO events (at, kind, text) VALUES (?, ?, ?)"
 
 
@@ -162,6 +164,13 @@ class Journal:
         """The finished trajectories of an iteration, by scenario, then trajectory."""
         payloads = self._writer.work_now(
             lambda connection: connection.execute(_LOAD, (split, iteration)).fetchall()
+        )
+        return [_trajectories.decode(zlib.decompress(payload)) for (payload,) in payloads]
+
+    def all_trajectories(self) -> list[tuple[Trajectory, Scored]]:
+        """Every finished trajectory, by split, iteration, scenario and trajectory."""
+        payloads = self._writer.work_now(
+            lambda connection: connection.execute(_LOAD_ALL).fetchall()
         )
         return [_trajectories.decode(zlib.decompress(payload)) for (payload,) in payloads]
 

@@ -42,6 +42,15 @@ class RunLock:
             self._descriptor = None
 
 
+def is_owned(run_dir: Path) -> bool:
+    """Whether a process works on the run at this moment."""
+    try:
+        RunLock.share(run_dir).release()
+    except LockedError:
+        return True
+    return False
+
+
 def _take(run_dir: Path, flags: int, how: int) -> int:
     path = run_dir / "run.lock"
     try:

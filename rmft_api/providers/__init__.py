@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING
 
 from rmft_api.pacing import Pacer
 from rmft_api.ports import FineTuner
-from rmft_api.providers.chat import WireChat
 from rmft_api.providers.profiles import Profile, load
 
 if TYPE_CHECKING:
@@ -19,6 +18,9 @@ class Connection:
     """One endpoint, ready to be asked. Close it when done, or use it in `async with`."""
 
     def __init__(self, profile: Profile, environ: Mapping[str, str], pacer: Pacer | None) -> None:
+        # Imported when first needed: whoever only reads profiles waits for no network library.
+        from rmft_api.providers.chat import WireChat
+
         self.profile = profile
         self.chat = WireChat(profile, environ=environ, pacer=pacer)
         self._environ = environ

@@ -186,17 +186,19 @@ def test_discounted_ucb_fades_every_round() -> None:
         assert values[int(play.actions_T[t])] >= max(values) - 1e-9
 
 
-def test_hedge_and_ftrl_follow_their_formulas() -> None:
+def test_hedge_ftrl_and_ftpl_follow_their_formulas() -> None:
     K, T = 4, 50
     problem = ConcreteProblem("online_learning", K, T, {})
     scenario, hedge = played("hedge", problem)
     _, ftrl = played("ftrl_l2", problem)
+    _, ftpl = played("ftpl", problem)
     for t in range(T):
         sums_K = scenario.rewards[:t].sum(axis=0)
         weights = np.exp(math.sqrt(4 * math.log(K) / (t + 1)) * (sums_K - sums_K.max()))
         assert hedge.policies_TK[t] == pytest.approx(weights / weights.sum())
         nearest = project((sums_K / math.sqrt(t + 1))[None])[0]
         assert ftrl.policies_TK[t] == pytest.approx(nearest)
+        assert ftpl.policies_TK[t] == pytest.approx(leading(weights[None])[0])
 
 
 @given(hnp.arrays(np.float64, (1, 4), elements=st.floats(-3, 3)))

@@ -47,6 +47,17 @@ def test_a_play_depends_on_its_address_and_not_on_its_company(name: str) -> None
     assert all(same(a, b) for a, b in zip(alone, together[:2], strict=True))
 
 
+def test_scenarios_of_coins_and_of_others_can_be_played_side_by_side() -> None:
+    coins = drawn("bandit", 3, 30, 2)
+    others = drawn("bandit", 3, 30, 4, reward="gaussian")[2:]
+    together = baselines.play("thompson", [*coins, *others], 5)
+    alone = [
+        *baselines.play("thompson", coins, 5),
+        *baselines.play("thompson", [*others, *others], 5)[2:],
+    ]
+    assert all(same(a, b) for a, b in zip(alone, together, strict=True))
+
+
 @pytest.mark.parametrize("name", ["random", "thompson", "exp3", "eps_greedy", "gaussian_thompson"])
 def test_another_seed_and_another_place_play_otherwise(name: str) -> None:
     (scenario,) = playable_by(name, count=1)

@@ -4,7 +4,7 @@ import json
 from itertools import pairwise
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from rmft_api.local_server.engine import ChatMessage, ExampleError
@@ -76,6 +76,7 @@ def test_rounding_of_a_policy_is_made_good():
     )
 
 
+@settings(deadline=None)
 @given(st.lists(st.integers(0, 10_000), min_size=1, max_size=8))
 def test_what_is_written_is_read_back(drawn: list[int]):
     ends = sorted((0, *drawn, chats.UNITS))

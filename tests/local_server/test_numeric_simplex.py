@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
@@ -17,6 +17,7 @@ LOGITS = arrays.arrays(
 )
 
 
+@settings(deadline=None)
 @given(LOGITS)
 def test_a_projection_is_a_distribution_and_the_nearest_one(logits_NK: Floats):
     policies_NK = simplex.project(logits_NK)
@@ -29,11 +30,13 @@ def test_a_projection_is_a_distribution_and_the_nearest_one(logits_NK: Floats):
     assert ((corners[None] - policies_NK[:, None]) * away_NK[:, None]).sum(-1).max() < 1e-9
 
 
+@settings(deadline=None)
 @given(LOGITS, st.floats(-5, 5))
 def test_adding_the_same_to_every_logit_changes_nothing(logits_NK: Floats, shift: float):
     assert simplex.project(logits_NK + shift) == pytest.approx(simplex.project(logits_NK))
 
 
+@settings(deadline=None)
 @given(LOGITS)
 def test_rounding_keeps_the_sum_and_moves_no_probability_by_a_unit(logits_NK: Floats):
     policies_NK = simplex.project(logits_NK)
@@ -43,6 +46,7 @@ def test_rounding_keeps_the_sum_and_moves_no_probability_by_a_unit(logits_NK: Fl
     assert np.abs(units_NK - 1000 * policies_NK).max() < 1 + 1e-6
 
 
+@settings(deadline=None)
 @given(LOGITS, st.integers(0, 2**31))
 def test_the_loss_is_never_below_half_the_squared_distance(logits_NK: Floats, seed: int):
     N, K = logits_NK.shape

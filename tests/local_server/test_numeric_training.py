@@ -60,9 +60,9 @@ def a_of(path: Path) -> float:
 
 @pytest.mark.parametrize("base", [WORST, TRANSFORMER])
 def test_the_same_inputs_give_the_same_bytes(base: str, tmp_path: Path):
-    examples = played(1.0, 40)
-    first, _, _ = train(base, examples, tmp_path / "a")
-    second, _, _ = train(base, examples, tmp_path / "b")
+    examples, wanted = played(1.0, 40), Hyperparameters(2, 10)
+    first, _, _ = train(base, examples, tmp_path / "a", wanted=wanted)
+    second, _, _ = train(base, examples, tmp_path / "b", wanted=wanted)
     assert [path.read_bytes() for path in first] == [path.read_bytes() for path in second]
 
 

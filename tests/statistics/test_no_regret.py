@@ -5,6 +5,7 @@ import pytest
 
 from rmft_api import baselines, environments, regret, statistics
 from rmft_api.environments import ConcreteProblem
+from rmft_api.records import Interval
 from rmft_api.regret import Floats
 from rmft_api.statistics import student
 
@@ -64,6 +65,19 @@ def test_play_that_finds_the_best_pays_no_more() -> None:
     decisions = statistics.decide(rows)
     assert decisions.learns
     assert not decisions.still_paying
+
+
+def test_halves_and_last_quarter_are_means_of_their_own_rounds() -> None:
+    decisions = statistics.decide(np.array([[8.0, 6, 4, 4, 9, 2, 2, 1, 2]] * 3))
+    assert decisions.halves.mean == pytest.approx((8 + 6 + 4 + 4) / 4 - (2 + 2 + 1 + 2) / 4)
+    assert decisions.last_quarter.mean == pytest.approx(1.5)
+
+
+def test_learning_needs_both_a_slope_below_one_and_cheaper_later_rounds() -> None:
+    yes, no = Interval(0.5, 0.4, 0.6), Interval(0.9, -0.1, 1.1)
+    for growth, halves, learns in ((yes, yes, True), (yes, no, False), (no, yes, False)):
+        decisions = statistics.Decisions(growth=growth, halves=halves, last_quarter=yes)
+        assert decisions.learns is learns
 
 
 @pytest.mark.parametrize(("power", "slope"), [(1.0, 1.0), (0.5, 0.5), (0.0, 0.0)])

@@ -1,0 +1,76 @@
+"""All that can be known before a run begins: refused here, nothing was written, started or paid."""
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+from rmft_api import resources, seating
+from rmft_api.cli.embedded import require_local_extra
+from rmft_api.config import RunConfig
+from rmft_api.errors import ConfigError
+from rmft_api.prices import Prices
+from rmft_api.prompts import PromptSet
+from rmft_api.prompts import load as load_prompts
+from rmft_api.providers import profiles
+from rmft_api.providers.profiles import Profile
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """A run that can begin."""
+
+    config: RunConfig
+    prompts: PromptSet
+    chats: Profile
+    """The endpoint that answers chats."""
+    trains: Profile
+    """The endpoint that trains; often the same."""
+
+
+def prepare(config: RunConfig) -> Prepared:
+    """Check problems, prompts, endpoints, keys, prices, extras. Raises ConfigError, DataError."""
+    prompts = load_prompts(config.prompts, [resources.prompts_dir(), Path.cwd()])
+    for split in ("train", "validation", "test"):
+        for seat in seating.seats(config, prompts, split, 1):
+            seat.telling()
+    model = config.model
+    chats = profiles.load(model.profile)
+    trains = profiles.load(model.training_profile or model.profile)
+    if trains.training is None:
+        raise ConfigError(
+            f"profile {trains.name!r} cannot train; name one in model.training_profile"
+        )
+    for profile in {chats.name: chats, trains.name: trains}.values():
+        _check_endpoint(profile, config)
+    return Prepared(config, prompts, chats, trains)
+
+
+def is_embedded(profile: Profile) -> bool:
+    """Whether the run brings its own server: the local profile, unless it is told of another."""
+    return profile.name == "local" and not os.environ.get(profile.base_url_env or "")
+
+
+def _check_endpoint(profile: Profile, config: RunConfig) -> None:
+    profile.key()
+    if is_embedded(profile):
+        require_local_extra()
+    if not profile.paid:
+        return
+    _check_prices(profile, config)
+    if config.budget_usd is None:
+        raise ConfigError(
+            f"profile {profile.name!r} costs money: say how much at most, with --budget USD or "
+            "budget_usd in the run file"
+        )
+
+
+def _check_prices(profile: Profile, config: RunConfig) -> None:
+    """Prices of the base, of its fine-tunes and of training: asked for now, not after rollouts."""
+    prices, base = Prices(profile), config.model.base
+    if profile.name == config.model.profile:
+        prices.check(base, f"ft:{base}:rmft")
+    if profile.training is not None and prices.training(base, 1) is None:
+        raise ConfigError(
+            f"no price is known for training {base!r} at {profile.price_list!r}: write one into a "
+            "prices file and name it in RMFT_PRICES"
+        )
