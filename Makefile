@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: run test check clean
+.PHONY: run test check faults torture bugs clean
 
 run: $(VENV)/local.done ## the main job on the embedded model
 	$(BIN)/rmft-api run
@@ -16,6 +16,15 @@ check: $(VENV)/dev.done
 	$(BIN)/ruff format --check .
 	$(BIN)/lint-imports
 	$(BIN)/pyright
+
+faults: $(VENV)/dev.done ## crashes, provider faults, lost replies: every case of the matrix
+	$(BIN)/python -m tests.faults matrix
+
+torture: $(VENV)/dev.done ## random kills and faults; SEEDS=100 says how many
+	$(BIN)/python -m tests.faults torture --seeds $(or $(SEEDS),20)
+
+bugs: $(VENV)/dev.done ## protocol bugs planted on purpose: each must be caught
+	$(BIN)/python -m tests.faults bugs
 
 $(VENV)/%.done: pyproject.toml constraints.txt
 	test -d $(VENV) || $(PYTHON) -m venv $(VENV)

@@ -1,4 +1,4 @@
-"""The one reader of replies: strict, and never inventing an action (DESIGN.md 8).
+"""The one reader of replies: strict, and never inventing an action (docs/design.md 8).
 
 A reply may reason as it likes and must end with one answer:
 

@@ -67,7 +67,7 @@ class ModelConfig(Section):
 
 
 class PromptConfig(Section):
-    """What the model is told (METHOD.md 7). Every word stands in template files."""
+    """What the model is told (docs/method.md 7). Every word stands in template files."""
 
     set: str = "standard"
     """A folder of `prompts/`, or a path to one of your own."""
@@ -124,7 +124,7 @@ class RolloutConfig(ScenarioConfig):
 
 
 class SelectionConfig(Section):
-    """Which trajectories are learnt from (METHOD.md 3)."""
+    """Which trajectories are learnt from (docs/method.md 3)."""
 
     k: Positive = 4
     """Kept per scenario."""

@@ -2,8 +2,9 @@
 
 Every label is read again, from the bytes, by the reader that read it in play, and must decide what
 was executed. The provider's own rules are checked here too, so that a job is not paid for first
-and refused afterwards (FAULTS.md 2.4, D3-D7): one DataError line says which trajectory and round.
-An example whose text holds a provider's special token, which is the model's doing, is left out.
+and refused afterwards (docs/faults.md 2.4, D3-D7): one DataError line says which trajectory and
+round. An example whose text holds a provider's special token, which is the model's doing, is left
+out.
 """
 
 import hashlib

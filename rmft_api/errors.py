@@ -88,7 +88,7 @@ class InterruptedRunError(RmftError):
 
 
 class FaultKind(StrEnum):
-    """What a failed request allows (FAULTS.md 3.7)."""
+    """What a failed request allows (docs/faults.md 3.7)."""
 
     SAFE = "safe"
     """Certainly not started: send it again."""

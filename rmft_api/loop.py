@@ -1,8 +1,8 @@
 """The loop: Iterative Regret-Minimization Fine-Tuning, from the base model to the champion.
 
-Read `iterate` first: it is the whole method (METHOD.md 1). It is a deterministic program; whatever
-comes from outside comes through the journal, so a run is resumed by running it again from the top,
-and what was paid for is not asked again.
+Read `iterate` first: it is the whole method (docs/method.md 1). It is a deterministic program;
+whatever comes from outside comes through the journal, so a run is resumed by running it again from
+the top, and what was paid for is not asked again.
 """
 
 from collections import defaultdict

@@ -154,7 +154,7 @@ def chose_best(play: Play, kind: RegretKind) -> Bools:
 
 
 def collapses(before: Measures, after: Measures, drop: Interval) -> list[str]:
-    """What got worse about exploration while regret fell (METHOD.md 3); empty when nothing did.
+    """What got worse about exploration while regret fell (docs/method.md 3); else empty.
 
     `drop` is the paired fall of regret from `before` to `after`.
     """

@@ -110,7 +110,7 @@ class Trajectory(Record, frozen=True):
 
 
 class Regrets(Record, frozen=True):
-    """Every form of regret of one trajectory (METHOD.md 2), summed over its T rounds."""
+    """Every form of regret of one trajectory (docs/method.md 2), summed over its T rounds."""
 
     static_expected: float
     static_realised: float

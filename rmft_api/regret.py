@@ -1,4 +1,4 @@
-"""What a play cost: every form of regret of METHOD.md 2, from tables and choices alone. Pure.
+"""What a play cost: every form of regret of docs/method.md 2, from tables and choices alone. Pure.
 
 All functions but `score` and `play_of` take any leading axes: a `Play` of T x K tables is one
 trajectory, one of N x T x K tables is N of them, worked on at once.

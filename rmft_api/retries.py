@@ -1,7 +1,7 @@
 """The one owner of every retry: transports and SDKs are told 0.
 
 A request that fails is classified by the adapter that knows its wire; `RULES` says what its kind
-allows (FAULTS.md 3.7):
+allows (docs/faults.md 3.7):
 
     SAFE       certainly not started     20 attempts within an hour
     AMBIGUOUS  perhaps done and billed   one re-issue; six lost attempts in a run's life park it

@@ -2,7 +2,7 @@
 
 A *cohort* is a set of trajectories of one scenario that advance round by round together, so that
 those whose chats are identical are asked as one request with `n` choices: the prompt is paid once
-(DESIGN.md 6). Without coalescing every cohort is one trajectory and waits for nobody.
+(docs/design.md 6). Without coalescing every cohort is one trajectory and waits for nobody.
 
 Nothing here knows of money, retries or crashes: the `ChatModel` it is given answers from the
 journal what was already paid for, so playing again from the start is how a run resumes.

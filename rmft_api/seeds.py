@@ -1,6 +1,6 @@
 """Randomness with an address: every draw is named by where it is used, never by what ran before.
 
-So concurrency, order and resuming change nothing (DESIGN.md 7).
+So concurrency, order and resuming change nothing (docs/design.md 7).
 """
 
 import hashlib

@@ -1,4 +1,4 @@
-"""Which trajectories are learnt from: the k best of each scenario (METHOD.md 1 and 3).
+"""Which trajectories are learnt from: the k best of each scenario (docs/method.md 1 and 3).
 
 Pure: the verdicts depend on the scored trajectories alone, not on the order they come in. Random
 ranking, the control that must not improve, draws by address.

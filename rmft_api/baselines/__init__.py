@@ -1,4 +1,4 @@
-"""Known algorithms on the same tables as the model, vectorised over trajectories (METHOD.md 6)."""
+"""Known algorithms on the model's own tables, vectorised over trajectories (docs/method.md 6)."""
 
 from rmft_api.baselines.registry import BASELINES, ORACLES, play, suitable
 

@@ -8,6 +8,7 @@ from rmft_api import resources, seating
 from rmft_api.cli.embedded import require_local_extra
 from rmft_api.config import RunConfig
 from rmft_api.errors import ConfigError
+from rmft_api.planning.bills import tuned_id
 from rmft_api.prices import Prices
 from rmft_api.prompts import PromptSet
 from rmft_api.prompts import load as load_prompts
@@ -68,7 +69,7 @@ def _check_prices(profile: Profile, config: RunConfig) -> None:
     """Prices of the base, of its fine-tunes and of training: asked for now, not after rollouts."""
     prices, base = Prices(profile), config.model.base
     if profile.name == config.model.profile:
-        prices.check(base, f"ft:{base}:rmft")
+        prices.check(base, tuned_id(profile, base))
     if profile.training is not None and prices.training(base, 1) is None:
         raise ConfigError(
             f"no price is known for training {base!r} at {profile.price_list!r}: write one into a "

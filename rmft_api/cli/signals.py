@@ -1,7 +1,7 @@
 """Ctrl-C and SIGTERM: the first stops launching and drains, the second cuts, the third leaves.
 
 A request under way was paid for: its reply is awaited and saved before the program ends
-(FAULTS.md 3.6).
+(docs/faults.md 3.6).
 """
 
 import asyncio

@@ -1,6 +1,6 @@
 """Decision problems: names, alternatives, and scenarios drawn from addressed chance.
 
-bandit (MAB), nonstationary (NS-MAB), online_learning (FOL), contextual; METHOD by arXiv 2511.04393.
+bandit (MAB), nonstationary (NS-MAB), online_learning (FOL), contextual; docs/method.md 2.
 """
 
 from rmft_api.environments.registry import ConcreteProblem, draw, expand, make, names

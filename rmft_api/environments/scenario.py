@@ -1,7 +1,7 @@
 """A scenario: one decision problem with its chance drawn beforehand.
 
 Because the whole T x K table is drawn up front, all trajectories, baselines and later models meet
-the same chance, and a difference of regret is a difference of decisions (METHOD.md 2).
+the same chance, and a difference of regret is a difference of decisions (docs/method.md 2).
 """
 
 from collections.abc import Callable, Mapping

@@ -1,7 +1,7 @@
 """The journal of a run: one SQLite file, the truth about what came back from outside.
 
 The run itself is a deterministic program. Asked again after a crash, the journal answers instead of
-the network, and everything else is computed anew (DESIGN.md 4).
+the network, and everything else is computed anew (docs/design.md 4).
 
 One connection owns the file, with SQLite's exclusive lock: versions before 3.51.3 can damage a
 write-ahead log that two connections share. A live run is watched through what its owner exports;

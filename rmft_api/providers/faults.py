@@ -1,7 +1,8 @@
 """What a failed request allows: one table for every adapter of the OpenAI wire.
 
 `RULES` is read from the top, the first rule that holds decides. Codes come before texts where both
-exist, because gateways keep codes and rewrite texts. FAULTS.md 2 says why each row is what it is.
+exist, because gateways keep codes and rewrite texts. docs/faults.md 2 says why each row is as it
+is.
 
 A reply that did arrive whole and still cannot be trusted (`malformed`) counts as perhaps billed.
 """

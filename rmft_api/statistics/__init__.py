@@ -1,4 +1,4 @@
-"""What may be believed: intervals, paired comparisons, tests of no regret, rules (METHOD.md 5).
+"""What may be believed: intervals, comparisons, tests of no regret, rules (docs/method.md 5).
 
 Pure: figures in, records out; the only chance is the bootstrap's, from a seed.
 """

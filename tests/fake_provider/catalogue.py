@@ -1,4 +1,4 @@
-"""The 58 faults of FAULTS.md 4 D, by name.
+"""The 58 faults of docs/faults.md 4 D, by name.
 
 A lost reply leaves the work done and billed; a refusal does nothing.
 """

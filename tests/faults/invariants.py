@@ -1,4 +1,4 @@
-"""I1 to I10 of FAULTS.md 4: what must hold after every process, and at the end.
+"""I1 to I10 of docs/faults.md 4: what must hold after every process, and at the end.
 
 I1 one live job per order, no orphans   I6 the key is nowhere
 I2 billed <= spent + reserved <= cap    I7 exit code right, way out printed

@@ -1,4 +1,4 @@
-"""The cases of each layer of FAULTS.md 4, made from what an undisturbed run passes through."""
+"""The cases of each layer of docs/faults.md 4, made from what an undisturbed run passes through."""
 
 import random
 from collections.abc import Iterable, Iterator, Mapping
@@ -11,8 +11,10 @@ from tests.faults.cases import Case, Stop
 from tests.faults.world import FAITHFUL, QUICK, Setting
 
 SIGNALS = ("KILL", "TERM", "INT", "INT2")
-POST_NTH = {Endpoint.CHAT: (3, 30), Endpoint.UPLOAD: (1, 2), Endpoint.JOB_CREATE: (1, 2)}
+POST_NTH = {Endpoint.CHAT: (3, 15, 30, 50), Endpoint.UPLOAD: (1, 2), Endpoint.JOB_CREATE: (1, 2)}
 """Which requests of a run are struck: an early and a late one."""
+RESUMING = {"run.opened": 1}
+"""Points that only a run which goes on passes, or passes in another way."""
 LOSSES = ("rst_before_headers", "hold", "status_500", "status_520", "bad_json_200")
 LAGS_S = (0, 5, 60)
 CODES: Mapping[str, frozenset[int]] = {
@@ -23,16 +25,29 @@ CODES: Mapping[str, frozenset[int]] = {
     "429_10h": frozenset({69, 75}),
     "dns": frozenset({69}),
 }
-"""Exit codes that FAULTS.md names; other stops may choose within their class."""
+"""Exit codes that docs/faults.md names; other stops may choose within their class."""
 
 
 def crashes(points: Mapping[str, int], setting: Setting = QUICK) -> Iterator[Case]:
-    """A: every named point, first, middle and last time, by four signals."""
+    """A: every named point, at occurrences spread from first to last, by four signals.
+
+    Then the same while the run is being resumed after an early kill.
+    """
     for point, count in sorted(points.items()):
-        times = sorted({1, (count + 1) // 2, count})
-        for number, (occurrence, name) in enumerate(product(times, SIGNALS)):
+        for number, (occurrence, name) in enumerate(product(_spread(count, 15), SIGNALS)):
             stop = Stop(crash_at=f"{point}:{occurrence}:{name}", rival=not number)
             yield Case("A", f"{point}:{occurrence}:{name}", setting, stops=(stop,))
+    early = Stop(crash_at=f"call.saved:{points['call.saved'] // 4}:KILL")
+    for point, count in sorted((points | RESUMING).items()):
+        for occurrence, name in product(_spread(count * 3 // 4, 3), SIGNALS):
+            stop = Stop(crash_at=f"{point}:{occurrence}:{name}")
+            yield Case("A", f"resumed/{point}:{occurrence}:{name}", setting, stops=(early, stop))
+
+
+def _spread(count: int, most: int) -> list[int]:
+    """At most so many numbers from 1 to `count`, first and last among them."""
+    steps = max(1, min(count, most) - 1)
+    return sorted({1 + round(i * (max(count, 1) - 1) / steps) for i in range(steps + 1)})
 
 
 def double_crashes(points: Mapping[str, int], setting: Setting = QUICK) -> Iterator[Case]:

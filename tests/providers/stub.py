@@ -1,6 +1,6 @@
 """A provider on loopback that speaks the OpenAI wire as its specification words it.
 
-Written from the documented shapes (PROVIDERS.md 1.2, the published examples), never from our own
+Written from the documented shapes (the published examples), never from our own
 client. `plan(route, ...)` says what the next requests of a route meet instead of the truth.
 """
 

@@ -1,4 +1,4 @@
-"""Numbers in, numbers out: small models of full-information online learning (METHOD.md 8).
+"""Numbers in, numbers out: small models of full-information online learning (docs/method.md 8).
 
 chats -> linear_attention | transformer -> simplex, noise -> engine; training learns from chats
 
