@@ -1,5 +1,6 @@
 """`rmft-api report`: what a run came to."""
 
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -10,6 +11,9 @@ from rmft_api.cli.places import RUNS, RunName, RunsDir
 def report(
     run: RunName,
     as_json: Annotated[bool, typer.Option("--json", help="The figures, for programs.")] = False,
+    svg: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Also draw regret by iteration.")
+    ] = None,
     runs: RunsDir = RUNS,
 ) -> None:
     """Show the figures of a run, finished or not."""
@@ -17,6 +21,8 @@ def report(
     from rmft_api.cli.places import existing_run
     from rmft_api.cli.recorded import recorded_config
     from rmft_api.cli.tables import results_table
+    from rmft_api.figures import regret_svg
+    from rmft_api.files import replace_file
     from rmft_api.journal import Journal
     from rmft_api.outcome import results
 
@@ -25,4 +31,6 @@ def report(
         found = results(recorded_config(journal), journal)
     finally:
         journal.close()
+    if svg is not None:
+        replace_file(svg, regret_svg(found).encode())
     print(results_json(found) if as_json else results_table(found))  # noqa: T201

@@ -22,6 +22,8 @@ STAGES: dict[str, Stage] = {
     "cancelled": "cancelled",
 }
 """Statuses are an open set: one that is not here is not final."""
+STEPS_EVERY_S = 10.0
+"""How often a training step is told."""
 
 
 def stage_of(job: Job) -> Stage:
@@ -50,6 +52,7 @@ class Waiting:
         self._end = retries.clock() + within_s
         self._heard: str | None = None
         self._status = ""
+        self._next_step_at = 0.0
 
     @property
     def is_over(self) -> bool:
@@ -71,9 +74,18 @@ class Waiting:
             self._status = now.status
             known = "" if stage_of(now) != "unknown" else " (an unknown status: waiting goes on)"
             self._say(f"job {now.id}: {now.status}{known}")
-        for event in _worth_telling(await self._news(now)):
+        for event in self._worth_telling(await self._news(now)):
             self._say(f"job {now.id}: {event.message}")
         return now
+
+    def _worth_telling(self, events: list[JobEvent]) -> list[JobEvent]:
+        """All messages, and of the training steps the last, now and then."""
+        steps = [event for event in events if event.metrics]
+        due = self._retries.clock() >= self._next_step_at
+        if steps and due:
+            self._next_step_at = self._retries.clock() + STEPS_EVERY_S
+        shown = steps[-1:] if due else []
+        return [event for event in events if not event.metrics or event in shown]
 
     async def _news(self, job: Job) -> list[JobEvent]:
         try:
@@ -83,9 +95,3 @@ class Waiting:
         if news:
             self._heard = news[-1].id
         return news
-
-
-def _worth_telling(events: list[JobEvent]) -> list[JobEvent]:
-    """All messages, and of the training steps the last."""
-    steps = [event for event in events if event.metrics]
-    return [event for event in events if not event.metrics or event is steps[-1]]

@@ -100,7 +100,7 @@ def at_the_end(
     """What must hold once the run is finished, or has failed for good."""
     books = world.provider.books
     yield from _jobs(books, world.setting.iterations if result else None)
-    yield from _calls(case, books, baseline.calls, world.setting.concurrency)
+    yield from _calls(case, world, baseline.calls)
     if result is not None and case.outcome is not Outcome.DATA:
         yield from _same(baseline.result, result)
 
@@ -120,7 +120,8 @@ def _jobs(books: Books, expected: int | None) -> Iterator[str]:
         yield f"I1 {len(live)} orders live, {expected} iterations"
 
 
-def _calls(case: Case, books: Books, minimum: Counter[str], concurrency: int) -> Iterator[str]:
+def _calls(case: Case, world: World, minimum: Counter[str]) -> Iterator[str]:
+    books, concurrency = world.provider.books, world.setting.concurrency
     if case.outcome is Outcome.DATA:
         extra = sum(count - 1 for count in books.calls().values())
     else:
@@ -138,7 +139,7 @@ def _calls(case: Case, books: Books, minimum: Counter[str], concurrency: int) ->
             f"I3 {extra} calls billed beyond the least, with {doubtful} doubtful faults and "
             f"{hard} hard stops of {concurrency} requests each"
         )
-    processes = len(case.stops) + 1
+    processes = max(1, len(world.said))
     most = max(books.calls().values(), default=0) - max(minimum.values(), default=1) + 1
     if most > 1 + processes + twice:
         yield f"I3 one call was billed {most} times by {processes} processes"

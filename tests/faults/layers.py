@@ -13,7 +13,7 @@ from tests.faults.world import FAITHFUL, QUICK, Setting
 SIGNALS = ("KILL", "TERM", "INT", "INT2")
 POST_NTH = {Endpoint.CHAT: (3, 15, 30, 50), Endpoint.UPLOAD: (1, 2), Endpoint.JOB_CREATE: (1, 2)}
 """Which requests of a run are struck: an early and a late one."""
-RESUMING = {"run.opened": 1}
+RESUMING: Mapping[str, int] = {"run.opened": 1}
 """Points that only a run which goes on passes, or passes in another way."""
 LOSSES = ("rst_before_headers", "hold", "status_500", "status_520", "bad_json_200")
 LAGS_S = (0, 5, 60)
@@ -34,12 +34,12 @@ def crashes(points: Mapping[str, int], setting: Setting = QUICK) -> Iterator[Cas
     Then the same while the run is being resumed after an early kill.
     """
     for point, count in sorted(points.items()):
-        for number, (occurrence, name) in enumerate(product(_spread(count, 15), SIGNALS)):
+        for number, (occurrence, name) in enumerate(product(_spread(count, 16), SIGNALS)):
             stop = Stop(crash_at=f"{point}:{occurrence}:{name}", rival=not number)
             yield Case("A", f"{point}:{occurrence}:{name}", setting, stops=(stop,))
     early = Stop(crash_at=f"call.saved:{points['call.saved'] // 4}:KILL")
-    for point, count in sorted((points | RESUMING).items()):
-        for occurrence, name in product(_spread(count * 3 // 4, 3), SIGNALS):
+    for point, count in sorted({**points, **RESUMING}.items()):
+        for occurrence, name in product(_spread(count * 3 // 4, 4), SIGNALS):
             stop = Stop(crash_at=f"{point}:{occurrence}:{name}")
             yield Case("A", f"resumed/{point}:{occurrence}:{name}", setting, stops=(early, stop))
 

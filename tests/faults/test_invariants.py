@@ -51,7 +51,8 @@ def view(spent: int = 0, reserved: int = 0, cap: int | None = None, **more: Any)
 
 def judge(case: Case, books: Books, calls: dict[str, int], result: Result | None) -> str:
     baseline = Baseline(RESULT, Counter(calls), 10, 1.0)
-    world: Any = type("W", (), {"setting": QUICK, "provider": type("P", (), {"books": books})})
+    world: Any = type("W", (), {"setting": QUICK, "said": []})
+    world.provider = type("P", (), {"books": books})
     return "\n".join(invariants.at_the_end(case, world, baseline, result))
 
 

@@ -1,0 +1,55 @@
+"""The picture shows one split's figures, all of them, and nothing that runs."""
+
+import xml.etree.ElementTree as ET
+
+from rmft_api.evaluation import Champion, Evaluated, Figures, Results
+from rmft_api.figures import regret_svg
+from rmft_api.records import Interval
+
+SVG = "{http://www.w3.org/2000/svg}"
+
+
+def figures(mean: float) -> Figures:
+    return Figures(Interval(mean, mean - 1, mean + 1), None, 0.0, 0.5, 1.0, {})
+
+
+def results(*, all_tested: bool) -> Results:
+    tests = [figures(5), figures(3) if all_tested else None, figures(2)]
+    return Results(
+        run="a<b>",
+        iterations=tuple(
+            Evaluated(i, f"m{i}", figures(9 - i), test) for i, test in enumerate(tests)
+        ),
+        baselines={"ucb1": figures(4)},
+        champion=Champion(2, "m2"),
+    )
+
+
+def words(picture: str) -> list[str]:
+    return [one.text or "" for one in ET.fromstring(picture).iter(f"{SVG}text")]
+
+
+def test_test_figures_stand_beside_the_baselines() -> None:
+    said = words(regret_svg(results(all_tested=True)))
+    assert "ucb1 4.00" in said
+    assert "champion 2.00" in said
+    assert any(word.startswith("test regret") for word in said)
+
+
+def test_figures_of_two_splits_never_stand_in_one_picture() -> None:
+    said = words(regret_svg(results(all_tested=False)))
+    assert "champion 7.00" in said
+    assert not any("ucb1" in word for word in said)
+    assert any(word.startswith("validation regret") for word in said)
+
+
+def test_a_higher_regret_stands_higher() -> None:
+    dots = list(ET.fromstring(regret_svg(results(all_tested=True))).iter(f"{SVG}circle"))
+    heights = [float(dot.get("cy", "0")) for dot in dots[:3]]
+    assert heights == sorted(heights)
+
+
+def test_a_name_cannot_break_out_of_the_picture() -> None:
+    picture = regret_svg(results(all_tested=True))
+    assert "a&lt;b&gt;" in picture
+    assert "<script" not in picture
