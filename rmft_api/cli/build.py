@@ -20,7 +20,7 @@ from rmft_api.cli.recorded import recorded_config
 from rmft_api.cli.signals import Stop, StoppableChat
 from rmft_api.cli.tables import results_table
 from rmft_api.config import RunConfig
-from rmft_api.errors import ConfigError, InterruptedRunError, ResumableError, UsageError
+from rmft_api.errors import ConfigError, InterruptedRunError, ResumableError, RmftError, UsageError
 from rmft_api.evaluation import Results
 from rmft_api.finetuning import Trainer
 from rmft_api.journal import Journal
@@ -125,13 +125,21 @@ async def _walk(prepared: Prepared, journal: Journal) -> None:
             stop.listen(work)
             results = await _ended(work, stop, journal)
         state = "finished"
-    except (InterruptedRunError, ResumableError):
-        state = "interrupted"
+    except RmftError as error:
+        if isinstance(error, InterruptedRunError | ResumableError):
+            state = "interrupted"
+        _tell_the_way_on(error, prepared.config.name, show)
         raise
     finally:
         show.write(state)
         journal.close()
     print(results_table(results))  # noqa: T201
+
+
+def _tell_the_way_on(error: RmftError, name: str, show: Console) -> None:
+    """A run that has begun can go on once its cause is mended, whatever ended it."""
+    if "rmft-api resume" not in str(error):
+        show.line(f"once that is mended, `rmft-api resume {name}` goes on")
 
 
 @asynccontextmanager

@@ -38,6 +38,13 @@ class Lab:
         """How often an undisturbed run passes each fault point."""
         return self._measured(setting)[1]
 
+    def wall_s(self) -> float:
+        """How long an undisturbed run takes here, once Python has started."""
+        world = build(self.folder / "clocked", QUICK, nurseries=self.nurseries)
+        said = world.begin().start().finish(60)
+        world.provider.stop()
+        return said.wall_s
+
     def _measured(self, setting: Setting) -> tuple[Baseline, dict[str, int]]:
         setting = replace(setting, budget_usd=QUICK.budget_usd)  # a cap changes no result
         if setting not in self._baselines:
@@ -104,7 +111,7 @@ def _most_per_thread(lines: Iterable[str]) -> dict[str, int]:
 
 def torture(lab: Lab, seeds: range, every: int) -> Iterator[Case]:
     """Layers B, C and F."""
-    yield from layers.torture(seeds, lab.points(), lab.baseline(QUICK).wall_s)
+    yield from layers.torture(seeds, lab.points(), lab.wall_s())
     yield from list(layers.double_crashes(lab.points()))[::every]
     yield from layers.syscall_sweep(count_syscalls(lab.folder / "syscalls"), every)
 

@@ -188,7 +188,7 @@ def _fault(dice: random.Random) -> Mapping[str, object]:
 
 def _stop(dice: random.Random, points: Mapping[str, int], wall_s: float) -> Stop:
     kind = dice.choice(("point", "kill", "freeze", "signal", "disk"))
-    at = dice.uniform(0.2, max(wall_s, 0.5))
+    at = dice.uniform(0.05, wall_s)
     if kind == "point":
         point = dice.choice(sorted(points))
         name = dice.choice(SIGNALS)
