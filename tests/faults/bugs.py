@@ -132,7 +132,7 @@ def no_quarantine() -> None:
     outbox.Outbox.__init__ = hasty
 
 
-@bug("I1", "D/status_5*/job_create")
+@bug("I1", "E/job_create:1/status_500/*/done1")
 def sdk_retries() -> None:
     """The package retries too."""
     import openai
@@ -145,7 +145,7 @@ def sdk_retries() -> None:
     setattr(openai.AsyncOpenAI, "__init__", eager)  # noqa: B010  its type is a wall of overloads
 
 
-@bug("I3", "D/[clr]*/chat")
+@bug("I3", "D/content_null/chat")
 def reask_bad_replies() -> None:
     """A reply that cannot be read is asked for again until it can."""
     from rmft_api.providers.chat import WireChat
@@ -216,7 +216,7 @@ def key_in_errors() -> None:
     faults.lost = loose
 
 
-@bug("I10", "A/*:1:INT")
+@bug("I10", "A/job.recorded:2:KILL")
 def no_lock() -> None:
     """Any number of processes may work on a run."""
     import fcntl
@@ -247,7 +247,7 @@ def global_chance() -> None:
     )
 
 
-@bug("I9", "A/call.saved:1:KILL")
+@bug("I3", "A/call.saved:*:KILL")
 def forget_replies() -> None:
     """What was answered is asked again on resume."""
     from rmft_api.journal.ledger import Ledger

@@ -70,7 +70,10 @@ class Drive:
         result = self._result() if finished else None
         if result is None and self.case.outcome is not Outcome.FAILS:
             self.violations.append(f"I8 not finished after {len(self.world.said)} processes")
-        self.violations += invariants.at_the_end(self.case, self.world, self.baseline, result)
+        journal = read_journal(self.world.run_dir)
+        self.violations += invariants.at_the_end(
+            self.case, self.world, self.baseline, result, journal
+        )
         codes = [said.code for said in self.world.said]
         struck = self.world.provider.books.faults()
         self.violations += invariants.stopped_at_all(self.case, codes, struck)

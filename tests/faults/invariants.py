@@ -95,12 +95,16 @@ def _codes_of(stop: Stop | None) -> set[int]:
 
 
 def at_the_end(
-    case: Case, world: World, baseline: "Baseline", result: Result | None
+    case: Case,
+    world: World,
+    baseline: "Baseline",
+    result: Result | None,
+    journal: JournalView | None,
 ) -> Iterator[str]:
     """What must hold once the run is finished, or has failed for good."""
     books = world.provider.books
     yield from _jobs(books, world.setting.iterations if result else None)
-    yield from _calls(case, world, baseline.calls)
+    yield from _calls(case, world, baseline.calls, journal)
     if result is not None and case.outcome is not Outcome.DATA:
         yield from _same(baseline.result, result)
 
@@ -120,7 +124,10 @@ def _jobs(books: Books, expected: int | None) -> Iterator[str]:
         yield f"I1 {len(live)} orders live, {expected} iterations"
 
 
-def _calls(case: Case, world: World, minimum: Counter[str]) -> Iterator[str]:
+def _calls(
+    case: Case, world: World, minimum: Counter[str], journal: JournalView | None
+) -> Iterator[str]:
+    """Two bounds: what befell the run, and what its own journal says nobody knows."""
     books, concurrency = world.provider.books, world.setting.concurrency
     if case.outcome is Outcome.DATA:
         extra = sum(count - 1 for count in books.calls().values())
@@ -139,6 +146,9 @@ def _calls(case: Case, world: World, minimum: Counter[str]) -> Iterator[str]:
             f"I3 {extra} calls billed beyond the least, with {doubtful} doubtful faults and "
             f"{hard} hard stops of {concurrency} requests each"
         )
+    unknown = journal.open_calls() if journal else 0
+    if extra > unknown + twice:
+        yield f"I3 {extra} calls billed beyond the least, but only {unknown} had no answer"
     processes = max(1, len(world.said))
     most = max(books.calls().values(), default=0) - max(minimum.values(), default=1) + 1
     if most > 1 + processes + twice:

@@ -34,8 +34,9 @@ def crashes(points: Mapping[str, int], setting: Setting = QUICK) -> Iterator[Cas
     Then the same while the run is being resumed after an early kill.
     """
     for point, count in sorted(points.items()):
-        for number, (occurrence, name) in enumerate(product(_spread(count, 16), SIGNALS)):
-            stop = Stop(crash_at=f"{point}:{occurrence}:{name}", rival=not number)
+        for occurrence, name in product(_spread(count, 16), SIGNALS):
+            rival = (occurrence, name) == (count, "KILL")  # late: a rival takes a moment to start
+            stop = Stop(crash_at=f"{point}:{occurrence}:{name}", rival=rival)
             yield Case("A", f"{point}:{occurrence}:{name}", setting, stops=(stop,))
     early = Stop(crash_at=f"call.saved:{points['call.saved'] // 4}:KILL")
     for point, count in sorted({**points, **RESUMING}.items()):

@@ -49,11 +49,15 @@ def view(spent: int = 0, reserved: int = 0, cap: int | None = None, **more: Any)
     return JournalView("ok", money, money, (), "")
 
 
-def judge(case: Case, books: Books, calls: dict[str, int], result: Result | None) -> str:
+def judge(
+    case: Case, books: Books, calls: dict[str, int], result: Result | None, unknown: int = 99
+) -> str:
+    lost = tuple(Attempt(str(i), 1, "chat", "lost", None) for i in range(unknown))
     baseline = Baseline(RESULT, Counter(calls), 10, 1.0)
     world: Any = type("W", (), {"setting": QUICK, "said": []})
     world.provider = type("P", (), {"books": books})
-    return "\n".join(invariants.at_the_end(case, world, baseline, result))
+    journal = replace(view(), attempts=lost)
+    return "\n".join(invariants.at_the_end(case, world, baseline, result, journal))
 
 
 def test_an_undisturbed_run_breaks_nothing(store: Store, books: Books) -> None:
@@ -122,6 +126,15 @@ def test_i3_a_doubtful_fault_allows_one_call_more_and_a_clear_one_none(
     assert judge(CASE, books, {"a": 1}, None).startswith("I3 1 calls")
     store.faulted(1, "chat", "eof", "ambiguous", 1)
     assert judge(CASE, books, {"a": 1}, None) == ""
+
+
+def test_i3_what_was_answered_may_not_be_billed_again_whatever_befell_the_run(
+    store: Store, books: Books
+) -> None:
+    call(store, "a", 2)
+    case = replace(CASE, stops=(Stop(crash_at="p:1:KILL"),))
+    assert judge(case, books, {"a": 1}, None, unknown=1) == ""
+    assert judge(case, books, {"a": 1}, None, unknown=0).startswith("I3 1 calls")
 
 
 def test_i3_where_replies_differ_each_call_is_still_billed_once(store: Store, books: Books) -> None:
