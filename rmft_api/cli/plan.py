@@ -5,47 +5,32 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from rmft_api.cli.options import (
+    AcceptShutdown,
+    Budget,
+    Overrides,
+    ReplyTokens,
+    RunFile,
+    described,
+    run_file,
+)
+
 if TYPE_CHECKING:
     from rmft_api.config import RunConfig
     from rmft_api.providers.profiles import Profile
 
-ReplyTokens = Annotated[
-    int | None,
-    typer.Option(min=1, help="Assumed length of a reply in a plan; half of max_tokens if absent."),
-]
-AcceptShutdown = Annotated[
-    bool,
-    typer.Option("--accept-shutdown", help="Begin though the model's end comes before the run's."),
-]
-
 
 def plan(
-    file: Annotated[
-        Path | None,
-        typer.Argument(
-            help="A run file; without one, the embedded quick start.", show_default=False
-        ),
-    ] = None,
-    overrides: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--set", metavar="KEY=VALUE", help="Change a key of the run file; repeatable."
-        ),
-    ] = None,
-    budget: Annotated[
-        float | None, typer.Option(metavar="USD", help="Never spend more than this.", min=0)
-    ] = None,
+    file: RunFile = None,
+    overrides: Overrides = None,
+    budget: Budget = None,
     reply_tokens: ReplyTokens = None,
     accept_shutdown: AcceptShutdown = False,
     as_json: Annotated[bool, typer.Option("--json", help="The plan, for programs.")] = False,
 ) -> None:
     """Show what a run will do, cost and take, phase by phase. Sends and spends nothing."""
-    from rmft_api import config, resources
-
-    path = file or resources.run_files_dir() / "quickstart.toml"
-    changes = [*(overrides or ()), *(() if budget is None else (f"budget_usd={budget}",))]
     show(
-        config.load(path, changes),
+        described(run_file(file), overrides, budget),
         reply_tokens=reply_tokens,
         accept_shutdown=accept_shutdown,
         as_json=as_json,

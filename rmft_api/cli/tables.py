@@ -54,6 +54,7 @@ def _verdict(results: Results) -> str:
     share = drop.mean / base.regret.mean if base.regret.mean else 0.0
     sure = "clear of 0" if drop.low > 0 else "not clear of 0"
     return (
-        f"* champion {best.model} (least validation regret): regret {share:.0%} below the base's "
+        f"* champion {best.model} (least validation regret): "
+        f"regret {abs(share):.0%} {'below' if share >= 0 else 'above'} the base's "
         f"on test scenarios that chose nothing; the 95 % interval of the drop is {sure}"
     )

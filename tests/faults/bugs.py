@@ -227,9 +227,14 @@ def no_lock() -> None:
 @bug("I7", "A/call.*:INT")
 def no_way_out() -> None:
     """An interrupted run does not say how to go on."""
+    from rmft_api.cli import build
     from rmft_api.cli.signals import Stop
     from rmft_api.errors import InterruptedRunError
 
+    def silent(*args: object) -> None:
+        pass
+
+    setattr(build, "_tell_the_way_on", silent)  # noqa: B010  a private name, changed knowingly
     Stop.error = lambda self: InterruptedRunError("interrupted", self.signal_number)
 
 

@@ -13,7 +13,8 @@ from rmft_api.local_server.numeric.engine import BASES, NumericEngine, NumericMo
 from rmft_api.local_server.numeric.family import Encoded
 from rmft_api.local_server.numeric.linear_attention import LinearAttention
 from rmft_api.local_server.numeric.simplex import Floats
-from rmft_api.local_server.numeric.transformer import Transformer, bias, forward, padded, seen
+from rmft_api.local_server.numeric.transformer import Transformer
+from rmft_api.local_server.numeric.transformer_network import bias, forward, padded, seen
 
 ENGINE = NumericEngine()
 WORST, TRANSFORMER = "rmft-linear-attention-worst", "rmft-transformer"

@@ -1,0 +1,44 @@
+"""Options that several commands share, and the run file that they describe."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    from rmft_api.config import RunConfig
+
+RunFile = Annotated[
+    Path | None,
+    typer.Argument(help="A run file; without one, the embedded quick start.", show_default=False),
+]
+Overrides = Annotated[
+    list[str] | None,
+    typer.Option("--set", metavar="KEY=VALUE", help="Change a key of the run file; repeatable."),
+]
+Budget = Annotated[
+    float | None, typer.Option(metavar="USD", help="Never spend more than this.", min=0)
+]
+ReplyTokens = Annotated[
+    int | None,
+    typer.Option(min=1, help="Assumed length of a reply in a plan; half of max_tokens if absent."),
+]
+AcceptShutdown = Annotated[
+    bool,
+    typer.Option("--accept-shutdown", help="Begin though the model's end comes before the run's."),
+]
+
+
+def run_file(file: Path | None) -> Path:
+    """The file named, or the embedded quick start."""
+    from rmft_api import resources
+
+    return file or resources.run_files_dir() / "quickstart.toml"
+
+
+def described(file: Path, overrides: list[str] | None, budget: float | None) -> "RunConfig":
+    """The run that a file and the command line describe. Raises ConfigError."""
+    from rmft_api import config
+
+    cap = [] if budget is None else [f"budget_usd={budget}"]
+    return config.load(file, [*(overrides or ()), *cap])
