@@ -97,7 +97,10 @@ def _models(regrets: Sequence[Interval], scale: _Scale, champion: int) -> Iterat
         yield f'<circle cx="{x}" cy="{y}" r="4" fill="{MODEL}"/>'
     (x, y), best = points[champion], regrets[champion]
     yield f'<circle cx="{x}" cy="{y}" r="7" fill="{MODEL}"/>'
-    yield _text(x - 10, y + 20, f"champion {best.mean:.2f}", MODEL, "end" if champion else "start")
+    label = _text(
+        x - 10, y + 20, f"champion {best.mean:.2f}", MODEL, "end" if champion else "start"
+    )
+    yield f'<g stroke="#fff" stroke-width="5" paint-order="stroke">{label}</g>'
 
 
 def _high(interval: Interval) -> float:

@@ -10,8 +10,24 @@ from rmft_api.errors import InterruptedRunError, RmftError
 T = TypeVar("T")
 
 
+EARLY = (
+    "interrupted with nothing under way; if the run has begun, `rmft-api resume RUN` goes on, "
+    "and `rmft-api status` lists the runs"
+)
+
+
+class Signalled(KeyboardInterrupt):
+    """A signal that came while no run answered signals itself."""
+
+    def __init__(self, number: int) -> None:
+        super().__init__(number)
+        self.number = number
+
+
 def guarded(main: Callable[[], T]) -> T:
     """Call `main`; a known error becomes one line on stderr and its exit code."""
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, _interrupt)
     try:
         return main()
     except InterruptedRunError as error:
@@ -21,7 +37,9 @@ def guarded(main: Callable[[], T]) -> T:
         _say(error)
         raise SystemExit(error.exit_code) from error
     except KeyboardInterrupt as error:
-        raise SystemExit(128 + signal.SIGINT) from error
+        _say(EARLY)
+        number = error.number if isinstance(error, Signalled) else signal.SIGINT
+        raise SystemExit(128 + number) from error
     except BrokenPipeError as error:
         raise SystemExit(74) from error  # whoever read our output went away
 
@@ -37,6 +55,10 @@ def run_async(work: Coroutine[Any, Any, T]) -> T:
     return uvloop.run(work)
 
 
-def _say(error: RmftError) -> None:
+def _interrupt(number: int, frame: object) -> None:
+    raise Signalled(number)
+
+
+def _say(error: RmftError | str) -> None:
     line = " ".join(str(error).split())
     print(f"rmft-api: {line}", file=sys.stderr)  # noqa: T201
