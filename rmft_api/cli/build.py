@@ -36,8 +36,9 @@ from rmft_api.retries import Retries
 async def begin(config: RunConfig, runs: Path, source: Path) -> None:
     """Begin a run and walk it to its end. Raises UsageError where one of its name exists."""
     directory = run_directory(runs, config.name)
-    if (directory / "journal.sqlite").exists():
-        raise _exists(directory, config)
+    begun = _begun(directory)
+    if begun is not None:
+        raise _exists(begun, config)
     prepared = prepare(config)
     provenance = {
         "rmft_api": version("rmft-api"),
@@ -71,14 +72,21 @@ async def go_on(directory: Path, budget_usd: float | None, *, as_recorded: bool)
     await _walk(prepared, journal)
 
 
-def _exists(directory: Path, config: RunConfig) -> Exception:
-    """What to say to somebody who begins a run that exists: how it differs, and how to go on."""
-    journal = Journal.read(directory)
+def _begun(directory: Path) -> RunConfig | None:
+    """The settings of the run that is there; None where none is, or none came to its beginning."""
     try:
-        recorded = recorded_config(journal).model_dump(mode="json")
-        changed = configs.differences(recorded, config.model_dump(mode="json"))
+        journal = Journal.read(directory)
+    except UsageError:
+        return None
+    try:
+        return recorded_config(journal)
     finally:
         journal.close()
+
+
+def _exists(begun: RunConfig, config: RunConfig) -> Exception:
+    """What to say to somebody who begins a run that exists: how it differs, and how to go on."""
+    changed = configs.differences(begun.model_dump(mode="json"), config.model_dump(mode="json"))
     name = config.name
     if changed:
         return ConfigError(

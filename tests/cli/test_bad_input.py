@@ -112,3 +112,48 @@ def test_a_template_that_asks_for_an_unknown_field_is_refused(run_file: Path) ->
     assert "weather" in ended.stderr
     assert "user.md" in ended.stderr
     assert ended.stderr.count("\n") == 1
+
+
+def test_a_run_that_was_killed_before_it_began_can_be_begun(run_file: Path) -> None:
+    folder = run_file.parent
+    crash = {"RMFT_CRASH_AT": "run.creating:1:KILL"}
+    assert rmft(folder, "run", str(run_file), **crash).returncode == -9
+    again = rmft(folder, "run", str(run_file), RMFT_CRASH_AT="journal.commit:1:KILL")
+    assert again.returncode == -9, again.stderr  # it got as far as having begun
+    existing = rmft(folder, "run", str(run_file))
+    assert existing.returncode == 64
+    assert "rmft-api resume small" in existing.stderr
+
+
+def test_a_run_that_exists_with_other_settings_names_what_differs(run_file: Path) -> None:
+    folder = run_file.parent
+    assert (
+        rmft(folder, "run", str(run_file), RMFT_CRASH_AT="journal.commit:1:KILL").returncode == -9
+    )
+    other = rmft(folder, "run", str(run_file), "--set", "seed=7")
+    assert other.returncode == 78
+    assert "seed: 0 -> 7" in other.stderr
+
+
+def test_a_run_file_that_changed_since_the_run_began_stops_its_resume(run_file: Path) -> None:
+    folder = run_file.parent
+    assert (
+        rmft(folder, "run", str(run_file), RMFT_CRASH_AT="journal.commit:1:KILL").returncode == -9
+    )
+    run_file.write_text("iterations = 5\n" + SMALL)
+    stopped = rmft(folder, "resume", "small")
+    assert stopped.returncode == 78
+    assert "iterations: None -> 5" in stopped.stderr
+    assert "--as-recorded" in stopped.stderr
+
+
+def test_without_the_local_extra_the_embedded_run_names_what_to_install(run_file: Path) -> None:
+    hide = run_file.parent / "hidden"
+    hide.mkdir()
+    (hide / "sitecustomize.py").write_text(
+        "import importlib.util as u\n"
+        "found = u.find_spec\n"
+        "u.find_spec = lambda name, *a: None if name == 'torch' else found(name, *a)\n"
+    )
+    told = refused(78, run_file.parent, "run", str(run_file), PYTHONPATH=str(hide))
+    assert "pip install 'rmft-api[local]'" in told

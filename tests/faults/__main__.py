@@ -11,6 +11,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
+from typing import Self
 
 from tests.faults import layers, report
 from tests.faults.bugs import BUGS
@@ -29,6 +30,12 @@ class Lab:
         self.keep = keep
         self.nurseries = Nurseries(folder / "nurseries")
         self._baselines: dict[Setting, tuple[Baseline, dict[str, int]]] = {}
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self.nurseries.close()
 
     def baseline(self, setting: Setting) -> Baseline:
         """The undisturbed run of a setting, made once."""
@@ -138,17 +145,21 @@ def main() -> int:
     args = _arguments()
     started = time.monotonic()
     folder = args.folder or Path(tempfile.mkdtemp(prefix="rmft-faults-"))
-    lab = Lab(folder, args.bug, keep=args.keep)
-    if args.what == "bugs":
-        return catch(lab, args.jobs, args.only)
+    with Lab(folder, args.bug, keep=args.keep) as lab:
+        if args.what == "bugs":
+            return catch(lab, args.jobs, args.only)
+        return _play(lab, args, started)
+
+
+def _play(lab: Lab, args: argparse.Namespace, started: float) -> int:
     cases = [case for case in _cases(lab, args) if fnmatch.fnmatch(case.id, args.only)]
     if args.what == "list":
         sys.stdout.write("".join(f"{case.id}\n" for case in cases))
         return 0
     verdicts = lab.play(cases, args.jobs)
-    report.write(args.json or folder / "results.json", verdicts, " ".join(sys.argv[1:]))
+    report.write(args.json or lab.folder / "results.json", verdicts, " ".join(sys.argv[1:]))
     sys.stdout.write(f"{report.table(verdicts)}\n")
-    report.say(f"{time.monotonic() - started:.0f} s; folders of broken cases: {folder}")
+    report.say(f"{time.monotonic() - started:.0f} s; folders of broken cases: {lab.folder}")
     return int(any(verdict.violations for verdict in verdicts))
 
 
