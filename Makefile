@@ -15,7 +15,7 @@ check: $(VENV)/dev.done
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/lint-imports
-	$(BIN)/pyright
+	$(BIN)/pyright --pythonpath $(BIN)/python
 
 faults: $(VENV)/dev.done ## crashes, provider faults, lost replies: every case of the matrix
 	$(BIN)/python -m tests.faults matrix

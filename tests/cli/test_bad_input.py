@@ -54,7 +54,7 @@ def run_file(tmp_path: Path) -> Path:
         (("resume", "../../etc"), "is no run name"),
         (("report", "nobody"), "no run 'nobody'"),
     ],
-    ids=lambda value: " ".join(value) if isinstance(value, tuple) else "",
+    ids=["command", "option", "number", "status", "resume", "report"],
 )
 def test_a_command_that_cannot_be_followed_is_a_usage_error(
     tmp_path: Path, arguments: tuple[str, ...], says: str

@@ -163,7 +163,7 @@ def _tortured(dice: random.Random, seed: int, points: Mapping[str, int], wall_s:
         concurrency=dice.choice((1, 4, 16)),
         coalesce=dice.random() < 0.7,
         quarantine_s=30,
-        list_lag_s=2,
+        list_lag_s=25,  # beyond the longest lag below: a second of ours is twenty of the run
         poll_every_s=2,
         connect_s=10,
         chat_s=60,
