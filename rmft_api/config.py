@@ -123,6 +123,30 @@ class RolloutConfig(ScenarioConfig):
     """The temperature is multiplied by this after every iteration: exploration that calms down."""
 
 
+class EvaluationConfig(ScenarioConfig):
+    """Held-out scenarios, the same for every model."""
+
+    half_width: Annotated[float, Field(gt=0)] | None = None
+    """Stop playing once the interval of the paired drop to the base is this narrow on either side
+    (docs/method.md 5); absent: play them all. The base always plays them all."""
+    first_look: Annotated[int, Field(ge=2)] = 24
+    """Scenarios before the first look; the next ones are at twice as many, and so on."""
+
+
+class GateConfig(Section):
+    """What is decided after each iteration (docs/method.md 5).
+
+    By the paired drop of validation regret from the champion so far to the new model.
+    """
+
+    stop_after: Positive | None = None
+    """End the run after so many iterations in a row without a gain; absent: never."""
+    gain: Annotated[float, Field(ge=0)] = 0.0
+    """A mean drop up to this is no gain."""
+    fall_back: bool = False
+    """Where the new model is surely worse, the next iteration starts from the champion."""
+
+
 class SelectionConfig(Section):
     """Which trajectories are learnt from (docs/method.md 3)."""
 
@@ -175,9 +199,10 @@ class RunConfig(Section):
     selection: SelectionConfig = Field(default_factory=SelectionConfig)
     dataset: DatasetConfig = Field(default_factory=DatasetConfig)
     finetuning: FineTuningConfig = Field(default_factory=FineTuningConfig)
-    validation: ScenarioConfig = Field(default_factory=lambda: ScenarioConfig(scenarios=48))
+    gate: GateConfig = Field(default_factory=GateConfig)
+    validation: EvaluationConfig = Field(default_factory=lambda: EvaluationConfig(scenarios=48))
     """Chooses the champion."""
-    test: ScenarioConfig = Field(default_factory=lambda: ScenarioConfig(scenarios=96))
+    test: EvaluationConfig = Field(default_factory=lambda: EvaluationConfig(scenarios=96))
     """Chooses nothing: the figures that are reported."""
     test_models: Literal["all", "ends"] = "all"
     """Who plays the test scenarios: every iteration's model, or the base and the champion only."""

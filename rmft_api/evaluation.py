@@ -13,6 +13,8 @@ import numpy as np
 from rmft_api import baselines, measures, statistics
 from rmft_api.environments.registry import ConcreteProblem
 from rmft_api.environments.scenario import Scenario
+from rmft_api.makeup import MakeUp
+from rmft_api.measures import Measures
 from rmft_api.records import Interval, Record, RegretKind, Trajectory
 from rmft_api.regret import Floats, Play, per_round, play_of, stack
 
@@ -38,8 +40,10 @@ class Group(Record, frozen=True):
 
 
 class Figures(Record, frozen=True):
-    """One player on one split."""
+    """One player on one split. Every interval holds though the evaluation may have ended early."""
 
+    scenarios: int
+    """How many were played; paired figures are over those that the base played too."""
     regret: Interval
     """Of a trajectory, in the form that its scenario ranks by."""
     paired_drop: Interval | None
@@ -49,7 +53,19 @@ class Figures(Record, frozen=True):
     """K x the share of rounds on the least chosen action: 1 spreads evenly, 0 never explores."""
     valid: float
     """Share of replies that could be read."""
+    measures: Measures
+    """Of all its trajectories."""
     groups: dict[str, Group]
+
+
+class Gate(Record, frozen=True):
+    """What becomes of a run after an iteration (docs/method.md 5)."""
+
+    decision: statistics.Gate
+    start: int
+    """The iteration whose model the next one starts from."""
+    drop: Interval
+    """Paired fall of validation regret from the champion so far to the new model."""
 
 
 class Evaluated(Record, frozen=True):
@@ -60,10 +76,16 @@ class Evaluated(Record, frozen=True):
     validation: Figures
     test: Figures | None
     """None where only the base and the champion are tested."""
+    made_from: MakeUp | None = None
+    """What it learnt from, beside all that was played; None for the base."""
+    warnings: tuple[str, ...] = ()
+    """What got worse about exploration while regret fell (docs/method.md 3)."""
+    gate: Gate | None = None
+    """What was decided after it; None where no gate stands, and for the base."""
 
 
 class Champion(Record, frozen=True):
-    """The model with the least validation regret; never just the last one."""
+    """The model with the least validation regret (`best`); never just the last one."""
 
     index: int
     model: str
@@ -85,6 +107,10 @@ class Course:
     scenarios: tuple[Scenario, ...]
     problems: tuple[ConcreteProblem, ...]
 
+    def first(self, count: int) -> "Course":
+        """Its first scenarios alone."""
+        return Course(self.scenarios[:count], self.problems)
+
     def groups(self) -> Iterator[tuple[str, list[int]]]:
         """Group name -> indices of its scenarios; one that holds all of them is none."""
         found: dict[str, list[int]] = {}
@@ -96,12 +122,18 @@ class Course:
 
 @dataclass(frozen=True)
 class Performance:
-    """One player's plays of a course, per scenario (axis M)."""
+    """One player's plays of a course, per scenario (axis M), from the first one on."""
 
     regret_M: Floats
     suff_fail_M: Floats
     k_min_frac_M: Floats
     valid_M: Floats
+    measures: Measures
+
+    def drop_M(self, before: "Performance") -> Floats:
+        """What regret fell by from `before` to here, on the scenarios that both played."""
+        both = min(len(self.regret_M), len(before.regret_M))
+        return before.regret_M[:both] - self.regret_M[:both]
 
 
 def of_trajectories(course: Course, played: Iterable[Trajectory]) -> Performance:
@@ -125,6 +157,23 @@ def of_baseline(course: Course, name: str, seed: int) -> Performance:
     return _perform(course, [plays[i : i + size] for i in range(0, len(plays), size)])
 
 
+def gate_told(gate: Gate) -> str:
+    """A decision in words."""
+    drop = f"{gate.drop.mean:.2f} [{gate.drop.low:.2f}, {gate.drop.high:.2f}]"
+    against = f"validation regret fell by {drop} from the champion's"
+    if gate.decision == "stop":
+        return f"{against}; no gain again, so the run ends here (gate.stop_after)"
+    return f"{against}; the next iteration starts from iteration {gate.start} (gate.fall_back)"
+
+
+def best(played: Mapping[int, Performance]) -> int:
+    """The player whose regret fell most below that of player 0 (the base), scenario by scenario.
+
+    The earlier one wins a tie. Where all played the same scenarios it has the least mean regret.
+    """
+    return max(played, key=lambda index: (float(played[index].drop_M(played[0]).mean()), -index))
+
+
 def rivals(course: Course) -> tuple[str, ...]:
     """The baselines that fit these scenarios."""
     kinds: dict[RegretKind, None] = dict.fromkeys(s.regret for s in course.scenarios)
@@ -133,24 +182,30 @@ def rivals(course: Course) -> tuple[str, ...]:
     return tuple(name for name in names if all(name in able for able in fit))
 
 
-def figures(course: Course, player: Performance, base: Performance | None) -> Figures:
-    """The player's figures; `base` is what it is compared with."""
-    drop_M = None if base is None else base.regret_M - player.regret_M
+def figures(
+    course: Course, player: Performance, base: Performance | None, level: float = statistics.LEVEL
+) -> Figures:
+    """The player's figures; `base` is what it is compared with, `level` that of the intervals."""
+    drop_M = None if base is None else player.drop_M(base)
     return Figures(
-        regret=statistics.mean_interval(player.regret_M),
-        paired_drop=None if drop_M is None else statistics.mean_interval(drop_M),
+        scenarios=len(player.regret_M),
+        regret=statistics.mean_interval(player.regret_M, level),
+        paired_drop=None if drop_M is None else statistics.mean_interval(drop_M, level),
         suff_fail_freq=float(player.suff_fail_M.mean()),
         k_min_frac=float(player.k_min_frac_M.mean()),
         valid=float(player.valid_M.mean()),
+        measures=player.measures,
         groups={
             name: Group(
                 scenarios=len(chosen),
-                regret=statistics.mean_interval(player.regret_M[chosen]),
-                paired_drop=None if drop_M is None else statistics.mean_interval(drop_M[chosen]),
+                regret=statistics.mean_interval(player.regret_M[chosen], level),
+                paired_drop=(
+                    None if drop_M is None else statistics.mean_interval(drop_M[chosen], level)
+                ),
                 suff_fail_freq=float(player.suff_fail_M[chosen].mean()),
                 k_min_frac=float(player.k_min_frac_M[chosen].mean()),
             )
-            for name, chosen in course.groups()
+            for name, chosen in course.first(len(player.regret_M)).groups()
         },
     )
 
@@ -163,7 +218,12 @@ def _kinds(problem: ConcreteProblem) -> tuple[str, ...]:
 def _perform(course: Course, plays: Sequence[Sequence[Play]]) -> Performance:
     """Averages over the plays of each scenario."""
     rows = [_of_one(s, stack(some)) for s, some in zip(course.scenarios, plays, strict=True)]
-    return Performance(*np.array(rows).T)
+    kinds: list[RegretKind] = [
+        s.regret for s, some in zip(course.scenarios, plays, strict=True) for _ in some
+    ]
+    return Performance(
+        *np.array(rows).T, measures=measures.summary([p for some in plays for p in some], kinds)
+    )
 
 
 def _of_one(scenario: Scenario, plays: Play) -> tuple[float, float, float, float]:

@@ -8,15 +8,27 @@ the top, and what was paid for is not asked again.
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 
-from rmft_api import dataset, outcome, regret, rollouts, seating, selection, tokens
+from rmft_api import (
+    dataset,
+    evaluation,
+    makeup,
+    outcome,
+    regret,
+    rollouts,
+    seating,
+    selection,
+    tokens,
+)
 from rmft_api.config import RunConfig
 from rmft_api.dataset import Dataset
-from rmft_api.evaluation import Results
+from rmft_api.evaluation import Gate, Results
 from rmft_api.files import make_directory, replace_file
 from rmft_api.finetuning import Trainer
 from rmft_api.journal import Journal
+from rmft_api.makeup import MakeUp
 from rmft_api.ports import ChatModel, Console
 from rmft_api.prompts import PromptSet
 from rmft_api.records import Split, Trajectory
@@ -48,22 +60,28 @@ async def iterate(run: Run) -> Results:
         data = await write_dataset(run, iteration)
         model = await fine_tune(run, iteration, model, data)
         await evaluate(run, iteration, model)
+        gate = await judge(run, iteration)
+        if gate.decision == "stop":
+            break
+        model = outcome.models(run.journal)[gate.start]
     return await conclude(run)
 
 
-async def play(run: Run, split: Split, iteration: int, model: str) -> None:
-    """Play the split's scenarios with `model`; finished trajectories go to the journal."""
+async def play(
+    run: Run, split: Split, iteration: int, model: str, count: int | None = None
+) -> None:
+    """Play the split's scenarios, or its first `count`; finished trajectories go to the journal."""
     saved = run.journal.trajectories(split, iteration)
     done: defaultdict[int, set[int]] = defaultdict(set)
     for trajectory, _ in saved:
         done[trajectory.address.scenario].add(trajectory.address.trajectory)
-    owed = seating.rounds_of(run.config, split) - sum(len(t.rounds) for t, _ in saved)
+    owed = seating.rounds_of(run.config, split, count) - sum(len(t.rounds) for t, _ in saved)
     if owed <= 0:
         return
     with run.console.playing(_title(split, iteration), owed) as tick:
         await rollouts.play(
             seating.game(run.config, split, iteration, model, run.largest_n),
-            seating.seats(run.config, run.prompts, split, iteration),
+            islice(seating.seats(run.config, run.prompts, split, iteration), count),
             run.chat,
             lambda seat, finished: _save(run, seat, finished),
             lambda index: frozenset(done[index]),
@@ -75,9 +93,7 @@ async def write_dataset(run: Run, iteration: int) -> Dataset:
     """Select, write and check what is learnt from: the very bytes that will be uploaded."""
     config = run.config
     first = iteration if config.finetuning.chain == "continue" else 1
-    kept: list[Trajectory] = []
-    for number in range(first, iteration + 1):
-        kept += await select(run, number)
+    kept = [one for number in range(first, iteration + 1) for one in await select(run, number)]
     traits = run.trainer.profile.training
     data = dataset.build(
         kept,
@@ -101,10 +117,14 @@ async def write_dataset(run: Run, iteration: int) -> Dataset:
 
 async def select(run: Run, iteration: int) -> list[Trajectory]:
     """The iteration's kept trajectories; every verdict goes to the journal."""
-    played = run.journal.trajectories("train", iteration)
+    config, played = run.config, run.journal.trajectories("train", iteration)
     scored = [score for _, score in played]
-    verdicts = selection.judge(scored, run.config.selection, run.config.seed, iteration)
+    verdicts = selection.judge(scored, config.selection, config.seed, iteration)
     await run.journal.put("selection", f"{iteration:02}", verdicts)
+    made = makeup.of(tuple(seating.scenarios(config, "train", iteration)), played, verdicts)
+    if run.journal.get("makeup", f"{iteration:02}", MakeUp) is None:
+        run.console.line(f"iteration {iteration}: {makeup.told(made)}")
+    await run.journal.put("makeup", f"{iteration:02}", made)
     kept = {verdict.address for verdict in verdicts if verdict.kept}
     return [trajectory for trajectory, _ in played if trajectory.address in kept]
 
@@ -120,17 +140,33 @@ async def fine_tune(run: Run, iteration: int, model: str, data: Dataset) -> str:
 async def evaluate(run: Run, index: int, model: str) -> None:
     """Play the held-out scenarios with the model of iteration `index`, and tell how it did."""
     await run.journal.put("model", f"{index:02}", model)
-    await play(run, "validation", index, model)
+    await hold_out(run, "validation", index, model)
     if run.config.test_models == "all":
-        await play(run, "test", index, model)
-    run.console.line(outcome.told(run.config, run.journal, index))
+        await hold_out(run, "test", index, model)
+    for line in outcome.told(run.config, run.journal, index):
+        run.console.line(line)
+
+
+async def hold_out(run: Run, split: Split, index: int, model: str) -> None:
+    """Play a held-out split until enough is known: from look to look, or all of it at once."""
+    while (count := outcome.owed(run.config, run.journal, split, index)) is not None:
+        await play(run, split, index, model, count)
+
+
+async def judge(run: Run, iteration: int) -> Gate:
+    """Whether and from which model the run goes on."""
+    gate = outcome.gate(run.config, run.journal, iteration)
+    await run.journal.put("gate", f"{iteration:02}", gate)
+    if gate.decision != "continue":
+        run.console.line(f"iteration {iteration}: {evaluation.gate_told(gate)}")
+    return gate
 
 
 async def conclude(run: Run) -> Results:
     """Name the champion; test the base and it if nobody was tested yet; keep the results."""
     best = outcome.champion(run.config, run.journal)
     for index, model in ((0, run.config.model.base), (best.index, best.model)):
-        await play(run, "test", index, model)
+        await hold_out(run, "test", index, model)
     results = outcome.results(run.config, run.journal)
     await run.journal.put("results", "", results)
     return results

@@ -46,25 +46,38 @@ class Measures(Record, frozen=True):
     """Of all answers by position: 1 when every position is as frequent, 0 when there is one."""
 
 
-def summary(plays: Sequence[Play], kind: RegretKind) -> Measures:
-    """All measures of a set of plays, which may differ in K and T."""
+def summary(plays: Sequence[Play], kinds: RegretKind | Sequence[RegretKind]) -> Measures:
+    """All measures of a set of plays, which may differ in K, T and, one each, in kind of regret."""
     if not plays:
         raise ValueError("no plays to summarise; play at least one trajectory")
-    groups = _stacked(plays)
+    each: list[RegretKind] = [kinds] * len(plays) if isinstance(kinds, str) else list(kinds)
+    stacks = _stacked(plays, each)
+    groups = [group for group, _ in stacks]
     K_N = np.concatenate([np.full(len(g.actions_T), g.rewards_TK.shape[-1]) for g in groups])
     min_frac_N = np.concatenate([min_frac(group) for group in groups])
     delays = [delay for play in plays for delay in switch_delays(play)]
     return Measures(
         plays=len(plays),
-        suff_fail_freq=_mean([suff_fail(group, kind) for group in groups]),
+        suff_fail_freq=_mean([suff_fail(group, kind) for group, kind in stacks]),
         min_frac=float(min_frac_N.mean()),
         k_min_frac=float((K_N * min_frac_N).mean()),
         greedy_frac=_mean([greedy_frac(group) for group in groups]),
         median_reward=float(np.median(np.concatenate([scaled_reward(g) for g in groups]))),
-        best_share=_mean([best_share(group, kind) for group in groups]),
+        best_share=_mean([best_share(group, kind) for group, kind in stacks]),
         switch_delay=float(np.mean(delays)) if delays else None,
         valid=_mean([valid(group) for group in groups]),
         answer_entropy=answer_entropy(plays),
+    )
+
+
+def told(measures: Measures) -> str:
+    """All measures but `valid` in one line."""
+    delay = measures.switch_delay
+    return (
+        f"SuffFail {measures.suff_fail_freq:.2f}, K x MinFrac {measures.k_min_frac:.2f}, "
+        f"greedy {measures.greedy_frac:.2f}, best {measures.best_share:.2f}, "
+        f"median reward {measures.median_reward:.2f}, entropy {measures.answer_entropy:.2f}"
+        + (f", switch delay {delay:.1f}" if delay is not None else "")
     )
 
 
@@ -172,14 +185,14 @@ def collapses(before: Measures, after: Measures, drop: Interval) -> list[str]:
     return warnings
 
 
-def _stacked(plays: Sequence[Play]) -> list[Play]:
-    """Plays of one shape together, so that each measure is worked out for all of them at once."""
-    groups: defaultdict[tuple[int, ...], list[Play]] = defaultdict(list)
-    for play in plays:
-        groups[play.rewards_TK.shape].append(play)
+def _stacked(plays: Sequence[Play], kinds: Sequence[RegretKind]) -> list[tuple[Play, RegretKind]]:
+    """Plays of one shape and kind together: each measure is worked out for all of them at once."""
+    groups: defaultdict[tuple[RegretKind, tuple[int, ...]], list[Play]] = defaultdict(list)
+    for play, kind in zip(plays, kinds, strict=True):
+        groups[kind, play.rewards_TK.shape].append(play)
     return [
-        stack(group[first : first + TOGETHER])
-        for group in groups.values()
+        (stack(group[first : first + TOGETHER]), kind)
+        for (kind, _), group in groups.items()
         for first in range(0, len(group), TOGETHER)
     ]
 

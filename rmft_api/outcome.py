@@ -1,11 +1,16 @@
 """The outcome of a run, finished or not, from its journal alone."""
 
-from rmft_api import evaluation, seating
+from collections import Counter
+from typing import NamedTuple
+
+from rmft_api import evaluation, measures, seating, statistics
 from rmft_api.config import RunConfig
 from rmft_api.errors import UsageError
-from rmft_api.evaluation import Champion, Course, Evaluated, Figures, Performance, Results
+from rmft_api.evaluation import Champion, Course, Evaluated, Figures, Gate, Performance, Results
 from rmft_api.journal import Journal
-from rmft_api.records import Split
+from rmft_api.makeup import MakeUp
+from rmft_api.records import Interval, Split
+from rmft_api.seating import held_out
 
 
 def results(config: RunConfig, journal: Journal) -> Results:
@@ -20,11 +25,21 @@ def results(config: RunConfig, journal: Journal) -> Results:
             f"run {config.name!r} has evaluated no model yet; "
             f"`rmft-api resume {config.name}` goes on"
         )
-    models = _models(journal)
+    ids = models(journal)
+    makeups = dict(journal.all("makeup", MakeUp))
+    gates = dict(journal.all("gate", Gate))
     return Results(
         run=config.name,
         iterations=tuple(
-            Evaluated(index, models[index], figures, test.get(index))
+            Evaluated(
+                index=index,
+                model=ids[index],
+                validation=figures,
+                test=test.get(index),
+                made_from=makeups.get(f"{index:02}"),
+                warnings=_warnings(validation, index),
+                gate=gates.get(f"{index:02}"),
+            )
             for index, figures in validation.items()
         ),
         baselines=_baselines(config),
@@ -33,21 +48,47 @@ def results(config: RunConfig, journal: Journal) -> Results:
 
 
 def champion(config: RunConfig, journal: Journal) -> Champion:
-    """The model with the least mean validation regret so far; the earlier one wins a tie."""
-    performances = _performances(config, journal, "validation")
-    index = min(performances, key=lambda i: (float(performances[i].regret_M.mean()), i))
-    return Champion(index, _models(journal)[index])
+    """The model whose validation regret fell most below the base's so far."""
+    index = evaluation.best(performances(config, journal, "validation"))
+    return Champion(index, models(journal)[index])
 
 
-def told(config: RunConfig, journal: Journal, index: int) -> str:
-    """One line on how the model of iteration `index` did in validation."""
-    figures = _figures(config, journal, "validation")[index]
-    drop = figures.paired_drop
-    return (
-        f"iteration {index}: validation regret {figures.regret.mean:.2f}"
+def gate(config: RunConfig, journal: Journal, iteration: int) -> Gate:
+    """What is decided after an iteration, from validation alone (docs/method.md 5)."""
+    wanted, level = config.gate, held_out(config, "validation").level
+    played = performances(config, journal, "validation")
+    drops: list[Interval] = []
+    best = 0
+    for index in range(1, iteration + 1):
+        best = evaluation.best({i: played[i] for i in played if i < index})
+        drops.append(statistics.mean_interval(played[index].drop_M(played[best]), level))
+    decision = statistics.gate(drops, wanted.stop_after or iteration + 1, wanted.gain)
+    if decision == "fall_back" and not wanted.fall_back:
+        decision = "continue"
+    return Gate(decision, best if decision == "fall_back" else iteration, drops[-1])
+
+
+def told(config: RunConfig, journal: Journal, index: int) -> list[str]:
+    """How the model of iteration `index` did in validation, and what to be warned of."""
+    figures = _figures(config, journal, "validation")
+    mine, drop = figures[index], figures[index].paired_drop
+    whole = config.validation.scenarios
+    line = (
+        f"iteration {index}: validation regret {mine.regret.mean:.2f}"
         + (f", {abs(drop.mean):.2f} {_side(drop.mean)} the base" if drop else " (the base)")
-        + f"; {figures.valid:.1%} of replies valid"
+        + (f" on {mine.scenarios} of {whole} scenarios" if mine.scenarios < whole else "")
+        + f"; {mine.valid:.1%} of replies valid; {measures.told(mine.measures)}"
     )
+    return [line, *(f"warning: {one}" for one in _warnings(figures, index))]
+
+
+def owed(config: RunConfig, journal: Journal, split: Split, index: int) -> int | None:
+    """Scenarios, from the first, that a model must have played to be looked at; None: it has.
+
+    From the journal alone, so a resumed evaluation ends at the same look as an undisturbed one.
+    """
+    base = None if index == 0 else _standing(config, journal, split, 0, None).performance
+    return _standing(config, journal, split, index, base).owed
 
 
 def _side(drop: float) -> str:
@@ -62,30 +103,59 @@ def course(config: RunConfig, split: Split) -> Course:
     )
 
 
-def _models(journal: Journal) -> dict[int, str]:
+def models(journal: Journal) -> dict[int, str]:
+    """The id of every iteration's model; 0 is the base."""
     return {int(key): model for key, model in journal.all("model", str)}
 
 
+def performances(config: RunConfig, journal: Journal, split: Split) -> dict[int, Performance]:
+    """Index -> performance of every model whose evaluation has ended."""
+    base = _standing(config, journal, split, 0, None).performance
+    found = {0: base}
+    for index in models(journal):
+        if index:
+            found[index] = _standing(config, journal, split, index, base).performance
+    return {index: one for index, one in found.items() if one is not None}
+
+
+class _Standing(NamedTuple):
+    """How far an evaluation is: its outcome, or the scenarios that it still has to reach."""
+
+    performance: Performance | None
+    owed: int | None
+
+
+def _standing(
+    config: RunConfig, journal: Journal, split: Split, index: int, base: Performance | None
+) -> _Standing:
+    plan, held = held_out(config, split), course(config, split)
+    played = [trajectory for trajectory, _ in journal.trajectories(split, index)]
+    plays = Counter(trajectory.address.scenario for trajectory in played)
+    for count in plan.looks if base else plan.looks[-1:]:
+        if any(plays[scenario] < plan.trajectories for scenario in range(count)):
+            return _Standing(None, count)
+        mine = [trajectory for trajectory in played if trajectory.address.scenario < count]
+        performance = evaluation.of_trajectories(held.first(count), mine)
+        if base is None or plan.ends(performance.drop_M(base)):
+            return _Standing(performance, None)
+    raise AssertionError("a rule ends at its last look")
+
+
 def _figures(config: RunConfig, journal: Journal, split: Split) -> dict[int, Figures]:
-    held = course(config, split)
-    performances = _performances(config, journal, split)
-    base = performances.get(0)
+    held, level = course(config, split), held_out(config, split).level
+    found = performances(config, journal, split)
+    base = found.get(0)
     return {
-        index: evaluation.figures(held, one, base if index else None)
-        for index, one in performances.items()
+        index: evaluation.figures(held, one, base if index else None, level)
+        for index, one in found.items()
     }
 
 
-def _performances(config: RunConfig, journal: Journal, split: Split) -> dict[int, Performance]:
-    """Index -> performance of every model that has played the whole split."""
-    held = course(config, split)
-    whole = seating.section_of(config, split)
-    found: dict[int, Performance] = {}
-    for index in _models(journal):
-        played = [trajectory for trajectory, _ in journal.trajectories(split, index)]
-        if len(played) == whole.scenarios * whole.trajectories:
-            found[index] = evaluation.of_trajectories(held, played)
-    return found
+def _warnings(figures: dict[int, Figures], index: int) -> tuple[str, ...]:
+    base, mine = figures[0], figures[index]
+    if mine.paired_drop is None:
+        return ()
+    return tuple(measures.collapses(base.measures, mine.measures, mine.paired_drop))
 
 
 def _baselines(config: RunConfig) -> dict[str, Figures]:

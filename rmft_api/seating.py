@@ -5,11 +5,13 @@ every model, so that two models meet the same chance.
 """
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 from functools import partial
 
-from rmft_api import environments
+from rmft_api import environments, statistics
 from rmft_api.config import RunConfig, ScenarioConfig
 from rmft_api.environments import ConcreteProblem, Scenario
+from rmft_api.environments.scenario import Floats
 from rmft_api.prompts import PromptSet
 from rmft_api.records import Address, Sampling, Split
 from rmft_api.rollouts import Game, Seat
@@ -18,6 +20,39 @@ from rmft_api.rollouts import Game, Seat
 def section_of(config: RunConfig, split: Split) -> ScenarioConfig:
     """The part of the run file that describes a split."""
     return {"train": config.rollouts, "validation": config.validation, "test": config.test}[split]
+
+
+@dataclass(frozen=True)
+class HeldOut:
+    """How a model plays a held-out split, and when it has played enough (docs/method.md 5)."""
+
+    trajectories: int
+    """L: plays of each scenario."""
+    looks: tuple[int, ...]
+    """Numbers of scenarios, from the first one, at which the evaluation may end; rising."""
+    half_width: float | None
+    """Narrow enough; None: only the last look counts."""
+
+    @property
+    def level(self) -> float:
+        """What each look's intervals are made at, so that the one stopped at holds at 95 %."""
+        return 1.0 - (1.0 - statistics.LEVEL) / len(self.looks)
+
+    def ends(self, drop_M: Floats) -> bool:
+        """Whether the paired drop over one of the looks' scenarios is known well enough."""
+        if self.half_width is None or len(drop_M) == self.looks[-1]:
+            return True
+        return statistics.StoppingRule(self.half_width, self.looks).look(drop_M).stop
+
+
+def held_out(config: RunConfig, split: Split) -> HeldOut:
+    """The plan of a held-out split. Looks are at whole rounds of its problems, evenly drawn."""
+    section = config.validation if split == "validation" else config.test
+    problems = len(problems_of(config, split))
+    first = -(-section.first_look // problems) * problems
+    early = section.half_width is not None and first < section.scenarios
+    looks = statistics.doubling(first, section.scenarios) if early else (section.scenarios,)
+    return HeldOut(section.trajectories, looks, section.half_width)
 
 
 def problems_of(config: RunConfig, split: Split) -> tuple[ConcreteProblem, ...]:
@@ -46,11 +81,12 @@ def seats(config: RunConfig, prompts: PromptSet, split: Split, iteration: int) -
         )
 
 
-def rounds_of(config: RunConfig, split: Split) -> int:
-    """Decisions in one whole play of a split."""
+def rounds_of(config: RunConfig, split: Split, count: int | None = None) -> int:
+    """Decisions in one play of a split, or of its first `count` scenarios."""
     problems = problems_of(config, split)
     section = section_of(config, split)
-    horizons = (problems[index % len(problems)].T for index in range(section.scenarios))
+    whole = section.scenarios if count is None else count
+    horizons = (problems[index % len(problems)].T for index in range(whole))
     return section.trajectories * sum(horizons)
 
 

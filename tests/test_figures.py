@@ -4,13 +4,15 @@ import xml.etree.ElementTree as ET
 
 from rmft_api.evaluation import Champion, Evaluated, Figures, Results
 from rmft_api.figures import regret_svg
+from rmft_api.measures import Measures
 from rmft_api.records import Interval
 
 SVG = "{http://www.w3.org/2000/svg}"
 
 
 def figures(mean: float) -> Figures:
-    return Figures(Interval(mean, mean - 1, mean + 1), None, 0.0, 0.5, 1.0, {})
+    measures = Measures(1, 0.0, 0.1, 0.5, 0.5, 0.5, 0.5, None, 1.0, 1.0)
+    return Figures(1, Interval(mean, mean - 1, mean + 1), None, 0.0, 0.5, 1.0, measures, {})
 
 
 def results(*, all_tested: bool) -> Results:

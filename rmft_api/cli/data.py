@@ -28,6 +28,9 @@ def _iteration(one: Evaluated) -> dict[str, Any]:
         "split": "test" if one.test else "validation",
         **_figures(shown),
         "validation": _figures(one.validation),
+        "made_from": msgspec.to_builtins(one.made_from),
+        "warnings": one.warnings,
+        "gate": one.gate and {**msgspec.to_builtins(one.gate), "drop": _interval(one.gate.drop)},
     }
 
 
@@ -38,6 +41,8 @@ def _figures(figures: Figures) -> dict[str, Any]:
         "suff_fail_freq": figures.suff_fail_freq,
         "k_min_frac": figures.k_min_frac,
         "valid": figures.valid,
+        "scenarios": figures.scenarios,
+        "measures": msgspec.to_builtins(figures.measures),
         "groups": {name: _group(group) for name, group in figures.groups.items()},
     }
 

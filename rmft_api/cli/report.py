@@ -11,6 +11,9 @@ from rmft_api.cli.places import RUNS, RunName, RunsDir
 def report(
     run: RunName,
     as_json: Annotated[bool, typer.Option("--json", help="The figures, for programs.")] = False,
+    selections: Annotated[
+        bool, typer.Option("--selections", help="Show what was learnt from beside all play.")
+    ] = False,
     svg: Annotated[
         Path | None, typer.Option(metavar="FILE", help="Also draw regret by iteration.")
     ] = None,
@@ -20,7 +23,7 @@ def report(
     from rmft_api.cli.data import results_json
     from rmft_api.cli.places import existing_run
     from rmft_api.cli.recorded import recorded_config
-    from rmft_api.cli.tables import results_table
+    from rmft_api.cli.tables import results_table, selections_table
     from rmft_api.figures import regret_svg
     from rmft_api.files import replace_file
     from rmft_api.journal import Journal
@@ -33,4 +36,6 @@ def report(
         journal.close()
     if svg is not None:
         replace_file(svg, regret_svg(found).encode())
+    if selections and not as_json:
+        print(selections_table(found), end="\n\n")  # noqa: T201
     print(results_json(found) if as_json else results_table(found))  # noqa: T201

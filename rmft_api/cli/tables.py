@@ -2,19 +2,60 @@
 
 from collections.abc import Iterator
 
-from rmft_api.evaluation import Figures, Results
+from rmft_api.evaluation import Figures, Results, gate_told
+from rmft_api.makeup import Share
 from rmft_api.records import Interval
 
 HEADINGS = ("", "model", "regret [95 % CI]", "drop to base", "SuffFail", "K x MinFrac", "valid")
 
+OF_SELECTIONS = (
+    *("iter", "", "plays", "regret", "SuffFail", "K x MinFrac", "greedy", "best", "reward"),
+    *("entropy", "delay", "valid"),
+)
+
 
 def results_table(results: Results) -> str:
     """The table that ends a run: held-out test scenarios that chose nothing."""
-    rows = [HEADINGS, *_models(results), *_baselines(results)]
-    widths = [max(len(row[i]) for row in rows) for i in range(len(HEADINGS))]
-    lines = ["  ".join(cell.ljust(w) for cell, w in zip(row, widths, strict=True)) for row in rows]
-    lines.insert(1, "  ".join("-" * width for width in widths))
-    return "\n".join(line.rstrip() for line in [*lines, "", _verdict(results)])
+    lines = _lines([HEADINGS, *_models(results), *_baselines(results)])
+    return "\n".join([*lines, "", _verdict(results), *_events(results)])
+
+
+def selections_table(results: Results) -> str:
+    """What each model learnt from, beside all that it was chosen from."""
+    return "\n".join(_lines([OF_SELECTIONS, *_selections(results)]))
+
+
+def _lines(rows: list[tuple[str, ...]]) -> Iterator[str]:
+    widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
+    for number, row in enumerate(rows):
+        yield "  ".join(cell.ljust(w) for cell, w in zip(row, widths, strict=True)).rstrip()
+        if number == 0:
+            yield "  ".join("-" * width for width in widths)
+
+
+def _selections(results: Results) -> Iterator[tuple[str, ...]]:
+    for one in results.iterations:
+        if one.made_from is not None:
+            yield (str(one.index), "played", *_share(one.made_from.all))
+        if one.made_from is not None and one.made_from.kept is not None:
+            yield ("", "kept", *_share(one.made_from.kept))
+
+
+def _share(share: Share) -> Iterator[str]:
+    m = share.measures
+    yield from (str(m.plays), f"{share.regret:.2f}")
+    shares = (m.suff_fail_freq, m.k_min_frac, m.greedy_frac, m.best_share, m.median_reward)
+    yield from (f"{value:.2f}" for value in (*shares, m.answer_entropy))
+    yield "" if m.switch_delay is None else f"{m.switch_delay:.1f}"
+    yield f"{m.valid:.1%}"
+
+
+def _events(results: Results) -> Iterator[str]:
+    """What the gate did, and what to be warned of."""
+    for one in results.iterations:
+        if one.gate is not None and one.gate.decision != "continue":
+            yield f"after iteration {one.index}: {gate_told(one.gate)}"
+        yield from (f"warning, iteration {one.index}: {warning}" for warning in one.warnings)
 
 
 def _models(results: Results) -> Iterator[tuple[str, ...]]:

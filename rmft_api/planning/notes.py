@@ -21,6 +21,8 @@ def assumptions(walk: Walk, counter: TokenCounter, reply_tokens: int) -> Iterato
             f"expected: a reply has {reply_tokens} of at most {config.sampling.max_tokens} tokens; "
             "low: it is its bare answer"
         )
+    if config.gate.stop_after or config.validation.half_width or config.test.half_width:
+        yield "every phase is counted whole; the gate or a narrow interval may end it earlier"
     if not profile.paid:
         return
     yield (

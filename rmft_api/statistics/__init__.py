@@ -4,6 +4,7 @@ Pure: figures in, records out; the only chance is the bootstrap's, from a seed.
 """
 
 from rmft_api.statistics.intervals import (
+    LEVEL,
     Comparison,
     averaged,
     bootstrap_interval,
@@ -17,6 +18,7 @@ from rmft_api.statistics.no_regret import Decisions, Slope, decide, growth, regr
 from rmft_api.statistics.rules import Gate, Look, StoppingRule, doubling, gate
 
 __all__ = [
+    "LEVEL",
     "Comparison",
     "Decisions",
     "Gate",

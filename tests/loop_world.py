@@ -1,0 +1,155 @@
+"""A run without any provider: models whose names say how well they play."""
+
+from collections.abc import Callable, Generator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from functools import cache
+from pathlib import Path
+from typing import Any, cast
+
+from rmft_api import answers, resources, seating, seeds
+from rmft_api.config import RunConfig
+from rmft_api.environments import Scenario
+from rmft_api.errors import ResumableError
+from rmft_api.finetuning import Trained, Trainer
+from rmft_api.journal import Journal
+from rmft_api.loop import Run
+from rmft_api.prompts import load
+from rmft_api.providers import profiles
+from rmft_api.records import Ask, Choice, Hyperparameters, Job, Reply, Split
+from rmft_api.retries import Retries
+
+NAMES = tuple(
+    (resources.prompts_dir() / "standard/scenarios/buttons/actions.txt").read_text().split("\n")[:3]
+)
+
+
+def config(**changes: Any) -> RunConfig:
+    """A small run; `changes` replace whole sections."""
+    return RunConfig.model_validate(
+        {
+            "name": "loop",
+            "seed": 5,
+            "iterations": 3,
+            "model": {"base": "skill-0.2"},
+            "rollouts": {
+                "scenarios": 3,
+                "trajectories": 4,
+                "problems": [{"environment": "bandit", "K": 3, "T": 8}],
+            },
+            "selection": {"k": 2},
+            "validation": {"scenarios": 12},
+            "test": {"scenarios": 6},
+            **changes,
+        }
+    )
+
+
+@dataclass
+class Skilled:
+    """A `ports.ChatModel`: model `skill-0.7` takes the best action in 70 % of rounds."""
+
+    config: RunConfig
+    asked: list[Ask] = field(default_factory=list[Ask])
+    end_after: int | None = None
+    """Raise ResumableError at this request: as a run is stopped."""
+
+    async def reply(self, ask: Ask) -> Reply:
+        if self.end_after is not None and len(self.asked) >= self.end_after:
+            raise ResumableError("stopped by the test")
+        self.asked.append(ask)
+        names = NAMES
+        choices = tuple(
+            Choice(f"I see.\n{answers.render_action(self._action(ask, i), names)}", "stop")
+            for i in range(ask.n)
+        )
+        return Reply("r", ask.model, choices, None)
+
+    def _action(self, ask: Ask, i: int) -> int:
+        split, iteration, scenario, trajectory, t = ask.key.split("/")
+        table = self._scenarios(cast(Split, split), int(iteration))[int(scenario)]
+        best = int(table.means.mean(axis=0).argmax())
+        rng = seeds.rng(7, "skill", ask.model, split, int(scenario), int(trajectory), int(t), i)
+        lucky = rng.random() < float(ask.model.removeprefix("skill-"))
+        return best if lucky else int((best + 1 + rng.integers(2)) % 3)
+
+    def _scenarios(self, split: Split, iteration: int) -> Sequence[Scenario]:
+        return _drawn(self.config.model_dump_json(), split, iteration)
+
+
+@cache
+def _drawn(config_json: str, split: Split, iteration: int) -> Sequence[Scenario]:
+    return tuple(seating.scenarios(RunConfig.model_validate_json(config_json), split, iteration))
+
+
+@dataclass
+class Lines:
+    """A console that keeps what it is told."""
+
+    said: list[str] = field(default_factory=list[str])
+
+    def line(self, text: str) -> None:
+        self.said.append(text)
+
+    @contextmanager
+    def playing(self, what: str, rounds: int) -> Generator[Callable[[int], None]]:
+        yield lambda count: None
+
+
+@dataclass(frozen=True)
+class Scripted(Trainer):
+    """Makes the models that the test names, in order of iteration."""
+
+    makes: Sequence[str] = ()
+    started: list[str] = field(default_factory=list[str])
+    """The models that were trained further."""
+
+    async def train(self, iteration: int, start: str, data: Any, *more: Any) -> Trained:
+        self.started.append(start)
+        model = self.makes[iteration - 1]
+        job = Job(f"job-{iteration}", "succeeded", start, "file-1", 1, model)
+        return Trained(model, start, data.sha256, job, None, Hyperparameters(), 1)
+
+
+@dataclass
+class World:
+    """One run in a folder, that may be entered again as a resumed run is."""
+
+    path: Path
+    config: RunConfig
+    makes: Sequence[str]
+    chat: Skilled = field(init=False)
+    console: Lines = field(default_factory=Lines)
+    started: list[str] = field(default_factory=list[str])
+
+    def __post_init__(self) -> None:
+        self.chat = Skilled(self.config)
+
+    def journal(self) -> Journal:
+        if (self.path / "journal.sqlite").exists():
+            return Journal.open(self.path)
+        return Journal.create(self.path, self.config.model_dump_json(), {})
+
+    def run(self, journal: Journal) -> Run:
+        prompts = load(self.config.prompts, [resources.prompts_dir()])
+        trainer = Scripted(
+            profile=profiles.load("local"),
+            connection=cast(Any, None),
+            journal=journal,
+            retries=Retries(),
+            config=self.config,
+            price=lambda model, tokens, epochs: 0,
+            say=self.console.line,
+            makes=self.makes,
+            started=self.started,
+        )
+        return Run(
+            config=self.config,
+            directory=self.path,
+            journal=journal,
+            prompts=prompts,
+            chat=self.chat,
+            largest_n=8,
+            trainer=trainer,
+            console=self.console,
+        )
