@@ -68,6 +68,8 @@ def read(
         return Unread("refused", f"refused: {_shown(refusal)}")
     if finish_reason == "content_filter":
         return Unread("filtered", "stopped by the provider's content filter")
+    if finish_reason == "lost":
+        return Unread("lost", "its reply was lost so often that it is not asked for again")
     said = clean(text or "")
     try:
         return _answer(said, tuple(names), output)

@@ -8,10 +8,10 @@ billed: its reservation stays, and it is asked again once. So at worst a crash c
 price for each request under way.
 """
 
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any
+from typing import Any, Protocol
 
 import msgspec
 
@@ -27,8 +27,20 @@ Price = Callable[[Ask], int | None]
 """The most that a request can cost in micro-dollars; None: unknown, so it is not sent."""
 Cost = Callable[[Ask, Reply], int | None]
 """What a reply cost in micro-dollars; None: not told, so what was reserved counts as spent."""
-Pace = Callable[[Ask], Awaitable[None]]
-"""Waits until a request fits the provider's limits, before anything is reserved for it."""
+
+
+class Pace(Protocol):
+    """Waits until a request fits the provider's limits, before anything is reserved for it."""
+
+    async def __call__(self, ask: Ask) -> None:
+        """Take a turn."""
+        ...
+
+    def dropped(self, ask: Ask) -> None:
+        """Give the turn back: the request was not sent."""
+        ...
+
+
 OVERRUNS = 3
 """Replies billed at more than twice their worst case after which the prices cannot be right."""
 LONG = 8
@@ -88,10 +100,7 @@ class JournaledChat:
 
     async def _book(self, call: "_Call") -> Reply:
         ask = call.ask
-        reserve = self._worst_case(ask)
-        attempt = await self._ledger.begin(
-            ask.key, "chat", call.digest, reserve, number=call.number
-        )
+        reserve, attempt = await self._begin(call)
         reached("call.reserved")
         try:
             reply = await self._wire.reply(ask)
@@ -107,6 +116,19 @@ class JournaledChat:
         reached("call.saved")
         self._watch(ask, reserve, cost)
         return reply
+
+    async def _begin(self, call: "_Call") -> tuple[int, int]:
+        """What is reserved, and the attempt; where nothing can be, the turn is given back."""
+        ask = call.ask
+        try:
+            reserve = self._worst_case(ask)
+            return reserve, await self._ledger.begin(
+                ask.key, "chat", call.digest, reserve, number=call.number
+            )
+        except BaseException:
+            if self._pace is not None:
+                self._pace.dropped(ask)
+            raise
 
     def _worst_case(self, ask: Ask) -> int:
         price = self._price(ask)

@@ -208,6 +208,8 @@ class RunConfig(Section):
     """Who plays the test scenarios: every iteration's model, or the base and the champion only."""
     budget_usd: Annotated[float, Field(ge=0)] | None = None
     """Never spend more; needed wherever a price is not zero."""
+    iteration_budget_usd: Annotated[float, Field(ge=0)] | None = None
+    """Never spend more in any one iteration; iteration 0 is the base's evaluation."""
 
     @model_validator(mode="after")
     def _the_parts_fit(self) -> Self:

@@ -4,6 +4,7 @@ import os
 from pathlib import Path
 
 from rmft_api.errors import StorageError
+from rmft_api.faultpoints import reached
 
 
 def make_directory(path: Path) -> None:
@@ -25,8 +26,10 @@ def replace_file(path: Path, content: bytes) -> None:
             file.write(content)
             file.flush()
             os.fsync(file.fileno())
+        reached(f"{path.stem}.drafted")
         draft.replace(path)
         sync(path.parent)
+        reached(f"{path.stem}.replaced")
     except OSError as error:
         raise StorageError(
             f"cannot write {path}: {error.strerror}; free space or fix it, then resume the run"

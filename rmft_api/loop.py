@@ -53,9 +53,10 @@ class Run:
 async def iterate(run: Run) -> Results:
     """Play, rank, select, fine-tune, evaluate; again with the new model; then name the champion."""
     model = run.config.model.base
+    await enter(run, 0)
     await evaluate(run, 0, model)
     for iteration in range(1, run.config.iterations + 1):
-        await run.journal.ledger.enter_iteration(iteration)
+        await enter(run, iteration)
         await play(run, "train", iteration, model)
         data = await write_dataset(run, iteration)
         model = await fine_tune(run, iteration, model, data)
@@ -65,6 +66,13 @@ async def iterate(run: Run) -> Results:
             break
         model = outcome.models(run.journal)[gate.start]
     return await conclude(run)
+
+
+async def enter(run: Run, iteration: int) -> None:
+    """Book what follows under `iteration`, within its own budget where there is one."""
+    cap_usd = run.config.iteration_budget_usd
+    cap = None if cap_usd is None else round(cap_usd * 1e6)
+    await run.journal.ledger.enter_iteration(iteration, cap)
 
 
 async def play(

@@ -246,6 +246,10 @@ class Pacer:
         self._adapt(lane, turn, ending, now)
         self._let_out()
 
+    def dropped(self, ask: Ask) -> None:
+        """Give back the turn of a request that was not sent."""
+        self.ended(ask, Ending(0))
+
     def _adapt(self, lane: _Lane, turn: _Turn, ending: Ending, now: float) -> None:
         lane.note(ending.status == 429)
         if ending.status == 200:

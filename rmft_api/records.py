@@ -15,7 +15,7 @@ Split = Literal["train", "validation", "test"]
 Role = Literal["system", "user", "assistant"]
 RegretKind = Literal["static", "pseudo", "dynamic"]
 Feedback = Literal["bandit", "full"]
-ReplyStatus = Literal["read", "unreadable", "empty", "refused", "cut", "filtered"]
+ReplyStatus = Literal["read", "unreadable", "empty", "refused", "cut", "filtered", "lost"]
 """What became of a reply; everything but "read" is the model's result too, and is counted."""
 
 

@@ -28,6 +28,7 @@ from typing import NoReturn, TypeVar
 from tenacity import AsyncRetrying, RetryCallState, retry_if_exception_type
 
 from rmft_api.errors import (
+    ConfigError,
     FaultKind,
     NotEntitledError,
     ProviderDownError,
@@ -40,6 +41,8 @@ T = TypeVar("T")
 Clock = Callable[[], float]
 Sleep = Callable[[float], Awaitable[None]]
 
+POISON = "lost_for_good"
+"""The code of a request that is not sent again."""
 LOST_FOR_GOOD = 6
 """Attempts without an answer after which a request counts as poison."""
 _MONEY = re.compile(r"quota|credit|billing|spend|balance|funds", re.IGNORECASE)
@@ -138,7 +141,7 @@ class Retries:
 
         `lost` attempts of earlier processes have no answer. `ambiguous` is a rule of the caller's
         own, who may look up what became of it. Raises ProviderFault (AMBIGUOUS, REJECTED),
-        ProviderDownError, ResumableError or NotEntitledError.
+        ProviderDownError, ResumableError, NotEntitledError or ConfigError.
         """
         if lost >= LOST_FOR_GOOD:
             raise _poison(what, lost)
@@ -276,15 +279,17 @@ def _is_outage(fault: ProviderFault) -> bool:
 
 
 def _stop(message: str, fault: ProviderFault) -> RmftError:
-    """Money can be added and the run resumed; rights are somebody else's to give."""
+    """Money can be added, rights are somebody else's to give; the rest is asked for wrongly."""
     if fault.status in (402, 429) or _MONEY.search(f"{fault.code} {fault}"):
         return ResumableError(message)
-    return NotEntitledError(message)
+    if fault.status in (401, 403, 404):
+        return NotEntitledError(message)
+    return ConfigError(message)
 
 
 def _poison(what: str, lost: int) -> ProviderFault:
     return ProviderFault(
-        f"{what}: lost {lost} times without an answer, so it is not sent again; "
-        "ask the provider about it, or start a run without it",
+        f"{what}: lost {lost} times without an answer, so it is not sent again",
         FaultKind.REJECTED,
+        code=POISON,
     )

@@ -30,6 +30,7 @@ from rmft_api.records import (
     Split,
     Trajectory,
 )
+from rmft_api.retries import POISON
 
 Output = Literal["action", "distribution", "policy"]
 OF_THE_SAMPLE: dict[str | None, str] = {
@@ -38,6 +39,7 @@ OF_THE_SAMPLE: dict[str | None, str] = {
     "invalid_prompt": "content_filter",
     "cyber_policy": "content_filter",
     "context_length_exceeded": "length",
+    POISON: "lost",
 }
 """Refusal codes that say something of one chat only -> the finish reason they stand for."""
 

@@ -307,15 +307,40 @@ async def test_two_hundred_at_once_are_each_asked_once(
 async def test_the_pace_is_kept_before_anything_is_reserved(
     journal: Journal, wire: Wire, time: VirtualTime
 ) -> None:
-    held: list[int] = []
-
-    async def pace(_: Ask) -> None:
-        held.append(journal.ledger.totals().reserved)
-
+    pace = Turns(journal)
     await journal.ledger.set_cap(1000)
     retries = Retries(clock=time.clock, sleep=time.sleep)
     chat = JournaledChat(
         journal, wire, retries, price=lambda _: WORST, cost=lambda _, __: COST, pace=pace
     )
     await chat.reply(ask())
-    assert held == [0]
+    assert pace.held == [0]
+
+
+async def test_a_turn_that_is_not_used_is_given_back(
+    journal: Journal, wire: Wire, time: VirtualTime
+) -> None:
+    pace = Turns(journal)
+    await journal.ledger.set_cap(WORST - 1)
+    retries = Retries(clock=time.clock, sleep=time.sleep)
+    chat = JournaledChat(
+        journal, wire, retries, price=lambda _: WORST, cost=lambda _, __: COST, pace=pace
+    )
+    with pytest.raises(BudgetError):
+        await chat.reply(ask())
+    assert pace.dropped_keys == [ask().key]
+
+
+class Turns:
+    """A pace that waits for nothing and remembers."""
+
+    def __init__(self, journal: Journal) -> None:
+        self.journal = journal
+        self.held: list[int] = []
+        self.dropped_keys: list[str] = []
+
+    async def __call__(self, ask: Ask) -> None:
+        self.held.append(self.journal.ledger.totals().reserved)
+
+    def dropped(self, ask: Ask) -> None:
+        self.dropped_keys.append(ask.key)

@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 
 from rmft_api.errors import (
+    ConfigError,
     FaultKind,
     NotEntitledError,
     ProviderDownError,
@@ -137,6 +138,8 @@ async def test_waiting_ends_at_its_deadline_by_the_wall_clock(
         (401, None, NotEntitledError),
         (403, "training_not_available", NotEntitledError),
         (404, "model_not_found", NotEntitledError),
+        (400, "unsupported_parameter", ConfigError),
+        (413, None, ConfigError),
         (403, "billing_not_active", ResumableError),
         (402, None, ResumableError),
         (429, "insufficient_quota", ResumableError),

@@ -11,6 +11,7 @@ from rmft_api import rollouts
 from rmft_api.environments import Scenario
 from rmft_api.errors import FaultKind, ProviderDownError, ProviderFault, ResumableError
 from rmft_api.records import Ask, Choice, Message, Reply, Sampling, Trajectory
+from rmft_api.retries import POISON
 from rmft_api.rollouts import Game, Seat
 
 NAMES = ("red", "blue", "green")
@@ -173,6 +174,18 @@ def test_a_chat_that_the_provider_filters_is_data_and_ends_no_run() -> None:
 
     kept = played(GAME, Filtering(by_choice))
     assert {told.status for trajectory in kept for told in trajectory.rounds} == {"filtered"}
+
+
+def test_a_request_that_is_lost_for_good_is_parked_and_ends_no_run() -> None:
+    class Poisoned(Scripted):
+        async def reply(self, ask: Ask) -> Reply:
+            if ask.key.endswith("/1"):
+                raise ProviderFault("lost six times", FaultKind.REJECTED, code=POISON)
+            return await super().reply(ask)
+
+    kept = played(GAME, Poisoned(by_choice))
+    assert {trajectory.rounds[1].status for trajectory in kept} == {"lost"}
+    assert {trajectory.rounds[0].status for trajectory in kept} == {"read"}
 
 
 def test_a_provider_that_is_down_ends_the_play_with_its_own_error() -> None:

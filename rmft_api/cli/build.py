@@ -3,14 +3,15 @@
 import asyncio
 import json
 import sys
-from collections.abc import AsyncGenerator
-from contextlib import AsyncExitStack, asynccontextmanager
+from collections.abc import AsyncGenerator, Generator
+from contextlib import AsyncExitStack, asynccontextmanager, closing, contextmanager
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 from rmft_api import config as configs
 from rmft_api.calls import JournaledChat
+from rmft_api.cli.caps import NO_CAPS, Caps, capped, set_caps
 from rmft_api.cli.console import console
 from rmft_api.cli.embedded import embedded_server
 from rmft_api.cli.places import run_directory
@@ -20,7 +21,14 @@ from rmft_api.cli.recorded import recorded_config
 from rmft_api.cli.signals import Stop, StoppableChat
 from rmft_api.cli.tables import results_table
 from rmft_api.config import RunConfig
-from rmft_api.errors import ConfigError, InterruptedRunError, ResumableError, RmftError, UsageError
+from rmft_api.errors import (
+    ConfigError,
+    InterruptedRunError,
+    ResumableError,
+    RmftError,
+    StorageError,
+    UsageError,
+)
 from rmft_api.evaluation import Results
 from rmft_api.finetuning import Trainer
 from rmft_api.journal import Journal
@@ -47,17 +55,27 @@ async def begin(config: RunConfig, runs: Path, source: Path) -> None:
         "file": _canonical(configs.read(source)),
         "prompts": prepared.prompts.sha256,
     }
-    journal = Journal.create(directory, config.model_dump_json(), provenance)
+    try:
+        journal = Journal.create(directory, config.model_dump_json(), provenance)
+    except StorageError as error:
+        raise StorageError(
+            f"{error}; once that is mended, begin the run again, or, where it says that it "
+            f"exists, `rmft-api resume {config.name}`"
+        ) from error
     await _walk(prepared, journal)
 
 
-async def go_on(directory: Path, budget_usd: float | None, *, as_recorded: bool) -> None:
-    """Go on with a run. Raises ConfigError where its settings or prompts have changed since."""
-    journal = Journal.open(directory)
+async def go_on(
+    directory: Path, caps: Caps = NO_CAPS, *, as_recorded: bool = False, again: bool = False
+) -> None:
+    """Go on with a run under the caps asked for now or last; `again`: what failed is ordered anew.
+
+    Raises ConfigError where its settings or prompts have changed since.
+    """
+    with telling_the_way_on(directory.name):
+        journal = Journal.open(directory)
     try:
-        config = recorded_config(journal)
-        if budget_usd is not None:
-            config = config.model_copy(update={"budget_usd": budget_usd})
+        config = capped(journal, recorded_config(journal), caps)
         if not as_recorded:
             _refuse_changes(journal)
         prepared = prepare(config)
@@ -69,7 +87,7 @@ async def go_on(directory: Path, budget_usd: float | None, *, as_recorded: bool)
     except BaseException:
         journal.close()
         raise
-    await _walk(prepared, journal)
+    await _walk(prepared, journal, again=again)
 
 
 def _begun(directory: Path) -> RunConfig | None:
@@ -119,40 +137,45 @@ def _canonical(raw: dict[str, Any]) -> str:
     return json.dumps(raw, sort_keys=True, default=str)
 
 
-async def _walk(prepared: Prepared, journal: Journal) -> None:
+async def _walk(prepared: Prepared, journal: Journal, *, again: bool = False) -> None:
     """Run the loop to its end, and end well whatever happens."""
-    ledger = journal.ledger
-    show = Tracked(console(lambda: ledger.totals().spent / 1e6), journal.run_dir, ledger.totals)
-    stop = Stop(prepared.config.name, show.line)
-    state: State = "failed"
-    try:
-        if prepared.config.budget_usd is not None:
-            await ledger.set_cap(round(prepared.config.budget_usd * 1e6))
-        async with _run(prepared, journal, stop, show) as run:
-            work = asyncio.create_task(iterate(run))
-            stop.listen(work)
-            results = await _ended(work, stop, journal)
-        state = "finished"
-    except RmftError as error:
-        if isinstance(error, InterruptedRunError | ResumableError):
+    name, totals = prepared.config.name, journal.ledger.totals
+    with telling_the_way_on(name), closing(journal):
+        show = Tracked(console(lambda: totals().spent / 1e6), journal.run_dir, totals)
+        stop = Stop(name, show.line)
+        state: State = "failed"
+        try:
+            await set_caps(journal, prepared.config)
+            async with _run(prepared, journal, stop, show, again=again) as run:
+                work = asyncio.create_task(iterate(run))
+                stop.listen(work)
+                results = await _ended(work, stop, journal)
+            state = "finished"
+        except (InterruptedRunError, ResumableError):
             state = "interrupted"
-        _tell_the_way_on(error, prepared.config.name, show)
-        raise
-    finally:
-        show.write(state)
-        journal.close()
+            raise
+        finally:
+            stop.rest()
+            show.write(state)
     print(results_table(results))  # noqa: T201
 
 
-def _tell_the_way_on(error: RmftError, name: str, show: Console) -> None:
+@contextmanager
+def telling_the_way_on(name: str) -> Generator[None]:
     """A run that has begun can go on once its cause is mended, whatever ended it."""
-    if "rmft-api resume" not in str(error):
-        show.line(f"once that is mended, `rmft-api resume {name}` goes on")
+    try:
+        yield
+    except RmftError as error:
+        if "rmft-api resume" not in str(error):
+            print(  # noqa: T201
+                f"once that is mended, `rmft-api resume {name}` goes on", file=sys.stderr
+            )
+        raise
 
 
 @asynccontextmanager
 async def _run(
-    prepared: Prepared, journal: Journal, stop: Stop, show: Console
+    prepared: Prepared, journal: Journal, stop: Stop, show: Console, *, again: bool
 ) -> AsyncGenerator[Run]:
     """The run with its endpoint connected; everything is let go of in the end."""
     config = prepared.config
@@ -176,7 +199,14 @@ async def _run(
             chat=StoppableChat(chat, stop),
             largest_n=chats.chat.n,
             trainer=Trainer(
-                trains, trainer, journal, retries, config, Prices(trains).training, show.line
+                trains,
+                trainer,
+                journal,
+                retries,
+                config,
+                Prices(trains).training,
+                show.line,
+                again=again,
             ),
             console=show,
         )

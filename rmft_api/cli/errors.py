@@ -16,18 +16,16 @@ EARLY = (
 )
 
 
-class Signalled(KeyboardInterrupt):
-    """A signal that came while no run answered signals itself."""
-
-    def __init__(self, number: int) -> None:
-        super().__init__(number)
-        self.number = number
-
-
 def guarded(main: Callable[[], T]) -> T:
     """Call `main`; a known error becomes one line on stderr and its exit code."""
+    came: list[int] = []
+
+    def interrupt(number: int, frame: object) -> None:
+        came.append(number)
+        raise KeyboardInterrupt
+
     for number in (signal.SIGTERM, signal.SIGHUP):
-        signal.signal(number, _interrupt)
+        signal.signal(number, interrupt)
     try:
         return main()
     except InterruptedRunError as error:
@@ -38,8 +36,7 @@ def guarded(main: Callable[[], T]) -> T:
         raise SystemExit(error.exit_code) from error
     except KeyboardInterrupt as error:
         _say(EARLY)
-        number = error.number if isinstance(error, Signalled) else signal.SIGINT
-        raise SystemExit(128 + number) from error
+        raise SystemExit(128 + (came or [signal.SIGINT])[0]) from error
     except BrokenPipeError as error:
         raise SystemExit(74) from error  # whoever read our output went away
 
@@ -53,10 +50,6 @@ def run_async(work: Coroutine[Any, Any, T]) -> T:
     except ImportError:
         return asyncio.run(work)
     return uvloop.run(work)
-
-
-def _interrupt(number: int, frame: object) -> None:
-    raise Signalled(number)
 
 
 def _say(error: RmftError | str) -> None:

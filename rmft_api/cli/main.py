@@ -24,6 +24,8 @@ app = typer.Typer(
     rich_markup_mode=None,
 )
 COMMANDS = (run, resume, status, report, plan, export, serve, models, doctor)
+_INTERRUPTED = 130
+"""What typer makes of a KeyboardInterrupt; which signal it was, `guarded` knows."""
 for command in COMMANDS:
     app.command()(command)
 
@@ -40,6 +42,8 @@ def _main() -> None:
         raise KeyboardInterrupt from None
     except typer.TyperException as error:
         raise UsageError(_one_line(error)) from error
+    if code == _INTERRUPTED:
+        raise KeyboardInterrupt
     sys.exit(code if isinstance(code, int) else 0)
 
 

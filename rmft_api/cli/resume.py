@@ -12,6 +12,16 @@ def resume(
     budget: Annotated[
         float | None, typer.Option(metavar="USD", help="A new cap for the whole run.", min=0)
     ] = None,
+    iteration_budget: Annotated[
+        float | None,
+        typer.Option(metavar="USD", help="A new cap for each single iteration.", min=0),
+    ] = None,
+    again: Annotated[
+        bool,
+        typer.Option(
+            "--again", help="Order once more the job that failed, was cancelled or was refused."
+        ),
+    ] = False,
     as_recorded: Annotated[
         bool,
         typer.Option(help="Go on under the recorded settings though the run file has changed."),
@@ -20,7 +30,10 @@ def resume(
 ) -> None:
     """Go on where the run stopped; what was paid for is not asked again."""
     from rmft_api.cli.build import go_on
+    from rmft_api.cli.caps import Caps
     from rmft_api.cli.errors import run_async
     from rmft_api.cli.places import existing_run
 
-    run_async(go_on(existing_run(runs, run), budget, as_recorded=as_recorded))
+    directory = existing_run(runs, run)
+    caps = Caps(budget, iteration_budget)
+    run_async(go_on(directory, caps, as_recorded=as_recorded, again=again))

@@ -14,6 +14,8 @@ from rmft_api.errors import InterruptedRunError
 from rmft_api.ports import ChatModel
 from rmft_api.records import Ask, Reply
 
+_LEAVES = 3
+"""The signal after which the program waits for nothing."""
 DRAIN_S = {signal.SIGINT: 60.0, signal.SIGTERM: 20.0, signal.SIGHUP: 20.0}
 
 
@@ -26,6 +28,7 @@ class Stop:
         self._asked = asyncio.Event()
         self._work: asyncio.Task[Any] | None = None
         self._count = 0
+        self._is_over = False
         self.signal_number = 0
         self.cut = asyncio.Event()
 
@@ -35,6 +38,10 @@ class Stop:
         loop = asyncio.get_running_loop()
         for number in DRAIN_S:
             loop.add_signal_handler(number, self._signalled, number)
+
+    def rest(self) -> None:
+        """Only closing is left, which a signal would not shorten; the third still leaves."""
+        self._is_over = True
 
     def check(self) -> None:
         """Raise InterruptedRunError once the run was asked to end."""
@@ -65,6 +72,8 @@ class Stop:
     def _signalled(self, number: int) -> None:
         self._count += 1
         self.signal_number = self.signal_number or number
+        if self._is_over and self._count < _LEAVES:
+            return
         if self._count == 1:
             self._say("stopping: waiting for requests under way; once more to cut them off")
             self._asked.set()

@@ -9,7 +9,7 @@ and nothing waits without an end (wall-clock time).
 
 import re
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from hashlib import sha256
 from typing import Protocol, TypeVar
@@ -24,6 +24,7 @@ from rmft_api.errors import (
     FaultKind,
     ProviderFault,
     ResumableError,
+    RmftError,
     StorageError,
 )
 from rmft_api.finetuning.waiting import Waiting, stage_of
@@ -40,6 +41,7 @@ from rmft_api.records import (
 from rmft_api.retries import Retries
 
 _KIND = "training"
+_DATA = "job_data"
 _LOOKS_S = (0.0, 5.0, 15.0, 30.0, 60.0, 120.0)
 _NAME_LAG_S = 600.0
 """A job that succeeded may name its model this much later."""
@@ -102,6 +104,20 @@ class Trained(Record, frozen=True):
     seed: int
 
 
+class Failure(Record, frozen=True):
+    """A job that ended without a model. It is not started again by itself: that costs again."""
+
+    message: str
+    code: str
+    """`job_cancelled`, `job_failed` (the provider's fault) or `job_data`."""
+
+    def error(self) -> RmftError:
+        """What the run ends with."""
+        if self.code == _DATA:
+            return DataError(self.message)
+        return ProviderFault(self.message, FaultKind.STOP, code=self.code)
+
+
 Price = Callable[[str, int, int], int | None]
 """What training a model on so many tokens for so many epochs costs, in micro-dollars."""
 
@@ -117,22 +133,37 @@ class Trainer:
     config: RunConfig
     price: Price
     say: Callable[[str], None]
+    again: bool = False
+    """Whether an order that was refused, failed or cancelled is placed once more."""
 
     async def train(self, iteration: int, start: str, data: TrainingData) -> Trained:
         """The model that `start` becomes by learning `data`.
 
         Raises ConfigError for what this profile cannot do; DataError for a rejected file;
         NotEntitledError where the account may not train; BudgetError; ResumableError when waiting
-        was given up; ProviderFault for a job that the provider failed or somebody cancelled.
+        was given up; ProviderFault for a job that the provider failed or somebody cancelled, now
+        or before, unless it is to be ordered again.
         """
         wanted = _hyperparameters(self.config)
         traits = self.profile.check_training(start, "supervised", wanted)
-        work = _Training(self, traits, wanted, iteration, start, data)
+        work = await self._attempt(_Training(self, traits, wanted, iteration, start, data))
         done = self.journal.get(_KIND, work.key, Trained)
         if done is None:
             done = await work.done()
             await self.journal.put(_KIND, work.key, done)
         return done
+
+    async def _attempt(self, first: "_Training") -> "_Training":
+        """The attempt to go on with: the last one, or a further one after a failure, if asked."""
+        number = self.journal.get("attempt", first.key, int) or 1
+        work = replace(first, attempt=number)
+        failure = self.journal.get("failure", work.key, Failure)
+        if failure is None:
+            return work
+        if not self.again:
+            raise failure.error()
+        await self.journal.put("attempt", first.key, number + 1)
+        return replace(first, attempt=number + 1)
 
 
 @dataclass(frozen=True)
@@ -145,6 +176,7 @@ class _Training:
     iteration: int
     start: str
     data: TrainingData
+    attempt: int = 1
 
     @property
     def tuner(self) -> FineTuner:
@@ -170,6 +202,7 @@ class _Training:
             self.start,
             self.data.sha256,
             msgspec.json.encode(self.hyperparameters).decode(),
+            *([] if self.attempt == 1 else [self.attempt]),
         )
         return sha256("|".join(map(str, parts)).encode()).hexdigest()[:32]
 
@@ -228,7 +261,9 @@ class _Training:
                 return job
             if stage in ("failed", "cancelled"):
                 await self.settle(job)
-                raise self._ended_badly(job)
+                failure = self._failure(job)
+                await self.trainer.journal.put("failure", self.key, failure)
+                raise failure.error()
             await waiting.pause(f"job {job.id} is still {job.status!r}")
 
     async def model_of(self, job: Job) -> str:
@@ -299,7 +334,7 @@ class _Training:
                 "rmft_run": self._run,
                 "rmft_iter": str(self.iteration),
                 "rmft_data": self.data.sha256,
-                "rmft_attempt": "1",
+                "rmft_attempt": str(self.attempt),
             },
         )
 
@@ -333,7 +368,8 @@ class _Training:
         longest = self.traits.quarantine_s if quarantine_s is None else quarantine_s
         looks = sorted({look for look in _LOOKS_S if look < longest} | {longest})
         quarantine = Quarantine(tuple(looks), timeout_s)
-        return Outbox(self.trainer.journal, self.trainer.retries, quarantine)
+        trainer = self.trainer
+        return Outbox(trainer.journal, trainer.retries, quarantine, again=trainer.again)
 
     async def _jobs_of(self, order: JobOrder) -> list[Job]:
         found = await self.tuner.find_jobs(order)
@@ -370,23 +406,15 @@ class _Training:
             return fault
         return DataError(f"{self.name}: {fault}{self._source(str(fault))}")
 
-    def _ended_badly(self, job: Job) -> Exception:
+    def _failure(self, job: Job) -> Failure:
         reason = job.error or "no reason given"
+        anew = f"`rmft-api resume {self._run} --again` orders it once more"
         if stage_of(job) == "cancelled":
-            return ProviderFault(
-                f"job {job.id} was cancelled ({reason}); it is not started again by itself: "
-                "find out who did it, then begin a run of another name",
-                FaultKind.STOP,
-                code="job_cancelled",
-            )
+            said = f"job {job.id} was cancelled ({reason}); find out who did it, then {anew}"
+            return Failure(said, "job_cancelled")
         if any(word in reason.lower() for word in _PROVIDERS_FAULT):
-            return ProviderFault(
-                f"job {job.id} failed at the provider: {reason}; ask the provider, then begin a "
-                "run of another name",
-                FaultKind.STOP,
-                code="job_failed",
-            )
-        return DataError(f"job {job.id} failed: {reason}{self._source(reason)}")
+            return Failure(f"job {job.id} failed at the provider: {reason}; {anew}", "job_failed")
+        return Failure(f"job {job.id} failed: {reason}{self._source(reason)}; {anew}", _DATA)
 
     def _source(self, text: str) -> str:
         found = _LINE.search(text)

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from typing import Literal
 
 from rmft_api.errors import ProviderFault, ResumableError
+from rmft_api.faultpoints import reached
 from rmft_api.ports import FineTuner
 from rmft_api.records import Job, JobEvent
 from rmft_api.retries import Retries
@@ -70,6 +71,7 @@ class Waiting:
     async def look(self, job: Job) -> Job:
         """The job as it stands now; its news are told."""
         now = await self._retries.look(lambda: self._tuner.job(job.id), f"asking for job {job.id}")
+        reached("job.polled")
         if now.status != self._status:
             self._status = now.status
             known = "" if stage_of(now) != "unknown" else " (an unknown status: waiting goes on)"

@@ -159,6 +159,7 @@ class Journal:
         rows = [_trajectory_row(trajectory, scored) for trajectory, scored in finished]
         # Closed here: a cursor that another thread frees resets a statement in use.
         await self._writer.work(lambda connection: connection.executemany(_SAVE, rows).close())
+        reached("trajectories.saved")
 
     def trajectories(self, split: Split, iteration: int) -> list[tuple[Trajectory, Scored]]:
         """The finished trajectories of an iteration, by scenario, then trajectory."""
@@ -177,6 +178,7 @@ class Journal:
     async def put(self, kind: str, key: str, record: object) -> None:
         """Keep a record under (kind, key), in place of an earlier one."""
         await self._writer.write(_PUT, (kind, key, msgspec.json.encode(record)))
+        reached(f"{kind}.saved")
 
     def get(self, kind: str, key: str, returns: type[T]) -> T | None:
         """The record under (kind, key)."""

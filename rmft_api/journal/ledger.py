@@ -182,12 +182,16 @@ class Ledger:
         return self._writer.work_now(lambda connection: _totals(connection, _scope(iteration)))
 
     def _refusal(self, reserve: int) -> BudgetError:
-        taken = self.totals()
+        """Which of the two caps is too near, and what raises it."""
+        taken, option, where = self.totals(), "--budget", ""
+        if taken.cap is None or taken.spent + taken.reserved + reserve <= taken.cap:
+            taken, option = self.totals(self._iteration), "--iteration-budget"
+            where = f" in iteration {self._iteration}"
         return BudgetError(
             f"{self._name}: the next request may cost {dollars(reserve)}, but "
             f"{dollars(taken.spent)} are spent and {dollars(taken.reserved)} reserved of "
-            f"{dollars(taken.cap or 0)}; raise it with "
-            f"`rmft-api resume {self._name} --budget USD`"
+            f"{dollars(taken.cap or 0)}{where}; raise it with "
+            f"`rmft-api resume {self._name} {option} USD`"
         )
 
     def _now(self) -> int:

@@ -10,6 +10,7 @@ from typing import Self
 
 from rmft_api.errors import LockedError, StorageError
 
+FILE = "run.lock"
 _OWN = os.O_RDWR | os.O_CREAT
 _SAFELY = os.O_NOFOLLOW | os.O_CLOEXEC
 
@@ -24,14 +25,20 @@ class RunLock:
     def own(cls, run_dir: Path) -> Self:
         """Take the lock alone. Raises LockedError when anybody holds it, StorageError."""
         descriptor = _take(run_dir, _OWN, fcntl.LOCK_EX)
-        os.ftruncate(descriptor, 0)
-        os.pwrite(descriptor, f"{os.getpid()}\n".encode(), 0)
+        try:
+            os.ftruncate(descriptor, 0)
+            os.pwrite(descriptor, f"{os.getpid()}\n".encode(), 0)
+        except OSError as error:
+            os.close(descriptor)
+            raise StorageError(
+                f"cannot write {run_dir / FILE}: {error.strerror}; free space or repair the disk"
+            ) from error
         return cls(descriptor)
 
     @classmethod
     def share(cls, run_dir: Path) -> Self:
         """Take the lock with other readers; a directory without one (a copy) needs none."""
-        if not (run_dir / "run.lock").exists():
+        if not (run_dir / FILE).exists():
             return cls(None)
         return cls(_take(run_dir, os.O_RDONLY, fcntl.LOCK_SH))
 
@@ -52,7 +59,7 @@ def is_owned(run_dir: Path) -> bool:
 
 
 def _take(run_dir: Path, flags: int, how: int) -> int:
-    path = run_dir / "run.lock"
+    path = run_dir / FILE
     try:
         descriptor = os.open(path, flags | _SAFELY, 0o600)
     except OSError as error:

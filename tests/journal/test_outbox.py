@@ -7,9 +7,9 @@ import pytest
 
 from rmft_api.errors import (
     BudgetError,
+    ConfigError,
     DataError,
     FaultKind,
-    NotEntitledError,
     ProviderFault,
     ResumableError,
 )
@@ -275,7 +275,7 @@ async def test_what_was_refused_may_be_asked_again_on_demand(
 
 async def test_a_closed_door_is_tried_again_on_resume(once: Once, provider: Provider) -> None:
     provider.plan = ["stop"]
-    with pytest.raises(NotEntitledError, match="it is stop"):
+    with pytest.raises(ConfigError, match="it is stop"):
         await once()
     assert await once() == Thing("thing-0")
 
