@@ -43,6 +43,9 @@ class Problem(Section):
     """Horizon: rounds per trajectory."""
     options: dict[str, Any] = Field(default_factory=dict)
     """Further settings of the environment, e.g. `reward = ["bernoulli", "gaussian"]`."""
+    context: Annotated[str | tuple[str, ...], Field(min_length=1)] | None = None
+    """Real-world stories in place of prompts.scenario, dealt out evenly over scenarios: a name
+    (`medicine/hay-fever`), a domain (`medicine`), `all`, a `.toml` file of yours, or several."""
 
     @model_validator(mode="after")
     def _there_is_something_to_decide(self) -> Self:
@@ -74,6 +77,8 @@ class PromptConfig(Section):
     scenario: str | tuple[str, ...] = "buttons"
     """The story; several are given out evenly over scenarios."""
     framing: str = "neutral"
+    stakes: Literal["reward", "loss"] = "reward"
+    """loss: every number is told as a loss, 1 - reward, to be kept small. Regret is the same."""
     history: str = "summary"
     """A folder of the set's `histories/`: summary (counts and means) or raw (every round)."""
     conversation: Literal["single_turn", "multi_turn"] = "single_turn"
@@ -235,9 +240,22 @@ class RunConfig(Section):
         own = self.sampling.temperature if section.temperature is None else section.temperature
         return own * self.rollouts.cooling ** (iteration - 1) if split == "train" else own
 
+    @property
+    def contexts(self) -> tuple[str, ...]:
+        """Every context that a problem names, once."""
+        sections = (self.rollouts, self.validation, self.test)
+        problems = (problem for section in sections for problem in section.problems)
+        named = (problem.context for problem in problems if problem.context is not None)
+        return tuple(dict.fromkeys(word for words in named for word in as_words(words)))
+
     def problems_of(self, section: ScenarioConfig) -> tuple[Problem, ...]:
         """The section's problems, the training problems where it names none."""
         return section.problems or self.rollouts.problems
+
+
+def as_words(value: str | tuple[str, ...]) -> tuple[str, ...]:
+    """One word or several, as several."""
+    return (value,) if isinstance(value, str) else value
 
 
 def read(path: Path) -> dict[str, Any]:

@@ -4,7 +4,7 @@ Training scenarios are fresh in every iteration; validation and test scenarios a
 every model, so that two models meet the same chance.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 
@@ -70,15 +70,34 @@ def scenarios(config: RunConfig, split: Split, iteration: int) -> Iterator[Scena
 
 def seats(config: RunConfig, prompts: PromptSet, split: Split, iteration: int) -> Iterator[Seat]:
     """The scenarios of a split and how each is told."""
-    draw = iteration if split == "train" else 0
+    problems = problems_of(config, split)
     for index, scenario in enumerate(scenarios(config, split, iteration)):
-        wording = prompts.wording(config.seed, Address(split, draw, index, 0))
+        wording = wording_of(config, prompts, problems, split, iteration, index)
+        names = prompts.names(wording, scenario.K, config.seed, _address(split, iteration, index))
         yield Seat(
             index=index,
             scenario=scenario,
-            names=prompts.names(wording, scenario.K),
-            telling=partial(prompts.telling, wording, scenario),
+            names=names,
+            telling=partial(prompts.telling, wording, scenario, names),
         )
+
+
+def wording_of(
+    config: RunConfig,
+    prompts: PromptSet,
+    problems: Sequence[ConcreteProblem],
+    split: Split,
+    iteration: int,
+    index: int,
+) -> str:
+    """The story of scenario `index`: one of its problem's contexts, or of the set's own."""
+    pool = problems[index % len(problems)].contexts
+    return prompts.wording(config.seed, _address(split, iteration, index), pool)
+
+
+def _address(split: Split, iteration: int, index: int) -> Address:
+    """Where a scenario's own draws stand: held-out ones are the same for every model."""
+    return Address(split, iteration if split == "train" else 0, index, 0)
 
 
 def rounds_of(config: RunConfig, split: Split, count: int | None = None) -> int:

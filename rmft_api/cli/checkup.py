@@ -99,7 +99,9 @@ def _key(profile: Profile, environ: Mapping[str, str]) -> Finding:
 
 def _run_file(config: RunConfig) -> Finding:
     try:
-        prompts = load_prompts(config.prompts, [resources.prompts_dir(), Path.cwd()])
+        prompts = load_prompts(
+            config.prompts, [resources.prompts_dir(), Path.cwd()], config.contexts
+        )
         for split in ("train", "validation", "test"):
             next(seating.seats(config, prompts, split, 1)).telling()
     except RmftError as error:

@@ -50,7 +50,7 @@ def show(
     from rmft_api.planning import draw_up
     from rmft_api.prompts import load
 
-    prompts = load(config.prompts, [resources.prompts_dir(), Path.cwd()])
+    prompts = load(config.prompts, [resources.prompts_dir(), Path.cwd()], config.contexts)
     drawn = asyncio.run(
         draw_up(
             config,

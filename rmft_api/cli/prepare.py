@@ -30,7 +30,7 @@ class Prepared:
 
 def prepare(config: RunConfig) -> Prepared:
     """Check problems, prompts, endpoints, keys, prices, extras. Raises ConfigError, DataError."""
-    prompts = load_prompts(config.prompts, [resources.prompts_dir(), Path.cwd()])
+    prompts = load_prompts(config.prompts, [resources.prompts_dir(), Path.cwd()], config.contexts)
     for split in ("train", "validation", "test"):
         for seat in seating.seats(config, prompts, split, 1):
             seat.telling()

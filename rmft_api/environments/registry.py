@@ -9,7 +9,7 @@ from importlib.metadata import entry_points
 from typing import Any
 
 from rmft_api import seeds
-from rmft_api.config import Problem
+from rmft_api.config import Problem, as_words
 from rmft_api.environments.bandit import Bandit
 from rmft_api.environments.contextual import Contextual
 from rmft_api.environments.nonstationary import Nonstationary
@@ -37,13 +37,16 @@ class ConcreteProblem:
     K: int
     T: int
     options: Options = field(default_factory=dict[str, Any])
+    contexts: tuple[str, ...] = ()
+    """The stories that its scenarios are told in, as the run file names them; empty: any."""
 
     @property
     def label(self) -> str:
         """Short and the same everywhere, e.g. `bandit bernoulli K=3 T=25 gap=0.2`."""
         words = [str(v) for v in self.options.values() if isinstance(v, str)]
         rest = [f"{k}={_told(v)}" for k, v in self.options.items() if not isinstance(v, str)]
-        return " ".join([self.environment, *words, f"K={self.K}", f"T={self.T}", *rest])
+        told = [f"K={self.K}", f"T={self.T}", *rest, *(f"in {word}" for word in self.contexts)]
+        return " ".join([self.environment, *words, *told])
 
 
 def names() -> tuple[str, ...]:
@@ -98,10 +101,11 @@ def draw(
 
 def _combinations(problem: Problem) -> Iterator[ConcreteProblem]:
     alternatives = [_alternatives(problem, key) for key in problem.options]
+    contexts = () if problem.context is None else as_words(problem.context)
     for K, T in itertools.product(_many(problem.K), _many(problem.T)):
         for values in itertools.product(*alternatives):
             options = dict(zip(problem.options, values, strict=True))
-            yield ConcreteProblem(problem.environment, K, T, options)
+            yield ConcreteProblem(problem.environment, K, T, options, contexts)
 
 
 def _alternatives(problem: Problem, key: str) -> tuple[Any, ...]:

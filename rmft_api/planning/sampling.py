@@ -11,7 +11,7 @@ from rmft_api import seating
 from rmft_api.config import RunConfig
 from rmft_api.environments import ConcreteProblem
 from rmft_api.prompts import PromptSet
-from rmft_api.records import Address, Split
+from rmft_api.records import Split
 
 DECISIONS: dict[Split, int] = {"train": 1800, "validation": 600, "test": 600}
 """Simulated per split, where the strata do not need more."""
@@ -77,7 +77,9 @@ def _strata(config: RunConfig, prompts: PromptSet, split: Split, key: _Key) -> S
     found: dict[Stratum, list[Place]] = {}
     for place in _places(config, split):
         number = place.scenario % len(problems)
-        story = prompts.wording(config.seed, Address(split, place.iteration, place.scenario, 0))
+        story = seating.wording_of(
+            config, prompts, problems, split, place.iteration, place.scenario
+        )
         found.setdefault(key(number, problems[number], story), []).append(place)
     return found
 

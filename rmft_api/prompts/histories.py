@@ -27,6 +27,13 @@ _SUMMARY_FIELDS: Fields = frozenset(
     {"action", "count", "mean", "recent", "mean_percent", "recent_percent"}
 )
 
+TELLS_NUMBERS: Fields = (OUTCOME_FIELDS | REWARDS_FIELDS | _SUMMARY_FIELDS | {"rewards_json"}) - {
+    "round",
+    "action",
+    "count",
+}
+"""Fields with a reward in them."""
+
 
 class Told(NamedTuple):
     """One finished round, as far as the model may know it."""

@@ -5,19 +5,19 @@ choice that no message would show, names that answers could not tell apart.
 """
 
 import re
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 
 from rmft_api.config import PromptConfig
-from rmft_api.errors import ConfigError, DataError
-from rmft_api.prompts import histories
+from rmft_api.errors import ConfigError
+from rmft_api.prompts import contexts, histories
 from rmft_api.prompts.histories import OUTCOME_FIELDS, REWARDS_FIELDS, HistoryTemplates
 from rmft_api.prompts.templates import Fields, Folder, Template, Variants
 
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]*")
 PARTS: Fields = frozenset({"task", "framing", "reasoning", "output"})
-_NOT_IN_ACTIONS = re.compile(r"[<>,:\"'`*\x00-\x1f]")
 _COUNTS: Fields = frozenset({"K", "T", "actions"})
+_CONTEXT: Fields = frozenset({"context", "round"})
 _SYSTEM: Fields = _COUNTS | PARTS
 _TELLS_REWARDS: Fields = frozenset({"history", "outcome", "rewards_json"})
 _USER: Fields = _SYSTEM | _TELLS_REWARDS | {"round", "left", "said", "context"}
@@ -49,11 +49,15 @@ class Frame:
 
 @dataclass(frozen=True)
 class Story:
-    """One `scenarios/NAME/`."""
+    """One `scenarios/NAME/`, or one context of a library."""
 
     task: Variants | None
     actions: tuple[str, ...]
     context: Template | None
+    words: Mapping[str, str] = field(default_factory=dict[str, str])
+    """What fills the task's own fields."""
+    drawn: bool = False
+    """Whether each scenario draws its names, so that a name tells nothing."""
 
 
 @dataclass(frozen=True)
@@ -62,6 +66,8 @@ class Parts:
 
     frame: Frame
     stories: Mapping[str, Story]
+    pools: Mapping[str, tuple[str, ...]]
+    """Names of contexts, by the word that a problem chooses them with."""
     chosen: Mapping[str, Template]
     """Framing, reasoning and output, as far as messages show them."""
     history: HistoryTemplates | None
@@ -69,14 +75,19 @@ class Parts:
     unread: Variants | None
 
 
-def read(folder: Folder, config: PromptConfig) -> Parts:
-    """Read and check. Raises ConfigError or DataError naming the file."""
+def read(folder: Folder, config: PromptConfig, named: Sequence[str] = ()) -> Parts:
+    """Read and check; `named` are contexts. Raises ConfigError or DataError naming the file."""
     _check_names(config)
+    _check_stakes(folder, config)
     frame = _frame(folder, config)
     _check_rewards_are_told(folder, frame)
     parts = Parts(
         frame=frame,
-        stories={name: _story(folder, name, frame) for name in stories_of(config)},
+        stories={
+            **{name: _story(folder, name, frame, config) for name in stories_of(config)},
+            **_contexts(folder, config, frame, named),
+        },
+        pools={word: contexts.found(folder, word) for word in named},
         chosen=dict(_chosen(folder, config, frame)),
         history=_history(folder, config, frame),
         outcome=_outcome(folder, frame),
@@ -132,8 +143,42 @@ def _chosen(folder: Folder, config: PromptConfig, frame: Frame) -> Iterator[tupl
             _refuse_unshown(folder, name, part)
 
 
-def _story(folder: Folder, name: str, frame: Frame) -> Story:
+def _check_stakes(folder: Folder, config: PromptConfig) -> None:
+    if folder.overlay and not (folder.root / folder.overlay).is_dir():
+        raise ConfigError(
+            f"prompts.stakes={config.stakes!r}: {folder.root} has no folder {folder.overlay!r} "
+            "with the words for it; choose another prompts.set, or write one"
+        )
+
+
+def _contexts(
+    folder: Folder, config: PromptConfig, frame: Frame, named: Sequence[str]
+) -> Mapping[str, Story]:
+    """The stories of the contexts that problems name."""
+    if not named:
+        return {}
+    if "task" not in frame.shown:
+        raise ConfigError(f"{folder.root} tells no $task, so no context can be told with it")
+    fields = _COUNTS | contexts.WORDS
+    task = Variants(
+        folder.need("contexts/task.md", fields, "every context"),
+        folder.find("contexts/full.md", fields),
+        folder.find("contexts/task_context.md", fields),
+    )
+    seen = folder.find("context.md", _CONTEXT)
+    return {
+        name: Story(task, text.actions, seen, text.words(config.stakes), drawn=True)
+        for name, text in contexts.read(folder, named).items()
+    }
+
+
+def _story(folder: Folder, name: str, frame: Frame, config: PromptConfig) -> Story:
     at, why = f"scenarios/{name}", f"prompts.scenario={name!r}"
+    if folder.overlay and folder.place(f"{at}/task.md") == f"{at}/task.md":
+        raise ConfigError(
+            f"{folder.root / folder.overlay / at}/task.md is missing, needed by {why} with "
+            f"prompts.stakes={config.stakes!r}"
+        )
     task = None
     if "task" in frame.shown:
         plain = folder.need(f"{at}/task.md", _COUNTS, why)
@@ -141,8 +186,7 @@ def _story(folder: Folder, name: str, frame: Frame) -> Story:
         task = Variants(plain, full, folder.find(f"{at}/task_context.md", _COUNTS))
     else:
         _refuse_unshown(folder, f"{at}/task.md", "task")
-    fields = frozenset({"context", "round"})
-    context = folder.find(f"{at}/context.md", fields) or folder.find("context.md", fields)
+    context = folder.find(f"{at}/context.md", _CONTEXT) or folder.find("context.md", _CONTEXT)
     return Story(task, _actions(folder, f"{at}/actions.txt", why), context)
 
 
@@ -160,14 +204,7 @@ def _actions(folder: Folder, name: str, why: str) -> tuple[str, ...]:
     if text is None:
         raise ConfigError(f"{folder.root / name} is missing, needed by {why}")
     names = tuple(line.strip() for line in text.split("\n") if line.strip())
-    for action in names:
-        if _NOT_IN_ACTIONS.search(action):
-            raise DataError(
-                f"{folder.root / name}: the action name {action!r} has a character that answers "
-                "need for themselves; use letters, digits, spaces and - . _"
-            )
-    if len({action.casefold() for action in names}) < len(names):
-        raise DataError(f"{folder.root / name}: two actions have the same name but for its case")
+    contexts.check_actions(str(folder.root / name), names)
     return names
 
 

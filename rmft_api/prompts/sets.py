@@ -10,18 +10,21 @@ from rmft_api.config import PromptConfig
 from rmft_api.environments.scenario import Scenario
 from rmft_api.errors import ConfigError
 from rmft_api.prompts import parts as parts_of_a_set
-from rmft_api.prompts.histories import REWARDS_FIELDS
+from rmft_api.prompts.histories import REWARDS_FIELDS, TELLS_NUMBERS
 from rmft_api.prompts.parts import NAME, PARTS, Parts
 from rmft_api.prompts.telling import Script, Telling
 from rmft_api.prompts.templates import Folder
 from rmft_api.records import Address, Message
+
+LOSSES = "losses"
+"""The folder of a set whose files tell losses in place of rewards."""
 
 
 class _Kind(NamedTuple):
     """What scenarios that are told alike have in common."""
 
     wording: str
-    K: int
+    names: tuple[str, ...]
     T: int
     full: bool
     contextual: bool
@@ -40,34 +43,57 @@ class PromptSet:
 
     @property
     def wordings(self) -> tuple[str, ...]:
-        """The scenario stories in use."""
-        return tuple(self._parts.stories)
+        """The scenario stories that problems without a context are told in."""
+        return parts_of_a_set.stories_of(self.config)
 
-    def wording(self, seed: int, address: Address) -> str:
-        """The story of a scenario, whichever trajectory plays it.
+    def contexts(self, words: Sequence[str]) -> tuple[str, ...]:
+        """The contexts that a problem's words stand for, each once."""
+        return tuple(dict.fromkeys(name for word in words for name in self._parts.pools[word]))
+
+    def wording(self, seed: int, address: Address, contexts: Sequence[str] = ()) -> str:
+        """The story of a scenario, whichever trajectory plays it; `contexts` as a problem has them.
 
         Each run of as many scenarios as there are stories has every story once, in an order of its
         own, so that stories do not go in step with the problems that scenarios are drawn from.
         """
-        block, place = divmod(address.scenario, len(self.wordings))
+        stories = self.contexts(contexts) if contexts else self.wordings
+        block, place = divmod(address.scenario, len(stories))
         rng = seeds.rng(seed, "wording", address.split, address.iteration, block)
-        order: list[int] = rng.permutation(len(self.wordings)).tolist()
-        return self.wordings[order[place]]
+        order: list[int] = rng.permutation(len(stories)).tolist()
+        return stories[order[place]]
 
-    def names(self, wording: str, K: int) -> tuple[str, ...]:
-        """The K action names told. Raises ConfigError where the story has fewer."""
-        names = self._parts.stories[wording].actions
+    def names(
+        self, wording: str, K: int, seed: int = 0, address: Address | None = None
+    ) -> tuple[str, ...]:
+        """The K action names told. Raises ConfigError where the story has fewer.
+
+        Those of a context are drawn for each scenario, so that no name goes with a reward.
+        """
+        story = self._parts.stories[wording]
+        names = story.actions
         if len(names) < K:
-            raise ConfigError(
-                f"{self.root / 'scenarios' / wording / 'actions.txt'} names {len(names)} actions, "
-                f"K={K} needs {K}; add names or choose another prompts.scenario"
+            where = (
+                f"context {wording!r}"
+                if story.drawn
+                else str(self.root / "scenarios" / wording / "actions.txt")
             )
-        return names[:K]
+            raise ConfigError(
+                f"{where} names {len(names)} actions, "
+                f"K={K} needs {K}; add names or choose another story"
+            )
+        if not story.drawn or address is None:
+            return names[:K]
+        rng = seeds.rng(seed, "names", address.split, address.iteration, address.scenario)
+        order: list[int] = rng.permutation(len(names)).tolist()
+        return tuple(names[i] for i in order[:K])
 
-    def telling(self, wording: str, scenario: Scenario) -> Telling:
+    def telling(
+        self, wording: str, scenario: Scenario, names: tuple[str, ...] | None = None
+    ) -> Telling:
         """A fresh teller for one trajectory. Raises ConfigError where the set cannot tell it."""
         contextual = scenario.contexts is not None
-        kind = _Kind(wording, scenario.K, scenario.T, scenario.feedback == "full", contextual)
+        names = self.names(wording, scenario.K) if names is None else names
+        kind = _Kind(wording, names, scenario.T, scenario.feedback == "full", contextual)
         if kind not in self._scripts:
             self._scripts[kind] = self._write(kind)
         return Telling(self._scripts[kind], scenario.contexts)
@@ -79,9 +105,10 @@ class PromptSet:
         system = frame.system.fill(constant) if frame.system else ""
         pick = {"full": kind.full, "contextual": kind.contextual}
         return Script(
-            names=self.names(kind.wording, kind.K),
+            names=kind.names,
             T=kind.T,
             full=kind.full,
+            loss=self.config.stakes == "loss",
             constant=constant,
             system=(Message("system", system),) if system else (),
             user=frame.user,
@@ -97,13 +124,14 @@ class PromptSet:
 
     def _constant(self, kind: _Kind) -> dict[str, str]:
         """The fields that no round changes."""
-        names = self.names(kind.wording, kind.K)
-        counts = {"K": str(kind.K), "T": str(kind.T), "actions": ", ".join(names)}
+        names = kind.names
+        counts = {"K": str(len(names)), "T": str(kind.T), "actions": ", ".join(names)}
         counts["example"] = _example(names, self.config.output)
         chosen = {name: part.fill(counts) for name, part in self._parts.chosen.items()}
-        if task := self._parts.stories[kind.wording].task:
-            picked = task.pick(full=kind.full, contextual=kind.contextual)
-            chosen["task"] = picked.fill(counts)
+        story = self._parts.stories[kind.wording]
+        if story.task:
+            picked = story.task.pick(full=kind.full, contextual=kind.contextual)
+            chosen["task"] = picked.fill({**counts, **story.words})
         return {**dict.fromkeys(PARTS, ""), **counts, **chosen}
 
     def _check(self, kind: _Kind) -> None:
@@ -137,14 +165,16 @@ class PromptSet:
         return any(line.pick(full=True, contextual=False).fields & REWARDS_FIELDS for line in lines)
 
 
-def load(config: PromptConfig, roots: Sequence[Path]) -> PromptSet:
+def load(config: PromptConfig, roots: Sequence[Path], contexts: Sequence[str] = ()) -> PromptSet:
     """Read the set `config.set` from the first of `roots` that has it, or from a path.
 
-    Raises ConfigError for what is missing or would never be shown, DataError for a template that
-    cannot be followed: both name the file, before anything is sent.
+    `contexts` are all that problems name. Raises ConfigError for what is missing or would never be
+    shown, DataError for a template that cannot be followed: both name the file, before anything is
+    sent.
     """
-    folder = Folder(_find(config.set, roots))
-    parts = parts_of_a_set.read(folder, config)
+    overlay = LOSSES if config.stakes == "loss" else ""
+    folder = Folder(_find(config.set, roots), overlay=overlay, told_by_overlay=TELLS_NUMBERS)
+    parts = parts_of_a_set.read(folder, config, contexts)
     return PromptSet(folder.root, folder.sha256, config, parts)
 
 

@@ -23,6 +23,8 @@ class Script:
     T: int
     full: bool
     """Whether all K rewards of a round are told."""
+    loss: bool
+    """Whether a reward r is told as the loss 1 - r."""
     constant: Mapping[str, str]
     """Fields that no round changes."""
     system: tuple[Message, ...]
@@ -98,6 +100,8 @@ class Telling:
                     f"round {self._round}: the reward of {name!r} is {reward}; "
                     "an environment's rewards must be finite"
                 )
+        if self._script.loss:
+            told = tuple(None if reward is None else 1.0 - reward for reward in told)
         return Told(self._round, action, told, self._context_text())
 
     def _remember(self, said: str) -> None:

@@ -95,6 +95,10 @@ class Folder:
 
     root: Path
     texts: dict[str, str] = field(default_factory=dict[str, str])
+    overlay: str = ""
+    """A folder inside whose files are read in place of those of the same name."""
+    told_by_overlay: Fields = frozenset()
+    """Fields that only files of the overlay may tell, where there is one."""
 
     @property
     def sha256(self) -> str:
@@ -105,8 +109,14 @@ class Folder:
             digest.update(len(content).to_bytes(8, "big") + content)
         return digest.hexdigest()
 
+    def place(self, name: str) -> str:
+        """The name that is read for `name`: the overlay's own where it has the file."""
+        above = f"{self.overlay}/{name}"
+        return above if self.overlay and (self.root / above).is_file() else name
+
     def text(self, name: str) -> str | None:
         """The file's text, None where it does not exist. Raises DataError if it is not UTF-8."""
+        name = self.place(name)
         path = self.root / name
         if not path.is_file():
             return None
@@ -119,8 +129,16 @@ class Folder:
 
     def find(self, name: str, known: Fields) -> Template | None:
         """The template, None where the set has none. Raises DataError for an unknown field."""
-        text = self.text(name)
-        return None if text is None else Template(self.root / name, text, known)
+        text, place = self.text(name), self.place(name)
+        if text is None:
+            return None
+        template = Template(self.root / place, text, known)
+        if self.overlay and place == name and template.fields & self.told_by_overlay:
+            raise ConfigError(
+                f"{template.path} tells rewards; {self.root / self.overlay / name} must tell them "
+                "in its place"
+            )
+        return template
 
     def need(self, name: str, known: Fields, why: str) -> Template:
         """The template. Raises ConfigError where it does not exist, saying what needs it."""

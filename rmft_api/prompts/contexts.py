@@ -1,0 +1,129 @@
+"""Contexts: a library of real-world stories, `contexts/DOMAIN.toml` of a prompt set.
+
+    [hay-fever]                     a name within the domain: `medicine/hay-fever`
+    options = "nasal sprays"        what is chosen among, plural
+    setting = "..."                 who decides, and what a round is
+    reward = "..."                  how the outcome becomes a number in [0, 1], large is good
+    loss = "..."                    the same as a loss: 1 - reward
+    actions = ["Sorvel", ...]       names without a meaning: every scenario draws its own K of them
+
+`contexts/task.md` (`full.md`, `task_context.md`) puts $setting, $options and $stake into a task.
+"""
+
+import re
+import tomllib
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Literal
+
+import msgspec
+
+from rmft_api.errors import ConfigError, DataError
+from rmft_api.prompts.templates import Fields, Folder
+from rmft_api.records import Record
+
+WORDS: Fields = frozenset({"setting", "options", "stake"})
+NAME = re.compile(r"[a-z0-9][a-z0-9-]*")
+ALL = "all"
+_NOT_IN_ACTIONS = re.compile(r"[<>,:\"'`*\x00-\x1f]")
+
+
+class ContextText(Record, frozen=True):
+    """One story."""
+
+    options: str
+    setting: str
+    reward: str
+    loss: str
+    actions: tuple[str, ...]
+
+    def words(self, stakes: Literal["reward", "loss"]) -> dict[str, str]:
+        """The values of `WORDS`."""
+        stake = self.reward if stakes == "reward" else self.loss
+        return {"setting": self.setting, "options": self.options, "stake": stake}
+
+
+Domain = Mapping[str, ContextText]
+
+
+def found(folder: Folder, word: str) -> tuple[str, ...]:
+    """The full names that a word of a run file stands for. Raises ConfigError, DataError."""
+    if word == ALL:
+        return tuple(name for domain in _domains(folder) for name in found(folder, domain))
+    domain, _, name = (word, "", "") if word.endswith(".toml") else word.rpartition("/")
+    domain, name = (domain, name) if domain else (name, "")
+    stories = _domain(folder, domain)
+    if name and name not in stories:
+        raise ConfigError(f"no context {word!r}; {domain} has {', '.join(stories)}")
+    return (word,) if name else tuple(f"{domain}/{story}" for story in stories)
+
+
+def read(folder: Folder, words: Sequence[str]) -> dict[str, ContextText]:
+    """Every story that the words stand for, by its full name. Raises ConfigError, DataError."""
+    stories: dict[str, ContextText] = {}
+    for name in (name for word in words for name in found(folder, word)):
+        domain, _, story = name.rpartition("/")
+        stories[name] = _domain(folder, domain)[story]
+    return stories
+
+
+def check_actions(where: str, names: Sequence[str]) -> None:
+    """Refuse names that answers could not tell apart. Raises DataError."""
+    for action in names:
+        if not action.strip() or _NOT_IN_ACTIONS.search(action):
+            raise DataError(
+                f"{where}: the action name {action!r} is empty or has a character that answers "
+                "need for themselves; use letters, digits, spaces and - . _"
+            )
+    if len({action.casefold() for action in names}) < len(names):
+        raise DataError(f"{where}: two actions have the same name but for its case")
+
+
+def _domains(folder: Folder) -> list[str]:
+    return sorted(path.stem for path in (folder.root / "contexts").glob("*.toml"))
+
+
+def _domain(folder: Folder, domain: str) -> Domain:
+    """The stories of a domain: of the set's own library, or of a file of the user's."""
+    own = domain.endswith(".toml")
+    name = str(Path(domain).resolve()) if own else f"contexts/{domain}.toml"
+    text = folder.text(name) if own or NAME.fullmatch(domain) else None
+    if text is None:
+        known = ", ".join(_domains(folder)) or "none"
+        raise ConfigError(
+            f"no contexts {domain!r} for {folder.root}; known: {known}, {ALL!r} for every one; "
+            "or name a .toml file"
+        )
+    where = domain if own else str(folder.root / name)
+    return dict(_checked(where, text))
+
+
+def _checked(where: str, text: str) -> Iterator[tuple[str, ContextText]]:
+    try:
+        stories = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise DataError(f"{where}: {error}") from None
+    if not stories:
+        raise DataError(f"{where}: holds no context; write one as a table, [its-name]")
+    for name, raw in stories.items():
+        if not NAME.fullmatch(name):
+            raise DataError(f"{where}: {name!r} must be lower-case letters, digits and -")
+        yield name, _story(f"{where}: {name}", raw)
+
+
+def _story(where: str, raw: object) -> ContextText:
+    try:
+        story = msgspec.convert(raw, type=ContextText)
+    except msgspec.ValidationError as error:
+        raise DataError(f"{where}: {error}") from None
+    _check_story(where, story)
+    return story
+
+
+def _check_story(where: str, story: ContextText) -> None:
+    for key in ("options", "setting", "reward", "loss"):
+        if not str(getattr(story, key)).strip():
+            raise DataError(f"{where}: {key} is empty")
+    if len(story.actions) < 2:
+        raise DataError(f"{where}: {len(story.actions)} actions; two are the least")
+    check_actions(where, story.actions)
