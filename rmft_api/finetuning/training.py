@@ -244,6 +244,7 @@ class _Training:
                 reserve=reserve,
                 cost=None,
                 cancel=lambda others: self._cancel(order, others),
+                repeatable=self.traits.look_up == "token",
             )
         except ProviderFault as fault:
             raise self._rejected(fault) from fault
@@ -382,11 +383,18 @@ class _Training:
             if stage_of(job) in ("failed", "cancelled"):
                 continue
             if not ours or stage_of(job) != "pending":
+                self._show(others)
                 raise ResumableError(
                     f"job {job.id} ({job.status}) trains on the same file {job.training_file}; "
                     "cancel one of the two in the provider's console, then resume"
                 )
             await self._look(partial(self.tuner.cancel_job, job.id), f"cancelling {job.id}")
+
+    def _show(self, jobs: Sequence[Job]) -> None:
+        """Jobs of one order as a table, for whoever must choose among them."""
+        for job in jobs:
+            key = job.metadata.get("rmft_key", "not ours")
+            self.trainer.say(f"{job.id:34} {job.status:12} {job.created_at} {key}")
 
     async def _last_checkpoint(self, job: Job) -> str:
         saved = await self._look(lambda: self.tuner.checkpoints(job.id), f"asking for {job.id}")

@@ -266,6 +266,8 @@ class OpenAITuner:
             },
             "extra_headers": {"X-Client-Request-Id": order.key},
         }
+        if traits.look_up == "token":
+            body["extra_headers"]["Idempotency-Key"] = order.key
         if traits.metadata:
             body["metadata"] = {"rmft_key": order.key, **order.metadata}
         if order.suffix and traits.suffix_length:

@@ -80,9 +80,10 @@ class TrainingTraits(Section):
     methods: tuple[Literal["supervised", "dpo"], ...] = ("supervised",)
     continue_from_tuned: bool = True
     """A fine-tuned model may be trained further."""
-    look_up: Literal["metadata", "client_id", "token", "scan"] = "scan"
-    """How a job whose creation was not answered is found: by a metadata filter, by an id or a token
-    that we chose, or by its training file in the list of all jobs."""
+    look_up: Literal["metadata", "token", "scan"] = "scan"
+    """What becomes of a job whose creation was not answered: found by a metadata filter, or by its
+    training file in the list of all jobs; or, where the endpoint honours an idempotency token, the
+    same request is sent again."""
     metadata: bool = True
     """Jobs keep key-value pairs of ours."""
     suffix_length: Annotated[int, Field(ge=0)] = 64

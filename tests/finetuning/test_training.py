@@ -204,6 +204,19 @@ async def test_a_lost_reply_makes_no_second_thing(bench: Bench, route: str, mann
     assert len(bench.stub.jobs) == 1
 
 
+async def test_where_a_token_makes_it_safe_the_same_order_is_sent_again(bench: Bench) -> None:
+    assert bench.profile.training
+    traits = bench.profile.training.model_copy(update={"look_up": "token"})
+    bench.profile = bench.profile.model_copy(update={"training": traits})
+    async with connect(bench.profile, environ=ENVIRON) as bench.connection:
+        bench.stub.plan("create", Meets(manner="after"))
+        assert (await bench.train()).model
+    first, second = bench.stub.asked("create")
+    assert first.headers["idempotency-key"] == second.headers["idempotency-key"]
+    assert not bench.stub.asked("jobs")
+    assert len(bench.stub.jobs) == 1
+
+
 async def test_an_empty_object_is_not_a_job(bench: Bench) -> None:
     bench.stub.plan("create", Meets(body={}))
     assert (await bench.train()).model

@@ -60,6 +60,8 @@ class StubProvider:
     seen: list[Seen] = field(default_factory=list[Seen])
     plans: dict[str, list[Meets]] = field(default_factory=dict[str, list[Meets]])
     files: list[Json] = field(default_factory=list[Json])
+    tokens: dict[str, Json] = field(default_factory=dict[str, Json])
+    """Idempotency keys and the jobs that they made."""
     jobs: list[Json] = field(default_factory=list[Json])
     logs: dict[str, list[Json]] = field(default_factory=dict[str, list[Json]])
     page: int = 100
@@ -175,6 +177,9 @@ async def _file(stub: StubProvider, request: web.Request, _: bytes) -> web.Strea
 
 async def _create(stub: StubProvider, request: web.Request, body: bytes) -> web.StreamResponse:
     asked = json.loads(body)
+    token = request.headers.get("Idempotency-Key")
+    if token in stub.tokens:
+        return web.json_response(_shown(stub.tokens[token]))
     if not any(file["id"] == asked["training_file"] for file in stub.files):
         missing = f"invalid training_file: {asked['training_file']}"
         return _response(error(400, missing, code="invalid_training_file"))
@@ -202,6 +207,8 @@ async def _create(stub: StubProvider, request: web.Request, body: bytes) -> web.
         "polls": 0,
     }
     stub.jobs.append(job)
+    if token:
+        stub.tokens[token] = job
     stub.logs[job["id"]] = []
     _log(stub, job, "Created fine-tuning job")
     return web.json_response(_shown(job))
