@@ -15,7 +15,7 @@ from rmft_api.cli.caps import NO_CAPS, Caps, capped, set_caps
 from rmft_api.cli.console import console
 from rmft_api.cli.embedded import embedded_server
 from rmft_api.cli.places import run_directory
-from rmft_api.cli.prepare import Prepared, is_embedded, prepare
+from rmft_api.cli.prepare import Prepared, drawn_up, is_embedded, prepare
 from rmft_api.cli.progress import State, Tracked
 from rmft_api.cli.recorded import recorded_config
 from rmft_api.cli.signals import Stop, StoppableChat
@@ -34,6 +34,8 @@ from rmft_api.finetuning import Trainer
 from rmft_api.journal import Journal
 from rmft_api.loop import Run, iterate
 from rmft_api.pacing import Pacer
+from rmft_api.planning import Plan
+from rmft_api.planning.spending import PLAN
 from rmft_api.ports import Console
 from rmft_api.prices import Prices
 from rmft_api.providers import connect
@@ -141,13 +143,13 @@ async def _walk(prepared: Prepared, journal: Journal, *, again: bool = False) ->
     """Run the loop to its end, and end well whatever happens."""
     name, totals = prepared.config.name, journal.ledger.totals
     with telling_the_way_on(name), closing(journal):
-        show = Tracked(console(lambda: totals().spent / 1e6), journal.run_dir, totals)
+        show = Tracked(console(lambda: totals().spent / 1e6), journal)
         stop = Stop(name, show.line)
         state: State = "failed"
         try:
             await set_caps(journal, prepared.config)
             async with _run(prepared, journal, stop, show, again=again) as run:
-                work = asyncio.create_task(iterate(run))
+                work = asyncio.create_task(_planned(prepared, run))
                 stop.listen(work)
                 results = await _ended(work, stop, journal)
             state = "finished"
@@ -158,6 +160,17 @@ async def _walk(prepared: Prepared, journal: Journal, *, again: bool = False) ->
             stop.rest()
             show.write(state)
     print(results_table(results))  # noqa: T201
+
+
+async def _planned(prepared: Prepared, run: Run) -> Results:
+    """Keep the plan of a run that begins, so that what it costs can be held against it; then run.
+
+    Drawn up beside the event loop: a second of arithmetic, and signals are heard meanwhile.
+    """
+    if run.journal.get(PLAN, "", Plan) is None:
+        plan = await asyncio.to_thread(drawn_up, prepared)
+        await run.journal.put(PLAN, "", plan)
+    return await iterate(run)
 
 
 @contextmanager

@@ -4,18 +4,24 @@ from typing import Any
 
 import msgspec
 
+from rmft_api.cli.money import spending_data
 from rmft_api.evaluation import Evaluated, Figures, Group, Results
+from rmft_api.planning import Spending
 from rmft_api.records import Interval
 
 
-def results_json(results: Results) -> str:
-    """One JSON object; figures are those of the test split, validation's stand beside them."""
+def results_json(results: Results, money: Spending) -> str:
+    """One JSON object; figures are those of the test split, validation's stand beside them.
+
+    `spending` is planned against actual by phase, in US dollars; null is "unknown".
+    """
     return msgspec.json.encode(
         {
             "run": results.run,
             "iterations": [_iteration(one) for one in results.iterations],
             "baselines": {name: _figures(one) for name, one in results.baselines.items()},
             "champion": {"index": results.champion.index, "model": results.champion.model},
+            "spending": spending_data(money),
         }
     ).decode()
 

@@ -6,25 +6,21 @@ from typing import Any
 
 import msgspec
 
+from rmft_api.cli.columns import table
 from rmft_api.planning import Cost, Phase, Plan
 
 HEADINGS = (
     *("iter", "phase", "model", "calls", "prompt", "cached", "output", "trained"),
     *("low $", "expected $", "worst $", "time"),
 )
-_LEFT = 3
-"""Columns of words; the others are numbers and stand to the right."""
+_OPTIONAL = ("cached", "calls", "model", "output", "prompt", "low $")
 
 
 def plan_table(plan: Plan) -> str:
     """The phases, their total, and what they rest on."""
     rows = [HEADINGS, *map(_row, plan.phases), _total(plan)]
-    widths = [max(len(row[i]) for row in rows) for i in range(len(HEADINGS))]
-    lines = [_line(row, widths) for row in rows]
-    rule = "  ".join("-" * width for width in widths)
-    return "\n".join(
-        [_title(plan), "", lines[0], rule, *lines[1:-1], rule, lines[-1], "", *_notes(plan)]
-    )
+    phases = table(rows, words=3, optional=_OPTIONAL)
+    return "\n".join([_title(plan), "", phases, "", *_notes(plan)])
 
 
 def plan_json(plan: Plan) -> str:
@@ -136,9 +132,3 @@ def _count(number: int) -> str:
 
 def _time(seconds: float | None) -> str:
     return "unknown" if seconds is None else str(timedelta(seconds=round(seconds)))
-
-
-def _line(row: tuple[str, ...], widths: list[int]) -> str:
-    words = [cell.ljust(width) for cell, width in zip(row[:_LEFT], widths[:_LEFT], strict=True)]
-    numbers = [cell.rjust(width) for cell, width in zip(row[_LEFT:], widths[_LEFT:], strict=True)]
-    return "  ".join([*words, *numbers]).rstrip()

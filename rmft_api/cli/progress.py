@@ -12,7 +12,8 @@ from typing import Literal
 import msgspec
 
 from rmft_api.files import replace_file
-from rmft_api.journal import Totals, is_owned
+from rmft_api.journal import Journal, is_owned
+from rmft_api.planning import Spending, spending
 from rmft_api.ports import Console
 from rmft_api.records import Record
 
@@ -32,15 +33,17 @@ class Status(Record, frozen=True):
     reserved: int
     cap: int | None
     at: int
+    spending: Spending | None = None
+    """By phase, as of the last look."""
 
 
 class Tracked:
     """A console that also keeps `status.json` up to date."""
 
-    def __init__(self, console: Console, run_dir: Path, totals: Callable[[], Totals]) -> None:
+    def __init__(self, console: Console, journal: Journal) -> None:
         self._console = console
-        self._path = run_dir / FILE
-        self._totals = totals
+        self._path = journal.run_dir / FILE
+        self._journal = journal
         self._stage, self._rounds, self._of = "starting", 0, 0
         self._written = 0.0
         self.write("running")
@@ -68,7 +71,7 @@ class Tracked:
     def write(self, state: State) -> None:
         """Replace the file. Raises StorageError."""
         self._written = time.monotonic()
-        taken = self._totals()
+        taken = self._journal.ledger.totals()
         status = Status(
             state=state,
             stage=self._stage,
@@ -78,24 +81,40 @@ class Tracked:
             reserved=taken.reserved,
             cap=taken.cap,
             at=int(time.time()),
+            spending=spending(self._journal),
         )
         replace_file(self._path, msgspec.json.encode(status))
 
 
-def line_of(run_dir: Path) -> str:
-    """The run in one line. One that says "running" though nobody owns it was killed."""
+def status_of(run_dir: Path) -> Status | None:
+    """The run's last word. One that says "running" though nobody owns it was killed."""
     try:
         status = msgspec.json.decode((run_dir / FILE).read_bytes(), type=Status)
     except (OSError, msgspec.MsgspecError):
-        return f"{run_dir.name}: no status yet"
+        return None
     if status.state == "running" and not is_owned(run_dir):
-        status = msgspec.structs.replace(status, state="interrupted")
+        return msgspec.structs.replace(status, state="interrupted")
+    return status
+
+
+def line_of(run_dir: Path) -> str:
+    """The run in one line."""
+    status = status_of(run_dir)
+    if status is None:
+        return f"{run_dir.name}: no status yet"
     share = f" {status.rounds}/{status.of} rounds" if status.rounds < status.of else ""
     money = f", ${status.spent / 1e6:.2f} spent" if status.cap or status.spent else ""
     held = f", ${status.reserved / 1e6:.2f} reserved" if status.reserved else ""
     cap = f" of ${status.cap / 1e6:.2f}" if status.cap else ""
+    heading = _heading(status.spending) if status.cap and status.state != "finished" else ""
     ended = status.state in ("running", "finished")
     resume = "" if ended else f"; `rmft-api resume {run_dir.name}` goes on"
     age = max(0, int(time.time()) - status.at)
-    what = f"{status.state}, {status.stage}{share}{money}{held}{cap}, {age} s ago{resume}"
+    what = f"{status.state}, {status.stage}{share}{money}{held}{cap}{heading}, {age} s ago{resume}"
     return f"{run_dir.name}: {what}"
+
+
+def _heading(found: Spending | None) -> str:
+    if found is None or found.projected is None:
+        return ""
+    return f", heading for ${found.projected / 1e6:.2f}"

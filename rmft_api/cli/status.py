@@ -11,10 +11,14 @@ def status(
     run: Annotated[str | None, typer.Argument(metavar="RUN", show_default=False)] = None,
     runs: RunsDir = RUNS,
 ) -> None:
-    """Show how far a run is and what it has spent; without RUN, all runs."""
+    """Show how far a run is, what it has spent and where that is heading; without RUN, all runs."""
+    from rmft_api.cli.money import spending_table
     from rmft_api.cli.places import existing_run, run_names
-    from rmft_api.cli.progress import line_of
+    from rmft_api.cli.progress import line_of, status_of
 
     names = [run] if run else run_names(runs)
     for name in names:
         print(line_of(existing_run(runs, name)))  # noqa: T201
+    status = status_of(existing_run(runs, run)) if run else None
+    if status and status.spending and status.spending.lines:
+        print("\n" + spending_table(status.spending))  # noqa: T201

@@ -4,6 +4,7 @@ A lock makes one process the owner; its writer thread commits in groups; the led
 request before it leaves; the outbox does things once that must not be done twice.
 """
 
+from rmft_api.journal.books import Books, Place, Sum
 from rmft_api.journal.journal import FILE, Event, Journal, RunRow
 from rmft_api.journal.ledger import Attempt, Ledger, Totals, dollars
 from rmft_api.journal.lock import is_owned
@@ -12,13 +13,16 @@ from rmft_api.journal.outbox import Effect, Outbox, Quarantine
 __all__ = [
     "FILE",
     "Attempt",
+    "Books",
     "Effect",
     "Event",
     "Journal",
     "Ledger",
     "Outbox",
+    "Place",
     "Quarantine",
     "RunRow",
+    "Sum",
     "Totals",
     "dollars",
     "is_owned",

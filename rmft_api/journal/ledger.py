@@ -20,6 +20,7 @@ from typing import Literal, NamedTuple
 import msgspec
 
 from rmft_api.errors import BudgetError, DataError, FaultKind, ProviderFault
+from rmft_api.journal.books import Books
 from rmft_api.journal.schema import RUN_SCOPE
 from rmft_api.journal.writer import Writer
 
@@ -88,6 +89,7 @@ class Ledger:
         self._writer = writer
         self._name = name
         self._clock = clock
+        self.books = Books(writer)
         self._ids = writer.work_now(_ids_by_key)
         self._new_ids = count(1 + max((ids[-1] for ids in self._ids.values()), default=0))
         self._iteration = 0

@@ -12,5 +12,6 @@ The plan follows the real path: the real prompts are told to a player that answe
 from rmft_api.planning.drawing import draw_up
 from rmft_api.planning.lifecycle import refuse
 from rmft_api.planning.plan import Cost, Phase, Plan
+from rmft_api.planning.spending import Line, Spending, spending
 
-__all__ = ["Cost", "Phase", "Plan", "draw_up", "refuse"]
+__all__ = ["Cost", "Line", "Phase", "Plan", "Spending", "draw_up", "refuse", "spending"]

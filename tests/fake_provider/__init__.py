@@ -8,6 +8,7 @@ Written from the documented wire alone, never from our client, with the standard
     scripts   what a fault is; `catalogue` lists the 58 by name
     rules     which request a fault meets: endpoint, nth occurrence, how often, executed or not
     store     SQLite: files, jobs, and the books (requests, faults, bill)
+    counting  tokens of texts and chats, prompt caching
     answers   deterministic replies by request hash
     limits    requests and tokens a minute, told in x-ratelimit headers
     chat, files, jobs, models    the routes

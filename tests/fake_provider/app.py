@@ -5,8 +5,8 @@ from dataclasses import dataclass, field, replace
 from hashlib import sha256
 from typing import Any
 
-from tests.fake_provider.answers import prompt_tokens
 from tests.fake_provider.chat import Chat
+from tests.fake_provider.counting import Counting
 from tests.fake_provider.files import Files
 from tests.fake_provider.jobs import Jobs
 from tests.fake_provider.limits import Limits
@@ -59,9 +59,10 @@ class App:
     """(refuse | ignore, seconds): what the port is to do next."""
 
     def __post_init__(self) -> None:
-        self.chat = Chat(self.store, self.settings)
+        self.counting = Counting(self.settings.unit, self.settings.cache_from)
+        self.chat = Chat(self.store, self.settings, self.counting)
         self.files = Files(self.store, self.settings)
-        self.jobs = Jobs(self.store, self.settings)
+        self.jobs = Jobs(self.store, self.settings, self.counting)
         self.limits = Limits(self.settings.requests_per_minute, self.settings.tokens_per_minute)
         for i, name in enumerate(self.settings.base_models):
             self.store.add_model(Model(name, digest("base", name), 0, float(i)))
@@ -114,7 +115,7 @@ class App:
         if endpoint is not Endpoint.CHAT:
             return None
         most = int(body.get("max_completion_tokens") or body.get("max_tokens") or 0)
-        wanted = prompt_tokens(body.get("messages") or []) + most * int(body.get("n") or 1)
+        wanted = self.counting.chat(body.get("messages") or []) + most * int(body.get("n") or 1)
         return self.limits.refuse(wanted)
 
     def _struck(self, strike: Strike, response: Response) -> Response:

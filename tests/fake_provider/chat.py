@@ -1,10 +1,12 @@
 """POST /v1/chat/completions and the models that answer there."""
 
+import math
 import time
 from dataclasses import dataclass
 from typing import Any
 
-from tests.fake_provider.answers import answer, prompt_tokens, tokens
+from tests.fake_provider.answers import answer
+from tests.fake_provider.counting import Counting
 from tests.fake_provider.scripts import error_body, model_missing
 from tests.fake_provider.settings import Settings
 from tests.fake_provider.store import Charge, Model, Store, digest
@@ -44,6 +46,7 @@ class Chat:
 
     store: Store
     settings: Settings
+    counting: Counting
 
     def call_hash(self, body: dict[str, Any]) -> str:
         """The same for the same question to the same model, whatever the model's id says."""
@@ -62,7 +65,7 @@ class Chat:
         model = self.store.model(body["model"])
         if model is None:
             return model_missing(body["model"])
-        reply = _completion(model, body, number)
+        reply = self._completion(model, body, number)
         self.store.charge(number, key_hash, self._charge(model, body, reply))
         return json_response(reply)
 
@@ -71,9 +74,53 @@ class Chat:
         tuned = model.generation > 0
         per_input = prices.tuned_input if tuned else prices.input
         per_output = prices.tuned_output if tuned else prices.output
+        per_cached = prices.tuned_cached if tuned else prices.cached
         read, written = usage["prompt_tokens"], usage["completion_tokens"]
-        cost = read * per_input + written * per_output
+        cached = usage["prompt_tokens_details"]["cached_tokens"]
+        less = 0 if per_cached is None else cached * (per_input - per_cached)
+        cost = up(read * per_input - less + written * per_output)
         return Charge("chat", model.id, self.call_hash(body), read, written, cost)
+
+    def _completion(self, model: Model, body: dict[str, Any], number: int) -> dict[str, Any]:
+        choices = [self._choice(model, body, i) for i in range(int(body.get("n") or 1))]
+        read = self.counting.chat(body["messages"])
+        cached = self.counting.cached(model.id, body["messages"])
+        written = sum(self.counting.text(choice["message"]["content"]) for choice in choices)
+        return {
+            "id": f"chatcmpl-{number:08d}",
+            "object": "chat.completion",
+            "created": int(time.time()),
+            "model": model.id,
+            "choices": choices,
+            "usage": {
+                "prompt_tokens": read,
+                "completion_tokens": written,
+                "total_tokens": read + written,
+                "prompt_tokens_details": {"cached_tokens": cached, "audio_tokens": 0},
+                "completion_tokens_details": {"reasoning_tokens": 0, "audio_tokens": 0},
+            },
+            "service_tier": "default",
+            "system_fingerprint": "fp_fake",
+        }
+
+    def _choice(self, model: Model, body: dict[str, Any], index: int) -> dict[str, Any]:
+        text, finish = self._limited(answer(self.settings, model, body, index), body)
+        return {
+            "index": index,
+            "message": {"role": "assistant", "content": text, "refusal": None, "annotations": []},
+            "logprobs": {"content": []} if body.get("logprobs") else None,
+            "finish_reason": finish,
+        }
+
+    def _limited(self, text: str, body: dict[str, Any]) -> tuple[str, str]:
+        """Apply `stop`, then the token limit."""
+        stop: Any = body.get("stop") or []
+        for word in [stop] if isinstance(stop, str) else stop:
+            text = text.split(word)[0]
+        most = body.get("max_completion_tokens") or body.get("max_tokens")
+        if most is not None and self.counting.text(text) > int(most):
+            return self.counting.cut(text, int(most)), "length"
+        return text, "stop"
 
     def models(self) -> Response:
         """GET /v1/models."""
@@ -100,47 +147,9 @@ def _mistake(body: dict[str, Any], max_choices: int) -> Response | None:
     return None
 
 
-def _completion(model: Model, body: dict[str, Any], number: int) -> dict[str, Any]:
-    choices = [_choice(model, body, i) for i in range(int(body.get("n") or 1))]
-    read = prompt_tokens(body["messages"])
-    written = sum(tokens(choice["message"]["content"]) for choice in choices)
-    return {
-        "id": f"chatcmpl-{number:08d}",
-        "object": "chat.completion",
-        "created": int(time.time()),
-        "model": model.id,
-        "choices": choices,
-        "usage": {
-            "prompt_tokens": read,
-            "completion_tokens": written,
-            "total_tokens": read + written,
-            "prompt_tokens_details": {"cached_tokens": 0, "audio_tokens": 0},
-            "completion_tokens_details": {"reasoning_tokens": 0, "audio_tokens": 0},
-        },
-        "service_tier": "default",
-        "system_fingerprint": "fp_fake",
-    }
-
-
-def _choice(model: Model, body: dict[str, Any], index: int) -> dict[str, Any]:
-    text, finish = _limited(answer(model, body, index), body)
-    return {
-        "index": index,
-        "message": {"role": "assistant", "content": text, "refusal": None, "annotations": []},
-        "logprobs": {"content": []} if body.get("logprobs") else None,
-        "finish_reason": finish,
-    }
-
-
-def _limited(text: str, body: dict[str, Any]) -> tuple[str, str]:
-    """Apply `stop`, then the token limit."""
-    stop: Any = body.get("stop") or []
-    for word in [stop] if isinstance(stop, str) else stop:
-        text = text.split(word)[0]
-    most = body.get("max_completion_tokens") or body.get("max_tokens")
-    if most is not None and tokens(text) > int(most):
-        return text[: int(most) * 6], "length"
-    return text, "stop"
+def up(amount: float) -> int:
+    """Whole micro-dollars."""
+    return math.ceil(amount - 1e-6)
 
 
 def _model_object(model: Model) -> dict[str, Any]:

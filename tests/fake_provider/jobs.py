@@ -9,8 +9,8 @@ import time
 from dataclasses import dataclass
 from typing import Any
 
-from tests.fake_provider.answers import prompt_tokens
-from tests.fake_provider.chat import bad
+from tests.fake_provider.chat import bad, up
+from tests.fake_provider.counting import Counting
 from tests.fake_provider.files import page
 from tests.fake_provider.scripts import model_missing, refusal
 from tests.fake_provider.settings import Settings
@@ -37,6 +37,7 @@ class Jobs:
 
     store: Store
     settings: Settings
+    counting: Counting
 
     def create(
         self, request: Request, number: int, key_hash: str, fate: dict[str, Any]
@@ -177,13 +178,21 @@ class Jobs:
     def _bill(self, kept: dict[str, Any], share: float = 1.0) -> None:
         job = kept["job"]
         file = self.store.file(job["training_file"])
-        trained = int(share * _training_tokens(file, job["hyperparameters"]["n_epochs"]))
+        trained = int(share * self._tokens(file, job["hyperparameters"]["n_epochs"]))
         job["trained_tokens"] = trained
         if not kept["billed"]:
             kept["billed"] = True
-            cost = trained * self.settings.prices.train
+            cost = up(trained * self.settings.prices.train)
             charge = Charge("training", job["id"], "", trained, 0, cost)
             self.store.charge(None, kept["key_hash"], charge)
+
+    def _tokens(self, file: File | None, epochs: Any) -> int:
+        """What a job trains on: tokens of all examples x epochs."""
+        if file is None:
+            return 0
+        lines = file.content.decode().removesuffix("\n").split("\n")
+        each = sum(self.counting.chat(json.loads(line)["messages"]) for line in lines)
+        return each * (epochs if isinstance(epochs, int) else 3)
 
 
 def file_mistake(file: File | None, least: int) -> str | None:
@@ -211,14 +220,6 @@ def _line_mistake(line: str) -> str | None:
     if not roles or roles[-1] != "assistant" or not str(texts[-1]).strip():
         return "the last message must be a non-empty assistant's"
     return None
-
-
-def _training_tokens(file: File | None, epochs: Any) -> int:
-    if file is None:
-        return 0
-    lines = file.content.decode().removesuffix("\n").split("\n")
-    each = sum(prompt_tokens(json.loads(line)["messages"]) for line in lines)
-    return each * (epochs if isinstance(epochs, int) else 3)
 
 
 def _bad_extras(body: dict[str, Any]) -> Response | None:

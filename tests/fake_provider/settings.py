@@ -12,17 +12,30 @@ from tests.fake_provider.rules import Rules
 class Prices:
     """Micro-dollars a token, which is dollars a million tokens."""
 
-    input: int = 2
-    output: int = 8
-    tuned_input: int = 3
-    tuned_output: int = 12
-    train: int = 25
+    input: float = 2
+    output: float = 8
+    tuned_input: float = 3
+    tuned_output: float = 12
+    train: float = 25
+    cached: float | None = None
+    """Of prompt tokens that the cache answers; as `input` where absent."""
+    tuned_cached: float | None = None
 
 
 @dataclass(frozen=True)
 class Settings:
     """Everything but the faults."""
 
+    unit: str = "six"
+    """What tokens are: "six" characters, or those of a vocabulary, e.g. "o200k_base"."""
+    cache_from: int | None = None
+    """Prompts of at least so many tokens are answered from a cache where they begin alike; needs a
+    vocabulary."""
+    reply_tokens: int = 0
+    """Mean length of replies; 0: as short as can be."""
+    speaker: str = ""
+    """`module:function` of (model, body, index) that says what choices say, in place of the rule
+    of `answers`."""
     base_models: tuple[str, ...] = ("gpt-4.1-2025-04-14",)
     api_key: str | None = None
     """The only key let in; any where absent."""

@@ -136,7 +136,9 @@ def read_result(run_dir: Path, report: dict[str, Any], books: Books) -> Result:
 
 
 def _renamed(report: dict[str, Any], lineages: dict[str, str]) -> str:
-    text = json.dumps(report, sort_keys=True)
+    # What a run cost is no result of it: a crash may pay for a request twice.
+    figures = {name: value for name, value in report.items() if name != "spending"}
+    text = json.dumps(figures, sort_keys=True)
     for model, lineage in lineages.items():
         text = text.replace(json.dumps(model), json.dumps(lineage))
     return text

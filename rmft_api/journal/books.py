@@ -1,0 +1,132 @@
+"""The books: what every phase of a run asked for and cost, summed from the attempts.
+
+An attempt's key says which phase it belongs to, and a chat's key which iteration. Sums are kept
+between looks, so that a look at a live run reads what is new and what was open, not all there is.
+"""
+
+import sqlite3
+from typing import Literal, NamedTuple
+
+import msgspec
+
+from rmft_api.journal.writer import Writer
+from rmft_api.records import Usage
+
+Activity = Literal["rollouts", "training", "validation", "test", "hosting", "other"]
+ACTIVITIES: dict[str, Activity] = {
+    "train": "rollouts",
+    "validation": "validation",
+    "test": "test",
+    "upload": "training",
+    "job": "training",
+    "deploy": "hosting",
+    "hosting": "hosting",
+}
+"""The first part of an attempt's key -> what it was for."""
+_CHATS = ("train", "validation", "test")
+_NEW = """SELECT id, key, iteration, state, reserved, spent + excess, answer FROM attempts
+  WHERE id > ? ORDER BY id"""
+_ONE = """SELECT id, key, iteration, state, reserved, spent + excess, answer FROM attempts
+  WHERE id = ?"""
+
+
+class Place(NamedTuple):
+    """A phase of a run."""
+
+    activity: Activity
+    iteration: int
+
+
+class Sum(NamedTuple):
+    """What a phase took so far. Money is micro-dollars."""
+
+    calls: int = 0
+    """Chats that were answered."""
+    prompt_tokens: int = 0
+    """As billed, `cached_tokens` among them."""
+    cached_tokens: int = 0
+    output_tokens: int = 0
+    spent: int = 0
+    """What the answers cost, more than their reservation included."""
+    reserved: int = 0
+    """Held for what is under way, and for what was sent and nobody knows about."""
+
+    def plus(self, other: "Sum") -> "Sum":
+        """Both together."""
+        return Sum(*(mine + more for mine, more in zip(self, other, strict=True)))
+
+
+class _Row(NamedTuple):
+    id: int
+    key: str
+    iteration: int
+    state: str
+    reserved: int
+    spent: int
+    answer: bytes | None
+
+    @property
+    def is_open(self) -> bool:
+        """Whether it may still change: not answered, or answered and its cost not settled."""
+        return self.state in ("sent", "lost") or self.reserved > 0
+
+
+class Books:
+    """Sums by phase over the attempts of a journal."""
+
+    def __init__(self, writer: Writer) -> None:
+        self._writer = writer
+        self._closed: dict[Place, Sum] = {}
+        self._open: tuple[int, ...] = ()
+        self._last = 0
+
+    def sums(self) -> dict[Place, Sum]:
+        """Every phase that anything was asked for."""
+        rows = self._writer.work_now(self._read)
+        self._last = max((row.id for row in rows), default=self._last)
+        self._open = tuple(row.id for row in rows if row.is_open)
+        _book(self._closed, [row for row in rows if not row.is_open])
+        whole = dict(self._closed)
+        _book(whole, [row for row in rows if row.is_open])
+        return whole
+
+    def _read(self, connection: sqlite3.Connection) -> list[_Row]:
+        known = [connection.execute(_ONE, (id_,)).fetchone() for id_ in self._open]
+        new = connection.execute(_NEW, (self._last,)).fetchall()
+        return [_Row(*row) for row in (*known, *new)]
+
+
+def place_of(key: str, iteration: int) -> Place:
+    """The phase of an attempt that was made in `iteration`."""
+    head, *rest = key.split("/", 2)
+    at = int(rest[0]) if head in _CHATS else iteration
+    return Place(ACTIVITIES.get(head, "other"), at)
+
+
+def _book(sums: dict[Place, Sum], rows: list[_Row]) -> None:
+    for row in rows:
+        place = place_of(row.key, row.iteration)
+        sums[place] = sums.get(place, Sum()).plus(_sum_of(row))
+
+
+def _sum_of(row: _Row) -> Sum:
+    if row.state != "done" or not row.key.startswith(_CHATS):
+        return Sum(spent=row.spent, reserved=row.reserved)
+    usage = _answers.decode(row.answer or b"{}").usage or Usage(0, 0)
+    return Sum(
+        calls=1,
+        prompt_tokens=usage.prompt_tokens,
+        cached_tokens=usage.cached_tokens,
+        output_tokens=usage.completion_tokens,
+        spent=row.spent,
+        reserved=row.reserved,
+    )
+
+
+class _Answer(msgspec.Struct):
+    """The part of a chat's answer that tells what was billed."""
+
+    usage: Usage | None = None
+
+
+_answers = msgspec.json.Decoder(_Answer)

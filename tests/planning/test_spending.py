@@ -1,0 +1,180 @@
+"""What was planned is held against what was asked for and billed, phase by phase."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+
+from rmft_api.finetuning import Trained
+from rmft_api.journal import Journal, Place, Sum
+from rmft_api.journal.ledger import digest_of
+from rmft_api.planning import Line, Plan, Spending, spending
+from rmft_api.planning.spending import PLAN, TRAINED
+from rmft_api.records import Choice, Hyperparameters, Job, Reply, Usage
+from tests.planning.world import drawn, small
+
+DIGEST = digest_of(b"request")
+
+
+@pytest.fixture
+def journal(tmp_path: Path) -> Iterator[Journal]:
+    journal = Journal.create(tmp_path / "trial", "{}", {})
+    yield journal
+    journal.close()
+
+
+@pytest.fixture(scope="module")
+def plan() -> Plan:
+    return drawn(small())
+
+
+@pytest.fixture(scope="module")
+def ends() -> Plan:
+    return drawn(small().model_copy(update={"test_models": "ends"}))
+
+
+async def answered(journal: Journal, key: str, usage: Usage, cost: int) -> None:
+    attempt = await journal.ledger.begin(key, "chat", DIGEST, cost)
+    reply = Reply("r", "m", (Choice("a", "stop"),), usage)
+    await journal.ledger.done(attempt, msgspec.json.encode(reply), cost)
+
+
+async def whole(journal: Journal, plan: Plan, name: str, iteration: int, factor: float) -> int:
+    """All calls of a phase, at so many times their price."""
+    (phase,) = [p for p in plan.phases if (p.name, p.iteration) == (name, iteration)]
+    split = "train" if name == "rollouts" else name
+    cost = round((phase.cost.expected or 0) * factor / phase.calls)
+    for i in range(phase.calls):
+        await answered(journal, f"{split}/{iteration}/{i}/0/0", Usage(100, 20, 5), cost)
+    return cost * phase.calls
+
+
+def line(found: Spending, phase: str, iteration: int) -> Line:
+    (one,) = [li for li in found.lines if (li.phase, li.iteration) == (phase, iteration)]
+    return one
+
+
+async def test_calls_and_money_are_booked_under_the_phase_of_their_key(journal: Journal) -> None:
+    await journal.ledger.set_cap(10**9)
+    await journal.ledger.enter_iteration(1)
+    await answered(journal, "train/1/0/0/0", Usage(100, 20, 64), 7)
+    await answered(journal, "train/1/0/1/0", Usage(50, 10), 3)
+    await answered(journal, "validation/0/0/0/0", Usage(30, 5), 2)
+    job = await journal.ledger.begin("job/abc", "job", DIGEST, 500)
+    books = journal.ledger.books
+    assert books.sums() == {
+        Place("rollouts", 1): Sum(2, 150, 64, 30, spent=10),
+        Place("validation", 0): Sum(1, 30, 0, 5, spent=2),
+        Place("training", 1): Sum(reserved=500),
+    }
+    await journal.ledger.done(job, b"{}", None)
+    assert books.sums()[Place("training", 1)] == Sum(reserved=500)
+    await journal.ledger.settle("job/abc", 420)
+    assert books.sums()[Place("training", 1)] == Sum(spent=420)
+
+
+async def test_a_second_look_at_the_books_tells_what_a_first_one_would(journal: Journal) -> None:
+    await journal.ledger.set_cap(10**9)
+    for number in range(5):
+        await journal.ledger.begin(f"train/1/0/{number}/0", "chat", DIGEST, 10)
+        await answered(journal, f"test/0/0/{number}/0", Usage(10, 1), number)
+        journal.ledger.books.sums()
+    looked = journal.ledger.books.sums()
+    fresh = type(journal.ledger.books)(journal.ledger.books._writer).sums()  # pyright: ignore[reportPrivateUsage]
+    assert looked == fresh
+    assert looked[Place("rollouts", 1)].reserved == 50
+
+
+async def test_a_run_at_its_beginning_is_heading_for_its_plan(journal: Journal, plan: Plan) -> None:
+    await journal.put(PLAN, "", plan)
+    found = spending(journal)
+    assert found.planned == plan.total
+    assert found.projected == plan.total.expected
+    assert {one.state for one in found.lines} == {"ahead"}
+    assert found.spent == 0
+
+
+async def test_phases_that_cost_twice_as_much_are_expected_to_go_on_so(
+    journal: Journal, plan: Plan
+) -> None:
+    await journal.put(PLAN, "", plan)
+    await journal.ledger.set_cap(10**9)
+    spent = await whole(journal, plan, "validation", 0, 2.0)
+    await whole(journal, plan, "test", 0, 1.0)
+    await answered(journal, "train/1/0/0/0", Usage(10, 1), 0)
+    found = spending(journal)
+    first, next_ = line(found, "validation", 0), line(found, "validation", 1)
+    assert (first.state, next_.state) == ("done", "ahead")
+    assert first.spent == first.projected == spent
+    expected = next_.planned_cost and next_.planned_cost.expected
+    assert expected
+    assert next_.projected == pytest.approx(2 * expected, rel=0.05)
+    assert line(found, "rollouts", 1).state == "under way"
+    assert line(found, "training", 1).projected == plan.phases[3].cost.expected
+
+
+async def test_half_of_a_phase_costs_what_it_did_and_the_plan_for_the_other_half(
+    journal: Journal, plan: Plan
+) -> None:
+    await journal.put(PLAN, "", plan)
+    await journal.ledger.set_cap(10**9)
+    (phase,) = [p for p in plan.phases if (p.name, p.iteration) == ("validation", 0)]
+    for i in range(phase.calls // 2):
+        await answered(journal, f"validation/0/{i}/0/0", Usage(10, 1), 1000)
+    found = line(spending(journal), "validation", 0)
+    half = 1 - (phase.calls // 2) / phase.calls
+    assert found.projected == found.spent + round((phase.cost.expected or 0) * half)
+    assert found.actual.calls == phase.calls // 2
+    assert found.planned is not None
+    assert found.planned.calls == phase.calls
+
+
+async def test_a_run_that_is_over_is_heading_nowhere_else(journal: Journal, plan: Plan) -> None:
+    await journal.put(PLAN, "", plan)
+    await journal.ledger.set_cap(10**9)
+    await whole(journal, plan, "validation", 0, 0.5)
+    await journal.put(TRAINED, "01", trained(12_345))
+    await journal.put("results", "", {"any": "thing"})
+    found = spending(journal)
+    assert found.projected == found.spent
+    assert {one.state for one in found.lines} == {"done"}
+    assert line(found, "training", 1).actual.trained_tokens == 12_345
+
+
+def trained(tokens: int) -> Trained:
+    job = Job("ftjob-1", "succeeded", "m", "file-1", 0)
+    return Trained("ft:m", "m", "sha", job, tokens, Hyperparameters(), 1)
+
+
+async def test_without_a_plan_there_are_actual_figures_and_no_projection(
+    journal: Journal,
+) -> None:
+    await journal.ledger.set_cap(10**9)
+    await answered(journal, "test/2/0/0/0", Usage(10, 1), 5)
+    found = spending(journal)
+    assert (found.planned, found.projected) == (None, None)
+    assert line(found, "test", 2).planned is None
+    assert found.spent == 5
+
+
+async def test_a_champion_of_any_iteration_is_tested_in_the_place_of_the_last(
+    journal: Journal, ends: Plan
+) -> None:
+    await journal.put(PLAN, "", ends)
+    await journal.ledger.set_cap(10**9)
+    await answered(journal, "test/2/0/0/0", Usage(10, 1), 5)
+    tests = [one for one in spending(journal).lines if one.phase == "test"]
+    assert [(one.iteration, one.planned is not None) for one in tests] == [(0, True), (2, True)]
+
+
+async def test_kinds_of_phases_add_up_to_the_whole(journal: Journal, plan: Plan) -> None:
+    await journal.put(PLAN, "", plan)
+    await journal.ledger.set_cap(10**9)
+    await whole(journal, plan, "validation", 0, 1.5)
+    found = spending(journal)
+    kinds: dict[str, Any] = {one.phase: one for one in found.by_phase()}
+    assert list(kinds) == ["validation", "test", "rollouts", "training"]
+    assert sum(one.projected for one in kinds.values()) == found.projected
+    assert sum(one.planned_cost.expected for one in kinds.values()) == plan.total.expected
