@@ -20,8 +20,8 @@ check: $(VENV)/dev.done
 faults: $(VENV)/dev.done ## crashes, provider faults, lost replies: every case of the matrix
 	$(BIN)/python -m tests.faults matrix
 
-torture: $(VENV)/dev.done ## random kills and faults; SEEDS=100 says how many
-	$(BIN)/python -m tests.faults torture --seeds $(or $(SEEDS),20)
+torture: $(VENV)/dev.done ## random kills (SEEDS=1000), pairs of crashes, system calls (one in EVERY)
+	$(BIN)/python -m tests.faults torture --seeds $(or $(SEEDS),20) --every $(or $(EVERY),20)
 
 bugs: $(VENV)/dev.done ## protocol bugs planted on purpose: each must be caught
 	$(BIN)/python -m tests.faults bugs

@@ -11,6 +11,7 @@ from typing import Any
 
 from rmft_api import config as configs
 from rmft_api.calls import JournaledChat
+from rmft_api.cli.accounts import check_accounts, keep_accounts
 from rmft_api.cli.caps import NO_CAPS, Caps, capped, set_caps
 from rmft_api.cli.console import console
 from rmft_api.cli.embedded import embedded_server
@@ -68,11 +69,16 @@ async def begin(config: RunConfig, runs: Path, source: Path) -> None:
 
 
 async def go_on(
-    directory: Path, caps: Caps = NO_CAPS, *, as_recorded: bool = False, again: bool = False
+    directory: Path,
+    caps: Caps = NO_CAPS,
+    *,
+    as_recorded: bool = False,
+    again: bool = False,
+    new_key: bool = False,
 ) -> None:
     """Go on with a run under the caps asked for now or last; `again`: what failed is ordered anew.
 
-    Raises ConfigError where its settings or prompts have changed since.
+    Raises ConfigError where its settings, prompts, or (unless `new_key`) keys have changed since.
     """
     with telling_the_way_on(directory.name):
         journal = Journal.open(directory)
@@ -86,6 +92,8 @@ async def go_on(
                 f"the prompt files in {prepared.prompts.root} have changed since run "
                 f"{config.name!r} began; restore them, or begin a run of another name"
             )
+        if not new_key:
+            check_accounts(journal, prepared)
     except BaseException:
         journal.close()
         raise
@@ -147,6 +155,7 @@ async def _walk(prepared: Prepared, journal: Journal, *, again: bool = False) ->
         stop = Stop(name, show.line)
         state: State = "failed"
         try:
+            await keep_accounts(journal, prepared)
             await set_caps(journal, prepared.config)
             async with _run(prepared, journal, stop, show, again=again) as run:
                 work = asyncio.create_task(_planned(prepared, run))

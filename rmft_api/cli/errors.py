@@ -45,6 +45,9 @@ def run_async(work: Coroutine[Any, Any, T]) -> T:
     """Run on uvloop where there is one: half the CPU of a request is the event loop's."""
     import asyncio
 
+    from rmft_api.cli.redaction import hide_keys
+
+    hide_keys()
     try:
         import uvloop
     except ImportError:

@@ -22,6 +22,10 @@ def resume(
             "--again", help="Order once more the job that failed, was cancelled or was refused."
         ),
     ] = False,
+    new_key: Annotated[
+        bool,
+        typer.Option("--new-key", help="Go on with another key of the same provider project."),
+    ] = False,
     as_recorded: Annotated[
         bool,
         typer.Option(help="Go on under the recorded settings though the run file has changed."),
@@ -36,4 +40,4 @@ def resume(
 
     directory = existing_run(runs, run)
     caps = Caps(budget, iteration_budget)
-    run_async(go_on(directory, caps, as_recorded=as_recorded, again=again))
+    run_async(go_on(directory, caps, as_recorded=as_recorded, again=again, new_key=new_key))

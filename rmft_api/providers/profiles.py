@@ -17,6 +17,7 @@ import tomllib
 from collections.abc import Mapping
 from datetime import date
 from functools import cache
+from hashlib import sha256
 from ipaddress import ip_address
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self, cast
@@ -198,6 +199,15 @@ class Profile(Section):
         """Headers of this endpoint that the environment fills, such as a project's id."""
         named = {header: environ.get(name, "") for header, name in self.header_envs.items()}
         return {header: value for header, value in named.items() if value}
+
+    def account(self, salt: str, environ: Mapping[str, str] = os.environ) -> str:
+        """Whose key and project these are: equal for equal ones, and nothing can be read from it.
+
+        Raises ConfigError as `key` does.
+        """
+        key = self.key(environ)
+        told = [salt, key.reveal() if key else "", *sorted(self.headers(environ).items())]
+        return sha256(repr(told).encode()).hexdigest()[:16]
 
     def is_tuned(self, model: str) -> bool:
         """Whether the id is a fine-tuned model's."""

@@ -61,6 +61,16 @@ def test_an_iteration_has_a_budget_of_its_own_and_says_what_raises_it(world: Wor
     assert said(world, "resume", NAME, "--iteration-budget", "5").code == 0
 
 
+def test_another_key_does_not_go_on_with_a_run_unless_it_is_said_to_belong(world: World) -> None:
+    assert said(world, "run", f"{NAME}.toml", crash_at="job.polled:1:TERM").code == 143
+    other = {"OPENAI_API_KEY": "sk-another-0123456789abcdef"}
+    refused = world.process("resume", NAME, environ=other).start().finish(60)
+    assert refused.code == 78
+    assert "--new-key" in refused.stderr
+    assert world.process("resume", NAME, "--new-key", environ=other).start().finish(60).code == 0
+    assert world.process("resume", NAME, environ=other).start().finish(60).code == 0
+
+
 def test_a_failed_job_is_ordered_once_more_only_when_that_is_asked_for(world: World) -> None:
     world.provider.stop()
     failing = build(world.folder.parent / "failing", QUICK, [FAILED])
