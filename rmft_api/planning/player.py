@@ -7,8 +7,9 @@ from typing import NamedTuple
 from rmft_api import answers, seeds
 from rmft_api.answers import Output
 from rmft_api.config import PromptConfig, RunConfig
+from rmft_api.planning.caching import PromptCache
 from rmft_api.planning.tally import Tally
-from rmft_api.records import Ask, Choice, Message, Reply, Usage
+from rmft_api.records import Ask, Choice, Reply, Usage
 from rmft_api.tokens import TokenCounter
 
 _THOUGHT = (
@@ -49,7 +50,8 @@ class Speech:
         number = seeds.number(self._seed, "plan", *place)
         said = self._composed(names, number % len(names))
         if self._own_words and said.tokens > said.least:
-            return said._replace(text=f"{number % 1000:03} {said.text}")
+            text = f"{number % 1000:03} {said.text}"
+            return said._replace(text=text, tokens=min(self._counter.text(text), self._cut))
         return said
 
     def _compose(self, names: tuple[str, ...], favourite: int) -> Said:
@@ -100,8 +102,7 @@ class SimulatedChat:
         self._speech = speech
         self._counter = counter
         self._names = names
-        self._cache_from = cache_from_tokens
-        self._sent: set[tuple[Message, ...]] = set()
+        self._cache = PromptCache(counter, cache_from_tokens)
 
     async def reply(self, ask: Ask) -> Reply:
         """`ask.n` replies, and their usage."""
@@ -110,7 +111,9 @@ class SimulatedChat:
         names = self._names[place[1]]
         said = [self._speech.say(names, *place, i) for i in range(ask.n)]
         prompt = self._counter.chat(ask.messages)
-        usage = Usage(prompt, sum(one.tokens for one in said), self._cached(ask.messages, prompt))
+        usage = Usage(
+            prompt, sum(one.tokens for one in said), self._cache.cached(ask.messages, prompt)
+        )
         tally = Tally(
             calls=1,
             prompt=prompt,
@@ -122,12 +125,3 @@ class SimulatedChat:
         self.tallies[place[1]] = self.tallies.get(place[1], Tally()) + tally
         choices = tuple(Choice(one.text, "stop") for one in said)
         return Reply("simulated", ask.model, choices, usage)
-
-    def _cached(self, messages: tuple[Message, ...], prompt: int) -> int:
-        """Tokens of the beginning that an earlier request had: whole messages only."""
-        if self._cache_from is None or prompt < self._cache_from:
-            return 0
-        known = next((m for n in (2, 1) if (m := messages[:-n]) and m in self._sent), ())
-        self._sent.update((messages, messages[:1]))
-        tokens = self._counter.chat(known) if known else 0
-        return tokens if tokens >= self._cache_from else 0

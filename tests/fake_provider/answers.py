@@ -36,9 +36,11 @@ def answer(settings: Settings, model: Model, body: dict[str, Any], index: int) -
     greedy = chance % 1000 / 1000 < 1 - 0.6**model.generation
     best = best_so_far(text, names)
     name = best if greedy and best else names[(chance // 1000) % len(names)]
-    if settings.reply_tokens:
-        return f"{reasons(settings.reply_tokens, chance)}\n<Answer>{name}</Answer>"
-    return f"I choose {name}. <Answer>{name}</Answer>"
+    if settings.reply_tokens is None:
+        return f"I choose {name}. <Answer>{name}</Answer>"
+    if settings.reply_tokens == 0:
+        return f"<Answer>{name}</Answer>"
+    return f"{reasons(settings.reply_tokens, chance)}\n<Answer>{name}</Answer>"
 
 
 def reasons(mean: int, chance: int) -> str:

@@ -31,8 +31,8 @@ class Settings:
     cache_from: int | None = None
     """Prompts of at least so many tokens are answered from a cache where they begin alike; needs a
     vocabulary."""
-    reply_tokens: int = 0
-    """Mean length of replies; 0: as short as can be."""
+    reply_tokens: int | None = None
+    """Mean length of replies that give reasons; 0: bare answers; absent: one short sentence."""
     speaker: str = ""
     """`module:function` of (model, body, index) that says what choices say, in place of the rule
     of `answers`."""

@@ -167,7 +167,7 @@ def play(case: Case, folder: Path, **settings: Any) -> Outcome:
         "unit": "o200k_base",
         "cache_from": CACHE_FROM,
         "prices": {**PRICES, **PRICES_OF_CACHED},
-        "reply_tokens": 0 if case.speaker else case.reply_tokens,
+        "reply_tokens": 0 if case.reasoning == "none" else case.reply_tokens,
         "speaker": case.speaker,
         "running_ticks": 1,
         **settings,

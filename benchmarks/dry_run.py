@@ -1,0 +1,71 @@
+"""How near a dry run comes to the bill: whole runs of three iterations, planned before, paid after.
+
+    python -m benchmarks.dry_run
+
+The provider is the tests' own: it counts o200k tokens, caches prompts from 1,024 tokens on, bills
+every request, and answers at lengths spread evenly from half to one and a half of a mean of which
+the plan knows the mean alone. Its models choose as they have learnt, the plan's player chooses
+evenly. In the last rows replies are word for word those that the plan assumes.
+"""
+
+import os
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+from tests.planning import echo
+from tests.planning.dry_run import PROBLEMS, Case, Outcome, play
+
+SIZE = {"T": 20, "scenarios": 4, "trajectories": 6, "held_out": 4, "reply_tokens": 80}
+FAMILIES = [
+    Case(problem, history, **SIZE) for problem in PROBLEMS for history in ("summary", "raw")
+]
+OTHERS = [
+    Case("bandit", "raw", conversation="multi_turn", **SIZE),
+    Case("bandit", "summary", prompts=("repeat_reason = true",), **SIZE),
+    Case("bandit", "summary", reasoning="none", **SIZE),
+    Case("bandit", "summary", coalesce=False, **SIZE),
+    Case("online_learning", "raw", **{**SIZE, "T": 50, "scenarios": 3}),
+]
+EXACT = [Case(problem, "raw", speaker=echo.SPEAKER, **SIZE) for problem in PROBLEMS]
+
+
+def main() -> None:
+    """Play and print."""
+    print("| problem | told | calls | planned $ | billed $ | off | trained off |")
+    print("|---|---|---|---|---|---|---|")
+    started = time.monotonic()
+    for case in [*FAMILIES, *OTHERS, *EXACT]:
+        with tempfile.TemporaryDirectory() as folder:
+            print(row(case, played(case, Path(folder))), flush=True)
+    print(f"\n{time.monotonic() - started:.0f} s")
+
+
+def played(case: Case, folder: Path) -> Outcome:
+    """One run."""
+    if case.speaker:
+        (folder / "of.toml").write_text(f'name = "{case.name}"\n{case.file()}')
+        echo.write(folder / "of.toml", folder / "said.json", case.reply_tokens)
+        os.environ[echo.ENV] = str(folder / "said.json")
+    return play(case, folder)
+
+
+def row(case: Case, found: Outcome) -> str:
+    """A line of the table."""
+    told = [case.history, case.conversation.replace("_", " "), f"T={case.T}"]
+    told += [*case.prompts, "no reasoning"] if case.reasoning == "none" else case.prompts
+    told += [] if case.coalesce else ["not coalesced"]
+    told += ["replies as assumed"] if case.speaker else []
+    trained = found.planned("trained_tokens")
+    off = found.planned_usd / found.billed_usd - 1
+    return (
+        f"| {case.environment} | {', '.join(told)} | {found.calls} | {found.planned_usd:.4f} "
+        f"| {found.billed_usd:.4f} | {off:+.2%} | {trained / found.trained - 1:+.2%} |"
+    )
+
+
+if __name__ == "__main__":
+    main()

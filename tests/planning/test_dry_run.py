@@ -1,0 +1,67 @@
+"""A dry run says what a whole run then costs, by the books of the provider that was paid."""
+
+from pathlib import Path
+
+import pytest
+
+from tests.planning import echo
+from tests.planning.dry_run import PROBLEMS, Case, Outcome, play
+
+SMALL = {"T": 5, "scenarios": 4, "trajectories": 4, "held_out": 2, "reply_tokens": 30}
+
+
+@pytest.fixture(scope="module", params=[(p, h) for p in PROBLEMS for h in ("summary", "raw")])
+def outcome(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Outcome:
+    problem, history = request.param
+    return play(Case(problem, history, **SMALL), tmp_path_factory.mktemp(problem))
+
+
+def test_a_plan_is_within_five_percent_of_the_bill(outcome: Outcome) -> None:
+    assert outcome.planned_usd == pytest.approx(outcome.billed_usd, rel=0.05)
+
+
+def test_a_plan_of_the_trained_tokens_is_within_two_percent_of_the_bill(outcome: Outcome) -> None:
+    assert outcome.planned("trained_tokens") == pytest.approx(outcome.trained, rel=0.02)
+
+
+def test_the_worst_case_is_not_passed(outcome: Outcome) -> None:
+    assert outcome.billed_usd <= outcome.plan["total_usd"]["worst"]
+
+
+def test_what_a_run_says_it_spent_is_what_it_was_billed(outcome: Outcome) -> None:
+    spending = outcome.report["spending"]
+    assert spending["spent_usd"] == pytest.approx(outcome.billed_usd, abs=1e-9)
+    assert spending["projected_usd"] == spending["spent_usd"]
+    phases = spending["phases"]
+    assert sum(one["spent_usd"] for one in phases) == pytest.approx(outcome.billed_usd, abs=1e-9)
+    assert sum(one["actual"]["calls"] for one in phases) == outcome.calls
+    assert [
+        one["actual"]["trained_tokens"] for one in phases if one["phase"] == "training"
+    ] == outcome.jobs
+
+
+@pytest.mark.parametrize(
+    ("problem", "history", "conversation"),
+    [
+        ("online_learning", "summary", "single_turn"),
+        ("nonstationary", "raw", "multi_turn"),
+    ],
+)
+def test_where_replies_are_as_assumed_every_token_of_the_plan_is_billed(
+    problem: str,
+    history: str,
+    conversation: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    case = Case(problem, history, conversation=conversation, speaker=echo.SPEAKER, **SMALL)
+    said = tmp_path / "said.json"
+    (tmp_path / "of.toml").write_text(f'name = "{case.name}"\n{case.file()}')
+    echo.write(tmp_path / "of.toml", said, case.reply_tokens)
+    monkeypatch.setenv(echo.ENV, str(said))
+    outcome = play(case, tmp_path / "run")
+    assert outcome.planned("trained_tokens") == outcome.trained
+    assert outcome.planned("calls") == outcome.calls
+    assert outcome.planned("prompt_tokens") == outcome.chats("input_tokens")
+    assert outcome.planned("output_tokens") == outcome.chats("output_tokens")
+    assert outcome.planned_usd == pytest.approx(outcome.billed_usd, abs=1e-6 * outcome.calls)
