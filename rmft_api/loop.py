@@ -5,10 +5,7 @@ whatever comes from outside comes through the journal, so a run is resumed by ru
 the top, and what was paid for is not asked again.
 """
 
-from collections import defaultdict
-from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import islice
 from pathlib import Path
 
 from rmft_api import (
@@ -16,8 +13,7 @@ from rmft_api import (
     evaluation,
     makeup,
     outcome,
-    regret,
-    rollouts,
+    playing,
     seating,
     selection,
     tokens,
@@ -32,7 +28,6 @@ from rmft_api.makeup import MakeUp
 from rmft_api.ports import ChatModel, Console
 from rmft_api.prompts import PromptSet
 from rmft_api.records import Split, Trajectory
-from rmft_api.rollouts import Seat
 
 
 @dataclass(frozen=True)
@@ -79,22 +74,7 @@ async def play(
     run: Run, split: Split, iteration: int, model: str, count: int | None = None
 ) -> None:
     """Play the split's scenarios, or its first `count`; finished trajectories go to the journal."""
-    saved = run.journal.trajectories(split, iteration)
-    done: defaultdict[int, set[int]] = defaultdict(set)
-    for trajectory, _ in saved:
-        done[trajectory.address.scenario].add(trajectory.address.trajectory)
-    owed = seating.rounds_of(run.config, split, count) - sum(len(t.rounds) for t, _ in saved)
-    if owed <= 0:
-        return
-    with run.console.playing(_title(split, iteration), owed) as tick:
-        await rollouts.play(
-            seating.game(run.config, split, iteration, model, run.largest_n),
-            islice(seating.seats(run.config, run.prompts, split, iteration), count),
-            run.chat,
-            lambda seat, finished: _save(run, seat, finished),
-            lambda index: frozenset(done[index]),
-            tick,
-        )
+    await playing.play(run, split, iteration, model, _title(split, iteration), count)
 
 
 async def write_dataset(run: Run, iteration: int) -> Dataset:
@@ -178,17 +158,6 @@ async def conclude(run: Run) -> Results:
     results = outcome.results(run.config, run.journal)
     await run.journal.put("results", "", results)
     return results
-
-
-async def _save(run: Run, seat: Seat, finished: Sequence[Trajectory]) -> None:
-    """Score trajectories and keep them; only now are they done."""
-    scenario = seat.scenario
-    means = None if scenario.adversary else scenario.means
-    scored = [
-        regret.score(t.address, scenario.regret, regret.play_of(t.rounds, scenario.rewards, means))
-        for t in finished
-    ]
-    await run.journal.save_trajectories(zip(finished, scored, strict=True))
 
 
 def _title(split: Split, iteration: int) -> str:

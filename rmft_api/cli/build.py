@@ -3,30 +3,25 @@
 import asyncio
 import json
 import sys
-from collections.abc import AsyncGenerator, Generator
-from contextlib import AsyncExitStack, asynccontextmanager, closing, contextmanager
+from collections.abc import AsyncGenerator
+from contextlib import AsyncExitStack, asynccontextmanager
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 from rmft_api import config as configs
-from rmft_api.calls import JournaledChat
 from rmft_api.cli.accounts import check_accounts, keep_accounts
-from rmft_api.cli.caps import NO_CAPS, Caps, capped, set_caps
-from rmft_api.cli.console import console
+from rmft_api.cli.caps import NO_CAPS, Caps, capped
 from rmft_api.cli.embedded import embedded_server
 from rmft_api.cli.places import run_directory
 from rmft_api.cli.prepare import Prepared, drawn_up, is_embedded, prepare
-from rmft_api.cli.progress import State, Tracked
 from rmft_api.cli.recorded import recorded_config
 from rmft_api.cli.signals import Stop, StoppableChat
 from rmft_api.cli.tables import results_table
+from rmft_api.cli.walking import Work, paid_once, telling_the_way_on, walk
 from rmft_api.config import RunConfig
 from rmft_api.errors import (
     ConfigError,
-    InterruptedRunError,
-    ResumableError,
-    RmftError,
     StorageError,
     UsageError,
 )
@@ -148,26 +143,15 @@ def _canonical(raw: dict[str, Any]) -> str:
 
 
 async def _walk(prepared: Prepared, journal: Journal, *, again: bool = False) -> None:
-    """Run the loop to its end, and end well whatever happens."""
-    name, totals = prepared.config.name, journal.ledger.totals
-    with telling_the_way_on(name), closing(journal):
-        show = Tracked(console(lambda: totals().spent / 1e6), journal)
-        stop = Stop(name, show.line)
-        state: State = "failed"
-        try:
-            await keep_accounts(journal, prepared)
-            await set_caps(journal, prepared.config)
-            async with _run(prepared, journal, stop, show, again=again) as run:
-                work = asyncio.create_task(_planned(prepared, run))
-                stop.listen(work)
-                results = await _ended(work, stop, journal)
-            state = "finished"
-        except (InterruptedRunError, ResumableError):
-            state = "interrupted"
-            raise
-        finally:
-            stop.rest()
-            show.write(state)
+    """Run the loop to its end, and tell what came of it."""
+
+    @asynccontextmanager
+    async def opened(stop: Stop, show: Console) -> AsyncGenerator[Work[Results]]:
+        await keep_accounts(journal, prepared)
+        async with _run(prepared, journal, stop, show, again=again) as run:
+            yield _planned(prepared, run)
+
+    results = await walk(prepared.config, journal, opened)
     print(results_table(results))  # noqa: T201
 
 
@@ -180,19 +164,6 @@ async def _planned(prepared: Prepared, run: Run) -> Results:
         plan = await asyncio.to_thread(drawn_up, prepared)
         await run.journal.put(PLAN, "", plan)
     return await iterate(run)
-
-
-@contextmanager
-def telling_the_way_on(name: str) -> Generator[None]:
-    """A run that has begun can go on once its cause is mended, whatever ended it."""
-    try:
-        yield
-    except RmftError as error:
-        if "rmft-api resume" not in str(error):
-            print(  # noqa: T201
-                f"once that is mended, `rmft-api resume {name}` goes on", file=sys.stderr
-            )
-        raise
 
 
 @asynccontextmanager
@@ -209,10 +180,7 @@ async def _run(
         if trains != chats:
             trainer = await stack.enter_async_context(connect(trains))
         retries = Retries(sleep=stop.sleep)
-        prices = Prices(chats)
-        chat = JournaledChat(
-            journal, connection.chat, retries, price=prices.worst_case, cost=prices.cost, pace=pacer
-        )
+        chat = paid_once(journal, connection.chat, retries, chats, pacer)
         yield Run(
             config=config,
             directory=journal.run_dir,
@@ -244,13 +212,3 @@ async def _endpoints(
     url = await stack.enter_async_context(embedded_server(run_dir / "server"))
     chats, trains = (one.at(url) if is_embedded(one) else one.here() for one in profiles)
     return chats, trains
-
-
-async def _ended(work: asyncio.Task[Results], stop: Stop, journal: Journal) -> Results:
-    """The results; whatever ends the work, replies under way are awaited and saved first."""
-    try:
-        return await work
-    except asyncio.CancelledError:
-        raise stop.error() from None
-    finally:
-        await journal.flights.drain(0 if stop.cut.is_set() else stop.drain_s)

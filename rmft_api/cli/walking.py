@@ -1,0 +1,82 @@
+"""Walks whatever a journal keeps to its end: signals, caps, `status.json`, and the way on."""
+
+import asyncio
+import sys
+from collections.abc import Callable, Coroutine, Generator
+from contextlib import AbstractAsyncContextManager, closing, contextmanager
+from typing import Any, TypeVar
+
+from rmft_api.calls import JournaledChat
+from rmft_api.cli.caps import set_caps
+from rmft_api.cli.console import console
+from rmft_api.cli.progress import State, Tracked
+from rmft_api.cli.signals import Stop
+from rmft_api.config import RunConfig
+from rmft_api.errors import InterruptedRunError, ResumableError, RmftError
+from rmft_api.journal import Journal
+from rmft_api.pacing import Pacer
+from rmft_api.ports import ChatModel, Console
+from rmft_api.prices import Prices
+from rmft_api.providers.profiles import Profile
+from rmft_api.retries import Retries
+
+T = TypeVar("T")
+Work = Coroutine[Any, Any, T]
+Opened = Callable[[Stop, Console], AbstractAsyncContextManager[Work[T]]]
+"""Connects everything for the length of its block, and hands out the work to be done there."""
+
+
+async def walk(config: RunConfig, journal: Journal, opened: Opened[T]) -> T:
+    """Do the work to its end, and end well whatever happens; the journal is closed then."""
+    name, totals = config.name, journal.ledger.totals
+    with telling_the_way_on(name), closing(journal):
+        show = Tracked(console(lambda: totals().spent / 1e6), journal)
+        stop = Stop(name, show.line)
+        state: State = "failed"
+        try:
+            await set_caps(journal, config)
+            async with opened(stop, show) as work:
+                task = asyncio.create_task(work)
+                stop.listen(task)
+                result = await _ended(task, stop, journal)
+            state = "finished"
+        except (InterruptedRunError, ResumableError):
+            state = "interrupted"
+            raise
+        finally:
+            stop.rest()
+            show.write(state)
+    return result
+
+
+@contextmanager
+def telling_the_way_on(name: str) -> Generator[None]:
+    """A run that has begun can go on once its cause is mended, whatever ended it."""
+    try:
+        yield
+    except RmftError as error:
+        if "rmft-api resume" not in str(error):
+            print(  # noqa: T201
+                f"once that is mended, `rmft-api resume {name}` goes on", file=sys.stderr
+            )
+        raise
+
+
+def paid_once(
+    journal: Journal, wire: ChatModel, retries: Retries, profile: Profile, pacer: Pacer
+) -> JournaledChat:
+    """The endpoint's chats, asked for once, paced, and held to the prices of its profile."""
+    prices = Prices(profile)
+    return JournaledChat(
+        journal, wire, retries, price=prices.worst_case, cost=prices.cost, pace=pacer
+    )
+
+
+async def _ended(work: asyncio.Task[T], stop: Stop, journal: Journal) -> T:
+    """The results; whatever ends the work, replies under way are awaited and saved first."""
+    try:
+        return await work
+    except asyncio.CancelledError:
+        raise stop.error() from None
+    finally:
+        await journal.flights.drain(0 if stop.cut.is_set() else stop.drain_s)
