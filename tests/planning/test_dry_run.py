@@ -1,13 +1,20 @@
 """A dry run says what a whole run then costs, by the books of the provider that was paid."""
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from tests.planning import echo
 from tests.planning.dry_run import PROBLEMS, Case, Outcome, play
 
-SMALL = {"T": 5, "scenarios": 4, "trajectories": 4, "held_out": 2, "reply_tokens": 30}
+SMALL: dict[str, Any] = {
+    "T": 5,
+    "scenarios": 4,
+    "trajectories": 4,
+    "held_out": 2,
+    "reply_tokens": 30,
+}
 
 
 @pytest.fixture(scope="module", params=[(p, h) for p in PROBLEMS for h in ("summary", "raw")])
