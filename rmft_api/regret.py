@@ -48,9 +48,8 @@ def play_of(rounds: Sequence[Round], rewards_TK: Floats, means_TK: Floats | None
         faced_TK[t] = told.rewards
         if told.action is not None:
             actions_T[t] = told.action
-            policies_TK[t] = one_hot(told.action, len(told.rewards))
-            if told.policy is not None:
-                policies_TK[t] = told.policy
+            certain = told.policy is None
+            policies_TK[t] = one_hot(told.action, len(told.rewards)) if certain else told.policy
     return Play(faced_TK, faced_TK if means_TK is None else means_TK, actions_T, policies_TK)
 
 

@@ -1,0 +1,6 @@
+"""A run as one page: what it came to, how sure that is, and every trajectory behind it.
+
+    journal -> `gather` -> Story (figures and words) and Texts (trajectories) -> `page` -> one file
+
+`live` serves the same page while the run goes on. Only `page` and `live` know of HTML.
+"""

@@ -1,0 +1,59 @@
+// Putting the page together, once or again and again while a run goes on.
+
+const NAMES = { glance: "At a glance", iterations: "Iterations", rounds: "Rounds", differences: "Differences", exploration: "Exploration", selection: "Selection", money: "Money", lineage: "Lineage", trajectories: "Trajectories" };
+
+const browser = trajectoryBrowser();
+
+const stateOf = (story) => [h("span", { class: `dot ${story.state}` }), STATES[story.state], story.stage ? `: ${story.stage}` : ""];
+
+const render = ({ story, groups }, chapterOf) => {
+  const makers = [glance, byIteration, byRound, paired, exploration, selection, money, lineage];
+  const sections = makers.map((make) => make(story)).filter(Boolean);
+  const main = at("main");
+  browser.update(groups, chapterOf);
+  for (const old of [...main.children]) if (old !== browser.node) old.remove();
+  if (!browser.node.isConnected) main.append(browser.node);
+  const tail = sections.findIndex((one) => one.id === "money");
+  browser.node.before(...sections.slice(0, tail));
+  browser.node.after(...sections.slice(tail));
+  const ids = [...main.children].map((one) => one.id);
+  at("nav").replaceChildren(h("ul", {}, ids.map((id) => h("li", {}, h("a", { href: `#${id}` }, NAMES[id])))));
+  at("state").replaceChildren(...fill(h("span"), stateOf(story)).childNodes);
+  at("made").textContent = `Made ${day(story.made_at)} from the run's journal. This page asks nobody anything; it can be kept, sent and opened without a network.`;
+  document.title = `${story.run}: ${story.headline.title}`;
+};
+
+const refuse = (text) => {
+  at("waiting").remove();
+  at("main").prepend(h("p", { class: "warning", role: "alert" }, text));
+};
+
+const start = async () => {
+  const live = document.body.dataset.live;
+  if (typeof DecompressionStream === "undefined") {
+    refuse("This browser cannot unpack the report: it has no DecompressionStream. Any Chrome or Edge since 2023, Firefox since 113 or Safari since 16.4 has one.");
+    return;
+  }
+  const source = live ? served(live) : embedded;
+  at("waiting").hidden = false;
+  const load = async () => render(await source.begin(), library(source.chapter));
+  try {
+    await load();
+  } catch (error) {
+    refuse(`The report cannot be opened: ${error.message}. Its file may be incomplete; write it again with rmft-api report.`);
+    return;
+  }
+  document.body.dataset.ready = "yes";
+  if (live) follow(live, load);
+};
+
+const follow = (live, load) => {
+  const news = new EventSource(`${live}/events`);
+  let working = Promise.resolve();
+  news.addEventListener("data", () => { working = working.then(load).catch(() => {}); });
+  news.addEventListener("state", (event) => { at("state").textContent = event.data; });
+  news.addEventListener("end", () => news.close());
+  news.onerror = () => { at("state").textContent = "the server that shows this run does not answer; this page stays as it is"; };
+};
+
+start();

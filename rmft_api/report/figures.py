@@ -1,0 +1,87 @@
+"""The figures of a set of plays: regret curves and exploration, each with its interval.
+
+The scenario is the unit of chance (docs/method.md 5): plays of one scenario are averaged first.
+"""
+
+from collections import defaultdict
+from collections.abc import Callable, Iterator, Mapping, Sequence
+
+import numpy as np
+
+from rmft_api import measures, statistics
+from rmft_api.records import Interval, RegretKind
+from rmft_api.regret import Floats, Play, per_round, regret_curve
+from rmft_api.report.groups import Sitting, spread
+from rmft_api.report.story import Curve, Measures
+
+Regrets = Mapping[int, float]
+"""Mean regret of each scenario."""
+POINTS = 200
+"""Rounds shown of a curve."""
+MEASURES: Mapping[str, Callable[[Play, RegretKind], Floats]] = {
+    "regret": lambda plays, kind: per_round(plays, kind).sum(axis=-1),
+    "suff_fail_freq": lambda plays, kind: measures.suff_fail(plays, kind).astype(np.float64),
+    "k_min_frac": lambda plays, _: plays.rewards_TK.shape[-1] * measures.min_frac(plays),
+    "greedy_frac": lambda plays, _: measures.greedy_frac(plays),
+    "best_share": measures.best_share,
+    "valid": lambda plays, _: measures.valid(plays),
+}
+"""Figures of one play, whose mean over scenarios is told."""
+
+
+def measured(sittings: Sequence[Sitting]) -> Measures:
+    """Every measure of these plays; empty where there are none."""
+    if not sittings:
+        return {}
+    found = {
+        name: statistics.mean_interval(_by_scenario(sittings, spread(sittings, measure)))
+        for name, measure in MEASURES.items()
+    }
+    entropy = measures.answer_entropy([one.play for one in sittings])
+    return {**found, "answer_entropy": Interval(entropy, np.nan, np.nan)}
+
+
+def regret_by_scenario(sittings: Sequence[Sitting]) -> Regrets:
+    """Mean regret of each scenario's plays, by the scenario's number."""
+    regrets = spread(sittings, MEASURES["regret"])
+    return statistics.averaged(
+        (one.scenario, float(regret)) for one, regret in zip(sittings, regrets, strict=True)
+    )
+
+
+def curves(sittings: Sequence[Sitting]) -> tuple[Curve, ...]:
+    """Regret after each round, a curve for each horizon, the longest first."""
+    running = spread(sittings, regret_curve)
+    return tuple(_curve(sittings, running, T) for T in _horizons(running))
+
+
+def _horizons(running: Sequence[Floats]) -> Iterator[int]:
+    yield from sorted({len(one) for one in running}, reverse=True)
+
+
+def _curve(sittings: Sequence[Sitting], running: Sequence[Floats], T: int) -> Curve:
+    places = [place for place, one in enumerate(running) if len(one) == T]
+    means_ST = _by_scenario([sittings[i] for i in places], [running[i] for i in places])
+    rounds = shown(T)
+    bounds = [statistics.mean_interval(means_ST[:, t - 1]) for t in rounds]
+    return Curve(
+        T=T,
+        scenarios=len(means_ST),
+        rounds=rounds,
+        mean=tuple(round(one.mean, 5) for one in bounds),
+        low=tuple(round(one.low, 5) for one in bounds),
+        high=tuple(round(one.high, 5) for one in bounds),
+    )
+
+
+def shown(T: int) -> tuple[int, ...]:
+    """The rounds of a curve that are shown: at most `POINTS`, the first and the last among them."""
+    return tuple(dict.fromkeys(np.linspace(1, T, min(T, POINTS)).round().astype(int).tolist()))
+
+
+def _by_scenario(sittings: Sequence[Sitting], figures: Sequence[Floats]) -> Floats:
+    """The mean figure (or row of figures) of each scenario, in the scenarios' order."""
+    groups: defaultdict[int, list[Floats]] = defaultdict(list)
+    for one, figure in zip(sittings, figures, strict=True):
+        groups[one.scenario].append(figure)
+    return np.stack([np.mean(groups[scenario], axis=0) for scenario in sorted(groups)])

@@ -1,0 +1,108 @@
+"""A run's trajectories, group by group: one model's plays of one split."""
+
+from collections import defaultdict
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rmft_api import seating
+from rmft_api.config import RunConfig
+from rmft_api.environments import Scenario
+from rmft_api.journal import Journal
+from rmft_api.records import RegretKind, Scored, Split, Trajectory
+from rmft_api.regret import Play, play_of, stack
+
+N = TypeVar("N", np.float64, np.int64)
+SPLITS: tuple[Split, ...] = ("test", "validation", "train")
+TOGETHER = 1000
+"""Plays worked on at once: bounds memory."""
+
+
+@dataclass(frozen=True)
+class Sitting:
+    """One play: of which scenario, by which regret."""
+
+    scenario: int
+    kind: RegretKind
+    play: Play
+
+
+@dataclass(frozen=True)
+class Group:
+    """One model's plays of one split, in order of scenario and trajectory."""
+
+    split: Split
+    iteration: int
+    scenarios: tuple[Scenario, ...]
+    problems: tuple[str, ...]
+    """Each scenario's problem."""
+    played: tuple[tuple[Trajectory, Scored], ...]
+    sittings: tuple[Sitting, ...]
+    of: int
+    """Trajectories that the whole split has."""
+
+    @property
+    def model(self) -> str:
+        """Who played."""
+        return self.played[0][0].model
+
+    @property
+    def whole(self) -> bool:
+        """Whether nothing is missing."""
+        return len(self.played) == self.of
+
+
+def groups(config: RunConfig, journal: Journal) -> Iterator[Group]:
+    """Every group that has a trajectory, one at a time: a whole run need not fit in memory."""
+    for split in SPLITS:
+        for iteration in range(config.iterations + 1):
+            played = journal.trajectories(split, iteration)
+            if played:
+                yield _group(config, split, iteration, played)
+
+
+def spread(
+    sittings: Sequence[Sitting], measure: Callable[[Play, RegretKind], NDArray[N]]
+) -> list[NDArray[N]]:
+    """What `measure` says of each play, in their order; plays of one shape go together."""
+    found: dict[int, NDArray[N]] = {}
+    for kind, places in _alike(sittings):
+        values = measure(stack([sittings[place].play for place in places]), kind)
+        for place, value in zip(places, values, strict=True):
+            found[place] = value
+    return [found[place] for place in range(len(sittings))]
+
+
+def _alike(sittings: Sequence[Sitting]) -> Iterator[tuple[RegretKind, list[int]]]:
+    places: defaultdict[tuple[RegretKind, tuple[int, ...]], list[int]] = defaultdict(list)
+    for place, one in enumerate(sittings):
+        places[one.kind, one.play.rewards_TK.shape].append(place)
+    for (kind, _), found in places.items():
+        yield from ((kind, found[i : i + TOGETHER]) for i in range(0, len(found), TOGETHER))
+
+
+def _group(
+    config: RunConfig, split: Split, iteration: int, played: Sequence[tuple[Trajectory, Scored]]
+) -> Group:
+    scenarios = tuple(seating.scenarios(config, split, iteration))
+    problems = seating.problems_of(config, split)
+    section = seating.section_of(config, split)
+    return Group(
+        split=split,
+        iteration=iteration,
+        scenarios=scenarios,
+        problems=tuple(problems[i % len(problems)].label for i in range(len(scenarios))),
+        played=tuple(played),
+        sittings=tuple(_sitting(scenarios, trajectory) for trajectory, _ in played),
+        of=section.scenarios * section.trajectories,
+    )
+
+
+def _sitting(scenarios: Sequence[Scenario], trajectory: Trajectory) -> Sitting:
+    index = trajectory.address.scenario
+    scenario = scenarios[index]
+    means = None if scenario.adversary else scenario.means
+    return Sitting(index, scenario.regret, play_of(trajectory.rounds, scenario.rewards, means))

@@ -1,0 +1,56 @@
+"""Where every model of a run comes from: enough to follow, check or repeat the chain."""
+
+import json
+from collections.abc import Iterator, Mapping
+from typing import Any, cast
+
+from rmft_api.config import RunConfig
+from rmft_api.finetuning import Trained
+from rmft_api.journal import Journal
+from rmft_api.report.story import Step
+
+PROVENANCE = {"rmft_api": "rmft-api", "python": "Python", "prompts": "prompts, SHA-256"}
+"""What is told of a run's provenance, and what it is called; no path of a machine is among it."""
+
+
+def steps(journal: Journal) -> Iterator[Step]:
+    """One step for each model that was trained."""
+    for key, made in journal.all("trained", Trained):
+        yield Step(
+            iteration=int(key),
+            start=made.start,
+            model=made.model,
+            dataset=made.dataset,
+            job=made.job.id,
+            file=made.job.training_file,
+            trained_tokens=made.trained_tokens,
+            hyperparameters=made.hyperparameters,
+            seed=made.seed,
+        )
+
+
+def origin(config: RunConfig, journal: Journal) -> dict[str, str]:
+    """What the whole run rests on."""
+    told = journal.run.provenance
+    return {
+        "base model": config.model.base,
+        "profile": config.model.profile,
+        "seed": str(config.seed),
+        **{word: told[key] for key, word in PROVENANCE.items() if key in told},
+    }
+
+
+def settings(journal: Journal) -> dict[str, str]:
+    """The run file as it was frozen, key by key."""
+    return dict(_leaves(json.loads(journal.run.config_json), ""))
+
+
+def _leaves(value: Any, prefix: str) -> Iterator[tuple[str, str]]:
+    if isinstance(value, Mapping) and value:
+        for key, inner in cast("Mapping[str, Any]", value).items():
+            yield from _leaves(inner, f"{prefix}.{key}" if prefix else key)
+    elif isinstance(value, list) and any(isinstance(one, dict) for one in cast("list[Any]", value)):
+        for number, inner in enumerate(cast("list[Any]", value), start=1):
+            yield from _leaves(inner, f"{prefix}[{number}]")
+    elif value is not None:
+        yield prefix, value if isinstance(value, str) else json.dumps(value)

@@ -1,0 +1,116 @@
+"""The page: one file that needs nothing else and asks nobody.
+
+Its policy allows exactly its own script and its own styles, by their hashes; no request, no frame,
+no form. Data stand in blocks that no browser runs, in base64, and the script puts them on the page
+as text (`require-trusted-types-for` makes every other way an error).
+"""
+
+import base64
+import hashlib
+from html import escape
+from importlib.resources import files
+from typing import Any
+
+import msgspec
+
+from rmft_api.config import RunConfig
+from rmft_api.journal import Journal
+from rmft_api.report import makeups
+from rmft_api.report.book import Book, packed
+from rmft_api.report.gather import gather
+from rmft_api.report.groups import groups
+from rmft_api.report.story import State, Story
+
+LIMIT = 24_000_000
+"""Characters of trajectories in one file; texts of some are left out above it."""
+SCRIPTS = (
+    "dom.js",
+    "words.js",
+    "data.js",
+    "chart.js",
+    "bars.js",
+    "sections.js",
+    "list.js",
+    "play.js",
+    "browser.js",
+    "main.js",
+)
+"""The page's script, in order; each file adds to what stands before it."""
+
+
+def html(config: RunConfig, journal: Journal, state: State, stage: str) -> bytes:
+    """The whole page of a run."""
+    story, book = read(config, journal, state, stage)
+    blocks = [_block("story", packed(data(story, book)))]
+    blocks += [_block(f"chapter-{i}", chapter) for i, chapter in enumerate(book.chapters)]
+    return document(story.run, story.headline.title, "\n".join(blocks), "").encode()
+
+
+def read(
+    config: RunConfig, journal: Journal, state: State, stage: str, limit: int = LIMIT
+) -> tuple[Story, Book]:
+    """The run's story and its book, which stays within `limit`."""
+    book = Book()
+    story = gather(config, journal, state, stage, book.add)
+    share = 1.0
+    while book.size > limit and share > 0.001:
+        share *= 0.95 * limit / book.size
+        book = Book(share)
+        for group in groups(config, journal):
+            book.add(group, makeups.verdicts(group, journal))
+    return story, book
+
+
+def data(story: Story, book: Book) -> dict[str, Any]:
+    """What the page's script begins with; what is not finite becomes null."""
+    plain = msgspec.json.decode(msgspec.json.encode(story))
+    return {"story": plain, "groups": book.index}
+
+
+def document(run: str, title: str, blocks: str, live: str) -> str:
+    """The page around its data. `live` is empty, or the path that tells of news."""
+    style, script = _asset("page.css"), "".join(map(_asset, SCRIPTS))
+    script = f'"use strict";\n(() => {{\n{script}}})();\n'
+    named = {
+        "policy": _policy(style, script, live),
+        "title": escape(f"{run}: {title}"),
+        "run": escape(run),
+        "headline": escape(title),
+        "style": style,
+        "script": script,
+        "data": blocks,
+        "live": escape(live),
+    }
+    page = _asset("page.html")
+    head, *rest = page.split("{{")
+    parts = (part.split("}}", 1) for part in rest)
+    return head + "".join(named[name] + after for name, after in parts)
+
+
+def _policy(style: str, script: str, live: str) -> str:
+    place = "'self'" if live else "'none'"
+    rules = [
+        "default-src 'none'",
+        f"script-src '{_hash(script)}'",
+        f"style-src '{_hash(style)}'",
+        f"connect-src {place}",
+        "img-src data:",
+        "base-uri 'none'",
+        "form-action 'none'",
+        "require-trusted-types-for 'script'",
+        "trusted-types 'none'",
+    ]
+    return "; ".join(rules)
+
+
+def _hash(text: str) -> str:
+    digest = hashlib.sha256(text.encode()).digest()
+    return f"sha256-{base64.b64encode(digest).decode()}"
+
+
+def _block(name: str, content: str) -> str:
+    return f'<script type="text/plain" id="{name}">{content}</script>'
+
+
+def _asset(name: str) -> str:
+    return (files("rmft_api.report") / "assets" / name).read_text("utf-8")

@@ -1,0 +1,123 @@
+"""The figures in plain words. No more is said than the intervals allow."""
+
+from collections.abc import Sequence
+
+from rmft_api import measures
+from rmft_api.journal import Totals, dollars
+from rmft_api.records import Split
+from rmft_api.report.players import find
+from rmft_api.report.story import Fact, Headline, Player
+
+NOTHING = Headline(
+    title="No model has been evaluated yet",
+    text="There are no figures before the base has played all validation scenarios. "
+    "What was played so far is in the trajectory browser below.",
+    sure=None,
+)
+ALONE = Headline(
+    title="Only the base has been evaluated",
+    text="No fine-tuned model has played all validation scenarios yet.",
+    sure=None,
+)
+NO_GAIN = Headline(
+    title="No iteration beat the base",
+    text="No fine-tuned model had less regret on the validation scenarios than the base.",
+    sure=None,
+)
+WHERE: dict[Split, str] = {
+    "test": "test scenarios, which chose nothing",
+    "validation": "validation scenarios, which also chose this model",
+}
+
+
+def headline(players: Sequence[Player], champion: int | None) -> Headline:
+    """What the run came to, by the split that chose nothing where that was played."""
+    if champion is None:
+        return NOTHING
+    if champion == 0:
+        judged = [one for one in players if one.split == "validation" and one.regret]
+        return NO_GAIN if len(judged) > 1 else ALONE
+    for split in ("test", "validation"):
+        best, base = find(players, split, champion), find(players, split, 0)
+        if best is not None and base is not None:
+            return _told(best, base)
+    return NOTHING
+
+
+def _told(best: Player, base: Player) -> Headline:
+    drop, before, after = best.paired_drop, base.regret, best.regret
+    if drop is None or before is None or after is None:
+        return NOTHING
+    share = abs(drop.mean / before.mean) if before.mean > 0 else None
+    by = f"by {abs(drop.mean):.2f}" if share is None else f"by {share:.0%}"
+    sure = drop.low > 0 or drop.high < 0
+    verb = "fell" if drop.mean >= 0 else "rose"
+    side = "is clear of 0" if sure else "contains 0"
+    return Headline(
+        title=f"Regret {verb} {by}" + ("" if sure else ", which may be chance"),
+        text=f"From {before.mean:.2f} to {after.mean:.2f} a trajectory, base against "
+        f"iteration {best.index}, on {WHERE[best.split]}. The paired drop is {drop.mean:.2f}; "
+        f"its 95 % interval, {drop.low:.2f} to {drop.high:.2f}, {side}.",
+        sure=sure,
+    )
+
+
+def facts(
+    players: Sequence[Player], champion: int | None, iterations: int, taken: Totals
+) -> tuple[Fact, ...]:
+    """Figures worth a glance."""
+    played = sum(one.trajectories for one in players if one.index is not None)
+    rounds = sum(1 for one in players if one.split == "validation" and one.index and one.regret)
+    found = [
+        Fact("Played", f"{played:,}", "trajectories"),
+        Fact("Iterations", f"{rounds} of {iterations}", "trained and evaluated"),
+        Fact("Spent", dollars(taken.spent), _limits(taken)),
+    ]
+    return (*found, *_rival(players, champion))
+
+
+def warnings(players: Sequence[Player], champion: int | None) -> tuple[str, ...]:
+    """What a good headline hides: exploration that collapsed, replies that cannot be read."""
+    for split in ("test", "validation"):
+        best, base = find(players, split, champion), find(players, split, 0)
+        if best and base and best.paired_drop:
+            told = measures.collapses(_measures(base), _measures(best), best.paired_drop)
+            return (*told, *_unread(best))
+    return ()
+
+
+def _measures(player: Player) -> measures.Measures:
+    """The record that `measures.collapses` reads; what it does not look at is left at 0."""
+    means = {name: one.mean for name, one in player.measures.items()}
+    return measures.Measures(
+        plays=player.trajectories,
+        suff_fail_freq=means["suff_fail_freq"],
+        min_frac=0.0,
+        k_min_frac=means["k_min_frac"],
+        greedy_frac=means["greedy_frac"],
+        median_reward=0.0,
+        best_share=means["best_share"],
+        switch_delay=None,
+        valid=means["valid"],
+        answer_entropy=means["answer_entropy"],
+    )
+
+
+def _unread(player: Player) -> list[str]:
+    share = 1 - player.measures["valid"].mean
+    return [f"{share:.0%} of its replies could not be read"] if share > 0.05 else []
+
+
+def _limits(taken: Totals) -> str:
+    held = f"{dollars(taken.reserved)} reserved; " if taken.reserved else ""
+    return f"{held}cap {dollars(taken.cap)}" if taken.cap else f"{held}no budget was set"
+
+
+def _rival(players: Sequence[Player], champion: int | None) -> list[Fact]:
+    """The best baseline, where the champion played the same scenarios."""
+    best = find(players, "test", champion)
+    rivals = [(one.regret.mean, one.name) for one in players if one.index is None and one.regret]
+    if champion is None or best is None or best.regret is None or not rivals:
+        return []
+    regret, name = min(rivals)
+    return [Fact("Best rival", f"{regret:.2f}", f"{name}; the champion has {best.regret.mean:.2f}")]
