@@ -1,4 +1,4 @@
-"""`rmft-api report`: what a run came to."""
+"""`rmft-api report`: what a run came to, as a table and as a page."""
 
 from pathlib import Path
 from typing import Annotated
@@ -6,37 +6,53 @@ from typing import Annotated
 import typer
 
 from rmft_api.cli.places import RUNS, RunName, RunsDir
+from rmft_api.errors import UsageError
+
+PAGE = "report.html"
 
 
 def report(
     run: RunName,
-    as_json: Annotated[bool, typer.Option("--json", help="The figures, for programs.")] = False,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="The figures, for programs; no page unless --html.")
+    ] = False,
     selections: Annotated[
         bool, typer.Option("--selections", help="Show what was learnt from beside all play.")
     ] = False,
     svg: Annotated[
         Path | None, typer.Option(metavar="FILE", help="Also draw regret by iteration.")
     ] = None,
+    html: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help=f"Where the page goes; RUNS/RUN/{PAGE} when absent."),
+    ] = None,
+    no_html: Annotated[bool, typer.Option("--no-html", help="Write no page.")] = False,
     runs: RunsDir = RUNS,
 ) -> None:
-    """Show the figures of a run, finished or not."""
+    """Show the figures of a run, finished or not, and write them and its trajectories as a page."""
     from rmft_api.cli.data import results_json
     from rmft_api.cli.money import spending_table
+    from rmft_api.cli.pages import looked_into, results_so_far, telling_of, write_page
     from rmft_api.cli.places import existing_run
     from rmft_api.cli.recorded import recorded_config
     from rmft_api.cli.tables import results_table, selections_table
     from rmft_api.figures import regret_svg
     from rmft_api.files import replace_file
-    from rmft_api.journal import Journal
-    from rmft_api.outcome import results
     from rmft_api.planning import spending
 
-    journal = Journal.read(existing_run(runs, run))
-    try:
-        found = results(recorded_config(journal), journal)
+    directory = existing_run(runs, run)
+    page = html or (None if no_html or as_json else directory / PAGE)
+    with looked_into(directory) as journal:
+        found = results_so_far(journal)
         money = spending(journal)
-    finally:
-        journal.close()
+        if page is not None:
+            write_page(page, recorded_config(journal), journal, found, telling_of(directory))
+    if found is None:
+        nothing = f"run {run!r} has evaluated no model yet; `rmft-api resume {run}` goes on"
+        if as_json or page is None:
+            raise UsageError(nothing)
+        print(f"{nothing}\n\n{spending_table(money)}")  # noqa: T201
+        return
     if svg is not None:
         replace_file(svg, regret_svg(found).encode())
     if as_json:

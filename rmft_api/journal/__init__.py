@@ -9,6 +9,7 @@ from rmft_api.journal.journal import FILE, Event, Journal, RunRow
 from rmft_api.journal.ledger import Attempt, Ledger, Totals, dollars
 from rmft_api.journal.lock import is_owned
 from rmft_api.journal.outbox import Effect, Outbox, Quarantine
+from rmft_api.journal.snapshot import snapshot
 
 __all__ = [
     "FILE",
@@ -26,4 +27,5 @@ __all__ = [
     "Totals",
     "dollars",
     "is_owned",
+    "snapshot",
 ]

@@ -187,8 +187,9 @@ def _digits(plays: Play, kind: RegretKind) -> Ints:
     worst_N = (means_NTK.max(axis=-1) - means_NTK.min(axis=-1)).max(axis=-1)
     cost_NT = per_round(plays, kind) / np.where(worst_N > 0, worst_N, 1.0)[:, None]
     T = cost_NT.shape[1]
-    starts = np.linspace(0, T, min(T, BINS), endpoint=False).astype(int)
-    widths = np.diff([*starts.tolist(), T])
+    bins = min(T, BINS)
+    starts = [T * i // bins for i in range(bins)]
+    widths = np.diff([*starts, T])
     shares = np.add.reduceat(cost_NT, starts, axis=1) / widths
     return np.ceil(9 * shares.clip(0, 1)).astype(np.int64)
 

@@ -4,14 +4,17 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
+from rmft_api import seating
 from rmft_api.config import RunConfig
+from rmft_api.evaluation import Figures, Results
 from rmft_api.journal import Journal
+from rmft_api.planning import spending
 from rmft_api.records import Split
 from rmft_api.report import figures, lineage, makeups, players, words
 from rmft_api.report.differences import differences
 from rmft_api.report.figures import Regrets
 from rmft_api.report.groups import Group, groups
-from rmft_api.report.story import Makeup, Money, Player, State, Story
+from rmft_api.report.story import Makeup, Player, Story, Telling
 from rmft_api.selection import Selected
 
 Visit = Callable[[Group, tuple[Selected, ...]], None]
@@ -30,48 +33,69 @@ class _Found:
 
 
 def gather(
-    config: RunConfig, journal: Journal, state: State, stage: str, visit: Visit = lambda *_: None
+    config: RunConfig,
+    journal: Journal,
+    results: Results | None,
+    telling: Telling,
+    visit: Visit,
 ) -> Story:
-    """The story of a run. `visit` is shown every group on the way, so that each is read once."""
-    found = _look(config, journal, visit)
-    models = [players.compared(one, found.regrets) for one in found.players]
-    champion = players.champion(models)
-    tested = found.regrets.get("test", {})
-    rivals = dict(players.baseline_plays(config)) if tested else {}
-    rival_regrets = {name: figures.regret_by_scenario(plays) for name, plays in rivals.items()}
-    everybody = (*models, *(players.of_baseline(*rival) for rival in rivals.items()))
-    taken = journal.ledger.totals()
+    """The story of a run. `results` is None before the base has been evaluated.
+
+    `visit` is shown every group on the way, so that each is read once.
+    """
+    found = _look(config, journal, results, visit)
+    champion = results.champion.index if results else None
+    split: Split = "test" if found.regrets.get("test") else "validation"
+    told = results.baselines if results and split == "test" else {}
+    plays = dict(players.baseline_plays(config, told))
+    rivals = {name: figures.regret_by_scenario(one) for name, one in plays.items()}
+    everybody = (
+        *found.players,
+        *(players.of_baseline(name, plays[name], told[name]) for name in plays),
+    )
+    looks = len(seating.held_out(config, split).looks)
+    money = spending(journal)
     return Story(
         run=config.name,
-        state=state,
-        stage=stage,
+        state=telling.state,
+        stage=telling.stage,
         made_at=int(time.time() * 1000),
         began_at=journal.run.created,
         headline=words.headline(everybody, champion),
-        facts=words.facts(everybody, champion, config.iterations, taken),
+        facts=words.facts(everybody, champion, config.iterations, money),
         champion=champion,
-        warnings=words.warnings(everybody, champion),
+        warnings=words.warnings(results, everybody),
         players=everybody,
-        differences=differences(
-            tested or found.regrets.get("validation", {}), rival_regrets, champion
-        ),
+        differences=differences(found.regrets.get(split, {}), rivals, champion, looks),
         makeups=tuple(found.makeups),
-        money=Money(taken.spent, taken.reserved, taken.cap, ()),
+        money=money,
+        phases=money.by_phase(),
         steps=tuple(lineage.steps(journal)),
         origin=lineage.origin(config, journal),
         settings=lineage.settings(journal),
     )
 
 
-def _look(config: RunConfig, journal: Journal, visit: Visit) -> _Found:
+def _look(config: RunConfig, journal: Journal, results: Results | None, visit: Visit) -> _Found:
     found = _Found()
     for group in groups(config, journal):
         verdicts = makeups.verdicts(group, journal)
+        told = _told(results, group.split, group.iteration)
         visit(group, verdicts)
-        found.players.append(players.of_group(group))
+        found.players.append(players.of_group(group, told))
         if made := makeups.makeup(group, verdicts):
             found.makeups.append(made)
-        if group.whole and group.split != "train":
-            regrets = figures.regret_by_scenario(group.sittings)
+        if told is not None:
+            regrets = figures.regret_by_scenario(players.judged_sittings(group, told))
             found.regrets.setdefault(group.split, {})[group.iteration] = regrets
     return found
+
+
+def _told(results: Results | None, split: Split, index: int) -> Figures | None:
+    """A model's figures on a split, where its evaluation has ended."""
+    if results is None or split == "train":
+        return None
+    one = next((one for one in results.iterations if one.index == index), None)
+    if one is None:
+        return None
+    return one.test if split == "test" else one.validation

@@ -71,8 +71,7 @@ def spread(
     found: dict[int, NDArray[N]] = {}
     for kind, places in _alike(sittings):
         values = measure(stack([sittings[place].play for place in places]), kind)
-        for place, value in zip(places, values, strict=True):
-            found[place] = value
+        found.update(zip(places, values, strict=True))
     return [found[place] for place in range(len(sittings))]
 
 
@@ -81,7 +80,8 @@ def _alike(sittings: Sequence[Sitting]) -> Iterator[tuple[RegretKind, list[int]]
     for place, one in enumerate(sittings):
         places[one.kind, one.play.rewards_TK.shape].append(place)
     for (kind, _), found in places.items():
-        yield from ((kind, found[i : i + TOGETHER]) for i in range(0, len(found), TOGETHER))
+        for i in range(0, len(found), TOGETHER):
+            yield kind, found[i : i + TOGETHER]
 
 
 def _group(

@@ -5,6 +5,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any, cast
 
 from rmft_api.config import RunConfig
+from rmft_api.evaluation import Gate, gate_told
 from rmft_api.finetuning import Trained
 from rmft_api.journal import Journal
 from rmft_api.report.story import Step
@@ -15,6 +16,7 @@ PROVENANCE = {"rmft_api": "rmft-api", "python": "Python", "prompts": "prompts, S
 
 def steps(journal: Journal) -> Iterator[Step]:
     """One step for each model that was trained."""
+    gates = dict(journal.all("gate", Gate))
     for key, made in journal.all("trained", Trained):
         yield Step(
             iteration=int(key),
@@ -26,7 +28,12 @@ def steps(journal: Journal) -> Iterator[Step]:
             trained_tokens=made.trained_tokens,
             hyperparameters=made.hyperparameters,
             seed=made.seed,
+            gate=_decision(gates.get(key)),
         )
+
+
+def _decision(gate: Gate | None) -> str:
+    return "" if gate is None or gate.decision == "continue" else gate_told(gate)
 
 
 def origin(config: RunConfig, journal: Journal) -> dict[str, str]:

@@ -14,12 +14,13 @@ from typing import Any
 import msgspec
 
 from rmft_api.config import RunConfig
+from rmft_api.evaluation import Results
 from rmft_api.journal import Journal
 from rmft_api.report import makeups
 from rmft_api.report.book import Book, packed
 from rmft_api.report.gather import gather
 from rmft_api.report.groups import groups
-from rmft_api.report.story import State, Story
+from rmft_api.report.story import Story, Telling
 
 LIMIT = 24_000_000
 """Characters of trajectories in one file; texts of some are left out above it."""
@@ -38,20 +39,24 @@ SCRIPTS = (
 """The page's script, in order; each file adds to what stands before it."""
 
 
-def html(config: RunConfig, journal: Journal, state: State, stage: str) -> bytes:
-    """The whole page of a run."""
-    story, book = read(config, journal, state, stage)
+def html(config: RunConfig, journal: Journal, results: Results | None, telling: Telling) -> bytes:
+    """The whole page of a run; `results` is None before the base has been evaluated."""
+    story, book = read(config, journal, results, telling)
     blocks = [_block("story", packed(data(story, book)))]
     blocks += [_block(f"chapter-{i}", chapter) for i, chapter in enumerate(book.chapters)]
     return document(story.run, story.headline.title, "\n".join(blocks), "").encode()
 
 
 def read(
-    config: RunConfig, journal: Journal, state: State, stage: str, limit: int = LIMIT
+    config: RunConfig,
+    journal: Journal,
+    results: Results | None,
+    telling: Telling,
+    limit: int = LIMIT,
 ) -> tuple[Story, Book]:
     """The run's story and its book, which stays within `limit`."""
     book = Book()
-    story = gather(config, journal, state, stage, book.add)
+    story = gather(config, journal, results, telling, book.add)
     share = 1.0
     while book.size > limit and share > 0.001:
         share *= 0.95 * limit / book.size

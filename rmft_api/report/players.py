@@ -1,49 +1,49 @@
 """Models and baselines on the held-out scenarios, and who of them is ahead."""
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
-import msgspec
-
-from rmft_api import baselines, evaluation, outcome, statistics
+from rmft_api import baselines, outcome
 from rmft_api.config import RunConfig
-from rmft_api.evaluation import BASELINE_PLAYS
+from rmft_api.evaluation import BASELINE_PLAYS, Figures
 from rmft_api.records import Split
 from rmft_api.report import figures
-from rmft_api.report.figures import Regrets
 from rmft_api.report.groups import Group, Sitting
 from rmft_api.report.story import Player
 
 
-def of_group(group: Group) -> Player:
-    """A model on one split; without figures until it has played all of it."""
-    measured = figures.measured(group.sittings) if group.whole else {}
+def of_group(group: Group, told: Figures | None) -> Player:
+    """A model on one split. `told` are its figures there; None until its evaluation has ended.
+
+    An evaluation may end before all scenarios are played: then what was played counts.
+    """
+    judged = judged_sittings(group, told)
     return Player(
         name=group.model,
         split=group.split,
         index=group.iteration,
         trajectories=len(group.played),
         of=group.of,
-        regret=measured.get("regret"),
-        paired_drop=None,
-        measures=measured,
-        curves=figures.curves(group.sittings) if group.whole else (),
+        scenarios=told.scenarios if told else 0,
+        regret=told.regret if told else None,
+        paired_drop=told.paired_drop if told else None,
+        measures=figures.measured(judged),
+        curves=figures.curves(judged),
     )
 
 
-def compared(player: Player, regrets: Mapping[Split, Mapping[int, Regrets]]) -> Player:
-    """The same, with the paired drop from the base, where both have played all of the split."""
-    played = regrets.get(player.split, {})
-    if player.split == "train" or not player.index or not {0, player.index} <= played.keys():
-        return player
-    drop = statistics.paired_drop(played[0], played[player.index])
-    return msgspec.structs.replace(player, paired_drop=drop)
+def judged_sittings(group: Group, told: Figures | None) -> tuple[Sitting, ...]:
+    """The plays that the figures are of."""
+    count = told.scenarios if told else 0
+    return tuple(one for one in group.sittings if one.scenario < count)
 
 
-def baseline_plays(config: RunConfig) -> Iterator[tuple[str, tuple[Sitting, ...]]]:
-    """Every baseline that fits the test scenarios, and its plays of them."""
+def baseline_plays(
+    config: RunConfig, names: Iterable[str]
+) -> Iterator[tuple[str, tuple[Sitting, ...]]]:
+    """Baselines, and their plays of the test scenarios."""
     course = outcome.course(config, "test")
     repeated = [s for s in course.scenarios for _ in range(BASELINE_PLAYS)]
-    for name in evaluation.rivals(course):
+    for name in names:
         plays = baselines.play(name, repeated, config.seed)
         yield (
             name,
@@ -54,30 +54,20 @@ def baseline_plays(config: RunConfig) -> Iterator[tuple[str, tuple[Sitting, ...]
         )
 
 
-def of_baseline(name: str, sittings: Sequence[Sitting]) -> Player:
+def of_baseline(name: str, sittings: Sequence[Sitting], told: Figures) -> Player:
     """A baseline on the test scenarios."""
-    measured = figures.measured(sittings)
     return Player(
         name=name,
         split="test",
         index=None,
         trajectories=len(sittings),
         of=len(sittings),
-        regret=measured["regret"],
+        scenarios=told.scenarios,
+        regret=told.regret,
         paired_drop=None,
-        measures=measured,
+        measures=figures.measured(sittings),
         curves=figures.curves(sittings),
     )
-
-
-def champion(players: Iterable[Player]) -> int | None:
-    """The iteration of least mean validation regret, the earlier one on a tie."""
-    judged = [
-        (one.regret.mean, one.index)
-        for one in players
-        if one.split == "validation" and one.index is not None and one.regret is not None
-    ]
-    return min(judged)[1] if judged else None
 
 
 def find(players: Iterable[Player], split: Split, index: int | None) -> Player | None:

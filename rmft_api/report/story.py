@@ -3,11 +3,22 @@
 Bounds that are not finite (one scenario alone has no interval) become null in the page.
 """
 
-from typing import Literal
+from typing import Literal, NamedTuple
 
+from rmft_api.planning import Line, Spending
 from rmft_api.records import Hyperparameters, Interval, Record, Split
 
 State = Literal["running", "interrupted", "failed", "finished"]
+
+
+class Telling(NamedTuple):
+    """How far a run is."""
+
+    state: State
+    stage: str
+    """What was being done, with its rounds, where the run has not ended."""
+
+
 Measures = dict[str, Interval]
 """Name of a measure (`figures.MEASURES`) -> its mean over scenarios."""
 
@@ -33,7 +44,9 @@ class Player(Record, frozen=True):
     """The iteration that made the model, 0 for the base; None for a baseline."""
     trajectories: int
     of: int
-    """Trajectories that a whole split has; figures stand only where all were played."""
+    """Trajectories that a whole split has."""
+    scenarios: int
+    """How many the figures are over."""
     regret: Interval | None
     paired_drop: Interval | None
     """Regret of the base less this player's, on the same scenarios."""
@@ -48,6 +61,8 @@ class Difference(Record, frozen=True):
     """Comparisons made at once, and corrected together."""
     ours: str
     other: str
+    scenarios: int
+    """How many both have played."""
     drop: Interval
     p: float
     p_holm: float
@@ -66,7 +81,7 @@ class Makeup(Record, frozen=True):
 
 
 class Step(Record, frozen=True):
-    """Where the model of an iteration comes from."""
+    """Where the model of an iteration comes from, and what was decided after it."""
 
     iteration: int
     start: str
@@ -78,25 +93,8 @@ class Step(Record, frozen=True):
     trained_tokens: int | None
     hyperparameters: Hyperparameters
     seed: int
-
-
-class Phase(Record, frozen=True):
-    """Money and requests of one phase. Micro-dollars; planned is None where no plan was kept."""
-
-    name: str
-    requests: int
-    planned: int | None
-    spent: int
-    reserved: int
-
-
-class Money(Record, frozen=True):
-    """What the run cost so far. Micro-dollars."""
-
-    spent: int
-    reserved: int
-    cap: int | None
-    phases: tuple[Phase, ...]
+    gate: str
+    """Empty where the run simply went on."""
 
 
 class Headline(Record, frozen=True):
@@ -134,7 +132,9 @@ class Story(Record, frozen=True):
     players: tuple[Player, ...]
     differences: tuple[Difference, ...]
     makeups: tuple[Makeup, ...]
-    money: Money
+    money: Spending
+    phases: tuple[Line, ...]
+    """The money's lines, summed over iterations."""
     steps: tuple[Step, ...]
     origin: dict[str, str]
     """Versions, hashes, seeds."""

@@ -2,21 +2,22 @@
 
 from collections.abc import Sequence
 
-from rmft_api import measures
-from rmft_api.journal import Totals, dollars
+from rmft_api.evaluation import Results
+from rmft_api.journal import dollars
+from rmft_api.planning import Spending
 from rmft_api.records import Split
 from rmft_api.report.players import find
 from rmft_api.report.story import Fact, Headline, Player
 
 NOTHING = Headline(
     title="No model has been evaluated yet",
-    text="There are no figures before the base has played all validation scenarios. "
+    text="There are no figures before the base has played the validation scenarios. "
     "What was played so far is in the trajectory browser below.",
     sure=None,
 )
 ALONE = Headline(
     title="Only the base has been evaluated",
-    text="No fine-tuned model has played all validation scenarios yet.",
+    text="No fine-tuned model has played the validation scenarios yet.",
     sure=None,
 )
 NO_GAIN = Headline(
@@ -63,7 +64,7 @@ def _told(best: Player, base: Player) -> Headline:
 
 
 def facts(
-    players: Sequence[Player], champion: int | None, iterations: int, taken: Totals
+    players: Sequence[Player], champion: int | None, iterations: int, taken: Spending
 ) -> tuple[Fact, ...]:
     """Figures worth a glance."""
     played = sum(one.trajectories for one in players if one.index is not None)
@@ -76,39 +77,21 @@ def facts(
     return (*found, *_rival(players, champion))
 
 
-def warnings(players: Sequence[Player], champion: int | None) -> tuple[str, ...]:
+def warnings(results: Results | None, players: Sequence[Player]) -> tuple[str, ...]:
     """What a good headline hides: exploration that collapsed, replies that cannot be read."""
-    for split in ("test", "validation"):
-        best, base = find(players, split, champion), find(players, split, 0)
-        if best and base and best.paired_drop:
-            told = measures.collapses(_measures(base), _measures(best), best.paired_drop)
-            return (*told, *_unread(best))
-    return ()
-
-
-def _measures(player: Player) -> measures.Measures:
-    """The record that `measures.collapses` reads; what it does not look at is left at 0."""
-    means = {name: one.mean for name, one in player.measures.items()}
-    return measures.Measures(
-        plays=player.trajectories,
-        suff_fail_freq=means["suff_fail_freq"],
-        min_frac=0.0,
-        k_min_frac=means["k_min_frac"],
-        greedy_frac=means["greedy_frac"],
-        median_reward=0.0,
-        best_share=means["best_share"],
-        switch_delay=None,
-        valid=means["valid"],
-        answer_entropy=means["answer_entropy"],
-    )
+    if results is None:
+        return ()
+    best = next(one for one in results.iterations if one.index == results.champion.index)
+    unread = [one for one in players if one.index == best.index and one.split == "validation"]
+    return (*best.warnings, *(line for one in unread for line in _unread(one)))
 
 
 def _unread(player: Player) -> list[str]:
-    share = 1 - player.measures["valid"].mean
+    share = 1 - player.measures["valid"].mean if player.measures else 0.0
     return [f"{share:.0%} of its replies could not be read"] if share > 0.05 else []
 
 
-def _limits(taken: Totals) -> str:
+def _limits(taken: Spending) -> str:
     held = f"{dollars(taken.reserved)} reserved; " if taken.reserved else ""
     return f"{held}cap {dollars(taken.cap)}" if taken.cap else f"{held}no budget was set"
 

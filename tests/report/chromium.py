@@ -5,6 +5,7 @@ as events.
 """
 
 import base64
+import fcntl
 import json
 import os
 import select
@@ -43,12 +44,11 @@ class Chromium:
     """One browser with one page."""
 
     def __init__(self, program: str, profile: Path) -> None:
-        ours_in, theirs_out = os.pipe()
-        theirs_in, ours_out = os.pipe()
-        os.set_blocking(ours_in, False)
+        ours_in, theirs_out = _pipe()
+        theirs_in, ours_out = _pipe()
         script = f'exec "$@" 3<&{theirs_in} 4>&{theirs_out}'
         self._process = subprocess.Popen(
-            ["/bin/sh", "-c", script, "sh", program, *FLAGS, f"--user-data-dir={profile}"],
+            ["/bin/bash", "-c", script, "bash", program, *FLAGS, f"--user-data-dir={profile}"],
             pass_fds=(theirs_in, theirs_out),
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
@@ -194,3 +194,10 @@ class Chromium:
         return json.loads(line)
 
 
+def _pipe() -> tuple[int, int]:
+    """Both ends, above the numbers that the browser wants."""
+    ends = os.pipe()
+    moved = tuple(fcntl.fcntl(end, fcntl.F_DUPFD_CLOEXEC, 10) for end in ends)
+    for end in ends:
+        os.close(end)
+    return moved[0], moved[1]

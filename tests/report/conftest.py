@@ -1,0 +1,111 @@
+"""Runs to tell of, and a browser to see the page in."""
+
+import asyncio
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import msgspec
+import pytest
+
+from rmft_api.errors import ResumableError
+from rmft_api.journal import Journal
+from rmft_api.loop import iterate
+from rmft_api.outcome import results
+from rmft_api.records import Ask, Reply
+from rmft_api.report import page
+from rmft_api.report.story import Telling
+from tests.loop_world import Skilled, World, config
+from tests.report import chromium
+from tests.report.chromium import Chromium
+
+HOSTILE = (
+    "<script>window.hacked = 1</script>",
+    "</script><script>window.hacked = 2</script>",
+    "<img src=x onerror='window.hacked = 3'>",
+    "<!--<script>",
+    "]]><svg/onload=window.hacked=4>",
+    "javascript:window.hacked=5",
+    "{{script}} {{data}} ${window.hacked=6} \u202e\u2066 evil \u200f\x00\x08 \U0001f600",
+    "\u2028\u2029 " + "huge " * 5_000,
+)
+TOLD = Telling("finished", "")
+
+
+@dataclass
+class Rude(Skilled):
+    """Plays as well, and says what would break a careless page."""
+
+    async def reply(self, ask: Ask) -> Reply:
+        reply = await super().reply(ask)
+        choices = tuple(
+            msgspec.structs.replace(
+                choice, content=f"{HOSTILE[(len(self.asked) + i) % len(HOSTILE)]}\n{choice.content}"
+            )
+            for i, choice in enumerate(reply.choices)
+        )
+        return msgspec.structs.replace(reply, choices=choices)
+
+
+def played(path: Path, end_after: int | None = None, **changes: Any) -> Path:
+    """A run's directory; `end_after` stops it at that request."""
+    world = World(path, config(**changes), ["skill-0.5", "skill-0.9", "skill-0.6"])
+    world.chat = Rude(world.config, end_after=end_after)
+    asyncio.run(_walk(world))
+    return path
+
+
+async def _walk(world: World) -> None:
+    journal = world.journal()
+    try:
+        await iterate(world.run(journal))
+    except ResumableError:
+        pass  # as the test wanted it
+    finally:
+        journal.close()
+
+
+def written(run_dir: Path, to: Path) -> Path:
+    """The run's page, in a file."""
+    journal = Journal.read(run_dir)
+    try:
+        settings = config().model_validate_json(journal.run.config_json)
+        found = results(settings, journal)
+        to.write_bytes(page.html(settings, journal, found, TOLD))
+    finally:
+        journal.close()
+    return to
+
+
+@pytest.fixture(scope="session")
+def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A run that went to its end; its model says hostile things."""
+    return played(tmp_path_factory.mktemp("finished") / "loop")
+
+
+@pytest.fixture(scope="session")
+def report(finished: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The finished run's page."""
+    return written(finished, tmp_path_factory.mktemp("page") / "report.html")
+
+
+@pytest.fixture(scope="session")
+def running_browser() -> Iterator[Chromium]:
+    program = chromium.find()
+    if program is None:
+        pytest.skip("no chromium here: the page cannot be seen as a reader sees it")
+    with (
+        TemporaryDirectory(ignore_cleanup_errors=True) as profile,
+        Chromium(program, Path(profile)) as browser,
+    ):
+        yield browser
+
+
+@pytest.fixture
+def browser(running_browser: Chromium) -> Chromium:
+    """A browser as a new reader has it."""
+    running_browser.size(1280, 900)
+    running_browser.prefer("light")
+    return running_browser
