@@ -1,33 +1,34 @@
 """Chats on the OpenAI wire, close to the socket: this is the hot path of every rollout.
 
-aiohttp and msgspec, because the openai package's `create()` costs 4 ms of CPU a call and grows
-with the history; here a call costs about 0.2 ms. Nothing retries, follows a redirect, or reads a
-proxy from the environment: what was sent is what the caller knows of.
+Our own few lines of HTTP (`posts.py`) and msgspec, because the openai package's `create()` costs
+milliseconds of CPU a call and grows with the history; docs/performance.md has the figures. Nothing
+retries, follows a redirect, or reads a proxy from the environment: what was sent is what the caller
+knows of.
 """
 
 import json
 import os
 import re
+import ssl
 from collections.abc import Mapping
 from typing import Any
 
-import aiohttp
 import msgspec
 
 from rmft_api.errors import ProviderFault
 from rmft_api.pacing import Ending, Pacer
 from rmft_api.providers import faults
 from rmft_api.providers.bodies import Bodies
+from rmft_api.providers.posts import LostError, NotConnectedError, Posts, Response
 from rmft_api.providers.profiles import Profile
 from rmft_api.records import Ask, Choice, Reply, Usage
 
 _HEADERS = {
     "Content-Type": "application/json",
     "Accept": "application/json",
+    "Accept-Encoding": "identity",
     "User-Agent": "rmft-api",
 }
-_KEEP_ALIVE_S = 5.0
-"""Idle connections live shorter than any balancer's, so that one is never used as it closes."""
 _MOST_TOKENS = 100_000_000
 """A usage beyond this is not a count of one request's tokens."""
 
@@ -71,13 +72,17 @@ class WireChat:
         pacer: Pacer | None = None,
     ) -> None:
         self._profile = profile
-        self._url = profile.base_url.rstrip("/") + "/chat/completions"
-        self._key = profile.key(environ)
-        self._headers = {**_HEADERS, **profile.headers(environ)}
+        waits, key = profile.timeouts, profile.key(environ)
+        bearer = {"Authorization": f"Bearer {key.reveal()}"} if key else {}
+        self._posts = Posts(
+            profile.base_url.rstrip("/") + "/chat/completions",
+            {**_HEADERS, **profile.headers(environ), **bearer},
+            connect_s=waits.connect_s,
+            reply_s=waits.chat_s,
+        )
         self._pacer = pacer
         self._bodies = Bodies(profile.chat)
         self._decoder = msgspec.json.Decoder(_WireReply)
-        self._session: aiohttp.ClientSession | None = None
 
     async def reply(self, ask: Ask) -> Reply:
         """Ask once. The reply holds exactly `ask.n` choices, in order."""
@@ -86,7 +91,7 @@ class WireChat:
             status, headers, raw = await self._post(ask)
             ending = Ending(status, headers)
             if status != 200:
-                fault = faults.refused(self._request(ask), status, lowered(headers), raw)
+                fault = faults.refused(self._request(ask), status, headers, raw)
                 ending = Ending(status, headers, retry_after_s=fault.retry_after_s)
                 raise fault
             reply = self._read(ask, raw)
@@ -98,37 +103,19 @@ class WireChat:
 
     async def close(self) -> None:
         """Let go of all connections."""
-        if self._session:
-            await self._session.close()
+        await self._posts.close()
 
-    async def _post(self, ask: Ask) -> tuple[int, Mapping[str, str], bytes]:
+    async def _post(self, ask: Ask) -> Response:
         body = self._bodies.encode(ask)
-        session = self._session or self._connect()
         try:
-            async with session.post(self._url, data=body, allow_redirects=False) as response:
-                return response.status, response.headers, await response.read()
-        except aiohttp.ClientSSLError as error:
-            raise faults.untrusted(self._request(ask), error) from error
-        except (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError) as error:
-            raise faults.not_sent(self._request(ask), error) from error
-        except (aiohttp.ClientError, TimeoutError, OSError) as error:
+            return await self._posts.post(body)
+        except NotConnectedError as error:
+            cause = error.__cause__ or error
+            if isinstance(cause, ssl.SSLError):
+                raise faults.untrusted(self._request(ask), cause) from error
+            raise faults.not_sent(self._request(ask), cause) from error
+        except LostError as error:
             raise faults.lost(self._request(ask), error) from error
-
-    def _connect(self) -> aiohttp.ClientSession:
-        # How many requests run at once is bounded by the pacer alone: a limit here would make
-        # requests wait inside the time-out of a server that never saw them.
-        waits = self._profile.timeouts
-        bearer = {"Authorization": f"Bearer {self._key.reveal()}"} if self._key else {}
-        self._session = aiohttp.ClientSession(
-            connector=aiohttp.TCPConnector(
-                limit=0, keepalive_timeout=_KEEP_ALIVE_S, ttl_dns_cache=300
-            ),
-            timeout=aiohttp.ClientTimeout(total=waits.chat_s, sock_connect=waits.connect_s),
-            headers={**self._headers, **bearer},
-            cookie_jar=aiohttp.DummyCookieJar(),
-            trust_env=False,
-        )
-        return self._session
 
     def _read(self, ask: Ask, raw: bytes) -> Reply:
         wire = self._decode(ask, raw)
@@ -180,11 +167,6 @@ class WireChat:
             tuned=self._profile.is_tuned(ask.model),
             key_name=self._profile.api_key_env or "the key",
         )
-
-
-def lowered(headers: Mapping[str, str]) -> dict[str, str]:
-    """Headers by lower-case name."""
-    return {name.lower(): value for name, value in headers.items()}
 
 
 def _index(choice: _WireChoice) -> int:

@@ -1,0 +1,279 @@
+"""HTTP/1.1 as the hot path needs it: POSTs to one address, over kept connections, replies whole.
+
+A general client spends most of its time on what a JSON endpoint never needs: cookies, redirects,
+proxies, streamed bodies. This one writes one buffer, feeds what comes to llhttp (the parser of
+Node.js) and wakes the caller once. It never sends anything twice, and says of every failure whether
+the request can have been seen:
+
+    NotConnectedError   nothing was sent
+    LostError           it was sent, and no whole reply came
+"""
+
+import asyncio
+import gzip
+import socket
+import ssl
+import time
+import zlib
+from collections.abc import Iterator, Mapping
+from typing import Any, NamedTuple, cast
+
+import aiohappyeyeballs
+import httptools
+import yarl
+
+from rmft_api.errors import ConfigError
+
+_KEEP_ALIVE_S = 5.0
+"""Idle connections live shorter than any balancer's, so that one is never used as it closes."""
+_ADDRESSES_S = 60.0
+"""How long a name's addresses are remembered."""
+_SECOND_ADDRESS_S = 0.25
+"""Head start of a host's first address, where it has several."""
+_Address = tuple[int, int, int, str, tuple[Any, ...]]
+"""As `getaddrinfo` tells it."""
+_GZIP = b"\x1f\x8b"
+
+
+class NotConnectedError(Exception):
+    """No connection, so nothing was sent; its cause says why."""
+
+
+class LostError(Exception):
+    """The request went out, and no whole reply came."""
+
+
+class Headers(Mapping[str, str]):
+    """A reply's headers by lower-case name, decoded only when somebody looks."""
+
+    def __init__(self, lines: list[tuple[bytes, bytes]]) -> None:
+        self._lines = lines
+        self._known: dict[str, str] | None = None
+
+    def _read(self) -> dict[str, str]:
+        if self._known is None:
+            self._known = {
+                name.decode("latin-1").lower(): value.decode("latin-1")
+                for name, value in self._lines
+            }
+        return self._known
+
+    def __getitem__(self, name: str) -> str:
+        return self._read()[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._read())
+
+    def __len__(self) -> int:
+        return len(self._read())
+
+
+class Response(NamedTuple):
+    """A whole reply."""
+
+    status: int
+    headers: Headers
+    body: bytes
+
+
+class Posts:
+    """POSTs to `url`. Belongs to one event loop; whoever asks bounds how many run at once."""
+
+    def __init__(
+        self, url: str, headers: Mapping[str, str], *, connect_s: float, reply_s: float
+    ) -> None:
+        self._url = yarl.URL(url)
+        self._head = _head(self._url, headers)
+        self._connect_s = connect_s
+        self._reply_s = reply_s
+        self._idle: list[tuple[float, _Connection]] = []
+        """With the time since when; the longest idle first."""
+        self._tls: ssl.SSLContext | None = None
+        self._addresses: list[_Address] = []
+        self._addresses_until = 0.0
+
+    async def post(self, body: bytes) -> Response:
+        """Send once. Raises NotConnectedError or LostError; a reply of any status is a reply."""
+        connection = self._kept() or await self._connect()
+        try:
+            return await connection.ask(
+                b"%s%d\r\n\r\n" % (self._head, len(body)), body, self._reply_s
+            )
+        finally:
+            if connection.is_free:
+                self._idle.append((time.monotonic(), connection))
+            else:
+                connection.close()
+
+    async def close(self) -> None:
+        """Let go of idle connections."""
+        for _, connection in self._idle:
+            connection.close()
+        self._idle.clear()
+
+    def _kept(self) -> "_Connection | None":
+        """The connection used last, if it is fresh: then those below it may be, too."""
+        while self._idle:
+            since, connection = self._idle.pop()
+            if connection.is_free and time.monotonic() - since < _KEEP_ALIVE_S:
+                return connection
+            connection.close()
+        return None
+
+    async def _connect(self) -> "_Connection":
+        loop = asyncio.get_running_loop()
+        name = self._url.raw_host if self._url.scheme == "https" else None
+        try:
+            async with asyncio.timeout(self._connect_s):
+                reached = await _connected(await self._resolve())
+                _, connection = await loop.create_connection(
+                    lambda: _Connection(loop),
+                    sock=reached,
+                    ssl=self._trusted() if name else None,
+                    server_hostname=name,
+                )
+        except (OSError, ValueError) as error:  # a name that cannot be one is a ValueError
+            raise NotConnectedError(str(error)) from error
+        return connection
+
+    async def _resolve(self) -> list[_Address]:
+        loop = asyncio.get_running_loop()
+        if loop.time() > self._addresses_until:
+            found = await loop.getaddrinfo(
+                self._url.raw_host, self._url.port, type=socket.SOCK_STREAM
+            )
+            self._addresses = list(found)
+            self._addresses_until = loop.time() + _ADDRESSES_S
+        return self._addresses
+
+    def _trusted(self) -> ssl.SSLContext:
+        if self._tls is None:
+            self._tls = ssl.create_default_context()
+            self._tls.set_alpn_protocols(["http/1.1"])
+        return self._tls
+
+
+class _Connection(asyncio.Protocol):
+    """One connection: at most one request under way, `is_free` when another may be sent."""
+
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        self._loop = loop
+        self._parser = httptools.HttpResponseParser(self)
+        self._waiter: asyncio.Future[Response] | None = None
+        self._deadline: asyncio.TimerHandle | None = None
+        self._lines: list[tuple[bytes, bytes]] = []
+        self._body: list[bytes] = []
+        self._begun = False
+        """Whether a reply is coming in, its head read."""
+        self.is_free = True
+
+    def ask(self, head: bytes, body: bytes, within_s: float) -> "asyncio.Future[Response]":
+        """Send one request; its reply."""
+        self.is_free = False
+        self._waiter = self._loop.create_future()
+        self._deadline = self._loop.call_later(within_s, self._give_up, within_s)
+        self._transport.writelines((head, body))
+        return self._waiter
+
+    def close(self) -> None:
+        """Break off at once: what still came would be the reply to nothing."""
+        self.is_free = False
+        self._transport.abort()
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self._transport = cast(asyncio.Transport, transport)
+
+    def data_received(self, data: bytes) -> None:
+        if self._waiter is None:  # nothing was asked
+            self.close()
+            return
+        try:
+            self._parser.feed_data(data)
+        except (httptools.HttpParserError, httptools.HttpParserUpgrade) as error:
+            self._fail(LostError(f"no HTTP: {error}"))
+
+    def eof_received(self) -> None:
+        if self._begun and not _is_delimited(self._lines):
+            self._finish()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._fail(LostError(str(exc) if exc and str(exc) else "the connection was closed"))
+
+    def on_message_begin(self) -> None:
+        if self._waiter is None:  # a second reply to one request
+            self.is_free = False
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        self._lines.append((name, value))
+
+    def on_headers_complete(self) -> None:
+        self._begun = True
+
+    def on_body(self, body: bytes) -> None:
+        self._body.append(body)
+
+    def on_message_complete(self) -> None:
+        if self._parser.get_status_code() < 200:  # "continue" and the like: the reply comes after
+            self._lines, self._begun = [], False
+            return
+        all_is_sent = not self._transport.get_write_buffer_size()
+        self._finish(reuse=self._parser.should_keep_alive() and all_is_sent)
+
+    def _finish(self, *, reuse: bool = False) -> None:
+        body = self._body[0] if len(self._body) == 1 else b"".join(self._body)
+        response = Response(self._parser.get_status_code(), Headers(self._lines), _plain(body))
+        self._lines, self._body, self._begun = [], [], False
+        waiter = self._settled()
+        if waiter is not None and not waiter.done():
+            self.is_free = reuse
+            waiter.set_result(response)
+
+    def _fail(self, error: Exception) -> None:
+        self.is_free = False
+        waiter = self._settled()
+        if waiter is not None and not waiter.done():
+            waiter.set_exception(error)
+
+    def _settled(self) -> "asyncio.Future[Response] | None":
+        if self._deadline is not None:
+            self._deadline.cancel()
+        waiter, self._waiter = self._waiter, None
+        return waiter
+
+    def _give_up(self, within_s: float) -> None:
+        self._fail(LostError(f"no whole reply within {within_s:g} s"))
+
+
+async def _connected(addresses: list[_Address]) -> socket.socket:
+    """A socket to the first address that answers; the next one starts while one is silent."""
+    return await aiohappyeyeballs.start_connection(  # pyright: ignore[reportUnknownMemberType]
+        addresses, happy_eyeballs_delay=_SECOND_ADDRESS_S, interleave=1
+    )
+
+
+def _head(url: yarl.URL, headers: Mapping[str, str]) -> bytes:
+    """All of a request's head but its length. Raises ConfigError for what is no header."""
+    lines = [f"POST {url.raw_path} HTTP/1.1", f"Host: {url.host_port_subcomponent}"]
+    lines += [f"{name}: {value}" for name, value in headers.items()]
+    for line in lines:
+        if not (line.isascii() and line.isprintable()):
+            raise ConfigError(
+                f"header {line.partition(':')[0]!r} holds a character that no header has; correct "
+                "the environment variable that fills it"
+            )
+    return "\r\n".join([*lines, "Content-Length: "]).encode()
+
+
+def _is_delimited(lines: list[tuple[bytes, bytes]]) -> bool:
+    """Whether a reply says how long it is, so that a closed connection does not end it."""
+    return any(name.lower() in (b"content-length", b"transfer-encoding") for name, _ in lines)
+
+
+def _plain(body: bytes) -> bytes:
+    """Some gateways compress though nobody asked for it; JSON never begins like that."""
+    if not body.startswith(_GZIP):
+        return body
+    try:
+        return gzip.decompress(body)
+    except (OSError, EOFError, zlib.error):
+        return body
