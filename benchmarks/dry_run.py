@@ -1,6 +1,6 @@
 """How near a dry run comes to the bill: whole runs of three iterations, planned before, paid after.
 
-    python -m benchmarks.dry_run
+    python benchmarks/dry_run.py
 
 The provider is the tests' own: it counts o200k tokens, caches prompts from 1,024 tokens on, bills
 every request, and answers at lengths spread evenly from half to one and a half of a mean of which
@@ -12,6 +12,7 @@ import os
 import sys
 import tempfile
 import time
+from dataclasses import replace
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
@@ -19,18 +20,22 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 from tests.planning import echo
 from tests.planning.dry_run import PROBLEMS, Case, Outcome, play
 
-SIZE = {"T": 20, "scenarios": 4, "trajectories": 6, "held_out": 4, "reply_tokens": 80}
+USUAL = Case("bandit", T=20, scenarios=4, trajectories=6, held_out=4, reply_tokens=80)
 FAMILIES = [
-    Case(problem, history, **SIZE) for problem in PROBLEMS for history in ("summary", "raw")
+    replace(USUAL, environment=problem, history=history)
+    for problem in PROBLEMS
+    for history in ("summary", "raw")
 ]
 OTHERS = [
-    Case("bandit", "raw", conversation="multi_turn", **SIZE),
-    Case("bandit", "summary", prompts=("repeat_reason = true",), **SIZE),
-    Case("bandit", "summary", reasoning="none", **SIZE),
-    Case("bandit", "summary", coalesce=False, **SIZE),
-    Case("online_learning", "raw", **{**SIZE, "T": 50, "scenarios": 3}),
+    replace(USUAL, history="raw", conversation="multi_turn"),
+    replace(USUAL, prompts=("repeat_reason = true",)),
+    replace(USUAL, reasoning="none"),
+    replace(USUAL, coalesce=False),
+    replace(USUAL, environment="online_learning", history="raw", T=50, scenarios=3),
 ]
-EXACT = [Case(problem, "raw", speaker=echo.SPEAKER, **SIZE) for problem in PROBLEMS]
+EXACT = [
+    replace(USUAL, environment=problem, history="raw", speaker=echo.SPEAKER) for problem in PROBLEMS
+]
 
 
 def main() -> None:

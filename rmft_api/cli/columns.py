@@ -1,6 +1,7 @@
 """Tables of text that fit the terminal: where there is no room, the least important columns go."""
 
 import shutil
+import textwrap
 from collections.abc import Sequence
 
 WIDEST = 1000
@@ -22,6 +23,11 @@ def table(rows: Sequence[Row], *, words: int, optional: Sequence[str] = (), foot
     body, ends = lines[1 : len(lines) - foot], lines[len(lines) - foot :]
     told = [f"(no room for: {', '.join(left_out)})"] if left_out else []
     return "\n".join([lines[0], rule, *body, *([rule, *ends] if foot else []), *told])
+
+
+def paragraph(text: str) -> str:
+    """A line of prose in as many lines as the terminal needs, the later ones set in."""
+    return textwrap.fill(text, _room(), subsequent_indent="  ", break_on_hyphens=False)
 
 
 def _room() -> int:

@@ -6,7 +6,7 @@ from typing import Any
 
 import msgspec
 
-from rmft_api.cli.columns import table
+from rmft_api.cli.columns import paragraph, table
 from rmft_api.planning import Cost, Phase, Plan
 
 HEADINGS = (
@@ -20,7 +20,7 @@ def plan_table(plan: Plan) -> str:
     """The phases, their total, and what they rest on."""
     rows = [HEADINGS, *map(_row, plan.phases), _total(plan)]
     phases = table(rows, words=3, optional=_OPTIONAL)
-    return "\n".join([_title(plan), "", phases, "", *_notes(plan)])
+    return "\n".join([_title(plan), "", phases, "", *map(paragraph, _notes(plan))])
 
 
 def plan_json(plan: Plan) -> str:

@@ -15,7 +15,7 @@ from tests.fake_provider.client import Books, running
 
 BASE = "gpt-4.1-mini-2025-04-14"
 PRICES = {"input": 0.4, "output": 1.6, "tuned_input": 0.8, "tuned_output": 3.2, "train": 5}
-PRICES_OF_CACHED = {"tuned_cached": 0.2}
+PRICES_OF_CACHED = {"cached": 0.1, "tuned_cached": 0.2}
 CACHE_FROM = 1024
 PROFILE = """
 [fake]

@@ -1,26 +1,22 @@
 """A dry run says what a whole run then costs, by the books of the provider that was paid."""
 
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from tests.planning import echo
 from tests.planning.dry_run import PROBLEMS, Case, Outcome, play
 
-SMALL: dict[str, Any] = {
-    "T": 5,
-    "scenarios": 4,
-    "trajectories": 4,
-    "held_out": 2,
-    "reply_tokens": 30,
-}
+SMALL = Case("bandit", T=5, scenarios=4, trajectories=4, held_out=2, reply_tokens=30)
 
 
 @pytest.fixture(scope="module", params=[(p, h) for p in PROBLEMS for h in ("summary", "raw")])
 def outcome(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Outcome:
     problem, history = request.param
-    return play(Case(problem, history, **SMALL), tmp_path_factory.mktemp(problem))
+    return play(
+        replace(SMALL, environment=problem, history=history), tmp_path_factory.mktemp(problem)
+    )
 
 
 def test_a_plan_is_within_five_percent_of_the_bill(outcome: Outcome) -> None:
@@ -61,7 +57,13 @@ def test_where_replies_are_as_assumed_every_token_of_the_plan_is_billed(
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    case = Case(problem, history, conversation=conversation, speaker=echo.SPEAKER, **SMALL)
+    case = replace(
+        SMALL,
+        environment=problem,
+        history=history,
+        conversation=conversation,
+        speaker=echo.SPEAKER,
+    )
     said = tmp_path / "said.json"
     (tmp_path / "of.toml").write_text(f'name = "{case.name}"\n{case.file()}')
     echo.write(tmp_path / "of.toml", said, case.reply_tokens)
