@@ -9,7 +9,7 @@ import re
 import tomllib
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self, cast
+from typing import Annotated, Any, Literal, Self, TypeVar, cast
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
@@ -27,6 +27,9 @@ class Section(BaseModel):
     model_config = ConfigDict(
         frozen=True, extra="forbid", allow_inf_nan=False, use_attribute_docstrings=True
     )
+
+
+S = TypeVar("S", bound=Section)
 
 
 class Problem(Section):
@@ -270,18 +273,28 @@ def read(path: Path) -> dict[str, Any]:
 
 def load(path: Path, overrides: Sequence[str] = ()) -> RunConfig:
     """Read a run file. Raises ConfigError with one line for the first mistake."""
-    raw = read(path)
+    raw = changed(read(path), overrides)
+    return parse({"name": name_of(path), **raw}, source=str(path))
+
+
+def changed(raw: dict[str, Any], overrides: Sequence[str]) -> dict[str, Any]:
+    """The file with `key=value` changes put in. Raises ConfigError."""
     for override in overrides:
         _apply(raw, override)
-    return parse({"name": _name_of(path), **raw}, source=str(path))
+    return raw
 
 
 def parse(raw: Mapping[str, Any], source: str) -> RunConfig:
     """Check a run description. Raises ConfigError."""
+    return checked(RunConfig, raw, source)
+
+
+def checked(section: type[S], raw: Mapping[str, Any], source: str) -> S:
+    """What a file describes. Raises ConfigError with one line for the first mistake."""
     try:
-        return RunConfig.model_validate(raw)
+        return section.model_validate(raw)
     except ValidationError as error:
-        raise ConfigError(f"{source}: {_first_mistake(error)}") from None
+        raise ConfigError(f"{source}: {_first_mistake(error, section)}") from None
 
 
 def differences(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[str]:
@@ -295,7 +308,7 @@ def differences(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[str]:
     ]
 
 
-def _name_of(path: Path) -> str:
+def name_of(path: Path) -> str:
     """The file's name as a run's: `gpt-4.1-mini.toml` begins run `gpt-4-1-mini`."""
     return re.sub(r"[^a-z0-9_-]+", "-", path.stem.lower()).strip("-_") or "run"
 
@@ -323,11 +336,11 @@ def _value(text: str) -> Any:
         return text  # a bare word is a string, as a shell user means it
 
 
-def _first_mistake(error: ValidationError) -> str:
+def _first_mistake(error: ValidationError, section: type[BaseModel]) -> str:
     first = error.errors(include_url=False)[0]
     where = ".".join(str(part) for part in first["loc"])
     if first["type"] == "extra_forbidden":
-        return f"unknown key {where!r}{_suggestion(where)}"
+        return f"unknown key {where!r}{_suggestion(where, section)}"
     message = first["msg"].removeprefix("Value error, ")
     if first["type"] == "value_error" or not where:
         return f"{where}: {message}" if where else message
@@ -335,9 +348,9 @@ def _first_mistake(error: ValidationError) -> str:
     return f"{where}: {message}{given}"
 
 
-def _suggestion(where: str) -> str:
+def _suggestion(where: str, section: type[BaseModel]) -> str:
     """Nearest known key; a misplaced one is found in its true section too."""
-    known = [name for name, _ in _keys(RunConfig)]
+    known = [name for name, _ in _keys(section)]
     near = difflib.get_close_matches(where, known, n=1, cutoff=0.6)
     leaf = where.rsplit(".", 1)[-1]
     near = near or [name for name in known if name.rsplit(".", 1)[-1] == leaf][:1]

@@ -6,6 +6,7 @@ import typer
 
 from rmft_api.cli.doctor import doctor
 from rmft_api.cli.errors import guarded
+from rmft_api.cli.eval import eval
 from rmft_api.cli.export import export
 from rmft_api.cli.models import models
 from rmft_api.cli.plan import plan
@@ -23,7 +24,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
-COMMANDS = (run, resume, status, report, plan, export, serve, models, doctor)
+COMMANDS = (run, resume, status, report, plan, eval, export, serve, models, doctor)
 _INTERRUPTED = 130
 """What typer makes of a KeyboardInterrupt; which signal it was, `guarded` knows."""
 for command in COMMANDS:

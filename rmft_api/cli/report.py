@@ -29,7 +29,11 @@ def report(
     no_html: Annotated[bool, typer.Option("--no-html", help="Write no page.")] = False,
     runs: RunsDir = RUNS,
 ) -> None:
-    """Show the figures of a run, finished or not, and write them and its trajectories as a page."""
+    """Show the figures of a run, finished or not, and write them and its trajectories as a page.
+
+    An evaluation has figures alone.
+    """
+    from rmft_api.cli import contests
     from rmft_api.cli.data import results_json
     from rmft_api.cli.money import spending_table
     from rmft_api.cli.pages import looked_into, results_so_far, telling_of, write_page
@@ -43,6 +47,9 @@ def report(
     directory = existing_run(runs, run)
     page = html or (None if no_html or as_json else directory / PAGE)
     with looked_into(directory) as journal:
+        if contests.is_contest(journal):
+            contests.report(journal, as_json=as_json)
+            return
         found = results_so_far(journal)
         money = spending(journal)
         if page is not None:

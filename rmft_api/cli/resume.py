@@ -1,5 +1,6 @@
 """`rmft-api resume`: go on with a run, whatever stopped it."""
 
+from contextlib import closing
 from typing import Annotated
 
 import typer
@@ -32,12 +33,19 @@ def resume(
     ] = False,
     runs: RunsDir = RUNS,
 ) -> None:
-    """Go on where the run stopped; what was paid for is not asked again."""
+    """Go on where a run or an evaluation stopped; what was paid for is not asked again."""
+    from rmft_api.cli import contests
     from rmft_api.cli.build import go_on
     from rmft_api.cli.caps import Caps
     from rmft_api.cli.errors import run_async
     from rmft_api.cli.places import existing_run
+    from rmft_api.journal import Journal
 
     directory = existing_run(runs, run)
     caps = Caps(budget, iteration_budget)
+    with closing(Journal.read(directory)) as journal:
+        evaluation = contests.is_contest(journal)
+    if evaluation:
+        run_async(contests.go_on(directory, caps))
+        return
     run_async(go_on(directory, caps, as_recorded=as_recorded, again=again, new_key=new_key))

@@ -9,9 +9,21 @@ The plan follows the real path: the real prompts are told to a player that answe
 `rollouts.play`, and `selection` and `dataset` choose and count what would be trained on.
 """
 
+from rmft_api.planning.contests import ContestPlan, draw_up_contest
 from rmft_api.planning.drawing import draw_up
 from rmft_api.planning.lifecycle import refuse
 from rmft_api.planning.plan import Cost, Phase, Plan
 from rmft_api.planning.spending import Line, Spending, spending
 
-__all__ = ["Cost", "Line", "Phase", "Plan", "Spending", "draw_up", "refuse", "spending"]
+__all__ = [
+    "ContestPlan",
+    "Cost",
+    "Line",
+    "Phase",
+    "Plan",
+    "Spending",
+    "draw_up",
+    "draw_up_contest",
+    "refuse",
+    "spending",
+]

@@ -39,6 +39,10 @@ class Walk:
             yield self._played("test", 0, 0)
             yield self._played("test", self.config.iterations, self.config.iterations)
 
+    def tested(self) -> Phase:
+        """The base on the test scenarios alone: all that one player of a contest does."""
+        return self._played("test", 0, 0)
+
     def with_hosting(self) -> list[Phase]:
         """The phases, and those of deployments that are rented while they are played with."""
         phases = list(self.phases())

@@ -1,0 +1,74 @@
+"""`rmft-api eval`: models and known algorithms on one suite."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from rmft_api.cli.options import Budget, Overrides, ReplyTokens
+from rmft_api.cli.places import RUNS, RunsDir
+
+
+def eval(
+    models: Annotated[
+        list[str] | None,
+        typer.Argument(
+            metavar="MODEL..",
+            help="A model's id, PROFILE:MODEL, run:NAME (its champion), or run:NAME@WHICH "
+            "(base, champion, last, all, or an iteration's number).",
+            show_default=False,
+        ),
+    ] = None,
+    suite: Annotated[
+        str, typer.Option(help="A shipped suite, or the path of a .toml file.")
+    ] = "small",
+    profile: Annotated[
+        str, typer.Option(help="The endpoint of models that are named by their id alone.")
+    ] = "local",
+    baseline: Annotated[
+        list[str] | None,
+        typer.Option(help="A known algorithm to play too; repeatable. Absent: the suite's own."),
+    ] = None,
+    name: Annotated[
+        str | None, typer.Option(help="Of the evaluation and its folder; `eval-SUITE` if absent.")
+    ] = None,
+    like: Annotated[
+        str | None,
+        typer.Option(metavar="RUN", help="Tell and sample as this run does, not as the suite."),
+    ] = None,
+    overrides: Overrides = None,
+    budget: Budget = None,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Show the plan and its price; send and spend nothing.")
+    ] = False,
+    reply_tokens: ReplyTokens = None,
+    as_json: Annotated[bool, typer.Option("--json", help="The figures, for programs.")] = False,
+    csv: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Also write the figures as a table.")
+    ] = None,
+    runs: RunsDir = RUNS,
+) -> None:
+    """Play a suite with several models and algorithms on the same scenarios, and compare them.
+
+    What was played is kept as a run's is: `rmft-api resume NAME` goes on, `rmft-api report NAME`
+    shows it again.
+    """
+    from rmft_api.cli import contests
+    from rmft_api.cli.contenders import Wanted, described
+    from rmft_api.cli.errors import run_async
+
+    wanted = Wanted(
+        models=tuple(models or ()),
+        suite=suite,
+        profile=profile,
+        baselines=None if baseline is None else tuple(baseline),
+        name=name,
+        like=like,
+        overrides=tuple(overrides or ()),
+        budget_usd=budget,
+    )
+    config = described(wanted, runs)
+    if dry_run:
+        contests.show_plan(config, reply_tokens, as_json=as_json)
+        return
+    run_async(contests.begin(config, runs, as_json=as_json, csv=csv))

@@ -1,0 +1,74 @@
+"""A suite file: problems, how they are told, and how often they are played."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from rmft_api.config import (
+    Positive,
+    Problem,
+    PromptConfig,
+    RunConfig,
+    SamplingConfig,
+    Section,
+    changed,
+    checked,
+    name_of,
+    parse,
+    read,
+)
+
+
+class Suite(Section):
+    """Scenarios that every player of a contest meets alike."""
+
+    name: str
+    """The file's name when absent."""
+    about: str = ""
+    """One sentence for people."""
+    seed: Annotated[int, Field(ge=0)] = 0
+    """Every scenario and every draw follows from it: equal suites are equal chance."""
+    scenarios: Positive = 60
+    """M: how many; scenario i is of problem i mod their number."""
+    trajectories: Positive = 1
+    """L: plays of each, by every model."""
+    problems: Annotated[tuple[Problem, ...], Field(min_length=1)]
+    """What scenarios are drawn from, as in a run file."""
+    prompts: PromptConfig = Field(default_factory=PromptConfig)
+    sampling: SamplingConfig = Field(default_factory=SamplingConfig)
+    concurrency: Positive = 64
+    """Requests under way at once."""
+    coalesce: bool = True
+    """Ask once with `n` where trajectories' prompts are identical."""
+    unreadable: Literal["worst", "end"] = "worst"
+    """What a reply that cannot be read costs: this round's worst, or that of all rounds left."""
+    baselines: tuple[str, ...] | None = None
+    """Known algorithms beside the models; absent: those that are usual for these problems."""
+
+    def as_run(self, name: str, budget_usd: float | None) -> RunConfig:
+        """The settings of a run that would do nothing but test: what play and plans are made of."""
+        raw = {
+            "name": name,
+            "seed": self.seed,
+            "iterations": 1,
+            "model": {"base": "of the contest"},
+            "prompts": self.prompts,
+            "sampling": self.sampling,
+            "rollouts": {
+                "problems": self.problems,
+                "concurrency": self.concurrency,
+                "coalesce": self.coalesce,
+                "unreadable": self.unreadable,
+            },
+            "test": {"scenarios": self.scenarios, "trajectories": self.trajectories},
+            "budget_usd": budget_usd,
+        }
+        return parse(raw, f"suite {self.name!r}")
+
+
+def load_file(path: Path, overrides: Sequence[str] = ()) -> Suite:
+    """Read a suite. Raises ConfigError with one line for the first mistake."""
+    raw = changed(read(path), overrides)
+    return checked(Suite, {"name": name_of(path), **raw}, source=str(path))
