@@ -52,10 +52,10 @@ class Problem(Section):
 
     @model_validator(mode="after")
     def _there_is_something_to_decide(self) -> Self:
-        for K in _many(self.K):
+        for K in many(self.K):
             if K < 2:
                 raise ValueError(f"K={K} leaves nothing to decide; use K >= 2")
-        for T in _many(self.T):
+        for T in many(self.T):
             if T < 1:
                 raise ValueError(f"T={T} has no rounds; use T >= 1")
         return self
@@ -188,6 +188,9 @@ class FineTuningConfig(Section):
     n_epochs: Positive | None = 3
     batch_size: Positive | None = None
     learning_rate_multiplier: Annotated[float, Field(gt=0)] | None = None
+    """For providers that scale a rate of their own."""
+    learning_rate: Annotated[float, Field(gt=0, lt=1)] | None = None
+    """For providers that take an absolute rate."""
     suffix: Annotated[str, Field(max_length=18, pattern=r"^[A-Za-z0-9-]*$")] = ""
     poll_every_s: Annotated[float, Field(gt=0)] = 10.0
     give_up_after_s: Annotated[float, Field(gt=0)] = 24 * 3600.0
@@ -373,5 +376,6 @@ def _leaves(value: Any, prefix: str = "") -> Iterator[tuple[str, Any]]:
         yield prefix, value
 
 
-def _many(value: int | tuple[int, ...]) -> tuple[int, ...]:
+def many(value: int | tuple[int, ...]) -> tuple[int, ...]:
+    """One or several alternatives, as several."""
     return value if isinstance(value, tuple) else (value,)

@@ -23,6 +23,7 @@ from rmft_api.dataset import Dataset
 from rmft_api.evaluation import Gate, Results
 from rmft_api.files import make_directory, replace_file
 from rmft_api.finetuning import Trainer
+from rmft_api.hosting import Hosting
 from rmft_api.journal import Journal
 from rmft_api.makeup import MakeUp
 from rmft_api.ports import ChatModel, Console
@@ -42,6 +43,7 @@ class Run:
     largest_n: int
     """Choices that one request may ask for."""
     trainer: Trainer
+    hosting: Hosting
     console: Console
 
 
@@ -53,6 +55,7 @@ async def iterate(run: Run) -> Results:
     for iteration in range(1, run.config.iterations + 1):
         await enter(run, iteration)
         await play(run, "train", iteration, model)
+        await run.hosting.close(model)  # nobody plays it while the next one is trained
         data = await write_dataset(run, iteration)
         model = await fine_tune(run, iteration, model, data)
         await evaluate(run, iteration, model)
@@ -60,6 +63,7 @@ async def iterate(run: Run) -> Results:
         if gate.decision == "stop":
             break
         model = outcome.models(run.journal)[gate.start]
+        await run.hosting.only(model)
     return await conclude(run)
 
 

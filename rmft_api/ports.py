@@ -7,6 +7,8 @@ from typing import Protocol
 from rmft_api.records import (
     Ask,
     Checkpoint,
+    Deployment,
+    HostOrder,
     Job,
     JobEvent,
     JobOrder,
@@ -65,6 +67,31 @@ class FineTuner(Protocol):
 
     async def model_ready(self, model: str) -> bool:
         """Whether the model answers yet."""
+        ...
+
+
+class Host(Protocol):
+    """Makes models answer that do not by themselves. Nothing here retries: `retries.py` does."""
+
+    @property
+    def rented(self) -> bool:
+        """Whether what is deployed is paid by the hour, so that it must not outlive its use."""
+        ...
+
+    async def deploy(self, order: HostOrder) -> Deployment:
+        """Begin to make the model answer, under the order's name."""
+        ...
+
+    async def find(self, order: HostOrder) -> list[Deployment]:
+        """What stands under the order's name, as it is now."""
+        ...
+
+    async def deployments(self) -> list[Deployment]:
+        """Everything that any run of ours has deployed there."""
+        ...
+
+    async def remove(self, name: str) -> None:
+        """Take a deployment down; nothing happens where there is none."""
         ...
 
 

@@ -136,6 +136,11 @@ class Prices:
         price = self.of(model)
         return None if price is None else price.training(tokens, epochs)
 
+    def hosting(self, model: str) -> int | None:
+        """What an hour of a deployment of the model costs; None: unknown."""
+        price = self.of(model)
+        return None if price is None else price.hosting(1)
+
     def _find(self, model: str) -> Price | None:
         if not self._endpoint.paid:
             return price_of("local", model)

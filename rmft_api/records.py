@@ -18,6 +18,9 @@ Feedback = Literal["bandit", "full"]
 ReplyStatus = Literal["read", "unreadable", "empty", "refused", "cut", "filtered", "lost"]
 """What became of a reply; everything but "read" is the model's result too, and is counted."""
 
+DeploymentState = Literal["pending", "ready", "failed"]
+"""As its provider tells it; "ready" is believed only once the model has answered."""
+
 
 class Record(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Base of all records."""
@@ -224,6 +227,31 @@ class Checkpoint(Record, frozen=True):
     id: str
     model: str
     step: int
+
+
+class HostOrder(Record, frozen=True):
+    """What a deployment is made from. `name` names it to us and to its provider for ever."""
+
+    name: str
+    model: str
+    run: str
+    key: str
+    """The run's own mark: no other run has it, not even one of the same name."""
+
+
+class Deployment(Record, frozen=True):
+    """A model that its provider makes answer."""
+
+    name: str
+    target: str
+    """What requests name to reach it."""
+    model: str
+    state: DeploymentState
+    run: str = ""
+    key: str = ""
+    created: str = ""
+    detail: str = ""
+    """Why it failed, in the provider's words."""
 
 
 class Interval(Record, frozen=True):

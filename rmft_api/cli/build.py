@@ -13,12 +13,13 @@ from rmft_api import config as configs
 from rmft_api.cli.accounts import check_accounts, keep_accounts
 from rmft_api.cli.caps import NO_CAPS, Caps, capped
 from rmft_api.cli.embedded import embedded_server
+from rmft_api.cli.hosted import hosted
 from rmft_api.cli.places import run_directory
 from rmft_api.cli.prepare import Prepared, drawn_up, is_embedded, prepare
 from rmft_api.cli.recorded import recorded_config
 from rmft_api.cli.signals import Stop, StoppableChat
 from rmft_api.cli.tables import results_table
-from rmft_api.cli.walking import Work, paid_once, telling_the_way_on, walk
+from rmft_api.cli.walking import Work, telling_the_way_on, walk
 from rmft_api.config import RunConfig
 from rmft_api.errors import (
     ConfigError,
@@ -174,13 +175,12 @@ async def _run(
     config = prepared.config
     async with AsyncExitStack() as stack:
         chats, trains = await _endpoints(prepared, journal.run_dir, stack)
+        retries = Retries(sleep=stop.sleep)
         pacer = Pacer(config.rollouts.concurrency)
-        connection = await stack.enter_async_context(connect(chats, pacer=pacer))
+        connection, hosting, chat = await hosted(stack, chats, journal, retries, pacer, show.line)
         trainer = connection
         if trains != chats:
             trainer = await stack.enter_async_context(connect(trains))
-        retries = Retries(sleep=stop.sleep)
-        chat = paid_once(journal, connection.chat, retries, chats, pacer)
         yield Run(
             config=config,
             directory=journal.run_dir,
@@ -198,6 +198,7 @@ async def _run(
                 show.line,
                 again=again,
             ),
+            hosting=hosting,
             console=show,
         )
 

@@ -13,7 +13,8 @@ from rmft_api.planning import lifecycle
 from rmft_api.planning.bills import Bills
 from rmft_api.prompts import load as load_prompts
 from rmft_api.providers.listing import Listing, list_models
-from rmft_api.providers.profiles import Lifecycle, Profile
+from rmft_api.providers.profiles import Profile
+from rmft_api.providers.traits import Lifecycle
 
 CLOCK_TOLERANCE_S = 60.0
 

@@ -15,6 +15,7 @@ from rmft_api.cli.resume import resume
 from rmft_api.cli.run import run
 from rmft_api.cli.serve import serve
 from rmft_api.cli.status import status
+from rmft_api.cli.sweep import sweep
 from rmft_api.errors import UsageError
 
 app = typer.Typer(
@@ -24,7 +25,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
-COMMANDS = (run, resume, status, report, plan, eval, export, serve, models, doctor)
+COMMANDS = (run, resume, status, report, plan, eval, export, serve, models, doctor, sweep)
 _INTERRUPTED = 130
 """What typer makes of a KeyboardInterrupt; which signal it was, `guarded` knows."""
 for command in COMMANDS:

@@ -8,14 +8,15 @@ from pathlib import Path
 
 from rmft_api import resources, seating
 from rmft_api.cli.embedded import require_local_extra
-from rmft_api.config import RunConfig
+from rmft_api.config import RunConfig, many
 from rmft_api.errors import ConfigError
+from rmft_api.finetuning import hyperparameters
 from rmft_api.planning import Plan, draw_up
 from rmft_api.planning.bills import tuned_id
 from rmft_api.prices import Prices
 from rmft_api.prompts import PromptSet
 from rmft_api.prompts import load as load_prompts
-from rmft_api.providers import profiles
+from rmft_api.providers import connect, profiles
 from rmft_api.providers.profiles import Profile
 
 
@@ -46,6 +47,7 @@ def prepare(config: RunConfig) -> Prepared:
         )
     for profile in {chats.name: chats, trains.name: trains}.values():
         _check_endpoint(profile, config)
+    _check_training(trains, config)
     return Prepared(config, prompts, chats, trains)
 
 
@@ -66,6 +68,8 @@ def _check_endpoint(profile: Profile, config: RunConfig) -> None:
     profile.key()
     if is_embedded(profile):
         require_local_extra()
+    else:
+        connect(profile).check()
     if not profile.paid:
         return
     _check_prices(profile, config)
@@ -76,11 +80,33 @@ def _check_endpoint(profile: Profile, config: RunConfig) -> None:
         )
 
 
+def _check_training(profile: Profile, config: RunConfig) -> None:
+    """What jobs will be asked for, and whether there can be enough to train on."""
+    traits = profile.check_training(config.model.base, "supervised", hyperparameters(config))
+    chained = config.iterations > 1 and config.finetuning.chain == "continue"
+    if chained and not traits.continue_from_tuned:
+        raise profile.cannot_continue(config.model.base)
+    per_scenario = config.selection.k
+    if config.dataset.example == "round":
+        per_scenario *= max(max(many(problem.T)) for problem in config.rollouts.problems)
+    most = config.rollouts.scenarios * per_scenario
+    if most < traits.least_examples:
+        raise ConfigError(
+            f"an iteration makes {most} examples at most, and profile {profile.name!r} trains on "
+            f"{traits.least_examples} or more; raise rollouts.scenarios or selection.k"
+        )
+
+
 def _check_prices(profile: Profile, config: RunConfig) -> None:
     """Prices of the base, of its fine-tunes and of training: asked for now, not after rollouts."""
     prices, base = Prices(profile), config.model.base
     if profile.name == config.model.profile:
         prices.check(base, tuned_id(profile, base))
+    if profile.deploy == "arm" and prices.hosting(tuned_id(profile, base)) is None:
+        raise ConfigError(
+            f"no price is known for hosting fine-tunes of {base!r} at {profile.price_list!r}: "
+            "write hosting_per_hour into a prices file and name it in RMFT_PRICES"
+        )
     if profile.training is not None and prices.training(base, 1) is None:
         raise ConfigError(
             f"no price is known for training {base!r} at {profile.price_list!r}: write one into a "

@@ -6,7 +6,7 @@ from collections.abc import Callable, Coroutine, Generator
 from contextlib import AbstractAsyncContextManager, closing, contextmanager
 from typing import Any, TypeVar
 
-from rmft_api.calls import JournaledChat
+from rmft_api.calls import JournaledChat, Pace
 from rmft_api.cli.caps import set_caps
 from rmft_api.cli.console import console
 from rmft_api.cli.progress import State, Tracked
@@ -14,7 +14,6 @@ from rmft_api.cli.signals import Stop
 from rmft_api.config import RunConfig
 from rmft_api.errors import InterruptedRunError, ResumableError, RmftError
 from rmft_api.journal import Journal
-from rmft_api.pacing import Pacer
 from rmft_api.ports import ChatModel, Console
 from rmft_api.prices import Prices
 from rmft_api.providers.profiles import Profile
@@ -63,12 +62,12 @@ def telling_the_way_on(name: str) -> Generator[None]:
 
 
 def paid_once(
-    journal: Journal, wire: ChatModel, retries: Retries, profile: Profile, pacer: Pacer
+    journal: Journal, wire: ChatModel, retries: Retries, profile: Profile, pace: Pace
 ) -> JournaledChat:
     """The endpoint's chats, asked for once, paced, and held to the prices of its profile."""
     prices = Prices(profile)
     return JournaledChat(
-        journal, wire, retries, price=prices.worst_case, cost=prices.cost, pace=pacer
+        journal, wire, retries, price=prices.worst_case, cost=prices.cost, pace=pace
     )
 
 

@@ -1,5 +1,5 @@
 """A dataset becomes the next model."""
 
-from rmft_api.finetuning.training import Trained, Trainer, TrainingData
+from rmft_api.finetuning.training import Trained, Trainer, TrainingData, hyperparameters
 
-__all__ = ["Trained", "Trainer", "TrainingData"]
+__all__ = ["Trained", "Trainer", "TrainingData", "hyperparameters"]

@@ -30,7 +30,8 @@ from rmft_api.errors import (
 from rmft_api.finetuning.waiting import Waiting, stage_of
 from rmft_api.journal import Journal, Outbox, Quarantine
 from rmft_api.ports import FineTuner
-from rmft_api.providers.profiles import Profile, TrainingTraits
+from rmft_api.providers.profiles import Profile
+from rmft_api.providers.traits import TrainingTraits
 from rmft_api.records import (
     Hyperparameters,
     Job,
@@ -144,7 +145,7 @@ class Trainer:
         was given up; ProviderFault for a job that the provider failed or somebody cancelled, now
         or before, unless it is to be ordered again.
         """
-        wanted = _hyperparameters(self.config)
+        wanted = hyperparameters(self.config)
         traits = self.profile.check_training(start, "supervised", wanted)
         work = await self._attempt(_Training(self, traits, wanted, iteration, start, data))
         done = self.journal.get(_KIND, work.key, Trained)
@@ -269,7 +270,8 @@ class _Training:
 
     async def model_of(self, job: Job) -> str:
         """The new model's id, once it answers."""
-        naming = self._waiting(_NAME_LAG_S)
+        names_none = self.traits.result == "checkpoint"
+        naming = self._waiting(0.0 if names_none else _NAME_LAG_S)
         while not job.fine_tuned_model and not naming.is_over:
             await naming.pause("")
             job = await naming.look(job)
@@ -429,10 +431,12 @@ class _Training:
         return f"; that is {self.data.source_of_line(int(found[1]))}" if found else ""
 
 
-def _hyperparameters(config: RunConfig) -> Hyperparameters:
+def hyperparameters(config: RunConfig) -> Hyperparameters:
+    """What the run file asks jobs for."""
     wanted = config.finetuning
     return Hyperparameters(
         n_epochs=wanted.n_epochs,
         batch_size=wanted.batch_size,
         learning_rate_multiplier=wanted.learning_rate_multiplier,
+        learning_rate=wanted.learning_rate,
     )

@@ -96,7 +96,7 @@ class Ledger:
 
     def knows(self, key: str) -> bool:
         """Whether anything was ever asked under this key."""
-        return key in self._ids
+        return bool(self._ids.get(key))
 
     def count(self) -> int:
         """Attempts so far: requests that left, or may have."""

@@ -12,7 +12,8 @@ from rmft_api import seating
 from rmft_api.config import RunConfig
 from rmft_api.errors import ConfigError
 from rmft_api.planning.timing import Pace, pace_of
-from rmft_api.providers.profiles import Lifecycle, Profile
+from rmft_api.providers.profiles import Profile
+from rmft_api.providers.traits import Lifecycle
 from rmft_api.records import Split
 
 STILL_OPEN = (

@@ -43,7 +43,10 @@ def doubts(walk: Walk, plan: Plan) -> Iterator[str]:
     yield from _over_budget(plan)
     yield from _refused_data(walk, plan.phases)
     if walk.playing.profile.deploy == "arm":
-        yield "a deployment is paid by the hour until it is torn down: its worst case has no bound"
+        yield (
+            "a deployment is paid by the hour while it is played, so its worst case has no bound; "
+            "each hour is reserved in the budget before it begins"
+        )
 
 
 def _unknown(walk: Walk) -> Iterator[str]:

@@ -11,7 +11,7 @@ from rmft_api.planning.player import SimulatedChat, Speech
 from rmft_api.planning.sampling import Place, Strata
 from rmft_api.planning.tally import Longest, Tally
 from rmft_api.prompts import PromptSet
-from rmft_api.providers.profiles import ChatTraits
+from rmft_api.providers.traits import ChatTraits
 from rmft_api.records import Example, Scored, Split, Trajectory
 from rmft_api.rollouts import Seat
 from rmft_api.tokens import TokenCounter

@@ -5,10 +5,11 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from rmft_api.pacing import Pacer
-from rmft_api.ports import FineTuner
+from rmft_api.ports import FineTuner, Host
 from rmft_api.providers.profiles import Profile, load
 
 if TYPE_CHECKING:
+    from rmft_api.providers.arm import ArmHost
     from rmft_api.providers.openai_wire import OpenAITuner
 
 __all__ = ["Connection", "connect", "load"]
@@ -17,14 +18,21 @@ __all__ = ["Connection", "connect", "load"]
 class Connection:
     """One endpoint, ready to be asked. Close it when done, or use it in `async with`."""
 
-    def __init__(self, profile: Profile, environ: Mapping[str, str], pacer: Pacer | None) -> None:
+    def __init__(
+        self,
+        profile: Profile,
+        environ: Mapping[str, str],
+        pacer: Pacer | None,
+        targets: Mapping[str, str],
+    ) -> None:
         # Imported when first needed: whoever only reads profiles waits for no network library.
         from rmft_api.providers.chat import WireChat
 
         self.profile = profile
-        self.chat = WireChat(profile, environ=environ, pacer=pacer)
+        self.chat = WireChat(profile, environ=environ, pacer=pacer, targets=targets)
         self._environ = environ
         self._tuner: OpenAITuner | None = None
+        self._host: ArmHost | None = None
 
     @property
     def tuner(self) -> FineTuner:
@@ -36,9 +44,26 @@ class Connection:
             self._tuner = OpenAITuner(self.profile, environ=self._environ)
         return self._tuner
 
+    @property
+    def host(self) -> Host | None:
+        """Who deploys models; None where they answer by themselves. Raises ConfigError."""
+        if self._host is None and self.profile.deploy == "arm":
+            from rmft_api.providers.arm import ArmHost
+
+            self._host = ArmHost(self.profile, self._environ)
+        return self._host
+
+    def check(self) -> None:
+        """Raise ConfigError for whatever is not told that this endpoint needs; sends nothing."""
+        for setting in self.profile.setting_envs:
+            self.profile.setting(setting, self._environ)
+        _ = self.host
+
     async def close(self) -> None:
         """Let go of all connections."""
         await self.chat.close()
+        if self._host:
+            await self._host.close()
         if self._tuner:
             await self._tuner.close()
 
@@ -54,9 +79,11 @@ def connect(
     *,
     environ: Mapping[str, str] = os.environ,
     pacer: Pacer | None = None,
+    targets: Mapping[str, str] | None = None,
 ) -> Connection:
     """Get ready to ask. Raises ConfigError for a missing key; sends nothing.
 
-    `pacer` is told how every chat ended; whoever asks waits for it first (`pacing.py`).
+    `pacer` is told how every chat ended; whoever asks waits for it first (`pacing.py`). `targets`
+    says what requests name instead of a model (`hosting.py`).
     """
-    return Connection(profile.here(environ), environ, pacer)
+    return Connection(profile.here(environ), environ, pacer, {} if targets is None else targets)

@@ -7,7 +7,7 @@ from hashlib import blake2b
 import msgspec
 
 from rmft_api.errors import ConfigError
-from rmft_api.providers.profiles import ChatTraits
+from rmft_api.providers.traits import ChatTraits
 from rmft_api.records import Ask, Message
 
 _LONG = 8
@@ -36,14 +36,15 @@ class Bodies:
         self._traits = traits
         self._encoder = msgspec.json.Encoder()
         self._chats = Chats()
+        self._extra = self._encoder.encode(traits.extra)[1:] if traits.extra else b""
 
-    def encode(self, ask: Ask) -> bytes:
-        """The JSON body of one request."""
+    def encode(self, ask: Ask, model: str | None = None) -> bytes:
+        """The JSON body of one request, to `model` where that answers for the one that is asked."""
         traits, sampling = self._traits, ask.sampling
         if ask.n > traits.n:
             raise ConfigError(f"n={ask.n} choices in one request, but chat.n={traits.n} there")
         body = _Body(
-            model=ask.model,
+            model=model or ask.model,
             messages=msgspec.Raw(self._chats.encode(ask.messages)),
             temperature=sampling.temperature,
             top_p=sampling.top_p if sampling.top_p != 1 else None,
@@ -56,7 +57,8 @@ class Bodies:
             body.max_tokens = sampling.max_tokens
         else:
             body.max_completion_tokens = sampling.max_tokens
-        return self._encoder.encode(body)
+        encoded = self._encoder.encode(body)
+        return encoded[:-1] + b"," + self._extra if self._extra else encoded
 
 
 class Chats:

@@ -70,16 +70,18 @@ class WireChat:
         *,
         environ: Mapping[str, str] = os.environ,
         pacer: Pacer | None = None,
+        targets: Mapping[str, str] | None = None,
     ) -> None:
+        """`targets`: what a request names where that is not the model, e.g. its deployment."""
         self._profile = profile
-        waits, key = profile.timeouts, profile.key(environ)
-        bearer = {"Authorization": f"Bearer {key.reveal()}"} if key else {}
+        waits, authorization = profile.timeouts, profile.authorization(profile.key(environ))
         self._posts = Posts(
             profile.base_url.rstrip("/") + "/chat/completions",
-            {**_HEADERS, **profile.headers(environ), **bearer},
+            {**_HEADERS, **profile.headers(environ), **authorization},
             connect_s=waits.connect_s,
             reply_s=waits.chat_s,
         )
+        self._targets: Mapping[str, str] = {} if targets is None else targets
         self._pacer = pacer
         self._bodies = Bodies(profile.chat)
         self._decoder = msgspec.json.Decoder(_WireReply)
@@ -106,7 +108,7 @@ class WireChat:
         await self._posts.close()
 
     async def _post(self, ask: Ask) -> Response:
-        body = self._bodies.encode(ask)
+        body = self._bodies.encode(ask, self._targets.get(ask.model))
         try:
             return await self._posts.post(body)
         except NotConnectedError as error:

@@ -34,10 +34,7 @@ class Listing(NamedTuple):
 async def list_models(profile: Profile, environ: Mapping[str, str] = os.environ) -> Listing:
     """Ask once; costs nothing. Raises ProviderFault, and ConfigError for a missing key."""
     profile = profile.here(environ)
-    key = profile.key(environ)
-    headers = profile.headers(environ)
-    if key is not None:
-        headers["Authorization"] = f"Bearer {key.reveal()}"
+    headers = profile.headers(environ) | profile.authorization(profile.key(environ))
     request = faults.Request(
         profile.name, "list its models", repeatable=True, key_name=profile.api_key_env or "the key"
     )

@@ -16,7 +16,8 @@ import openai
 
 from rmft_api.errors import ConfigError, FaultKind, ProviderFault
 from rmft_api.providers import faults
-from rmft_api.providers.profiles import Profile, TrainingTraits
+from rmft_api.providers.profiles import Profile
+from rmft_api.providers.traits import TrainingTraits
 from rmft_api.records import (
     Checkpoint,
     Job,
@@ -29,6 +30,8 @@ PAGE = 100
 """Entries asked for at once."""
 MOST_PAGES = 50
 """A list is read no further: 5,000 jobs or files."""
+CHECKPOINT = re.compile(r"(?P<base>.+):(?P<job>ftjob-[^:]+):(?P<checkpoint>[^:]+)")
+"""How a checkpoint is called where its endpoint has no name for it."""
 BOM = b"\xef\xbb\xbf"
 Entry = dict[str, Any]
 W = TypeVar("W")
@@ -86,8 +89,16 @@ class _WirePage(msgspec.Struct):
 
 class _WireCheckpoint(msgspec.Struct):
     id: str
-    fine_tuned_model_checkpoint: str
+    fine_tuned_model_checkpoint: str | None = None
     step_number: int = 0
+
+    def record(self, base: str, job_id: str) -> Checkpoint:
+        """With a model of our naming where the endpoint has no name for it.
+
+        Its base comes first, so that price and calendar are found by it.
+        """
+        model = self.fine_tuned_model_checkpoint or f"{base}:{job_id}:{self.id}"
+        return Checkpoint(self.id, model, self.step_number)
 
 
 class _Response(Protocol):
@@ -225,7 +236,8 @@ class OpenAITuner:
             if fault.status in (404, 405, 501):
                 return []
             raise
-        saved = [Checkpoint(w.id, w.fine_tuned_model_checkpoint, w.step_number) for w in wires]
+        base = (await self.job(job_id)).model if self._traits.result == "checkpoint" else ""
+        saved = [wire.record(base, job_id) for wire in wires]
         return sorted(saved, key=lambda checkpoint: checkpoint.step)
 
     async def cancel_job(self, job_id: str) -> Job:
@@ -237,6 +249,8 @@ class OpenAITuner:
 
     async def model_ready(self, model: str) -> bool:
         """Whether the model answers yet; a model that is not known yet is only not ready."""
+        if self._traits.result == "checkpoint":
+            return await self._is_saved(model)
         request = self._request("tell of a model", model=model, repeatable=True, tuned=True)
         try:
             await self._send(request, self._probe(model))
@@ -245,6 +259,19 @@ class OpenAITuner:
                 return False
             raise
         return True
+
+    async def _is_saved(self, model: str) -> bool:
+        """Whether the job that the model's name tells of holds this checkpoint."""
+        named = CHECKPOINT.fullmatch(model)
+        if named is None:
+            return False
+        try:
+            saved = await self.checkpoints(named["job"])
+        except ProviderFault as fault:
+            if fault.status == 404:
+                return False
+            raise
+        return model in [checkpoint.model for checkpoint in saved]
 
     def _probe(self, model: str) -> Awaitable[_Response]:
         if self._traits.readiness == "models":
@@ -268,6 +295,8 @@ class OpenAITuner:
         }
         if traits.look_up == "token":
             body["extra_headers"]["Idempotency-Key"] = order.key
+        if traits.extra:
+            body["extra_body"] = traits.extra
         if traits.metadata:
             body["metadata"] = {"rmft_key": order.key, **order.metadata}
         if order.suffix and traits.suffix_length:
@@ -337,12 +366,13 @@ class _Page(Protocol):
 def _client(profile: Profile, environ: Mapping[str, str]) -> openai.AsyncOpenAI:
     """The package's client, told everything, so that it takes nothing from the environment."""
     key = profile.key(environ)
-    told = profile.headers(environ)
+    by_bearer = key is not None and profile.key_header == "Authorization"
+    told = profile.headers(environ) | ({} if by_bearer else profile.authorization(key))
     own = ("OpenAI-Organization", "OpenAI-Project")
     headers: dict[str, Any] = {name: told.get(name, openai.omit) for name in own} | told
     waits = profile.timeouts
     return openai.AsyncOpenAI(
-        api_key=key.reveal() if key else "none",  # the package insists on one
+        api_key=key.reveal() if key and by_bearer else "none",  # the package insists on one
         base_url=profile.base_url,
         max_retries=0,
         default_headers=headers,
@@ -350,14 +380,14 @@ def _client(profile: Profile, environ: Mapping[str, str]) -> openai.AsyncOpenAI:
             trust_env=False,
             follow_redirects=False,
             limits=httpx2.Limits(keepalive_expiry=5.0),
-            event_hooks={} if key else {"request": [_without_key]},
+            event_hooks={} if by_bearer else {"request": [_without_bearer]},
         ),
         timeout=httpx2.Timeout(waits.upload_s, connect=waits.connect_s, pool=None),
     )
 
 
-async def _without_key(request: httpx2.Request) -> None:
-    """The package always sends a key; an endpoint that takes none gets none."""
+async def _without_bearer(request: httpx2.Request) -> None:
+    """The package always sends a bearer; an endpoint that takes none gets none."""
     request.headers.pop("authorization", None)
 
 

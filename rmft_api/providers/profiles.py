@@ -15,24 +15,29 @@ import os
 import re
 import tomllib
 from collections.abc import Mapping
-from datetime import date
 from functools import cache
 from hashlib import sha256
 from ipaddress import ip_address
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self, cast
+from typing import Any, Literal, Self, cast
 from urllib.parse import urlsplit
 
 from pydantic import Field, ValidationError, model_validator
 
 from rmft_api.config import Section
 from rmft_api.errors import ConfigError
+from rmft_api.providers.traits import (
+    ChatTraits,
+    HostingTraits,
+    Lifecycle,
+    Timeouts,
+    TrainingTraits,
+)
 from rmft_api.records import Hyperparameters
 
 SHIPPED = Path(__file__).with_name("profiles.toml")
 OWN_ENV = "RMFT_PROFILES"
 """Environment variable that names a profiles file of the user's own."""
-Seconds = Annotated[float, Field(gt=0)]
 Raw = dict[str, Any]
 
 
@@ -55,80 +60,6 @@ class Secret:
         raise TypeError("a key is never written anywhere")
 
 
-class ChatTraits(Section):
-    """What the chat endpoint understands."""
-
-    n: Annotated[int, Field(ge=1)] = 1
-    """Most choices that one request may ask for; 1: `n` is never sent."""
-    logprobs: bool = False
-    seed: bool = True
-    max_tokens_field: Literal["max_tokens", "max_completion_tokens"] = "max_tokens"
-    prompt_cache_key: bool = False
-    """Prompts that begin alike can be steered to one cache."""
-    cache_from_tokens: Annotated[int, Field(ge=1)] | None = None
-    """Prompts of at least so many tokens that begin as an earlier one are charged as cached there;
-    None: not known."""
-    requests_per_minute: Annotated[int, Field(ge=1)] | None = None
-    """The account's limit, for plans; None: not known. Replies tell it to the pacer."""
-    tokens_per_minute: Annotated[int, Field(ge=1)] | None = None
-    check_model: bool = True
-    """A reply must come from the model that was asked; some gateways tell another name."""
-
-
-class TrainingTraits(Section):
-    """What the files and jobs endpoints understand."""
-
-    methods: tuple[Literal["supervised", "dpo"], ...] = ("supervised",)
-    continue_from_tuned: bool = True
-    """A fine-tuned model may be trained further."""
-    look_up: Literal["metadata", "token", "scan"] = "scan"
-    """What becomes of a job whose creation was not answered: found by a metadata filter, or by its
-    training file in the list of all jobs; or, where the endpoint honours an idempotency token, the
-    same request is sent again."""
-    metadata: bool = True
-    """Jobs keep key-value pairs of ours."""
-    suffix_length: Annotated[int, Field(ge=0)] = 64
-    """Longest suffix; 0: none is sent."""
-    suffix_pattern: str = r"[A-Za-z0-9-]*"
-    learning_rate: Literal["multiplier", "absolute"] = "multiplier"
-    bom: bool = False
-    """Files begin with a byte order mark."""
-    wait_for_file: bool = False
-    """A job may be created only from a file that was processed."""
-    readiness: Literal["models", "chat"] = "models"
-    """How a new model is known to answer: it is listed, or it answers one token."""
-    least_examples: Annotated[int, Field(ge=1)] = 10
-    tokens_per_example: Annotated[int, Field(ge=1)] | None = None
-    """Longer examples are cut silently; None: not known."""
-    quarantine_s: Annotated[float, Field(ge=0)] = 120.0
-    """How long a creation that was not answered may still come to light."""
-    list_lag_s: Annotated[float, Field(ge=0)] = 10.0
-    """How long a new job may be missing from the list."""
-    poll_every_s: Seconds = 10.0
-
-
-class Timeouts(Section):
-    """Longest waits for a whole reply, in seconds."""
-
-    connect_s: Seconds = 10.0
-    chat_s: Seconds = 120.0
-    list_s: Seconds = 30.0
-    upload_s: Seconds = 600.0
-
-
-class Lifecycle(Section):
-    """When a model family ends, and who says so."""
-
-    model: str
-    """A family: its dated snapshots and their fine-tunes end with it."""
-    training_end: date | None = None
-    """First day without new jobs."""
-    shutdown: date | None = None
-    """First day without answers."""
-    as_of: date
-    source: str
-
-
 class Profile(Section):
     """One endpoint."""
 
@@ -137,9 +68,16 @@ class Profile(Section):
     base_url: str
     base_url_env: str | None = None
     """Environment variable that replaces `base_url`."""
+    base_url_required: bool = False
+    """Everybody has an address of their own: `base_url` only shows how it looks."""
     api_key_env: str | None = None
     """Environment variable that holds the key; None: the endpoint takes none."""
     api_key_optional: bool = False
+    key_header: str = "Authorization"
+    """The header that carries the key: as a bearer token in Authorization, else as it stands."""
+    setting_envs: dict[str, str] = Field(default_factory=dict)
+    """What must be told besides the key, such as a project, and the environment variables that
+    tell it."""
     header_envs: dict[str, str] = Field(default_factory=dict)
     """Further request headers and the environment variables that fill them, where set."""
     prices: str = ""
@@ -150,6 +88,8 @@ class Profile(Section):
     """What a new model needs before it answers."""
     tuned_model: str = r"ft:.*"
     """How ids of fine-tuned models look."""
+    hosting: HostingTraits = Field(default_factory=HostingTraits)
+    """How such a model is deployed."""
     chat: ChatTraits = Field(default_factory=ChatTraits)
     training: TrainingTraits | None = None
     """None: the endpoint only answers chats."""
@@ -170,9 +110,28 @@ class Profile(Section):
         return _checked(self.name, {**self.model_dump(), "base_url": base_url})
 
     def here(self, environ: Mapping[str, str] = os.environ) -> "Profile":
-        """The profile with the address that the environment gives it."""
+        """The profile with the address that the environment gives it. Raises ConfigError."""
         given = environ.get(self.base_url_env or "", "")
+        if self.base_url_required and not given:
+            raise ConfigError(
+                f"profile {self.name!r} has no address: set {self.base_url_env}, "
+                f"e.g. to {self.base_url}"
+            )
         return self.at(given) if given else self
+
+    def setting(self, name: str, environ: Mapping[str, str] = os.environ) -> str:
+        """What the environment tells under `setting_envs`. Raises ConfigError where it does not."""
+        variable = self.setting_envs[name]
+        if value := environ.get(variable, "").strip():
+            return value
+        raise ConfigError(f"profile {self.name!r} needs its {name}: set {variable}")
+
+    def authorization(self, key: Secret | None) -> dict[str, str]:
+        """The header that carries the key; none where there is none."""
+        if key is None:
+            return {}
+        bearer = self.key_header == "Authorization"
+        return {self.key_header: f"Bearer {key.reveal()}" if bearer else key.reveal()}
 
     def key(self, environ: Mapping[str, str] = os.environ) -> Secret | None:
         """The key. Raises ConfigError where it is missing, or would travel unencrypted."""
@@ -223,10 +182,7 @@ class Profile(Section):
         if method not in traits.methods:
             raise ConfigError(f"profile {self.name!r} does not train by {method!r}")
         if self.is_tuned(model) and not traits.continue_from_tuned:
-            raise ConfigError(
-                f"profile {self.name!r} cannot continue from {model!r}; "
-                "set finetuning.chain = 'from_base'"
-            )
+            raise self.cannot_continue(model)
         rates = {"multiplier": wanted.learning_rate_multiplier, "absolute": wanted.learning_rate}
         for kind, rate in rates.items():
             if rate is not None and kind != traits.learning_rate:
@@ -235,6 +191,13 @@ class Profile(Section):
                     f"the {traits.learning_rate} kind"
                 )
         return traits
+
+    def cannot_continue(self, model: str) -> ConfigError:
+        """What to say where a chain was asked for that the endpoint cannot make."""
+        return ConfigError(
+            f"profile {self.name!r} cannot continue from a fine-tune of {model!r}; "
+            "set finetuning.chain = 'from_base'"
+        )
 
     def lifecycle_of(self, model: str) -> Lifecycle | None:
         """The calendar of a model: the longest family that its id begins with."""

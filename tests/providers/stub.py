@@ -73,6 +73,10 @@ class StubProvider:
     """How often a job is asked for before it ends."""
     end: Json = field(default_factory=lambda: {"status": "succeeded"})
     """What becomes of jobs."""
+    contents: dict[str, bytes] = field(default_factory=dict[str, bytes])
+    """What was uploaded, by file id."""
+    talk: Callable[[Json, int], str] = lambda asked, index: f"button {index}"
+    """What a choice says."""
     news: asyncio.Condition = field(default_factory=asyncio.Condition)
     numbers: Any = field(default_factory=lambda: itertools.count(1))
 
@@ -109,7 +113,7 @@ async def _chat(stub: StubProvider, request: web.Request, body: bytes) -> web.St
                     "index": index,
                     "message": {
                         "role": "assistant",
-                        "content": f"button {index}",
+                        "content": stub.talk(asked, index),
                         "refusal": None,
                         "annotations": [],
                     },
@@ -132,7 +136,7 @@ async def _chat(stub: StubProvider, request: web.Request, body: bytes) -> web.St
 
 
 def _no_model(model: str) -> web.Response:
-    return _response(
+    return replied(
         error(
             404,
             f"The model `{model}` does not exist or you do not have access to it.",
@@ -150,10 +154,11 @@ async def _upload(stub: StubProvider, request: web.Request, body: bytes) -> web.
     name = re.search(rb'filename="([^"]+)"', head)
     assert name
     assert any(b"fine-tune" in part for part in parts if b'name="purpose"' in part)
-    file = {
+    raw = data.removesuffix(b"\r\n")
+    file: Json = {
         "id": f"file-{next(stub.numbers):04}",
         "object": "file",
-        "bytes": len(data.removesuffix(b"\r\n")),
+        "bytes": len(raw),
         "created_at": 1741570283,
         "filename": name[1].decode(),
         "purpose": "fine-tune",
@@ -161,6 +166,7 @@ async def _upload(stub: StubProvider, request: web.Request, body: bytes) -> web.
         "expires_at": None,
     }
     stub.files.append(file)
+    stub.contents[file["id"]] = raw
     return web.json_response(file)
 
 
@@ -182,7 +188,7 @@ async def _create(stub: StubProvider, request: web.Request, body: bytes) -> web.
         return web.json_response(_shown(stub.tokens[token]))
     if not any(file["id"] == asked["training_file"] for file in stub.files):
         missing = f"invalid training_file: {asked['training_file']}"
-        return _response(error(400, missing, code="invalid_training_file"))
+        return replied(error(400, missing, code="invalid_training_file"))
     number = next(stub.numbers)
     job: Json = {
         "object": "fine_tuning.job",
@@ -314,7 +320,7 @@ def _one(entries: list[Json], id_: str, what: str) -> web.Response:
     for entry in entries:
         if entry["id"] == id_:
             return web.json_response(entry)
-    return _response(error(404, f"Could not find {what}: {id_}"))
+    return replied(error(404, f"Could not find {what}: {id_}"))
 
 
 def _page(stub: StubProvider, request: web.Request, entries: list[Json]) -> web.Response:
@@ -328,7 +334,7 @@ def _page(stub: StubProvider, request: web.Request, entries: list[Json]) -> web.
     )
 
 
-def _response(meets: Meets) -> web.Response:
+def replied(meets: Meets) -> web.Response:
     body = meets.body
     raw = body if isinstance(body, bytes) else json.dumps(body).encode()
     kind = "text/html" if raw.startswith(b"<") else "application/json"
@@ -356,7 +362,7 @@ async def _act(
     meets: Meets, truth: Callable[[], Awaitable[web.StreamResponse]], request: web.Request
 ) -> web.StreamResponse:
     if meets.manner == "whole":
-        return _response(meets)
+        return replied(meets)
     if meets.manner == "hang":
         await asyncio.sleep(30)
     if meets.manner == "drip":
@@ -376,7 +382,8 @@ async def _act(
     return web.Response()
 
 
-ROUTES: tuple[tuple[str, str, str, Handler], ...] = (
+Routes = tuple[tuple[str, str, str, Handler], ...]
+ROUTES: Routes = (
     ("chat", "POST", "/v1/chat/completions", _chat),
     ("upload", "POST", "/v1/files", _upload),
     ("files", "GET", "/v1/files", _list_files),
@@ -394,10 +401,13 @@ ROUTES: tuple[tuple[str, str, str, Handler], ...] = (
 class Serving:
     """`async with Serving() as stub`: the stub on a free port of loopback."""
 
-    def __init__(self, stub: StubProvider | None = None) -> None:
+    def __init__(
+        self, stub: StubProvider | None = None, routes: Routes = ROUTES, prefix: str = "/v1"
+    ) -> None:
         self.stub = stub or StubProvider()
+        self._prefix = prefix
         app = web.Application(client_max_size=2**26)
-        for name, method, path, handler in ROUTES:
+        for name, method, path, handler in routes:
             app.router.add_route(method, path, _route(self.stub, name, handler))
         self._runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.1)
 
@@ -406,7 +416,7 @@ class Serving:
         site = web.TCPSite(self._runner, "127.0.0.1", 0)
         await site.start()
         host, port = self._runner.addresses[0][:2]
-        self.stub.url = f"http://{host}:{port}/v1"
+        self.stub.url = f"http://{host}:{port}{self._prefix}"
         return self.stub
 
     async def __aexit__(self, *error: object) -> None:

@@ -8,7 +8,8 @@ import pytest
 from rmft_api.errors import ConfigError, FaultKind, ProviderFault
 from rmft_api.ports import FineTuner
 from rmft_api.providers import Connection, connect
-from rmft_api.providers.profiles import Profile, TrainingTraits, load
+from rmft_api.providers.profiles import Profile, load
+from rmft_api.providers.traits import TrainingTraits
 from rmft_api.records import Hyperparameters, JobOrder
 from tests.contracts.fine_tuner import examples
 from tests.providers.conftest import CANARY, ENVIRON

@@ -1,0 +1,132 @@
+"""JSON over HTTP for the endpoints beside the OpenAI wire: one request, its bytes or its fault."""
+
+from collections.abc import Awaitable, Callable, Mapping
+from typing import TypeVar
+
+import aiohttp
+import msgspec
+
+from rmft_api.providers import faults
+
+T = TypeVar("T")
+Authorize = Callable[[], Awaitable[Mapping[str, str]]]
+"""The headers that carry a key or a token, fresh for every request."""
+
+
+class Rest:
+    """Requests to one address. Never retries, follows a redirect, or reads a proxy."""
+
+    def __init__(
+        self, base_url: str, authorize: Authorize, *, connect_s: float, total_s: float
+    ) -> None:
+        self._base_url = base_url.rstrip("/")
+        self._authorize = authorize
+        self._patience = aiohttp.ClientTimeout(total=total_s, sock_connect=connect_s)
+        self._session: aiohttp.ClientSession | None = None
+
+    async def send(
+        self,
+        request: faults.Request,
+        method: str,
+        path: str,
+        *,
+        json: object = None,
+        data: bytes | None = None,
+        query: Mapping[str, str] | None = None,
+        headers: Mapping[str, str] | None = None,
+        total_s: float | None = None,
+    ) -> bytes:
+        """The reply's bytes. Raises ProviderFault, classified."""
+        status, told, raw = await self.exchange(
+            request,
+            method,
+            path,
+            data=msgspec.json.encode(json) if json is not None else data,
+            query=query,
+            headers={**({"Content-Type": "application/json"} if json is not None else {})}
+            | dict(headers or {}),
+            total_s=total_s,
+        )
+        if not 200 <= status < 300:
+            raise faults.refused(request, status, told, raw)
+        return raw
+
+    async def exchange(
+        self,
+        request: faults.Request,
+        method: str,
+        path: str,
+        *,
+        data: bytes | None,
+        query: Mapping[str, str] | None = None,
+        headers: Mapping[str, str] | None = None,
+        total_s: float | None = None,
+    ) -> tuple[int, dict[str, str], bytes]:
+        """Status, headers by lower-case name, and body, whatever the status is."""
+        told = {**(headers or {}), **await self._authorize()}
+        url = self._url(request, path)
+        patience = (
+            self._patience
+            if total_s is None
+            else aiohttp.ClientTimeout(total=total_s, sock_connect=self._patience.sock_connect)
+        )
+        try:
+            async with self._connected().request(
+                method,
+                url,
+                data=data,
+                params=query,
+                headers=told,
+                timeout=patience,
+                allow_redirects=False,
+            ) as response:
+                raw = await response.read()
+                lowered = {name.lower(): value for name, value in response.headers.items()}
+                return response.status, lowered, raw
+        except aiohttp.ClientSSLError as error:
+            raise faults.untrusted(request, error) from error
+        except (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError) as error:
+            raise faults.not_sent(request, error) from error
+        except (aiohttp.ClientError, TimeoutError, OSError) as error:
+            raise faults.lost(request, error) from error
+
+    async def close(self) -> None:
+        """Let go of all connections."""
+        if self._session:
+            await self._session.close()
+
+    def _url(self, request: faults.Request, path: str) -> str:
+        """A path, or a link to a next page, which must not take our token elsewhere."""
+        if not path.startswith("http"):
+            return f"{self._base_url}/{path}"
+        if not path.startswith(f"{self._base_url}/"):
+            raise faults.malformed(request, f"its next page is elsewhere, at {path[:80]}")
+        return path
+
+    def _connected(self) -> aiohttp.ClientSession:
+        if self._session is None:
+            self._session = aiohttp.ClientSession(
+                connector=aiohttp.TCPConnector(limit=0, keepalive_timeout=5.0),
+                cookie_jar=aiohttp.DummyCookieJar(),
+                trust_env=False,
+            )
+        return self._session
+
+
+def read(request: faults.Request, raw: bytes, kind: type[T]) -> T:
+    """Decode a reply strictly. Raises ProviderFault."""
+    try:
+        return msgspec.json.decode(raw, type=kind)
+    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+        if faults.is_error(raw):
+            raise faults.refused(request, 200, {}, raw) from error
+        raise faults.malformed(request, str(error), raw) from error
+
+
+def fixed(headers: Mapping[str, str]) -> Authorize:
+    """The same headers for every request."""
+
+    async def told() -> Mapping[str, str]:
+        return headers
+
+    return told
