@@ -27,6 +27,13 @@ def report(
         typer.Option(metavar="FILE", help=f"Where the page goes; RUNS/RUN/{PAGE} when absent."),
     ] = None,
     no_html: Annotated[bool, typer.Option("--no-html", help="Write no page.")] = False,
+    live: Annotated[
+        bool,
+        typer.Option(
+            "--live", help="Serve the page on this machine, up to date while the run goes on."
+        ),
+    ] = False,
+    port: Annotated[int, typer.Option(min=0, max=65535, help="Of --live; 0 takes a free one.")] = 0,
     runs: RunsDir = RUNS,
 ) -> None:
     """Show the figures of a run, finished or not, and write them and its trajectories as a page.
@@ -36,7 +43,13 @@ def report(
     from rmft_api.cli import contests
     from rmft_api.cli.data import results_json
     from rmft_api.cli.money import spending_table
-    from rmft_api.cli.pages import looked_into, results_so_far, telling_of, write_page
+    from rmft_api.cli.pages import (
+        looked_into,
+        results_so_far,
+        serve_page,
+        telling_of,
+        write_page,
+    )
     from rmft_api.cli.places import existing_run
     from rmft_api.cli.recorded import recorded_config
     from rmft_api.cli.tables import results_table, selections_table
@@ -45,6 +58,9 @@ def report(
     from rmft_api.planning import spending
 
     directory = existing_run(runs, run)
+    if live:
+        serve_page(directory, port)
+        return
     page = html or (None if no_html or as_json else directory / PAGE)
     with looked_into(directory) as journal:
         if contests.is_contest(journal):

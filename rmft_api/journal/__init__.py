@@ -5,11 +5,11 @@ request before it leaves; the outbox does things once that must not be done twic
 """
 
 from rmft_api.journal.books import Books, Place, Sum
+from rmft_api.journal.copying import snapshot
 from rmft_api.journal.journal import FILE, Event, Journal, RunRow
 from rmft_api.journal.ledger import Attempt, Ledger, Totals, dollars
 from rmft_api.journal.lock import is_owned
 from rmft_api.journal.outbox import Effect, Outbox, Quarantine
-from rmft_api.journal.snapshot import snapshot
 
 __all__ = [
     "FILE",

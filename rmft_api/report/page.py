@@ -66,10 +66,10 @@ def read(
     return story, book
 
 
-def data(story: Story, book: Book) -> dict[str, Any]:
+def data(story: Story, book: Book, version: str = "") -> dict[str, Any]:
     """What the page's script begins with; what is not finite becomes null."""
     plain = msgspec.json.decode(msgspec.json.encode(story))
-    return {"story": plain, "groups": book.index}
+    return {"version": version, "story": plain, "groups": book.index}
 
 
 def document(run: str, title: str, blocks: str, live: str) -> str:

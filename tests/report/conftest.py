@@ -28,7 +28,7 @@ HOSTILE = (
     "<!--<script>",
     "]]><svg/onload=window.hacked=4>",
     "javascript:window.hacked=5",
-    "{{script}} {{data}} ${window.hacked=6} \u202e\u2066 evil \u200f\x00\x08 \U0001f600",
+    "{{script}} {{data}} ${window.hacked=6} \u202e\u2066 evil \u200f\x08 \U0001f600",
     "\u2028\u2029 " + "huge " * 5_000,
 )
 TOLD = Telling("finished", "")

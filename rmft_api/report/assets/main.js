@@ -4,12 +4,33 @@ const NAMES = { glance: "At a glance", iterations: "Iterations", rounds: "Rounds
 
 const browser = trajectoryBrowser();
 
-const stateOf = (story) => [h("span", { class: `dot ${story.state}` }), STATES[story.state], story.stage ? `: ${story.stage}` : ""];
+const tellState = ({ state, stage }) => at("state").replaceChildren(h("span", { class: `dot ${state}` }), STATES[state], stage ? `: ${stage}` : "");
+
+// What a reader has opened, where the keyboard is and how far the page is scrolled outlast an update.
+const remembered = () => {
+  const inSections = (query) => [...document.querySelectorAll(`main > section:not(#trajectories) ${query}`)];
+  const sign = (box) => `${box.closest("section").id}|${box.closest("figure")?.querySelector("h3").textContent}|${box.firstElementChild.textContent}`;
+  const open = new Set(inSections("details[open]").map(sign));
+  const focusable = () => inSections("button, summary, svg[tabindex], .wide");
+  const place = focusable().indexOf(document.activeElement);
+  const top = window.scrollY, main = at("main");
+  main.style.minHeight = `${main.offsetHeight}px`;
+  return () => {
+    for (const box of inSections("details")) if (open.has(sign(box))) box.open = true;
+    requestAnimationFrame(() => requestAnimationFrame(() => {
+      main.style.minHeight = "";
+      if (place >= 0) focusable()[place]?.focus({ preventScroll: true });
+      window.scrollTo({ top, behavior: "instant" });
+    }));
+  };
+};
 
 const render = ({ story, groups }, chapterOf) => {
+  if (!story) return;
   const makers = [glance, byIteration, byRound, paired, exploration, selection, money, lineage];
   const sections = makers.map((make) => make(story)).filter(Boolean);
   const main = at("main");
+  const restore = remembered();
   browser.update(groups, chapterOf);
   for (const old of [...main.children]) if (old !== browser.node) old.remove();
   if (!browser.node.isConnected) main.append(browser.node);
@@ -18,13 +39,14 @@ const render = ({ story, groups }, chapterOf) => {
   browser.node.after(...sections.slice(tail));
   const ids = [...main.children].map((one) => one.id);
   at("nav").replaceChildren(h("ul", {}, ids.map((id) => h("li", {}, h("a", { href: `#${id}` }, NAMES[id])))));
-  at("state").replaceChildren(...fill(h("span"), stateOf(story)).childNodes);
-  at("made").textContent = `Made ${day(story.made_at)} from the run's journal. This page asks nobody anything; it can be kept, sent and opened without a network.`;
+  tellState(story);
+  at("made").textContent = `Made ${day(story.made_at)} from the run's journal. ${document.body.dataset.live ? "This page follows its run while rmft-api serves it." : "This page asks nobody anything; it can be kept, sent and opened without a network."}`;
   document.title = `${story.run}: ${story.headline.title}`;
+  restore();
 };
 
 const refuse = (text) => {
-  at("waiting").remove();
+  at("waiting")?.remove();
   at("main").prepend(h("p", { class: "warning", role: "alert" }, text));
 };
 
@@ -51,7 +73,7 @@ const follow = (live, load) => {
   const news = new EventSource(`${live}/events`);
   let working = Promise.resolve();
   news.addEventListener("data", () => { working = working.then(load).catch(() => {}); });
-  news.addEventListener("state", (event) => { at("state").textContent = event.data; });
+  news.addEventListener("state", (event) => tellState(JSON.parse(event.data)));
   news.addEventListener("end", () => news.close());
   news.onerror = () => { at("state").textContent = "the server that shows this run does not answer; this page stays as it is"; };
 };

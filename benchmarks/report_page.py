@@ -1,0 +1,166 @@
+"""Size of a run's page, time to write it, and time until a browser has opened it.
+
+    python -m benchmarks.report_page [--trajectories 10000] [--words 20] [--keep FOLDER]
+
+Makes a whole run through the real loop, journal and prompts (K = 5, T = 25); its model answers at
+once, with a reason of `--words` words drawn as natural language is: few words often, many seldom.
+"""
+
+import argparse
+import asyncio
+import tempfile
+import time
+from pathlib import Path
+from typing import Any, cast
+
+from rmft_api import resources, seeds
+from rmft_api.config import RunConfig, parse
+from rmft_api.finetuning import Trained, Trainer
+from rmft_api.journal import Journal
+from rmft_api.loop import Run, iterate
+from rmft_api.outcome import results
+from rmft_api.prompts import load
+from rmft_api.providers import profiles
+from rmft_api.records import Ask, Choice, Hyperparameters, Job, Reply
+from rmft_api.report import page
+from rmft_api.report.story import Telling
+from tests.loop_world import Lines
+from tests.report.chromium import Chromium, find
+
+ITERATIONS = 4
+LETTERS = "etaoinshrdlucmfwypvbgkjqxz"
+
+
+def settings(trajectories: int) -> RunConfig:
+    """A run of so many trajectories: three quarters are played to learn from."""
+    part = trajectories // 20
+    raw: dict[str, Any] = {
+        "name": "many",
+        "iterations": ITERATIONS,
+        "model": {"base": "talker"},
+        "rollouts": {
+            "scenarios": 15 * trajectories // (20 * ITERATIONS * 15),
+            "trajectories": 15,
+            "problems": [{"environment": "bandit", "K": 5, "T": 25}],
+        },
+        "validation": {"scenarios": 2 * part // 5},
+        "test": {"scenarios": 3 * part // 5},
+        "finetuning": {"n_epochs": 1},
+    }
+    return parse(raw, "benchmark")
+
+
+class Talker:
+    """Thinks aloud and presses something; a `ports.ChatModel`."""
+
+    def __init__(self, words: int, names: tuple[str, ...]) -> None:
+        rng = seeds.rng(0, "vocabulary")
+        letters = [LETTERS[min(i, 25)] for i in rng.geometric(0.11, 40_000) - 1]
+        lengths = rng.integers(2, 10, 5_000).tolist()
+        starts = rng.integers(0, len(letters) - 10, 5_000).tolist()
+        self._words = ["".join(letters[s : s + n]) for s, n in zip(starts, lengths, strict=True)]
+        self._count, self._names = words, names
+
+    async def reply(self, ask: Ask) -> Reply:
+        """So many words, and any action."""
+        rng = seeds.rng(0, ask.model, ask.key)
+        choices: list[Choice] = []
+        for _ in range(ask.n):
+            drawn = (rng.zipf(1.3, self._count) % len(self._words)).tolist()
+            text = " ".join(self._words[i] for i in drawn)
+            name = self._names[int(rng.integers(len(self._names)))]
+            choices.append(Choice(f"{text}.\n<Answer>{name}</Answer>", "stop"))
+        return Reply("r", ask.model, tuple(choices), None)
+
+
+class Idle(Trainer):
+    """Trains nothing, at once."""
+
+    async def train(self, iteration: int, start: str, data: Any) -> Trained:
+        """A model of the same talk."""
+        job = Job(f"job-{iteration}", "succeeded", start, "file", 1, f"talker-{iteration}")
+        return Trained(job.fine_tuned_model or "", start, data.sha256, job, 1, Hyperparameters(), 0)
+
+
+async def play(config: RunConfig, folder: Path, words: int) -> None:
+    """The run, into a journal."""
+    prompts = load(config.prompts, [resources.prompts_dir()])
+    path = resources.prompts_dir() / "standard/scenarios/buttons/actions.txt"
+    names = tuple(path.read_text("utf-8").split("\n")[:5])
+    journal = Journal.create(folder, config.model_dump_json(), {"prompts": prompts.sha256})
+    trainer = Idle(
+        profile=profiles.load("local"),
+        connection=cast(Any, None),
+        journal=journal,
+        retries=cast(Any, None),
+        config=config,
+        price=lambda model, tokens, epochs: 0,
+        say=print,
+    )
+    chat = Talker(words, names)
+    try:
+        await iterate(Run(config, folder, journal, prompts, chat, 16, trainer, Lines()))
+    finally:
+        journal.close()
+
+
+def opened(file: Path) -> tuple[float, float]:
+    """Seconds until the page is drawn (median of five), and until a trajectory is."""
+    program = find()
+    if program is None:
+        raise SystemExit("no chromium here")
+    seconds: list[float] = []
+    with (
+        tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as profile,
+        Chromium(program, Path(profile)) as browser,
+    ):
+        browser.size(1280, 900)
+        for _ in range(5):
+            browser.call("Page.navigate", url="about:blank")
+            begun = time.perf_counter()
+            browser.open(file.as_uri())
+            seconds.append(time.perf_counter() - begun)
+        begun = time.perf_counter()
+        browser.run("document.querySelector('.list').focus()")
+        browser.press("End")
+        browser.until("document.querySelector('.view').dataset.shown")
+        return sorted(seconds)[2], time.perf_counter() - begun
+
+
+def main() -> None:
+    """Make, write, open; print."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else "")
+    parser.add_argument("--trajectories", type=int, default=10_000)
+    parser.add_argument("--words", type=int, default=20)
+    parser.add_argument("--keep", type=Path, help="Keep the run and its page here.")
+    wanted = parser.parse_args()
+    with tempfile.TemporaryDirectory() as scratch:
+        folder = (wanted.keep or Path(scratch)) / "many"
+        if not folder.exists():
+            asyncio.run(play(settings(wanted.trajectories), folder, wanted.words))
+        measure(folder)
+
+
+def measure(folder: Path) -> None:
+    """The figures of the run in `folder`."""
+    journal = Journal.read(folder)
+    config = RunConfig.model_validate_json(journal.run.config_json)
+    count = len(journal.all_trajectories())
+    begun = time.process_time()
+    found = results(config, journal)
+    figures = time.process_time() - begun
+    begun = time.process_time()
+    content = page.html(config, journal, found, Telling("finished", ""))
+    writing = time.process_time() - begun
+    journal.close()
+    file = folder / "report.html"
+    file.write_bytes(content)
+    first, trajectory = opened(file)
+    print(
+        f"{count:,} trajectories: page {len(content) / 1e6:.2f} MB; CPU: figures {figures:.1f} s, "
+        f"page {writing:.1f} s; opened in {first:.2f} s, a trajectory in {trajectory:.2f} s more"
+    )
+
+
+if __name__ == "__main__":
+    main()

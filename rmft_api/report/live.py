@@ -1,0 +1,209 @@
+"""The page while its run goes on: served on loopback, brought up to date as the run proceeds.
+
+    GET /TOKEN/                    the page, without data
+    GET /TOKEN/data                the edition's story and index
+    GET /TOKEN/chapter/VERSION/N   texts of some trajectories; 404 once a newer edition is out
+    GET /TOKEN/events              server-sent events: state, data, end
+
+Only this machine can connect, only its own names are answered to (a page of another site cannot
+make its name mean this address), and only who was told the token.
+"""
+
+import asyncio
+import contextlib
+import json
+import secrets
+import time
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+
+from aiohttp import web
+
+from rmft_api.errors import ConfigError, RmftError
+from rmft_api.report import page
+from rmft_api.report.book import packed
+from rmft_api.report.story import Telling
+
+HOST = "127.0.0.1"
+PULSE_S = 1.0
+SHARE = 0.1
+"""The most of one core that looking at the run may take of its time."""
+HEARTBEAT_S = 15.0
+HEADERS = {
+    "Cache-Control": "no-store",
+    "X-Content-Type-Options": "nosniff",
+    "Referrer-Policy": "no-referrer",
+    "Cross-Origin-Resource-Policy": "same-origin",
+    "Content-Security-Policy": "frame-ancestors 'none'",
+}
+
+
+@dataclass(frozen=True)
+class Edition:
+    """A run as it was at one look."""
+
+    version: str
+    data: str
+    chapters: tuple[str, ...]
+
+
+BEFORE = Edition("0", packed({"version": "0", "story": None}), ())
+"""Until the first look has been taken."""
+LOOKING = Telling("running", "the first look is being taken")
+
+
+@dataclass(frozen=True)
+class Watched:
+    """A run that goes on, as the server sees it."""
+
+    look: Callable[[], Edition]
+    """Reads all of it; takes seconds."""
+    pulse: Callable[[], Telling]
+    """How far it is; takes no time."""
+    mark: Callable[[], object]
+    """Changes when a look would find something new."""
+
+
+@dataclass
+class Show:
+    """What is served, and who watches."""
+
+    run: str
+    watched: Watched
+    edition: Edition = BEFORE
+    telling: Telling = LOOKING
+    token: str = field(default_factory=lambda: secrets.token_urlsafe(16))
+    changed: asyncio.Condition = field(default_factory=asyncio.Condition)
+    ended: asyncio.Event = field(default_factory=asyncio.Event)
+
+    @property
+    def prefix(self) -> str:
+        """Where everything lies."""
+        return f"/{self.token}"
+
+    @property
+    def over(self) -> bool:
+        """Whether nothing new will come."""
+        return self.telling.state != "running"
+
+    async def follow(self) -> None:
+        """Look again and again until the run has ended, and once after."""
+        seen, rest_until = None, 0.0
+        while True:
+            mark, telling = self.watched.mark(), self.watched.pulse()
+            is_over = telling.state != "running"
+            if mark != seen and (is_over or time.monotonic() >= rest_until):
+                begun = time.monotonic()
+                with contextlib.suppress(RmftError):  # of a moment: the next look may succeed
+                    self.edition = await asyncio.to_thread(self.watched.look)
+                    seen = mark
+                rest_until = time.monotonic() + (time.monotonic() - begun) / SHARE
+            if seen is not None:
+                self.telling = telling
+            async with self.changed:
+                self.changed.notify_all()
+            if is_over and mark == seen:
+                return
+            await asyncio.sleep(PULSE_S)
+
+    async def news(self) -> AsyncIterator[tuple[str, str]]:
+        """(kind, text) of what changes, from now on."""
+        state, version = "", self.edition.version
+        while not self.ended.is_set():
+            told = json.dumps(self.telling._asdict())
+            if told != state:
+                state = told
+                yield "state", told
+            if self.edition.version != version:
+                version = self.edition.version
+                yield "data", version
+            if self.over:
+                yield "end", ""
+                return
+            try:
+                async with asyncio.timeout(HEARTBEAT_S), self.changed:
+                    await self.changed.wait()
+            except TimeoutError:
+                yield "", ""
+
+    async def end(self) -> None:
+        """Let everybody go who listens."""
+        self.ended.set()
+        async with self.changed:
+            self.changed.notify_all()
+
+
+@asynccontextmanager
+async def running(show: Show, port: int) -> AsyncGenerator[str]:
+    """Serve until the block ends; the page's address. Raises ConfigError for a port in use."""
+    runner = web.AppRunner(_app(show), access_log=None, shutdown_timeout=1.0)
+    await runner.setup()
+    following = asyncio.create_task(show.follow())
+    try:
+        site = web.TCPSite(runner, HOST, port)
+        try:
+            await site.start()
+        except OSError as error:
+            raise ConfigError(
+                f"cannot listen on {HOST} port {port}: {error.strerror}; choose another --port "
+                "(0 takes a free one)"
+            ) from error
+        bound = runner.addresses[0][1]
+        yield f"http://{HOST}:{bound}{show.prefix}/"
+    finally:
+        await show.end()
+        following.cancel()
+        await asyncio.wait([following])
+        await runner.cleanup()
+
+
+def _app(show: Show) -> web.Application:
+    app = web.Application(middlewares=[_only_here])
+    routes = _Routes(show)
+    app.router.add_get(f"{show.prefix}/", routes.page)
+    app.router.add_get(f"{show.prefix}/data", routes.data)
+    app.router.add_get(f"{show.prefix}/chapter/{{version}}/{{number}}", routes.chapter)
+    app.router.add_get(f"{show.prefix}/events", routes.events)
+    return app
+
+
+@web.middleware
+async def _only_here(
+    request: web.Request, handler: Callable[[web.Request], Awaitable[web.StreamResponse]]
+) -> web.StreamResponse:
+    """Refuse every other name of this address."""
+    name = request.host.rsplit(":", 1)[0]
+    if name not in (HOST, "localhost"):
+        return web.Response(status=403, text=f"this server answers to {HOST} alone\n")
+    return await handler(request)
+
+
+class _Routes:
+    """Answers from the newest edition."""
+
+    def __init__(self, show: Show) -> None:
+        self._show = show
+
+    async def page(self, request: web.Request) -> web.Response:
+        text = page.document(self._show.run, "a run under way", "", self._show.prefix)
+        return web.Response(text=text, content_type="text/html", headers=HEADERS)
+
+    async def data(self, request: web.Request) -> web.Response:
+        return web.Response(text=self._show.edition.data, headers=HEADERS)
+
+    async def chapter(self, request: web.Request) -> web.Response:
+        edition, number = self._show.edition, request.match_info["number"]
+        known = number.isdecimal() and int(number) < len(edition.chapters)
+        if request.match_info["version"] != edition.version or not known:
+            raise web.HTTPNotFound(text="a newer edition is out\n")
+        return web.Response(text=edition.chapters[int(number)], headers=HEADERS)
+
+    async def events(self, request: web.Request) -> web.StreamResponse:
+        response = web.StreamResponse(headers={**HEADERS, "Content-Type": "text/event-stream"})
+        await response.prepare(request)
+        with contextlib.suppress(ConnectionError):
+            async for kind, text in self._show.news():
+                told = f"event: {kind}\ndata: {text}\n\n" if kind else ": still there\n\n"
+                await response.write(told.encode())
+        return response

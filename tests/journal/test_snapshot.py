@@ -1,0 +1,75 @@
+"""A run that goes on can be looked into without touching it."""
+
+import threading
+from pathlib import Path
+
+import pytest
+
+from rmft_api.errors import LockedError, ResumableError
+from rmft_api.journal import Journal, copying, snapshot
+from tests.virtual import VirtualTime
+
+
+@pytest.fixture
+def owned(run_dir: Path, time: VirtualTime) -> Journal:
+    return Journal.create(run_dir, '{"name":"trial"}', {"code": "1"}, clock=time.clock)
+
+
+async def test_what_is_committed_is_seen_while_the_owner_works(
+    owned: Journal, run_dir: Path
+) -> None:
+    await owned.put("model", "00", "base")
+    with pytest.raises(LockedError):
+        Journal.read(run_dir)
+    before = sorted(path.name for path in run_dir.iterdir())
+    with snapshot(run_dir) as seen:
+        assert seen.all("model", str) == [("00", "base")]
+        assert seen.run == owned.run
+        assert seen.problems() == []
+    assert sorted(path.name for path in run_dir.iterdir()) == before
+    await owned.put("model", "01", "next")
+    with snapshot(run_dir) as seen:
+        assert len(seen.all("model", str)) == 2
+    owned.close()
+
+
+async def test_every_look_at_a_busy_run_is_sound(owned: Journal, run_dir: Path) -> None:
+    """Numbers are written in order; a look holds the first n of them, whatever n is."""
+    looks: list[int] = []
+    sound: list[bool] = []
+    ended = threading.Event()
+
+    def look() -> None:
+        while not ended.is_set():
+            with snapshot(run_dir) as seen:
+                found = [int(key) for key, _ in seen.all("number", str)]
+                sound.append(found == list(range(len(found))) and not seen.problems())
+                looks.append(len(found))
+
+    thread = threading.Thread(target=look)
+    thread.start()
+    try:
+        for number in range(1_500):
+            await owned.put("number", f"{number:05}", "x" * 3_000)
+    finally:
+        ended.set()
+        thread.join()
+    owned.close()
+    assert all(sound)
+    assert looks == sorted(looks)
+    assert len(set(looks)) > 1
+
+
+def test_a_log_that_is_always_new_is_given_up(
+    owned: Journal, run_dir: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    headers = iter(range(1_000))
+
+    def another(log: Path) -> bytes:
+        return b"%d" % next(headers)
+
+    monkeypatch.setattr(copying, "_header", another)
+    monkeypatch.setattr(copying, "PAUSE_S", 0)
+    with pytest.raises(ResumableError, match="too fast"), snapshot(run_dir):
+        pass
+    owned.close()
