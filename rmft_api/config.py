@@ -14,7 +14,7 @@ from typing import Annotated, Any, Literal, Self, TypeVar, cast
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from rmft_api.errors import ConfigError
-from rmft_api.records import Split
+from rmft_api.records import Method, Split
 
 RUN_NAME = re.compile(r"^[a-z0-9][a-z0-9_-]{0,63}$")
 Positive = Annotated[int, Field(ge=1)]
@@ -180,9 +180,24 @@ class DatasetConfig(Section):
     """Refuse longer ones (providers cut them silently); absent: the profile's limit."""
 
 
+class DpoConfig(Section):
+    """Direct preference optimisation: low regret against high regret, where both met one chat."""
+
+    beta: Annotated[float, Field(gt=0, le=2)] | None = 0.1
+    """How strongly the model holds on to the one it starts from; absent: the provider's choice."""
+    rivals: Positive = 4
+    """Each kept trajectory is set against so many of its scenario's highest regrets."""
+    n_epochs: Positive | None = 1
+    batch_size: Positive | None = None
+    learning_rate_multiplier: Annotated[float, Field(gt=0)] | None = None
+    learning_rate: Annotated[float, Field(gt=0, lt=1)] | None = None
+
+
 class FineTuningConfig(Section):
     """How the next model is made."""
 
+    method: Literal["supervised", "dpo", "supervised-then-dpo"] = "supervised"
+    """supervised: imitate the kept; dpo: prefer them to the highest regrets; or one job of each."""
     chain: Literal["continue", "from_base"] = "continue"
     """continue: train the last model on the new dataset; from_base: the base on all so far."""
     n_epochs: Positive | None = 3
@@ -194,6 +209,14 @@ class FineTuningConfig(Section):
     suffix: Annotated[str, Field(max_length=18, pattern=r"^[A-Za-z0-9-]*$")] = ""
     poll_every_s: Annotated[float, Field(gt=0)] = 10.0
     give_up_after_s: Annotated[float, Field(gt=0)] = 24 * 3600.0
+    dpo: DpoConfig = Field(default_factory=DpoConfig)
+
+    @property
+    def methods(self) -> tuple[Method, ...]:
+        """The jobs of one iteration, in order; each continues from the one before."""
+        if self.method == "supervised-then-dpo":
+            return ("supervised", "dpo")
+        return (self.method,)
 
 
 class RunConfig(Section):

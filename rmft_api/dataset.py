@@ -72,8 +72,8 @@ def build(
     """
     played = _by_address(trajectories)
     made = [e for t in played.values() for e in examples_of(t, config, prompts)]
-    refused = [f"{_place(e)}: {why}" for e in made if (why := _special_token(e))]
-    examples = tuple(e for e in made if not _special_token(e))
+    refused = [f"{_place(e)}: {why}" for e in made if (why := special_token(e.messages))]
+    examples = tuple(e for e in made if not special_token(e.messages))
     lines = [encode(example) for example in examples]
     _check_number(lines, least, refused)
     for example, line in zip(examples, lines, strict=True):
@@ -126,6 +126,28 @@ def check(example: Example, line: bytes, trajectory: Trajectory, output: answers
     labels = [m for m in messages if m.role == "assistant" and m.weight != 0]
     for t, label in zip(example.rounds, labels, strict=True):
         _check_label(label.content, trajectory, t, output)
+
+
+def told_before(
+    trajectory: Trajectory, t: int, prompts: PromptConfig
+) -> tuple[ExampleMessage, ...]:
+    """The chat that round `t` (from 0) answers; turns of the model's own have weight 0."""
+    since = t if prompts.conversation == "single_turn" else 0
+    messages: list[ExampleMessage] = []
+    for place in range(since, t + 1):
+        messages += _told(trajectory.rounds[place])
+        if place < t and (said := trajectory.rounds[place].reply).strip():
+            messages.append(ExampleMessage("assistant", answers.clean(said), weight=0))
+    return tuple(messages)
+
+
+def label(
+    trajectory: Trajectory, t: int, content: Literal["full", "action"], output: answers.Output
+) -> str:
+    """What is learnt of round `t`: it must decide what was executed. Raises DataError."""
+    text = _label(trajectory, t, content, output)
+    _check_label(text, trajectory, t, output)
+    return text
 
 
 class _Line(Record, frozen=True):
@@ -206,9 +228,9 @@ def _by_address(trajectories: Iterable[Trajectory]) -> dict[Address, Trajectory]
     return played
 
 
-def _special_token(example: Example) -> str | None:
+def special_token(messages: Iterable[ExampleMessage]) -> str | None:
     """Why providers would refuse the texts, which a model may have written; None if they do not."""
-    for message in example.messages:
+    for message in messages:
         if found := _SPECIAL.search(message.content):
             return f"the {message.role} message holds the special token {found[0]!r}"
     return None

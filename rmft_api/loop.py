@@ -5,12 +5,13 @@ whatever comes from outside comes through the journal, so a run is resumed by ru
 the top, and what was paid for is not asked again.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from rmft_api import (
-    dataset,
     evaluation,
+    lessons,
     makeup,
     outcome,
     playing,
@@ -19,16 +20,16 @@ from rmft_api import (
     tokens,
 )
 from rmft_api.config import RunConfig
-from rmft_api.dataset import Dataset
 from rmft_api.evaluation import Gate, Results
 from rmft_api.files import make_directory, replace_file
 from rmft_api.finetuning import Trainer
 from rmft_api.hosting import Hosting
 from rmft_api.journal import Journal
+from rmft_api.lessons import Chosen, Lesson
 from rmft_api.makeup import MakeUp
 from rmft_api.ports import ChatModel, Console
 from rmft_api.prompts import PromptSet
-from rmft_api.records import Split, Trajectory
+from rmft_api.records import Method, Split
 
 
 @dataclass(frozen=True)
@@ -56,8 +57,8 @@ async def iterate(run: Run) -> Results:
         await enter(run, iteration)
         await play(run, "train", iteration, model)
         await run.hosting.close(model)  # nobody plays it while the next one is trained
-        data = await write_dataset(run, iteration)
-        model = await fine_tune(run, iteration, model, data)
+        taught = await write_lessons(run, iteration)
+        model = await fine_tune(run, iteration, model, taught)
         await evaluate(run, iteration, model)
         gate = await judge(run, iteration)
         if gate.decision == "stop":
@@ -81,34 +82,27 @@ async def play(
     await playing.play(run, split, iteration, model, _title(split, iteration), count)
 
 
-async def write_dataset(run: Run, iteration: int) -> Dataset:
+async def write_lessons(run: Run, iteration: int) -> list[Lesson]:
     """Select, write and check what is learnt from: the very bytes that will be uploaded."""
     config = run.config
     first = iteration if config.finetuning.chain == "continue" else 1
-    kept = [one for number in range(first, iteration + 1) for one in await select(run, number)]
-    traits = run.trainer.profile.training
-    data = dataset.build(
-        kept,
-        config.dataset,
-        config.prompts,
-        tokens.counter_for(config.model.base),
-        limit=traits.tokens_per_example if traits else None,
-        least=traits.least_examples if traits else dataset.LEAST_EXAMPLES,
-    )
+    chosen = [await select(run, number) for number in range(first, iteration + 1)]
     folder = run.directory / f"iteration_{iteration:02}"
     make_directory(folder)
-    replace_file(folder / "dataset.jsonl", data.content)
-    run.console.line(
-        f"iteration {iteration}: {len(data.examples)} examples of {len(kept)} trajectories, "
-        f"sha256 {data.sha256[:12]}"
-    )
-    for refused in data.refused:
-        run.console.line(f"left out: {refused}")
-    return data
+    counter, traits = tokens.counter_for(config.model.base), run.trainer.profile.training
+    found: list[Lesson] = []
+    for method in config.finetuning.methods:
+        lesson = lessons.build(method, chosen, config, counter, traits)
+        replace_file(folder / lesson.file, lesson.data.content)
+        run.console.line(f"iteration {iteration}: {lesson.file}: {lesson.told()}")
+        for refused in lesson.data.refused:
+            run.console.line(f"left out: {refused}")
+        found.append(lesson)
+    return found
 
 
-async def select(run: Run, iteration: int) -> list[Trajectory]:
-    """The iteration's kept trajectories; every verdict goes to the journal."""
+async def select(run: Run, iteration: int) -> Chosen:
+    """What the iteration's play is learnt from; every verdict goes to the journal."""
     config, played = run.config, run.journal.trajectories("train", iteration)
     scored = [score for _, score in played]
     verdicts = selection.judge(scored, config.selection, config.seed, iteration)
@@ -117,16 +111,17 @@ async def select(run: Run, iteration: int) -> list[Trajectory]:
     if run.journal.get("makeup", f"{iteration:02}", MakeUp) is None:
         run.console.line(f"iteration {iteration}: {makeup.told(made)}")
     await run.journal.put("makeup", f"{iteration:02}", made)
-    kept = {verdict.address for verdict in verdicts if verdict.kept}
-    return [trajectory for trajectory, _ in played if trajectory.address in kept]
+    return lessons.chosen([trajectory for trajectory, _ in played], verdicts, config)
 
 
-async def fine_tune(run: Run, iteration: int, model: str, data: Dataset) -> str:
-    """Train on the dataset; the new model's id."""
+async def fine_tune(run: Run, iteration: int, model: str, taught: Sequence[Lesson]) -> str:
+    """Train on each lesson in turn; the new model's id."""
     start = model if run.config.finetuning.chain == "continue" else run.config.model.base
-    trained = await run.trainer.train(iteration, start, data)
-    await run.journal.put("trained", f"{iteration:02}", trained)
-    return trained.model
+    for method, data in taught:
+        trained = await run.trainer.train(iteration, start, data, method)
+        await run.journal.put("trained", _step_of(iteration, method), trained)
+        start = trained.model
+    return start
 
 
 async def evaluate(run: Run, index: int, model: str) -> None:
@@ -162,6 +157,11 @@ async def conclude(run: Run) -> Results:
     results = outcome.results(run.config, run.journal)
     await run.journal.put("results", "", results)
     return results
+
+
+def _step_of(iteration: int, method: Method) -> str:
+    """A job's place in its run."""
+    return f"{iteration:02}" if method == "supervised" else f"{iteration:02}/{method}"
 
 
 def _title(split: Split, iteration: int) -> str:

@@ -15,6 +15,8 @@ Split = Literal["train", "validation", "test"]
 Role = Literal["system", "user", "assistant"]
 RegretKind = Literal["static", "pseudo", "dynamic"]
 Feedback = Literal["bandit", "full"]
+Method = Literal["supervised", "dpo"]
+"""How a job learns: it imitates answers, or prefers some to others."""
 ReplyStatus = Literal["read", "unreadable", "empty", "refused", "cut", "filtered", "lost"]
 """What became of a reply; everything but "read" is the model's result too, and is counted."""
 
@@ -181,7 +183,7 @@ class JobOrder(Record, frozen=True):
     key: str
     model: str
     training_file: str
-    method: Literal["supervised", "dpo"]
+    method: Method
     hyperparameters: Hyperparameters
     seed: int
     suffix: str

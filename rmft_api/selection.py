@@ -71,6 +71,33 @@ def judge(
     return tuple(Selected(a, costs[a], ranks.get(a), whys[a]) for a in costs)
 
 
+def opposed(verdicts: Iterable[Selected], rivals: int) -> tuple[tuple[Address, Address], ...]:
+    """Each kept trajectory against the last ranked ones of its scenario, `rivals` at most.
+
+    Lower cost first, in order of address. Trajectories that were not ranked oppose nobody, nor do
+    those of equal cost.
+    """
+    scenarios: defaultdict[_Key, list[Selected]] = defaultdict(list)
+    for verdict in verdicts:
+        if verdict.rank is not None:
+            a = verdict.address
+            scenarios[(a.split, a.iteration, a.scenario, 0)].append(verdict)
+    return tuple(
+        (mine.address, theirs.address)
+        for ranked in scenarios.values()
+        for mine in sorted(ranked, key=lambda one: _key(one.address))
+        if mine.kept
+        for theirs in _last(ranked, rivals)
+        if theirs.cost > mine.cost
+    )
+
+
+def _last(ranked: Sequence[Selected], rivals: int) -> list[Selected]:
+    """Those of highest cost that were not kept, the highest first."""
+    others = [one for one in ranked if not one.kept]
+    return sorted(others, key=lambda one: (-one.cost, _key(one.address)))[:rivals]
+
+
 def _key(address: Address) -> _Key:
     return (address.split, address.iteration, address.scenario, address.trajectory)
 

@@ -12,11 +12,13 @@ from rmft_api.config import RunConfig
 from rmft_api.environments import Scenario
 from rmft_api.errors import ResumableError
 from rmft_api.finetuning import Trained, Trainer
+from rmft_api.finetuning.training import TrainingData
+from rmft_api.hosting import Hosting
 from rmft_api.journal import Journal
 from rmft_api.loop import Run
 from rmft_api.prompts import load
 from rmft_api.providers import profiles
-from rmft_api.records import Ask, Choice, Hyperparameters, Job, Reply, Split
+from rmft_api.records import Ask, Choice, Hyperparameters, Job, Method, Reply, Split
 from rmft_api.retries import Retries
 
 NAMES = tuple(
@@ -98,15 +100,19 @@ class Lines:
 
 @dataclass(frozen=True)
 class Scripted(Trainer):
-    """Makes the models that the test names, in order of iteration."""
+    """Makes the models that the test names, job by job."""
 
     makes: Sequence[str] = ()
     started: list[str] = field(default_factory=list[str])
     """The models that were trained further."""
+    learnt: list[tuple[Method, bytes]] = field(default_factory=list[tuple[Method, bytes]])
 
-    async def train(self, iteration: int, start: str, data: Any, *more: Any) -> Trained:
+    async def train(
+        self, iteration: int, start: str, data: TrainingData, method: Method = "supervised"
+    ) -> Trained:
+        model = self.makes[len(self.started)]
         self.started.append(start)
-        model = self.makes[iteration - 1]
+        self.learnt.append((method, data.content))
         job = Job(f"job-{iteration}", "succeeded", start, "file-1", 1, model)
         return Trained(model, start, data.sha256, job, None, Hyperparameters(), 1)
 
@@ -121,6 +127,7 @@ class World:
     chat: Skilled = field(init=False)
     console: Lines = field(default_factory=Lines)
     started: list[str] = field(default_factory=list[str])
+    learnt: list[tuple[Method, bytes]] = field(default_factory=list[tuple[Method, bytes]])
 
     def __post_init__(self) -> None:
         self.chat = Skilled(self.config)
@@ -142,6 +149,18 @@ class World:
             say=self.console.line,
             makes=self.makes,
             started=self.started,
+            learnt=self.learnt,
+        )
+        hosting = Hosting(
+            profile=profiles.load("local"),
+            host=None,
+            chat=self.chat,
+            journal=journal,
+            retries=Retries(),
+            leaving=Retries(),
+            rent=cast(Any, None),
+            token=lambda ask: 0,
+            say=self.console.line,
         )
         return Run(
             config=self.config,
@@ -151,5 +170,6 @@ class World:
             chat=self.chat,
             largest_n=8,
             trainer=trainer,
+            hosting=hosting,
             console=self.console,
         )

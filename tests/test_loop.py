@@ -145,3 +145,32 @@ async def test_an_unfinished_evaluation_counts_for_nothing(tmp_path: Path) -> No
         assert outcome.owed(world.config, journal, "validation", 0) == 12
     finally:
         journal.close()
+
+
+MANY: dict[str, Any] = {
+    "scenarios": 12,
+    "trajectories": 4,
+    "problems": [{"environment": "bandit", "K": 3, "T": 8}],
+}
+
+
+async def test_preferences_are_learnt_after_imitation(tmp_path: Path) -> None:
+    changes: dict[str, Any] = {"finetuning": {"method": "supervised-then-dpo"}}
+    world = World(
+        tmp_path, config(iterations=1, rollouts=MANY, **changes), ["skill-0.6", "skill-0.9"]
+    )
+    results = await walk(world)
+    assert world.started == ["skill-0.2", "skill-0.6"]
+    assert [method for method, _ in world.learnt] == ["supervised", "dpo"]
+    assert results.champion.model == "skill-0.9"
+    folder = tmp_path / "iteration_01"
+    assert (folder / "preferences.jsonl").read_bytes() == world.learnt[1][1]
+    assert any("preferences.jsonl: " in line for line in world.console.said)
+
+
+async def test_preferences_alone_make_one_job(tmp_path: Path) -> None:
+    changes: dict[str, Any] = {"finetuning": {"method": "dpo"}}
+    world = World(tmp_path, config(iterations=1, rollouts=MANY, **changes), ["skill-0.6"])
+    await walk(world)
+    assert [method for method, _ in world.learnt] == ["dpo"]
+    assert not (tmp_path / "iteration_01" / "dataset.jsonl").exists()

@@ -82,10 +82,16 @@ def _check_endpoint(profile: Profile, config: RunConfig) -> None:
 
 def _check_training(profile: Profile, config: RunConfig) -> None:
     """What jobs will be asked for, and whether there can be enough to train on."""
-    traits = profile.check_training(config.model.base, "supervised", hyperparameters(config))
-    chained = config.iterations > 1 and config.finetuning.chain == "continue"
+    methods = config.finetuning.methods
+    traits, *_ = [
+        profile.check_training(config.model.base, method, hyperparameters(config, method))
+        for method in methods
+    ]
+    chained = (config.iterations > 1 and config.finetuning.chain == "continue") or len(methods) > 1
     if chained and not traits.continue_from_tuned:
         raise profile.cannot_continue(config.model.base)
+    if methods == ("dpo",):
+        return  # how many pairs play makes, nobody knows before it
     per_scenario = config.selection.k
     if config.dataset.example == "round":
         per_scenario *= max(max(many(problem.T)) for problem in config.rollouts.problems)

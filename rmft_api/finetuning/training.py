@@ -36,6 +36,7 @@ from rmft_api.records import (
     Hyperparameters,
     Job,
     JobOrder,
+    Method,
     Record,
     UploadedFile,
 )
@@ -137,7 +138,9 @@ class Trainer:
     again: bool = False
     """Whether an order that was refused, failed or cancelled is placed once more."""
 
-    async def train(self, iteration: int, start: str, data: TrainingData) -> Trained:
+    async def train(
+        self, iteration: int, start: str, data: TrainingData, method: Method = "supervised"
+    ) -> Trained:
         """The model that `start` becomes by learning `data`.
 
         Raises ConfigError for what this profile cannot do; DataError for a rejected file;
@@ -145,9 +148,9 @@ class Trainer:
         was given up; ProviderFault for a job that the provider failed or somebody cancelled, now
         or before, unless it is to be ordered again.
         """
-        wanted = hyperparameters(self.config)
-        traits = self.profile.check_training(start, "supervised", wanted)
-        work = await self._attempt(_Training(self, traits, wanted, iteration, start, data))
+        wanted = hyperparameters(self.config, method)
+        traits = self.profile.check_training(start, method, wanted)
+        work = await self._attempt(_Training(self, traits, wanted, iteration, start, data, method))
         done = self.journal.get(_KIND, work.key, Trained)
         if done is None:
             done = await work.done()
@@ -177,6 +180,7 @@ class _Training:
     iteration: int
     start: str
     data: TrainingData
+    method: Method
     attempt: int = 1
 
     @property
@@ -328,7 +332,7 @@ class _Training:
             key=self.key,
             model=self.start,
             training_file=file.id,
-            method="supervised",
+            method=self.method,
             hyperparameters=self.hyperparameters,
             seed=self.seed,
             suffix=self._suffix(),
@@ -431,12 +435,13 @@ class _Training:
         return f"; that is {self.data.source_of_line(int(found[1]))}" if found else ""
 
 
-def hyperparameters(config: RunConfig) -> Hyperparameters:
-    """What the run file asks jobs for."""
-    wanted = config.finetuning
+def hyperparameters(config: RunConfig, method: Method = "supervised") -> Hyperparameters:
+    """What the run file asks jobs of this method for."""
+    wanted = config.finetuning if method == "supervised" else config.finetuning.dpo
     return Hyperparameters(
         n_epochs=wanted.n_epochs,
         batch_size=wanted.batch_size,
         learning_rate_multiplier=wanted.learning_rate_multiplier,
         learning_rate=wanted.learning_rate,
+        beta=None if method == "supervised" else config.finetuning.dpo.beta,
     )

@@ -8,7 +8,7 @@ wrong request before any weights are loaded.
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal, NamedTuple, Protocol
+from typing import Literal, NamedTuple, Protocol, runtime_checkable
 
 
 class ChatMessage(NamedTuple):
@@ -88,6 +88,20 @@ class TrainingStep:
     """Epochs wholly behind this step; a checkpoint is due when it rises."""
 
 
+class ChatPair(NamedTuple):
+    """A chat up to an answer, with the answer to prefer and the one to prefer it to."""
+
+    messages: tuple[ChatMessage, ...]
+    preferred: str
+    rejected: str
+
+    def chats(self) -> tuple[tuple[ChatMessage, ...], tuple[ChatMessage, ...]]:
+        """The two whole chats: the preferred one, then the other."""
+        said = (ChatMessage("assistant", text) for text in (self.preferred, self.rejected))
+        preferred, rejected = ((*self.messages, answer) for answer in said)
+        return preferred, rejected
+
+
 class Model(Protocol):
     """Loaded weights that answer chats."""
 
@@ -131,6 +145,28 @@ class Engine(Protocol):
         `start` is the weights file of the model to continue from, None for the base.
         `checkpoint(step)` names the file to save after each epoch; the last one is the result.
         Same inputs, same machine: same bytes. The caller runs this in a process of its own.
+        """
+        ...
+
+
+@runtime_checkable
+class Prefers(Protocol):
+    """What an engine that is trained by preferences (DPO) has besides."""
+
+    def prefer(
+        self,
+        base: str,
+        start: Path | None,
+        pairs: Sequence[ChatPair],
+        hyperparameters: Hyperparameters,
+        beta: float,
+        seed: int,
+        checkpoint: Callable[[int], Path],
+        report: Callable[[TrainingStep], None],
+    ) -> int:
+        """As `Engine.train`, on pairs; the reference is the model that it starts from.
+
+        The trained tokens are those of both chats of every pair x epochs.
         """
         ...
 

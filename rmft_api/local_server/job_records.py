@@ -49,6 +49,8 @@ class Job(msgspec.Struct, frozen=True, kw_only=True):
     requested: Hyperparameters
     resolved: Hyperparameters | None = None
     seed: int
+    beta: float | None = None
+    """Set for a job that learns from preferences (DPO)."""
     metadata: dict[str, str] | None
     target: str
     """Id that the fine-tuned model gets."""
@@ -83,6 +85,8 @@ class Job(msgspec.Struct, frozen=True, kw_only=True):
     def json(self, estimated_finish: int | None = None) -> dict[str, object]:
         """The job object of the wire."""
         numbers = _numbers(self.resolved or self.requested)
+        kind = "supervised" if self.beta is None else "dpo"
+        own = numbers if self.beta is None else {**numbers, "beta": self.beta}
         return {
             "id": self.id,
             "object": "fine_tuning.job",
@@ -99,7 +103,7 @@ class Job(msgspec.Struct, frozen=True, kw_only=True):
             "result_files": [],
             "seed": self.seed,
             "hyperparameters": numbers,
-            "method": {"type": "supervised", "supervised": {"hyperparameters": numbers}},
+            "method": {"type": kind, kind: {"hyperparameters": own}},
             "metadata": self.metadata,
             "integrations": [],
             "error": None if self.error is None else msgspec.to_builtins(self.error),
@@ -154,7 +158,7 @@ class Event(msgspec.Struct, frozen=True):
         }
 
 
-class Content(msgspec.Struct, frozen=True):
+class Content(msgspec.Struct, frozen=True, omit_defaults=True):
     """All that decides what a job makes; two jobs of the same content make the same bytes."""
 
     model: str
@@ -163,6 +167,8 @@ class Content(msgspec.Struct, frozen=True):
     seed: int
     key: str | None
     """`rmft_key` of the metadata: names the job to the run that orders it."""
+    beta: float | None = None
+    """As in the job."""
 
     def target(self, base: str, suffix: str, twin: int) -> str:
         """Id of the fine-tuned model; `twin` counts earlier jobs of the very same content."""

@@ -3,6 +3,7 @@
 import re
 import secrets
 import time
+from collections.abc import Sequence
 from typing import Annotated, Literal
 
 import msgspec
@@ -18,6 +19,8 @@ from rmft_api.local_server.paging import listing, page
 from rmft_api.local_server.refusals import Refusal, decode, invalid, unsupported
 from rmft_api.local_server.supervisor import Supervisor
 
+AUTO_BETA = 0.1
+"""Beta where a job leaves it open: the value of the DPO paper's own experiments."""
 Auto = Literal["auto"]
 Count = Annotated[int, Meta(ge=1, le=1_000_000)]
 Factor = Annotated[float, Meta(gt=0, le=1_000_000)]
@@ -38,6 +41,23 @@ class _Numbers(msgspec.Struct, forbid_unknown_fields=True):
         )
 
 
+class _PreferenceNumbers(_Numbers, forbid_unknown_fields=True):
+    beta: Annotated[float, Meta(gt=0, le=2)] | Auto | None = None
+
+    def read(self) -> Hyperparameters:
+        return _Numbers(self.n_epochs, self.batch_size, self.learning_rate_multiplier).read()
+
+
+class _Dpo(msgspec.Struct, forbid_unknown_fields=True):
+    hyperparameters: _PreferenceNumbers | None = None
+
+    @property
+    def beta(self) -> float:
+        """OpenAI's "auto" is not told; ours is `AUTO_BETA`."""
+        wanted = None if self.hyperparameters is None else self.hyperparameters.beta
+        return wanted if isinstance(wanted, float | int) else AUTO_BETA
+
+
 class _Supervised(msgspec.Struct, forbid_unknown_fields=True):
     hyperparameters: _Numbers | None = None
 
@@ -45,7 +65,7 @@ class _Supervised(msgspec.Struct, forbid_unknown_fields=True):
 class _Method(msgspec.Struct, forbid_unknown_fields=True):
     type: Literal["supervised", "dpo", "reinforcement"]
     supervised: _Supervised | None = None
-    dpo: object = None
+    dpo: _Dpo | None = None
     reinforcement: object = None
 
 
@@ -63,12 +83,21 @@ class _Create(msgspec.Struct, forbid_unknown_fields=True):
 
     def numbers(self) -> Hyperparameters:
         """The hyperparameters, wherever they stand. Raises Refusal."""
-        if self.method is not None and self.method.type != "supervised":
-            message = f"Invalid value: {self.method.type!r}. Supported values are: 'supervised'."
-            raise invalid(message, "method.type")
-        supervised = None if self.method is None else self.method.supervised
-        numbers = None if supervised is None else supervised.hyperparameters
+        if self.method is None:
+            chosen = None
+        elif self.method.type == "reinforcement":
+            raise _no_method("reinforcement", ("supervised", "dpo"))
+        else:
+            chosen = self.method.dpo if self.method.type == "dpo" else self.method.supervised
+        numbers = None if chosen is None else chosen.hyperparameters
         return (numbers or self.hyperparameters or _Numbers()).read()
+
+    @property
+    def beta(self) -> float | None:
+        """Set where it is to be trained by DPO."""
+        if self.method is None or self.method.type != "dpo":
+            return None
+        return (self.method.dpo or _Dpo()).beta
 
 
 _CREATE = msgspec.json.Decoder(_Create)
@@ -103,11 +132,13 @@ class JobRoutes:
 
     def _job(self, asked: _Create) -> Job:
         numbers = asked.numbers()
-        served = self._catalogue.find(asked.model)
+        served, beta = self._catalogue.find(asked.model), asked.beta
+        if beta is not None and not self._catalogue.learns_from_preferences(served):
+            raise _no_method("dpo", ("supervised",))
         seed = secrets.randbelow(2**31) if asked.seed is None else asked.seed
         key = (asked.metadata or {}).get("rmft_key")
         sha256 = self._trainable(asked.training_file)
-        content = Content(asked.model, sha256, numbers, seed, key)
+        content = Content(asked.model, sha256, numbers, seed, key, beta)
         number, job_id = self._jobs.next_place()
         return Job(
             number=number,
@@ -118,6 +149,7 @@ class JobRoutes:
             training_file=asked.training_file,
             requested=numbers,
             seed=seed,
+            beta=beta,
             metadata=asked.metadata,
             target=self._free_target(content, served.base, asked.suffix or ""),
         )
@@ -171,6 +203,12 @@ class JobRoutes:
         checkpoints = [Checkpoint(job, saved) for saved in reversed(job.checkpoints)]
         found, more = page(checkpoints, request.query, default=10, most=100)
         return listing([checkpoint.json() for checkpoint in found], more)
+
+
+def _no_method(asked: str, known: Sequence[str]) -> Refusal:
+    supported = ", ".join(map(repr, known))
+    message = f"Invalid value: {asked!r}. Supported values are: {supported}."
+    return invalid(message, "method.type")
 
 
 def _matches(job: Job, request: web.Request) -> bool:

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from rmft_api.local_server.engine import Model
+from rmft_api.local_server.engine import Model, Prefers
 from rmft_api.local_server.engines import Owner
 from rmft_api.local_server.job_records import Job
 from rmft_api.local_server.jobs import JobStore
@@ -48,6 +48,7 @@ class Catalogue:
     """Every model of this server."""
 
     def __init__(self, owners: Mapping[str, Owner], jobs: JobStore, started_at: int) -> None:
+        self._owners = owners
         self._bases = {base: Served(base, base, None, started_at) for base in owners}
         self._jobs = jobs
         self._tuned: dict[str, Served] = {}
@@ -65,6 +66,10 @@ class Catalogue:
         if served is None:
             raise no_such_model(model)
         return served
+
+    def learns_from_preferences(self, served: Served) -> bool:
+        """Whether the model can be trained by DPO."""
+        return isinstance(self._owners[served.base].engine, Prefers)
 
     def _refresh(self, job: Job) -> None:
         """List what the job has made so far, no more and no less."""

@@ -127,6 +127,7 @@ class Supervisor:
             start=None if start is None else str(start),
             hyperparameters=job.requested,
             seed=job.seed,
+            beta=job.beta,
         )
 
     async def _note(self, job_id: str, said: Said) -> None:

@@ -11,21 +11,23 @@ import shutil
 import sys
 import threading
 import time
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, NamedTuple
 
 import msgspec
 
 from rmft_api.files import sync
 from rmft_api.local_server import engines, storage
-from rmft_api.local_server.engine import TrainingStep
-from rmft_api.local_server.training_data import TrainingFileError, read_examples
+from rmft_api.local_server.engine import ChatPair, Engine, Hyperparameters, Prefers, TrainingStep
+from rmft_api.local_server.training_data import TrainingFileError, read_examples, read_pairs
 from rmft_api.local_server.training_messages import (
     GO,
     TRAINING_FILE,
     CheckpointSaved,
     Diverged,
     Finished,
+    Order,
     Rejected,
     Said,
     Started,
@@ -121,21 +123,58 @@ class Recorder:
         self.saved, self._saving = self._saving, None
 
 
+class Lesson(NamedTuple):
+    """What is learnt, and how."""
+
+    examples: int
+    learn: Callable[[Hyperparameters, Recorder], int]
+    """Returns the trained tokens."""
+
+
+def _lesson(engine: Engine, order: Order, folder: Path) -> Lesson:
+    """Chats to imitate, or pairs of answers to prefer. Raises TrainingFileError."""
+    start = None if order.start is None else Path(order.start)
+    if order.beta is None:
+        return _imitation(engine, order, start, folder / TRAINING_FILE)
+    if isinstance(engine, Prefers):
+        pairs = read_pairs(folder / TRAINING_FILE, engine.check)
+        return _preference(engine, order, start, pairs, order.beta)
+    raise TrainingFileError(f"engine {order.engine!r} does not learn from preferences")
+
+
+def _imitation(engine: Engine, order: Order, start: Path | None, file: Path) -> Lesson:
+    chats = read_examples(file, engine.check)
+
+    def learn(numbers: Hyperparameters, told: Recorder) -> int:
+        return engine.train(
+            *(order.base, start, chats, numbers, order.seed), *(told.checkpoint, told.report)
+        )
+
+    return Lesson(len(chats), learn)
+
+
+def _preference(
+    engine: Prefers, order: Order, start: Path | None, pairs: Sequence[ChatPair], beta: float
+) -> Lesson:
+    def learn(numbers: Hyperparameters, told: Recorder) -> int:
+        return engine.prefer(
+            *(order.base, start, pairs, numbers, beta, order.seed), *(told.checkpoint, told.report)
+        )
+
+    return Lesson(len(pairs), learn)
+
+
 def train(folder: Path, voice: Voice, may_train: threading.Event) -> None:
     """Do what the order says."""
     order = read_order(folder)
     engine = engines.make(order.engine)
-    examples = read_examples(folder / TRAINING_FILE, engine.check)
-    numbers = engine.resolve(order.hyperparameters, len(examples))
-    voice.say(Validated(len(examples), numbers))
+    lesson = _lesson(engine, order, folder)
+    numbers = engine.resolve(order.hyperparameters, lesson.examples)
+    voice.say(Validated(lesson.examples, numbers))
     may_train.wait()
     voice.say(Started())
     recorder = Recorder(folder, voice)
-    start = None if order.start is None else Path(order.start)
-    tokens = engine.train(
-        *(order.base, start, examples, numbers, order.seed),
-        *(recorder.checkpoint, recorder.report),
-    )
+    tokens = lesson.learn(numbers, recorder)
     recorder.settle()
     if recorder.saved is None:
         raise RuntimeError(f"engine {order.engine!r} saved no weights")

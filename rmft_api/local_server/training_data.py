@@ -2,17 +2,18 @@
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Literal
+from typing import Literal, TypeVar
 
 import msgspec
 
-from rmft_api.local_server.engine import ChatMessage, ExampleError
+from rmft_api.local_server.engine import ChatMessage, ChatPair, ExampleError
 
 FEWEST = 10
 """Examples of a training file at least."""
 _ROLES = {"system": "system", "developer": "system", "user": "user", "assistant": "assistant"}
 
 Chat = tuple[ChatMessage, ...]
+T = TypeVar("T")
 
 
 class TrainingFileError(ValueError):
@@ -36,17 +37,45 @@ class _Line(msgspec.Struct):
     functions: list[object] = []
 
 
+class _Input(msgspec.Struct):
+    messages: list[_Turn]
+    tools: list[object] = []
+    parallel_tool_calls: bool = True
+
+
+class _PairLine(msgspec.Struct):
+    input: _Input
+    preferred_output: list[_Turn]
+    non_preferred_output: list[_Turn]
+
+
 _LINE = msgspec.json.Decoder(_Line)
+_PAIR_LINE = msgspec.json.Decoder(_PairLine)
 
 
 def read_examples(path: Path, check: Callable[[Sequence[ChatMessage]], int]) -> list[Chat]:
     """All examples of a file. `check` is the engine's. Raises TrainingFileError."""
-    examples: list[Chat] = []
+    return _read(path, read_example, lambda example: (example,), check)
+
+
+def read_pairs(path: Path, check: Callable[[Sequence[ChatMessage]], int]) -> list[ChatPair]:
+    """All pairs of a file of preferences. `check` is the engine's. Raises TrainingFileError."""
+    return _read(path, read_pair, ChatPair.chats, check)
+
+
+def _read(
+    path: Path,
+    read: Callable[[bytes], T],
+    chats: Callable[[T], Sequence[Chat]],
+    check: Callable[[Sequence[ChatMessage]], int],
+) -> list[T]:
+    examples: list[T] = []
     with path.open("rb") as file:
         for number, line in enumerate(file, 1):
             try:
-                example = read_example(line)
-                check(example)
+                example = read(line)
+                for chat in chats(example):
+                    check(chat)
             except (ValueError, RecursionError) as error:
                 raise TrainingFileError(f"Invalid file format. Line {number}: {error}") from error
             examples.append(example)
@@ -71,6 +100,28 @@ def read_example(line: bytes) -> Chat:
     if not any(message.weight for message in chat if message.role == "assistant"):
         raise ExampleError("no assistant message has weight 1, so there is nothing to learn")
     return chat
+
+
+def read_pair(line: bytes) -> ChatPair:
+    """One line of preferences: one turn each way. Raises ValueError."""
+    decoded = _PAIR_LINE.decode(line)
+    if decoded.input.tools:
+        raise ExampleError("tools are not supported by the models of this server")
+    messages = tuple(_message(turn, place) for place, turn in enumerate(decoded.input.messages))
+    if not messages or messages[-1].role == "assistant":
+        raise ExampleError("'input.messages' must end with a user message")
+    return ChatPair(
+        messages,
+        _output("preferred_output", decoded.preferred_output),
+        _output("non_preferred_output", decoded.non_preferred_output),
+    )
+
+
+def _output(name: str, turns: Sequence[_Turn]) -> str:
+    messages = [_message(turn, place) for place, turn in enumerate(turns)]
+    if len(messages) != 1 or messages[0].role != "assistant":
+        raise ExampleError(f"'{name}' must hold exactly one assistant message")
+    return messages[0].content
 
 
 def _message(turn: _Turn, place: int) -> ChatMessage:

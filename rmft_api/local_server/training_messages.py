@@ -33,6 +33,8 @@ class Order(msgspec.Struct, frozen=True, kw_only=True):
     """Weights file to continue from; None for the base itself."""
     hyperparameters: Hyperparameters
     seed: int
+    beta: float | None = None
+    """How strongly DPO holds on to the model that it starts from; None: supervised."""
 
 
 class Validated(msgspec.Struct, frozen=True, tag=True):

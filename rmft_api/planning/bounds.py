@@ -46,6 +46,7 @@ def longest(config: RunConfig, seat: Seat, counter: TokenCounter) -> Longest:
         last_prompt_bound=int(bound_T.max()),
         example_tokens=int(examples_T.sum()),
         longest_example=int(examples_T.max()),
+        round_tokens=int((tokens_T + config.sampling.max_tokens + _LABEL_FRAME).sum()),
     )
 
 

@@ -2,19 +2,35 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from rmft_api import seating
 from rmft_api.config import RunConfig
 from rmft_api.planning.bills import Bills, Most
 from rmft_api.planning.lifecycle import rounds
-from rmft_api.planning.plan import Cost, Phase, PhaseName, Savings, added
+from rmft_api.planning.plan import Cost, Phase, PhaseName, Savings, added, total
 from rmft_api.planning.simulation import Course
 from rmft_api.planning.tally import Tally
 from rmft_api.planning.timing import pace_of
-from rmft_api.records import Split
+from rmft_api.records import Method, Split
 
 NAMES: dict[Split, PhaseName] = {"train": "rollouts", "validation": "validation", "test": "test"}
 SPLITS: dict[PhaseName, Split] = {"rollouts": "train", "validation": "validation", "test": "test"}
+
+
+class _Load(NamedTuple):
+    """What one job learns; tokens are of one epoch."""
+
+    examples: float
+    low: float
+    tokens: float
+    most: int
+    epochs: int | None
+
+    @property
+    def trained(self) -> int | None:
+        """Tokens x epochs."""
+        return None if self.epochs is None else round(self.tokens * self.epochs)
 
 
 @dataclass(frozen=True)
@@ -92,18 +108,12 @@ class Walk:
         )
 
     def _trained(self, iteration: int) -> Phase:
+        """All jobs of an iteration."""
         config = self.config.finetuning
         first = iteration if config.chain == "continue" else 1
         start = iteration - 1 if config.chain == "continue" else 0
-        chosen = range(first, iteration + 1)
-        tally = sum((self._tally("train", i) for i in chosen), Tally())
-        short = sum((self.short["train"].tally(i) for i in chosen), Tally())
-        tokens = (
-            min(short.least_example_tokens, tally.least_example_tokens),
-            tally.example_tokens,
-            sum(self._most_learnt(i) for i in chosen),
-        )
-        epochs = config.n_epochs
+        loads = [self._load(range(first, iteration + 1), m) for m in config.methods]
+        pace = pace_of(self.config, self.training.profile)
         return Phase(
             iteration=iteration,
             name="training",
@@ -112,17 +122,28 @@ class Walk:
             prompt_tokens=0,
             cached_tokens=0,
             output_tokens=0,
-            trained_tokens=None if epochs is None else round(tally.example_tokens * epochs),
-            examples=round(tally.examples),
-            cost=self._of_training(start, tokens),
-            seconds=pace_of(self.config, self.training.profile).training_s(),
+            trained_tokens=added(load.trained for load in loads),
+            examples=round(sum(load.examples for load in loads)),
+            cost=total(self._of_training(start, load) for load in loads),
+            seconds=None if (each := pace.training_s()) is None else each * len(loads),
         )
 
-    def _of_training(self, start: int, tokens: tuple[float, float, int]) -> Cost:
-        epochs = self.config.finetuning.n_epochs
-        if epochs is None and self.training.profile.paid:
+    def _load(self, chosen: range, method: Method) -> "_Load":
+        """What a job of this method learns, from the play of these iterations."""
+        config = self.config.finetuning
+        tally = sum((self._tally("train", i) for i in chosen), Tally())
+        short = sum((self.short["train"].tally(i) for i in chosen), Tally())
+        most = sum(self._most_learnt(i, method) for i in chosen)
+        if method == "dpo":
+            low = min(short.least_pair_tokens, tally.least_pair_tokens)
+            return _Load(tally.pairs, low, tally.pair_tokens, most, config.dpo.n_epochs)
+        low = min(short.least_example_tokens, tally.least_example_tokens)
+        return _Load(tally.examples, low, tally.example_tokens, most, config.n_epochs)
+
+    def _of_training(self, start: int, load: "_Load") -> Cost:
+        if load.epochs is None and self.training.profile.paid:
             return Cost(None, None, None)
-        return self.training.training(start, *tokens, epochs or 1)
+        return self.training.training(start, load.low, load.tokens, load.most, load.epochs or 1)
 
     def _hosted(self, model: int, phases: list[Phase]) -> Phase:
         times = [phase.seconds for phase in phases if phase.model == model and phase.calls]
@@ -141,9 +162,14 @@ class Walk:
         prompts = plays * sum(one.prompt_bound for one in longest)
         return Most(calls, prompts, calls * self.config.sampling.max_tokens)
 
-    def _most_learnt(self, iteration: int) -> int:
-        """Tokens of a dataset in which every kept trajectory is as long as can be."""
-        longest = [one.example_tokens for one in self.courses["train"].longest_of(iteration)]
+    def _most_learnt(self, iteration: int, method: Method) -> int:
+        """Tokens of a file in which every kept trajectory is as long as can be."""
+        each = self.courses["train"].longest_of(iteration)
+        if method == "dpo":  # every round of every kept trajectory, both chats, with every rival
+            rivals = self.config.finetuning.dpo.rivals
+            longest = [2 * rivals * one.round_tokens for one in each]
+        else:
+            longest = [one.example_tokens for one in each]
         if self.config.selection.scope == "global":
             longest = [max(longest, default=0)] * len(longest)
         return self.config.selection.k * sum(longest)

@@ -3,16 +3,17 @@
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from rmft_api import dataset, regret, rollouts, seating, selection
+from rmft_api import dataset, lessons, preferences, regret, rollouts, seating, selection
 from rmft_api.answers import OPENING
 from rmft_api.config import RunConfig
 from rmft_api.planning import bounds, sampling
 from rmft_api.planning.player import SimulatedChat, Speech
 from rmft_api.planning.sampling import Place, Strata
 from rmft_api.planning.tally import Longest, Tally
+from rmft_api.preferences import Preference
 from rmft_api.prompts import PromptSet
 from rmft_api.providers.traits import ChatTraits
-from rmft_api.records import Example, Scored, Split, Trajectory
+from rmft_api.records import Example, ExampleMessage, Scored, Split, Trajectory
 from rmft_api.rollouts import Seat
 from rmft_api.tokens import TokenCounter
 
@@ -117,25 +118,34 @@ def _scored(seat: Seat, trajectory: Trajectory) -> Scored:
 def _learnt(
     world: Simulation, iteration: int, played: Sequence[tuple[Trajectory, Scored]]
 ) -> Iterable[tuple[int, Tally]]:
-    """What each kept trajectory's examples weigh, by its scenario."""
+    """What each kept trajectory's examples and pairs weigh, by its scenario."""
     config = world.config
     scores = [score for _, score in played]
-    kept = set(selection.select(scores, config.selection, config.seed, iteration))
-    for trajectory, _ in played:
-        if trajectory.address in kept:
-            examples = dataset.examples_of(trajectory, config.dataset, config.prompts)
-            yield trajectory.address.scenario, _weight(examples, world.counter)
+    verdicts = selection.judge(scores, config.selection, config.seed, iteration)
+    chosen = lessons.chosen([trajectory for trajectory, _ in played], verdicts, config)
+    for trajectory in chosen.kept:
+        examples = dataset.examples_of(trajectory, config.dataset, config.prompts)
+        yield trajectory.address.scenario, _weight(examples, world.counter)
+    if "dpo" in config.finetuning.methods:
+        for pair in preferences.all_of(chosen.opposed, config.dataset, config.prompts):
+            yield pair.lower.scenario, _weight_of_pair(pair, world.counter)
 
 
 def _weight(examples: Sequence[Example], counter: TokenCounter) -> Tally:
     whole = sum(counter.chat(example.messages) for example in examples)
-    words = sum(_words(example, counter) for example in examples)
+    words = sum(_words(example.messages, counter) for example in examples)
     return Tally(examples=len(examples), example_tokens=whole, least_example_tokens=whole - words)
 
 
-def _words(example: Example, counter: TokenCounter) -> int:
+def _weight_of_pair(pair: Preference, counter: TokenCounter) -> Tally:
+    whole = sum(counter.chat(chat) for chat in pair.chats())
+    words = sum(_words(chat, counter) for chat in pair.chats())
+    return Tally(pairs=1, pair_tokens=whole, least_pair_tokens=whole - words)
+
+
+def _words(messages: Sequence[ExampleMessage], counter: TokenCounter) -> int:
     """Tokens of what the model said besides its answers."""
-    said = [m.content for m in example.messages if m.role == "assistant"]
+    said = [m.content for m in messages if m.role == "assistant"]
     return sum(
         counter.text(text) - counter.text(text[max(0, text.find(OPENING)) :]) for text in said
     )

@@ -72,7 +72,7 @@ def spending(journal: Journal) -> Spending:
     """The run's money and tokens by phase, as they stand."""
     plan = journal.get(PLAN, "", Plan)
     sums = journal.ledger.books.sums()
-    trained = {int(key): one.trained_tokens for key, one in journal.all(TRAINED, Trained)}
+    trained = _trained(journal)
     is_over = journal.get(RESULTS, "", msgspec.Raw) is not None
     accounts = _Accounts(plan.phases if plan else (), sums, trained, is_over)
     lines = tuple(accounts.lines())
@@ -85,6 +85,14 @@ def spending(journal: Journal) -> Spending:
         cap=taken.cap,
         projected=added(line.projected for line in lines) if plan else None,
     )
+
+
+def _trained(journal: Journal) -> dict[int, int | None]:
+    """Trained tokens of each iteration, all its jobs together; None: one does not tell."""
+    found: dict[int, list[int | None]] = {}
+    for key, one in journal.all(TRAINED, Trained):  # "01", and "01/dpo" for a second job
+        found.setdefault(int(key.partition("/")[0]), []).append(one.trained_tokens)
+    return {iteration: added(tokens) for iteration, tokens in found.items()}
 
 
 @dataclass(frozen=True)

@@ -24,6 +24,11 @@ class Tally:
     """Of one epoch."""
     least_example_tokens: float = 0
     """The same, were every reply its bare answer."""
+    pairs: float = 0
+    """Lines of preferences."""
+    pair_tokens: float = 0
+    """Of both chats of each, of one epoch."""
+    least_pair_tokens: float = 0
 
     def __add__(self, other: Self) -> "Tally":
         pairs = zip(vars(self).values(), vars(other).values(), strict=True)
@@ -45,3 +50,5 @@ class Longest:
     """Tokens of all its examples."""
     longest_example: int = 0
     """Tokens of the longest of them."""
+    round_tokens: int = 0
+    """Tokens of the chats of all its rounds, each with its longest reply."""

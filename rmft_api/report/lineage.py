@@ -19,7 +19,7 @@ def steps(journal: Journal) -> Iterator[Step]:
     gates = dict(journal.all("gate", Gate))
     for key, made in journal.all("trained", Trained):
         yield Step(
-            iteration=int(key),
+            iteration=int(key.partition("/")[0]),
             start=made.start,
             model=made.model,
             dataset=made.dataset,

@@ -69,7 +69,7 @@ class Jobs:
             self.store.delay_file(file.id, file.late_polls - 1)
             message = f"File '{file.id}' is still being processed and is not ready to be used."
             return bad(message, "training_file")
-        return _bad_extras(body)
+        return _bad_method(body) or _bad_extras(body)
 
     def list(self, request: Request) -> Response:
         """GET /v1/fine_tuning/jobs, newest first, `metadata[k]=v` kept where all match."""
@@ -128,7 +128,8 @@ class Jobs:
 
     def _advance(self, kept: dict[str, Any]) -> None:
         file = self.store.file(kept["job"]["training_file"])
-        mistake = file_mistake(file, self.settings.least_examples)
+        kind = kept["job"]["method"]["type"]
+        mistake = file_mistake(file, self.settings.least_examples, kind)
         status = self._status(kept)
         if mistake and status != "validating_files":
             self._fail(kept, "invalid_training_file", mistake)
@@ -191,11 +192,12 @@ class Jobs:
         if file is None:
             return 0
         lines = file.content.decode().removesuffix("\n").split("\n")
-        each = sum(self.counting.chat(json.loads(line)["messages"]) for line in lines)
+        chats = [chat for line in lines for chat in _chats(json.loads(line))]
+        each = sum(self.counting.chat(chat) for chat in chats)
         return each * (epochs if isinstance(epochs, int) else 3)
 
 
-def file_mistake(file: File | None, least: int) -> str | None:
+def file_mistake(file: File | None, least: int, kind: str = "supervised") -> str | None:
     """What is wrong with a training file, by the rules that providers publish."""
     if file is None:
         return "the training file was deleted"
@@ -203,8 +205,30 @@ def file_mistake(file: File | None, least: int) -> str | None:
     if len(lines) < least:
         return f"training file has {len(lines)} example(s), but must have at least {least}"
     for number, line in enumerate(lines, 1):
-        if mistake := _line_mistake(line):
+        if mistake := _pair_mistake(line) if kind == "dpo" else _line_mistake(line):
             return f"line {number}: {mistake}"
+    return None
+
+
+def _pair_mistake(line: str) -> str | None:
+    """A line of preferences: an input, and one assistant message each way."""
+    try:
+        pair = json.loads(line)
+        asked = pair["input"]["messages"]
+        outputs = [pair["preferred_output"], pair["non_preferred_output"]]
+    except (ValueError, KeyError, TypeError):
+        return "not an input with a preferred_output and a non_preferred_output"
+    if pair.keys() - {"input", "preferred_output", "non_preferred_output"}:
+        return "unknown key"
+    if not asked or asked[-1]["role"] not in {"user", "system", "tool"}:
+        return "the input must end before the assistant speaks"
+    if any(message.keys() != {"role", "content"} for message in asked):
+        return "input messages have a role and a content"
+    for output in outputs:
+        if [message["role"] for message in output] != ["assistant"]:
+            return "an output is exactly one assistant message"
+        if not str(output[0]["content"]).strip():
+            return "an output is empty"
     return None
 
 
@@ -219,6 +243,28 @@ def _line_mistake(line: str) -> str | None:
         return "unknown role"
     if not roles or roles[-1] != "assistant" or not str(texts[-1]).strip():
         return "the last message must be a non-empty assistant's"
+    return None
+
+
+def _chats(line: dict[str, Any]) -> list[list[dict[str, Any]]]:
+    """The chats of a line: one to imitate, or the two of a pair."""
+    if "input" not in line:
+        return [line["messages"]]
+    asked = line["input"]["messages"]
+    return [asked + line[f"{kind}_output"] for kind in ("preferred", "non_preferred")]
+
+
+def _bad_method(body: dict[str, Any]) -> Response | None:
+    """A method has a known type, and numbers that fit it."""
+    method: dict[str, Any] = body.get("method") or {"type": "supervised"}
+    if method.get("type") not in ("supervised", "dpo"):
+        return bad(f"Invalid value: {method.get('type')!r}.", "method.type")
+    numbers = {"n_epochs", "batch_size", "learning_rate_multiplier"}
+    numbers |= {"beta"} if method["type"] == "dpo" else set()
+    chosen: dict[str, Any] = method.get(method["type"]) or {}
+    given: dict[str, Any] = chosen.get("hyperparameters") or {}
+    if unknown := sorted(given.keys() - numbers):
+        return bad(f"Unknown parameter: {unknown[0]!r}.", f"method.{method['type']}")
     return None
 
 

@@ -23,6 +23,7 @@ from rmft_api.journal import Journal
 from rmft_api.prices import Prices
 from rmft_api.providers import Connection, connect
 from rmft_api.providers.profiles import Profile, load
+from rmft_api.records import Method
 from rmft_api.retries import Retries
 from tests.contracts.fine_tuner import examples
 from tests.providers.conftest import ENVIRON
@@ -95,7 +96,9 @@ class Bench:
         )
         return self.journal
 
-    async def train(self, *, cap_usd: float = 10.0, start: str = BASE) -> Trained:
+    async def train(
+        self, *, cap_usd: float = 10.0, start: str = BASE, method: Method = "supervised"
+    ) -> Trained:
         journal = self.open()
         try:
             await journal.ledger.set_cap(round(cap_usd * 1e6))
@@ -108,7 +111,7 @@ class Bench:
                 Prices(self.profile).training,
                 self.said.append,
             )
-            return await trainer.train(1, start, Data())
+            return await trainer.train(1, start, Data(), method)
         finally:
             journal.close()
 
@@ -125,6 +128,15 @@ async def bench(tmp_path: Path) -> AsyncIterator[Bench]:
         profile = load("openai").at(stub.url)
         async with connect(profile, environ=ENVIRON) as connection:
             yield Bench(stub, profile, connection, tmp_path)
+
+
+async def test_preferences_are_ordered_as_such_and_by_a_job_of_their_own(bench: Bench) -> None:
+    await bench.train()
+    await bench.train(method="dpo")
+    body = bench.stub.asked("create")[1].json
+    numbers = body["method"]["dpo"]["hyperparameters"]
+    assert body["method"]["type"] == "dpo"
+    assert (numbers["n_epochs"], numbers["beta"]) == (1, 0.1)
 
 
 async def test_a_dataset_becomes_a_model_that_answers(bench: Bench) -> None:

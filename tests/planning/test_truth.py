@@ -7,11 +7,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from rmft_api import seeds
+from rmft_api import lessons, preferences, seeds, selection
 from rmft_api.config import RunConfig
 from rmft_api.planning import Plan
 from rmft_api.prices import Prices
 from rmft_api.records import Ask, Split
+from rmft_api.tokens import counter_for
 from tests.planning.world import (
     FAMILIES,
     Say,
@@ -124,3 +125,21 @@ def test_whatever_is_replied_no_more_is_reserved_than_the_worst_case(
 @cache
 def _plan_of(as_json: str) -> Plan:
     return drawn(RunConfig.model_validate_json(as_json))
+
+
+@pytest.mark.parametrize("way", ["summary", "one growing chat"])
+def test_trained_tokens_of_preferences_are_those_that_would_be_written(way: str) -> None:
+    run = small(prompts=WAYS[way], finetuning={"method": "supervised-then-dpo"})
+    planned = phase(drawn(run), "training", 1)
+    kept = played(run, "train", 1, assumed(run))[1]
+    verdicts = selection.judge([score for _, score in kept], run.selection, run.seed, 1)
+    chosen = lessons.chosen([one for one, _ in kept], verdicts, run)
+    pairs = preferences.build(
+        chosen.opposed, run.dataset, run.prompts, counter_for(run.model.base), least=1
+    )
+    shown = learnt(run, 1, kept)
+    epochs = run.finetuning.n_epochs or 1
+    assert planned.examples == len(shown.examples) + len(pairs.pairs)
+    assert planned.trained_tokens == epochs * shown.tokens + pairs.tokens
+    assert planned.cost.worst is not None
+    assert (planned.cost.expected or 0) < planned.cost.worst

@@ -165,7 +165,7 @@ def test_what_an_endpoint_cannot_train_is_refused_before_it_is_asked() -> None:
     wanted = Hyperparameters(n_epochs=3)
     load("openai").check_training("ft:a", "dpo", wanted)
     with pytest.raises(ConfigError, match="dpo"):
-        load("local").check_training("tiny", "dpo", wanted)
+        load("openai-compatible").check_training("tiny", "dpo", wanted)
     with pytest.raises(ConfigError, match="absolute"):
         load("openai").check_training("a", "supervised", Hyperparameters(learning_rate=1e-5))
     closed = load("local").model_copy(update={"training": None})

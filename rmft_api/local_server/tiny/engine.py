@@ -1,6 +1,7 @@
 """The tiny model family behind the local server's port."""
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
@@ -8,19 +9,22 @@ import torch
 
 from rmft_api.local_server.engine import (
     ChatMessage,
+    ChatPair,
     Completion,
     ExampleError,
     Hyperparameters,
     Prompt,
     TrainingStep,
 )
-from rmft_api.local_server.tiny import network, training
+from rmft_api.local_server.tiny import network, preferences, training
 from rmft_api.local_server.tiny.sampling import Sampler
 
 BASE = "rmft-tiny"
 BASE_WEIGHTS = Path(__file__).with_name("base.safetensors")
 PEAK_RATE = 2e-3
 """Learning rate at multiplier 1."""
+PREFERENCE_RATE = 5e-4
+"""The same where preferences are learnt: a contrast needs less than an imitation."""
 EPOCHS = 2
 BATCH = 32
 WARMUP = 10
@@ -43,6 +47,32 @@ def numbers(wanted: Hyperparameters) -> Numbers:
         BATCH if wanted.batch_size is None else wanted.batch_size,
         1.0 if wanted.learning_rate_multiplier is None else wanted.learning_rate_multiplier,
     )
+
+
+@dataclass(frozen=True, slots=True)
+class Course:
+    """The steps of one job, and who hears of them."""
+
+    examples: int
+    chosen: Numbers
+    report: Callable[[TrainingStep], None]
+
+    @property
+    def per_epoch(self) -> int:
+        """Steps."""
+        return -(-self.examples // self.chosen.batch)
+
+    def schedule(self, peak: float) -> training.Schedule:
+        """The rates of all steps."""
+        total = self.per_epoch * self.chosen.epochs
+        return training.Schedule(
+            peak * self.chosen.multiplier, total, min(WARMUP, total), FINAL_RATE
+        )
+
+    def tell(self, step: int, progress: training.Progress) -> None:
+        """Report a step."""
+        total = self.per_epoch * self.chosen.epochs
+        self.report(TrainingStep(step, total, *progress, step // self.per_epoch))
 
 
 class TinyModel:
@@ -94,21 +124,38 @@ class TinyEngine:
         torch.set_num_threads(1)
         encoded = [training.as_example(messages) for messages in examples]
         chosen = numbers(hyperparameters)
-        per_epoch = -(-len(encoded) // chosen.batch)
-        total = per_epoch * chosen.epochs
-        schedule = training.Schedule(
-            PEAK_RATE * chosen.multiplier, total, min(WARMUP, total), FINAL_RATE
-        )
-
-        def tell(step: int, progress: training.Progress) -> None:
-            report(TrainingStep(step, total, *progress, step // per_epoch))
-
+        course = Course(len(encoded), chosen, report)
         model = network.load(self._weights(base, start))
-        job = training.FineTuning(model, schedule, chosen.batch)
+        job = training.FineTuning(model, course.schedule(PEAK_RATE), chosen.batch)
         for order in training.orders(len(encoded), chosen.epochs, seed):
-            job.epoch(encoded, order, tell)
+            job.epoch(encoded, order, course.tell)
             network.save(model, checkpoint(job.step))
         return sum(len(example.tokens) for example in encoded) * chosen.epochs
+
+    def prefer(
+        self,
+        base: str,
+        start: Path | None,
+        pairs: Sequence[ChatPair],
+        hyperparameters: Hyperparameters,
+        beta: float,
+        seed: int,
+        checkpoint: Callable[[int], Path],
+        report: Callable[[TrainingStep], None],
+    ) -> int:
+        """Fine-tune by preferences, save after every epoch, return the trained tokens."""
+        torch.set_num_threads(1)
+        encoded = [preferences.as_pair(pair) for pair in pairs]
+        chosen = numbers(hyperparameters)
+        course = Course(len(encoded), chosen, report)
+        model = network.load(self._weights(base, start))
+        job = preferences.PreferenceTuning(
+            model, encoded, beta, course.schedule(PREFERENCE_RATE), chosen.batch
+        )
+        for order in training.orders(len(encoded), chosen.epochs, seed):
+            job.epoch(order, course.tell)
+            network.save(model, checkpoint(job.step))
+        return sum(pair.tokens for pair in encoded) * chosen.epochs
 
     def _weights(self, base: str, weights: Path | None) -> Path:
         if base != BASE:

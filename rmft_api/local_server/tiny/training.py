@@ -90,14 +90,19 @@ def update(network: Network, adam: torch.optim.AdamW, batch: Batch, rate: float)
     """One optimiser step."""
     logits = network(batch.inputs, batch.wanted)
     loss = functional.cross_entropy(logits, batch.targets)
+    descend(network, adam, loss, rate)
+    right = (logits.detach().argmax(-1) == batch.targets).double().mean()
+    return Progress(loss.item(), right.item())
+
+
+def descend(network: Network, adam: torch.optim.AdamW, loss: Tensor, rate: float) -> None:
+    """Follow the loss's gradient, clipped, for one step."""
     adam.zero_grad()
     torch.autograd.backward(loss)
     torch.nn.utils.clip_grad_norm_(network.parameters(), 1.0)
     for group in adam.param_groups:
         group["lr"] = rate
     adam.step()  # pyright: ignore[reportUnknownMemberType]
-    right = (logits.detach().argmax(-1) == batch.targets).double().mean()
-    return Progress(loss.item(), right.item())
 
 
 def orders(examples: int, epochs: int, seed: int) -> Iterator[list[int]]:

@@ -1,0 +1,72 @@
+"""Lessons: what the jobs of an iteration learn, from what was selected. Pure.
+
+supervised: the kept trajectories, as a dataset. dpo: kept against opposed ones, as preferences.
+"""
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from rmft_api import dataset, preferences, selection
+from rmft_api.config import RunConfig
+from rmft_api.dataset import Dataset
+from rmft_api.preferences import Opposed, Preferences
+from rmft_api.providers.traits import TrainingTraits
+from rmft_api.records import Method, Trajectory
+from rmft_api.selection import Selected
+from rmft_api.tokens import TokenCounter
+
+FILES: dict[Method, str] = {"supervised": "dataset.jsonl", "dpo": "preferences.jsonl"}
+"""What the training files of an iteration are called in its directory."""
+
+
+class Chosen(NamedTuple):
+    """What one iteration's play is learnt from."""
+
+    kept: list[Trajectory]
+    opposed: list[Opposed]
+
+
+class Lesson(NamedTuple):
+    """One job's training file."""
+
+    method: Method
+    data: Dataset | Preferences
+
+    @property
+    def file(self) -> str:
+        """Its name in the iteration's directory."""
+        return FILES[self.method]
+
+    def told(self) -> str:
+        """The file in a few words."""
+        data = self.data
+        if isinstance(data, Preferences):
+            return f"{len(data.pairs)} pairs, sha256 {data.sha256[:12]}"
+        played = len({example.source for example in data.examples})
+        return f"{len(data.examples)} examples of {played} trajectories, sha256 {data.sha256[:12]}"
+
+
+def chosen(played: Sequence[Trajectory], verdicts: Sequence[Selected], config: RunConfig) -> Chosen:
+    """What selection's verdicts leave to learn from."""
+    at = {trajectory.address: trajectory for trajectory in played}
+    pairs = selection.opposed(verdicts, config.finetuning.dpo.rivals)
+    return Chosen(
+        kept=[at[verdict.address] for verdict in verdicts if verdict.kept],
+        opposed=[(at[lower], at[higher]) for lower, higher in pairs],
+    )
+
+
+def build(
+    method: Method,
+    of: Sequence[Chosen],
+    config: RunConfig,
+    counter: TokenCounter,
+    traits: TrainingTraits | None,
+) -> Lesson:
+    """The lesson of one method from what one or several iterations chose. Raises DataError."""
+    limit = traits.tokens_per_example if traits else None
+    least = traits.least_examples if traits else dataset.LEAST_EXAMPLES
+    how = (config.dataset, config.prompts, counter, limit, least)
+    if method == "supervised":
+        return Lesson(method, dataset.build([one for each in of for one in each.kept], *how))
+    return Lesson(method, preferences.build([two for each in of for two in each.opposed], *how))
