@@ -41,7 +41,7 @@ def table(run_dir: Path) -> str:
     try:
         config = recorded_config(journal)
         best = outcome.champion(config, journal)
-        played = [t for t, _ in journal.trajectories("test", best.index)]
+        played = [t for t, _ in journal.plays("test", best.index)]
     finally:
         journal.close()
     course = outcome.course(config, "test")

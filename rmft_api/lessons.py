@@ -11,7 +11,7 @@ from rmft_api.config import RunConfig
 from rmft_api.dataset import Dataset
 from rmft_api.preferences import Opposed, Preferences
 from rmft_api.providers.traits import TrainingTraits
-from rmft_api.records import Method, Trajectory
+from rmft_api.records import Address, Method, Trajectory
 from rmft_api.selection import Selected
 from rmft_api.tokens import TokenCounter
 
@@ -46,14 +46,26 @@ class Lesson(NamedTuple):
         return f"{len(data.examples)} examples of {played} trajectories, sha256 {data.sha256[:12]}"
 
 
+def wanted(verdicts: Sequence[Selected], config: RunConfig) -> set[Address]:
+    """The trajectories that `chosen` needs whole."""
+    kept = {verdict.address for verdict in verdicts if verdict.kept}
+    return kept.union(*_opposed(verdicts, config))
+
+
 def chosen(played: Sequence[Trajectory], verdicts: Sequence[Selected], config: RunConfig) -> Chosen:
     """What selection's verdicts leave to learn from."""
     at = {trajectory.address: trajectory for trajectory in played}
-    pairs = selection.opposed(verdicts, config.finetuning.dpo.rivals)
     return Chosen(
         kept=[at[verdict.address] for verdict in verdicts if verdict.kept],
-        opposed=[(at[lower], at[higher]) for lower, higher in pairs],
+        opposed=[(at[lower], at[higher]) for lower, higher in _opposed(verdicts, config)],
     )
+
+
+def _opposed(verdicts: Sequence[Selected], config: RunConfig) -> list[tuple[Address, Address]]:
+    """Pairs to prefer by; none where no method learns from them."""
+    if "dpo" not in config.finetuning.methods:
+        return []
+    return list(selection.opposed(verdicts, config.finetuning.dpo.rivals))
 
 
 def build(

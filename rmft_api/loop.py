@@ -103,7 +103,7 @@ async def write_lessons(run: Run, iteration: int) -> list[Lesson]:
 
 async def select(run: Run, iteration: int) -> Chosen:
     """What the iteration's play is learnt from; every verdict goes to the journal."""
-    config, played = run.config, run.journal.trajectories("train", iteration)
+    config, played = run.config, list(run.journal.plays("train", iteration))
     scored = [score for _, score in played]
     verdicts = selection.judge(scored, config.selection, config.seed, iteration)
     await run.journal.put("selection", f"{iteration:02}", verdicts)
@@ -111,7 +111,9 @@ async def select(run: Run, iteration: int) -> Chosen:
     if run.journal.get("makeup", f"{iteration:02}", MakeUp) is None:
         run.console.line(f"iteration {iteration}: {makeup.told(made)}")
     await run.journal.put("makeup", f"{iteration:02}", made)
-    return lessons.chosen([trajectory for trajectory, _ in played], verdicts, config)
+    wanted = lessons.wanted(verdicts, config)
+    whole = [one for one, _ in run.journal.trajectories("train", iteration, wanted)]
+    return lessons.chosen(whole, verdicts, config)
 
 
 async def fine_tune(run: Run, iteration: int, model: str, taught: Sequence[Lesson]) -> str:

@@ -129,7 +129,7 @@ def _standing(
     config: RunConfig, journal: Journal, split: Split, index: int, base: Performance | None
 ) -> _Standing:
     plan, held = held_out(config, split), course(config, split)
-    played = [trajectory for trajectory, _ in journal.trajectories(split, index)]
+    played = [trajectory for trajectory, _ in journal.plays(split, index)]
     plays = Counter(trajectory.address.scenario for trajectory in played)
     for count in plan.looks if base else plan.looks[-1:]:
         if any(plays[scenario] < plan.trajectories for scenario in range(count)):

@@ -52,11 +52,11 @@ async def play(
     at: Place, split: Split, iteration: int, model: str, title: str, count: int | None = None
 ) -> None:
     """Play what is owed of the split's scenarios, or of its first `count`."""
-    saved = at.journal.trajectories(split, iteration)
+    owed = seating.rounds_of(at.config, split, count)
     done: defaultdict[int, set[int]] = defaultdict(set)
-    for trajectory, _ in saved:
+    for trajectory, _ in at.journal.plays(split, iteration):
         done[trajectory.address.scenario].add(trajectory.address.trajectory)
-    owed = seating.rounds_of(at.config, split, count) - sum(len(t.rounds) for t, _ in saved)
+        owed -= len(trajectory.rounds)
     if owed <= 0:
         return
     with at.console.playing(title, owed) as tick:

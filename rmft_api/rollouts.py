@@ -31,6 +31,7 @@ from rmft_api.records import (
     Trajectory,
 )
 from rmft_api.retries import POISON
+from rmft_api.shorthand import Diary
 
 Output = Literal["action", "distribution", "policy"]
 OF_THE_SAMPLE: dict[str | None, str] = {
@@ -129,12 +130,12 @@ class _Player:
 
     number: int
     telling: Telling
-    rounds: list[Round] = field(default_factory=list[Round])
+    diary: Diary = field(default_factory=Diary)
     over: bool = False
 
     def trajectory(self, game: Game, seat: Seat) -> Trajectory:
         address = Address(game.split, game.iteration, seat.index, self.number)
-        return Trajectory(address, game.model, seat.names, tuple(self.rounds))
+        return Trajectory(address, game.model, seat.names, self.diary.rounds())
 
 
 @dataclass(frozen=True)
@@ -222,14 +223,14 @@ def _step(game: Game, seat: Seat, player: _Player, t: int, choice: Choice) -> No
     text = answers.clean(choice.content or "")
     if isinstance(answer, answers.Unread):
         rewards = _face(seat.scenario, t, None)
-        player.rounds.append(Round(told, text, answer.status, None, None, rewards))
+        player.diary.add(told, Round((), text, answer.status, None, None, rewards))
         player.telling.heard(text, None, rewards)
         player.over = game.unreadable == "end"
         return
     policy = answer.policy
     action = answer.action if answer.action is not None else _draw(game, seat, player, t, policy)
     rewards = _face(seat.scenario, t, policy)
-    player.rounds.append(Round(told, text, "read", action, policy, rewards))
+    player.diary.add(told, Round((), text, "read", action, policy, rewards))
     player.telling.heard(text, action, rewards)
 
 

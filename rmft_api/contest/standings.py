@@ -109,7 +109,7 @@ def standings(config: ContestConfig, journal: Journal, prompts: PromptSet) -> St
 def _models(config: ContestConfig, journal: Journal, course: Course) -> dict[str, Performance]:
     found: dict[str, Performance] = {}
     for index, player in enumerate(config.players):
-        played = [trajectory for trajectory, _ in journal.trajectories("test", index)]
+        played = [trajectory for trajectory, _ in journal.plays("test", index)]
         if len(played) == config.run.test.scenarios * config.run.test.trajectories:
             found[player.label] = evaluation.of_trajectories(course, played)
     return found

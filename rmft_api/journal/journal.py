@@ -10,8 +10,7 @@ write-ahead log that two connections share. A live run is watched through what i
 
 import sqlite3
 import time
-import zlib
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Container, Iterable, Iterator, Mapping
 from contextlib import ExitStack, closing
 from pathlib import Path
 from typing import Self, TypeVar
@@ -21,13 +20,14 @@ import msgspec
 from rmft_api.errors import DataError, StorageError, UsageError
 from rmft_api.faultpoints import reached
 from rmft_api.files import make_directory, sync
-from rmft_api.journal import schema
+from rmft_api.journal import plays, schema
 from rmft_api.journal.ballast import Ballast
 from rmft_api.journal.flights import Flights
 from rmft_api.journal.ledger import Ledger
 from rmft_api.journal.lock import RunLock
+from rmft_api.journal.plays import Played
 from rmft_api.journal.writer import Writer
-from rmft_api.records import Record, Scored, Split, Trajectory
+from rmft_api.records import Address, Record, Scored, Split, Trajectory
 
 T = TypeVar("T")
 Clock = Callable[[], float]
@@ -42,17 +42,10 @@ _PRAGMAS = (
 _RUN = "INSERT INTO run (id, created, config, provenance) VALUES (1, ?, ?, ?)"
 _PUT = """INSERT INTO records (kind, key, payload) VALUES (?, ?, ?)
   ON CONFLICT (kind, key) DO UPDATE SET payload = excluded.payload"""
-_SAVE = """INSERT INTO trajectories (split, iteration, scenario, trajectory, payload)
-  VALUES (?, ?, ?, ?, ?)
-  ON CONFLICT (split, iteration, scenario, trajectory) DO UPDATE SET payload = excluded.payload"""
-_LOAD = """SELECT payload FROM trajectories WHERE split = ? AND iteration = ?
-  ORDER BY scenario, trajectory"""
 _UNEQUAL = """SELECT scope, spent, reserved FROM budget WHERE
   (spent, reserved, excess) IS NOT (
     SELECT coalesce(sum(spent), 0), coalesce(sum(reserved), 0), coalesce(sum(excess), 0)
     FROM attempts WHERE budget.scope IN (-1, attempts.iteration))"""
-_LOAD_ALL = """SELECT payload FROM trajectories
-  ORDER BY split, iteration, scenario, trajectory"""
 _EVENT = "INSERT INTO events (at, kind, text) VALUES (?, ?, ?)"
 
 
@@ -93,6 +86,7 @@ class Journal:
         self.run = self._writer.work_now(_read_run)
         self.ledger = Ledger(self._writer, run_dir.name, clock)
         self.flights = Flights()
+        self._plays = plays.Reader(self._writer.work_now)
 
     @classmethod
     def create(
@@ -156,24 +150,24 @@ class Journal:
 
     async def save_trajectories(self, finished: Iterable[tuple[Trajectory, Scored]]) -> None:
         """Keep finished trajectories, all or none."""
-        rows = [_trajectory_row(trajectory, scored) for trajectory, scored in finished]
+        rows = [plays.row(trajectory, scored) for trajectory, scored in finished]
         # Closed here: a cursor that another thread frees resets a statement in use.
-        await self._writer.work(lambda connection: connection.executemany(_SAVE, rows).close())
+        await self._writer.work(lambda connection: connection.executemany(plays.SAVE, rows).close())
         reached("trajectories.saved")
 
-    def trajectories(self, split: Split, iteration: int) -> list[tuple[Trajectory, Scored]]:
-        """The finished trajectories of an iteration, by scenario, then trajectory."""
-        payloads = self._writer.work_now(
-            lambda connection: connection.execute(_LOAD, (split, iteration)).fetchall()
-        )
-        return [_trajectories.decode(zlib.decompress(payload)) for (payload,) in payloads]
+    def trajectories(
+        self, split: Split, iteration: int, among: Container[Address] | None = None
+    ) -> list[Played]:
+        """An iteration's finished trajectories (`among` some) by scenario, then trajectory."""
+        return list(self._plays.whole(split, iteration, among))
 
-    def all_trajectories(self) -> list[tuple[Trajectory, Scored]]:
+    def plays(self, split: Split, iteration: int) -> Iterator[Played]:
+        """The same without a word: prompts and replies are empty. One by one, as they are read."""
+        return self._plays.silent(split, iteration)
+
+    def all_trajectories(self) -> Iterator[Played]:
         """Every finished trajectory, by split, iteration, scenario and trajectory."""
-        payloads = self._writer.work_now(
-            lambda connection: connection.execute(_LOAD_ALL).fetchall()
-        )
-        return [_trajectories.decode(zlib.decompress(payload)) for (payload,) in payloads]
+        return self._plays.whole()
 
     async def put(self, kind: str, key: str, record: object) -> None:
         """Keep a record under (kind, key), in place of an earlier one."""
@@ -203,15 +197,6 @@ class Journal:
         sql = "SELECT seq, at, kind, text FROM events ORDER BY seq"
         rows = self._writer.work_now(lambda connection: connection.execute(sql).fetchall())
         return [Event(*row) for row in rows]
-
-
-_trajectories = msgspec.json.Decoder(tuple[Trajectory, Scored])
-
-
-def _trajectory_row(trajectory: Trajectory, scored: Scored) -> tuple[str, int, int, int, bytes]:
-    place = trajectory.address
-    payload = zlib.compress(msgspec.json.encode((trajectory, scored)), level=1)
-    return (place.split, place.iteration, place.scenario, place.trajectory, payload)
 
 
 def _require(run_dir: Path) -> None:

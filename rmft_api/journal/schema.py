@@ -6,7 +6,7 @@ statement, so no code path can spend past a cap or forget to count.
 
 import sqlite3
 
-VERSION = 1
+VERSION = 2
 RUN_SCOPE = -1
 """The budget row of the whole run; iterations use their own numbers."""
 
@@ -67,7 +67,8 @@ CREATE TABLE trajectories (
   iteration INTEGER NOT NULL,
   scenario INTEGER NOT NULL,
   trajectory INTEGER NOT NULL,
-  payload BLOB NOT NULL,
+  play BLOB NOT NULL,
+  words BLOB NOT NULL,
   PRIMARY KEY (split, iteration, scenario, trajectory)
 ) STRICT;
 

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from rmft_api.errors import DataError, LockedError, StorageError, UsageError
-from rmft_api.journal import FILE, Event, Journal
+from rmft_api.journal import FILE, Event, Journal, plays
 from rmft_api.journal.ballast import Ballast
 from rmft_api.records import (
     Address,
@@ -56,6 +56,30 @@ async def test_what_was_kept_is_there_in_the_next_process(journal: Journal) -> N
     assert again.run.provenance == {"code": "1"}
     assert again.events() == [Event(1, 1_800_000_000_000, "run", "began")]
     again.close()
+
+
+async def test_plays_come_without_words_and_words_for_those_that_are_asked_for(
+    journal: Journal,
+) -> None:
+    saved = [played("train", 1, 0, n) for n in range(3)]
+    await journal.save_trajectories(saved)
+    for (play, score), (whole, same) in zip(journal.plays("train", 1), saved, strict=True):
+        assert [(r.prompt, r.reply) for r in play.rounds] == [((), "")] * 3
+        assert [r.rewards for r in play.rounds] == [r.rewards for r in whole.rounds]
+        assert (play.address, score) == (whole.address, same)
+    wanted = {saved[1][0].address}
+    assert journal.trajectories("train", 1, wanted) == saved[1:2]
+    assert list(journal.all_trajectories()) == saved
+
+
+async def test_more_trajectories_than_are_read_at_once_come_in_order(
+    journal: Journal, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(plays, "TOGETHER", 2)
+    saved = [played("train", i, s, n) for i in (1, 2) for s in (0, 10, 11) for n in range(3)]
+    await journal.save_trajectories(reversed(saved))
+    assert journal.trajectories("train", 1) == saved[:9]
+    assert list(journal.all_trajectories()) == saved
 
 
 async def test_trajectories_come_back_whole_and_in_order(journal: Journal) -> None:

@@ -1,0 +1,110 @@
+"""Finished trajectories as the journal keeps them: the play, and its words beside it.
+
+Most readers want the figures of thousands of plays and the words of a few, and words are most of a
+trajectory. So they stand in a column of their own, prompts in shorthand.
+"""
+
+import sqlite3
+import zlib
+from collections.abc import Callable, Container, Iterator
+from typing import TypeVar
+
+import msgspec
+
+from rmft_api import shorthand
+from rmft_api.records import Address, Round, Scored, Split, Trajectory
+
+Played = tuple[Trajectory, Scored]
+Place = tuple[str, int, int, int]
+"""Split, iteration, scenario, trajectory."""
+Row = tuple[str, int, int, int, bytes, bytes]
+T = TypeVar("T")
+TOGETHER = 256
+"""Rows read at once."""
+
+SAVE = """INSERT INTO trajectories (split, iteration, scenario, trajectory, play, words)
+  VALUES (?, ?, ?, ?, ?, ?)
+  ON CONFLICT (split, iteration, scenario, trajectory)
+  DO UPDATE SET play = excluded.play, words = excluded.words"""
+_AFTER = """SELECT split, iteration, scenario, trajectory, play, {words} FROM trajectories
+  WHERE (split, iteration, scenario, trajectory) > (?, ?, ?, ?) AND {where}
+  ORDER BY split, iteration, scenario, trajectory LIMIT ?"""
+_WITH, _WITHOUT = "words", "NULL"
+_FIRST: Place = ("", -1, -1, -1)
+
+
+class _Words(msgspec.Struct, frozen=True, array_like=True):
+    """What one round told and heard."""
+
+    prompt: shorthand.Pieces
+    reply: str
+
+
+_plays = msgspec.json.Decoder(Played)
+_words = msgspec.json.Decoder(list[_Words])
+
+
+def row(trajectory: Trajectory, scored: Scored) -> Row:
+    """A trajectory as it is kept."""
+    place, rounds = trajectory.address, trajectory.rounds
+    bare = Trajectory(place, trajectory.model, trajectory.names, tuple(map(_bare, rounds)))
+    prompts = shorthand.shortened([round_.prompt for round_ in rounds])
+    words = list(map(_Words, prompts, [round_.reply for round_ in rounds]))
+    key = (place.split, place.iteration, place.scenario, place.trajectory)
+    return (*key, _packed((bare, scored)), _packed(words))
+
+
+class Reader:
+    """Reads trajectories in their order, a few hundred rows at a time."""
+
+    def __init__(self, ask: Callable[[Callable[[sqlite3.Connection], list[Row]]], list[Row]]):
+        self._ask = ask
+
+    def whole(
+        self,
+        split: Split | None = None,
+        iteration: int = 0,
+        among: Container[Address] | None = None,
+    ) -> Iterator[Played]:
+        """The trajectories of an iteration, or all there are; those `among` some, where given."""
+        for *_, play, words in self._rows(_WITH, split, iteration):
+            bare, scored = _plays.decode(zlib.decompress(play))
+            if among is not None and bare.address not in among:
+                continue
+            told = _words.decode(zlib.decompress(words))
+            prompts = shorthand.restored(one.prompt for one in told)
+            replies = [one.reply for one in told]
+            rounds = tuple(map(_spoken, bare.rounds, prompts, replies))
+            yield Trajectory(bare.address, bare.model, bare.names, rounds), scored
+
+    def silent(self, split: Split, iteration: int) -> Iterator[Played]:
+        """The same without a word: prompts and replies are empty."""
+        for *_, play, _ in self._rows(_WITHOUT, split, iteration):
+            yield _plays.decode(zlib.decompress(play))
+
+    def _rows(self, words: str, split: Split | None, iteration: int) -> Iterator[Row]:
+        """Rows are of one moment each: what is saved meanwhile may or may not be among them."""
+        where = "split = ? AND iteration = ?" if split else "TRUE"
+        of = (split, iteration) if split else ()
+        sql, last = _AFTER.format(words=words, where=where), _FIRST
+        while True:
+            asked = (*last, *of, TOGETHER)
+            rows = self._ask(
+                lambda connection, asked=asked: connection.execute(sql, asked).fetchall()
+            )
+            yield from rows
+            if len(rows) < TOGETHER:
+                return
+            last = rows[-1][:4]
+
+
+def _bare(whole: Round) -> Round:
+    return Round((), "", whole.status, whole.action, whole.policy, whole.rewards)
+
+
+def _spoken(bare: Round, prompt: shorthand.Prompt, reply: str) -> Round:
+    return Round(prompt, reply, bare.status, bare.action, bare.policy, bare.rewards)
+
+
+def _packed(what: object) -> bytes:
+    return zlib.compress(msgspec.json.encode(what), level=1)

@@ -1,0 +1,102 @@
+"""Prompts told as what is new in them: a play of T rounds takes room for T rounds, not for T * T.
+
+Where every round is a chat of its own, its prompt tells the whole history again, so it begins and
+ends as the one before it. A `Piece` keeps of a message only what stands between.
+"""
+
+from collections.abc import Iterable, Sequence
+
+import msgspec
+
+from rmft_api.records import Message, Role, Round
+
+Prompt = tuple[Message, ...]
+_NOTHING = Message("user", "")
+
+
+class Piece(msgspec.Struct, frozen=True, array_like=True):
+    """A message, by the message in its place a round before (an empty one if there was none)."""
+
+    role: Role
+    head: int
+    """Characters that it begins with."""
+    tail: int
+    """Characters that it ends with."""
+    text: str
+    """What stands between."""
+
+
+Pieces = tuple[Piece, ...]
+
+
+class Diary:
+    """The rounds of a growing play."""
+
+    def __init__(self) -> None:
+        self._rounds: list[Round] = []
+        self._prompts: list[Pieces] = []
+        self._last: Prompt = ()
+
+    def add(self, prompt: Prompt, rest: Round) -> None:
+        """Another round; `rest` is all of it but its prompt."""
+        self._rounds.append(rest)
+        self._prompts.append(shorten(prompt, self._last))
+        self._last = prompt
+
+    def rounds(self) -> tuple[Round, ...]:
+        """All rounds, whole."""
+        return tuple(map(_whole, self._rounds, restored(self._prompts)))
+
+
+def shorten(prompt: Prompt, before: Prompt) -> Pieces:
+    """`prompt` by the one `before` it."""
+    return tuple([_piece(message, _at(before, i)) for i, message in enumerate(prompt)])
+
+
+def shortened(prompts: Sequence[Prompt]) -> list[Pieces]:
+    """The prompts of a whole play."""
+    return list(map(shorten, prompts, ((), *prompts)))
+
+
+def restored(shortened: Iterable[Pieces]) -> list[Prompt]:
+    """The prompts of a whole play; messages that stayed the same are one object."""
+    prompts: list[Prompt] = []
+    before: Prompt = ()
+    for pieces in shortened:
+        before = tuple([_message(piece, _at(before, i)) for i, piece in enumerate(pieces)])
+        prompts.append(before)
+    return prompts
+
+
+def _whole(rest: Round, prompt: Prompt) -> Round:
+    return Round(prompt, rest.reply, rest.status, rest.action, rest.policy, rest.rewards)
+
+
+def _at(before: Prompt, place: int) -> Message:
+    return before[place] if place < len(before) else _NOTHING
+
+
+def _piece(message: Message, base: Message) -> Piece:
+    text, known = message.content, base.content
+    if text == known:
+        return Piece(message.role, len(text), 0, "")
+    head = _alike(text, known)
+    tail = _alike(text[head:][::-1], known[head:][::-1])
+    return Piece(message.role, head, tail, text[head : len(text) - tail])
+
+
+def _message(piece: Piece, base: Message) -> Message:
+    known = base.content
+    if piece.head == len(known) and not piece.text and piece.role == base.role:
+        return base
+    return Message(piece.role, known[: piece.head] + piece.text + known[len(known) - piece.tail :])
+
+
+def _alike(one: str, other: str) -> int:
+    """How many characters both begin with."""
+    low, high = 0, min(len(one), len(other))
+    while low < high:
+        middle = (low + high + 1) // 2
+        same = one[low:middle] == other[low:middle]
+        low, high = (middle, high) if same else (low, middle - 1)
+    return low
