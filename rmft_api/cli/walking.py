@@ -77,5 +77,8 @@ async def _ended(work: asyncio.Task[T], stop: Stop, journal: Journal) -> T:
         return await work
     except asyncio.CancelledError:
         raise stop.error() from None
+    except ResumableError:
+        stop.check()  # whoever stopped the run hears that it stopped, not what it left open
+        raise
     finally:
         await journal.flights.drain(0 if stop.cut.is_set() else stop.drain_s)
