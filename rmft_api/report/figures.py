@@ -34,11 +34,19 @@ def measured(sittings: Sequence[Sitting]) -> Measures:
     if not sittings:
         return {}
     found = {
-        name: statistics.mean_interval(_by_scenario(sittings, spread(sittings, measure)))
+        name: _interval(name, _by_scenario(sittings, spread(sittings, measure)))
         for name, measure in MEASURES.items()
     }
     entropy = measures.answer_entropy([one.play for one in sittings])
     return {**found, "answer_entropy": Interval(entropy, np.nan, np.nan)}
+
+
+def _interval(name: str, figures_M: Floats) -> Interval:
+    """The mean's interval; that of a share stays between 0 and 1."""
+    found = statistics.mean_interval(figures_M)
+    if name == "regret":
+        return found
+    return Interval(found.mean, max(0.0, found.low), min(1.0, found.high))
 
 
 def regret_by_scenario(sittings: Sequence[Sitting]) -> Regrets:

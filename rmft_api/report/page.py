@@ -25,18 +25,12 @@ from rmft_api.report.story import Story, Telling
 LIMIT = 24_000_000
 """Characters of trajectories in one file; texts of some are left out above it."""
 SCRIPTS = (
-    "dom.js",
-    "words.js",
-    "data.js",
-    "chart.js",
-    "bars.js",
-    "sections.js",
-    "list.js",
-    "play.js",
-    "browser.js",
-    "main.js",
+    *("dom.js", "words.js", "data.js", "scales.js", "lines.js", "chart.js", "bars.js"),
+    *("players.js", "glance.js", "evidence.js", "record.js"),
+    *("list.js", "rounds.js", "play.js", "browser.js", "main.js"),
 )
 """The page's script, in order; each file adds to what stands before it."""
+STYLES = ("page.css", "charts.css", "browser.css", "media.css")
 
 
 def html(config: RunConfig, journal: Journal, results: Results | None, telling: Telling) -> bytes:
@@ -74,7 +68,7 @@ def data(story: Story, book: Book, version: str = "") -> dict[str, Any]:
 
 def document(run: str, title: str, blocks: str, live: str) -> str:
     """The page around its data. `live` is empty, or the path that tells of news."""
-    style, script = _asset("page.css"), "".join(map(_asset, SCRIPTS))
+    style, script = "".join(map(_asset, STYLES)), "".join(map(_asset, SCRIPTS))
     script = f'"use strict";\n(() => {{\n{script}}})();\n'
     named = {
         "policy": _policy(style, script, live),

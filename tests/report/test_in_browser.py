@@ -12,7 +12,7 @@ SHOWN = f"{VIEW}.dataset.shown"
 TOTAL = "document.querySelector('.total').textContent"
 REGRETS = (
     "[...document.querySelectorAll('.option')].sort((a, b) => a.ariaPosInSet - b.ariaPosInSet)"
-    ".map(o => Number(o.querySelector('.regret').textContent.replace('regret ', '')))"
+    ".map(o => Number(o.querySelector('.regret').textContent))"
 )
 
 

@@ -80,4 +80,4 @@ def test_no_script_of_ours_makes_markup_from_text(name: str) -> None:
 
 
 def test_every_asset_is_part_of_the_page() -> None:
-    assert {path.name for path in ASSETS.iterdir()} == {*page.SCRIPTS, "page.html", "page.css"}
+    assert {path.name for path in ASSETS.iterdir()} == {*page.SCRIPTS, *page.STYLES, "page.html"}

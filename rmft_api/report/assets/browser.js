@@ -1,13 +1,20 @@
 // The trajectory browser: filter, sort, look, compare.
 
 const SORTS = {
-  worst: ["highest regret first", (a, b) => b.regret - a.regret],
-  best: ["lowest regret first", (a, b) => a.regret - b.regret],
-  place: ["in order of scenario", (a, b) => a.scenario - b.scenario || a.iteration - b.iteration || a.trajectory - b.trajectory],
+  worst: ["most regret first", (a, b) => b.regret - a.regret],
+  best: ["least regret first", (a, b) => a.regret - b.regret],
+  place: [
+    "by scenario",
+    (a, b) => a.scenario - b.scenario || a.iteration - b.iteration || a.trajectory - b.trajectory,
+  ],
 };
 
 const select = (label, options, change) => {
-  const box = h("select", { on: { change } }, options.map(([value, text]) => h("option", { value }, text)));
+  const box = h(
+    "select",
+    { on: { change } },
+    options.map(([value, text]) => h("option", { value }, text)),
+  );
   return [h("label", {}, h("span", {}, label), box), box];
 };
 
@@ -18,32 +25,71 @@ const reset = (box, options) => {
 };
 
 const trajectoryBrowser = () => {
-  let rows = [], chapterOf = null, current = null, rival = null, turn = 0;
+  let rows = [],
+    chapterOf = null,
+    current = null,
+    rival = null,
+    turn = 0;
   const refresh = () => filtered();
   const [splitLabel, split] = select("Split", [["", "all"]], refresh);
   const [iterationLabel, iteration] = select("Iteration", [["", "all"]], refresh);
-  const [sortLabel, sort] = select("Sort", Object.entries(SORTS).map(([value, [text]]) => [value, text]), refresh);
-  const scenario = h("input", { type: "number", min: 0, inputmode: "numeric", placeholder: "all", on: { input: refresh } });
+  const [sortLabel, sort] = select(
+    "Sort",
+    Object.entries(SORTS).map(([value, [text]]) => [value, text]),
+    refresh,
+  );
+  const scenario = h("input", {
+    type: "number",
+    min: 0,
+    inputmode: "numeric",
+    placeholder: "all",
+    on: { input: refresh },
+  });
   const kept = h("input", { type: "checkbox", on: { change: refresh } });
   const total = h("p", { class: "total", role: "status" });
-  const [againstLabel, against] = select("Compare with", [["", "nothing"]], () => { rival = rows.find((row) => row.key === against.value) || null; show(); });
-  const view = h("article", { class: "view", tabindex: -1, "aria-label": "Trajectory" }, h("p", { class: "empty" }, "Choose a trajectory to read it round by round."));
-  const list = virtualList("Trajectories", (row) => { current = row; rival = rival && sameScenario(row, rival) && rival.key !== row.key ? rival : null; rivalsFor(row); show(); }, () => view.focus());
+  const [againstLabel, against] = select("Compare with", [["", "nothing"]], () => {
+    rival = rows.find((row) => row.key === against.value) || null;
+    show();
+  });
+  const view = h(
+    "article",
+    { class: "view", tabindex: -1, "aria-label": "Trajectory" },
+    h("p", { class: "empty" }, "Choose a trajectory to read it round by round."),
+  );
+  const list = virtualList(
+    "Trajectories",
+    (row) => {
+      current = row;
+      rival = rival && sameScenario(row, rival) && rival.key !== row.key ? rival : null;
+      rivalsFor(row);
+      show();
+    },
+    () => view.focus(),
+  );
 
   const filtered = () => {
-    const wanted = rows.filter((row) => (!split.value || row.split === split.value)
-      && (!iteration.value || row.iteration === Number(iteration.value))
-      && (scenario.value === "" || row.scenario === Number(scenario.value))
-      && (!kept.checked || row.why === "kept"));
+    const wanted = rows.filter(
+      (row) =>
+        (!split.value || row.split === split.value) &&
+        (!iteration.value || row.iteration === Number(iteration.value)) &&
+        (scenario.value === "" || row.scenario === Number(scenario.value)) &&
+        (!kept.checked || row.why === "kept"),
+    );
     wanted.sort(SORTS[sort.value][1]);
     total.textContent = `${count(wanted.length)} of ${plural(rows.length, "trajectory").replace("trajectorys", "trajectories")}`;
     list.show(wanted, current?.key);
   };
 
   const rivalsFor = (row) => {
-    const others = rows.filter((one) => one.key !== row.key && sameScenario(one, row)).sort((a, b) => a.regret - b.regret);
-    const name = (one) => `regret ${num(one.regret)}: iteration ${one.iteration}, trajectory ${one.trajectory}${one.why === "kept" ? ", selected" : ""}`;
-    against.replaceChildren(h("option", { value: "" }, others.length ? "nothing" : "no other of this scenario"), ...others.map((one) => h("option", { value: one.key }, name(one))));
+    const others = rows
+      .filter((one) => one.key !== row.key && sameScenario(one, row))
+      .sort((a, b) => a.regret - b.regret);
+    const name = (one) =>
+      `regret ${num(one.regret)}: iteration ${one.iteration}, trajectory ${one.trajectory}${one.why === "kept" ? ", selected" : ""}`;
+    against.replaceChildren(
+      h("option", { value: "" }, others.length ? "nothing" : "no other of this scenario"),
+      ...others.map((one) => h("option", { value: one.key }, name(one))),
+    );
     against.value = rival?.key || "";
     against.disabled = !others.length;
   };
@@ -57,24 +103,59 @@ const trajectoryBrowser = () => {
       view.setAttribute("aria-label", plays.map(({ row }) => addressOf(row)).join(" beside "));
       view.dataset.shown = plays.map(({ row }) => row.key).join(" ");
     } catch (error) {
-      if (mine === turn) view.replaceChildren(h("p", { class: "empty" }, `This trajectory cannot be opened: ${error.message}`));
+      if (mine === turn)
+        view.replaceChildren(
+          h("p", { class: "empty" }, `This trajectory cannot be opened: ${error.message}`),
+        );
     }
   };
 
   const update = (groups, open) => {
     rows = rowsOf(groups);
     chapterOf = open;
-    const splits = ["test", "validation", "train"].filter((one) => groups.some((group) => group.split === one));
+    const splits = ["test", "validation", "train"].filter((one) =>
+      groups.some((group) => group.split === one),
+    );
     reset(split, [["", "all"], ...splits.map((one) => [one, SPLITS[one].toLowerCase()])]);
     const iterations = [...new Set(groups.map((group) => group.iteration))].sort((a, b) => a - b);
-    reset(iteration, [["", "all"], ...iterations.map((one) => [String(one), one ? String(one) : "0 (the base)"])]);
+    reset(iteration, [
+      ["", "all"],
+      ...iterations.map((one) => [String(one), one ? String(one) : "0 (the base)"]),
+    ]);
     scenario.max = String(Math.max(0, ...groups.map((group) => group.problems.length - 1)));
     filtered();
-    if (current) { current = rows.find((row) => row.key === current.key) || current; rivalsFor(current); }
+    if (current) {
+      current = rows.find((row) => row.key === current.key) || current;
+      rivalsFor(current);
+    }
   };
 
-  const node = section("trajectories", "Trajectories", "Every play of the run. The bar shows where it lost: darker is more regret, from the first round to the last. Arrow keys move through the list, Enter goes to the trajectory.",
-    h("div", { class: "filters", role: "search", "aria-label": "Filter trajectories" }, splitLabel, iterationLabel, h("label", {}, h("span", {}, "Scenario"), scenario), sortLabel, h("label", { class: "check" }, kept, h("span", {}, "selected only"))),
-    h("div", { class: "browser" }, h("div", { class: "side" }, total, list.box), h("div", { class: "pane" }, h("div", { class: "against" }, againstLabel), view)));
-  return { node, update, first: () => list.pick(0) };
+  const node = section(
+    "trajectories",
+    "Trajectories",
+    "Every play of the run. The bar shows where it lost: darker is more regret, from the first round to the last. Arrow keys move through the list, Enter goes to the trajectory.",
+    h(
+      "div",
+      { class: "filters", role: "search", "aria-label": "Filter trajectories" },
+      splitLabel,
+      iterationLabel,
+      h("label", {}, h("span", {}, "Scenario"), scenario),
+      sortLabel,
+      h("label", { class: "check" }, kept, h("span", {}, "selected only")),
+    ),
+    h(
+      "div",
+      { class: "browser" },
+      h("div", { class: "side" }, total, list.box),
+      h("div", { class: "pane" }, h("div", { class: "against" }, againstLabel), view),
+    ),
+  );
+  // Whoever gets here finds one opened.
+  new IntersectionObserver(
+    (seen) => {
+      if (!current && rows.length && seen.some((one) => one.isIntersecting)) list.pick(0);
+    },
+    { rootMargin: "200px" },
+  ).observe(node);
+  return { node, update };
 };

@@ -49,26 +49,34 @@ const library = (chapter) => {
 };
 
 // Every trajectory as one row of the index, in the order of the groups.
-const rowsOf = (groups) => groups.flatMap((group) => group.scenario.map((scenario, place) => ({
-  group, place, scenario,
-  split: group.split,
-  iteration: group.iteration,
-  trajectory: group.trajectory[place],
-  regret: group.regret[place],
-  reward: group.reward[place],
-  valid: group.valid[place],
-  why: group.why[place],
-  rank: group.rank[place],
-  strip: group.strip[place],
-  told: group.told[place],
-  key: `${group.split}/${group.iteration}/${scenario}/${group.trajectory[place]}`,
-})));
+const rowsOf = (groups) =>
+  groups.flatMap((group) =>
+    group.scenario.map((scenario, place) => ({
+      group,
+      place,
+      scenario,
+      split: group.split,
+      iteration: group.iteration,
+      trajectory: group.trajectory[place],
+      regret: group.regret[place],
+      reward: group.reward[place],
+      valid: group.valid[place],
+      why: group.why[place],
+      rank: group.rank[place],
+      strip: group.strip[place],
+      told: group.told[place],
+      key: `${group.split}/${group.iteration}/${scenario}/${group.trajectory[place]}`,
+    })),
+  );
 
-const addressOf = (row) => `${SPLITS[row.split]}, iteration ${row.iteration}, scenario ${row.scenario}, trajectory ${row.trajectory}`;
+const addressOf = (row) =>
+  `${SPLITS[row.split]}, iteration ${row.iteration}, scenario ${row.scenario}, trajectory ${row.trajectory}`;
 
 // Scenarios of held-out splits are the same for every model; training draws fresh ones.
-const sameScenario = (one, other) => one.split === other.split && one.scenario === other.scenario
-  && (one.split !== "train" || one.iteration === other.iteration);
+const sameScenario = (one, other) =>
+  one.split === other.split &&
+  one.scenario === other.scenario &&
+  (one.split !== "train" || one.iteration === other.iteration);
 
 // The play behind a row: its names, rounds, running regret, and the tables it was played on.
 const playOf = async (row, chapterOf) => {
@@ -83,7 +91,9 @@ const playOf = async (row, chapterOf) => {
     rewards: play.rewards || tables.rewards,
     means: tables.means,
     rounds: play.rounds.map(([status, action, reply, prompt, policy]) => ({
-      status, action, policy,
+      status,
+      action,
+      policy,
       told: reply >= 0,
       reply: reply < 0 ? "" : chapter.texts[reply],
       prompt: prompt.map(([role, place]) => [role, chapter.texts[place]]),

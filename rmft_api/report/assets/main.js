@@ -1,27 +1,42 @@
 // Putting the page together, once or again and again while a run goes on.
 
-const NAMES = { glance: "At a glance", iterations: "Iterations", rounds: "Rounds", differences: "Differences", exploration: "Exploration", selection: "Selection", money: "Money", lineage: "Lineage", trajectories: "Trajectories" };
+const NAMES = {
+  glance: "At a glance",
+  iterations: "Iterations",
+  rounds: "Rounds",
+  differences: "Differences",
+  exploration: "Exploration",
+  selection: "Selection",
+  money: "Money",
+  lineage: "Lineage",
+  trajectories: "Trajectories",
+};
 
 const browser = trajectoryBrowser();
 
-const tellState = ({ state, stage }) => at("state").replaceChildren(h("span", { class: `dot ${state}` }), STATES[state], stage ? `: ${stage}` : "");
+const tellState = ({ state, stage }) =>
+  at("state").replaceChildren(h("span", { class: `dot ${state}` }), STATES[state], stage ? `: ${stage}` : "");
 
 // What a reader has opened, where the keyboard is and how far the page is scrolled outlast an update.
 const remembered = () => {
   const inSections = (query) => [...document.querySelectorAll(`main > section:not(#trajectories) ${query}`)];
-  const sign = (box) => `${box.closest("section").id}|${box.closest("figure")?.querySelector("h3").textContent}|${box.firstElementChild.textContent}`;
+  const sign = (box) =>
+    `${box.closest("section").id}|${box.closest("figure")?.querySelector("h3").textContent}|${box.firstElementChild.textContent}`;
   const open = new Set(inSections("details[open]").map(sign));
   const focusable = () => inSections("button, summary, svg[tabindex], .wide");
   const place = focusable().indexOf(document.activeElement);
-  const top = window.scrollY, main = at("main");
+  const top = window.scrollY,
+    main = at("main");
   main.style.minHeight = `${main.offsetHeight}px`;
   return () => {
     for (const box of inSections("details")) if (open.has(sign(box))) box.open = true;
-    requestAnimationFrame(() => requestAnimationFrame(() => {
-      main.style.minHeight = "";
-      if (place >= 0) focusable()[place]?.focus({ preventScroll: true });
-      window.scrollTo({ top, behavior: "instant" });
-    }));
+    requestAnimationFrame(() =>
+      requestAnimationFrame(() => {
+        main.style.minHeight = "";
+        if (place >= 0) focusable()[place]?.focus({ preventScroll: true });
+        window.scrollTo({ top, behavior: "instant" });
+      }),
+    );
   };
 };
 
@@ -38,9 +53,16 @@ const render = ({ story, groups }, chapterOf) => {
   browser.node.before(...sections.slice(0, tail));
   browser.node.after(...sections.slice(tail));
   const ids = [...main.children].map((one) => one.id);
-  at("nav").replaceChildren(h("ul", {}, ids.map((id) => h("li", {}, h("a", { href: `#${id}` }, NAMES[id])))));
+  at("nav").replaceChildren(
+    h(
+      "ul",
+      {},
+      ids.map((id) => h("li", {}, h("a", { href: `#${id}` }, NAMES[id]))),
+    ),
+  );
   tellState(story);
-  at("made").textContent = `Made ${day(story.made_at)} from the run's journal. ${document.body.dataset.live ? "This page follows its run while rmft-api serves it." : "This page asks nobody anything; it can be kept, sent and opened without a network."}`;
+  at("made").textContent =
+    `Made ${day(story.made_at)} from the run's journal. ${document.body.dataset.live ? "This page follows its run while rmft-api serves it." : "This page asks nobody anything; it can be kept, sent and opened without a network."}`;
   document.title = `${story.run}: ${story.headline.title}`;
   restore();
 };
@@ -53,7 +75,9 @@ const refuse = (text) => {
 const start = async () => {
   const live = document.body.dataset.live;
   if (typeof DecompressionStream === "undefined") {
-    refuse("This browser cannot unpack the report: it has no DecompressionStream. Any Chrome or Edge since 2023, Firefox since 113 or Safari since 16.4 has one.");
+    refuse(
+      "This browser cannot unpack the report: it has no DecompressionStream. Any Chrome or Edge since 2023, Firefox since 113 or Safari since 16.4 has one.",
+    );
     return;
   }
   const source = live ? served(live) : embedded;
@@ -62,7 +86,9 @@ const start = async () => {
   try {
     await load();
   } catch (error) {
-    refuse(`The report cannot be opened: ${error.message}. Its file may be incomplete; write it again with rmft-api report.`);
+    refuse(
+      `The report cannot be opened: ${error.message}. Its file may be incomplete; write it again with rmft-api report.`,
+    );
     return;
   }
   document.body.dataset.ready = "yes";
@@ -72,10 +98,14 @@ const start = async () => {
 const follow = (live, load) => {
   const news = new EventSource(`${live}/events`);
   let working = Promise.resolve();
-  news.addEventListener("data", () => { working = working.then(load).catch(() => {}); });
+  news.addEventListener("data", () => {
+    working = working.then(load).catch(() => {});
+  });
   news.addEventListener("state", (event) => tellState(JSON.parse(event.data)));
   news.addEventListener("end", () => news.close());
-  news.onerror = () => { at("state").textContent = "the server that shows this run does not answer; this page stays as it is"; };
+  news.onerror = () => {
+    at("state").textContent = "the server that shows this run does not answer; this page stays as it is";
+  };
 };
 
 start();

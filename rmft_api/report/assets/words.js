@@ -2,14 +2,22 @@
 
 const MEASURES = {
   regret: ["Regret", "What a trajectory lost against the best play. Lower is better."],
-  suff_fail_freq: ["SuffFailFreq", "Share of trajectories that never choose the best action in their second half. Lower is better."],
+  suff_fail_freq: [
+    "SuffFailFreq",
+    "Share of trajectories that never choose the best action in their second half. Lower is better.",
+  ],
   k_min_frac: ["K × MinFrac", "How much the least chosen action is tried: 1 is even play, 0 never."],
   greedy_frac: ["GreedyFrac", "Share of rounds on the action that looks best so far."],
   best_share: ["Best-arm share", "Share of rounds on the best action. Higher is better."],
   answer_entropy: ["Answer entropy", "1: every position is answered alike; 0: always the same one."],
   valid: ["Readable replies", "Share of replies that could be read."],
 };
-const REASONS = { kept: "kept", rank: "ranked too low", floor: "tried too little", valid: "too often unreadable" };
+const REASONS = {
+  kept: "kept",
+  rank: "ranked too low",
+  floor: "tried too little",
+  valid: "too often unreadable",
+};
 const SPLITS = { test: "Test", validation: "Validation", train: "Training" };
 const STATES = { running: "running", interrupted: "interrupted", failed: "failed", finished: "finished" };
 
@@ -17,8 +25,12 @@ const known = (x) => typeof x === "number" && Number.isFinite(x);
 const num = (x, digits = 2) => (known(x) ? x.toFixed(digits).replace("-", "−") : "–");
 const short = (x) => (known(x) ? String(Number(x.toFixed(2))).replace("-", "−") : "–");
 const count = (x) => x.toLocaleString("en");
-const interval = (one, digits = 2) => (one ? `${num(one.mean, digits)} [${num(one.low, digits)}, ${num(one.high, digits)}]` : "–");
-const dollars = (micro) => (micro === null ? "unknown" : `$${(micro / 1e6).toLocaleString("en", { minimumFractionDigits: 2, maximumFractionDigits: micro % 10000 ? 4 : 2 })}`);
+const interval = (one, digits = 2) =>
+  one ? `${num(one.mean, digits)} [${num(one.low, digits)}, ${num(one.high, digits)}]` : "–";
+const dollars = (micro) =>
+  micro === null
+    ? "unknown"
+    : `$${(micro / 1e6).toLocaleString("en", { minimumFractionDigits: 2, maximumFractionDigits: micro % 10000 ? 4 : 2 })}`;
 const day = (ms) => new Date(ms).toLocaleString(undefined, { dateStyle: "medium", timeStyle: "short" });
 const iterationName = (index) => (index ? `Iteration ${index}` : "Base");
 const playerName = (player) => (player.index === null ? player.name : iterationName(player.index));

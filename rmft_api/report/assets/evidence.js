@@ -1,0 +1,168 @@
+// What stands behind the headline: paired differences, exploration, what was selected.
+
+const paired = (story) => {
+  const palette = paletteOf(story);
+  const colour = (name) => {
+    const p = rivalsOf(story).find((one) => one.name === name);
+    return p ? palette.colour(p) : "var(--accent)";
+  };
+  const families = [
+    [
+      "champion",
+      "The champion against the others",
+      "Others' regret less the champion's, scenario by scenario. Right of 0 the champion is better.",
+    ],
+    [
+      "step",
+      "Each iteration against the one before",
+      "Regret of the model before less that of the model after. Right of 0 the iteration helped.",
+    ],
+  ];
+  const charts = families.map(([family, title, note]) => {
+    const found = story.differences.filter((one) => one.family === family);
+    if (!found.length) return null;
+    const name = (one) => (family === "step" ? one.ours : `against ${one.other}`);
+    return rowsChart({
+      title,
+      note,
+      unit: "paired drop of regret per trajectory",
+      rows: found.map((one) => ({
+        name: name(one),
+        ...one.drop,
+        colour: colour(one.other),
+        square: family === "champion" && colour(one.other) !== "var(--accent)",
+      })),
+      table: () =>
+        table(
+          title,
+          ["compared", "drop [95 % interval]", "p", "p corrected (Holm)"],
+          found.map((one) => ({
+            cells: [
+              `${one.ours} against ${one.other}`,
+              interval(one.drop),
+              num(one.p, 4),
+              num(one.p_holm, 4),
+            ],
+          })),
+        ),
+    });
+  });
+  if (!charts.some(Boolean)) return null;
+  return section(
+    "differences",
+    "Paired differences",
+    "All players meet the same scenarios with the same chance, so a difference of regret is a difference of decisions. Where an interval contains 0, chance is an explanation.",
+    charts,
+  );
+};
+
+const smallCharts = (names, seriesOf) =>
+  h(
+    "div",
+    { class: "grid" },
+    names.map((name) =>
+      chart({
+        small: true,
+        title: MEASURES[name][0],
+        note: MEASURES[name][1],
+        x: { label: "iteration" },
+        y: { label: name === "regret" ? "regret per trajectory" : "share" },
+        series: seriesOf(name),
+      }),
+    ),
+  );
+
+const key = (lines) =>
+  h(
+    "p",
+    { class: "key" },
+    lines.map((one) =>
+      h(
+        "span",
+        {},
+        s(
+          "svg",
+          { width: 26, height: 10, "aria-hidden": "true" },
+          s("path", {
+            class: "line",
+            d: "M0 5H26",
+            style: { stroke: one.colour, "stroke-width": 3, "stroke-dasharray": one.dash || "none" },
+          }),
+        ),
+        one.name,
+      ),
+    ),
+  );
+
+const exploration = (story) => {
+  const split = evaluated(story);
+  const models = modelsOf(story, split);
+  if (!models.length) return null;
+  const palette = paletteOf(story);
+  const rivals = split === "test" ? rivalsOf(story) : [];
+  const lines = (name) => [
+    {
+      name: "Model",
+      colour: "var(--accent)",
+      width: 2.5,
+      band: true,
+      dots: true,
+      points: models
+        .filter((p) => p.measures[name])
+        .map((p) => ({ x: p.index, ...p.measures[name], champion: isChampion(story, p) })),
+    },
+    ...rivals.map((p) => ({
+      name: p.name,
+      flat: true,
+      colour: palette.colour(p),
+      dash: palette.dash(p),
+      width: 1.5,
+      points: [{ x: 0, ...p.measures[name] }],
+    })),
+  ];
+  return section(
+    "exploration",
+    "Exploration",
+    "Regret can fall because a model gives up exploring and is lucky. Read SuffFailFreq and K × MinFrac together: good play has both low failure and some exploration left.",
+    key(lines("best_share")),
+    smallCharts(
+      ["suff_fail_freq", "k_min_frac", "greedy_frac", "best_share", "answer_entropy", "valid"],
+      lines,
+    ),
+  );
+};
+
+const selection = (story) => {
+  if (!story.makeups.length) return null;
+  const lines = (name) =>
+    [
+      ["of_all", "All training trajectories", "var(--base)", "5 4"],
+      ["of_kept", "Selected ones", "var(--accent)", null],
+    ].map(([set, label, colour, dash]) => ({
+      name: label,
+      colour,
+      dash,
+      band: true,
+      dots: true,
+      width: 2.5,
+      points: story.makeups.filter((m) => m[set][name]).map((m) => ({ x: m.iteration, ...m[set][name] })),
+    }));
+  const reasons = Object.keys(REASONS);
+  return section(
+    "selection",
+    "Selected against all",
+    "What the model learns from, beside what it played. Selection seeks low regret; where it also seeks less exploration, the next model will explore less.",
+    key(lines("regret")),
+    smallCharts(
+      ["regret", "suff_fail_freq", "k_min_frac", "greedy_frac", "best_share", "answer_entropy"],
+      lines,
+    ),
+    table(
+      "Verdicts of selection, in trajectories",
+      ["iteration", ...reasons.map((why) => REASONS[why]), "all"],
+      story.makeups.map((m) => ({
+        cells: [m.iteration, ...reasons.map((why) => count(m.reasons[why] || 0)), count(m.all)],
+      })),
+    ),
+  );
+};

@@ -1,0 +1,37 @@
+// Who played, how they are told apart, and the frame of a section.
+
+const DASHES = ["6 4", "2 3", "9 3 2 3", "12 4", "4 2", "1 3"];
+
+const paletteOf = (story) => {
+  const last = Math.max(1, ...story.players.filter((p) => p.index !== null).map((p) => p.index));
+  const rivals = [...new Set(story.players.filter((p) => p.index === null).map((p) => p.name))];
+  const model = (index) => {
+    if (index === 0) return "var(--base)";
+    if (index === story.champion) return "var(--accent)";
+    return `color-mix(in oklab, var(--early), var(--late) ${Math.round((100 * index) / last)}%)`;
+  };
+  const rival = (name) => rivals.indexOf(name) % 6;
+  return {
+    colour: (player) => (player.index === null ? `var(--rival-${rival(player.name)})` : model(player.index)),
+    dash: (player) => (player.index === null ? DASHES[rival(player.name)] : null),
+  };
+};
+
+const whole = (story, split) => story.players.filter((p) => p.split === split && p.regret);
+const modelsOf = (story, split) =>
+  whole(story, split)
+    .filter((p) => p.index !== null)
+    .sort((a, b) => a.index - b.index);
+const rivalsOf = (story) => story.players.filter((p) => p.index === null);
+const evaluated = (story) => (modelsOf(story, "test").length ? "test" : "validation");
+const isChampion = (story, player) => player.index !== null && player.index === story.champion;
+const named = (story, player) => playerName(player) + (isChampion(story, player) ? " (champion)" : "");
+
+const section = (id, title, lead, ...content) =>
+  h(
+    "section",
+    { id, "aria-labelledby": `${id}-title` },
+    h("h2", { id: `${id}-title` }, title),
+    lead ? h("p", { class: "lead" }, lead) : null,
+    ...content,
+  );
