@@ -15,16 +15,13 @@ from typing import Any, cast
 
 from rmft_api import resources, seeds
 from rmft_api.config import RunConfig, parse
-from rmft_api.finetuning import Trained, Trainer
 from rmft_api.journal import Journal
-from rmft_api.loop import Run, iterate
+from rmft_api.loop import iterate
 from rmft_api.outcome import results
-from rmft_api.prompts import load
-from rmft_api.providers import profiles
-from rmft_api.records import Ask, Choice, Hyperparameters, Job, Reply
+from rmft_api.records import Ask, Choice, Reply
 from rmft_api.report import page
 from rmft_api.report.story import Telling
-from tests.loop_world import Lines
+from tests.loop_world import World
 from tests.report.chromium import Chromium, find
 
 ITERATIONS = 4
@@ -73,33 +70,15 @@ class Talker:
         return Reply("r", ask.model, tuple(choices), None)
 
 
-class Idle(Trainer):
-    """Trains nothing, at once."""
-
-    async def train(self, iteration: int, start: str, data: Any) -> Trained:
-        """A model of the same talk."""
-        job = Job(f"job-{iteration}", "succeeded", start, "file", 1, f"talker-{iteration}")
-        return Trained(job.fine_tuned_model or "", start, data.sha256, job, 1, Hyperparameters(), 0)
-
-
 async def play(config: RunConfig, folder: Path, words: int) -> None:
     """The run, into a journal."""
-    prompts = load(config.prompts, [resources.prompts_dir()])
     path = resources.prompts_dir() / "standard/scenarios/buttons/actions.txt"
     names = tuple(path.read_text("utf-8").split("\n")[:5])
-    journal = Journal.create(folder, config.model_dump_json(), {"prompts": prompts.sha256})
-    trainer = Idle(
-        profile=profiles.load("local"),
-        connection=cast(Any, None),
-        journal=journal,
-        retries=cast(Any, None),
-        config=config,
-        price=lambda model, tokens, epochs: 0,
-        say=print,
-    )
-    chat = Talker(words, names)
+    world = World(folder, config, [f"talker-{i + 1}" for i in range(ITERATIONS)])
+    world.chat = cast(Any, Talker(words, names))
+    journal = world.journal()
     try:
-        await iterate(Run(config, folder, journal, prompts, chat, 16, trainer, Lines()))
+        await iterate(world.run(journal))
     finally:
         journal.close()
 
