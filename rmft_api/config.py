@@ -219,6 +219,31 @@ class FineTuningConfig(Section):
         return (self.method,)
 
 
+class ReplayLesson(Section):
+    """A training file of the run that is replayed."""
+
+    method: Method
+    sha256: str
+    examples: Positive
+    tokens: Positive
+    """As counted for the model that it is replayed on."""
+
+
+class ReplayStep(Section):
+    """An iteration of the run that is replayed."""
+
+    start: Annotated[int, Field(ge=0)]
+    """The iteration whose model it starts from."""
+    lessons: tuple[ReplayLesson, ...]
+
+
+class ReplayConfig(Section):
+    """The chain that is walked again."""
+
+    run: str
+    steps: tuple[ReplayStep, ...]
+
+
 class RunConfig(Section):
     """A run: one chain of iterations."""
 
@@ -245,8 +270,13 @@ class RunConfig(Section):
     iteration_budget_usd: Annotated[float, Field(ge=0)] | None = None
     """Never spend more in any one iteration; iteration 0 is the base's evaluation."""
 
+    replay: ReplayConfig | None = None
+    """Written by `rmft-api replay`, never by hand: the chain of another run to walk again."""
+
     @model_validator(mode="after")
     def _the_parts_fit(self) -> Self:
+        if self.replay is not None and len(self.replay.steps) != self.iterations:
+            raise ValueError(f"replay.steps are {len(self.replay.steps)}, not {self.iterations}")
         if not RUN_NAME.match(self.name):
             raise ValueError(f"name={self.name!r} must match {RUN_NAME.pattern}")
         if not self.rollouts.problems:
@@ -306,7 +336,7 @@ def load(path: Path, overrides: Sequence[str] = ()) -> RunConfig:
 def changed(raw: dict[str, Any], overrides: Sequence[str]) -> dict[str, Any]:
     """The file with `key=value` changes put in. Raises ConfigError."""
     for override in overrides:
-        _apply(raw, override)
+        apply(raw, override)
     return raw
 
 
@@ -339,7 +369,8 @@ def name_of(path: Path) -> str:
     return re.sub(r"[^a-z0-9_-]+", "-", path.stem.lower()).strip("-_") or "run"
 
 
-def _apply(raw: dict[str, Any], override: str) -> None:
+def apply(raw: dict[str, Any], override: str) -> None:
+    """Change one key of an unchecked run file, as `--set` does. Raises ConfigError."""
     key, separator, text = override.partition("=")
     if not separator or not key:
         raise ConfigError(

@@ -15,14 +15,15 @@ from rmft_api import (
     makeup,
     outcome,
     playing,
+    replaying,
     seating,
     selection,
     tokens,
 )
-from rmft_api.config import RunConfig
+from rmft_api.config import ReplayStep, RunConfig
 from rmft_api.evaluation import Gate, Results
 from rmft_api.files import make_directory, replace_file
-from rmft_api.finetuning import Trainer
+from rmft_api.finetuning import Trainer, TrainingData
 from rmft_api.hosting import Hosting
 from rmft_api.journal import Journal
 from rmft_api.lessons import Chosen, Lesson
@@ -48,6 +49,10 @@ class Run:
     console: Console
 
 
+Taught = Sequence[tuple[Method, TrainingData]]
+"""What the jobs of an iteration learn, in order, and how."""
+
+
 async def iterate(run: Run) -> Results:
     """Play, rank, select, fine-tune, evaluate; again with the new model; then name the champion."""
     model = run.config.model.base
@@ -65,6 +70,20 @@ async def iterate(run: Run) -> Results:
             break
         model = outcome.models(run.journal)[gate.start]
         await run.hosting.only(model)
+    return await conclude(run)
+
+
+async def retrace(run: Run, steps: Sequence[ReplayStep]) -> Results:
+    """Walk the chain of another run again: train on what it learnt, and evaluate each model."""
+    models = [run.config.model.base]
+    await enter(run, 0)
+    await evaluate(run, 0, models[0])
+    for iteration, step in enumerate(steps, start=1):
+        await enter(run, iteration)
+        taught = replaying.given(run.directory, iteration, step)
+        models.append(await fine_tune(run, iteration, models[step.start], taught))
+        await evaluate(run, iteration, models[-1])
+        await run.hosting.close(models[-1])
     return await conclude(run)
 
 
@@ -116,12 +135,12 @@ async def select(run: Run, iteration: int) -> Chosen:
     return lessons.chosen(whole, verdicts, config)
 
 
-async def fine_tune(run: Run, iteration: int, model: str, taught: Sequence[Lesson]) -> str:
+async def fine_tune(run: Run, iteration: int, model: str, taught: Taught) -> str:
     """Train on each lesson in turn; the new model's id."""
     start = model if run.config.finetuning.chain == "continue" else run.config.model.base
     for method, data in taught:
         trained = await run.trainer.train(iteration, start, data, method)
-        await run.journal.put("trained", _step_of(iteration, method), trained)
+        await run.journal.put("trained", replaying.step_of(iteration, method), trained)
         start = trained.model
     return start
 
@@ -159,11 +178,6 @@ async def conclude(run: Run) -> Results:
     results = outcome.results(run.config, run.journal)
     await run.journal.put("results", "", results)
     return results
-
-
-def _step_of(iteration: int, method: Method) -> str:
-    """A job's place in its run."""
-    return f"{iteration:02}" if method == "supervised" else f"{iteration:02}/{method}"
 
 
 def _title(split: Split, iteration: int) -> str:

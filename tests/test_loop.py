@@ -1,5 +1,6 @@
 """The loop, over models whose names say how well they play."""
 
+import hashlib
 from pathlib import Path
 from typing import Any
 
@@ -8,7 +9,7 @@ import pytest
 from rmft_api import outcome
 from rmft_api.errors import ResumableError
 from rmft_api.evaluation import Results
-from rmft_api.loop import iterate
+from rmft_api.loop import iterate, retrace
 from rmft_api.records import Ask
 from tests.loop_world import World, config
 
@@ -174,3 +175,33 @@ async def test_preferences_alone_make_one_job(tmp_path: Path) -> None:
     await walk(world)
     assert [method for method, _ in world.learnt] == ["dpo"]
     assert not (tmp_path / "iteration_01" / "dataset.jsonl").exists()
+
+
+async def test_a_chain_is_walked_again_on_its_own_files(tmp_path: Path) -> None:
+    first = World(tmp_path / "first", config(), ["skill-0.5", "skill-0.9", "skill-0.7"])
+    await walk(first)
+    steps = [
+        {"start": start, "lessons": [lesson(content)]}
+        for start, (_, content) in zip((0, 1, 1), first.learnt, strict=True)
+    ]
+    again = config(replay={"run": "first", "steps": steps})
+    world = World(tmp_path / "again", again, ["skill-0.4", "skill-0.8", "skill-0.6"])
+    for iteration, (_, content) in enumerate(first.learnt, start=1):
+        folder = tmp_path / "again" / f"iteration_{iteration:02}"
+        folder.mkdir(parents=True)
+        (folder / "dataset.jsonl").write_bytes(content)
+    journal = world.journal()
+    try:
+        assert again.replay is not None
+        results = await retrace(world.run(journal), again.replay.steps)
+    finally:
+        journal.close()
+    assert world.learnt == first.learnt
+    assert world.started == ["skill-0.2", "skill-0.4", "skill-0.4"]  # as the gate had it
+    assert not [ask for ask in world.chat.asked if ask.key.startswith("train/")]
+    assert results.champion.model == "skill-0.8"
+
+
+def lesson(content: bytes) -> dict[str, Any]:
+    sha256 = hashlib.sha256(content).hexdigest()
+    return {"method": "supervised", "sha256": sha256, "examples": 10, "tokens": 100}

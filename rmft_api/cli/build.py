@@ -3,7 +3,7 @@
 import asyncio
 import json
 import sys
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from importlib.metadata import version
 from pathlib import Path
@@ -29,7 +29,7 @@ from rmft_api.errors import (
 from rmft_api.evaluation import Results
 from rmft_api.finetuning import Trainer
 from rmft_api.journal import Journal
-from rmft_api.loop import Run, iterate
+from rmft_api.loop import Run, iterate, retrace
 from rmft_api.pacing import Pacer
 from rmft_api.planning import Plan
 from rmft_api.planning.spending import PLAN
@@ -39,9 +39,21 @@ from rmft_api.providers import connect
 from rmft_api.providers.profiles import Profile
 from rmft_api.retries import Retries
 
+Tell = Callable[[Results], str]
 
-async def begin(config: RunConfig, runs: Path, source: Path) -> None:
-    """Begin a run and walk it to its end. Raises UsageError where one of its name exists."""
+
+async def begin(
+    config: RunConfig,
+    runs: Path,
+    source: Path | None,
+    furnish: Callable[[Path], None] = lambda directory: None,
+    tell: Tell = results_table,
+) -> None:
+    """Begin a run and walk it to its end. Raises UsageError where one of its name exists.
+
+    `source` is its run file, where it has one; `furnish` puts into its directory what it needs;
+    `tell` says what came of it.
+    """
     directory = run_directory(runs, config.name)
     begun = _begun(directory)
     if begun is not None:
@@ -50,10 +62,10 @@ async def begin(config: RunConfig, runs: Path, source: Path) -> None:
     provenance = {
         "rmft_api": version("rmft-api"),
         "python": sys.version.split()[0],
-        "source": str(source.resolve()),
-        "file": _canonical(configs.read(source)),
+        **({} if source is None else _described_by(source)),
         "prompts": prepared.prompts.sha256,
     }
+    furnish(directory)
     try:
         journal = Journal.create(directory, config.model_dump_json(), provenance)
     except StorageError as error:
@@ -61,7 +73,7 @@ async def begin(config: RunConfig, runs: Path, source: Path) -> None:
             f"{error}; once that is mended, begin the run again, or, where it says that it "
             f"exists, `rmft-api resume {config.name}`"
         ) from error
-    await _walk(prepared, journal)
+    await _walk(prepared, journal, tell)
 
 
 async def go_on(
@@ -71,6 +83,7 @@ async def go_on(
     as_recorded: bool = False,
     again: bool = False,
     new_key: bool = False,
+    tell: Tell = results_table,
 ) -> None:
     """Go on with a run under the caps asked for now or last; `again`: what failed is ordered anew.
 
@@ -93,7 +106,11 @@ async def go_on(
     except BaseException:
         journal.close()
         raise
-    await _walk(prepared, journal, again=again)
+    await _walk(prepared, journal, tell, again=again)
+
+
+def _described_by(source: Path) -> dict[str, str]:
+    return {"source": str(source.resolve()), "file": _canonical(configs.read(source))}
 
 
 def _begun(directory: Path) -> RunConfig | None:
@@ -125,9 +142,10 @@ def _exists(begun: RunConfig, config: RunConfig) -> Exception:
 
 def _refuse_changes(journal: Journal) -> None:
     """Refuse to go on when the run file says something else now than when the run began."""
-    source = Path(journal.run.provenance["source"])
+    recorded = journal.run.provenance.get("source")
+    source = None if recorded is None else Path(recorded)
     name = journal.run_dir.name
-    if not source.exists():
+    if source is None or not source.exists():
         return
     then = json.loads(journal.run.provenance["file"])
     now = json.loads(_canonical(configs.read(source)))
@@ -143,7 +161,7 @@ def _canonical(raw: dict[str, Any]) -> str:
     return json.dumps(raw, sort_keys=True, default=str)
 
 
-async def _walk(prepared: Prepared, journal: Journal, *, again: bool = False) -> None:
+async def _walk(prepared: Prepared, journal: Journal, tell: Tell, *, again: bool = False) -> None:
     """Run the loop to its end, and tell what came of it."""
 
     @asynccontextmanager
@@ -153,7 +171,7 @@ async def _walk(prepared: Prepared, journal: Journal, *, again: bool = False) ->
             yield _planned(prepared, run)
 
     results = await walk(prepared.config, journal, opened)
-    print(results_table(results))  # noqa: T201
+    print(tell(results))  # noqa: T201
 
 
 async def _planned(prepared: Prepared, run: Run) -> Results:
@@ -164,7 +182,8 @@ async def _planned(prepared: Prepared, run: Run) -> Results:
     if run.journal.get(PLAN, "", Plan) is None:
         plan = await asyncio.to_thread(drawn_up, prepared)
         await run.journal.put(PLAN, "", plan)
-    return await iterate(run)
+    replay = run.config.replay
+    return await (iterate(run) if replay is None else retrace(run, replay.steps))
 
 
 @asynccontextmanager

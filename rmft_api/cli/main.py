@@ -10,6 +10,7 @@ from rmft_api.cli.eval import eval
 from rmft_api.cli.export import export
 from rmft_api.cli.models import models
 from rmft_api.cli.plan import plan
+from rmft_api.cli.replay import replay
 from rmft_api.cli.report import report
 from rmft_api.cli.resume import resume
 from rmft_api.cli.run import run
@@ -25,7 +26,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
-COMMANDS = (run, resume, status, report, plan, eval, export, serve, models, doctor, sweep)
+COMMANDS = (run, resume, status, report, plan, eval, replay, export, serve, models, doctor, sweep)
 _INTERRUPTED = 130
 """What typer makes of a KeyboardInterrupt; which signal it was, `guarded` knows."""
 for command in COMMANDS:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from rmft_api import seating
-from rmft_api.config import RunConfig
+from rmft_api.config import ReplayLesson, RunConfig
 from rmft_api.planning.bills import Bills, Most
 from rmft_api.planning.lifecycle import rounds
 from rmft_api.planning.plan import Cost, Phase, PhaseName, Savings, added, total
@@ -48,7 +48,8 @@ class Walk:
         """Every phase, the base's evaluation first."""
         yield from self._evaluated(0)
         for iteration in range(1, self.config.iterations + 1):
-            yield self._played("train", iteration, iteration - 1)
+            if self.config.replay is None:
+                yield self._played("train", iteration, iteration - 1)
             yield self._trained(iteration)
             yield from self._evaluated(iteration)
         if self.config.test_models == "ends":
@@ -112,7 +113,10 @@ class Walk:
         config = self.config.finetuning
         first = iteration if config.chain == "continue" else 1
         start = iteration - 1 if config.chain == "continue" else 0
-        loads = [self._load(range(first, iteration + 1), m) for m in config.methods]
+        if self.config.replay is None:
+            loads = [self._load(range(first, iteration + 1), m) for m in config.methods]
+        else:
+            loads = [self._given(one) for one in self.config.replay.steps[iteration - 1].lessons]
         pace = pace_of(self.config, self.training.profile)
         return Phase(
             iteration=iteration,
@@ -139,6 +143,12 @@ class Walk:
             return _Load(tally.pairs, low, tally.pair_tokens, most, config.dpo.n_epochs)
         low = min(short.least_example_tokens, tally.least_example_tokens)
         return _Load(tally.examples, low, tally.example_tokens, most, config.n_epochs)
+
+    def _given(self, one: ReplayLesson) -> "_Load":
+        """What a job of a replay learns: that is known to the token."""
+        config = self.config.finetuning
+        epochs = config.n_epochs if one.method == "supervised" else config.dpo.n_epochs
+        return _Load(one.examples, one.tokens, one.tokens, one.tokens, epochs)
 
     def _of_training(self, start: int, load: "_Load") -> Cost:
         if load.epochs is None and self.training.profile.paid:

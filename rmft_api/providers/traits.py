@@ -48,6 +48,9 @@ class TrainingTraits(Section):
     """Longest suffix; 0: none is sent."""
     suffix_pattern: str = r"[A-Za-z0-9-]*"
     learning_rate: Literal["multiplier", "absolute"] = "multiplier"
+    own_rate: Annotated[float, Field(gt=0)] | None = None
+    """The absolute rate that a multiplier of 1 stands for, or that is taken where none is asked
+    for; None: not told. A replay elsewhere keeps the ratio to it."""
     bom: bool = False
     """Files begin with a byte order mark."""
     wait_for_file: bool = False

@@ -1,0 +1,137 @@
+"""The chain of a run, described as a run of its own at another endpoint."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from rmft_api import config as configs
+from rmft_api import outcome, replaying, resources, tokens
+from rmft_api.cli.recorded import recorded_config
+from rmft_api.config import ReplayConfig, ReplayStep, RunConfig
+from rmft_api.errors import ConfigError, UsageError
+from rmft_api.files import make_directory, replace_file
+from rmft_api.finetuning import Trained
+from rmft_api.journal import Journal
+from rmft_api.prompts import load as load_prompts
+from rmft_api.providers import profiles
+from rmft_api.providers.traits import TrainingTraits
+from rmft_api.replaying import Link, Rate, mapped
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """What the command line asks for; None: as in the run that is replayed."""
+
+    profile: str
+    model: str | None
+    name: str | None
+    overrides: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Chain:
+    """A finished or interrupted run: its settings, and its iterations that were trained."""
+
+    directory: Path
+    config: RunConfig
+    prompts: str
+    """SHA-256 of what its models were told."""
+    links: tuple[Link, ...]
+
+    def furnish(self, directory: Path) -> None:
+        """Copy the training files into the directory of a replay."""
+        for iteration, link in enumerate(self.links, start=1):
+            for method, sha256 in link.files:
+                copy = replaying.file_of(directory, iteration, method)
+                make_directory(copy.parent)
+                content = replaying.read(self.directory, iteration, method, sha256)
+                replace_file(copy, content)
+
+
+def chain_of(directory: Path) -> Chain:
+    """The chain of the run in a directory. Raises UsageError where nothing was trained yet."""
+    journal = Journal.read(directory)
+    try:
+        config = recorded_config(journal)
+        trained = dict(journal.all("trained", Trained))
+        found = replaying.links(outcome.models(journal), trained, config.finetuning.methods)
+        chain = Chain(directory, config, journal.run.provenance["prompts"], tuple(found))
+    finally:
+        journal.close()
+    if not chain.links:
+        raise UsageError(f"run {directory.name!r} has trained no model yet: nothing to replay")
+    return chain
+
+
+def described(chain: Chain, wanted: Wanted, say: Callable[[str], None]) -> RunConfig:
+    """The replay's settings. Raises ConfigError, and DataError for files that do not fit."""
+    old = chain.config
+    here = _traits(old.model.training_profile or old.model.profile)
+    there = _traits(wanted.profile)
+    base = wanted.model or old.model.base
+    counter = tokens.counter_for(base)
+    steps = [
+        ReplayStep(
+            start=link.start,
+            lessons=tuple(
+                replaying.weighed(
+                    method, replaying.read(chain.directory, i, method, sha256), counter, there
+                )
+                for method, sha256 in link.files
+            ),
+        )
+        for i, link in enumerate(chain.links, start=1)
+    ]
+    raw = old.model_dump(mode="json") | {
+        "name": wanted.name or f"{old.name[:40]}-at-{wanted.profile}"[:64],
+        "iterations": len(steps),
+        "model": {"base": base, "profile": wanted.profile},
+        "finetuning": _finetuning(old, here, there, say),
+        "gate": {},
+        "budget_usd": None,
+        "iteration_budget_usd": None,
+        "replay": ReplayConfig(run=old.name, steps=tuple(steps)).model_dump(mode="json"),
+    }
+    for override in wanted.overrides:
+        configs.apply(raw, override)
+    return _same_words(configs.parse(raw, source=f"the replay of {old.name}"), chain)
+
+
+def _finetuning(
+    old: RunConfig, here: TrainingTraits, there: TrainingTraits, say: Callable[[str], None]
+) -> dict[str, Any]:
+    """How jobs are asked for there: rates mapped, everything else as it was."""
+    raw = old.finetuning.model_dump(mode="json")
+    for section in (raw, raw["dpo"]):
+        asked = Rate(section["learning_rate_multiplier"], section["learning_rate"])
+        rate = mapped(asked, here, there)
+        section["learning_rate_multiplier"] = rate.multiplier
+        section["learning_rate"] = rate.absolute
+        if asked != rate:
+            say(f"learning rate: {_told(asked)} there becomes {_told(rate)} here")
+    return raw
+
+
+def _told(rate: Rate) -> str:
+    if rate.absolute is not None:
+        return f"{rate.absolute:g}"
+    return "the provider's own" if rate.multiplier is None else f"{rate.multiplier:g} x its own"
+
+
+def _traits(profile: str) -> TrainingTraits:
+    traits = profiles.load(profile).training
+    if traits is None:
+        raise ConfigError(f"profile {profile!r} cannot train; name one that can")
+    return traits
+
+
+def _same_words(config: RunConfig, chain: Chain) -> RunConfig:
+    """The held-out scenarios must be told as they were, or the chains cannot be compared."""
+    roots = [resources.prompts_dir(), Path.cwd()]
+    if load_prompts(config.prompts, roots, config.contexts).sha256 != chain.prompts:
+        raise ConfigError(
+            f"the prompt files have changed since run {chain.config.name!r} began; restore them, "
+            "so that both chains are told the same"
+        )
+    return config

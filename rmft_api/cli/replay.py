@@ -1,0 +1,107 @@
+"""`rmft-api replay`: the chain of a run, walked again at another provider."""
+
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from rmft_api.cli.options import AcceptShutdown, Budget, Overrides, ReplyTokens
+from rmft_api.cli.places import RUNS, RunName, RunsDir
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from rmft_api.cli.chains import Chain
+    from rmft_api.config import RunConfig
+    from rmft_api.evaluation import Results
+
+
+def replay(
+    run: RunName,
+    profile: Annotated[str, typer.Option(help="The endpoint to walk the chain at.")],
+    model: Annotated[
+        str | None, typer.Option(help="The base model there; absent: the same id.")
+    ] = None,
+    name: Annotated[
+        str | None, typer.Option(help="The replay's own name; RUN-at-PROFILE when absent.")
+    ] = None,
+    overrides: Overrides = None,
+    budget: Budget = None,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Show the plan and its price; send and spend nothing.")
+    ] = False,
+    reply_tokens: ReplyTokens = None,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="The comparison, or the plan, for programs.")
+    ] = False,
+    accept_shutdown: AcceptShutdown = False,
+    runs: RunsDir = RUNS,
+) -> None:
+    """Rebuild a run's chain at another provider, from the very files that it learnt from.
+
+    The replay is a run of its own, with its own journal and budget. Its models are evaluated on
+    the same held-out scenarios, and both chains are shown side by side. The same command again
+    goes on with it, or shows it once more.
+    """
+    import sys
+
+    from rmft_api.cli.chains import Wanted, chain_of, described
+    from rmft_api.cli.places import existing_run
+    from rmft_api.cli.plan import refuse_shutdown, show
+
+    chain = chain_of(existing_run(runs, run))
+    cap = () if budget is None else (f"budget_usd={budget}",)
+    wanted = Wanted(profile, model, name, (*(overrides or ()), *cap))
+    config = described(chain, wanted, lambda text: print(text, file=sys.stderr))  # noqa: T201
+    if dry_run:
+        show(config, reply_tokens=reply_tokens, accept_shutdown=accept_shutdown, as_json=as_json)
+        return
+    if not accept_shutdown:
+        refuse_shutdown(config)
+    _walk(chain, config, runs, budget, as_json=as_json)
+
+
+def _walk(
+    chain: "Chain", config: "RunConfig", runs: "Path", budget: float | None, *, as_json: bool
+) -> None:
+    """Begin the replay or go on with it, and compare."""
+    import msgspec
+
+    from rmft_api.cli.build import begin, go_on
+    from rmft_api.cli.caps import Caps
+    from rmft_api.cli.errors import run_async
+    from rmft_api.cli.places import run_directory
+    from rmft_api.cli.sides import side_by_side, sides_table
+    from rmft_api.cli.tables import results_table
+
+    directory = run_directory(runs, config.name)
+
+    def tell(results: "Results") -> str:
+        sides = side_by_side(directory, chain.directory)
+        if as_json:
+            return msgspec.json.encode(sides).decode()
+        return f"{results_table(results)}\n\n{sides_table(sides)}"
+
+    if _has_begun(directory, config):
+        run_async(go_on(directory, Caps(run_usd=budget), tell=tell))
+    else:
+        run_async(begin(config, runs, None, chain.furnish, tell))
+
+
+def _has_begun(directory: "Path", config: "RunConfig") -> bool:
+    """Whether the directory holds this very replay. Raises ConfigError for another run's."""
+    from rmft_api.cli.recorded import recorded_config
+    from rmft_api.errors import ConfigError
+    from rmft_api.journal import Journal
+
+    if not (directory / "journal.sqlite").exists():
+        return False
+    journal = Journal.read(directory)
+    try:
+        recorded = recorded_config(journal)
+    finally:
+        journal.close()
+    if recorded.model_copy(update={"budget_usd": config.budget_usd}) != config:
+        raise ConfigError(
+            f"run {config.name!r} exists and is another; --name gives the replay a name of its own"
+        )
+    return True

@@ -1,0 +1,101 @@
+"""Two chains side by side, iteration by iteration, on the same held-out scenarios."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+from rmft_api import outcome, statistics
+from rmft_api.cli.columns import table
+from rmft_api.cli.recorded import recorded_config
+from rmft_api.config import RunConfig
+from rmft_api.evaluation import Performance
+from rmft_api.journal import Journal
+from rmft_api.records import Interval, Record, Split
+
+
+class Pair(Record, frozen=True):
+    """One iteration of both chains."""
+
+    index: int
+    split: Split
+    scenarios: int
+    here: Interval
+    """Regret of the replay's model."""
+    there: Interval
+    """Regret of the replayed run's model."""
+    lower: Interval
+    """What the replay's regret is below the other's, scenario by scenario."""
+
+
+class Sides(Record, frozen=True):
+    """Two chains."""
+
+    replay: str
+    replayed: str
+    pairs: tuple[Pair, ...]
+
+
+class _Side:
+    """One run, read."""
+
+    def __init__(self, directory: Path) -> None:
+        journal = Journal.read(directory)
+        try:
+            self.config: RunConfig = recorded_config(journal)
+            self.played: dict[Split, dict[int, Performance]] = {
+                "test": outcome.performances(self.config, journal, "test"),
+                "validation": outcome.performances(self.config, journal, "validation"),
+            }
+        finally:
+            journal.close()
+
+
+def side_by_side(replay: Path, replayed: Path) -> Sides:
+    """Compare a replay with the run that it replays; test scenarios where both played them."""
+    here, there = _Side(replay), _Side(replayed)
+    indices = here.played["validation"].keys() & there.played["validation"].keys()
+    return Sides(
+        here.config.name, there.config.name, tuple(_pair(i, here, there) for i in sorted(indices))
+    )
+
+
+def _pair(index: int, here: _Side, there: _Side) -> Pair:
+    tested = all(index in side.played["test"] for side in (here, there))
+    split: Split = "test" if tested else "validation"
+    mine, theirs = here.played[split][index], there.played[split][index]
+    drop_M = mine.drop_M(theirs)
+    return Pair(
+        index=index,
+        split=split,
+        scenarios=len(drop_M),
+        here=statistics.mean_interval(mine.regret_M),
+        there=statistics.mean_interval(theirs.regret_M),
+        lower=statistics.mean_interval(drop_M),
+    )
+
+
+def sides_table(sides: Sides) -> str:
+    """The chains as people read them."""
+    headings = ("", f"regret of {sides.replayed}", f"regret of {sides.replay}", "lower by", "on")
+    shown = table([headings, *_rows(sides)], words=len(headings), foot=0)
+    return f"{shown}\n\n{_verdict(sides)}"
+
+
+def _rows(sides: Sides) -> Iterator[tuple[str, ...]]:
+    for one in sides.pairs:
+        told = (_interval(interval) for interval in (one.there, one.here, one.lower))
+        yield (str(one.index), *told, f"{one.scenarios} {one.split} scenarios")
+
+
+def _verdict(sides: Sides) -> str:
+    """What the last iteration's figures say, and no more than they say."""
+    if not sides.pairs:
+        return "no iteration was evaluated in both chains yet"
+    last = sides.pairs[-1]
+    if last.lower.low <= 0 <= last.lower.high:
+        return f"iteration {last.index}: no sure difference between the two chains"
+    word = "below" if last.lower.low > 0 else "above"
+    return f"iteration {last.index}: the replay's regret is surely {word} the replayed run's"
+
+
+def _interval(interval: Interval) -> str:
+    return f"{interval.mean:.2f} [{interval.low:.2f}, {interval.high:.2f}]"
