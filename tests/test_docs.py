@@ -14,8 +14,9 @@ from typing import Any
 import pytest
 import typer
 
-from rmft_api import config, prices, testing
+from rmft_api import config, prices, resources, seating, testing
 from rmft_api.cli.main import app
+from rmft_api.prompts import load
 from rmft_api.providers import profiles
 
 ROOT = Path(__file__).parents[1]
@@ -178,6 +179,23 @@ def test_the_guides_own_decision_problem_keeps_the_shipped_contract(
     for name in kept:
         getattr(contract, name)()
     assert len(kept) > 5
+
+
+def test_the_guides_ten_lines_can_be_played(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (shown,) = [block for block in blocks(GUIDE, "console") if "$ cat visits.csv" in block]
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "visits.csv").write_text(shown.partition("\n")[2])
+    for name in ("visits", "cart"):
+        (block,) = titled(GUIDE, f"{name}.toml")
+        settings = config.parse({"name": name, **tomllib.loads(block)}, name)
+        if name == "cart" and importlib.util.find_spec("gymnasium") is None:
+            continue
+        prompts = load(settings.prompts, [resources.prompts_dir()])
+        seat = next(seating.seats(settings, prompts, "train", 1))
+        assert seat.scenario.T == 25
+        assert seat.telling().chat()
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)

@@ -21,8 +21,7 @@ def check(reward: str, sd: float, clip: bool) -> None:
     """Refuse settings that `around` cannot draw from. Raises ValueError."""
     options.one_of("reward", reward, get_args(Reward))
     options.number("sd", sd, low=0)
-    if not isinstance(clip, bool):  # pyright: ignore[reportUnnecessaryIsInstance]
-        raise ValueError(f"clip={clip!r} is neither true nor false")
+    options.truth("clip", clip)
 
 
 def around(

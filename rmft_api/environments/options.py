@@ -24,6 +24,12 @@ def number(option: str, value: Any, low: float = -math.inf, high: float = math.i
         raise ValueError(f"{option}={value!r} is outside {low:g} to {high:g}")
 
 
+def truth(option: str, value: Any) -> None:
+    """Refuse anything but true and false."""
+    if not isinstance(value, bool):
+        raise ValueError(f"{option}={value!r} is neither true nor false")
+
+
 def whole(option: str, value: Any, low: int) -> None:
     """Refuse anything but a whole number of at least `low`."""
     if isinstance(value, bool) or not isinstance(value, int):

@@ -6,12 +6,15 @@ import itertools
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib.metadata import entry_points
-from typing import Any
+from typing import Any, cast
 
 from rmft_api import seeds
 from rmft_api.config import Problem, as_words
 from rmft_api.environments.bandit import Bandit
 from rmft_api.environments.contextual import Contextual
+from rmft_api.environments.gym import Gym
+from rmft_api.environments.loading import imported
+from rmft_api.environments.logged import Logged
 from rmft_api.environments.nonstationary import Nonstationary
 from rmft_api.environments.online_learning import OnlineLearning
 from rmft_api.environments.options import nearest
@@ -24,6 +27,8 @@ GROUP = "rmft_api.environments"
 BUILT_IN: Mapping[str, EnvironmentFactory] = {
     "bandit": Bandit,
     "contextual": Contextual,
+    "gym": Gym,
+    "logged": Logged,
     "nonstationary": Nonstationary,
     "online_learning": OnlineLearning,
 }
@@ -60,7 +65,7 @@ def make(name: str, K: int, T: int, options: Options) -> Environment:
         raise ConfigError(f"environment {name!r}: K={K} leaves nothing to decide; use K >= 2")
     if T < 1:
         raise ConfigError(f"environment {name!r}: T={T} has no rounds; use T >= 1")
-    factory = BUILT_IN.get(name) or _plugin(name)
+    factory = BUILT_IN.get(name) or _own(name)
     _check_option_names(name, factory, options)
     try:
         return factory(K=K, T=T, **options)
@@ -117,6 +122,16 @@ def _alternatives(problem: Problem, key: str) -> tuple[Any, ...]:
 
 def _many(value: Any) -> tuple[Any, ...]:
     return tuple(value) if isinstance(value, list | tuple) else (value,)  # pyright: ignore[reportUnknownArgumentType,reportUnknownVariableType]
+
+
+def _own(name: str) -> EnvironmentFactory:
+    """A user's class: `module:Class`, or the name of an entry point. Raises ConfigError."""
+    if ":" not in name:
+        return _plugin(name)
+    factory = imported("environment", name)
+    if not callable(factory):
+        raise ConfigError(f"environment {name!r} is {factory!r}, not a class")
+    return cast("EnvironmentFactory", factory)
 
 
 @functools.cache  # looking through installed packages takes milliseconds, drawing microseconds

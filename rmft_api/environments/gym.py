@@ -1,0 +1,227 @@
+"""A bandit from a Gymnasium environment with discrete actions: one decision for each episode.
+
+A round is one episode, from a start state of its own. The model sees the start state and chooses
+the first action; a known policy plays the rest (`then`). So what every action would have earned
+from the same start is known exactly: the episode is played once for each action, from one seed.
+Regret is of episodic returns, against the best first action before the same known policy. It is
+not the regret of a learner that acts in every step. In an environment of one step it is exact.
+"""
+
+import functools
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from importlib import import_module
+from typing import Any, Literal, get_args
+
+import numpy as np
+
+from rmft_api.environments import options
+from rmft_api.environments.loading import imported
+from rmft_api.environments.scenario import Floats, Scenario
+from rmft_api.errors import ConfigError, DataError
+from rmft_api.records import RegretKind
+
+Against = Literal["best", "fixed"]
+Policy = Callable[[Any, int, np.random.Generator], int]
+"""(observation, the first action, chance) -> the next action."""
+MOST_STATES = 64
+"""Discrete start states that become numbers for algorithms that read no text."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Gym:
+    """Scenarios are T episodes of a Gymnasium environment."""
+
+    K: int
+    """Where the environment has more actions, K of them are drawn."""
+    T: int
+    id: str
+    """As `gymnasium.make` knows it; `module:Name-v0` imports the module first."""
+    settings: Mapping[str, Any] = field(default_factory=dict[str, Any])
+    """Keyword arguments of `gymnasium.make`."""
+    then: str = "hold"
+    """Who plays on after the first action: hold (the same action until the end), random, or a
+    policy of yours, `module:function`, called with (observation, first action, generator)."""
+    low: float = 0.0
+    """The least return of an episode; it is told as reward 0."""
+    high: float = 1.0
+    """The largest return of an episode; it is told as reward 1."""
+    against: Against = "best"
+    """best: regret is against the best action for each start state; fixed: against the one action
+    that is best over all T episodes."""
+    steps: int = 1000
+    """An episode ends here at the latest."""
+    describe: str = ""
+    """`module:function` that tells an observation in words; absent: its numbers."""
+    shuffle: bool = True
+    """Give the actions their names in a drawn order."""
+
+    def __post_init__(self) -> None:
+        options.one_of("against", self.against, get_args(Against))
+        options.number("low", self.low)
+        options.number("high", self.high)
+        options.whole("steps", self.steps, low=1)
+        options.truth("shuffle", self.shuffle)
+        if self.low >= self.high:
+            raise ValueError(f"low={self.low:g} must be below high={self.high:g}")
+        _policy(self.then)
+        env = _make(self.id, _frozen(self.settings))
+        try:
+            _check_actions(env, self.id, self.K)
+        finally:
+            env.close()
+
+    def draw(self, rng: np.random.Generator) -> Scenario:
+        """A scenario of T episodes; the same stream gives the same one."""
+        address = int(rng.integers(2**62))
+        return _drawn(_Key(self), address)
+
+
+class _Key:
+    """A problem as the key of what was drawn from it: settings may hold what cannot be hashed."""
+
+    def __init__(self, problem: Gym) -> None:
+        self.problem = problem
+        self._told = repr(problem)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, _Key) and other._told == self._told
+
+    def __hash__(self) -> int:
+        return hash(self._told)
+
+
+@functools.lru_cache(maxsize=512)  # a held-out scenario is drawn for every model that plays it
+def _drawn(key: _Key, address: int) -> Scenario:
+    problem, rng = key.problem, np.random.default_rng(address)
+    env = _make(problem.id, _frozen(problem.settings))
+    try:
+        actions_K = _actions(problem, env, rng)
+        seeds_T: list[int] = rng.integers(2**31 - 1, size=problem.T).tolist()
+        starts = [env.reset(seed=seed)[0] for seed in seeds_T]
+        rewards_TK = np.array([_returns(problem, env, seed, actions_K) for seed in seeds_T])
+        varied = any(not np.array_equal(start, starts[0]) for start in starts)
+        features = [_features(env.observation_space, start) for start in starts] if varied else []
+    finally:
+        env.close()
+    kind: RegretKind = "dynamic" if problem.against == "best" else "static"
+    return Scenario(
+        rewards=rewards_TK,
+        means=rewards_TK,
+        feedback="bandit",
+        regret=kind,
+        contexts=tuple(_told(problem, start) for start in starts) if varied else None,
+        features=_stacked(features),
+    )
+
+
+def _actions(problem: Gym, env: Any, rng: np.random.Generator) -> list[int]:
+    first = int(getattr(env.action_space, "start", 0))
+    drawn = rng.permutation(int(env.action_space.n))[: problem.K] + first
+    return (drawn if problem.shuffle else np.sort(drawn)).tolist()
+
+
+def _returns(problem: Gym, env: Any, seed: int, actions_K: list[int]) -> list[float]:
+    """What the episode of one seed returns after each first action, as a reward."""
+    policy = _policy(problem.then)
+    return [_reward(problem, _episode(problem, env, seed, a, policy)) for a in actions_K]
+
+
+def _episode(problem: Gym, env: Any, seed: int, action: int, policy: Policy) -> float:
+    env.reset(seed=seed)
+    rng, first, total = np.random.default_rng(seed), action, 0.0
+    env.action_space.seed(seed)
+    for _ in range(problem.steps):
+        seen, reward, terminated, truncated, _ = env.step(action)
+        total += float(reward)
+        if terminated or truncated:
+            break
+        action = _random(env) if problem.then == "random" else policy(seen, first, rng)
+    return total
+
+
+def _reward(problem: Gym, total: float) -> float:
+    reward = (total - problem.low) / (problem.high - problem.low)
+    if not -1e-9 <= reward <= 1 + 1e-9:
+        raise DataError(
+            f"{problem.id}: an episode returned {total:g}, outside low={problem.low:g} to "
+            f"high={problem.high:g}; widen them"
+        )
+    return min(max(reward, 0.0), 1.0)
+
+
+def _random(env: Any) -> int:
+    return int(env.action_space.sample())
+
+
+def _hold(seen: Any, first: int, rng: np.random.Generator) -> int:
+    return first
+
+
+def _policy(then: str) -> Policy:
+    if then in ("hold", "random"):
+        return _hold
+    if ":" not in then:
+        raise ValueError(f"then={then!r} is none of hold, random, module:function")
+    return imported("policy", then)
+
+
+def _told(problem: Gym, start: Any) -> str:
+    if problem.describe:
+        return str(imported("description", problem.describe)(start))
+    numbers = np.asarray(start, dtype=np.float64).ravel().tolist()
+    if len(numbers) == 1:
+        return f"state {numbers[0]:g}"
+    return ", ".join(f"x{i}={x:.3g}" for i, x in enumerate(numbers, start=1))
+
+
+def _features(space: Any, start: Any) -> Floats | None:
+    """The start as numbers in [0, 1], where the space has bounds; else None."""
+    if hasattr(space, "n"):
+        states = int(space.n)
+        return np.eye(states)[int(start)] if states <= MOST_STATES else None
+    low, high = np.asarray(space.low, float).ravel(), np.asarray(space.high, float).ravel()
+    if not np.isfinite(low).all() or not np.isfinite(high).all() or (low == high).any():
+        return None
+    return (np.asarray(start, float).ravel() - low) / (high - low)
+
+
+def _stacked(features: list[Floats | None]) -> Floats | None:
+    known = [feature for feature in features if feature is not None]
+    return np.stack(known) if known and len(known) == len(features) else None
+
+
+def _check_actions(env: Any, id_: str, K: int) -> None:
+    count = getattr(env.action_space, "n", None)
+    if count is None or (hasattr(env.action_space, "shape") and env.action_space.shape != ()):
+        raise ValueError(f"{id_} has no discrete actions: {env.action_space}")
+    if int(count) < K:
+        raise ValueError(f"{id_} has {int(count)} actions, not K={K}")
+    if not hasattr(env.observation_space, "n") and not hasattr(env.observation_space, "low"):
+        raise ValueError(f"{id_} shows neither a number nor numbers: {env.observation_space}")
+
+
+def _frozen(settings: Mapping[str, Any]) -> str:
+    try:
+        return json.dumps(dict(settings), sort_keys=True)
+    except TypeError as error:
+        raise ValueError(f"settings={settings!r}: {error}") from None
+
+
+def _make(id_: str, settings: str) -> Any:
+    """A fresh environment. Raises ConfigError."""
+    try:
+        gymnasium: Any = import_module("gymnasium")
+    except ImportError:
+        raise ConfigError(
+            "environment 'gym' needs Gymnasium: pip install 'rmft-api[gym]'"
+        ) from None
+    module, _, _ = id_.partition(":")
+    if ":" in id_:
+        imported("environment module", f"{module}:__name__")
+    try:
+        return gymnasium.make(id_.rpartition(":")[2], **json.loads(settings))
+    except (gymnasium.error.Error, TypeError, ValueError, ImportError) as error:
+        first = " ".join(str(error).split())
+        raise ConfigError(f"gymnasium cannot make {id_!r}: {first}") from None

@@ -1,0 +1,171 @@
+"""A bandit from a file: every row is a case, with what every action would have earned in it."""
+
+import functools
+from dataclasses import dataclass
+from typing import Literal, get_args
+
+import numpy as np
+
+from rmft_api.environments import logs, options
+from rmft_api.environments.noise import gap
+from rmft_api.environments.scenario import Floats, Scenario
+from rmft_api.errors import DataError
+from rmft_api.records import Feedback, RegretKind
+
+Scale = Literal["none", "unit"]
+Order = Literal["shuffled", "file"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Logged:
+    """Scenarios are rows of a CSV, TSV or Parquet file; an action is one of its reward columns.
+
+    Columns are named in one string: `"mail, call, visit"`, or with a star, `"reward_*"`.
+    With features it is a contextual bandit: they are told before the choice, and regret is against
+    the best action of each row. Without them the rows are one stationary bandit, and regret is
+    against the best column's mean. In the file's order it is against the best fixed action.
+    """
+
+    K: int
+    T: int
+    path: str
+    """A .csv, .tsv or .parquet file."""
+    rewards: str = "reward_*"
+    """The reward columns, one for each action. Where there are more than K, K of them are drawn."""
+    features: str = ""
+    """Columns that are told before the choice; numbers or words."""
+    means: str = ""
+    """Columns of expected rewards, in the order of `rewards`, where a model of yours knows them:
+    regret is then free of each row's luck."""
+    scale: Scale = "none"
+    """unit: all rewards are moved to [0, 1] together; none: they must lie there."""
+    order: Order = "shuffled"
+    """shuffled: T rows drawn with replacement; file: T rows that follow each other."""
+    feedback: Feedback = "bandit"
+    """full: what every action would have earned is told after each round."""
+    shuffle: bool = True
+    """Give the actions their names in a drawn order, so that no name goes with a column."""
+
+    def __post_init__(self) -> None:
+        options.one_of("scale", self.scale, get_args(Scale))
+        options.one_of("order", self.order, get_args(Order))
+        options.one_of("feedback", self.feedback, get_args(Feedback))
+        _are_words(path=self.path, rewards=self.rewards, features=self.features, means=self.means)
+        options.truth("shuffle", self.shuffle)
+        tables = self._tables()
+        if self.order == "file" and len(tables.rewards) < self.T:
+            raise ValueError(
+                f"{self.path} has {len(tables.rewards)} rows, T={self.T} rounds in the file's "
+                "order need as many; use a smaller T or order = 'shuffled'"
+            )
+
+    def draw(self, rng: np.random.Generator) -> Scenario:
+        """A scenario; means are the rows' own rewards where nothing better is known."""
+        tables = self._tables()
+        rows_T = self._rows(rng, len(tables.rewards))
+        columns_K = self._columns(rng, tables.rewards.shape[1])
+        rewards_TK = tables.rewards[rows_T][:, columns_K]
+        means_TK = self._means(tables, rows_T)[:, columns_K]
+        steady = self._kind() == "pseudo"
+        return Scenario(
+            rewards=rewards_TK,
+            means=means_TK,
+            feedback=self.feedback,
+            regret=self._kind(),
+            contexts=tables.contexts and tuple(tables.contexts[row] for row in rows_T),
+            features=None if tables.features is None else tables.features[rows_T],
+            facts={"gap": gap(means_TK[0])} if steady else {},
+        )
+
+    def _kind(self) -> RegretKind:
+        if self.features:
+            return "dynamic"
+        return "static" if self.order == "file" or self.feedback == "full" else "pseudo"
+
+    def _rows(self, rng: np.random.Generator, count: int) -> list[int]:
+        if self.order == "shuffled":
+            return rng.integers(count, size=self.T).tolist()
+        start = int(rng.integers(count - self.T + 1))
+        return list(range(start, start + self.T))
+
+    def _columns(self, rng: np.random.Generator, count: int) -> list[int]:
+        drawn = rng.permutation(count)[: self.K]
+        return (drawn if self.shuffle else np.sort(drawn)).tolist()
+
+    def _means(self, tables: "_Tables", rows_T: list[int]) -> Floats:
+        if tables.means is not None:
+            return tables.means[rows_T]
+        if self._kind() == "pseudo":
+            return np.broadcast_to(tables.rewards.mean(axis=0), (self.T, tables.rewards.shape[1]))
+        return tables.rewards[rows_T]
+
+    def _tables(self) -> "_Tables":
+        return _made(
+            logs.read(self.path), self.rewards, self.features, self.means, self.scale, self.K
+        )
+
+
+@dataclass(frozen=True, eq=False)
+class _Tables:
+    """A file as play needs it: rows x actions, and what is told of each row."""
+
+    rewards: Floats
+    means: Floats | None
+    features: Floats | None
+    contexts: tuple[str, ...] | None
+
+
+@functools.lru_cache(maxsize=16)
+def _made(log: logs.Log, rewards: str, features: str, means: str, scale: Scale, K: int) -> _Tables:
+    """The tables of a log, worked out once. Raises DataError."""
+    names, told = log.named(rewards), log.named(features)
+    expected = log.named(means)
+    if len(names) < max(K, 2):
+        raise DataError(
+            f"{log.path}: rewards={rewards!r} are {len(names)} columns, K={K} actions need as many"
+        )
+    if both := set(told) & {*names, *expected}:
+        raise DataError(f"{log.path}: {min(both)!r} is both a feature and a reward: it tells all")
+    if expected and len(expected) != len(names):
+        raise DataError(f"{log.path}: {len(expected)} columns of means for {len(names)} of rewards")
+    rewards_RK = np.stack([log.numbers(name) for name in names], axis=1)
+    means_RK = np.stack([log.numbers(name) for name in expected], axis=1) if expected else None
+    low, high = float(rewards_RK.min()), float(rewards_RK.max())
+    if scale == "unit" and high > low:
+        rewards_RK = (rewards_RK - low) / (high - low)
+        means_RK = None if means_RK is None else (means_RK - low) / (high - low)
+    _check_bounds(log, names, rewards_RK)
+    return _Tables(
+        rewards=rewards_RK,
+        means=means_RK,
+        features=np.concatenate([log.coded(name) for name in told], axis=1) if told else None,
+        contexts=tuple(_contexts(log, told)) if told else None,
+    )
+
+
+def _check_bounds(log: logs.Log, names: tuple[str, ...], rewards_RK: Floats) -> None:
+    outside = np.argwhere((rewards_RK < 0) | (rewards_RK > 1))
+    if len(outside):
+        row, column = (int(i) for i in outside[0])
+        raise DataError(
+            f"{log.path}: column {names[column]!r}, row {row + 1}: {rewards_RK[row, column]:g} is "
+            "outside 0 to 1; scale = 'unit' moves all rewards there"
+        )
+
+
+def _contexts(log: logs.Log, told: tuple[str, ...]) -> list[str]:
+    """Each row in words: `age=34, region=north`."""
+    columns = [
+        log.words(name) if log.is_text(name) else [f"{x:g}" for x in log.numbers(name).tolist()]
+        for name in told
+    ]
+    return [
+        ", ".join(f"{name}={cell}" for name, cell in zip(told, cells, strict=True))
+        for cells in zip(*columns, strict=True)
+    ]
+
+
+def _are_words(**settings: object) -> None:
+    for name, value in settings.items():
+        if not isinstance(value, str):
+            raise ValueError(f'{name}={value!r} is no text; name columns as "a, b, c"')

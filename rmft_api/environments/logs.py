@@ -1,0 +1,163 @@
+"""Files of logged rewards: read once, strictly, as columns of numbers and words."""
+
+import csv
+import fnmatch
+import functools
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from rmft_api.environments.options import nearest
+from rmft_api.environments.scenario import Floats
+from rmft_api.errors import ConfigError, DataError
+
+KINDS = (".csv", ".tsv", ".parquet")
+MOST_WORDS = 64
+"""Different words of a text column that become numbers for algorithms that read no text."""
+Cells = tuple[Any, ...]
+
+
+@dataclass(frozen=True, eq=False)
+class Log:
+    """The columns of a file. Rows are cases."""
+
+    path: Path
+    columns: Mapping[str, Cells]
+
+    @property
+    def rows(self) -> int:
+        """How many cases."""
+        return len(next(iter(self.columns.values())))
+
+    def named(self, wanted: str) -> tuple[str, ...]:
+        """The columns that `a, b, reward_*` stands for, each once. Raises DataError."""
+        found: list[str] = []
+        for word in (part.strip() for part in wanted.split(",") if part.strip()):
+            matching = [name for name in self.columns if fnmatch.fnmatchcase(name, word)]
+            if not matching:
+                raise DataError(f"{self.path}: no column {word!r}{nearest(word, self.columns)}")
+            found += [name for name in matching if name not in found]
+        return tuple(found)
+
+    def numbers(self, name: str) -> Floats:
+        """A column of finite numbers. Raises DataError naming the first cell that is none."""
+        values = [_number(cell) for cell in self.columns[name]]
+        for row, value in enumerate(values):
+            if value is None or not math.isfinite(value):
+                cell = self.columns[name][row]
+                raise DataError(
+                    f"{self.path}: column {name!r}, row {row + 1}: {cell!r} is not a finite number"
+                )
+        return np.array(values, dtype=np.float64)
+
+    def is_text(self, name: str) -> bool:
+        """Whether some cell is no number at all."""
+        return any(_number(cell) is None for cell in self.columns[name])
+
+    def words(self, name: str) -> list[str]:
+        """A column of words. Raises DataError for an empty cell."""
+        words = ["" if cell is None else str(cell).strip() for cell in self.columns[name]]
+        if "" in words:
+            row = words.index("") + 1
+            raise DataError(f"{self.path}: column {name!r}, row {row}: the cell is empty")
+        return words
+
+    def coded(self, name: str) -> Floats:
+        """A feature as numbers in [0, 1], rows x parts: scaled, or one part for each word."""
+        if not self.is_text(name):
+            return scaled(self.numbers(name))[:, None]
+        words = self.words(name)
+        known = sorted(set(words))
+        if len(known) > MOST_WORDS:
+            raise DataError(
+                f"{self.path}: column {name!r} has {len(known)} different words, more than "
+                f"{MOST_WORDS}; group them, or leave the column out"
+            )
+        return np.array([[float(word == one) for one in known] for word in words])
+
+
+def scaled(values: Floats) -> Floats:
+    """The same on [0, 1]; all 0 where they are equal."""
+    low, high = float(values.min()), float(values.max())
+    return np.zeros_like(values) if high == low else (values - low) / (high - low)
+
+
+def read(name: str) -> Log:
+    """The file's columns. Raises ConfigError for its name, DataError for what it holds."""
+    path = Path(name)
+    if path.suffix.lower() not in KINDS:
+        raise ConfigError(f"path={name!r} must end in {', '.join(KINDS)}")
+    try:
+        changed = path.stat().st_mtime_ns
+    except OSError as error:
+        raise ConfigError(f"path={name!r}: {error.strerror}; say where the file is") from None
+    return _read(path, changed)
+
+
+@functools.lru_cache(maxsize=8)
+def _read(path: Path, changed: int) -> Log:
+    """Read once for each state of the file."""
+    columns = _parquet(path) if path.suffix.lower() == ".parquet" else _text(path)
+    if not columns or not len(next(iter(columns.values()))):
+        raise DataError(f"{path}: holds no rows; a row is a case, a column a feature or a reward")
+    return Log(path, columns)
+
+
+def _text(path: Path) -> dict[str, Cells]:
+    separator = "\t" if path.suffix.lower() == ".tsv" else ","
+    try:
+        with path.open(encoding="utf-8-sig", newline="") as file:
+            rows = list(csv.reader(file, delimiter=separator, strict=True))
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        raise DataError(f"{path}: cannot be read as CSV: {error}") from None
+    if not rows:
+        return {}
+    header, body = [name.strip() for name in rows[0]], [row for row in rows[1:] if row]
+    _check_header(path, header)
+    for number, row in enumerate(body, start=1):
+        if len(row) != len(header):
+            raise DataError(f"{path}: row {number} has {len(row)} cells, the header {len(header)}")
+    return dict(zip(header, _transposed(body, len(header)), strict=True))
+
+
+def _transposed(body: Sequence[Sequence[str]], width: int) -> Iterator[Cells]:
+    return (tuple(row[i] for row in body) for i in range(width))
+
+
+def _check_header(path: Path, header: Sequence[str]) -> None:
+    twice = next((name for i, name in enumerate(header) if name in header[:i]), None)
+    if twice is not None:
+        raise DataError(f"{path}: two columns are called {twice!r}")
+    if "" in header:
+        raise DataError(f"{path}: column {header.index('') + 1} has no name")
+
+
+def _parquet(path: Path) -> dict[str, Cells]:
+    try:
+        arrow: Any = import_module("pyarrow")
+        parquet: Any = import_module("pyarrow.parquet")
+    except ImportError:
+        raise ConfigError(
+            f"{path}: reading Parquet needs pyarrow: pip install 'rmft-api[parquet]'"
+        ) from None
+    try:
+        table: Any = parquet.read_table(path)
+    except (OSError, arrow.ArrowException) as error:
+        first = str(error).splitlines()[0]
+        raise DataError(f"{path}: cannot be read as Parquet: {first}") from None
+    return {str(name): tuple(table[name].to_pylist()) for name in table.column_names}
+
+
+def _number(cell: Any) -> float | None:
+    """The cell's number, NaN for an empty one, None where it is a word."""
+    if cell is None or (isinstance(cell, str) and not cell.strip()):
+        return math.nan
+    try:
+        return float(cell)
+    except (TypeError, ValueError):
+        return None
