@@ -75,7 +75,7 @@ class JournaledChat:
         Raises BudgetError, DataError if the key asked something else before, StorageError, and
         what `Retries.send` raises.
         """
-        call = _Call(ask, digest_of(_encode_request(ask)), self._send)
+        call = _Call(ask, request_digest(ask), self._send)
         if self._ledger.knows(ask.key):
             return await self._go_on(call)
         return await self._retries.send(call, ask.key)
@@ -165,6 +165,11 @@ class _Call:
 
 _encode = msgspec.json.Encoder().encode
 _replies = msgspec.json.Decoder(Reply)
+
+
+def request_digest(ask: Ask) -> bytes:
+    """What is asked, in 16 bytes; our own name for it is no part of it."""
+    return digest_of(_encode_request(ask))
 
 
 def _encode_request(ask: Ask) -> bytes:

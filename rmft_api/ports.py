@@ -6,6 +6,9 @@ from typing import Protocol
 
 from rmft_api.records import (
     Ask,
+    Batch,
+    BatchAnswer,
+    BatchOrder,
     Checkpoint,
     Deployment,
     HostOrder,
@@ -92,6 +95,46 @@ class Host(Protocol):
 
     async def remove(self, name: str) -> None:
         """Take a deployment down; nothing happens where there is none."""
+        ...
+
+
+class Batches(Protocol):
+    """Answers many chats at once, later and cheaper. Nothing here retries: `retries.py` does."""
+
+    def line(self, ask: Ask) -> bytes:
+        """The request as a line of a batch's file, under the ask's own key."""
+        ...
+
+    def read(self, ask: Ask, answer: BatchAnswer) -> Reply:
+        """The reply that an answer holds. Raises ProviderFault, already classified."""
+        ...
+
+    async def upload(self, filename: str, content: bytes) -> UploadedFile:
+        """Store the lines of a batch."""
+        ...
+
+    async def find_uploads(self, filename: str) -> list[UploadedFile]:
+        """Files of this very name, oldest first."""
+        ...
+
+    async def create(self, order: BatchOrder) -> Batch:
+        """Start a batch and return at once, so that its id can be saved before the first poll."""
+        ...
+
+    async def find(self, order: BatchOrder) -> list[Batch]:
+        """Batches that carry the order's key or read its file, oldest first."""
+        ...
+
+    async def batch(self, batch_id: str) -> Batch:
+        """The batch as it stands."""
+        ...
+
+    async def cancel(self, batch_id: str) -> Batch:
+        """Ask for the batch's end."""
+        ...
+
+    async def answers(self, batch: Batch) -> list[BatchAnswer]:
+        """What became of each request of a batch that has ended, in any order."""
         ...
 
 

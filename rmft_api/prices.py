@@ -12,7 +12,7 @@ from datetime import date
 from decimal import ROUND_CEILING, Decimal
 from functools import cache, cached_property
 from pathlib import Path
-from typing import Annotated, Any, Protocol
+from typing import Annotated, Any, Protocol, Self
 
 from pydantic import Field, ValidationError, field_validator
 
@@ -68,6 +68,16 @@ class Price(Section):
             + usage.completion_tokens * self.output
         )
 
+    def batched(self) -> Self:
+        """The same row for chats that are asked in batches."""
+        return self.model_copy(
+            update={
+                "input": self.batch_input,
+                "cached": self.batch_cached,
+                "output": self.batch_output,
+            }
+        )
+
     def training(self, tokens: int, epochs: int = 1) -> int | None:
         """What a job costs. `tokens` that already count epochs (`trained_tokens`): epochs 1."""
         return None if self.train is None else _up(tokens * epochs * self.train)
@@ -93,17 +103,19 @@ class Endpoint(Protocol):
 
 
 class Prices:
-    """The prices of one endpoint. `own` is a file of the user's."""
+    """The prices of one endpoint. `own` is a file of the user's; `batch`: chats go in batches."""
 
-    def __init__(self, endpoint: Endpoint, own: Path | None = None) -> None:
+    def __init__(self, endpoint: Endpoint, own: Path | None = None, *, batch: bool = False) -> None:
         self._endpoint = endpoint
+        self._batch = batch
         self._own = own
         self._known: dict[str, Price | None] = {}
 
     def of(self, model: str) -> Price | None:
         """The model's prices; None where nobody told them."""
         if model not in self._known:
-            self._known[model] = self._find(model)
+            found = self._find(model)
+            self._known[model] = found.batched() if found and self._batch else found
         return self._known[model]
 
     def check(self, *models: str) -> None:

@@ -213,6 +213,44 @@ class Job(Record, frozen=True):
     metadata: dict[str, str] = {}
 
 
+class BatchOrder(Record, frozen=True):
+    """Everything a batch of chats is created from. `key` names it to us for ever."""
+
+    key: str
+    input_file: str
+    window: str
+    """How long the provider may take, e.g. "24h"."""
+    metadata: dict[str, str]
+
+
+class Batch(Record, frozen=True):
+    """A batch as its provider tells it. `status` is an open set: unknown is not final."""
+
+    id: str
+    status: str
+    input_file: str
+    created_at: int
+    output_file: str | None = None
+    """Holds the answers, once there are any."""
+    error_file: str | None = None
+    """Holds what became of the requests without an answer."""
+    total: int = 0
+    completed: int = 0
+    errors: str | None = None
+    """Why the whole batch was refused."""
+    metadata: dict[str, str] = {}
+
+
+class BatchAnswer(Record, frozen=True):
+    """What became of one request of a batch. `status` 0: it was not carried out."""
+
+    key: str
+    """The request's own name."""
+    status: int
+    body: bytes
+    error: str = ""
+
+
 class JobEvent(Record, frozen=True):
     """A line of a job's log; `metrics` holds the numbers of a training step."""
 

@@ -100,6 +100,14 @@ def _address(split: Split, iteration: int, index: int) -> Address:
     return Address(split, iteration if split == "train" else 0, index, 0)
 
 
+def _live(config: RunConfig, split: Split) -> int:
+    """Trajectories under way at once."""
+    if config.rollouts.transport == "batch":  # all of them are a round's batch
+        section = section_of(config, split)
+        return section.scenarios * section.trajectories
+    return 2 * config.rollouts.concurrency  # while one is read and stepped, another is asked
+
+
 def rounds_of(config: RunConfig, split: Split, count: int | None = None) -> int:
     """Decisions in one play of a split, or of its first `count` scenarios."""
     problems = problems_of(config, split)
@@ -124,7 +132,7 @@ def game(config: RunConfig, split: Split, iteration: int, model: str, largest_n:
         ),
         output=config.prompts.output,
         largest_n=largest_n if config.rollouts.coalesce else 1,
-        live=2 * config.rollouts.concurrency,  # while one is read and stepped, another is asked
+        live=_live(config, split),
         unreadable=config.rollouts.unreadable,
         seed_block=config.rollouts.seed_block,
     )

@@ -19,7 +19,7 @@ from rmft_api.cli.prepare import Prepared, drawn_up, is_embedded, prepare
 from rmft_api.cli.recorded import recorded_config
 from rmft_api.cli.signals import Stop, StoppableChat
 from rmft_api.cli.tables import results_table
-from rmft_api.cli.walking import Work, telling_the_way_on, walk
+from rmft_api.cli.walking import Work, in_batches, telling_the_way_on, walk
 from rmft_api.config import RunConfig
 from rmft_api.errors import (
     ConfigError,
@@ -196,10 +196,15 @@ async def _run(
         chats, trains = await _endpoints(prepared, journal.run_dir, stack)
         retries = Retries(sleep=stop.sleep)
         pacer = Pacer(config.rollouts.concurrency)
+        chat: ChatModel
         connection, hosting, chat = await hosted(stack, chats, journal, retries, pacer, show.line)
         trainer = connection
         if trains != chats:
             trainer = await stack.enter_async_context(connect(trains))
+        if config.rollouts.transport == "batch":
+            chat = await stack.enter_async_context(
+                in_batches(journal, connection.batches, retries, chats, show.line)
+            )
         yield Run(
             config=config,
             directory=journal.run_dir,

@@ -18,6 +18,7 @@ from rmft_api.prompts import PromptSet
 from rmft_api.prompts import load as load_prompts
 from rmft_api.providers import connect, profiles
 from rmft_api.providers.profiles import Profile
+from rmft_api.providers.traits import BatchTraits
 
 
 @dataclass(frozen=True)
@@ -45,10 +46,22 @@ def prepare(config: RunConfig) -> Prepared:
         raise ConfigError(
             f"profile {trains.name!r} cannot train; name one in model.training_profile"
         )
+    if config.rollouts.transport == "batch":
+        batches_of(chats)
     for profile in {chats.name: chats, trains.name: trains}.values():
         _check_endpoint(profile, config)
     _check_training(trains, config)
     return Prepared(config, prompts, chats, trains)
+
+
+def batches_of(profile: Profile) -> BatchTraits:
+    """What the endpoint's batches take. Raises ConfigError where it has none."""
+    if profile.batch is None:
+        raise ConfigError(
+            f"profile {profile.name!r} answers no batches; set rollouts.transport = 'direct', or "
+            "give your profile a [batch] section if its endpoint has /v1/batches"
+        )
+    return profile.batch
 
 
 def drawn_up(prepared: Prepared) -> Plan:
@@ -105,7 +118,8 @@ def _check_training(profile: Profile, config: RunConfig) -> None:
 
 def _check_prices(profile: Profile, config: RunConfig) -> None:
     """Prices of the base, of its fine-tunes and of training: asked for now, not after rollouts."""
-    prices, base = Prices(profile), config.model.base
+    batch = config.rollouts.transport == "batch"
+    prices, base = Prices(profile, batch=batch), config.model.base
     if profile.name == config.model.profile:
         prices.check(base, tuned_id(profile, base))
     if profile.deploy == "arm" and prices.hosting(tuned_id(profile, base)) is None:

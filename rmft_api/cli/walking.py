@@ -6,15 +6,17 @@ from collections.abc import Callable, Coroutine, Generator
 from contextlib import AbstractAsyncContextManager, closing, contextmanager
 from typing import Any, TypeVar
 
+from rmft_api.batches import Answers, BatchedChat, Journeys
 from rmft_api.calls import JournaledChat, Pace
 from rmft_api.cli.caps import set_caps
 from rmft_api.cli.console import console
+from rmft_api.cli.prepare import batches_of
 from rmft_api.cli.progress import State, Tracked
 from rmft_api.cli.signals import Stop
 from rmft_api.config import RunConfig
 from rmft_api.errors import InterruptedRunError, ResumableError, RmftError
 from rmft_api.journal import Journal
-from rmft_api.ports import ChatModel, Console
+from rmft_api.ports import Batches, ChatModel, Console
 from rmft_api.prices import Prices
 from rmft_api.providers.profiles import Profile
 from rmft_api.retries import Retries
@@ -69,6 +71,27 @@ def paid_once(
     return JournaledChat(
         journal, wire, retries, price=prices.worst_case, cost=prices.cost, pace=pace
     )
+
+
+def in_batches(
+    journal: Journal,
+    wire: Batches,
+    retries: Retries,
+    profile: Profile,
+    say: Callable[[str], None],
+) -> BatchedChat:
+    """The endpoint's chats in batches, held to the batch prices of its profile.
+
+    Raises ConfigError where the profile has none.
+    """
+    traits = batches_of(profile)
+    prices = Prices(profile, batch=True)
+    answers = Answers(journal.ledger, wire, prices.cost)
+    wait_s = profile.timeouts.upload_s
+    journeys = Journeys(
+        journal, wire, retries, traits, prices.worst_case, answers, say, timeout_s=wait_s
+    )
+    return BatchedChat(journal, journeys)
 
 
 async def _ended(work: asyncio.Task[T], stop: Stop, journal: Journal) -> T:

@@ -23,6 +23,8 @@ ACTIVITIES: dict[str, Activity] = {
     "hosting": "hosting",
 }
 """The first part of an attempt's key -> what it was for."""
+BATCH = "batch/"
+"""What the keys of batches begin with, before the key of what they ask for."""
 _CHATS = ("train", "validation", "test")
 _NEW = """SELECT id, key, iteration, state, reserved, spent + excess, answer FROM attempts
   WHERE id > ? ORDER BY id"""
@@ -98,7 +100,7 @@ class Books:
 
 def place_of(key: str, iteration: int) -> Place:
     """The phase of an attempt that was made in `iteration`."""
-    head, *rest = key.split("/", 2)
+    head, *rest = key.removeprefix(BATCH).split("/", 2)
     at = int(rest[0]) if head in _CHATS else iteration
     return Place(ACTIVITIES.get(head, "other"), at)
 

@@ -12,7 +12,7 @@ A row that a crash left "sent" is as good as "lost". Money is integer micro-doll
 """
 
 import sqlite3
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from hashlib import sha256
 from itertools import count
 from typing import Literal, NamedTuple
@@ -38,8 +38,8 @@ _SETTLE = """UPDATE attempts SET reserved = 0, spent = min(?2, reserved + spent)
   excess = max(?2 - reserved - spent, 0) WHERE id = ?1 AND state = 'done'"""
 _SET_CAP = """INSERT INTO budget (scope, cap) VALUES (?, ?)
   ON CONFLICT (scope) DO UPDATE SET cap = excluded.cap"""
-_ATTEMPT = """SELECT id, key, number, kind, digest, state, reserved, spent, created, settled, answer
-  FROM attempts WHERE id = ?"""
+_ATTEMPT = """SELECT id, key, number, kind, digest, state, reserved, spent, created, settled,
+  answer, request FROM attempts WHERE id = ?"""
 
 
 class Attempt(NamedTuple):
@@ -58,11 +58,22 @@ class Attempt(NamedTuple):
     settled: int | None
     answer: bytes | None
     """JSON: what came back when done, the fault otherwise."""
+    request: bytes | None = None
+    """What was asked, or whom it was given to; kept where somebody needs it."""
 
     @property
     def unanswered(self) -> bool:
         """Whether the provider may have done it without our knowing what came back."""
         return self.state in ("sent", "lost")
+
+
+class Ask(NamedTuple):
+    """One attempt of several that begin together."""
+
+    key: str
+    digest: bytes
+    number: int
+    reserve: int
 
 
 class Totals(NamedTuple):
@@ -140,6 +151,29 @@ class Ledger:
                 raise
             raise self._refusal(reserve) from None
         return attempt
+
+    async def begin_all(self, asks: Sequence[Ask], kind: str, request: bytes) -> list[int]:
+        """Reserve and record several attempts, all or none; their ids.
+
+        Raises BudgetError when the cap is too near for all of them together.
+        """
+        if self._writer.failing is not None:
+            raise self._writer.failing
+        ids = [next(self._new_ids) for _ in asks]
+        at = self._now()
+        rows = [
+            (id_, ask.key, ask.number, kind, self._iteration, ask.digest, request, ask.reserve, at)
+            for id_, ask in zip(ids, asks, strict=True)
+        ]
+        try:
+            await self._writer.work(lambda connection: connection.executemany(_BEGIN, rows).close())
+        except sqlite3.IntegrityError as error:
+            if "within_cap" not in str(error):
+                raise
+            raise self._refusal(sum(ask.reserve for ask in asks)) from None
+        for id_, ask in zip(ids, asks, strict=True):
+            self._ids[ask.key] = (*self._ids.get(ask.key, ()), id_)
+        return ids
 
     async def done(self, attempt: int, answer: bytes, cost: int | None) -> None:
         """Record the answer and its cost. None leaves the reservation as it is until `settle`."""

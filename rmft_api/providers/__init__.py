@@ -5,11 +5,12 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from rmft_api.pacing import Pacer
-from rmft_api.ports import FineTuner, Host
+from rmft_api.ports import Batches, FineTuner, Host
 from rmft_api.providers.profiles import Profile, load
 
 if TYPE_CHECKING:
     from rmft_api.providers.arm import ArmHost
+    from rmft_api.providers.batch_wire import WireBatches
     from rmft_api.providers.openai_wire import OpenAITuner
 
 __all__ = ["Connection", "connect", "load"]
@@ -33,6 +34,7 @@ class Connection:
         self._environ = environ
         self._tuner: OpenAITuner | None = None
         self._host: ArmHost | None = None
+        self._batches: WireBatches | None = None
 
     @property
     def tuner(self) -> FineTuner:
@@ -59,6 +61,15 @@ class Connection:
             self.profile.setting(setting, self._environ)
         _ = self.host
 
+    @property
+    def batches(self) -> Batches:
+        """Chats in batches."""
+        from rmft_api.providers.batch_wire import WireBatches
+
+        if self._batches is None:
+            self._batches = WireBatches(self.profile, self.chat, environ=self._environ)
+        return self._batches
+
     async def close(self) -> None:
         """Let go of all connections."""
         await self.chat.close()
@@ -66,6 +77,8 @@ class Connection:
             await self._host.close()
         if self._tuner:
             await self._tuner.close()
+        if self._batches:
+            await self._batches.close()
 
     async def __aenter__(self) -> "Connection":
         return self

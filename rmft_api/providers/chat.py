@@ -103,6 +103,16 @@ class WireChat:
             if self._pacer:
                 self._pacer.ended(ask, ending)
 
+    def body(self, ask: Ask) -> bytes:
+        """The request of an ask, as it is sent."""
+        return self._bodies.encode(ask)
+
+    def read(self, ask: Ask, status: int, raw: bytes) -> Reply:
+        """The reply that came some other way. Raises ProviderFault, classified."""
+        if status != 200:
+            raise faults.refused(self._request(ask), status, {}, raw)
+        return self._read(ask, raw)
+
     async def close(self) -> None:
         """Let go of all connections."""
         await self._posts.close()

@@ -27,6 +27,7 @@ from pydantic import Field, ValidationError, model_validator
 from rmft_api.config import Section
 from rmft_api.errors import ConfigError
 from rmft_api.providers.traits import (
+    BatchTraits,
     ChatTraits,
     HostingTraits,
     Lifecycle,
@@ -93,6 +94,8 @@ class Profile(Section):
     chat: ChatTraits = Field(default_factory=ChatTraits)
     training: TrainingTraits | None = None
     """None: the endpoint only answers chats."""
+    batch: BatchTraits | None = None
+    """None: chats can be asked one by one alone."""
     timeouts: Timeouts = Field(default_factory=Timeouts)
     lifecycle: tuple[Lifecycle, ...] = ()
 

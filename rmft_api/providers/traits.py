@@ -71,6 +71,23 @@ class TrainingTraits(Section):
     """Further fields of every job, as the endpoint spells them."""
 
 
+class BatchTraits(Section):
+    """What the batches endpoint takes: many chats in one file, answered later for less."""
+
+    window: str = "24h"
+    """What is asked for as `completion_window`."""
+    window_s: Seconds = 24 * 3600.0
+    """The same in seconds: a batch that is not done then has expired."""
+    usual_s: Seconds = 1800.0
+    """What plans assume that a batch takes; nobody promises less than the window."""
+    most_requests: Annotated[int, Field(ge=1)] = 50_000
+    most_bytes: Annotated[int, Field(ge=1)] = 200_000_000
+    """Of one file."""
+    quarantine_s: Annotated[float, Field(ge=0)] = 120.0
+    """How long a creation that was not answered may still come to light."""
+    poll_every_s: Seconds = 30.0
+
+
 class HostingTraits(Section):
     """Where models are deployed that do not answer by themselves (`Profile.deploy`)."""
 

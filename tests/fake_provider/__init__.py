@@ -11,6 +11,6 @@ Written from the documented wire alone, never from our client, with the standard
     counting  tokens of texts and chats, prompt caching
     answers   deterministic replies by request hash
     limits    requests and tokens a minute, told in x-ratelimit headers
-    chat, files, jobs, models    the routes
+    chat, files, jobs, batches   the routes
     app       a request's way through rules, limits, route and reply
 """

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field, replace
 from hashlib import sha256
 from typing import Any
 
+from tests.fake_provider.batches import Batches
 from tests.fake_provider.chat import Chat
 from tests.fake_provider.counting import Counting
 from tests.fake_provider.files import Files
@@ -25,6 +26,10 @@ ROUTES: dict[tuple[str, str], Endpoint] = {
     ("GET", "files/*"): Endpoint.FILE,
     ("GET", "files/*/content"): Endpoint.FILE_CONTENT,
     ("DELETE", "files/*"): Endpoint.FILE_DELETE,
+    ("POST", "batches"): Endpoint.BATCH_CREATE,
+    ("GET", "batches"): Endpoint.BATCHES,
+    ("GET", "batches/*"): Endpoint.BATCH,
+    ("POST", "batches/*/cancel"): Endpoint.BATCH_CANCEL,
     ("POST", "fine_tuning/jobs"): Endpoint.JOB_CREATE,
     ("GET", "fine_tuning/jobs"): Endpoint.JOBS,
     ("GET", "fine_tuning/jobs/*"): Endpoint.JOB,
@@ -62,6 +67,7 @@ class App:
         self.counting = Counting(self.settings.unit, self.settings.cache_from)
         self.chat = Chat(self.store, self.settings, self.counting)
         self.files = Files(self.store, self.settings)
+        self.batches = Batches(self.store, self.settings, self.chat)
         self.jobs = Jobs(self.store, self.settings, self.counting)
         self.limits = Limits(self.settings.requests_per_minute, self.settings.tokens_per_minute)
         for i, name in enumerate(self.settings.base_models):
@@ -148,6 +154,10 @@ class App:
                 return self.files.upload(request, number, key, fate)
             case Endpoint.JOB_CREATE:
                 return self.jobs.create(request, number, key, fate)
+            case Endpoint.BATCH_CREATE:
+                return self.batches.create(request, number, key)
+            case Endpoint.BATCH:
+                return self.batches.get(id, number)
             case _:
                 return self._look(request, endpoint, id)
 
@@ -163,6 +173,10 @@ class App:
                 return self.files.delete(id)
             case Endpoint.JOBS:
                 return self.jobs.list(request)
+            case Endpoint.BATCHES:
+                return self.batches.list(request)
+            case Endpoint.BATCH_CANCEL:
+                return self.batches.cancel(id)
             case Endpoint.JOB:
                 return self.jobs.get(id)
             case Endpoint.JOB_CANCEL:
@@ -174,7 +188,7 @@ class App:
 
 
 def _body(request: Request, endpoint: Endpoint) -> dict[str, Any]:
-    if endpoint not in {Endpoint.CHAT, Endpoint.JOB_CREATE}:
+    if endpoint not in {Endpoint.CHAT, Endpoint.JOB_CREATE, Endpoint.BATCH_CREATE}:
         return {}
     try:
         return request.json()

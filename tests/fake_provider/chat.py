@@ -60,16 +60,24 @@ class Chat:
             body = request.json()
         except ValueError:
             return bad("We could not parse the JSON body of your request.")
+        return self.respond(body, number, key_hash)
+
+    def respond(
+        self, body: dict[str, Any], number: int, key_hash: str, share: float = 1.0
+    ) -> Response:
+        """The same for a body, at a share of the price."""
         if mistake := _mistake(body, self.settings.max_choices):
             return mistake
         model = self.store.model(body["model"])
         if model is None:
             return model_missing(body["model"])
         reply = self._completion(model, body, number)
-        self.store.charge(number, key_hash, self._charge(model, body, reply))
+        self.store.charge(number, key_hash, self._charge(model, body, reply, share))
         return json_response(reply)
 
-    def _charge(self, model: Model, body: dict[str, Any], reply: dict[str, Any]) -> Charge:
+    def _charge(
+        self, model: Model, body: dict[str, Any], reply: dict[str, Any], share: float
+    ) -> Charge:
         prices, usage = self.settings.prices, reply["usage"]
         tuned = model.generation > 0
         per_input = prices.tuned_input if tuned else prices.input
@@ -78,7 +86,7 @@ class Chat:
         read, written = usage["prompt_tokens"], usage["completion_tokens"]
         cached = usage["prompt_tokens_details"]["cached_tokens"]
         less = 0 if per_cached is None else cached * (per_input - per_cached)
-        cost = up(read * per_input - less + written * per_output)
+        cost = up(share * (read * per_input - less + written * per_output))
         return Charge("chat", model.id, self.call_hash(body), read, written, cost)
 
     def _completion(self, model: Model, body: dict[str, Any], number: int) -> dict[str, Any]:

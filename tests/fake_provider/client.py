@@ -56,6 +56,11 @@ class Books:
         rows = self.rows("SELECT job FROM jobs ORDER BY seq")
         return [json.loads(row[0])["job"] for row in rows]
 
+    def batches(self) -> list[dict[str, Any]]:
+        """All as the wire shows them, oldest first."""
+        rows = self.rows("SELECT batch FROM batches ORDER BY seq")
+        return [json.loads(row[0])["batch"] for row in rows]
+
     def files(self) -> list[tuple[str, str, bytes]]:
         """(id, name, content) of all that are kept, oldest first."""
         return self.rows("SELECT id, filename, content FROM files WHERE deleted = 0 ORDER BY seq")

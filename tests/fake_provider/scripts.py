@@ -27,6 +27,10 @@ class Endpoint(StrEnum):
     JOB_CANCEL = "job_cancel"
     JOB_EVENTS = "job_events"
     JOB_CHECKPOINTS = "job_checkpoints"
+    BATCH_CREATE = "batch_create"
+    BATCHES = "batches"
+    BATCH = "batch"
+    BATCH_CANCEL = "batch_cancel"
     MODELS = "models"
     MODEL = "model"
 

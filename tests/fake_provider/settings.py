@@ -51,6 +51,12 @@ class Settings:
     running_ticks: int = 2
     requests_per_minute: float | None = None
     tokens_per_minute: float | None = None
+    batch_ticks: int = 1
+    """Looks at a batch before it goes on to its next state."""
+    batch_share: float = 0.5
+    """Of the price, for chats in batches."""
+    batch_fates: tuple[str, ...] = ()
+    """What becomes of the first batches, in order (`batches`)."""
     max_choices: int = 128
     least_examples: int = 10
 
@@ -63,4 +69,5 @@ def read(path: Path | None) -> tuple[Settings, Rules]:
         given["prices"] = Prices(**given["prices"])
     if "base_models" in given:
         given["base_models"] = tuple(given["base_models"])
+    given["batch_fates"] = tuple(given.get("batch_fates", ()))
     return Settings(**given), Rules.read(raw.get("rules", []))

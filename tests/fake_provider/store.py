@@ -35,6 +35,9 @@ CREATE TABLE IF NOT EXISTS files (
 CREATE TABLE IF NOT EXISTS jobs (
   seq INTEGER PRIMARY KEY, id TEXT UNIQUE NOT NULL, wall REAL NOT NULL, job TEXT NOT NULL
 ) STRICT;
+CREATE TABLE IF NOT EXISTS batches (
+  seq INTEGER PRIMARY KEY, id TEXT UNIQUE NOT NULL, wall REAL NOT NULL, batch TEXT NOT NULL
+) STRICT;
 CREATE TABLE IF NOT EXISTS models (
   id TEXT PRIMARY KEY, lineage TEXT NOT NULL, generation INTEGER NOT NULL, wall REAL NOT NULL
 ) STRICT;
@@ -194,6 +197,31 @@ class Store:
     def jobs(self) -> list[tuple[float, dict[str, Any]]]:
         """All with the wall time of their creation, oldest first."""
         return [(wall, json.loads(job)) for wall, job in self._rows("SELECT wall, job FROM jobs")]
+
+    # Batches: as jobs
+
+    def add_batch(self, batch: dict[str, Any]) -> str:
+        """Keep a batch under a new id, which is returned and stands in the batch too."""
+        id = f"batch_{digest('batch', self._count('batches'))}"
+        batch["id"] = id
+        row = (id, time.time(), json.dumps(batch))
+        self._insert("INSERT INTO batches (id, wall, batch) VALUES (?, ?, ?)", row)
+        return id
+
+    def save_batch(self, batch: dict[str, Any]) -> None:
+        """Replace a batch."""
+        row = (json.dumps(batch), batch["id"])
+        self._db.execute("UPDATE batches SET batch = ? WHERE id = ?", row)
+
+    def batch(self, id: str) -> dict[str, Any] | None:
+        """One batch."""
+        rows = list(self._rows("SELECT batch FROM batches WHERE id = ?", (id,)))
+        return cast("dict[str, Any]", json.loads(rows[0][0])) if rows else None
+
+    def batches(self) -> list[tuple[float, dict[str, Any]]]:
+        """All with the wall time of their creation, oldest first."""
+        rows = self._rows("SELECT wall, batch FROM batches ORDER BY seq")
+        return [(wall, json.loads(batch)) for wall, batch in rows]
 
     # Models
 

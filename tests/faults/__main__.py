@@ -18,7 +18,7 @@ from tests.faults.bugs import BUGS
 from tests.faults.cases import Case, Verdict
 from tests.faults.drive import Drive, baseline
 from tests.faults.invariants import Baseline
-from tests.faults.world import QUICK, Nurseries, Setting, build
+from tests.faults.world import BATCHED, QUICK, Nurseries, Setting, build
 
 
 class Lab:
@@ -82,10 +82,11 @@ class Lab:
 
 
 def matrix(lab: Lab) -> Iterator[Case]:
-    """Layers A, D and E: every change is met by these."""
+    """Layers A, D, E and G: every change is met by these."""
     yield from layers.crashes(lab.points())
     yield from layers.provider_faults()
     yield from layers.lost_replies()
+    yield from layers.batches(lab.points(BATCHED))
 
 
 def smoke(lab: Lab, every: int = 24) -> list[Case]:

@@ -120,8 +120,19 @@ def _jobs(books: Books, expected: int | None) -> Iterator[str]:
     for ids in live.values():
         if len(ids) > 1:
             yield f"I1 {len(ids)} live jobs for one order: {', '.join(ids)}"
+    yield from _batches(books)
     if expected is not None and len(live) != expected:
         yield f"I1 {len(live)} orders live, {expected} iterations"
+
+
+def _batches(books: Books) -> Iterator[str]:
+    """The same requests are in one batch that is neither cancelled nor failed."""
+    contents = {id: sha256(content).hexdigest() for id, _, content in books.files()}
+    live = [one for one in books.batches() if one["status"] not in ("cancelled", "failed")]
+    made = Counter(contents.get(one["input_file_id"], "?") for one in live)
+    for content, count in made.items():
+        if count > 1:
+            yield f"I1 {count} live batches of file {content[:12]}"
 
 
 def _calls(
@@ -141,6 +152,10 @@ def _calls(
         " WHERE endpoint = 'chat' AND executions > 1"
     )
     hard = sum(stop.hard for stop in case.stops)
+    if world.setting.transport == "batch":
+        if extra:
+            yield f"I3 {extra} calls of batches were billed twice"
+        return
     if extra > doubtful + twice + hard * concurrency:
         yield (
             f"I3 {extra} calls billed beyond the least, with {doubtful} doubtful faults and "

@@ -8,7 +8,7 @@ from itertools import product
 from tests.fake_provider.catalogue import QUOTA_CODES, SCRIPTS
 from tests.fake_provider.scripts import Endpoint, Outcome
 from tests.faults.cases import Case, Stop
-from tests.faults.world import FAITHFUL, QUICK, Setting
+from tests.faults.world import BATCHED, FAITHFUL, QUICK, Setting
 
 SIGNALS = ("KILL", "TERM", "INT", "INT2")
 POST_NTH = {Endpoint.CHAT: (3, 15, 30, 50), Endpoint.UPLOAD: (1, 2), Endpoint.JOB_CREATE: (1, 2)}
@@ -28,21 +28,24 @@ CODES: Mapping[str, frozenset[int]] = {
 """Exit codes that docs/faults.md names; other stops may choose within their class."""
 
 
-def crashes(points: Mapping[str, int], setting: Setting = QUICK) -> Iterator[Case]:
+def crashes(
+    points: Mapping[str, int], setting: Setting = QUICK, layer: str = "A", most: int = 16
+) -> Iterator[Case]:
     """A: every named point, at occurrences spread from first to last, by four signals.
 
     Then the same while the run is being resumed after an early kill.
     """
     for point, count in sorted(points.items()):
-        for occurrence, name in product(_spread(count, 16), SIGNALS):
+        for occurrence, name in product(_spread(count, most), SIGNALS):
             rival = (occurrence, name) == (count, "KILL")  # late: a rival takes a moment to start
             stop = Stop(crash_at=f"{point}:{occurrence}:{name}", rival=rival)
-            yield Case("A", f"{point}:{occurrence}:{name}", setting, stops=(stop,))
-    early = Stop(crash_at=f"call.saved:{points['call.saved'] // 4}:KILL")
+            yield Case(layer, f"{point}:{occurrence}:{name}", setting, stops=(stop,))
+    saved = "batch.saved" if setting.transport == "batch" else "call.saved"
+    early = Stop(crash_at=f"{saved}:{points[saved] // 4}:KILL")
     for point, count in sorted({**points, **RESUMING}.items()):
-        for occurrence, name in product(_spread(count * 3 // 4, 4), SIGNALS):
+        for occurrence, name in product(_spread(count * 3 // 4, min(most, 4)), SIGNALS):
             stop = Stop(crash_at=f"{point}:{occurrence}:{name}")
-            yield Case("A", f"resumed/{point}:{occurrence}:{name}", setting, stops=(early, stop))
+            yield Case(layer, f"resumed/{point}:{occurrence}:{name}", setting, stops=(early, stop))
 
 
 def _spread(count: int, most: int) -> list[int]:
@@ -123,6 +126,41 @@ def lost_replies(setting: Setting = FAITHFUL) -> Iterator[Case]:
                 stops=(Stop(kill_when_struck=1),) if killed else (),
             )
 
+
+def batches(points: Mapping[str, int]) -> Iterator[Case]:
+    """G: runs whose chats go in batches: crashes, ends of batches, lost replies, lists that lag."""
+    own = {point: count for point, count in points.items() if point.startswith("batch")}
+    yield from crashes(own, BATCHED, "G", most=3)
+    for fate, outcome in FATES.items():
+        provider = {"batch_fates": ["", fate, "", fate]}
+        codes = frozenset({75}) if fate == "cancel" else frozenset({65})
+        yield Case("G", f"fate/{fate}", BATCHED, provider=provider, outcome=outcome, codes=codes)
+    faithful = replace(FAITHFUL, transport="batch")
+    for endpoint, loss, lag_s, times in product(
+        (Endpoint.UPLOAD, Endpoint.BATCH_CREATE), (*LOSSES, "kill"), LAGS_S[:2], range(3)
+    ):
+        killed = loss == "kill"
+        rule = {"script": "hold" if killed else loss, "endpoint": endpoint, "nth": 3}
+        yield Case(
+            "G",
+            f"{endpoint}/{loss}/lag{lag_s}/done{times}",
+            faithful,
+            rules=({**rule, "executions": times},),
+            provider={"list_lag_s": lag_s / faithful.speed},
+            stops=(Stop(kill_when_struck=1),) if killed else (),
+        )
+    for endpoint, loss in product((Endpoint.BATCH, Endpoint.FILE_CONTENT), LOSSES):
+        rule = {"script": loss, "endpoint": endpoint, "nth": 2, "count": 3}
+        yield Case("G", f"{endpoint}/{loss}", faithful, rules=(rule,))
+
+
+FATES: Mapping[str, Outcome] = {
+    "expire": Outcome.SAME,
+    "error": Outcome.SAME,
+    "cancel": Outcome.STOPS,
+    "fail": Outcome.STOPS,
+}
+"""What becomes of a batch, and what a right client makes of it."""
 
 HARMLESS = (
     "rst_before_headers",

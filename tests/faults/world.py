@@ -37,6 +37,7 @@ scenarios = 2
 trajectories = 4
 concurrency = {concurrency}
 coalesce = {coalesce}
+transport = "{transport}"
 problems = [{{ environment = "bandit", K = 2, T = 3 }}]
 
 [selection]
@@ -63,6 +64,10 @@ quarantine_s = {quarantine_s}
 list_lag_s = {list_lag_s}
 poll_every_s = {poll_every_s}
 
+[fake.batch]
+quarantine_s = {quarantine_s}
+poll_every_s = {poll_every_s}
+
 [fake.timeouts]
 connect_s = {connect_s}
 chat_s = {chat_s}
@@ -78,6 +83,7 @@ class Setting:
     iterations: int = 2
     concurrency: int = 4
     coalesce: bool = True
+    transport: str = "direct"
     budget_usd: float = 5.0
     speed: float = 1.0
     """The run's clocks run so many times as fast as ours."""
@@ -92,6 +98,8 @@ class Setting:
 
 QUICK = Setting()
 """Real clocks, short waits."""
+BATCHED = Setting(transport="batch")
+"""As QUICK, a file of chats a round."""
 FAITHFUL = Setting(
     speed=50,
     quarantine_s=120,
@@ -146,6 +154,7 @@ class World:
                 budget=setting.budget_usd,
                 concurrency=setting.concurrency,
                 coalesce=str(setting.coalesce).lower(),
+                transport=setting.transport,
                 poll_every_s=setting.poll_every_s,
             )
         )

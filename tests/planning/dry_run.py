@@ -22,6 +22,9 @@ PROFILE = """
 like = "openai"
 prices = "openai"
 base_url = "{url}"
+[fake.batch]
+quarantine_s = 0.6
+poll_every_s = 0.02
 [fake.training]
 quarantine_s = 0.6
 list_lag_s = 0.1
@@ -49,6 +52,7 @@ max_tokens = {max_tokens}
 scenarios = {scenarios}
 trajectories = {trajectories}
 coalesce = {coalesce}
+transport = "{transport}"
 [[rollouts.problems]]
 environment = "{environment}"
 {problem}
@@ -82,6 +86,7 @@ class Case:
     conversation: str = "single_turn"
     reasoning: str = "free"
     coalesce: bool = True
+    transport: str = "direct"
     seed: int = 3
     prompts: tuple[str, ...] = ()
     dataset: str = ""
@@ -109,6 +114,7 @@ class Case:
             scenarios=self.scenarios,
             trajectories=self.trajectories,
             coalesce=str(self.coalesce).lower(),
+            transport=self.transport,
             environment=self.environment,
             problem=PROBLEMS[self.environment].format(T=self.T),
             k=self.k,

@@ -1,0 +1,77 @@
+"""Answers of a batch -> rows of the journal, and replies to those who wait."""
+
+import asyncio
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import msgspec
+
+from rmft_api.batches.waiting import Waiting
+from rmft_api.errors import FaultKind, ProviderFault, ResumableError
+from rmft_api.faultpoints import reached
+from rmft_api.journal import Ledger
+from rmft_api.ports import Batches
+from rmft_api.records import Ask, Batch, BatchAnswer, Reply
+
+
+@dataclass(frozen=True)
+class Answers:
+    """Settles the requests of a batch, each by its own answer."""
+
+    ledger: Ledger
+    wire: Batches
+    cost: Callable[[Ask, Reply], int | None]
+    """What a reply cost in micro-dollars; None: not told, so what was reserved counts as spent."""
+
+    async def save(
+        self, found: Sequence[BatchAnswer], group: Sequence[Waiting], batch: Batch
+    ) -> None:
+        """Keep every answer, and free what has none; who waits for it is told once it is kept."""
+        by_key = {answer.key: answer for answer in found}
+        await asyncio.gather(*(self._settle(one, by_key.get(one.ask.key), batch) for one in group))
+
+    async def release(self, group: Sequence[Waiting], why: ProviderFault) -> None:
+        """Nothing of these was carried out: their reservations are free again."""
+        await asyncio.gather(*(self._free(one, why) for one in group))
+
+    async def _settle(self, one: Waiting, answer: BatchAnswer | None, batch: Batch) -> None:
+        if answer is None or answer.status == 0:
+            why = answer.error if answer else f"it is {batch.status} without it"
+            fault = ProviderFault(f"batch {batch.id}: not carried out: {why}", FaultKind.SAFE)
+            await self._free(one, fault)
+            return
+        try:
+            reply = self.wire.read(one.ask, answer)
+        except ProviderFault as fault:
+            await self._failed(one, answer, fault)
+            return
+        cost = self.cost(one.ask, reply)
+        cost = one.reserved if cost is None else cost
+        kept = cost if one.reserved or cost else None
+        await self.ledger.done(_attempt_of(one), msgspec.json.encode(reply), kept)
+        reached("batch.saved")
+        one.answer(reply)
+
+    async def _failed(self, one: Waiting, answer: BatchAnswer, fault: ProviderFault) -> None:
+        """A refusal is an answer; a reply that cannot be trusted may be billed; errors are not."""
+        if fault.kind is FaultKind.REJECTED:
+            await self.ledger.failed(_attempt_of(one), fault)
+            one.fail(fault)
+        elif answer.status == 200:
+            await self.ledger.failed(_attempt_of(one), fault)
+            one.forget()
+        else:
+            await self._free(one, ProviderFault(str(fault), FaultKind.SAFE, status=fault.status))
+            if fault.kind is FaultKind.STOP:
+                one.fail(ResumableError(f"{one.ask.key}: {fault}"))
+
+    async def _free(self, one: Waiting, why: ProviderFault) -> None:
+        freed = ProviderFault(str(why), FaultKind.SAFE, status=why.status, code=why.code)
+        await self.ledger.failed(_attempt_of(one), freed)
+        one.forget()
+
+
+def _attempt_of(one: Waiting) -> int:
+    if one.attempt is None:
+        raise TypeError(f"{one.ask.key} has no open attempt")
+    return one.attempt

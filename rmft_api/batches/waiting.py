@@ -1,0 +1,61 @@
+"""A request on its way through batches, and what is written down about a batch."""
+
+import asyncio
+from dataclasses import dataclass, field
+from hashlib import sha256
+
+from rmft_api.records import Ask, Record, Reply
+
+
+@dataclass(eq=False)
+class Waiting:
+    """One ask, and who waits for its reply."""
+
+    ask: Ask
+    digest: bytes
+    number: int
+    """Attempts so far."""
+    attempt: int | None = None
+    """The open attempt, None where a new one must begin."""
+    batch: str | None = None
+    """The batch that the open attempt went into."""
+    reserved: int = 0
+    reply: "asyncio.Future[Reply]" = field(
+        default_factory=lambda: asyncio.get_running_loop().create_future()
+    )
+
+    def answer(self, reply: Reply) -> None:
+        """Hand the reply on; nobody may be waiting any more."""
+        if not self.reply.done():
+            self.reply.set_result(reply)
+
+    def fail(self, error: BaseException) -> None:
+        """Hand on why there is none."""
+        if not self.reply.done():
+            self.reply.set_exception(error)
+            self.reply.exception()  # whoever waited may be gone, which is no news to anybody
+
+    def forget(self) -> None:
+        """Its attempt is over without an answer: it is asked anew."""
+        self.attempt, self.batch = None, None
+
+
+class Manifest(Record, frozen=True):
+    """What a batch is made of, written down before anything is reserved for it."""
+
+    filename: str
+    bytes: int
+    sha256: str
+    requests: int
+
+
+def manifest_of(name: str, run: str, content: bytes, requests: int) -> Manifest:
+    """Of a batch's file."""
+    filename = f"rmft-{run[:24]}-batch-{name}.jsonl"
+    return Manifest(filename, len(content), sha256(content).hexdigest(), requests)
+
+
+def name_of(run: str, created: int, group: list[Waiting]) -> str:
+    """A batch's name for ever: the same requests of the same run, the same name."""
+    told = [f"{one.ask.key}|{one.number}|{one.digest.hex()}" for one in group]
+    return sha256("\n".join([run, str(created), *told]).encode()).hexdigest()[:24]
