@@ -33,7 +33,7 @@ from rmft_api.loop import Run, iterate, retrace
 from rmft_api.pacing import Pacer
 from rmft_api.planning import Plan
 from rmft_api.planning.spending import PLAN
-from rmft_api.ports import Console
+from rmft_api.ports import ChatModel, Console
 from rmft_api.prices import Prices
 from rmft_api.providers import connect
 from rmft_api.providers.profiles import Profile
