@@ -30,7 +30,7 @@ def as_text(frame: pd.DataFrame, suffix: str) -> str:
 
 def _trajectory(trajectory: Trajectory, scored: Scored) -> dict[str, Any]:
     return {
-        **_place(trajectory.address),
+        **place(trajectory.address),
         "model": trajectory.model,
         "K": len(trajectory.names),
         "T": len(trajectory.rounds),
@@ -46,7 +46,7 @@ def _trajectory(trajectory: Trajectory, scored: Scored) -> dict[str, Any]:
 def _rounds(trajectory: Trajectory) -> Iterable[dict[str, Any]]:
     for t, told in enumerate(trajectory.rounds, start=1):
         yield {
-            **_place(trajectory.address),
+            **place(trajectory.address),
             "round": t,
             "prompt": "\n\n".join(message.content for message in told.prompt),
             "reply": told.reply,
@@ -57,5 +57,6 @@ def _rounds(trajectory: Trajectory) -> Iterable[dict[str, Any]]:
         }
 
 
-def _place(address: Address) -> dict[str, Any]:
+def place(address: Address) -> dict[str, Any]:
+    """Where a trajectory stands in its run, a column for each part."""
     return msgspec.structs.asdict(address)

@@ -1,43 +1,121 @@
-"""`rmft-api export`: a run's trajectories as tables for other tools."""
+"""`rmft-api export`: a run's trajectories for other tools."""
 
+from collections.abc import Iterator
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from rmft_api.cli.places import RUNS, RunName, RunsDir
 
+if TYPE_CHECKING:
+    from rmft_api.journal import Journal
+
 
 class Table(StrEnum):
-    """What a row is."""
+    """What is written."""
 
     TRAJECTORIES = "trajectories"
     ROUNDS = "rounds"
+    DATASETS = "datasets"
+    MESSAGES = "messages"
+    PROMPT_COMPLETION = "prompt-completion"
+    PREFERENCE = "preference"
+
+
+FRAMES = (Table.TRAJECTORIES, Table.ROUNDS)
+KINDS = (".csv", ".jsonl", ".parquet")
 
 
 def export(
     run: RunName,
     to: Annotated[
-        Path, typer.Argument(metavar="FILE", help="A .csv or .jsonl file.", show_default=False)
+        Path,
+        typer.Argument(
+            metavar="PATH",
+            help="A .csv, .jsonl or .parquet file; a .jsonl file for TRL; a folder for datasets.",
+            show_default=False,
+        ),
     ],
-    table: Annotated[Table, typer.Option(help="What a row is.")] = Table.TRAJECTORIES,
+    table: Annotated[
+        Table,
+        typer.Option(
+            help="trajectories or rounds: a row each. datasets: a folder that Hugging Face "
+            "datasets loads. messages, prompt-completion, preference: what was selected to learn "
+            "from, as TRL's trainers take it."
+        ),
+    ] = Table.TRAJECTORIES,
     runs: RunsDir = RUNS,
 ) -> None:
-    """Write a run's trajectories, or their rounds, as a table."""
-    from rmft_api.analysis import as_text, rounds_df, trajectories_df
+    """Write a run's trajectories as a table, as a dataset, or as training data for TRL."""
+    from rmft_api.cli.pages import looked_into
     from rmft_api.cli.places import existing_run
-    from rmft_api.errors import UsageError
     from rmft_api.files import replace_file
-    from rmft_api.journal import Journal
 
-    if to.suffix not in (".csv", ".jsonl"):
-        raise UsageError(f"{str(to)!r} must end in .csv or .jsonl")
-    journal = Journal.read(existing_run(runs, run))
-    try:
-        played = list(journal.all_trajectories())
-    finally:
-        journal.close()
+    directory = existing_run(runs, run)
+    _check_name(to, table)
+    with looked_into(directory) as journal:
+        if table is Table.DATASETS:
+            from rmft_api.analysis import write_folder
+
+            count = write_folder(to, run, journal.all_trajectories())
+            print(f"{count} trajectories in {to}")  # noqa: T201
+            return
+        content, count = (
+            _frame(journal, table, to.suffix) if table in FRAMES else _lines(journal, table)
+        )
+    replace_file(to, content)
+    print(f"{count} {table.value} in {to}")  # noqa: T201
+
+
+def _check_name(to: Path, table: Table) -> None:
+    from rmft_api.errors import UsageError
+
+    if table in FRAMES and to.suffix not in KINDS:
+        raise UsageError(f"{str(to)!r} must end in {', '.join(KINDS)}")
+    if table is Table.DATASETS and to.exists() and (not to.is_dir() or any(to.iterdir())):
+        raise UsageError(f"{str(to)!r} exists and is no empty folder; name another")
+    if table not in (*FRAMES, Table.DATASETS) and to.suffix != ".jsonl":
+        raise UsageError(f"{str(to)!r} must end in .jsonl: TRL takes a JSON object a line")
+
+
+def _frame(journal: "Journal", table: Table, suffix: str) -> tuple[bytes, int]:
+    from rmft_api.analysis import as_text, parquet, rounds_df, trajectories_df
+
+    played = journal.all_trajectories()
     frame = trajectories_df(played) if table is Table.TRAJECTORIES else rounds_df(played)
-    replace_file(to, as_text(frame, to.suffix).encode())
-    print(f"{len(frame)} {table.value} in {to}")  # noqa: T201
+    content = parquet(frame) if suffix == ".parquet" else as_text(frame, suffix).encode()
+    return content, len(frame)
+
+
+def _lines(journal: "Journal", table: Table) -> tuple[bytes, int]:
+    """JSON lines of what was selected. Raises UsageError where nothing was, or nothing opposes."""
+    from rmft_api.errors import UsageError
+
+    lines = list(_learnt(journal, table))
+    if not lines:
+        raise UsageError(f"run {journal.run_dir.name!r} has nothing for {table.value} yet")
+    return b"".join(lines), len(lines)
+
+
+def _learnt(journal: "Journal", table: Table) -> Iterator[bytes]:
+    from rmft_api import selection
+    from rmft_api.analysis import trl
+    from rmft_api.cli.recorded import recorded_config
+    from rmft_api.selection import Selected
+
+    config = recorded_config(journal)
+    for key, verdicts in journal.all("selection", list[Selected]):
+        kept = [verdict.address for verdict in verdicts if verdict.kept]
+        opposed = list(selection.opposed(verdicts, config.finetuning.dpo.rivals))
+        wanted = {*kept, *(one for pair in opposed for one in pair)}
+        played = {t.address: t for t, _ in journal.trajectories("train", int(key), wanted)}
+        learnt = [played[address] for address in kept]
+        if table is Table.MESSAGES:
+            yield from trl.messages(learnt, config)
+        elif table is Table.PROMPT_COMPLETION:
+            yield from trl.prompt_completion(learnt, config)
+        else:
+            pairs = [(played[lower], played[higher]) for lower, higher in opposed]
+            yield from trl.preference(pairs, config)
