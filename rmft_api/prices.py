@@ -111,6 +111,11 @@ class Prices:
         self._own = own
         self._known: dict[str, Price | None] = {}
 
+    @property
+    def batch(self) -> bool:
+        """Whether these are the prices of chats in batches."""
+        return self._batch
+
     def of(self, model: str) -> Price | None:
         """The model's prices; None where nobody told them."""
         if model not in self._known:

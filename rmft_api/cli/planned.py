@@ -8,6 +8,7 @@ import msgspec
 
 from rmft_api.cli.columns import paragraph, table
 from rmft_api.planning import Cost, Phase, Plan
+from rmft_api.planning.plan import InBatches
 
 HEADINGS = (
     *("iter", "phase", "model", "calls", "prompt", "cached", "output", "trained"),
@@ -26,7 +27,7 @@ def plan_table(plan: Plan) -> str:
 def plan_json(plan: Plan) -> str:
     """One JSON object; money in US dollars, null is "unknown"."""
     raw: dict[str, Any] = msgspec.to_builtins(plan)
-    names = ("phases", "total", "saves", "crash", "budget")
+    names = ("phases", "total", "saves", "crash", "budget", "batches")
     rest = {name: value for name, value in raw.items() if name not in names}
     return msgspec.json.encode(
         {
@@ -36,6 +37,7 @@ def plan_json(plan: Plan) -> str:
             "saves_usd": {name: _dollars(value) for name, value in raw["saves"].items()},
             "crash_usd": _dollars(plan.crash),
             "budget_usd": _dollars(plan.budget),
+            "batches": _batches_json(plan.batches),
         }
     ).decode()
 
@@ -110,6 +112,8 @@ def _notes(plan: Plan) -> Iterator[str]:
         f"saved by coalescing ${dollars(saves.coalescing)}, by prompt caching "
         f"${dollars(saves.caching)}; a crash wastes at most ${dollars(plan.crash)}"
     )
+    if plan.batches is not None:
+        yield _batches(plan.batches)
     for price in plan.prices:
         told = (price.input, price.cached, price.output, price.train)
         amounts = " / ".join("unknown" if amount is None else amount for amount in told)
@@ -120,6 +124,23 @@ def _notes(plan: Plan) -> Iterator[str]:
     yield from plan.assumptions
     for warning in plan.warnings:
         yield f"warning: {warning}"
+
+
+def _batches(found: InBatches) -> str:
+    takes = f"{_time(found.seconds)} of playing, {_time(found.at_most)} at most"
+    if found.used:
+        return f"saved by batches ${dollars(found.saves)}; {takes}"
+    return (
+        f"in batches (rollouts.transport = 'batch') playing would cost ${dollars(found.saves)} "
+        f"less and take {takes}"
+    )
+
+
+def _batches_json(found: InBatches | None) -> dict[str, Any] | None:
+    if found is None:
+        return None
+    saves = {"saves_usd": _dollars(found.saves)}
+    return {"used": found.used, **saves, "seconds": found.seconds, "at_most_s": found.at_most}
 
 
 def _amounts(cost: Cost) -> tuple[str, str, str]:

@@ -73,7 +73,7 @@ class Bills:
         """The rows of the price list that these bills rest on."""
         for model in (0, 1):
             if price := self.price(model):
-                yield _told(price)
+                yield _told(price, " in batches" if self.prices.batch else "")
 
 
 def tuned_id(profile: Profile, base: str) -> str:
@@ -87,13 +87,13 @@ def is_charged(price: Price) -> bool:
     return bool(price.input or price.output)
 
 
-def _told(price: Price) -> PriceUsed:
+def _told(price: Price, how: str) -> PriceUsed:
     def said(name: str) -> str | None:
         amount = getattr(price, name)
         return None if amount is None else str(amount)
 
     return PriceUsed(
-        model=price.model,
+        model=f"{price.model}{how}",
         input=said("input"),
         cached=said("cached"),
         output=said("output"),

@@ -44,9 +44,11 @@ async def draw_up(
     if paid and replies_are_told(config.prompts):
         bare = replace(world, speech=Speech(config, counter, 0))
         short = await _courses(bare, worst=False)
+    batch = config.rollouts.transport == "batch"
     walk = Walk(
         config=config,
-        playing=Bills(playing, config.model.base, Prices(playing)),
+        playing=Bills(playing, config.model.base, Prices(playing, batch=batch)),
+        other=Bills(playing, config.model.base, Prices(playing, batch=not batch)),
         training=Bills(training, config.model.base, Prices(training)),
         courses=courses,
         short=short,
@@ -83,6 +85,7 @@ def _plan(walk: Walk, counter: TokenCounter, reply_tokens: int, now: datetime) -
         assumptions=tuple(notes.assumptions(walk, counter, reply_tokens)),
         warnings=(),
         refusal=dates.refusal(),
+        batches=walk.in_batches(phases),
     )
     warnings = (*dates.warnings(), *notes.doubts(walk, plan))
     return msgspec.structs.replace(plan, warnings=warnings)

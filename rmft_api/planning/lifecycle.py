@@ -36,13 +36,15 @@ class Calendar:
     """When the last job is created."""
     ends: datetime
     ends_at_latest: datetime
-    """If every job took as long as is waited for it."""
+    """If every job and every batch took as long as is waited for it."""
     plays_at: str
     trains_at: str
     answers: Lifecycle | None
     """Of the model where it plays."""
     trains: Lifecycle | None
     """Of the model where it trains."""
+    awaited: str = "job"
+    """What is waited for."""
 
     def refusal(self) -> str | None:
         """Why the run should not begin; None where nothing speaks against it."""
@@ -55,7 +57,7 @@ class Calendar:
         """What ends soon, and what a slow provider could turn into a collision."""
         late = self.ends_at_latest
         if not self.refusal() and (why := next(self._collisions(late, late), None)):
-            yield f"if every job took as long as is waited for it, the run {why}"
+            yield f"if every {self.awaited} took as long as is waited for it, the run {why}"
         if self.trains and self._is_near(self.trains.training_end):
             yield self._told(self.trains, self.trains.training_end, "takes no jobs", self.trains_at)
         if self.answers and self._is_near(self.answers.shutdown):
@@ -100,10 +102,13 @@ def calendar(
 ) -> Calendar:
     """The run's dates. Without the plan's own times, every decision counts as a call."""
     jobs_s = [pace_of(config, training).training_s() or 0.0] * config.iterations
-    play_s = _playing_s(config, pace_of(config, playing))
+    pace = pace_of(config, playing)
+    play_s = _playing_s(config, pace)
     seconds = play_s + sum(jobs_s) if seconds is None else seconds
     last_job_s = seconds - sum(jobs_s[:1]) if last_job_s is None else last_job_s
     patience_s = config.iterations * config.finetuning.give_up_after_s
+    if pace.batch_s is not None:
+        patience_s += play_s / pace.batch_s * pace.window_s - play_s
     now = now.astimezone(UTC)
     return Calendar(
         run=config.name,
@@ -116,6 +121,7 @@ def calendar(
         trains_at=training.name,
         answers=playing.lifecycle_of(config.model.base),
         trains=training.lifecycle_of(config.model.base),
+        awaited="job" if pace.batch_s is None else "batch and every job",
     )
 
 

@@ -30,6 +30,13 @@ def assumptions(walk: Walk, counter: TokenCounter, reply_tokens: int) -> Iterato
         "is full, each asked for by itself, none lost"
     )
     pace = pace_of(config, profile)
+    if pace.batch_s is not None:
+        yield (
+            f"time: a batch a round of at most {config.rollouts.scenarios} x "
+            f"{config.rollouts.trajectories} chats, {pace.batch_s / 3600:g} h each though it may "
+            f"take {pace.window_s / 3600:g} h, {JOB_S / 3600:g} h a job"
+        )
+        return
     limits = "limits as in the profile" if pace.limits_known else "this account's limits unknown"
     yield (
         f"time: {REPLY_S:g} s a reply, {config.rollouts.concurrency} at once, "

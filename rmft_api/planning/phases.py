@@ -8,7 +8,7 @@ from rmft_api import seating
 from rmft_api.config import ReplayLesson, RunConfig
 from rmft_api.planning.bills import Bills, Most
 from rmft_api.planning.lifecycle import rounds
-from rmft_api.planning.plan import Cost, Phase, PhaseName, Savings, added, total
+from rmft_api.planning.plan import Cost, InBatches, Phase, PhaseName, Savings, added, total
 from rmft_api.planning.simulation import Course
 from rmft_api.planning.tally import Tally
 from rmft_api.planning.timing import pace_of
@@ -43,6 +43,8 @@ class Walk:
     courses: dict[Split, Course]
     short: dict[Split, Course]
     """The same courses where every reply is its bare answer."""
+    other: Bills
+    """Of playing by the other transport."""
 
     def phases(self) -> Iterator[Phase]:
         """Every phase, the base's evaluation first."""
@@ -73,8 +75,33 @@ class Walk:
         parts = [self._saved(phase) for phase in phases if phase.name in SPLITS]
         return Savings(added(c for c, _ in parts), added(c for _, c in parts))
 
+    def in_batches(self, phases: list[Phase]) -> InBatches | None:
+        """What asking a round at a time saves or would save, and how long it takes."""
+        profile = self.playing.profile
+        if profile.batch is None or not profile.paid:
+            return None
+        played = [phase for phase in phases if phase.name in SPLITS]
+        used = self.config.rollouts.transport == "batch"
+        apart = added(self._by_the_other(phase) for phase in played)
+        spent = added(phase.cost.expected for phase in played)
+        more = None if apart is None or spent is None else apart - spent
+        batches = sum(rounds(self.config, SPLITS[phase.name]) for phase in played)
+        return InBatches(
+            used=used,
+            saves=more if used or more is None else -more,
+            seconds=batches * profile.batch.usual_s,
+            at_most=batches * profile.batch.window_s,
+        )
+
+    def _by_the_other(self, phase: Phase) -> int | None:
+        split = SPLITS[phase.name]
+        tally, most = self._tally(split, phase.iteration), Most(0, 0, 0)
+        return self.other.playing(phase.model, tally, tally, most).expected
+
     def crash(self) -> int | None:
         """The most that requests under way can cost: all lost, all billed."""
+        if self.config.rollouts.transport == "batch":
+            return 0  # a batch is found again, and its answers wait there
         worst = [self._lost(split, model) for split in self.courses for model in (0, 1)]
         return None if None in worst else max(cost for cost in worst if cost is not None)
 

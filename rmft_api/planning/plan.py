@@ -49,6 +49,19 @@ class Savings(Record, frozen=True):
     """Prompts whose beginning the provider has met before."""
 
 
+class InBatches(Record, frozen=True):
+    """What batches are to a run: one file of chats a round, cheaper and later."""
+
+    used: bool
+    """Whether the run asks so (`rollouts.transport`)."""
+    saves: int | None
+    """Expected micro-dollars that they save, or would; None: a price is unknown."""
+    seconds: float
+    """Of all playing, at what a batch usually takes."""
+    at_most: float
+    """Of all playing, if every batch took its whole window."""
+
+
 class PriceUsed(Record, frozen=True):
     """A row of the price list, USD per million tokens as decimal text; None: unknown."""
 
@@ -91,6 +104,8 @@ class Plan(Record, frozen=True):
     warnings: tuple[str, ...]
     refusal: str | None
     """Why such a run is not begun without --accept-shutdown."""
+    batches: InBatches | None = None
+    """None where the endpoint has none, or nobody is paid."""
 
 
 def total(costs: Iterable[Cost]) -> Cost:

@@ -20,6 +20,10 @@ class Pace:
     concurrency: int
     requests_per_minute: int | None
     tokens_per_minute: int | None
+    batch_s: float | None = None
+    """What a batch takes where a round is one; None: requests are asked one by one."""
+    window_s: float = 0.0
+    """What a batch takes at most."""
 
     @property
     def limits_known(self) -> bool:
@@ -30,6 +34,8 @@ class Pace:
         """Seconds for so many calls, of which at least `rounds` follow each other."""
         if not self.paid and not self.limits_known:
             return None
+        if self.batch_s is not None:
+            return rounds * self.batch_s
         times = [REPLY_S * max(rounds, calls / self.concurrency) if self.paid else 0.0]
         if self.requests_per_minute is not None:
             times.append(calls / self.requests_per_minute * MINUTE_S)
@@ -44,9 +50,12 @@ class Pace:
 
 def pace_of(config: RunConfig, profile: Profile) -> Pace:
     """The speed that a run can go at."""
+    batch = profile.batch if config.rollouts.transport == "batch" else None
     return Pace(
         paid=profile.paid,
         concurrency=config.rollouts.concurrency,
         requests_per_minute=profile.chat.requests_per_minute,
         tokens_per_minute=profile.chat.tokens_per_minute,
+        batch_s=batch.usual_s if batch else None,
+        window_s=batch.window_s if batch else 0.0,
     )

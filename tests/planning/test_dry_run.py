@@ -43,6 +43,17 @@ def test_what_a_run_says_it_spent_is_what_it_was_billed(outcome: Outcome) -> Non
     ] == outcome.jobs
 
 
+def test_in_batches_a_run_costs_what_its_plan_says_and_asks_the_same(tmp_path: Path) -> None:
+    direct = play(SMALL, tmp_path / "direct")
+    batched = play(replace(SMALL, transport="batch"), tmp_path / "batch")
+    assert batched.planned_usd == pytest.approx(batched.billed_usd, rel=0.05)
+    assert batched.books.calls() == direct.books.calls()
+    assert batched.jobs == direct.jobs
+    assert batched.books.requests("POST", "chat") == 0
+    saved = batched.plan["batches"]["saves_usd"]
+    assert saved == pytest.approx(direct.billed_usd - batched.billed_usd, rel=0.05)
+
+
 @pytest.mark.parametrize(
     ("problem", "history", "conversation"),
     [

@@ -123,6 +123,30 @@ def test_stated_limits_make_a_plan_slower() -> None:
     assert planned.seconds == pytest.approx(planned.calls * 10)
 
 
+def test_batches_halve_the_price_of_playing_and_take_a_batch_a_round() -> None:
+    direct, batched = drawn(small()), drawn(small(rollouts={"transport": "batch"}))
+    for one, other in zip(direct.phases, batched.phases, strict=True):
+        expected = one.cost.expected or 0
+        share = 1.0 if one.name == "training" else 0.5
+        assert other.cost.expected == pytest.approx(share * expected, abs=1)
+    assert phase(batched, "rollouts").seconds == 6 * 1800
+    assert batched.crash == 0
+    difference = (direct.total.expected or 0) - (batched.total.expected or 0)
+    for plan, used in ((direct, False), (batched, True)):
+        assert plan.batches is not None
+        assert plan.batches.used is used
+        assert plan.batches.saves == pytest.approx(difference, abs=len(plan.phases))
+        assert plan.batches.at_most == plan.batches.seconds * 48
+    assert any("every batch and every job" in warning for warning in batched.warnings)
+
+
+def test_a_batch_price_that_is_not_known_is_unknown() -> None:
+    unpriced = openai().model_copy(update={"prices": "azure", "tuned_model": r".*[.]ft-.*"})
+    plan = drawn(small(rollouts={"transport": "batch"}), profile=unpriced)
+    assert plan.total.expected is None
+    assert any("no price is known" in warning for warning in plan.warnings)
+
+
 def rented() -> Profile:
     changes = {"deploy": "arm", "prices": "azure", "tuned_model": r".*[.]ft-.*", "name": "azure"}
     return openai().model_copy(update=changes)
