@@ -32,6 +32,10 @@ class ChatModel(Protocol):
 class FineTuner(Protocol):
     """Holds files and trains models. Nothing here retries: `retries.py` does."""
 
+    def stored(self, content: bytes) -> bytes:
+        """A training file's bytes as the provider will hold them."""
+        ...
+
     async def upload(self, filename: str, content: bytes) -> UploadedFile:
         """Store a training file."""
         ...

@@ -297,7 +297,7 @@ class _Training:
         content = self.data.content
         if sha256(content).hexdigest() != self.data.sha256:
             raise StorageError(f"{self.name} changed since it was written; resume to write it anew")
-        size = len(content) + (3 if self.traits.bom else 0)
+        size = len(self.tuner.stored(content))
 
         async def look_up() -> list[UploadedFile]:
             found = await self.tuner.find_uploads(self.name)

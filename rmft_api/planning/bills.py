@@ -78,7 +78,12 @@ class Bills:
 
 def tuned_id(profile: Profile, base: str) -> str:
     """How a fine-tune of the base would be called there, as far as prices are concerned."""
-    forms = (f"ft:{base}:org:run:0", f"{base}.ft-0")
+    forms = (
+        f"ft:{base}:org:run:0",
+        f"{base}.ft-0",
+        f"{base}:ftjob-0:ftckpt_0",
+        f"{base}:projects/p/locations/l/models/0@1",
+    )
     return next((form for form in forms if profile.is_tuned(form)), base)
 
 

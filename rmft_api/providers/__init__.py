@@ -4,20 +4,29 @@ import os
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
+from rmft_api.errors import ConfigError
 from rmft_api.pacing import Pacer
-from rmft_api.ports import Batches, FineTuner, Host
+from rmft_api.ports import Batches, ChatModel, FineTuner, Host
 from rmft_api.providers.profiles import Profile, load
 
 if TYPE_CHECKING:
     from rmft_api.providers.arm import ArmHost
     from rmft_api.providers.batch_wire import WireBatches
+    from rmft_api.providers.chat import WireChat
+    from rmft_api.providers.gemini.chat import GeminiChat
+    from rmft_api.providers.gemini.host import GeminiHost
+    from rmft_api.providers.gemini.tuner import GeminiTuner
+    from rmft_api.providers.models_object import ModelsObjectHost
     from rmft_api.providers.openai_wire import OpenAITuner
 
 __all__ = ["Connection", "connect", "load"]
 
 
 class Connection:
-    """One endpoint, ready to be asked. Close it when done, or use it in `async with`."""
+    """One endpoint, ready to be asked. Close it when done, or use it in `async with`.
+
+    Adapters are imported when they are first needed: nobody waits for another provider's library.
+    """
 
     def __init__(
         self,
@@ -26,33 +35,30 @@ class Connection:
         pacer: Pacer | None,
         targets: Mapping[str, str],
     ) -> None:
-        # Imported when first needed: whoever only reads profiles waits for no network library.
-        from rmft_api.providers.chat import WireChat
-
         self.profile = profile
-        self.chat = WireChat(profile, environ=environ, pacer=pacer, targets=targets)
         self._environ = environ
-        self._tuner: OpenAITuner | None = None
-        self._host: ArmHost | None = None
         self._batches: WireBatches | None = None
+        self._tuner: OpenAITuner | GeminiTuner | None = None
+        self._host: ArmHost | ModelsObjectHost | GeminiHost | None = None
+        self._chat = _chat(profile, environ, pacer, targets)
+
+    @property
+    def chat(self) -> ChatModel:
+        """Who answers."""
+        return self._chat
 
     @property
     def tuner(self) -> FineTuner:
         """Files and jobs. Raises ConfigError where the profile cannot train."""
-        # Imported when first needed: the package takes half a second, rollouts come before it.
-        from rmft_api.providers.openai_wire import OpenAITuner
-
         if self._tuner is None:
-            self._tuner = OpenAITuner(self.profile, environ=self._environ)
+            self._tuner = _tuner(self.profile, self._environ)
         return self._tuner
 
     @property
     def host(self) -> Host | None:
         """Who deploys models; None where they answer by themselves. Raises ConfigError."""
-        if self._host is None and self.profile.deploy == "arm":
-            from rmft_api.providers.arm import ArmHost
-
-            self._host = ArmHost(self.profile, self._environ)
+        if self._host is None and self.profile.deploy != "none":
+            self._host = _host(self.profile, self._environ)
         return self._host
 
     def check(self) -> None:
@@ -60,25 +66,26 @@ class Connection:
         for setting in self.profile.setting_envs:
             self.profile.setting(setting, self._environ)
         _ = self.host
+        if self.profile.wire == "gemini" and self.profile.training is not None:
+            _ = self.tuner  # it checks the bucket's address, and loads nothing heavy
 
     @property
     def batches(self) -> Batches:
-        """Chats in batches."""
+        """Chats in batches. Raises ConfigError where the wire has none."""
         from rmft_api.providers.batch_wire import WireBatches
+        from rmft_api.providers.chat import WireChat
 
+        if not isinstance(self._chat, WireChat):
+            raise ConfigError(f"profile {self.profile.name!r} has no batches; leave them out")
         if self._batches is None:
-            self._batches = WireBatches(self.profile, self.chat, environ=self._environ)
+            self._batches = WireBatches(self.profile, self._chat, environ=self._environ)
         return self._batches
 
     async def close(self) -> None:
         """Let go of all connections."""
-        await self.chat.close()
-        if self._host:
-            await self._host.close()
-        if self._tuner:
-            await self._tuner.close()
-        if self._batches:
-            await self._batches.close()
+        for one in (self._chat, self._host, self._tuner, self._batches):
+            if one is not None:
+                await one.close()
 
     async def __aenter__(self) -> "Connection":
         return self
@@ -100,3 +107,44 @@ def connect(
     says what requests name instead of a model (`hosting.py`).
     """
     return Connection(profile.here(environ), environ, pacer, {} if targets is None else targets)
+
+
+def _chat(
+    profile: Profile,
+    environ: Mapping[str, str],
+    pacer: Pacer | None,
+    targets: Mapping[str, str],
+) -> "WireChat | GeminiChat":
+    if profile.wire == "gemini":
+        from rmft_api.providers.gemini.chat import GeminiChat
+
+        return GeminiChat(profile, environ=environ, pacer=pacer, targets=targets)
+    from rmft_api.providers.chat import WireChat
+
+    return WireChat(profile, environ=environ, pacer=pacer, targets=targets)
+
+
+def _tuner(profile: Profile, environ: Mapping[str, str]) -> "OpenAITuner | GeminiTuner":
+    if profile.wire == "gemini":
+        from rmft_api.providers.gemini.tuner import GeminiTuner
+
+        return GeminiTuner(profile, environ=environ)
+    from rmft_api.providers.openai_wire import OpenAITuner
+
+    return OpenAITuner(profile, environ=environ)
+
+
+def _host(
+    profile: Profile, environ: Mapping[str, str]
+) -> "ArmHost | ModelsObjectHost | GeminiHost":
+    if profile.deploy == "arm":
+        from rmft_api.providers.arm import ArmHost
+
+        return ArmHost(profile, environ)
+    if profile.deploy == "models_object":
+        from rmft_api.providers.models_object import ModelsObjectHost
+
+        return ModelsObjectHost(profile, environ)
+    from rmft_api.providers.gemini.host import GeminiHost
+
+    return GeminiHost(profile, environ)

@@ -148,7 +148,11 @@ RULES = (
         _any(
             _named("context_length_exceeded", "string_above_max_length"),
             _says(
-                r"maximum context length|context (length|window)|prompt is too long", 400, 413, 422
+                r"maximum context length|context (length|window)|prompt is too long"
+                r"|input token count",
+                400,
+                413,
+                422,
             ),
         ),
         FaultKind.REJECTED,
@@ -203,6 +207,19 @@ RULES = (
         _any(_NO_MODEL, _NO_MODEL_TEXT),
         FaultKind.STOP,
         "the model is unknown there or closed to this key; see `rmft-api models`",
+    ),
+    Rule(
+        "one choice only",
+        _says(r"multiple candidates|candidate_?count", 400),
+        FaultKind.STOP,
+        "set chat.n = 1 in a profile of yours",
+    ),
+    Rule(
+        "deployments are full",
+        _named("insufficientquota", "quotaexceeded", "deploymentquotaexceeded"),
+        FaultKind.STOP,
+        "the subscription's quota leaves no room: lower hosting.capacity in a profile of yours, or "
+        "remove deployments (`rmft-api sweep`)",
     ),
     Rule(
         "ramped too fast",
@@ -300,7 +317,7 @@ def read(status: int, body: bytes, *, tuned: bool = False) -> Refusal:
     return Refusal(
         status,
         code=_text(error.get("code")),
-        kind=_text(error.get("type")),
+        kind=_text(error.get("type") or error.get("status")),
         message=_text(error.get("message") or error.get("detail")),
         param=_text(error.get("param")),
         tuned=tuned,

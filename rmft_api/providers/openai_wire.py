@@ -125,10 +125,14 @@ class OpenAITuner:
         """Let go of all connections."""
         await self._client.close()
 
+    def stored(self, content: bytes) -> bytes:
+        """The bytes that are uploaded: with a byte order mark where the endpoint wants one."""
+        return BOM + content if self._traits.bom else content
+
     async def upload(self, filename: str, content: bytes) -> UploadedFile:
         """Store a training file; the reply must tell its very name and size."""
         request = self._request(f"store {filename}")
-        body = BOM + content if self._traits.bom else content
+        body = self.stored(content)
         raw = await self._send(
             request,
             self._client.files.with_raw_response.create(
@@ -431,7 +435,7 @@ def _is_for(entry: Entry, order: JobOrder) -> bool:
 
 
 def _hyperparameters(order: JobOrder, traits: TrainingTraits) -> dict[str, int | float | str]:
-    """Numbers, or "auto" where the order leaves the choice."""
+    """Numbers; "auto" or nothing where the order leaves the choice."""
     wanted = order.hyperparameters
     chosen: dict[str, int | float | None] = {
         "n_epochs": wanted.n_epochs,
@@ -443,6 +447,8 @@ def _hyperparameters(order: JobOrder, traits: TrainingTraits) -> dict[str, int |
         chosen["learning_rate"] = wanted.learning_rate
     if order.method == "dpo":
         chosen["beta"] = wanted.beta
+    if not traits.auto:
+        return {name: value for name, value in chosen.items() if value is not None}
     return {name: "auto" if value is None else value for name, value in chosen.items()}
 
 

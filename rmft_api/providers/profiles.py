@@ -65,7 +65,7 @@ class Profile(Section):
     """One endpoint."""
 
     name: str
-    wire: Literal["openai"] = "openai"
+    wire: Literal["openai", "gemini"] = "openai"
     base_url: str
     base_url_env: str | None = None
     """Environment variable that replaces `base_url`."""
@@ -186,6 +186,11 @@ class Profile(Section):
             raise ConfigError(f"profile {self.name!r} does not train by {method!r}")
         if self.is_tuned(model) and not traits.continue_from_tuned:
             raise self.cannot_continue(model)
+        if wanted.batch_size is not None and not traits.batch_size:
+            raise ConfigError(
+                f"profile {self.name!r} chooses the batch size itself; leave out "
+                f"finetuning.batch_size = {wanted.batch_size}"
+            )
         rates = {"multiplier": wanted.learning_rate_multiplier, "absolute": wanted.learning_rate}
         for kind, rate in rates.items():
             if rate is not None and kind != traits.learning_rate:

@@ -51,6 +51,10 @@ class TrainingTraits(Section):
     own_rate: Annotated[float, Field(gt=0)] | None = None
     """The absolute rate that a multiplier of 1 stands for, or that is taken where none is asked
     for; None: not told. A replay elsewhere keeps the ratio to it."""
+    auto: bool = True
+    """A choice that is left to the endpoint is said as "auto"; else it is left out."""
+    batch_size: bool = True
+    """The batch size may be chosen."""
     bom: bool = False
     """Files begin with a byte order mark."""
     wait_for_file: bool = False

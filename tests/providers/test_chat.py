@@ -8,8 +8,8 @@ import pytest
 
 from rmft_api.errors import ConfigError, FaultKind, ProviderFault
 from rmft_api.pacing import Pacer
+from rmft_api.ports import ChatModel
 from rmft_api.providers import Connection, connect
-from rmft_api.providers.chat import WireChat
 from rmft_api.providers.profiles import Profile, load
 from rmft_api.records import Ask, Choice, Message, Sampling, Usage
 from tests.providers.conftest import CANARY, ENVIRON
@@ -39,7 +39,7 @@ def choice(index: int, content: str | None = "blue", finish: str = "stop") -> di
     return {"index": index, "message": message, "logprobs": None, "finish_reason": finish}
 
 
-async def fault_of(chat: WireChat, asked: Ask | None = None) -> ProviderFault:
+async def fault_of(chat: ChatModel, asked: Ask | None = None) -> ProviderFault:
     with pytest.raises(ProviderFault) as caught:
         await chat.reply(asked or ask())
     assert "\n" not in str(caught.value)

@@ -1,0 +1,61 @@
+"""Nobody waits for another provider's library."""
+
+import subprocess
+import sys
+
+import pytest
+
+VENDORS = {"openai", "google", "google.auth", "httpx2", "torch"}
+ENVIRON = {
+    "OPENAI_API_KEY": "sk-0123456789abcdef",
+    "NEBIUS_API_KEY": "nebius-0123456789",
+    "AZURE_OPENAI_BASE_URL": "https://lab.openai.azure.com/openai/v1",
+    "AZURE_OPENAI_API_KEY": "azure-0123456789",
+    "AZURE_OPENAI_RESOURCE_ID": "/subscriptions/0/resourceGroups/g/providers/P/accounts/lab",
+    "AZURE_MANAGEMENT_TOKEN": "token-0123456789",
+    "GOOGLE_CLOUD_PROJECT": "lab",
+    "GOOGLE_CLOUD_LOCATION": "us-central1",
+    "RMFT_GEMINI_BUCKET": "gs://lab/rmft",
+    "GOOGLE_OAUTH_ACCESS_TOKEN": "token-0123456789",
+}
+PROGRAM = """\
+import sys
+from rmft_api.providers import connect, load
+connection = connect(load({name!r}), environ={environ!r})
+connection.chat, connection.host, {trains}
+adapters = ("arm", "chat", "gemini", "models_object", "openai_wire")
+print(*sorted(set(sys.modules) & {vendors!r}))
+print(*[one for one in adapters if "rmft_api.providers." + one in sys.modules])
+"""
+
+
+def loaded(name: str, trains: str) -> tuple[set[str], set[str]]:
+    """The vendors' packages, and our adapters, that a connection loads."""
+    program = PROGRAM.format(name=name, environ=ENVIRON, trains=trains, vendors=VENDORS)
+    ended = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=True, timeout=60
+    )
+    vendors, adapters = ended.stdout.split("\n")[:2]
+    return set(vendors.split()), set(adapters.split())
+
+
+@pytest.mark.parametrize(
+    ("name", "vendors", "adapters"),
+    [
+        ("local", {"openai", "httpx2"}, {"chat", "openai_wire"}),
+        ("openai", {"openai", "httpx2"}, {"chat", "openai_wire"}),
+        ("azure", {"openai", "httpx2"}, {"chat", "openai_wire", "arm"}),
+        ("nebius", {"openai", "httpx2"}, {"chat", "openai_wire", "models_object"}),
+        ("gemini", set[str](), {"gemini"}),
+    ],
+)
+def test_a_provider_loads_its_own_adapters_alone(
+    name: str, vendors: set[str], adapters: set[str]
+) -> None:
+    assert loaded(name, "connection.tuner") == (vendors, adapters)
+
+
+@pytest.mark.parametrize("name", ["openai", "azure", "gemini"])
+def test_playing_alone_needs_no_vendors_package(name: str) -> None:
+    vendors, _ = loaded(name, "None")
+    assert vendors == set()
