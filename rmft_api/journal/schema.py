@@ -49,9 +49,10 @@ CREATE TABLE budget (
 INSERT INTO budget (scope, cap) VALUES (-1, 0), (0, NULL);
 
 CREATE TRIGGER reserve AFTER INSERT ON attempts WHEN NEW.reserved > 0 BEGIN
-  UPDATE budget SET reserved = reserved + NEW.reserved WHERE scope IN (-1, NEW.iteration);
-  SELECT RAISE(ABORT, 'within_cap') FROM budget
-    WHERE scope IN (-1, NEW.iteration) AND spent + reserved + excess > cap;
+  UPDATE budget SET reserved = CASE
+    WHEN spent + reserved + excess + NEW.reserved > cap THEN RAISE(ABORT, 'within_cap')
+    ELSE reserved + NEW.reserved END
+  WHERE scope IN (-1, NEW.iteration);
 END;
 
 CREATE TRIGGER settle AFTER UPDATE OF reserved, spent, excess ON attempts BEGIN
