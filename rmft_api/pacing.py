@@ -18,19 +18,15 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 from rmft_api.durations import seconds
+from rmft_api.gates import MINUTE_S, Account, Gate
 from rmft_api.records import Ask, Usage
 
 FIRST_WIDTH = 8
 """Requests under way at once before the first reply."""
-MINUTE_S = 60.0
 _DAY_S = 86_400.0
-_SPARE = 0.015
-"""Share of a limit that is left alone: clocks differ, and replies overtake each other."""
-_EVEN_S = 0.25
-"""Requests held up by a busy machine are made up for over this much time, not over more."""
 _CUT = 0.5
 """What a 429 among nothing but 429s leaves of the rate; a rare one costs in proportion to it."""
-_MEMORY = 0.1
+_MEMORY = 0.05
 """Weight of the last request in the share of 429s."""
 _RECOVERY_PER_S = 0.05
 _HOLD_S = 5.0
@@ -66,82 +62,6 @@ def estimate(ask: Ask) -> int:
     return told // 4 + 8 * len(ask.messages) + ask.n * ask.sampling.max_tokens
 
 
-class Gate:
-    """One stated limit: an even stream at its rate, and what the provider must have left.
-
-    Levels are in the limit's own unit (requests or tokens), times in seconds.
-    """
-
-    def __init__(self, limit: float, period_s: float, now: float, *, of_tokens: bool) -> None:
-        self.of_tokens = of_tokens
-        self.spent = 0.0
-        """All that was ever let through."""
-        self.left: float
-        """What the provider has left, as far as its last account tells."""
-        self.most: float
-        """The most that it ever had left: limits a minute are often enforced by the second."""
-        self._at = now
-        self._seen = -1
-        self._regain = 1.0
-        """How much faster than its rate the provider's account recovers (1 but for windows)."""
-        self.limit = self.rate = self.stream = self.most = 0.0
-        self.tune(limit, period_s)
-        self.left = limit
-
-    def tune(self, limit: float, period_s: float) -> None:
-        """Take a limit as it is now stated."""
-        self.limit = limit
-        self.rate = limit / period_s
-        # A day's limit is there to be used when needed; only a minute's is spread evenly.
-        self._is_spread = period_s <= MINUTE_S
-
-    def pass_time(self, now: float, caution: float) -> None:
-        """Let both levels rise."""
-        gained = (now - self._at) * self.rate
-        self._at = now
-        self.stream = min(self.rate * _EVEN_S, self.stream + gained * caution * (1 - _SPARE))
-        self.left = min(self.limit, self.left + gained * self._regain)
-
-    def wait_s(self, cost: float, caution: float) -> float:
-        """Until `cost` may pass; 0 when it may now. A cost above the whole limit waits for all."""
-        needed = min(cost + self.most * _SPARE, self.limit)
-        even = 0.0
-        if self._is_spread and self.stream < 0:
-            even = -self.stream / (self.rate * caution * (1 - _SPARE))
-        return max(even, (needed - self.left) / (self.rate * self._regain), 0.0)
-
-    def take(self, cost: float) -> None:
-        """Let `cost` pass."""
-        self.stream -= cost
-        self.left -= cost
-        self.spent += cost
-
-    def refund(self, amount: float) -> None:
-        """Give the stream what a request did not use; the provider's account is its own."""
-        self.stream = min(self.rate * _EVEN_S, self.stream + amount)
-
-    def opened(self, remaining: float) -> None:
-        """What the provider had left when it first told of this limit."""
-        self.left = self.most = remaining
-
-    def told(
-        self, number: int, remaining: float, reset_s: float | None, since: float, sent_at: float
-    ) -> None:
-        """What the provider had left when it met request `number`, which `since` then followed.
-
-        Providers count a request when it comes in, so their account is as old as the request.
-        Where they count by windows, it recovers all at once: `reset_s` shows it.
-        """
-        if number <= self._seen:
-            return
-        self._seen = number
-        self.most = max(self.most, remaining)
-        if reset_s:
-            self._regain = max(1.0, (self.most - remaining) / (reset_s * self.rate))
-        gained = (self._at - sent_at) * self.rate * self._regain
-        self.left = min(self.limit, remaining + gained - since)
-
-
 class _Turn:
     """A request, from its arrival to its end."""
 
@@ -170,6 +90,8 @@ class _Lane:
     """Share of the stated rate that is used."""
     limited: float = 0.0
     """Share of 429s among the last requests."""
+    cut_at: float = 0.0
+    """When it was last cut."""
     at: float = 0.0
     read_at: float = 0.0
     """When headers were last read."""
@@ -182,11 +104,15 @@ class _Lane:
         for gate in self.gates.values():
             gate.pass_time(now, self.caution)
 
-    def note(self, is_limited: bool) -> None:
-        """Count how a request ended; slow down where it met a limit."""
+    def note(self, is_limited: bool, sent_at: float) -> None:
+        """Count how a request ended; slow down where it met a limit.
+
+        Once for all that were under way together: they did not know of each other.
+        """
         self.limited += _MEMORY * (is_limited - self.limited)
-        if is_limited:
+        if is_limited and sent_at >= self.cut_at:
             self.caution = max(0.1, self.caution * (1 - _CUT * self.limited))
+            self.cut_at = self.at
 
 
 class Pacer:
@@ -251,7 +177,7 @@ class Pacer:
         self.ended(ask, Ending(0))
 
     def _adapt(self, lane: _Lane, turn: _Turn, ending: Ending, now: float) -> None:
-        lane.note(ending.status == 429)
+        lane.note(ending.status == 429, turn.sent_at)
         if ending.status == 200:
             self._widen(now)
         else:
@@ -314,7 +240,7 @@ class Pacer:
             return 1.0
         if turn.tokens < 0:
             turn.tokens = float(self._tokens(turn.ask))
-        return turn.tokens
+        return turn.tokens * gate.scale
 
     def _read_limits(
         self, lane: _Lane, turn: _Turn, headers: Mapping[str, str], now: float
@@ -337,7 +263,16 @@ class Pacer:
             gate.tune(limit, period)
             mark = _mark(lane, turn, gate)
             if remaining is not None and mark is not None:
-                gate.told(turn.number, remaining, reset, gate.spent - mark, turn.sent_at)
+                if gate.of_tokens:
+                    gate.learn(Account(turn.sent_at, remaining, mark, reset))
+                gate.told(
+                    turn.number,
+                    remaining,
+                    reset,
+                    gate.spent - mark,
+                    turn.sent_at,
+                    self._cost(gate, turn),
+                )
 
     def _widen(self, now: float) -> None:
         if now >= self._hold_until:

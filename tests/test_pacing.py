@@ -154,6 +154,7 @@ class Simulation:
         pytest.param(Bucket(600, 10), id="a second's bucket"),
         pytest.param(Window(600, 60), id="a minute's window"),
         pytest.param(Window(600, 10), id="ten seconds' window"),
+        pytest.param(Window(600, 1), id="a second's window"),
         pytest.param(Sliding(600), id="the last minute"),
     ],
 )
@@ -177,6 +178,21 @@ def test_token_limits_are_respected_where_the_estimate_counts() -> None:
     limit = Bucket(100_000, 100_000)
     outcome = run(Simulation(limit, 100_000, "tokens", 208, workers=32).run())
     assert outcome.served * 208 >= 0.97 * 100_000 / 60 * 150
+    assert outcome.limited <= 0.01 * outcome.served
+
+
+@pytest.mark.parametrize(
+    ("counted", "capacity", "duration_s"),
+    [(500, 100_000, 150.0), (800, 100_000, 150.0), (500, 5_000, 600.0)],
+)
+def test_a_provider_that_counts_more_tokens_than_we_do_is_soon_understood(
+    counted: int, capacity: int, duration_s: float
+) -> None:
+    """The estimate is 208: a chat in another script, or a provider with a way of its own."""
+    limit = Bucket(100_000, capacity)
+    told = Simulation(limit, 100_000, "tokens", counted, workers=24, duration_s=duration_s)
+    outcome = run(told.run())
+    assert outcome.served * counted >= 0.97 * 100_000 / 60 * duration_s
     assert outcome.limited <= 0.01 * outcome.served
 
 
