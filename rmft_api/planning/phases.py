@@ -43,8 +43,8 @@ class Walk:
     courses: dict[Split, Course]
     short: dict[Split, Course]
     """The same courses where every reply is its bare answer."""
-    other: Bills
-    """Of playing by the other transport."""
+    other: Bills | None = None
+    """Of playing by the other transport, where anybody asks what that would cost."""
 
     def phases(self) -> Iterator[Phase]:
         """Every phase, the base's evaluation first."""
@@ -78,11 +78,11 @@ class Walk:
     def in_batches(self, phases: list[Phase]) -> InBatches | None:
         """What asking a round at a time saves or would save, and how long it takes."""
         profile = self.playing.profile
-        if profile.batch is None or not profile.paid:
+        if self.other is None or profile.batch is None or not profile.paid:
             return None
         played = [phase for phase in phases if phase.name in SPLITS]
         used = self.config.rollouts.transport == "batch"
-        apart = added(self._by_the_other(phase) for phase in played)
+        apart = added(self._at(self.other, phase) for phase in played)
         spent = added(phase.cost.expected for phase in played)
         more = None if apart is None or spent is None else apart - spent
         batches = sum(rounds(self.config, SPLITS[phase.name]) for phase in played)
@@ -93,10 +93,10 @@ class Walk:
             at_most=batches * profile.batch.window_s,
         )
 
-    def _by_the_other(self, phase: Phase) -> int | None:
+    def _at(self, bills: Bills, phase: Phase) -> int | None:
         split = SPLITS[phase.name]
         tally, most = self._tally(split, phase.iteration), Most(0, 0, 0)
-        return self.other.playing(phase.model, tally, tally, most).expected
+        return bills.playing(phase.model, tally, tally, most).expected
 
     def crash(self) -> int | None:
         """The most that requests under way can cost: all lost, all billed."""
