@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: run test check faults torture bugs clean
+.PHONY: run test check faults torture bugs bench clean
 
 run: $(VENV)/local.done ## the main job on the embedded model
 	$(BIN)/rmft-api run
@@ -26,12 +26,17 @@ torture: $(VENV)/dev.done ## random kills (SEEDS=1000), pairs of crashes, system
 bugs: $(VENV)/dev.done ## protocol bugs planted on purpose: each must be caught
 	$(BIN)/python -m tests.faults bugs
 
+bench: $(VENV)/bench.done ## what a call costs; CLIENTS="--client litellm=PYTHON ..." adds others
+	$(BIN)/python -m benchmarks.calls $(CLIENTS)
+
 $(VENV)/%.done: pyproject.toml constraints.txt
 	test -d $(VENV) || $(PYTHON) -m venv $(VENV)
-	$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[$(if $(filter dev,$*),local$(COMMA)dev,local)]'
+	$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[$(EXTRAS_$*)]'
 	touch $@
 
-COMMA := ,
+EXTRAS_local := local
+EXTRAS_dev := local,dev
+EXTRAS_bench := local,bench
 
 clean:
 	rm -rf $(VENV)
