@@ -3,7 +3,7 @@
     GET /TOKEN/                    the page, without data
     GET /TOKEN/data                the edition's story and index
     GET /TOKEN/chapter/VERSION/N   texts of some trajectories; 404 once a newer edition is out
-    GET /TOKEN/events              server-sent events: state, data, end
+    GET /TOKEN/events/VERSION      server-sent events: state, data (once that is old), end
 
 Only this machine can connect, only its own names are answered to (a page of another site cannot
 make its name mean this address), and only who was told the token.
@@ -94,11 +94,10 @@ class Show:
             mark, telling = self.watched.mark(), self.watched.pulse()
             is_over = telling.state != "running"
             if mark != seen and (is_over or time.monotonic() >= rest_until):
-                begun = time.monotonic()
+                rest_until = time.monotonic() + PULSE_S
                 with contextlib.suppress(RmftError):  # of a moment: the next look may succeed
-                    self.edition = await asyncio.to_thread(self.watched.look)
-                    seen = mark
-                rest_until = time.monotonic() + (time.monotonic() - begun) / SHARE
+                    self.edition, cpu_s = await asyncio.to_thread(self._look)
+                    seen, rest_until = mark, time.monotonic() + cpu_s / SHARE
             if seen is not None:
                 self.telling = telling
             async with self.changed:
@@ -107,9 +106,14 @@ class Show:
                 return
             await asyncio.sleep(PULSE_S)
 
-    async def news(self) -> AsyncIterator[tuple[str, str]]:
-        """(kind, text) of what changes, from now on."""
-        state, version = "", self.edition.version
+    def _look(self) -> tuple[Edition, float]:
+        """An edition, and the CPU seconds that it took this thread."""
+        begun = time.thread_time()
+        return self.watched.look(), time.thread_time() - begun
+
+    async def news(self, version: str) -> AsyncIterator[tuple[str, str]]:
+        """(kind, text) of what changes, for somebody who has the edition `version`."""
+        state = ""
         while not self.ended.is_set():
             told = json.dumps(self.telling._asdict())
             if told != state:
@@ -164,7 +168,7 @@ def _app(show: Show) -> web.Application:
     app.router.add_get(f"{show.prefix}/", routes.page)
     app.router.add_get(f"{show.prefix}/data", routes.data)
     app.router.add_get(f"{show.prefix}/chapter/{{version}}/{{number}}", routes.chapter)
-    app.router.add_get(f"{show.prefix}/events", routes.events)
+    app.router.add_get(f"{show.prefix}/events/{{version}}", routes.events)
     return app
 
 
@@ -203,7 +207,7 @@ class _Routes:
         response = web.StreamResponse(headers={**HEADERS, "Content-Type": "text/event-stream"})
         await response.prepare(request)
         with contextlib.suppress(ConnectionError):
-            async for kind, text in self._show.news():
+            async for kind, text in self._show.news(request.match_info["version"]):
                 told = f"event: {kind}\ndata: {text}\n\n" if kind else ": still there\n\n"
                 await response.write(told.encode())
         return response

@@ -118,7 +118,7 @@ async def test_listeners_are_let_go_of_when_it_ends(stage: Stage) -> None:
     show = Show("loop", stage.watched)
     async with aiohttp.ClientSession() as client:
         async with live.running(show, 0) as url:
-            answer = await client.get(f"{url}events")
+            answer = await client.get(f"{url}events/0")
             first = await answer.content.readline()
         rest = await answer.content.read()
     assert first.startswith(b"event: state")

@@ -15,7 +15,7 @@ const NAMES = {
 const browser = trajectoryBrowser();
 
 const tellState = ({ state, stage }) =>
-  at("state").replaceChildren(h("span", { class: `dot ${state}` }), STATES[state], stage ? `: ${stage}` : "");
+  at("state").replaceChildren(h("span", { class: `dot is-${state}` }), STATES[state], stage ? `: ${stage}` : "");
 
 // What a reader has opened, where the keyboard is and how far the page is scrolled outlast an update.
 const remembered = () => {
@@ -82,9 +82,14 @@ const start = async () => {
   }
   const source = live ? served(live) : embedded;
   at("waiting").hidden = false;
-  const load = async () => render(await source.begin(), library(source.chapter));
+  const load = async () => {
+    const found = await source.begin();
+    render(found, library(source.chapter));
+    return found.version;
+  };
+  let version;
   try {
-    await load();
+    version = await load();
   } catch (error) {
     refuse(
       `The report cannot be opened: ${error.message}. Its file may be incomplete; write it again with rmft-api report.`,
@@ -92,20 +97,19 @@ const start = async () => {
     return;
   }
   document.body.dataset.ready = "yes";
-  if (live) follow(live, load);
+  if (live) follow(live, load, version);
 };
 
-const follow = (live, load) => {
-  const news = new EventSource(`${live}/events`);
+const follow = (live, load, version) => {
+  const news = new EventSource(`${live}/events/${version}`);
+  const tell = (text) => at("state").replaceChildren(text);
   let working = Promise.resolve();
   news.addEventListener("data", () => {
-    working = working.then(load).catch(() => {});
+    working = working.then(load).catch((error) => tell(`this page could not be brought up to date: ${error.message}`));
   });
   news.addEventListener("state", (event) => tellState(JSON.parse(event.data)));
   news.addEventListener("end", () => news.close());
-  news.onerror = () => {
-    at("state").textContent = "the server that shows this run does not answer; this page stays as it is";
-  };
+  news.onerror = () => tell("the server that shows this run does not answer; this page stays as it is");
 };
 
 start();

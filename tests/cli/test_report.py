@@ -1,0 +1,76 @@
+"""`rmft-api report`: the table to stdout, the page to a file, its place to stderr."""
+
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import urllib.request
+from pathlib import Path
+
+import pytest
+
+from tests.report.conftest import played
+
+
+def rmft(*words: object) -> "subprocess.CompletedProcess[str]":
+    return subprocess.run(
+        [sys.executable, "-m", "rmft_api", *map(str, words)],
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+
+
+@pytest.fixture(scope="module")
+def runs(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("runs")
+    played(folder / "loop")
+    return folder
+
+
+def test_the_page_is_written_beside_the_journal_and_its_place_is_told(runs: Path) -> None:
+    ended = rmft("report", "loop", "--runs", runs)
+    assert ended.returncode == 0, ended.stderr
+    page = runs / "loop" / "report.html"
+    assert ended.stderr.startswith(f"page: {page} (")
+    assert ended.stdout.startswith("  ")
+    assert page.read_text("utf-8").startswith("<!doctype html>")
+    assert page.stat().st_mode & 0o077 == 0
+
+
+def test_no_page_is_written_where_none_is_wanted(runs: Path, tmp_path: Path) -> None:
+    shutil.copytree(runs / "loop", tmp_path / "loop", ignore=shutil.ignore_patterns("*.html"))
+    for option in ("--no-html", "--json"):
+        ended = rmft("report", "loop", "--runs", tmp_path, option)
+        assert (ended.returncode, ended.stderr) == (0, "")
+    assert not list(tmp_path.rglob("*.html"))
+    ended = rmft("report", "loop", "--runs", tmp_path, "--json", "--html", tmp_path / "own.html")
+    assert ended.returncode == 0
+    assert (tmp_path / "own.html").exists()
+
+
+def test_a_run_stopped_in_its_first_iteration_tells_what_there_is(tmp_path: Path) -> None:
+    played(tmp_path / "loop", end_after=20)
+    ended = rmft("report", "loop", "--runs", tmp_path)
+    assert ended.returncode == 0
+    assert "has evaluated no model yet" in ended.stdout
+    assert (tmp_path / "loop" / "report.html").exists()
+    assert rmft("report", "loop", "--runs", tmp_path, "--json").returncode == 64
+
+
+def test_a_live_page_is_served_until_ctrl_c(runs: Path) -> None:
+    command = [sys.executable, "-m", "rmft_api", "report", "loop", "--runs", str(runs), "--live"]
+    with subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=os.environ
+    ) as serving:
+        assert serving.stdout is not None
+        address = serving.stdout.readline().strip()
+        assert address.startswith("http://127.0.0.1:")
+        with urllib.request.urlopen(address, timeout=20) as answer:
+            assert answer.read().startswith(b"<!doctype html>")
+        serving.send_signal(signal.SIGINT)
+        assert serving.wait(60) == 0
+        assert serving.stderr is not None
+        assert serving.stderr.read() == "Ctrl-C ends it\n"
