@@ -192,11 +192,10 @@ class Pacer:
         if self._alarm:
             self._alarm.cancel()
             self._alarm = None
-        if not any(lane.queue for lane in self._lanes.values()):
-            return
-        loop = asyncio.get_running_loop()
-        waits = [self._drain(lane, loop.time()) for lane in self._lanes.values()]
-        soonest = min(waits)
+        loop, soonest = asyncio.get_running_loop(), _UNTIL_ANOTHER_ENDS
+        for lane in self._lanes.values():
+            if lane.queue:
+                soonest = min(soonest, self._drain(lane, loop.time()))
         if soonest < _UNTIL_ANOTHER_ENDS:
             self._alarm = loop.call_later(max(soonest, _LEAST_S), self._let_out)
 

@@ -244,6 +244,8 @@ def _draw(game: Game, seat: Seat, player: _Player, t: int, policy: Sequence[floa
 
 def _face(scenario: Scenario, t: int, policy: Sequence[float] | None) -> tuple[float, ...]:
     """The round's K rewards; an adversary meets an unread reply as uniform play."""
+    if scenario.adversary is None:
+        return tuple(scenario.rewards[t].tolist())
     K = scenario.K
     acted: Floats = np.full(K, 1 / K) if policy is None else np.asarray(policy, dtype=np.float64)
     return tuple(scenario.face(t, acted).tolist())

@@ -12,6 +12,8 @@ from rmft_api.records import Message, Role, Round
 
 Prompt = tuple[Message, ...]
 _NOTHING = Message("user", "")
+_SHORT = 100
+"""Characters of which no end is looked for."""
 
 
 class Piece(msgspec.Struct, frozen=True, array_like=True):
@@ -81,7 +83,7 @@ def _piece(message: Message, base: Message) -> Piece:
     if text == known:
         return Piece(message.role, len(text), 0, "")
     head = _alike(text, known)
-    tail = _alike(text[head:][::-1], known[head:][::-1])
+    tail = _alike(text[head:][::-1], known[head:][::-1]) if len(text) - head > _SHORT else 0
     return Piece(message.role, head, tail, text[head : len(text) - tail])
 
 

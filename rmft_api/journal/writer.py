@@ -28,7 +28,7 @@ Value = int | str | bytes | None
 Work = Callable[[sqlite3.Connection], T]
 GROUP = 256
 """Most units in one transaction, so that nobody waits behind an endless one."""
-_BUSY, _GATHER_S = 8, 0.004
+_BUSY, _GATHER_S = 8, 0.008
 """After a group of so many units the next one is given this long to come together: a transaction
 costs the same for one row as for two hundred."""
 
