@@ -35,7 +35,7 @@ $(VENV)/%.done: pyproject.toml constraints.txt
 	touch $@
 
 EXTRAS_local := local
-EXTRAS_dev := local,dev
+EXTRAS_dev := local,open,dev
 EXTRAS_bench := local,bench
 
 clean:

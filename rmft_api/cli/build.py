@@ -12,7 +12,7 @@ from typing import Any
 from rmft_api import config as configs
 from rmft_api.cli.accounts import check_accounts, keep_accounts
 from rmft_api.cli.caps import NO_CAPS, Caps, capped
-from rmft_api.cli.embedded import embedded_server
+from rmft_api.cli.embedded import embedded_server, engine_options
 from rmft_api.cli.hosted import hosted
 from rmft_api.cli.places import run_directory
 from rmft_api.cli.prepare import Prepared, drawn_up, is_embedded, prepare
@@ -234,6 +234,7 @@ async def _endpoints(
     profiles = (prepared.chats, prepared.trains)
     if not any(is_embedded(profile) for profile in profiles):
         return profiles
-    url = await stack.enter_async_context(embedded_server(run_dir / "server"))
+    options = engine_options(prepared.config.model)
+    url = await stack.enter_async_context(embedded_server(run_dir / "server", options))
     chats, trains = (one.at(url) if is_embedded(one) else one.here() for one in profiles)
     return chats, trains

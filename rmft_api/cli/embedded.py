@@ -8,13 +8,16 @@ import asyncio
 import importlib.util
 import json
 import sys
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 
+from rmft_api.config import ModelConfig
 from rmft_api.errors import ConfigError, ProviderDownError
 
 START_WITHIN_S = 60.0
+OPEN = ("transformers", "peft", "trl", "accelerate")
+"""Packages that open models need beside torch."""
 
 
 def require_local_extra() -> None:
@@ -26,8 +29,29 @@ def require_local_extra() -> None:
         )
 
 
+def require_open_extra() -> None:
+    """Raise ConfigError where the packages of open models are missing."""
+    missing = [name for name in ("torch", *OPEN) if importlib.util.find_spec(name) is None]
+    if missing:
+        raise ConfigError(
+            f"open models need more packages ({', '.join(missing)} missing): "
+            "pip install 'rmft-api[open]'"
+        )
+
+
+def engine_options(model: ModelConfig) -> list[str]:
+    """How to start the server for a run's model; nothing for those that it has of its own."""
+    if model.checkpoint is None:
+        return []
+    pairs = {**model.engine, "name": model.base}
+    options = ["--engine", "hf", "--checkpoint", model.checkpoint]
+    for key, value in pairs.items():
+        options += ["--set", f"{key}={str(value).lower() if isinstance(value, bool) else value}"]
+    return options
+
+
 @asynccontextmanager
-async def embedded_server(state: Path) -> AsyncGenerator[str]:
+async def embedded_server(state: Path, options: Sequence[str] = ()) -> AsyncGenerator[str]:
     """Start the server with its files under `state`; yields its base_url."""
     state.mkdir(parents=True, exist_ok=True, mode=0o700)
     ready = state / "ready.json"
@@ -35,7 +59,7 @@ async def embedded_server(state: Path) -> AsyncGenerator[str]:
     with (state / "server.log").open("ab") as log:
         process = await asyncio.create_subprocess_exec(
             *(sys.executable, "-m", "rmft_api", "serve", "--port", "0", "--state", str(state)),
-            *("--ready-file", str(ready), "--until-stdin-closes"),
+            *("--ready-file", str(ready), "--until-stdin-closes", *options),
             stdin=asyncio.subprocess.PIPE,
             stdout=log,
             stderr=log,

@@ -8,6 +8,7 @@ from rmft_api.cli.doctor import doctor
 from rmft_api.cli.errors import guarded
 from rmft_api.cli.eval import eval
 from rmft_api.cli.export import export
+from rmft_api.cli.make_checkpoint import make_checkpoint
 from rmft_api.cli.models import models
 from rmft_api.cli.plan import plan
 from rmft_api.cli.replay import replay
@@ -26,7 +27,10 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
-COMMANDS = (run, resume, status, report, plan, eval, replay, export, serve, models, doctor, sweep)
+COMMANDS = (
+    *(run, resume, status, report, plan, eval, replay, export),
+    *(serve, make_checkpoint, models, doctor, sweep),
+)
 _INTERRUPTED = 130
 """What typer makes of a KeyboardInterrupt; which signal it was, `guarded` knows."""
 for command in COMMANDS:

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from rmft_api import resources, seating
-from rmft_api.cli.embedded import require_local_extra
+from rmft_api.cli.embedded import require_local_extra, require_open_extra
 from rmft_api.config import RunConfig, many
 from rmft_api.errors import ConfigError
 from rmft_api.finetuning import hyperparameters
@@ -80,7 +80,7 @@ def is_embedded(profile: Profile) -> bool:
 def _check_endpoint(profile: Profile, config: RunConfig) -> None:
     profile.key()
     if is_embedded(profile):
-        require_local_extra()
+        require_local_extra() if config.model.checkpoint is None else require_open_extra()
     else:
         connect(profile).check()
     if not profile.paid:

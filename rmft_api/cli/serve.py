@@ -1,6 +1,7 @@
 """`rmft-api serve`: the local server as a command."""
 
 import os
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated
 
@@ -18,7 +19,19 @@ def serve(
     state: Annotated[Path, typer.Option(help="Folder of files, jobs and models.")] = STATE,
     engine: Annotated[
         list[str] | None,
-        typer.Option(help="Model family to serve: tiny, numeric, scripted or module:Class."),
+        typer.Option(help="Model family to serve: tiny, numeric, scripted, hf or module:Class."),
+    ] = None,
+    checkpoint: Annotated[
+        str | None,
+        typer.Option(help="Engine hf: a folder in Hugging Face's format, or an id at the hub."),
+    ] = None,
+    set_: Annotated[
+        list[str] | None,
+        typer.Option("--set", metavar="KEY=VALUE", help="Engine hf: a setting, as lora_rank=8."),
+    ] = None,
+    inference_url: Annotated[
+        str | None,
+        typer.Option(help="Engine hf: train here, let the server at this base URL answer chats."),
     ] = None,
     api_key_env: Annotated[
         str | None,
@@ -39,14 +52,31 @@ def serve(
     from rmft_api.local_server.server import Settings
     from rmft_api.local_server.server import serve as serve_until_ended
 
+    given = [*(set_ or ()), *([f"inference_url={inference_url}"] if inference_url else ())]
     settings = Settings(
         state=state,
         host=host,
         port=port,
-        engine_names=engine or engines.DEFAULT,
+        engine_names=engine_names(engine or engines.DEFAULT, checkpoint, given),
         api_key=_key(api_key_env),
     )
     serve_until_ended(settings, ready_file=ready_file, until_stdin_closes=until_stdin_closes)
+
+
+def engine_names(engines: Sequence[str], checkpoint: str | None, given: list[str]) -> Sequence[str]:
+    """The engines, hf with its settings. Raises ConfigError where one misses the other."""
+    if "hf" not in engines:
+        if checkpoint or given:
+            raise ConfigError("--checkpoint, --set and --inference-url belong to --engine hf")
+        return engines
+    if checkpoint is None:
+        raise ConfigError(
+            "--engine hf needs a model: --checkpoint FOLDER, or --checkpoint ID of one at the hub"
+        )
+    from rmft_api.local_server.hf.settings import assemble
+
+    spec = assemble(checkpoint, given).spec
+    return [spec if name == "hf" else name for name in engines]
 
 
 def _key(name: str | None) -> str | None:

@@ -8,8 +8,14 @@ from aiohttp import web
 from rmft_api.local_server import chat_answer
 from rmft_api.local_server.batching import Batcher
 from rmft_api.local_server.chat_request import ChatRequest, read_chat, too_long, unreadable
-from rmft_api.local_server.engine import Completion, ContextLengthError, ExampleError
+from rmft_api.local_server.engine import (
+    Completion,
+    ContextLengthError,
+    EngineError,
+    ExampleError,
+)
 from rmft_api.local_server.models import Catalogue, ModelPool
+from rmft_api.local_server.refusals import unable
 
 _JSON = {"Content-Type": "application/json"}
 _EVENTS = {"Content-Type": "text/event-stream; charset=utf-8", "Cache-Control": "no-cache"}
@@ -39,10 +45,12 @@ class ChatRoutes:
     async def _sample(self, asked: ChatRequest) -> list[Completion]:
         served = self._catalogue.find(asked.model)
         prompts = asked.prompts()
-        model = await self._pool.get(served)
         try:
+            model = await self._pool.get(served)
             return await self._batcher.complete(model, prompts)
         except ContextLengthError as error:
             raise too_long(str(error)) from error
         except ExampleError as error:
             raise unreadable(str(error)) from error
+        except EngineError as error:
+            raise unable(str(error), error.code, error.param) from error

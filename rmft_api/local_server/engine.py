@@ -67,6 +67,18 @@ class ContextLengthError(ExampleError):
     """A chat that is longer than the model's context; answered as `context_length_exceeded`."""
 
 
+class EngineError(Exception):
+    """Weights that cannot be loaded, or a training that cannot go on: told to the client.
+
+    `code` and `param` are those of the wire's error object; the text says what to do next.
+    """
+
+    def __init__(self, code: str, message: str, param: str | None = None) -> None:
+        super().__init__(message)
+        self.code = code
+        self.param = param
+
+
 @dataclass(frozen=True, slots=True)
 class Hyperparameters:
     """What a job may set; `None` is OpenAI's "auto", the engine's own choice."""
@@ -168,6 +180,19 @@ class Prefers(Protocol):
 
         The trained tokens are those of both chats of every pair x epochs.
         """
+        ...
+
+
+@runtime_checkable
+class Resumes(Protocol):
+    """What an engine for large models has besides: a killed training goes on where it was."""
+
+    def resumes_at(self, scratch: Path) -> int:
+        """The step that training with this folder would go on after; 0 when it begins anew."""
+        ...
+
+    def keeping(self, scratch: Path) -> Engine:
+        """The same engine; its training leaves in `scratch` what it needs to go on, and does."""
         ...
 
 

@@ -1,7 +1,7 @@
 """The engines that a server runs, by name; each base model belongs to one of them.
 
 An engine of your own is named `module:Class`. It is imported here and again in the training
-process, so the module must be importable by both.
+process, so the module must be importable by both. An open model is named `hf:` and its settings.
 """
 
 from collections.abc import Mapping, Sequence
@@ -13,38 +13,47 @@ from rmft_api.errors import ConfigError
 from rmft_api.local_server.engine import Engine, Registry
 
 
-def imported(spec: str) -> Engine:
+def imported(spec: str, *arguments: str) -> Engine:
     """Make the engine `module:Class`. Raises ConfigError when it cannot be imported."""
     module, _, name = spec.partition(":")
     try:
-        return cast("Engine", getattr(import_module(module), name)())
+        return cast("Engine", getattr(import_module(module), name)(*arguments))
     except ImportError as error:
-        if error.name in _EXTRA:
+        if error.name in _EXTRAS:
             raise ConfigError(
-                f"the models of this server need {error.name!r}: pip install 'rmft-api[local]'"
+                f"the models of this server need {error.name!r}: "
+                f"pip install 'rmft-api[{_EXTRAS[error.name]}]'"
             ) from error
         raise ConfigError(f"engine {spec!r} cannot be imported: {error}") from error
     except AttributeError as error:
         raise ConfigError(f"engine {spec!r} cannot be made: {error}") from error
 
 
-_EXTRA = frozenset({"torch", "safetensors"})
+_EXTRAS = {
+    **dict.fromkeys(("torch", "safetensors"), "local"),
+    **dict.fromkeys(("transformers", "peft", "trl", "accelerate", "datasets"), "open"),
+}
 
 ENGINES: Registry = {
     "tiny": partial(imported, "rmft_api.local_server.tiny.engine:TinyEngine"),
     "numeric": partial(imported, "rmft_api.local_server.numeric.engine:NumericEngine"),
     "scripted": partial(imported, "rmft_api.local_server.scripted:ScriptedEngine"),
 }
+OPEN = "hf"
+"""The family of open models; each has settings of its own, so none is made from the name alone."""
 DEFAULT = ("tiny", "numeric")
 """The engines that are served when none is named; scripted is for trying the wire out."""
 
 
 def make(name: str) -> Engine:
     """The engine of that name, or `module:Class`. Raises ConfigError; a miss lists what exists."""
+    family, _, settings = name.partition(":")
+    if family == OPEN:
+        return imported("rmft_api.local_server.hf.engine:from_json", settings)
     if ":" in name:
         return imported(name)
     if name not in ENGINES:
-        known = ", ".join(ENGINES)
+        known = ", ".join((*ENGINES, OPEN))
         raise ConfigError(f"no engine {name!r}; known: {known}, or module:Class of your own")
     return ENGINES[name]()
 

@@ -5,6 +5,7 @@ without `job.json` is a creation that never ended; it is swept at the next start
 """
 
 import asyncio
+import shutil
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -18,7 +19,7 @@ from rmft_api.local_server import storage
 from rmft_api.local_server.files import link_or_copy
 from rmft_api.local_server.job_records import Event, Job, Status
 from rmft_api.local_server.refusals import Refusal
-from rmft_api.local_server.training_messages import TRAINING_FILE, weights_file
+from rmft_api.local_server.training_messages import SCRATCH, TRAINING_FILE, weights_file
 
 KEPT_CHECKPOINTS = 3
 """As at OpenAI: those of the last three epochs."""
@@ -96,6 +97,7 @@ class JobStore:
         job = await self.change(job_id, status=status, finished_at=now, **changes)
         if job is not None:
             (self._root / job_id / TRAINING_FILE).unlink(missing_ok=True)
+            await asyncio.to_thread(shutil.rmtree, self._root / job_id / SCRATCH, True)
         return job
 
     async def _change(self, job_id: str, even_final: bool, changes: dict[str, Any]) -> Job | None:

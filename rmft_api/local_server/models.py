@@ -61,10 +61,12 @@ class Catalogue:
         return [*self._bases.values(), *self._tuned.values()]
 
     def find(self, model: str) -> Served:
-        """Raises Refusal (404) for a model that is not here."""
+        """Raises Refusal: 404 for a model that is not here, 400 for one whose base is not."""
         served = self._bases.get(model) or self._tuned.get(model)
         if served is None:
             raise no_such_model(model)
+        if served.base not in self._owners:
+            raise _of_absent_base(served)
         return served
 
     def learns_from_preferences(self, served: Served) -> bool:
@@ -93,7 +95,9 @@ class Catalogue:
 
     async def delete(self, model: str) -> None:
         """Forget a model and free its weights; a fine-tune goes with its checkpoints."""
-        served = self.find(model)
+        served = self._bases.get(model) or self._tuned.get(model)
+        if served is None:
+            raise no_such_model(model)
         if served.job_id is None or served.step is None:
             raise Refusal(403, f"The model `{model}` is a base model and cannot be deleted.")
         job = self._jobs.get(served.job_id)
@@ -102,6 +106,14 @@ class Catalogue:
         else:
             kept = tuple(saved for saved in job.checkpoints if saved.step != served.step)
             await self._jobs.amend(job.id, checkpoints=kept)
+
+
+def _of_absent_base(served: Served) -> Refusal:
+    message = (
+        f"The model `{served.id}` is a fine-tune of `{served.base}`, which this server does not "
+        "serve now; start it with that base, too."
+    )
+    return Refusal(400, message, param="model", code="base_not_served")
 
 
 class ModelPool:

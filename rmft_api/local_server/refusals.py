@@ -75,6 +75,13 @@ def internal_error() -> Refusal:
     return Refusal(500, message, code="internal_error", kind="server_error")
 
 
+def unable(message: str, code: str, param: str | None) -> Refusal:
+    """What the model cannot do, here and now: 400 where another model may, else 503."""
+    if param == "model":
+        return Refusal(400, message, param=param, code=code)
+    return Refusal(503, message, param=param, code=code, kind="server_error")
+
+
 def decode(decoder: msgspec.json.Decoder[T], body: bytes) -> T:
     """Read a JSON body. Raises Refusal that names the field at fault."""
     try:

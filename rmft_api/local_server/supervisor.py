@@ -1,7 +1,8 @@
 """Takes jobs to their end: one trains at a time, a few more validate and wait their turn.
 
 Each job is a task of the server with a process of its own. Ending the server ends the processes
-but not the jobs: those that were not final begin anew at the next start and make the same bytes.
+but not the jobs: those that were not final begin anew at the next start and make the same bytes,
+or, where the engine can, go on from what it saved.
 """
 
 import asyncio
@@ -13,14 +14,17 @@ from contextlib import AsyncExitStack
 import msgspec
 
 from rmft_api.files import replace_file
+from rmft_api.local_server.engine import EngineError, Resumes
 from rmft_api.local_server.engines import Owner
 from rmft_api.local_server.job_records import Job, JobError, Saved, Status, later
 from rmft_api.local_server.jobs import KEPT_CHECKPOINTS, JobStore
 from rmft_api.local_server.models import Catalogue
 from rmft_api.local_server.refusals import Refusal
 from rmft_api.local_server.training_messages import (
+    SCRATCH,
     CheckpointSaved,
     Diverged,
+    Failed,
     Finished,
     Order,
     Rejected,
@@ -36,6 +40,9 @@ PROCESSES = 4
 TRAINING = 1
 """Jobs that train; the others of those with a process wait in `queued`."""
 
+DEATHS = 3
+"""Times that a training may be killed; it is taken up again only when it got further each time."""
+
 log = logging.getLogger(__name__)
 
 
@@ -49,14 +56,16 @@ class Supervisor:
         self._processes = asyncio.Semaphore(PROCESSES)
         self._training = asyncio.Semaphore(TRAINING)
         self._tasks: dict[str, asyncio.Task[None]] = {}
-        self._started_at: dict[str, float] = {}
+        self._started_at: dict[str, tuple[float, int]] = {}
         self._ends: dict[str, int] = {}
 
     def resume_all(self) -> None:
         """Take on every job that a former server left unfinished."""
         for job in self._jobs.all():
             if not job.final:
-                self._jobs.log(job.id, "The server was restarted; the job begins anew")
+                after = self._after(job)
+                how = f"goes on after step {after}" if after else "begins anew"
+                self._jobs.log(job.id, f"The server was restarted; the job {how}")
                 self.start(job.id)
 
     def start(self, job_id: str) -> None:
@@ -95,6 +104,8 @@ class Supervisor:
                 await self._run(job_id)
         except Refusal as refusal:  # the model to start from was deleted
             await self._fail(job_id, JobError("model_not_found", refusal.message, "model"))
+        except EngineError as error:
+            await self._fail(job_id, JobError(error.code, str(error), error.param))
         except Exception as error:
             log.exception("job %s cannot be run", job_id)
             await self._fail(job_id, JobError("server_error", f"{type(error).__name__}: {error}"))
@@ -103,21 +114,43 @@ class Supervisor:
             self._ends.pop(job_id, None)
 
     async def _run(self, job_id: str) -> None:
-        job = await self._jobs.change(job_id, checkpoints=())
-        if job is None:
-            return
+        got_to, reason = -1, ""
+        for _ in range(DEATHS):
+            job = self._jobs.get(job_id)
+            after = self._after(job)
+            kept = tuple(saved for saved in job.checkpoints if saved.step <= after)
+            job = await self._jobs.change(job_id, checkpoints=kept)
+            if job is None:
+                return
+            reason = await self._train(job)
+            if self._jobs.get(job_id).final:
+                return
+            got_to, before = self._after(job), got_to
+            if got_to <= max(before, 0):
+                break
+            self._jobs.log(job_id, f"{reason}; it goes on after step {got_to}", level="warn")
+        await self._fail(job_id, JobError("server_error", reason))
+
+    async def _train(self, job: Job) -> str:
+        """One process, to its end, however that comes; the reason, where it was a death."""
         order = msgspec.json.encode(self._order(job))
-        folder = self._jobs.folder(job_id)
+        folder = self._jobs.folder(job.id)
         await asyncio.to_thread(replace_file, folder / "order.json", order)
         async with AsyncExitStack() as held:
             process = await held.enter_async_context(TrainingProcess(folder))
             async for said in process.messages():
-                await self._note(job_id, said)
+                await self._note(job.id, said)
                 if isinstance(said, Validated):
                     await held.enter_async_context(self._training)
                     process.go()
-            if not self._jobs.get(job_id).final:
-                await self._fail(job_id, JobError("server_error", await process.last_words()))
+            return await process.last_words()
+
+    def _after(self, job: Job) -> int:
+        """The step that a killed training would go on after; 0: it begins anew."""
+        owner = self._owners.get(job.base)
+        if owner is None or not isinstance(owner.engine, Resumes):
+            return 0
+        return owner.engine.resumes_at(self._jobs.folder(job.id) / SCRATCH)
 
     def _order(self, job: Job) -> Order:
         start = self._catalogue.find(job.model).weights
@@ -137,7 +170,7 @@ class Supervisor:
                 await self._advance(job_id, "queued", resolved=said.hyperparameters)
             case Started():
                 self._jobs.log(job_id, "Fine-tuning job started")
-                self._started_at[job_id] = time.time()
+                self._started_at[job_id] = (time.time(), said.after)
                 await self._advance(job_id, "running")
             case Step():
                 self._note_step(job_id, said)
@@ -154,6 +187,8 @@ class Supervisor:
                     "try a lower learning_rate_multiplier"
                 )
                 await self._fail(job_id, JobError("training_diverged", reason, "hyperparameters"))
+            case Failed():
+                await self._fail(job_id, JobError(said.code, said.reason, said.param))
 
     async def _advance(self, job_id: str, status: Status, **changes: object) -> None:
         now = self._jobs.get(job_id).status
@@ -163,9 +198,9 @@ class Supervisor:
         data = {name: float(value) for name, value in msgspec.structs.asdict(step).items()}
         message = f"Step {step.step}/{step.total_steps}: training loss={step.train_loss:.4f}"
         self._jobs.log(job_id, message, data=data)
-        start = self._started_at[job_id]
-        per_step_s = (time.time() - start) / step.step
-        self._ends[job_id] = int(start + per_step_s * step.total_steps)
+        start, after = self._started_at[job_id]
+        per_step_s = (time.time() - start) / max(1, step.step - after)
+        self._ends[job_id] = int(start + per_step_s * (step.total_steps - after))
 
     async def _note_checkpoint(self, job_id: str, saved: CheckpointSaved) -> None:
         self._jobs.log(job_id, f"Checkpoint created at step {saved.step}")

@@ -5,6 +5,7 @@ on standard output how it goes (`training_messages`). The server holds its stand
 when the server dies, however it dies, that pipe closes and this process ends at once.
 """
 
+import errno
 import math
 import os
 import shutil
@@ -19,13 +20,23 @@ import msgspec
 
 from rmft_api.files import sync
 from rmft_api.local_server import engines, storage
-from rmft_api.local_server.engine import ChatPair, Engine, Hyperparameters, Prefers, TrainingStep
+from rmft_api.local_server.engine import (
+    ChatPair,
+    Engine,
+    EngineError,
+    Hyperparameters,
+    Prefers,
+    Resumes,
+    TrainingStep,
+)
 from rmft_api.local_server.training_data import TrainingFileError, read_examples, read_pairs
 from rmft_api.local_server.training_messages import (
     GO,
+    SCRATCH,
     TRAINING_FILE,
     CheckpointSaved,
     Diverged,
+    Failed,
     Finished,
     Order,
     Rejected,
@@ -40,6 +51,8 @@ from rmft_api.local_server.training_messages import (
 STEPS_EVERY_S = 0.25
 """Steps in between are not told, so that a fast training does not flood its log."""
 ORPHANED = 75
+FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
+MAKE_ROOM = "make room, for example by DELETE /v1/models/ID of models no longer wanted"
 _NICENESS = 5
 
 
@@ -167,24 +180,33 @@ def _preference(
 def train(folder: Path, voice: Voice, may_train: threading.Event) -> None:
     """Do what the order says."""
     order = read_order(folder)
-    engine = engines.make(order.engine)
+    engine, scratch = engines.make(order.engine), folder / SCRATCH
+    resumes = isinstance(engine, Resumes)
+    after = _prepare(folder, engine.resumes_at(scratch) if resumes else 0)
+    engine = engine.keeping(scratch) if resumes else engine
     lesson = _lesson(engine, order, folder)
     numbers = engine.resolve(order.hyperparameters, lesson.examples)
     voice.say(Validated(lesson.examples, numbers))
     may_train.wait()
-    voice.say(Started())
+    voice.say(Started(after))
     recorder = Recorder(folder, voice)
     tokens = lesson.learn(numbers, recorder)
     recorder.settle()
     if recorder.saved is None:
         raise RuntimeError(f"engine {order.engine!r} saved no weights")
+    shutil.rmtree(scratch, ignore_errors=True)
     voice.say(Finished(recorder.saved, tokens))
 
 
-def _begin_anew(weights: Path) -> None:
-    """Forget what an earlier start saved: the same weights will be made again."""
-    shutil.rmtree(weights, ignore_errors=True)
-    weights.mkdir()
+def _prepare(folder: Path, after: int) -> int:
+    """Without a step to go on after, forget what an earlier start saved: it is made again."""
+    weights, scratch = folder / "weights", folder / SCRATCH
+    if not after:
+        shutil.rmtree(weights, ignore_errors=True)
+        shutil.rmtree(scratch, ignore_errors=True)
+    weights.mkdir(exist_ok=True)
+    scratch.mkdir(exist_ok=True)
+    return after
 
 
 def main(folder: Path) -> None:
@@ -194,13 +216,18 @@ def main(folder: Path) -> None:
     voice = Voice()
     os.nice(_NICENESS)  # answering goes before training
     with storage.waited_for(folder / "trainer.lock"):
-        _begin_anew(folder / "weights")
         try:
             train(folder, voice, lifeline.may_train)
         except TrainingFileError as error:
             voice.say(Rejected(str(error)))
         except DivergedError as error:
             voice.say(Diverged(error.step))
+        except EngineError as error:
+            voice.say(Failed(error.code, str(error), error.param))
+        except OSError as error:
+            if error.errno not in FULL:
+                raise
+            voice.say(Failed("disk_full", f"the weights cannot be saved: {error}; {MAKE_ROOM}"))
 
 
 if __name__ == "__main__":

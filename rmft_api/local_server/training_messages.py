@@ -1,7 +1,8 @@
 """What a trainer finds in its job's folder, what it is told, and what it says (JSON lines).
 
 order -> Validated -> (the server's go) -> Started -> Step*, CheckpointSaved* -> Finished
-A file that cannot be trained on ends it with Rejected, numbers that run away with Diverged.
+A file that cannot be trained on ends it with Rejected, numbers that run away with Diverged, and
+what the engine or the machine cannot do with Failed.
 """
 
 from pathlib import Path
@@ -16,6 +17,8 @@ GO = b"go\n"
 
 TRAINING_FILE = "training.jsonl"
 """The examples, in the job's folder."""
+SCRATCH = "scratch"
+"""Folder in the job's own for what an engine needs to go on after a crash."""
 
 
 def weights_file(folder: Path, step: int) -> Path:
@@ -45,7 +48,10 @@ class Validated(msgspec.Struct, frozen=True, tag=True):
 
 
 class Started(msgspec.Struct, frozen=True, tag=True):
-    """Training begins."""
+    """Training begins, or goes on."""
+
+    after: int = 0
+    """The step that an earlier process got to; what it saved up to there still holds."""
 
 
 class Step(msgspec.Struct, frozen=True, tag=True):
@@ -83,7 +89,15 @@ class Diverged(msgspec.Struct, frozen=True, tag=True):
     step: int
 
 
-Said = Validated | Started | Step | CheckpointSaved | Finished | Rejected | Diverged
+class Failed(msgspec.Struct, frozen=True, tag=True):
+    """The training cannot go on; in the words of the wire's error object."""
+
+    code: str
+    reason: str
+    param: str | None = None
+
+
+Said = Validated | Started | Step | CheckpointSaved | Finished | Rejected | Diverged | Failed
 
 _SAID: msgspec.json.Decoder[Said] = msgspec.json.Decoder(Said)
 _ORDER = msgspec.json.Decoder(Order)

@@ -1,0 +1,153 @@
+"""Open models behind the local server's port."""
+
+import threading
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack
+from functools import cached_property
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING
+
+from rmft_api.local_server.engine import (
+    ChatMessage,
+    ChatPair,
+    EngineError,
+    Hyperparameters,
+    Model,
+    TrainingStep,
+)
+from rmft_api.local_server.hf import settings
+from rmft_api.local_server.hf.chats import Chats
+from rmft_api.local_server.hf.checkpoint import Checkpoint
+from rmft_api.local_server.hf.lessons import Lesson
+from rmft_api.local_server.hf.memory import is_out_of_memory
+from rmft_api.local_server.hf.resuming import last_step
+from rmft_api.local_server.hf.settings import HfSettings
+
+if TYPE_CHECKING:
+    from rmft_api.local_server.hf.network import Base  # torch is imported when weights are
+
+
+def from_json(text: str) -> "HfEngine":
+    """The engine that settings in JSON describe. Raises ConfigError."""
+    return HfEngine(settings.read(text))
+
+
+class HfEngine:
+    """Samples and fine-tunes one checkpoint. Raises ConfigError where it is no chat model.
+
+    The files are read at once, so that a wrong checkpoint is refused before anything is served;
+    the weights at the first question.
+    """
+
+    def __init__(self, chosen: HfSettings, scratch: Path | None = None) -> None:
+        self._settings = chosen
+        self._scratch = scratch
+        self._checkpoint = Checkpoint(chosen)
+        self._chats = Chats(self._checkpoint)
+        self._loading = threading.Lock()
+
+    @property
+    def bases(self) -> tuple[str, ...]:
+        """The one checkpoint."""
+        return (self._settings.model_id,)
+
+    @cached_property
+    def _base(self) -> "Base":
+        from rmft_api.local_server.hf.network import Base
+
+        return Base(self._checkpoint, self._chats)
+
+    def load(self, base: str, weights: Path | None) -> Model:
+        """The base itself or a fine-tune of it. Raises EngineError."""
+        from rmft_api.local_server.hf.network import HfModel
+
+        with self._loading:  # once, whoever asks first
+            held = self._base
+        return HfModel(held, weights)
+
+    def check(self, messages: Sequence[ChatMessage]) -> int:
+        """Tokens of one training example."""
+        return sum(len(row.tokens) for row in self._chats.sequences(messages))
+
+    def resolve(self, wanted: Hyperparameters, examples: int) -> Hyperparameters:
+        """The numbers that training will use."""
+        batch = self._settings.batch_size if wanted.batch_size is None else wanted.batch_size
+        epochs = self._settings.n_epochs if wanted.n_epochs is None else wanted.n_epochs
+        rate = wanted.learning_rate_multiplier
+        return Hyperparameters(epochs, min(batch, examples), 1.0 if rate is None else rate)
+
+    def resumes_at(self, scratch: Path) -> int:
+        """The step that a training would go on after."""
+        return last_step(scratch)
+
+    def keeping(self, scratch: Path) -> "HfEngine":
+        """The same engine, whose training goes on from what is in `scratch`."""
+        return HfEngine(self._settings, scratch)
+
+    def train(
+        self,
+        base: str,
+        start: Path | None,
+        examples: Sequence[Sequence[ChatMessage]],
+        hyperparameters: Hyperparameters,
+        seed: int,
+        checkpoint: Callable[[int], Path],
+        report: Callable[[TrainingStep], None],
+    ) -> int:
+        """Supervised, on the answers of weight 1. Raises EngineError."""
+        rows = [
+            {"input_ids": row.tokens, "labels": row.labels}
+            for chat in examples
+            for row in self._chats.sequences(chat)
+        ]
+        self._tune(Lesson(start, rows, hyperparameters, seed), checkpoint, report)
+        tokens = sum(len(row["input_ids"]) for row in rows)
+        return tokens * (hyperparameters.n_epochs or 1)
+
+    def prefer(
+        self,
+        base: str,
+        start: Path | None,
+        pairs: Sequence[ChatPair],
+        hyperparameters: Hyperparameters,
+        beta: float,
+        seed: int,
+        checkpoint: Callable[[int], Path],
+        report: Callable[[TrainingStep], None],
+    ) -> int:
+        """DPO. Raises EngineError."""
+        found = [self._chats.pair(pair) for pair in pairs]
+        rows = [
+            {"prompt_ids": pair.prompt, "chosen_ids": pair.chosen, "rejected_ids": pair.rejected}
+            for pair in found
+        ]
+        self._tune(Lesson(start, rows, hyperparameters, seed, beta), checkpoint, report)
+        tokens = sum(2 * len(pair.prompt) + len(pair.chosen) + len(pair.rejected) for pair in found)
+        return tokens * (hyperparameters.n_epochs or 1)
+
+    def _tune(
+        self,
+        lesson: Lesson,
+        checkpoint: Callable[[int], Path],
+        report: Callable[[TrainingStep], None],
+    ) -> None:
+        from rmft_api.local_server.hf.tuning import Tuning
+
+        with ExitStack() as held:
+            folder = held.enter_context(TemporaryDirectory())
+            scratch = Path(folder) if self._scratch is None else self._scratch
+            try:
+                Tuning(self._checkpoint, self._chats, lesson, scratch).run(checkpoint, report)
+            except Exception as error:
+                if not is_out_of_memory(error):
+                    raise
+                raise self._too_large() from error
+
+    def _too_large(self) -> EngineError:
+        return EngineError(
+            "out_of_memory",
+            "training does not fit into memory; serve with --set micro_batch=1 --set "
+            "gradient_checkpointing=true, or a smaller max_length",
+            "hyperparameters",
+        )

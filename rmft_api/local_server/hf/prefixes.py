@@ -1,0 +1,89 @@
+"""Keys and values of prompts already read, found again by the longest beginning in common."""
+
+from collections import OrderedDict
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from torch import Tensor
+
+BLOCK = 16
+"""Tokens; beginnings are compared in blocks of so many."""
+
+Tokens = tuple[int, ...]
+Layers = tuple[tuple[Tensor, Tensor], ...]
+"""Keys and values of every layer, each [heads, tokens, width]."""
+
+
+class _Entry(NamedTuple):
+    tokens: Tokens
+    layers: Layers
+    bytes: int
+
+
+class PrefixStore:
+    """Bounded by bytes; the prompt unused for longest goes first."""
+
+    def __init__(self, most_bytes: int) -> None:
+        self._room = most_bytes
+        self._most = most_bytes
+        self._entries: OrderedDict[tuple[str, Tokens], _Entry] = OrderedDict()
+        self._starts: dict[int, tuple[str, Tokens]] = {}
+
+    @property
+    def used_bytes(self) -> int:
+        """Bytes held now."""
+        return self._most - self._room
+
+    def find(self, owner: str, tokens: Tokens) -> tuple[int, Layers | None]:
+        """How many first tokens are known for this owner's weights, and their layers.
+
+        The last token is never among them: reading it gives the first answer token's odds.
+        """
+        for blocks, name in reversed(list(enumerate(_names(owner, tokens[:-1]), 1))):
+            key = self._starts.get(name)
+            entry = None if key is None else self._entries.get(key)
+            if key is None or entry is None:
+                continue
+            length = blocks * BLOCK
+            if key[0] == owner and entry.tokens[:length] == tokens[:length]:
+                self._entries.move_to_end(key)
+                length = _common(entry.tokens, tokens[:-1], length)
+                return length, entry.layers
+        return 0, None
+
+    def keep(self, owner: str, tokens: Tokens, layers: Layers) -> None:
+        """Remember a prompt, at the price of older ones."""
+        key = (owner, tokens)
+        size = sum(part.nbytes for layer in layers for part in layer)
+        if len(tokens) < BLOCK or size > self._most or key in self._entries:
+            return
+        while size > self._room:
+            _, old = self._entries.popitem(last=False)
+            self._room += old.bytes
+        self._entries[key] = _Entry(tokens, layers, size)
+        self._room -= size
+        for name in _names(owner, tokens):
+            self._starts[name] = key
+        if len(self._starts) > 64 * (len(self._entries) + 64):
+            self._forget_names()
+
+    def _forget_names(self) -> None:
+        self._starts = {name: key for name, key in self._starts.items() if key in self._entries}
+
+
+def _names(owner: str, tokens: Sequence[int]) -> list[int]:
+    """One number for every beginning of whole blocks; each depends on all tokens before it."""
+    names: list[int] = []
+    name = hash(owner)
+    for end in range(BLOCK, len(tokens) + 1, BLOCK):
+        name = hash((name, *tokens[end - BLOCK : end]))
+        names.append(name)
+    return names
+
+
+def _common(one: Tokens, other: Tokens, length: int) -> int:
+    """Tokens that both begin with, at least `length`."""
+    end = min(len(one), len(other))
+    while length < end and one[length] == other[length]:
+        length += 1
+    return length

@@ -1,0 +1,127 @@
+"""Answers to many prompts at once. Equal prompts are read once, and so are equal beginnings.
+
+An answer is drawn by its own seed, token by token. Sums of floating-point numbers differ in their
+last bits between batches of different shapes, so an answer repeats exactly only as far as no draw
+falls on such a bit: as good as always in float32, mostly in bfloat16.
+"""
+
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from rmft_api.local_server.engine import Completion, Prompt
+from rmft_api.local_server.hf import picking
+from rmft_api.local_server.hf.answers import Answer
+from rmft_api.local_server.hf.chats import Chats
+from rmft_api.local_server.hf.prefixes import Layers, PrefixStore
+from rmft_api.local_server.hf.reading import Batch
+from rmft_api.local_server.tiny import chance
+
+Tokens = tuple[int, ...]
+
+
+class Sampler:
+    """A network that reads and answers; whose adapter is at work in it, the caller sees to."""
+
+    def __init__(
+        self, network: Any, chats: Chats, store: PrefixStore, rows: int, window: int | None
+    ) -> None:
+        self._network = network
+        self._chats = chats
+        self._store = store
+        self._rows = rows
+        self._window = window
+        self._device = torch.device(network.device)
+        self._vocabulary = len(chats.tokenizer)
+
+    @torch.inference_mode()
+    def complete(self, owner: str, prompts: Sequence[Prompt]) -> list[Completion]:
+        """Answer every prompt, in order; `owner` names the weights. Raises ExampleError."""
+        asked = [self._chats.prompt(prompt.messages) for prompt in prompts]
+        order = sorted(range(len(asked)), key=lambda n: (len(asked[n]), asked[n]))
+        found: dict[int, Completion] = {}
+        for at in range(0, len(order), self._rows):
+            chunk = order[at : at + self._rows]
+            answers = self._answer(owner, [prompts[n] for n in chunk], [asked[n] for n in chunk])
+            found |= dict(zip(chunk, answers, strict=True))
+        return [found[n] for n in range(len(asked))]
+
+    def _answer(self, owner: str, prompts: list[Prompt], asked: list[Tokens]) -> list[Completion]:
+        batch, logits = self._read(owner, prompts, asked)
+        answers = [
+            Answer(prompt, len(tokens), self._chats)
+            for prompt, tokens in zip(prompts, asked, strict=True)
+        ]
+        seeds = chance.addresses([prompt.seed for prompt in prompts])
+        temper = picking.temper(prompts, self._device)
+        alive = list(range(len(prompts)))
+        for index in range(self._chats.context):
+            uniforms = torch.as_tensor(chance.uniforms(seeds[alive], index), device=self._device)
+            tokens = picking.pick(logits, temper, uniforms)
+            self._add(answers, alive, prompts, tokens, logits)
+            going = [place for place, row in enumerate(alive) if answers[row].reason is None]
+            if not going:
+                break
+            if 4 * len(going) <= 3 * len(alive):
+                places = torch.tensor(going, device=self._device)
+                batch.keep(places)
+                temper, tokens = temper.keep(places), tokens[places]
+                alive = [alive[place] for place in going]
+            logits = self._odds(batch.step(tokens))
+        return [answer.completion() for answer in answers]
+
+    def _add(
+        self,
+        answers: list[Answer],
+        alive: Sequence[int],
+        prompts: Sequence[Prompt],
+        tokens: Tensor,
+        logits: Tensor,
+    ) -> None:
+        for place, (row, token) in enumerate(zip(alive, map(int, tokens), strict=True)):
+            if answers[row].reason is not None:
+                continue
+            rivals = prompts[row].top_logprobs
+            told = (
+                None
+                if rivals is None
+                else picking.logprob(logits[place], token, rivals, self._chats)
+            )
+            answers[row].add(token, told)
+
+    def _odds(self, logits: Tensor) -> Tensor:
+        """Without the columns that some checkpoints have beyond their vocabulary."""
+        return logits[:, : self._vocabulary]
+
+    def _read(
+        self, owner: str, prompts: Sequence[Prompt], asked: Sequence[Tokens]
+    ) -> tuple[Batch, Tensor]:
+        """Read each different prompt once, and of it only what was not read before."""
+        different = list(dict.fromkeys(asked))
+        room = max(prompt.max_tokens for prompt in prompts)
+        known = self._known(owner, different, room)
+        batch = Batch(self._network, self._device)
+        logits = self._odds(batch.read(different, known))
+        for row, tokens in enumerate(different):
+            self._store.keep(owner, tokens, batch.layers(row))
+        place = {tokens: row for row, tokens in enumerate(different)}
+        rows = torch.tensor([place[tokens] for tokens in asked], device=self._device)
+        batch.keep(rows)
+        return batch, logits[rows]
+
+    def _known(self, owner: str, different: Sequence[Tokens], room: int) -> list[Layers | None]:
+        """What was read before; nothing where a sliding layer would count padding as tokens."""
+        slots = 2 * max(map(len, different)) + room
+        if self._window is not None and slots > self._window:
+            return [None] * len(different)
+        known: list[Layers | None] = []
+        for tokens in different:
+            length, layers = self._store.find(owner, tokens)
+            known.append(
+                None
+                if layers is None
+                else tuple((keys[:, :length], values[:, :length]) for keys, values in layers)
+            )
+        return known
