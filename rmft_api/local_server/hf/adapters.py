@@ -16,8 +16,8 @@ from torch import Tensor
 from rmft_api.local_server.engine import EngineError
 from rmft_api.local_server.hf.packages import package
 
-BASE, PEFT = "rmft_base", "rmft_peft"
-"""Keys of the metadata."""
+ABOUT = "rmft"
+"""The one key of the metadata: of several the order would change from file to file."""
 _WEIGHTS, _CONFIG = "adapter_model.safetensors", "adapter_config.json"
 """File names of PEFT's own format."""
 
@@ -32,9 +32,10 @@ class Adapter(NamedTuple):
 
 def save(adapter: Adapter, path: Path) -> None:
     """Write the file whole or not at all. Raises OSError."""
-    metadata = {BASE: adapter.base, PEFT: json.dumps(adapter.config, sort_keys=True)}
+    about = json.dumps({"base": adapter.base, "peft": adapter.config}, sort_keys=True)
     content: bytes = package("safetensors.torch").save(
-        {name: tensor.contiguous().cpu() for name, tensor in adapter.tensors.items()}, metadata
+        {name: tensor.contiguous().cpu() for name, tensor in adapter.tensors.items()},
+        {ABOUT: about},
     )
     partial = path.with_suffix(".partial")
     try:
@@ -54,14 +55,15 @@ def config_of(path: Path, base: str) -> dict[str, Any]:
     except (OSError, safetensors.SafetensorError) as error:
         message = f"the adapter {path.name!r} cannot be read: {error}"
         raise EngineError("model_unreadable", message, "model") from error
-    if metadata.get(BASE) != base:
+    about: dict[str, Any] = json.loads(metadata.get(ABOUT, "{}"))
+    if about.get("base") != base:
         raise EngineError(
             "adapter_of_another_base",
             "this model is an adapter that was trained over other base weights than those that "
             "are served under this name; serve the checkpoint it was trained on, or train anew",
             "model",
         )
-    return cast("dict[str, Any]", json.loads(metadata[PEFT]))
+    return cast("dict[str, Any]", about["peft"])
 
 
 def load(path: Path, base: str) -> Adapter:
