@@ -6,6 +6,7 @@ from collections.abc import Awaitable, Callable
 
 from aiohttp import web
 
+from rmft_api.local_server.batch_routes import BatchRoutes
 from rmft_api.local_server.chat_routes import ChatRoutes
 from rmft_api.local_server.file_routes import FileRoutes
 from rmft_api.local_server.job_routes import JobRoutes
@@ -23,6 +24,7 @@ log = logging.getLogger(__name__)
 def application(
     chat: ChatRoutes,
     files: FileRoutes,
+    batches: BatchRoutes,
     jobs: JobRoutes,
     models: ModelRoutes,
     api_key: str | None,
@@ -38,6 +40,10 @@ def application(
         ("GET", "/v1/files/{id}", files.get),
         ("DELETE", "/v1/files/{id}", files.delete),
         ("GET", "/v1/files/{id}/content", files.content),
+        ("POST", "/v1/batches", batches.create),
+        ("GET", "/v1/batches", batches.list),
+        ("GET", "/v1/batches/{id}", batches.get),
+        ("POST", "/v1/batches/{id}/cancel", batches.cancel),
         ("POST", "/v1/fine_tuning/jobs", jobs.create),
         ("GET", "/v1/fine_tuning/jobs", jobs.list),
         ("GET", "/v1/fine_tuning/jobs/{id}", jobs.get),

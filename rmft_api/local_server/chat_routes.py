@@ -29,6 +29,13 @@ class ChatRoutes:
         self._pool = pool
         self._batcher = batcher
 
+    async def answer(self, body: bytes) -> bytes:
+        """The body of a completion, for the body of a request. Raises Refusal."""
+        asked = read_chat(body)
+        completions = await self._sample(asked)
+        name, created = f"chatcmpl-{token_hex(12)}", int(time.time())
+        return chat_answer.body(name, created, asked.model, completions)
+
     async def create(self, request: web.Request) -> web.Response:
         """POST /v1/chat/completions."""
         asked = read_chat(await request.read())

@@ -34,15 +34,18 @@ class Refusal(Exception):  # noqa: N818  an answer to one client, not an error o
         self.code = code
         self.kind = kind
 
-    def response(self) -> web.Response:
-        """The HTTP answer."""
-        error = {
+    def error(self) -> dict[str, str | None]:
+        """The error object of the wire."""
+        return {
             "message": self.message,
             "type": self.kind,
             "param": self.param,
             "code": self.code,
         }
-        body = msgspec.json.encode({"error": error})
+
+    def response(self) -> web.Response:
+        """The HTTP answer."""
+        body = msgspec.json.encode({"error": self.error()})
         return web.Response(status=self.status, body=body, content_type="application/json")
 
 

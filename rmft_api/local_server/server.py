@@ -22,6 +22,9 @@ from rmft_api.errors import ConfigError
 from rmft_api.files import replace_file
 from rmft_api.local_server import engines, storage
 from rmft_api.local_server.app import application
+from rmft_api.local_server.batch_records import BatchStore
+from rmft_api.local_server.batch_routes import BatchRoutes
+from rmft_api.local_server.batch_runner import BatchRunner
 from rmft_api.local_server.batching import Batcher
 from rmft_api.local_server.chat_routes import ChatRoutes
 from rmft_api.local_server.engines import Owner
@@ -82,16 +85,22 @@ async def _serving(
     supervisor = Supervisor(jobs, catalogue, owners)
     batcher = Batcher()
     sampling = asyncio.create_task(batcher.run())
+    chats = ChatRoutes(catalogue, ModelPool(owners), batcher)
+    batches = BatchStore(settings.state / "batches")
+    runner = BatchRunner(batches, files, chats.answer)
     supervisor.resume_all()
+    runner.resume_all()
     try:
         yield application(
-            ChatRoutes(catalogue, ModelPool(owners), batcher),
+            chats,
             FileRoutes(files),
+            BatchRoutes(files, batches, runner),
             JobRoutes(files, jobs, catalogue, supervisor),
             ModelRoutes(catalogue),
             settings.api_key,
         )
     finally:
+        await runner.stop()
         await supervisor.stop()
         sampling.cancel()
         await asyncio.wait([sampling])

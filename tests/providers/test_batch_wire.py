@@ -1,0 +1,100 @@
+"""The adapter of batches against two servers that were not written from it."""
+
+import asyncio
+from collections.abc import AsyncGenerator, Iterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import pytest
+
+from rmft_api.errors import FaultKind, ProviderFault
+from rmft_api.ports import Batches
+from rmft_api.providers import connect, profiles
+from rmft_api.records import Ask, Batch, BatchAnswer, BatchOrder, Message, Sampling
+from tests.fake_provider.client import running
+from tests.local_server.serving import served
+
+ENVIRON = {"OPENAI_API_KEY": "sk-x"}
+FINAL = ("completed", "failed", "cancelled", "expired")
+BASE = "gpt-4.1-2025-04-14"
+
+
+@pytest.fixture(scope="module", params=["fake", "local"])
+def address(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[tuple[str, str]]:
+    folder: Path = tmp_path_factory.mktemp("server")
+    if request.param == "fake":
+        with running(folder) as provider:
+            yield provider.base_url, BASE
+    else:
+        with served(folder) as server:
+            yield server.base_url, "scripted-1"
+
+
+@asynccontextmanager
+async def open_at(base_url: str) -> AsyncGenerator[Batches]:
+    profile = profiles.load("openai").at(base_url)
+    async with connect(profile, environ=ENVIRON) as connection:
+        yield connection.batches
+
+
+def asks(model: str) -> list[Ask]:
+    message = Message("user", "3 doors: A, B, C. Open one.")
+    sampling = Sampling(max_tokens=40)
+    return [Ask(f"train/1/{i}/0/0", model, (message,), 2, i, sampling) for i in range(4)]
+
+
+async def answered(batches: Batches, content: bytes, key: str) -> tuple[Batch, list[BatchAnswer]]:
+    file = await batches.upload(f"rmft-{key}.jsonl", content)
+    order = BatchOrder(key, file.id, "24h", {"rmft_run": "r"})
+    made = await batches.create(order)
+    assert (await batches.find(order))[0].id == made.id
+    assert [one.id for one in await batches.find_uploads(f"rmft-{key}.jsonl")] == [file.id]
+    while True:
+        batch = await batches.batch(made.id)
+        if batch.status in FINAL:
+            return batch, await batches.answers(batch)
+        await asyncio.sleep(0.01)
+
+
+async def test_a_batch_goes_there_and_back(address: tuple[str, str]) -> None:
+    url, model = address
+    asked = {one.key: one for one in asks(model)}
+    async with open_at(url) as batches:
+        content = b"".join(batches.line(one) + b"\n" for one in asked.values())
+        batch, answers = await answered(batches, content, "there")
+        assert (batch.status, batch.completed, batch.total) == ("completed", 4, 4)
+        assert batch.metadata["rmft_key"] == "there"
+        assert {one.key for one in answers} == set(asked)
+        for answer in answers:
+            reply = batches.read(asked[answer.key], answer)
+            assert len(reply.choices) == 2
+            assert reply.usage is not None
+
+
+async def test_a_refused_chat_is_a_fault_of_its_own_kind(address: tuple[str, str]) -> None:
+    url, _ = address
+    (ask, *_) = asks("nobody-knows-it")
+    async with open_at(url) as batches:
+        _, answers = await answered(batches, batches.line(ask) + b"\n", "refused")
+        with pytest.raises(ProviderFault) as caught:
+            batches.read(ask, answers[0])
+    assert caught.value.status == 404
+
+
+async def test_a_file_that_is_refused_is_told_with_its_reason(address: tuple[str, str]) -> None:
+    url, model = address
+    (ask, *_) = asks(model)
+    async with open_at(url) as batches:
+        batch, answers = await answered(batches, b"\n".join([batches.line(ask)] * 2), "twice")
+    assert batch.status == "failed"
+    assert "custom_id" in str(batch.errors)
+    assert answers == []
+
+
+async def test_nothing_there_is_a_fault_that_says_whether_anything_was_sent() -> None:
+    async with open_at("http://127.0.0.1:1/v1") as batches:
+        with pytest.raises(ProviderFault) as caught:
+            await batches.upload("x.jsonl", b"{}\n")
+    assert caught.value.kind is FaultKind.SAFE
