@@ -23,6 +23,8 @@ _KIND = "batch"
 _LOOKS_S = (0.0, 5.0, 15.0, 30.0, 60.0, 120.0)
 _GRACE_S = 2 * 3600.0
 """How much later than its window a batch may tell that it has ended."""
+_NEWS_S = 300.0
+"""How often somebody who waits for a batch hears how far it is."""
 _NOT_WHOLE = "not_whole"
 
 
@@ -134,7 +136,7 @@ class Journeys:
             returns=Batch,
             cancel=self._cancel,
         )
-        self.say(f"batch {batch.id}: {place}, {file.filename}, answered within {order.window}")
+        self.say(f"batch {batch.id}: a round of {place}, answered within {order.window}")
         return batch
 
     async def _cancel(self, others: Sequence[Batch]) -> None:
@@ -148,14 +150,14 @@ class Journeys:
     async def _end_of(self, batch: Batch) -> Batch:
         """The batch once it has ended, however."""
         until = batch.created_at + self.traits.window_s + _GRACE_S
-        id_, told = batch.id, ""
+        id_, tell_at = batch.id, self.retries.clock() + _NEWS_S
         while True:
             batch = await self.retries.look(lambda: self.wire.batch(id_), f"asking for batch {id_}")
             reached("batch.polled")
             news = f"batch {batch.id}: {batch.status}, {batch.completed} of {batch.total} answered"
-            if news != told:
+            if self.retries.clock() >= tell_at:
                 self.say(news)
-                told = news
+                tell_at = self.retries.clock() + _NEWS_S
             if batch.status in FINAL:
                 return batch
             if self.retries.clock() > until:
