@@ -14,9 +14,9 @@ from typing import Annotated, Any, Literal, Self, TypeVar, cast
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from rmft_api.errors import ConfigError
+from rmft_api.naming import RUN_NAME
 from rmft_api.records import Method, Split
 
-RUN_NAME = re.compile(r"^[a-z0-9][a-z0-9_-]{0,63}$")
 Positive = Annotated[int, Field(ge=1)]
 Share = Annotated[float, Field(ge=0, le=1)]
 

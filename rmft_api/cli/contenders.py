@@ -8,13 +8,14 @@ from rmft_api import baselines, environments, evaluation, outcome, resources, su
 from rmft_api.cli.places import existing_run
 from rmft_api.cli.prepare import is_embedded
 from rmft_api.cli.recorded import recorded_config
-from rmft_api.config import RUN_NAME, RunConfig, checked
+from rmft_api.config import RunConfig, checked
 from rmft_api.contest import ContestConfig, Player
 from rmft_api.contest.axes import trained_on
 from rmft_api.environments import Scenario
 from rmft_api.errors import UsageError
 from rmft_api.evaluation import Course
 from rmft_api.journal import Journal
+from rmft_api.naming import RUN_NAME
 from rmft_api.prompts import load as load_prompts
 from rmft_api.providers import profiles
 

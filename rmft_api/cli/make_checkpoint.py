@@ -5,7 +5,6 @@ from typing import Annotated
 
 import typer
 
-from rmft_api.cli.embedded import require_open_extra
 from rmft_api.errors import StorageError, UsageError
 
 
@@ -21,6 +20,8 @@ def make_checkpoint(
     Some hundred thousand parameters, half a minute on one core. It is no evidence about large
     models.
     """
+    from rmft_api.cli.embedded import require_open_extra
+
     require_open_extra()
     if folder.exists():
         raise UsageError(f"{str(folder)!r} exists; choose another folder, or remove it")

@@ -5,8 +5,8 @@ from typing import Annotated
 
 import typer
 
-from rmft_api.config import RUN_NAME
 from rmft_api.errors import UsageError
+from rmft_api.naming import RUN_NAME
 
 RunsDir = Annotated[
     Path,

@@ -55,8 +55,8 @@ async def _sweep(profile: "Profile", runs: Path, *, remove: bool) -> None:
 
 
 def _is_at_work(one: "Deployment", runs: Path) -> bool:
-    from rmft_api.config import RUN_NAME
     from rmft_api.journal.lock import is_owned
+    from rmft_api.naming import RUN_NAME
 
     return bool(RUN_NAME.match(one.run)) and is_owned(runs / one.run)
 

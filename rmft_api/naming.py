@@ -1,0 +1,6 @@
+"""What names may be, for those who must know it before anything else is loaded."""
+
+import re
+
+RUN_NAME = re.compile(r"^[a-z0-9][a-z0-9_-]{0,63}$")
+"""Of a run and its directory."""
