@@ -88,6 +88,7 @@ const playOf = async (row, chapterOf) => {
     row,
     names: play.names,
     curve: play.curve,
+    own: Boolean(play.rewards),
     rewards: play.rewards || tables.rewards,
     means: tables.means,
     rounds: play.rounds.map(([status, action, reply, prompt, policy]) => ({

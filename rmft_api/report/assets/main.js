@@ -15,7 +15,11 @@ const NAMES = {
 const browser = trajectoryBrowser();
 
 const tellState = ({ state, stage }) =>
-  at("state").replaceChildren(h("span", { class: `dot is-${state}` }), STATES[state], stage ? `: ${stage}` : "");
+  at("state").replaceChildren(
+    h("span", { class: `dot is-${state}` }),
+    STATES[state],
+    stage ? `: ${stage}` : "",
+  );
 
 // What a reader has opened, where the keyboard is and how far the page is scrolled outlast an update.
 const remembered = () => {
@@ -105,7 +109,9 @@ const follow = (live, load, version) => {
   const tell = (text) => at("state").replaceChildren(text);
   let working = Promise.resolve();
   news.addEventListener("data", () => {
-    working = working.then(load).catch((error) => tell(`this page could not be brought up to date: ${error.message}`));
+    working = working
+      .then(load)
+      .catch((error) => tell(`this page could not be brought up to date: ${error.message}`));
   });
   news.addEventListener("state", (event) => tellState(JSON.parse(event.data)));
   news.addEventListener("end", () => news.close());

@@ -1,6 +1,6 @@
 // One trajectory, or two of one scenario.
 
-const summaryOf = (play, label) => {
+const summaryOf = (play, side) => {
   const { row } = play;
   const verdict = row.why
     ? row.why === "kept"
@@ -20,7 +20,7 @@ const summaryOf = (play, label) => {
     h(
       "h4",
       {},
-      label ? `${label}: ` : "",
+      side === ALONE ? null : [markOf(side), " "],
       addressOf(row),
       row.why === "kept" ? h("span", { class: "badge" }, "selected") : null,
     ),
@@ -34,8 +34,7 @@ const summaryOf = (play, label) => {
 
 const playView = (plays) => {
   const { row } = plays[0];
-  const colours = ["var(--accent)", "var(--rival-0)"];
-  const labels = labelsOfPlays;
+  const sides = sidesOf(plays);
   const names = plays[0].names;
   const means =
     plays[0].means.length === 1
@@ -47,9 +46,9 @@ const playView = (plays) => {
     x: { label: "round" },
     y: { label: "regret so far" },
     series: plays.map((play, i) => ({
-      name: plays.length > 1 ? labels[i] : "Regret",
-      colour: colours[i],
-      dash: i ? "6 4" : null,
+      name: plays.length > 1 ? sides[i].name : "Regret",
+      colour: SIDES[i].colour,
+      dash: sides[i].dash,
       width: 2.5,
       points: play.curve.map((mean, t) => ({ x: t + 1, mean, low: null, high: null })),
     })),
@@ -64,19 +63,17 @@ const playView = (plays) => {
     h(
       "div",
       { class: "summaries" },
-      plays.map((play, i) => summaryOf(play, plays.length > 1 ? labels[i] : null)),
+      plays.map((play, i) => summaryOf(play, sides[i])),
     ),
-    plays.length > 1
-      ? key(plays.map((_, i) => ({ name: labels[i], colour: colours[i], dash: i ? "6 4" : null })))
-      : null,
+    plays.length > 1 ? key(sides.map((side) => ({ ...side, name: `${side.mark} ${side.name}` }))) : null,
     lines,
     h(
       "p",
       { class: "hint" },
       "Rewards of all actions stand in each round, told or not. ",
       h("b", {}, "Framed"),
-      ": best on average. ",
-      plays.length > 1 ? "A and B mark what each did. " : "The dot marks what was done. ",
+      ": best on average in that round. ",
+      plays.length > 1 ? "▲ and ● mark what each did. " : "The dot marks what was done. ",
       "Open a round for its prompt and reply.",
     ),
     h(

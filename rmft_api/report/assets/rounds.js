@@ -1,7 +1,19 @@
 // The rounds of one trajectory, or of two of one scenario side by side.
 
 const PAGE = 100;
-const labelsOfPlays = ["A", "B"];
+// Two plays are told apart by shape and colour: letters and digits may be names of actions.
+const SIDES = [
+  { mark: "▲", name: "First", colour: "var(--accent)", dash: null },
+  { mark: "●", name: "Second", colour: "var(--rival-0)", dash: "6 4" },
+];
+const ALONE = { mark: "•", name: "Done", colour: "currentColor", dash: null };
+const sidesOf = (plays) => (plays.length > 1 ? SIDES : [ALONE]);
+const markOf = (side) =>
+  h(
+    "b",
+    { class: "mark-of", role: "img", "aria-label": side.name, style: { color: side.colour } },
+    side.mark,
+  );
 const rowOf = (table, t) => (table.length === 1 ? table[0] : table[t]);
 const actionOf = (play, round) => (round.action === null ? "no action" : play.names[round.action]);
 const STATUSES = {
@@ -15,7 +27,7 @@ const STATUSES = {
 
 const bestOf = (values) => Math.max(...values);
 
-const cell = (value, i, marks) =>
+const cell = (value, marks) =>
   h(
     "span",
     {
@@ -23,7 +35,7 @@ const cell = (value, i, marks) =>
       style: { "--share": Math.max(0, Math.min(1, value)) },
     },
     short(value),
-    marks.who.map((who) => h("i", { class: `chose ${who}` }, who)),
+    marks.who.map(markOf),
   );
 
 const message = (role, text) =>
@@ -41,10 +53,34 @@ const missing = () =>
     "The texts of this trajectory were left out to keep this file small; rmft-api export has them.",
   );
 
-const talk = (play, t, who) => {
+// The rewards of one round, with what was done by the plays that met them.
+const cellsOf = (plays, sides, t) => {
+  const [first] = plays;
+  const values = rowOf(first.rewards, t),
+    judged = rowOf(first.own ? first.rewards : first.means, t);
+  const best = bestOf(judged) - 1e-9;
+  return h(
+    "span",
+    {
+      class: "cells",
+      role: "img",
+      "aria-label": `Rewards: ${values.map((v, a) => `${first.names[a]} ${short(v)}`).join(", ")}`,
+    },
+    values.map((value, a) =>
+      cell(value, { best: judged[a] >= best, who: sides.filter((_, i) => plays[i].rounds[t]?.action === a) }),
+    ),
+  );
+};
+
+const wasBest = (play, t) => {
+  const judged = rowOf(play.own ? play.rewards : play.means, t);
+  return judged[play.rounds[t].action] >= bestOf(judged) - 1e-9;
+};
+
+const talk = (play, t, side) => {
   const round = play.rounds[t];
   if (!round) return h("div", { class: "talk" }, h("p", { class: "missing" }, "Not played any more."));
-  const title = who ? h("h5", {}, `${who}: ${actionOf(play, round)}`) : null;
+  const title = side === ALONE ? null : h("h5", {}, markOf(side), ` ${side.name}: ${actionOf(play, round)}`);
   if (!round.told) return h("div", { class: "talk" }, title, missing());
   const status = STATUSES[round.status];
   return h(
@@ -64,21 +100,23 @@ const talk = (play, t, who) => {
   );
 };
 
+const didOf = (play, t, side) => {
+  const round = play.rounds[t];
+  const kind = !round || round.action === null ? " unread" : wasBest(play, t) ? " good" : "";
+  return h(
+    "span",
+    { class: `did${kind}` },
+    side === ALONE ? null : [markOf(side), " "],
+    round ? actionOf(play, round) : "–",
+  );
+};
+
 const roundOf = (plays, t) => {
-  const first = plays[0];
-  const values = rowOf(first.rewards, t),
-    judged = rowOf(first.means, t);
-  const labels = plays.length > 1 ? labelsOfPlays : ["•"];
-  const marks = values.map((_, a) => ({
-    best: judged[a] >= bestOf(judged) - 1e-9,
-    who: labels.filter((_, i) => plays[i].rounds[t]?.action === a),
-  }));
-  const told = plays.map((play, i) => {
-    const round = play.rounds[t];
-    const name = round ? actionOf(play, round) : "–";
-    const bad = !round || round.action === null ? " unread" : marks[round.action]?.best ? " good" : "";
-    return h("span", { class: `did${bad}` }, plays.length > 1 ? h("b", {}, `${labels[i]} `) : null, name);
-  });
+  const sides = sidesOf(plays);
+  // An adversary answers each play in its own way; otherwise both met the same rewards.
+  const met = plays.some((play) => play.own)
+    ? plays.map((play, i) => [[play], [sides[i]]])
+    : [[plays, sides]];
   const box = h(
     "details",
     { class: "round" },
@@ -86,15 +124,15 @@ const roundOf = (plays, t) => {
       "summary",
       {},
       h("span", { class: "t" }, h("span", { class: "hush" }, "round "), t + 1),
-      h("span", { class: "acts" }, told),
       h(
         "span",
-        {
-          class: "cells",
-          role: "img",
-          "aria-label": `Rewards: ${values.map((v, a) => `${first.names[a]} ${short(v)}`).join(", ")}`,
-        },
-        values.map((value, a) => cell(value, a, marks[a])),
+        { class: "acts" },
+        plays.map((play, i) => didOf(play, t, sides[i])),
+      ),
+      h(
+        "span",
+        { class: "tables" },
+        met.map(([some, theirs]) => cellsOf(some, theirs, t)),
       ),
       h(
         "span",
@@ -111,7 +149,7 @@ const roundOf = (plays, t) => {
         h(
           "div",
           { class: "talks" },
-          plays.map((play, i) => talk(play, t, plays.length > 1 ? labels[i] : null)),
+          plays.map((play, i) => talk(play, t, sides[i])),
         ),
       );
   });
@@ -136,7 +174,7 @@ const roundsOf = (plays) => {
       h(
         "span",
         { class: "running" },
-        plays.map((_, i) => h("span", {}, plays.length > 1 ? labelsOfPlays[i] : "regret")),
+        sidesOf(plays).map((side) => h("span", {}, side === ALONE ? "regret" : markOf(side))),
       ),
     ),
   );
