@@ -133,7 +133,7 @@ const trajectoryBrowser = () => {
   const node = section(
     "trajectories",
     "Trajectories",
-    "Every play of the run. The bar shows where it lost: darker is more regret, from the first round to the last. Arrow keys move through the list, Enter goes to the trajectory.",
+    "Every play of the run. The bar shows where it lost, from the first round to the last: the stronger the colour, the more regret. Arrow keys move through the list, Enter goes to the trajectory.",
     h(
       "div",
       { class: "filters", role: "search", "aria-label": "Filter trajectories" },
