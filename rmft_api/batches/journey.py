@@ -14,7 +14,7 @@ from rmft_api.journal import ledger as ledgers
 from rmft_api.journal.books import BATCH
 from rmft_api.ports import Batches
 from rmft_api.providers.traits import BatchTraits
-from rmft_api.records import Ask, Batch, BatchOrder, UploadedFile
+from rmft_api.records import Ask, Batch, BatchAnswer, BatchOrder, UploadedFile
 from rmft_api.retries import Retries
 
 FINAL = ("completed", "failed", "expired", "cancelled")
@@ -25,6 +25,8 @@ _GRACE_S = 2 * 3600.0
 """How much later than its window a batch may tell that it has ended."""
 _NEWS_S = 300.0
 """How often somebody who waits for a batch hears how far it is."""
+_READS = 10
+"""How often answers that are missing from a file are looked for."""
 _NOT_WHOLE = "not_whole"
 
 
@@ -175,22 +177,30 @@ class Journeys:
                 f"batch {batch.id} was refused as a whole: {batch.errors or 'no reason given'}; "
                 "begin a run of another name with rollouts.transport = 'direct'"
             )
-        found = await self.retries.look(
-            lambda: self.wire.answers(batch), f"reading the answers of {batch.id}"
-        )
+        found = await self._answers(batch)
         reached("batch.answered")
-        told = sum(answer.status == 200 for answer in found)
-        if told < batch.completed:
-            raise ResumableError(
-                f"batch {batch.id} has {batch.completed} answers and shows {told} of them; "
-                "`rmft-api resume` reads them again"
-            )
         await self.answers.save(found, group, batch)
         if batch.status == "cancelled":
             raise ResumableError(
                 f"batch {batch.id} was cancelled; what it had answered is saved, "
                 "`rmft-api resume` asks for the rest"
             )
+
+    async def _answers(self, batch: Batch) -> list[BatchAnswer]:
+        """All that was carried out; answers that were paid for and are not shown are waited for."""
+        told = 0
+        for _ in range(_READS):
+            found = await self.retries.look(
+                lambda: self.wire.answers(batch), f"reading the answers of {batch.id}"
+            )
+            told = sum(answer.status == 200 for answer in found)
+            if told >= batch.completed:
+                return found
+            await self.retries.pause(self.traits.poll_every_s)
+        raise ResumableError(
+            f"batch {batch.id} has {batch.completed} answers and shows {told} of them; "
+            "`rmft-api resume` reads them again"
+        )
 
     async def _refused(self, group: list[Waiting], fault: ProviderFault) -> Exception:
         """What to raise when the batch itself was refused: none of it was carried out."""

@@ -215,7 +215,7 @@ class WireBatches:
         for file in (batch.output_file, batch.error_file):
             if file:
                 request = self._request(f"hand out {file}", repeatable=True)
-                waits_s = self._profile.timeouts.upload_s
+                waits_s = self._profile.timeouts.chat_s
                 raw = await self._send(request, "GET", f"files/{file}/content", waits_s)
                 found += _answers(raw)
         return found

@@ -269,6 +269,20 @@ def forget_replies() -> None:
     Ledger.history = unanswered
 
 
+@bug("I3", "G/batch.polled:1:KILL")
+def batches_are_forgotten() -> None:
+    """A request that went into a batch is sent anew on resume, as if it had gone by itself."""
+    from rmft_api.journal.ledger import Ledger
+
+    history = Ledger.history
+
+    async def alone(self: Ledger, key: str, digest: bytes) -> Any:
+        found = await history(self, key, digest)
+        return [one._replace(request=None) if one.kind == "chat" else one for one in found]
+
+    Ledger.history = alone
+
+
 @bug("I7", "D/429_quota/*")
 def quota_is_speed() -> None:
     """An empty account is taken for a rate limit."""
