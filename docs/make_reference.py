@@ -4,9 +4,11 @@ python docs/make_reference.py            write it
 python docs/make_reference.py --check    exit 1 if it is out of date
 """
 
+import ast
 import inspect
 import sys
 from collections.abc import Iterator
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +16,7 @@ from pydantic import BaseModel
 
 from rmft_api import errors
 from rmft_api.cli.main import COMMANDS
-from rmft_api.config import RunConfig
+from rmft_api.config import RunConfig, Section
 
 TARGET = Path(__file__).with_name("reference.md")
 
@@ -70,17 +72,34 @@ def _section(model: type[BaseModel], prefix: str) -> Iterator[str]:
     yield "| key | type | default | meaning |"
     yield "|---|---|---|---|"
     inner: list[tuple[type[BaseModel], str]] = []
+    told = {key: text for base in reversed(model.__mro__) for key, text in _docstrings(base)}
     for name, field in model.model_fields.items():
         kind: Any = field.annotation
         if isinstance(kind, type) and issubclass(kind, BaseModel):
             inner.append((kind, f"{prefix}.{name}" if prefix else name))
             continue
         default = "required" if field.is_required() else f"`{_shown(field.get_default())}`"
-        meaning = (field.description or "").replace("\n", " ").replace("|", "\\|")
+        meaning = told.get(name, "").replace("\n", " ").replace("|", "\\|")
         yield f"| `{name}` | {_type(kind)} | {default} | {meaning} |"
     yield ""
     for kind, path in inner:
         yield from _section(kind, path)
+
+
+def _docstrings(model: type) -> Iterator[tuple[str, str]]:
+    """The string under each field of a section."""
+    if not issubclass(model, Section):
+        return
+    (body,) = ast.parse(inspect.getsource(model)).body
+    assert isinstance(body, ast.ClassDef)
+    for field, below in pairwise(body.body):
+        match field, below:
+            case ast.AnnAssign(target=ast.Name(id=name)), ast.Expr(
+                value=ast.Constant(value=str(text))
+            ):
+                yield name, inspect.cleandoc(text)
+            case _:
+                pass
 
 
 def _shown(value: Any) -> str:
