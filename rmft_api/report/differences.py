@@ -2,8 +2,10 @@
 
 from collections.abc import Mapping
 from itertools import pairwise
+from typing import NamedTuple
 
 from rmft_api import statistics
+from rmft_api.records import Split
 from rmft_api.report.figures import Regrets
 from rmft_api.report.story import Difference
 
@@ -11,38 +13,50 @@ Pair = tuple[str, str]
 """Ours and the other, by name."""
 
 
-def differences(
-    models: Mapping[int, Regrets],
-    baselines: Mapping[str, Regrets],
-    champion: int | None,
-    looks: int,
-) -> tuple[Difference, ...]:
-    """The champion against the base, the last model and every baseline; then step by step.
+class Field(NamedTuple):
+    """A split, and who has played it."""
 
-    `models` is by iteration. Each family of comparisons is corrected together (Holm), and for the
-    `looks` at which an evaluation may have ended.
-    """
-    regrets = {_name(index): regrets for index, regrets in models.items()} | dict(baselines)
-    ends = sorted({0, max(models, default=0)} & models.keys() - {champion})
-    others = [*map(_name, ends), *baselines] if champion in models else []
-    against = [(_name(champion or 0), other) for other in others]
-    steps = [(_name(after), _name(before)) for before, after in pairwise(sorted(models))]
-    return (
-        *_family("champion", against, regrets, looks),
-        *_family("step", steps, regrets, looks),
-    )
+    split: Split
+    models: Mapping[int, Regrets]
+    """By iteration."""
+    looks: int
+    """At how many points an evaluation may have ended: p-values are corrected for them too."""
+
+
+def against_others(
+    field: Field, baselines: Mapping[str, Regrets], champion: int | None
+) -> tuple[Difference, ...]:
+    """The champion against the base, the last model and every baseline."""
+    if champion is None or champion not in field.models:
+        return ()
+    regrets = _named(field) | dict(baselines)
+    ends = sorted({0, max(field.models)} & field.models.keys() - {champion})
+    others = [*map(_name, ends), *baselines]
+    return _family("champion", field, [(_name(champion), other) for other in others], regrets)
+
+
+def step_by_step(field: Field) -> tuple[Difference, ...]:
+    """Every model against the one before it."""
+    steps = [(_name(after), _name(before)) for before, after in pairwise(sorted(field.models))]
+    return _family("step", field, steps, _named(field))
+
+
+def _named(field: Field) -> dict[str, Regrets]:
+    return {_name(index): regrets for index, regrets in field.models.items()}
 
 
 def _family(
-    family: str, pairs: list[Pair], regrets: Mapping[str, Regrets], looks: int
+    family: str, field: Field, pairs: list[Pair], regrets: Mapping[str, Regrets]
 ) -> tuple[Difference, ...]:
-    level = 1.0 - (1.0 - statistics.LEVEL) / looks
+    """Comparisons, corrected together (Holm)."""
+    level = 1.0 - (1.0 - statistics.LEVEL) / field.looks
     sides = {pair: _both(regrets[pair[0]], regrets[pair[1]]) for pair in pairs}
-    ps = {pair: min(1.0, looks * _p(*sides[pair])) for pair in pairs}
+    ps = {pair: min(1.0, field.looks * _p(*sides[pair])) for pair in pairs}
     corrected = statistics.holm({str(pair): p for pair, p in ps.items()})
     return tuple(
         Difference(
             family=family,
+            split=field.split,
             ours=pair[0],
             other=pair[1],
             scenarios=len(ours),

@@ -11,7 +11,7 @@ from rmft_api.journal import Journal
 from rmft_api.planning import spending
 from rmft_api.records import Split
 from rmft_api.report import figures, lineage, makeups, players, words
-from rmft_api.report.differences import differences
+from rmft_api.report.differences import Field, against_others, step_by_step
 from rmft_api.report.figures import Regrets
 from rmft_api.report.groups import Group, groups
 from rmft_api.report.story import Makeup, Player, Story, Telling
@@ -45,15 +45,15 @@ def gather(
     """
     found = _look(config, journal, results, visit)
     champion = results.champion.index if results else None
-    split: Split = "test" if found.regrets.get("test") else "validation"
-    told = results.baselines if results and split == "test" else {}
+    tested, validated = _field(config, found, "test"), _field(config, found, "validation")
+    told = results.baselines if results and tested.models else {}
     plays = dict(players.baseline_plays(config, told))
     rivals = {name: figures.regret_by_scenario(one) for name, one in plays.items()}
     everybody = (
         *found.players,
         *(players.of_baseline(name, plays[name], told[name]) for name in plays),
     )
-    looks = len(seating.held_out(config, split).looks)
+    everybody_tested = tested.models.keys() == validated.models.keys()
     money = spending(journal)
     return Story(
         run=config.name,
@@ -66,7 +66,10 @@ def gather(
         champion=champion,
         warnings=words.warnings(results, everybody),
         players=everybody,
-        differences=differences(found.regrets.get(split, {}), rivals, champion, looks),
+        differences=(
+            *against_others(tested if tested.models else validated, rivals, champion),
+            *step_by_step(tested if everybody_tested else validated),
+        ),
         makeups=tuple(found.makeups),
         money=money,
         phases=money.by_phase(),
@@ -89,6 +92,11 @@ def _look(config: RunConfig, journal: Journal, results: Results | None, visit: V
             regrets = figures.regret_by_scenario(players.judged_sittings(group, told))
             found.regrets.setdefault(group.split, {})[group.iteration] = regrets
     return found
+
+
+def _field(config: RunConfig, found: _Found, split: Split) -> Field:
+    looks = len(seating.held_out(config, split).looks)
+    return Field(split, found.regrets.get(split, {}), looks)
 
 
 def _told(results: Results | None, split: Split, index: int) -> Figures | None:

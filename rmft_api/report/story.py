@@ -59,6 +59,7 @@ class Difference(Record, frozen=True):
 
     family: str
     """Comparisons made at once, and corrected together."""
+    split: Split
     ours: str
     other: str
     scenarios: int

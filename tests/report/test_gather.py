@@ -1,6 +1,7 @@
 """The story says what the journal and the results say, and no more."""
 
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import pytest
@@ -9,10 +10,11 @@ from rmft_api.evaluation import Results
 from rmft_api.journal import Journal
 from rmft_api.records import Interval
 from rmft_api.report import words
+from rmft_api.report.book import Book
 from rmft_api.report.story import Player, Story
 from tests.loop_world import config
 from tests.report.conftest import played
-from tests.report.reading import told
+from tests.report.reading import told, unpacked
 
 
 @pytest.fixture(scope="module")
@@ -142,3 +144,51 @@ def test_without_test_figures_the_headline_says_that_validation_chose() -> None:
     assert "also chose this model" in words.headline(told_of, 1).text
     assert words.headline(told_of, 0) == words.NO_GAIN
     assert words.headline(told_of[:1], 0) == words.ALONE
+
+
+PROBLEMS = {
+    "bandit": {"environment": "bandit", "T": [4, 6]},
+    "moving": {"environment": "nonstationary", "T": 6},
+    "full": {"environment": "online_learning", "T": 6, "options": {"process": "gaussian"}},
+    "adversary": {"environment": "online_learning", "T": 6, "options": {"process": "adaptive"}},
+    "contextual": {"environment": "contextual", "T": 6},
+}
+
+
+@pytest.mark.parametrize("problem", PROBLEMS)
+def test_every_kind_of_problem_has_a_page(tmp_path: Path, problem: str) -> None:
+    path = played(
+        tmp_path / "loop",
+        iterations=1,
+        rollouts={"scenarios": 4, "trajectories": 3, "problems": [PROBLEMS[problem]]},
+        validation={"scenarios": 4},
+        test={"scenarios": 4},
+    )
+    story, book, results, _ = told(path)
+    assert results is not None
+    base = next(one for one in story.players if one.split == "test" and one.index == 0)
+    figures = results.iterations[0].test
+    assert figures is not None
+    assert base.regret == figures.regret
+    assert sorted(curve.T for curve in base.curves) == ([4, 6] if problem == "bandit" else [6])
+    for group in book.index:
+        plays = [play for _, number in group["chapters"] for play in _plays(book, number)]
+        for play, regret in zip(plays, group["regret"], strict=True):
+            assert play["curve"][-1] == pytest.approx(regret, abs=2e-4)
+            assert ("rewards" in play) == (problem == "adversary")
+
+
+def _plays(book: Book, number: int) -> list[dict[str, Any]]:
+    return unpacked(book.chapters[number])["plays"]
+
+
+def test_where_only_the_ends_were_tested_the_steps_are_told_by_validation(tmp_path: Path) -> None:
+    story, _, results, _ = told(played(tmp_path / "loop", test_models="ends"))
+    assert results is not None
+    champion = [one for one in story.differences if one.family == "champion"]
+    steps = [one for one in story.differences if one.family == "step"]
+    assert {one.split for one in champion} == {"test"}
+    assert {one.other for one in champion} == {"the base", *results.baselines}
+    assert [(one.split, one.ours) for one in steps] == [
+        ("validation", f"iteration {index}") for index in (1, 2, 3)
+    ]

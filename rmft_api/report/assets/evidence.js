@@ -24,7 +24,7 @@ const paired = (story) => {
     const name = (one) => (family === "step" ? one.ours : `against ${one.other}`);
     return rowsChart({
       title,
-      note,
+      note: `${note} On ${plural(found[0].scenarios, `${found[0].split} scenario`)}.`,
       unit: "paired drop of regret per trajectory",
       rows: found.map((one) => ({
         name: name(one),
@@ -95,7 +95,7 @@ const key = (lines) =>
   );
 
 const exploration = (story) => {
-  const split = evaluated(story);
+  const split = followed(story);
   const models = modelsOf(story, split);
   if (!models.length) return null;
   const palette = paletteOf(story);
@@ -123,7 +123,7 @@ const exploration = (story) => {
   return section(
     "exploration",
     "Exploration",
-    "Regret can fall because a model gives up exploring and is lucky. Read SuffFailFreq and K × MinFrac together: good play has both low failure and some exploration left.",
+    `On the ${split} scenarios. Regret can fall because a model gives up exploring and is lucky. Read SuffFailFreq and K × MinFrac together: good play has both low failure and some exploration left.`,
     key(lines("best_share")),
     smallCharts(
       ["suff_fail_freq", "k_min_frac", "greedy_frac", "best_share", "answer_entropy", "valid"],

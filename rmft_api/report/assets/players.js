@@ -24,6 +24,9 @@ const modelsOf = (story, split) =>
     .sort((a, b) => a.index - b.index);
 const rivalsOf = (story) => story.players.filter((p) => p.index === null);
 const evaluated = (story) => (modelsOf(story, "test").length ? "test" : "validation");
+// Where every model can be followed: test, unless only some were tested.
+const followed = (story) =>
+  modelsOf(story, "test").length === modelsOf(story, "validation").length ? "test" : "validation";
 const isChampion = (story, player) => player.index !== null && player.index === story.champion;
 const named = (story, player) => playerName(player) + (isChampion(story, player) ? " (champion)" : "");
 
