@@ -19,6 +19,8 @@ from rmft_api.records import Record
 
 FILE = "status.json"
 EVERY_S = 2.0
+SUM_EVERY_S = 10.0
+"""How often money and tokens are summed by phase."""
 State = Literal["running", "interrupted", "failed", "finished"]
 
 
@@ -45,7 +47,8 @@ class Tracked:
         self._path = journal.run_dir / FILE
         self._journal = journal
         self._stage, self._rounds, self._of = "starting", 0, 0
-        self._written = 0.0
+        self._written = self._summed = 0.0
+        self._spending: Spending | None = None
         self.write("running")
 
     def line(self, text: str) -> None:
@@ -81,9 +84,17 @@ class Tracked:
             reserved=taken.reserved,
             cap=taken.cap,
             at=int(time.time()),
-            spending=spending(self._journal),
+            spending=self._spent(anew=state != "running"),
         )
         replace_file(self._path, msgspec.json.encode(status))
+
+    def _spent(self, *, anew: bool) -> Spending:
+        """Summed now and then: the journal has better things to do."""
+        due = time.monotonic() - self._summed > SUM_EVERY_S
+        if self._spending is None or due or anew:
+            self._spending = spending(self._journal)
+            self._summed = time.monotonic()
+        return self._spending
 
 
 def status_of(run_dir: Path) -> Status | None:

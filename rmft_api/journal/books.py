@@ -85,7 +85,7 @@ class Books:
     def sums(self) -> dict[Place, Sum]:
         """Every phase that anything was asked for."""
         rows = self._writer.work_now(self._read)
-        self._last = max((row.id for row in rows), default=self._last)
+        self._last = max((self._last, *(row.id for row in rows)))
         self._open = tuple(row.id for row in rows if row.is_open)
         _book(self._closed, [row for row in rows if not row.is_open])
         whole = dict(self._closed)

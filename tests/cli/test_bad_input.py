@@ -44,6 +44,18 @@ def run_file(tmp_path: Path) -> Path:
     return path
 
 
+def test_batches_where_the_endpoint_has_none_are_refused_with_the_way_out(
+    tmp_path: Path, run_file: Path
+) -> None:
+    told = refused(
+        *(78, tmp_path, "run", run_file.name, "--accept-shutdown", "--budget", "1"),
+        *("--set", "model.profile=openai-compatible", "--set", "model.training_profile=local"),
+        *("--set", "rollouts.transport=batch"),
+    )
+    assert "answers no batches" in told
+    assert "rollouts.transport = 'direct'" in told
+
+
 @pytest.mark.parametrize(
     ("arguments", "says"),
     [

@@ -80,7 +80,8 @@ async def test_a_second_look_at_the_books_tells_what_a_first_one_would(journal: 
     for number in range(5):
         await journal.ledger.begin(f"train/1/0/{number}/0", "chat", DIGEST, 10)
         await answered(journal, f"test/0/0/{number}/0", Usage(10, 1), number)
-        journal.ledger.books.sums()
+        for _ in range(2):  # the second of them finds nothing new
+            journal.ledger.books.sums()
     looked = journal.ledger.books.sums()
     fresh = type(journal.ledger.books)(journal.ledger.books._writer).sums()  # pyright: ignore[reportPrivateUsage]
     assert looked == fresh
