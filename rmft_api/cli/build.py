@@ -15,6 +15,7 @@ from rmft_api.cli.caps import NO_CAPS, Caps, capped
 from rmft_api.cli.embedded import embedded_server, engine_options
 from rmft_api.cli.hosted import hosted
 from rmft_api.cli.places import run_directory
+from rmft_api.cli.preflight import preflight
 from rmft_api.cli.prepare import Prepared, drawn_up, is_embedded, prepare
 from rmft_api.cli.recorded import recorded_config
 from rmft_api.cli.signals import Stop, StoppableChat
@@ -48,17 +49,21 @@ async def begin(
     source: Path | None,
     furnish: Callable[[Path], None] = lambda directory: None,
     tell: Tell = results_table,
+    *,
+    accept_shutdown: bool = True,
 ) -> None:
     """Begin a run and walk it to its end. Raises UsageError where one of its name exists.
 
     `source` is its run file, where it has one; `furnish` puts into its directory what it needs;
-    `tell` says what came of it.
+    `tell` says what came of it. Without `accept_shutdown`, an end that the endpoint itself tells is
+    a reason not to begin.
     """
     directory = run_directory(runs, config.name)
     begun = _begun(directory)
     if begun is not None:
         raise _exists(begun, config)
     prepared = prepare(config)
+    await preflight(config, prepared.chats, prepared.trains, accept_shutdown=accept_shutdown)
     provenance = {
         "rmft_api": version("rmft-api"),
         "python": sys.version.split()[0],

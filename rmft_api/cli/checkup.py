@@ -6,12 +6,14 @@ from datetime import date, datetime
 from pathlib import Path
 
 from rmft_api import prices, resources, seating, tokens
+from rmft_api.cli.asked import asked
 from rmft_api.cli.machine import Finding, Verdict, of_the_machine
 from rmft_api.config import RunConfig
 from rmft_api.errors import ProviderFault, RmftError
 from rmft_api.planning import lifecycle
 from rmft_api.planning.bills import Bills
 from rmft_api.prompts import load as load_prompts
+from rmft_api.providers import connect
 from rmft_api.providers.listing import Listing, list_models
 from rmft_api.providers.profiles import Profile
 from rmft_api.providers.traits import Lifecycle
@@ -46,8 +48,10 @@ class Subject:
 def findings(subject: Subject) -> Iterator[Finding]:
     """Everything that can be told without asking anybody."""
     for profile in subject.profiles:
-        yield _profile(profile)
+        yield _profile(profile, subject.environ)
         yield _key(profile, subject.environ)
+        if profile.setting_envs:
+            yield _settings(profile, subject.environ)
     if subject.config is not None:
         yield _run_file(subject.config)
         yield _vocabulary(subject.config)
@@ -60,7 +64,7 @@ def findings(subject: Subject) -> Iterator[Finding]:
 
 
 async def online(subject: Subject) -> list[Finding]:
-    """What the endpoints themselves tell: one GET /v1/models each."""
+    """What the endpoints themselves tell: models, what may be trained, what stands deployed."""
     found: list[Finding] = []
     for profile in subject.profiles:
         try:
@@ -69,12 +73,25 @@ async def online(subject: Subject) -> list[Finding]:
             found.append(Finding(f"{profile.name} online", "fail", str(error)))
         else:
             found += _listed(profile, listing, subject)
+            found += await asked(profile, subject.environ)
     return found
 
 
-def _profile(profile: Profile) -> Finding:
+def _settings(profile: Profile, environ: Mapping[str, str]) -> Finding:
+    """What must be told besides a key: a project, a bucket, who may deploy."""
+    try:
+        connect(profile, environ=environ).check()
+    except RmftError as error:
+        return Finding("settings", "fail", str(error))
+    return Finding("settings", "ok", f"{', '.join(profile.setting_envs.values())} are set")
+
+
+def _profile(profile: Profile, environ: Mapping[str, str]) -> Finding:
     traits = profile.training
-    here = profile.here().base_url
+    try:
+        here = profile.here(environ).base_url
+    except RmftError as error:
+        return Finding(f"profile {profile.name}", "fail", str(error))
     if traits is None:
         trains = "cannot train"
     else:
@@ -183,11 +200,17 @@ def _unknown(price: prices.Price | None) -> str:
     return f"the price of {missing} is unknown; {advice}"
 
 
+def _answer(profile: Profile, listing: Listing) -> str:
+    if not listing.shutdowns and not profile.lists_models:
+        return "answers, and lets this key in"
+    return f"answers and lists {len(listing.shutdowns)} models"
+
+
 def _listed(profile: Profile, listing: Listing, subject: Subject) -> Iterator[Finding]:
     name = f"{profile.name} online"
-    yield Finding(name, "ok", f"answers and lists {len(listing.shutdowns)} models")
+    yield Finding(name, "ok", _answer(profile, listing))
     base = subject.base
-    if base is not None and base not in listing.shutdowns:
+    if base is not None and profile.lists_models and base not in listing.shutdowns:
         yield Finding(
             name, "fail", f"does not list {base!r}; check model.base and the key's project"
         )

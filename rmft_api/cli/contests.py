@@ -16,10 +16,11 @@ from rmft_api import resources, seating
 from rmft_api.cli.caps import Caps, capped
 from rmft_api.cli.contest_tables import plan_json, plan_table, standings_csv, standings_table
 from rmft_api.cli.embedded import embedded_server, require_local_extra
+from rmft_api.cli.hosted import hosted
 from rmft_api.cli.places import run_directory
 from rmft_api.cli.prepare import is_embedded
 from rmft_api.cli.signals import Stop, StoppableChat
-from rmft_api.cli.walking import Work, paid_once, telling_the_way_on, walk
+from rmft_api.cli.walking import Work, telling_the_way_on, walk
 from rmft_api.contest import ContestConfig, Desk, Player, Standings, play_all, standings
 from rmft_api.errors import ConfigError, DataError, UsageError
 from rmft_api.files import replace_file
@@ -30,7 +31,7 @@ from rmft_api.ports import ChatModel, Console
 from rmft_api.prices import Prices
 from rmft_api.prompts import PromptSet
 from rmft_api.prompts import load as load_prompts
-from rmft_api.providers import connect, profiles
+from rmft_api.providers import profiles
 from rmft_api.providers.profiles import Profile
 from rmft_api.retries import Retries
 
@@ -197,7 +198,7 @@ class _Hall:
             url = await self.stack.enter_async_context(embedded_server(state))
             profile = profile.at(url)
         pacer = Pacer(self.config.run.rollouts.concurrency)
-        connection = await self.stack.enter_async_context(connect(profile, pacer=pacer))
         retries = Retries(sleep=self.stop.sleep)
-        chat = paid_once(self.journal, connection.chat, retries, profile, pacer)
+        say = self.console.line
+        _, _, chat = await hosted(self.stack, profile, self.journal, retries, pacer, say)
         return profile, StoppableChat(chat, self.stop)

@@ -45,4 +45,4 @@ def run(
         return
     if not accept_shutdown:
         refuse_shutdown(settings)
-    run_async(begin(settings, runs, path))
+    run_async(begin(settings, runs, path, accept_shutdown=accept_shutdown))

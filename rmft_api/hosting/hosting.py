@@ -278,7 +278,11 @@ class Hosting:
         return bool(self.host and self.host.rented) and self.profile.is_tuned(model)
 
     def _outbox(self, retries: Retries) -> Outbox:
-        return Outbox(self.journal, retries, Quarantine(timeout_s=self.profile.timeouts.list_s))
+        longest = self.profile.hosting.quarantine_s
+        looks = (*(look for look in Quarantine().looks_s if look < longest), longest)
+        return Outbox(
+            self.journal, retries, Quarantine(looks, timeout_s=self.profile.timeouts.list_s)
+        )
 
     def _order(self, model: str, lease: Lease) -> HostOrder:
         return HostOrder(lease.name, model, self._run, self._mark)

@@ -1,4 +1,4 @@
-"""GET /v1/models: which models an endpoint lists, until when, and what its clock says."""
+"""What an endpoint tells for nothing: its models and their ends, its clock, what may be trained."""
 
 import os
 from collections.abc import Mapping
@@ -34,6 +34,8 @@ class Listing(NamedTuple):
 async def list_models(profile: Profile, environ: Mapping[str, str] = os.environ) -> Listing:
     """Ask once; costs nothing. Raises ProviderFault, and ConfigError for a missing key."""
     profile = profile.here(environ)
+    if profile.wire == "gemini":
+        return await _reached_gemini(profile, environ)
     headers = profile.headers(environ) | profile.authorization(profile.key(environ))
     request = faults.Request(
         profile.name, "list its models", repeatable=True, key_name=profile.api_key_env or "the key"
@@ -49,10 +51,66 @@ async def list_models(profile: Profile, environ: Mapping[str, str] = os.environ)
     return Listing({e.id: _day(e.shutdown_date) for e in entries}, _time(lowered.get("date", "")))
 
 
+async def _reached_gemini(profile: Profile, environ: Mapping[str, str]) -> Listing:
+    """Its models are Google's; what a run needs is the right to list and create tuning jobs."""
+    from rmft_api.providers.gemini.names import Place, connected
+
+    place = Place.of(profile, environ)
+    rest = connected(profile, environ, place)
+    request = faults.Request(
+        profile.name,
+        f"list tuning jobs of project {place.project}",
+        repeatable=True,
+        key_name="the Google credentials",
+    )
+    try:
+        status, told, raw = await rest.exchange(
+            request, "GET", f"{place.parent}/tuningJobs", data=None, query={"pageSize": "1"}
+        )
+    finally:
+        await rest.close()
+    if status != 200:
+        raise faults.refused(request, status, told, raw)
+    return Listing({}, _time(told.get("date", "")))
+
+
+async def training_limits(
+    profile: Profile, environ: Mapping[str, str] = os.environ
+) -> dict[str, Any] | None:
+    """What the organisation may train there; None where nothing is told. Costs nothing.
+
+    Raises ProviderFault where it may not train at all, or where nobody answers.
+    """
+    path = profile.training.limits_path if profile.training else ""
+    if not path:
+        return None
+    profile = profile.here(environ)
+    headers = profile.headers(environ) | profile.authorization(profile.key(environ))
+    request = faults.Request(
+        profile.name,
+        "tell what may be trained",
+        repeatable=True,
+        key_name=profile.api_key_env or "the key",
+    )
+    status, told, raw = await _get(profile, headers, request, path)
+    if status in (404, 405, 501):
+        return None
+    if status != 200:
+        lowered = {name.lower(): value for name, value in told.items()}
+        raise faults.refused(request, status, lowered, raw)
+    try:
+        return msgspec.json.decode(raw, type=dict[str, Any])
+    except msgspec.MsgspecError:
+        return None  # told in a form that nobody has documented: no reason to stop
+
+
 async def _get(
-    profile: Profile, headers: Mapping[str, str], request: faults.Request
+    profile: Profile,
+    headers: Mapping[str, str],
+    request: faults.Request,
+    path: str = "models",
 ) -> tuple[int, Mapping[str, str], bytes]:
-    url = f"{profile.base_url.rstrip('/')}/models"
+    url = f"{profile.base_url.rstrip('/')}/{path}"
     patience = aiohttp.ClientTimeout(
         total=profile.timeouts.list_s, sock_connect=profile.timeouts.connect_s
     )

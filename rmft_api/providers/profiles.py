@@ -89,6 +89,8 @@ class Profile(Section):
     """What a new model needs before it answers."""
     tuned_model: str = r"ft:.*"
     """How ids of fine-tuned models look."""
+    lists_models: bool = True
+    """A model that the endpoint does not list is closed to the key."""
     hosting: HostingTraits = Field(default_factory=HostingTraits)
     """How such a model is deployed."""
     chat: ChatTraits = Field(default_factory=ChatTraits)

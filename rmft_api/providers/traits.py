@@ -69,6 +69,8 @@ class TrainingTraits(Section):
     list_lag_s: Annotated[float, Field(ge=0)] = 10.0
     """How long a new job may be missing from the list."""
     poll_every_s: Seconds = 10.0
+    limits_path: str = ""
+    """Where the endpoint tells an organisation what it may train, asked before a run begins."""
     result: Literal["model", "checkpoint"] = "model"
     """What a job that succeeded leaves: a model, or checkpoints alone, of which the last counts."""
     extra: dict[str, Any] = Field(default_factory=dict)
@@ -110,6 +112,8 @@ class HostingTraits(Section):
     """Thousands of tokens a minute; 1 lets about one request a minute through."""
     ready_within_s: Seconds = 3600.0
     """A deployment that does not answer by then is given up."""
+    quarantine_s: Annotated[float, Field(ge=0)] = 120.0
+    """How long a deployment whose creation was not answered may still come to light."""
     rest_s: Annotated[float, Field(ge=0)] = 20.0
     """How long a name cannot be used again after its deployment was removed."""
     poll_every_s: Seconds = 10.0

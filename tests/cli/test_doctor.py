@@ -16,7 +16,12 @@ from rmft_api.cli import checkup, machine
 from rmft_api.cli.checkup import Subject
 from rmft_api.cli.machine import Finding
 from rmft_api.cli.main import main
-from rmft_api.providers import profiles
+from rmft_api.providers import connect, profiles
+from rmft_api.records import HostOrder
+from tests.fakes.azure import AZURE, PREFIX, TOKEN, FakeAzure, environ
+from tests.fakes.gemini import GEMINI, FakeGemini
+from tests.fakes.gemini import environ as of_gemini
+from tests.providers.stub import Serving, error
 
 NOW = datetime(2026, 11, 22, 12, tzinfo=UTC)
 CANARY = "sk-canary-0123456789abcdef"
@@ -175,6 +180,66 @@ async def test_online_a_refused_key_is_one_finding_without_the_key(
     (finding,) = await checkup.online(wrong)
     assert finding.verdict == "fail"
     assert CANARY not in finding.said
+
+
+def test_whatever_azure_must_be_told_is_one_finding_each(tmp_path: Path) -> None:
+    bare = subject(tmp_path, "azure-gpt-4.1-mini")
+    assert "AZURE_OPENAI_BASE_URL" in of(bare, "profile azure").said
+    assert "AZURE_OPENAI_API_KEY" in of(bare, "key").said
+    told = {
+        "AZURE_OPENAI_BASE_URL": "https://lab.openai.azure.com/openai/v1",
+        "AZURE_OPENAI_API_KEY": CANARY,
+        "AZURE_OPENAI_RESOURCE_ID": "/subscriptions/0/accounts/lab",
+    }
+    settings = of(replace(bare, environ=told), "settings")
+    assert settings.verdict == "fail"
+    assert "AZURE_CLIENT_SECRET" in settings.said
+    whole = replace(bare, environ={**told, "AZURE_MANAGEMENT_TOKEN": "t-0123456789"})
+    assert {of(whole, what).verdict for what in ("profile azure", "key", "settings")} == {"ok"}
+
+
+def test_gemini_needs_a_project_a_place_and_a_bucket(tmp_path: Path) -> None:
+    bare = subject(tmp_path, "gemini-3.5-flash")
+    assert "GOOGLE_CLOUD_PROJECT" in of(bare, "settings").said
+    assert "training is unknown" in of(bare, "prices").said
+
+
+async def test_online_tells_what_stands_deployed_and_what_it_costs(tmp_path: Path) -> None:
+    fake = FakeAzure(models={BASE, f"{BASE}.ft-1"})
+    async with Serving(fake, AZURE, PREFIX):
+        one = subject(tmp_path, "azure-gpt-4.1-mini", **environ(fake))
+        assert found(await checkup.online(one), "deployments").said == "none of ours stands"
+        async with connect(one.playing, environ=one.environ) as connection:
+            host = connection.host
+            assert host
+            await host.deploy(HostOrder("rmft-a-1", f"{BASE}.ft-1", "a", "mark"))
+        standing = found(await checkup.online(one), "deployments")
+    assert standing.verdict == "note"
+    assert "rmft-a-1: $1.70 an hour" in standing.said
+    assert TOKEN not in str(standing)
+
+
+async def test_online_gemini_is_asked_for_its_tuning_jobs(tmp_path: Path) -> None:
+    fake = FakeGemini()
+    async with Serving(fake, GEMINI):
+        one = subject(tmp_path, "gemini-3.5-flash", **of_gemini(fake))
+        first, *_ = await checkup.online(one)
+        assert (first.verdict, first.said) == ("ok", "answers, and lets this key in")
+        wrong = {**of_gemini(fake), "GOOGLE_OAUTH_ACCESS_TOKEN": "old"}
+        (refused,) = await checkup.online(replace(one, environ=wrong))
+    assert refused.verdict == "fail"
+    assert "the Google credentials" in refused.said
+
+
+async def test_online_a_closed_organisation_is_told(tmp_path: Path) -> None:
+    async with Serving() as stub:
+        stub.models.add(BASE)
+        profile = profiles.load("openai").at(stub.url)
+        one = replace(subject(tmp_path, OPENAI_API_KEY=CANARY), playing=profile, training=profile)
+        stub.limits = {"data": [{"model": BASE, "jobs_per_day": 12}]}
+        assert "jobs_per_day" in found(await checkup.online(one), "entitlement").said
+        stub.plan("limits", error(403, "no", code="training_not_available"))
+        assert found(await checkup.online(one), "entitlement").verdict == "fail"
 
 
 async def test_online_an_endpoint_that_is_down_is_one_finding(tmp_path: Path) -> None:

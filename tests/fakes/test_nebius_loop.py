@@ -16,6 +16,9 @@ quarantine_s = 0.2
 list_lag_s = 0
 [nebius.hosting]
 poll_every_s = 0.02
+quarantine_s = 0.2
+[nebius.timeouts]
+list_s = 2
 """
 PRICES = f"""\
 [[price]]

@@ -73,6 +73,10 @@ class StubProvider:
     """How often a job is asked for before it ends."""
     end: Json = field(default_factory=lambda: {"status": "succeeded"})
     """What becomes of jobs."""
+    ends: dict[str, str] = field(default_factory=dict[str, str])
+    """The shutdown dates that the list of models tells."""
+    limits: Json | None = None
+    """What may be trained, where that is told."""
     contents: dict[str, bytes] = field(default_factory=dict[str, bytes])
     """What was uploaded, by file id."""
     talk: Callable[[Json, int], str] = lambda asked, index: f"button {index}"
@@ -316,6 +320,26 @@ async def _model(stub: StubProvider, request: web.Request, _: bytes) -> web.Stre
     )
 
 
+async def _list_models(stub: StubProvider, request: web.Request, _: bytes) -> web.StreamResponse:
+    data = [
+        {
+            "id": model,
+            "object": "model",
+            "created": 1686935002,
+            "owned_by": "openai",
+            **({"shutdown_date": end} if (end := stub.ends.get(model)) else {}),
+        }
+        for model in sorted(stub.models)
+    ]
+    return web.json_response({"object": "list", "data": data})
+
+
+async def _limits(stub: StubProvider, request: web.Request, _: bytes) -> web.StreamResponse:
+    if stub.limits is None:
+        return replied(error(404, "Unknown request URL"))
+    return web.json_response(stub.limits)
+
+
 def _one(entries: list[Json], id_: str, what: str) -> web.Response:
     for entry in entries:
         if entry["id"] == id_:
@@ -394,7 +418,9 @@ ROUTES: Routes = (
     ("cancel", "POST", "/v1/fine_tuning/jobs/{id}/cancel", _cancel),
     ("events", "GET", "/v1/fine_tuning/jobs/{id}/events", _events),
     ("checkpoints", "GET", "/v1/fine_tuning/jobs/{id}/checkpoints", _checkpoints),
+    ("models", "GET", "/v1/models", _list_models),
     ("model", "GET", "/v1/models/{id}", _model),
+    ("limits", "GET", "/v1/fine_tuning/model_limits", _limits),
 )
 
 
