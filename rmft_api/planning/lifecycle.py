@@ -17,10 +17,10 @@ from rmft_api.providers.traits import Lifecycle
 from rmft_api.records import Split
 
 STILL_OPEN = (
-    "what still trains: Azure (customers it already has), Nebius, Gemini, "
-    "or this machine (model.profile = 'local')"
+    "what still trains, as model.profile: Azure ('azure', customers it already has), Nebius "
+    "('nebius'), Gemini ('gemini'), or this machine ('local')"
 )
-"""PROVIDERS as of 2026-11-22."""
+"""As of 2026-11-22."""
 NOTICE = timedelta(days=180)
 """An end that is nearer than this is told."""
 
