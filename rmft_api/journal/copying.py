@@ -34,7 +34,7 @@ def snapshot(run_dir: Path) -> Generator[Journal]:
         copy = Path(folder) / run_dir.name
         copy.mkdir()
         try:
-            _copy(run_dir / FILE, copy / FILE)
+            copy_database(run_dir / FILE, copy / FILE)
         except OSError as error:
             raise StorageError(f"cannot copy {run_dir / FILE}: {error.strerror}") from error
         journal = Journal.read(copy)
@@ -44,7 +44,8 @@ def snapshot(run_dir: Path) -> Generator[Journal]:
             journal.close()
 
 
-def _copy(source: Path, target: Path) -> None:
+def copy_database(source: Path, target: Path) -> None:
+    """Copy a database in WAL mode, with its log, while its owner writes. Raises ResumableError."""
     log, copied_log = _log_of(source), _log_of(target)
     for _ in range(TRIES):
         before = _header(log)

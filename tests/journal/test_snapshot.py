@@ -1,6 +1,9 @@
 """A run that goes on can be looked into without touching it."""
 
+import shutil
+import sqlite3
 import threading
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -58,6 +61,37 @@ async def test_every_look_at_a_busy_run_is_sound(owned: Journal, run_dir: Path) 
     assert all(sound)
     assert looks == sorted(looks)
     assert len(set(looks)) > 1
+
+
+def test_a_log_that_was_started_anew_meanwhile_is_copied_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The first copy of the file is older than its log: together they would be no database."""
+    source, target = tmp_path / "source", tmp_path / "target"
+    owner = sqlite3.connect(source, isolation_level=None)
+    owner.execute("PRAGMA journal_mode = WAL")
+    owner.execute("CREATE TABLE numbers (number INTEGER PRIMARY KEY, text TEXT)")
+
+    def write(count: int) -> None:
+        for _ in range(count):
+            owner.execute("INSERT INTO numbers (text) VALUES (?)", ("x" * 3_000,))
+
+    def copied_too_early(src: Path, dst: Path) -> None:
+        dst.write_bytes(src.read_bytes())
+        if written.pop():
+            write(50)
+            owner.execute("PRAGMA wal_checkpoint(RESTART)")
+            write(1)
+
+    written = [False, True]
+    write(20)
+    monkeypatch.setattr(shutil, "copyfile", copied_too_early)
+    copying.copy_database(source, target)
+    with closing(sqlite3.connect(target)) as seen:
+        assert seen.execute("SELECT count(*) FROM numbers").fetchone() == (71,)
+        assert seen.execute("PRAGMA integrity_check").fetchone() == ("ok",)
+    owner.close()
+    assert written == []
 
 
 def test_a_log_that_is_always_new_is_given_up(
