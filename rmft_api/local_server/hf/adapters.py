@@ -9,12 +9,13 @@ import os
 import shutil
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, NamedTuple, cast
-
-from torch import Tensor
+from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
 from rmft_api.local_server.engine import EngineError
 from rmft_api.local_server.hf.packages import package
+
+if TYPE_CHECKING:
+    from torch import Tensor  # a server that lets another answer needs no torch
 
 ABOUT = "rmft"
 """The one key of the metadata: of several the order would change from file to file."""
@@ -25,7 +26,7 @@ _WEIGHTS, _CONFIG = "adapter_model.safetensors", "adapter_config.json"
 class Adapter(NamedTuple):
     """Low-rank weights, their configuration in PEFT's words, and the base's fingerprint."""
 
-    tensors: Mapping[str, Tensor]
+    tensors: "Mapping[str, Tensor]"
     config: dict[str, Any]
     base: str
 

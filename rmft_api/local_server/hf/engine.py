@@ -21,6 +21,7 @@ from rmft_api.local_server.hf.chats import Chats
 from rmft_api.local_server.hf.checkpoint import Checkpoint
 from rmft_api.local_server.hf.lessons import Lesson
 from rmft_api.local_server.hf.memory import is_out_of_memory
+from rmft_api.local_server.hf.remote import Inference, RemoteModel
 from rmft_api.local_server.hf.resuming import last_step
 from rmft_api.local_server.hf.settings import HfSettings
 
@@ -46,6 +47,7 @@ class HfEngine:
         self._checkpoint = Checkpoint(chosen)
         self._chats = Chats(self._checkpoint)
         self._loading = threading.Lock()
+        self._inference = Inference(self._checkpoint) if chosen.inference_url else None
 
     @property
     def bases(self) -> tuple[str, ...]:
@@ -60,6 +62,8 @@ class HfEngine:
 
     def load(self, base: str, weights: Path | None) -> Model:
         """The base itself or a fine-tune of it. Raises EngineError."""
+        if self._inference is not None:
+            return RemoteModel(self._inference, weights)
         from rmft_api.local_server.hf.network import HfModel
 
         with self._loading:  # once, whoever asks first
