@@ -226,6 +226,17 @@ class FineTuningConfig(Section):
         return (self.method,)
 
 
+class TrackingConfig(Section):
+    """Where the figures of every iteration are copied to. Keys stand in the environment only."""
+
+    to: Literal["mlflow", "wandb"] | None = None
+    """Nowhere, MLflow (`[mlflow]` extra), or Weights & Biases (`[wandb]` extra)."""
+    project: Annotated[str, Field(min_length=1)] = "rmft-api"
+    """MLflow's experiment, W&B's project."""
+    uri: str | None = None
+    """MLflow's tracking store; absent: as MLflow's own environment variables say."""
+
+
 class ReplayLesson(Section):
     """A training file of the run that is replayed."""
 
@@ -272,6 +283,7 @@ class RunConfig(Section):
     """Chooses nothing: the figures that are reported."""
     test_models: Literal["all", "ends"] = "all"
     """Who plays the test scenarios: every iteration's model, or the base and the champion only."""
+    tracking: TrackingConfig = Field(default_factory=TrackingConfig)
     budget_usd: Annotated[float, Field(ge=0)] | None = None
     """Never spend more; needed wherever a price is not zero."""
     iteration_budget_usd: Annotated[float, Field(ge=0)] | None = None
@@ -369,6 +381,11 @@ def differences(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[str]:
         for key in keys
         if before.get(key) != after.get(key)
     ]
+
+
+def leaves(config: RunConfig) -> dict[str, str]:
+    """Every setting by its dotted key, as text."""
+    return {key: str(value) for key, value in _leaves(config.model_dump(mode="json"))}
 
 
 def name_of(path: Path) -> str:

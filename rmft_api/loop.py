@@ -19,6 +19,7 @@ from rmft_api import (
     seating,
     selection,
     tokens,
+    tracking,
 )
 from rmft_api.config import ReplayStep, RunConfig
 from rmft_api.evaluation import Gate, Results
@@ -28,7 +29,7 @@ from rmft_api.hosting import Hosting
 from rmft_api.journal import Journal
 from rmft_api.lessons import Chosen, Lesson
 from rmft_api.makeup import MakeUp
-from rmft_api.ports import ChatModel, Console
+from rmft_api.ports import ChatModel, Console, Tracker
 from rmft_api.prompts import PromptSet
 from rmft_api.records import Method, Split
 
@@ -47,6 +48,7 @@ class Run:
     trainer: Trainer
     hosting: Hosting
     console: Console
+    tracker: Tracker | None = None
 
 
 Taught = Sequence[tuple[Method, TrainingData]]
@@ -153,6 +155,17 @@ async def evaluate(run: Run, index: int, model: str) -> None:
         await hold_out(run, "test", index, model)
     for line in outcome.told(run.config, run.journal, index):
         run.console.line(line)
+    await track(run, index, model)
+
+
+async def track(run: Run, index: int, model: str) -> None:
+    """Hand the iteration's figures to the tracker, once."""
+    key, tracker = f"{index:02}", run.tracker
+    if tracker is None or run.journal.get("tracked", key, bool):
+        return
+    figures = outcome.tracked(run.config, run.journal, index)
+    if await tracking.told(lambda: tracker.figures(index, model, figures), run.console.line):
+        await run.journal.put("tracked", key, True)
 
 
 async def hold_out(run: Run, split: Split, index: int, model: str) -> None:

@@ -1,5 +1,6 @@
 """The outcome of a run, finished or not, from its journal alone."""
 
+import math
 from collections import Counter
 from typing import NamedTuple
 
@@ -80,6 +81,34 @@ def told(config: RunConfig, journal: Journal, index: int) -> list[str]:
         + f"; {mine.valid:.1%} of replies valid; {measures.told(mine.measures)}"
     )
     return [line, *(f"warning: {one}" for one in _warnings(figures, index))]
+
+
+def tracked(config: RunConfig, journal: Journal, index: int) -> dict[str, float]:
+    """The figures of iteration `index` so far, by names that a tracker takes."""
+    found: dict[str, float] = {"usd_spent": journal.ledger.totals().spent / 1e6}
+    for split in ("validation", "test"):
+        figures = _figures(config, journal, split).get(index)
+        if figures is None:
+            continue
+        found |= {f"{split}/{name}": value for name, value in _numbers(figures).items()}
+    makeup = journal.get("makeup", f"{index:02}", MakeUp)
+    if makeup is not None:
+        found["train/regret"] = makeup.all.regret
+        if makeup.kept is not None:
+            found["train/regret_kept"] = makeup.kept.regret
+    return {name: value for name, value in found.items() if math.isfinite(value)}
+
+
+def _numbers(figures: Figures) -> dict[str, float]:
+    intervals = {"regret": figures.regret, "drop_to_base": figures.paired_drop}
+    found = {
+        f"{name}{end}": value
+        for name, one in intervals.items()
+        if one is not None
+        for end, value in (("", one.mean), ("_low", one.low), ("_high", one.high))
+    }
+    shares = (figures.suff_fail_freq, figures.k_min_frac, figures.valid)
+    return {**found, **dict(zip(("suff_fail_freq", "k_min_frac", "valid"), shares, strict=True))}
 
 
 def owed(config: RunConfig, journal: Journal, split: Split, index: int) -> int | None:

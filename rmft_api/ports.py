@@ -1,6 +1,6 @@
 """What the pipeline needs from the outside world; `providers/` implements it."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
 from typing import Protocol
 
@@ -170,4 +170,16 @@ class Console(Protocol):
 
     def playing(self, what: str, rounds: int) -> AbstractContextManager[Callable[[int], None]]:
         """Show the progress of `rounds` decisions; the context hands out what counts them."""
+        ...
+
+
+class Tracker(Protocol):
+    """Takes a copy of every iteration's figures. It may block; the loop calls it in a thread."""
+
+    def figures(self, index: int, model: str, figures: Mapping[str, float]) -> None:
+        """The figures of the model of iteration `index`; 0 is the base."""
+        ...
+
+    def close(self, *, finished: bool) -> None:
+        """No more comes now; an unfinished run may be resumed."""
         ...

@@ -34,11 +34,12 @@ from rmft_api.loop import Run, iterate, retrace
 from rmft_api.pacing import Pacer
 from rmft_api.planning import Plan
 from rmft_api.planning.spending import PLAN
-from rmft_api.ports import ChatModel, Console
+from rmft_api.ports import ChatModel, Console, Tracker
 from rmft_api.prices import Prices
 from rmft_api.providers import connect
 from rmft_api.providers.profiles import Profile
 from rmft_api.retries import Retries
+from rmft_api.tracking import Identity, open_tracker, told
 
 Tell = Callable[[Results], str]
 
@@ -229,7 +230,25 @@ async def _run(
             ),
             hosting=hosting,
             console=show,
+            tracker=await stack.enter_async_context(_tracked(config, journal, show)),
         )
+
+
+@asynccontextmanager
+async def _tracked(
+    config: RunConfig, journal: Journal, show: Console
+) -> AsyncGenerator[Tracker | None]:
+    """The run file's tracker, closed in the end, whatever that is."""
+    settings = configs.leaves(config)
+    run = Identity(config.name, journal.run.created, journal.run_dir, settings)
+    tracker = open_tracker(config.tracking, run)
+    finished = False
+    try:
+        yield tracker
+        finished = True
+    finally:
+        if tracker is not None:
+            await told(lambda: tracker.close(finished=finished), show.line)
 
 
 async def _endpoints(

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
-from rmft_api import resources, seating
+from rmft_api import resources, seating, tracking
 from rmft_api.cli.embedded import require_local_extra, require_open_extra
 from rmft_api.config import RunConfig, many
 from rmft_api.errors import ConfigError
@@ -39,6 +39,7 @@ def prepare(config: RunConfig) -> Prepared:
     for split in ("train", "validation", "test"):
         for seat in seating.seats(config, prompts, split, 1):
             seat.telling()
+    tracking.check(config.tracking)
     model = config.model
     chats = profiles.load(model.profile)
     trains = profiles.load(model.training_profile or model.profile)

@@ -1,0 +1,9 @@
+"""Trackers: the figures of every iteration, handed to MLflow or Weights & Biases. Off by default.
+
+A tracker is a copy for people: the journal stays the truth. One that fails is told of and never
+ends a run; what it missed is handed to it again when the run is resumed.
+"""
+
+from rmft_api.tracking.opening import Identity, check, open_tracker, told
+
+__all__ = ["Identity", "check", "open_tracker", "told"]

@@ -1,0 +1,37 @@
+"""Weights & Biases: one W&B run for each run of ours, known again by its id.
+
+Where it sends to, its key and its mode are W&B's own environment variables (`WANDB_MODE=offline`
+writes under the run's folder and sends nothing).
+"""
+
+from collections.abc import Mapping
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+from rmft_api.config import TrackingConfig
+
+if TYPE_CHECKING:
+    from rmft_api.tracking.opening import Identity
+
+
+class WandbTracker:
+    """Implements `ports.Tracker`. Raises what W&B raises."""
+
+    def __init__(self, config: TrackingConfig, run: "Identity") -> None:
+        self._run: Any = import_module("wandb").init(
+            project=config.project,
+            name=run.name,
+            id=run.key,
+            resume="allow",
+            dir=str(run.directory),
+            config=dict(run.settings),
+        )
+
+    def figures(self, index: int, model: str, figures: Mapping[str, float]) -> None:
+        """Log the figures at step `index`, and the model's id in the summary."""
+        self._run.log(dict(figures), step=index)
+        self._run.summary[f"model.{index}"] = model
+
+    def close(self, *, finished: bool) -> None:
+        """Write out what waits."""
+        self._run.finish(exit_code=0 if finished else 1)
