@@ -269,7 +269,7 @@ def forget_replies() -> None:
     Ledger.history = unanswered
 
 
-@bug("I3", "G/batch.polled:1:KILL")
+@bug("I1", "G/batch.polled:1:KILL")
 def batches_are_forgotten() -> None:
     """A request that went into a batch is sent anew on resume, as if it had gone by itself."""
     from rmft_api.journal.ledger import Ledger

@@ -130,7 +130,9 @@ def lost_replies(setting: Setting = FAITHFUL) -> Iterator[Case]:
 def batches(points: Mapping[str, int]) -> Iterator[Case]:
     """G: runs whose chats go in batches: crashes, ends of batches, lost replies, lists that lag."""
     own = {point: count for point, count in points.items() if point.startswith("batch")}
-    yield from crashes(own, BATCHED, "G", most=3)
+    for case in crashes(own, BATCHED, "G", most=2):
+        if case.name.endswith((":KILL", ":INT")):
+            yield case
     for fate, outcome in FATES.items():
         provider = {"batch_fates": ["", fate, "", fate]}
         codes = frozenset({75}) if fate == "cancel" else frozenset({65})
