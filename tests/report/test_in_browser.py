@@ -203,3 +203,14 @@ def test_a_browser_that_cannot_unpack_is_told_so(browser: Chromium, report: Path
     finally:
         browser.call("Page.removeScriptToEvaluateOnNewDocument", identifier=added["identifier"])
     assert "DecompressionStream" in said
+
+
+def test_paper_is_white_for_those_too_who_read_in_the_dark(reader: Chromium) -> None:
+    reader.prefer("dark", "print")
+    try:
+        style = "getComputedStyle(document.documentElement)"
+        assert reader.run(f"{style}.getPropertyValue('--paper')").strip() == "#fff"
+        assert reader.run(f"{style}.getPropertyValue('--warn')").strip() == "#fdf1dd"
+        assert reader.run("getComputedStyle(document.querySelector('.filters')).display") == "none"
+    finally:
+        reader.prefer("light")
