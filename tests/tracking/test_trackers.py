@@ -86,7 +86,10 @@ def test_no_tracker_is_the_default(tmp_path: Path) -> None:
 
 
 def test_a_missing_package_is_named_before_the_run_begins(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    def nothing(name: str) -> None:
+        return None
+
+    monkeypatch.setattr("importlib.util.find_spec", nothing)
     with pytest.raises(ConfigError, match=r"'wandb' needs a package: pip install 'rmft-api\[wandb"):
         tracking.check(TrackingConfig(to="wandb"))
     tracking.check(TrackingConfig())
