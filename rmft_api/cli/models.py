@@ -8,4 +8,4 @@ def models() -> None:
     for profile in profiles.load_all().values():
         key = f"key in {profile.api_key_env}" if profile.api_key_env else "no key"
         trains = ", ".join(profile.training.methods) if profile.training else "no training"
-        print(f"{profile.name:18} {profile.base_url:34} {trains:18} {key}")  # noqa: T201
+        print(f"{profile.name:18} {profile.base_url:52} {trains:18} {key}")  # noqa: T201
