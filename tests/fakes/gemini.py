@@ -90,7 +90,7 @@ async def _generate(stub: StubProvider, request: web.Request, body: bytes) -> we
         return replied(missing)
     if mistake := _chat_mistake(asked):
         return _invalid(mistake)
-    count = asked["generationConfig"].get("candidateCount", 1)
+    count = asked.get("generationConfig", {}).get("candidateCount", 1)
     messages = _messages(asked)
     told: list[str] = [
         stub.talk({**asked, "messages": messages, "model": target}, index) for index in range(count)
