@@ -113,10 +113,13 @@ async def test_ready_means_that_a_token_came_back(bench: Bench) -> None:
     assert probes[-1].json["max_completion_tokens"] == 1
 
 
-async def test_a_data_plane_that_does_not_know_it_yet_is_waited_for(bench: Bench) -> None:
+@pytest.mark.parametrize("model", [TUNED, BASE])
+async def test_a_data_plane_that_does_not_know_it_yet_is_waited_for(
+    bench: Bench, model: str
+) -> None:
     bench.azure.plan("chat", *[error(404, "No such deployment", code="DeploymentNotFound")] * 2)
     hosting = await bench.process()
-    await hosting.open(TUNED)
+    await hosting.open(model)
     assert bench.targets
 
 
