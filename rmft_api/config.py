@@ -93,6 +93,9 @@ class PromptConfig(Section):
     multi_turn: one chat grows; each round adds what is new."""
     reasoning: Literal["none", "free", "reinforced"] = "free"
     output: Literal["action", "distribution", "policy"] = "action"
+    reasons: Literal["own", "template"] = "own"
+    """What is learnt of a reply's reasoning: the player's own words, or the hand-written
+    `reasons.md` of the set in their place (docs/method.md 1). A teacher has no words of its own."""
     repeat_reason: bool = False
     """Show the model its own last reason, so that one line of thought lasts a trajectory."""
 
@@ -237,6 +240,15 @@ class TrackingConfig(Section):
     """MLflow's tracking store; absent: as MLflow's own environment variables say."""
 
 
+class TeacherConfig(Section):
+    """A known algorithm whose play is learnt from, in the place of the model's own."""
+
+    algorithm: str
+    """A baseline (docs/method.md 6), such as ucb1, thompson, hedge."""
+    options: dict[str, float] = Field(default_factory=dict)
+    """The algorithm's own numbers."""
+
+
 class ReplayLesson(Section):
     """A training file of the run that is replayed."""
 
@@ -289,6 +301,8 @@ class RunConfig(Section):
     iteration_budget_usd: Annotated[float, Field(ge=0)] | None = None
     """Never spend more in any one iteration; iteration 0 is the base's evaluation."""
 
+    teacher: TeacherConfig | None = None
+    """Who plays to learn from; absent: the model itself."""
     replay: ReplayConfig | None = None
     """Written by `rmft-api replay`, never by hand: the chain of another run to walk again."""
 
@@ -400,14 +414,19 @@ def apply(raw: dict[str, Any], override: str) -> None:
         raise ConfigError(
             f"--set {override!r}: write it as key=value, e.g. --set rollouts.scenarios=8"
         )
-    *parents, leaf = key.strip().split(".")
+    put(raw, key.strip(), _value(text.strip()))
+
+
+def put(raw: dict[str, Any], key: str, value: Any) -> None:
+    """Set a dotted key of an unchecked run file. Raises ConfigError where it leads nowhere."""
+    *parents, leaf = key.split(".")
     place = raw
     for parent in parents:
         inner = place.setdefault(parent, {})
         if not isinstance(inner, dict):
-            raise ConfigError(f"--set {override!r}: {parent!r} is not a section")
+            raise ConfigError(f"{key!r}: {parent!r} is not a section")
         place = cast("dict[str, Any]", inner)
-    place[leaf] = _value(text.strip())
+    place[leaf] = value
 
 
 def _value(text: str) -> Any:

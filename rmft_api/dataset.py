@@ -11,7 +11,7 @@ import hashlib
 import json
 import math
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import pairwise
 from typing import Literal
 
@@ -29,6 +29,10 @@ _SPECIAL = re.compile(
     r"<\|(?:endoftext|startoftext|fim_prefix|fim_middle|fim_suffix|endofprompt|im_start|im_end|im_sep"
     r"|start|end|message|channel|constrain|return|call|reserved_[0-9]+)\|>"
 )
+
+
+Reason = Callable[[Trajectory, int], str]
+"""A round's hand-written reasoning; rounds from 0."""
 
 
 class Dataset(Record, frozen=True):
@@ -64,14 +68,16 @@ def build(
     counter: TokenCounter,
     limit: int | None = None,
     least: int = LEAST_EXAMPLES,
+    reason: Reason | None = None,
 ) -> Dataset:
     """The dataset of these trajectories, checked. The order in which they come does not matter.
 
     `limit` is the profile's tokens per example, `least` its examples per file; the run file's
-    `tokens_per_example` comes before `limit`. Raises DataError.
+    `tokens_per_example` comes before `limit`. `reason` says what stands in the place of a round's
+    reasoning, absent: what was said. Raises DataError.
     """
     played = _by_address(trajectories)
-    made = [e for t in played.values() for e in examples_of(t, config, prompts)]
+    made = [e for t in played.values() for e in examples_of(t, config, prompts, reason)]
     refused = [f"{_place(e)}: {why}" for e in made if (why := special_token(e.messages))]
     examples = tuple(e for e in made if not special_token(e.messages))
     lines = [encode(example) for example in examples]
@@ -94,7 +100,10 @@ def build(
 
 
 def examples_of(
-    trajectory: Trajectory, config: DatasetConfig, prompts: PromptConfig
+    trajectory: Trajectory,
+    config: DatasetConfig,
+    prompts: PromptConfig,
+    reason: Reason | None = None,
 ) -> tuple[Example, ...]:
     """A trajectory's examples: one per readable round, or one for all of them.
 
@@ -105,10 +114,10 @@ def examples_of(
     if not read:
         return ()
     if prompts.conversation == "single_turn":
-        return tuple(_example(trajectory, t, (t,), config, prompts, since=t) for t in read)
+        return tuple(_example(trajectory, t, (t,), config, prompts, reason, t) for t in read)
     if config.example == "round":
-        return tuple(_example(trajectory, t, (t,), config, prompts) for t in read)
-    return (_example(trajectory, read[-1], tuple(read), config, prompts),)
+        return tuple(_example(trajectory, t, (t,), config, prompts, reason) for t in read)
+    return (_example(trajectory, read[-1], tuple(read), config, prompts, reason),)
 
 
 def encode(example: Example) -> bytes:
@@ -145,7 +154,7 @@ def label(
     trajectory: Trajectory, t: int, content: Literal["full", "action"], output: answers.Output
 ) -> str:
     """What is learnt of round `t`: it must decide what was executed. Raises DataError."""
-    text = _label(trajectory, t, content, output)
+    text = _label(trajectory, t, content, output, None)
     _check_label(text, trajectory, t, output)
     return text
 
@@ -160,6 +169,7 @@ def _example(
     labels: Sequence[int],
     config: DatasetConfig,
     prompts: PromptConfig,
+    reason: Reason | None,
     since: int = 0,
 ) -> Example:
     """The chat of rounds `since` to `last`, with the replies of `labels` to learn from."""
@@ -168,7 +178,7 @@ def _example(
         round = trajectory.rounds[t]
         messages += _told(round)
         if t in labels:
-            text = _label(trajectory, t, config.content, prompts.output)
+            text = _label(trajectory, t, config.content, prompts.output, reason)
             messages.append(ExampleMessage("assistant", text))
         elif round.reply.strip():
             messages.append(ExampleMessage("assistant", answers.clean(round.reply), weight=0))
@@ -182,13 +192,18 @@ def _told(round: Round) -> Iterator[ExampleMessage]:
 
 
 def _label(
-    trajectory: Trajectory, t: int, content: Literal["full", "action"], output: answers.Output
+    trajectory: Trajectory,
+    t: int,
+    content: Literal["full", "action"],
+    output: answers.Output,
+    reason: Reason | None,
 ) -> str:
     reply = answers.clean(trajectory.rounds[t].reply)
-    if content == "full":
+    if content == "full" and reason is None:
         return reply
     answer = _read(reply, trajectory, t, output)
-    return reply[answer.start : answer.end]
+    said = reply[answer.start : answer.end]
+    return said if content == "action" or reason is None else f"{reason(trajectory, t)}\n{said}"
 
 
 def _read(text: str, trajectory: Trajectory, t: int, output: answers.Output) -> answers.Answer:

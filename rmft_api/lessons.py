@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from rmft_api import dataset, preferences, selection
 from rmft_api.config import RunConfig
-from rmft_api.dataset import Dataset
+from rmft_api.dataset import Dataset, Reason
 from rmft_api.preferences import Opposed, Preferences
 from rmft_api.providers.traits import TrainingTraits
 from rmft_api.records import Address, Method, Trajectory
@@ -74,11 +74,13 @@ def build(
     config: RunConfig,
     counter: TokenCounter,
     traits: TrainingTraits | None,
+    reason: Reason | None = None,
 ) -> Lesson:
     """The lesson of one method from what one or several iterations chose. Raises DataError."""
     limit = traits.tokens_per_example if traits else None
     least = traits.least_examples if traits else dataset.LEAST_EXAMPLES
     how = (config.dataset, config.prompts, counter, limit, least)
     if method == "supervised":
-        return Lesson(method, dataset.build([one for each in of for one in each.kept], *how))
+        kept = [one for each in of for one in each.kept]
+        return Lesson(method, dataset.build(kept, *how, reason))
     return Lesson(method, preferences.build([two for each in of for two in each.opposed], *how))

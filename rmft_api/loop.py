@@ -6,7 +6,7 @@ the top, and what was paid for is not asked again.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from rmft_api import (
@@ -31,7 +31,9 @@ from rmft_api.lessons import Chosen, Lesson
 from rmft_api.makeup import MakeUp
 from rmft_api.ports import ChatModel, Console, Tracker
 from rmft_api.prompts import PromptSet
+from rmft_api.reasoning import Reasons
 from rmft_api.records import Method, Split
+from rmft_api.teacher import Teacher
 
 
 @dataclass(frozen=True)
@@ -100,7 +102,8 @@ async def play(
     run: Run, split: Split, iteration: int, model: str, count: int | None = None
 ) -> None:
     """Play the split's scenarios, or its first `count`; finished trajectories go to the journal."""
-    await playing.play(run, split, iteration, model, _title(split, iteration), count)
+    title = _title(split, iteration)
+    await playing.play(_player(run, split, iteration), split, iteration, model, title, count)
 
 
 async def write_lessons(run: Run, iteration: int) -> list[Lesson]:
@@ -111,9 +114,11 @@ async def write_lessons(run: Run, iteration: int) -> list[Lesson]:
     folder = run.directory / f"iteration_{iteration:02}"
     make_directory(folder)
     counter, traits = tokens.counter_for(config.model.base), run.trainer.profile.training
+    template = run.prompts.reasons if config.teacher is None else None  # a teacher says it itself
+    reason = None if template is None else Reasons(config, template)
     found: list[Lesson] = []
     for method in config.finetuning.methods:
-        lesson = lessons.build(method, chosen, config, counter, traits)
+        lesson = lessons.build(method, chosen, config, counter, traits, reason)
         replace_file(folder / lesson.file, lesson.data.content)
         run.console.line(f"iteration {iteration}: {lesson.file}: {lesson.told()}")
         for refused in lesson.data.refused:
@@ -191,6 +196,14 @@ async def conclude(run: Run) -> Results:
     results = outcome.results(run.config, run.journal)
     await run.journal.put("results", "", results)
     return results
+
+
+def _player(run: Run, split: Split, iteration: int) -> Run:
+    """Who plays: a teacher takes the model's place where something is to be learnt."""
+    if run.config.teacher is None or split != "train":
+        return run
+    teacher = Teacher(run.config, run.config.teacher, run.prompts, iteration)
+    return replace(run, chat=teacher, largest_n=1)
 
 
 def _title(split: Split, iteration: int) -> str:

@@ -41,7 +41,8 @@ from rmft_api.providers.profiles import Profile
 from rmft_api.retries import Retries
 from rmft_api.tracking import Identity, open_tracker, told
 
-Tell = Callable[[Results], str]
+Tell = Callable[[Results], str | None]
+"""What is printed when a run has ended; None: nothing."""
 
 
 async def begin(
@@ -177,7 +178,8 @@ async def _walk(prepared: Prepared, journal: Journal, tell: Tell, *, again: bool
             yield _planned(prepared, run)
 
     results = await walk(prepared.config, journal, opened)
-    print(tell(results))  # noqa: T201
+    if (told := tell(results)) is not None:
+        print(told)  # noqa: T201
 
 
 async def _planned(prepared: Prepared, run: Run) -> Results:

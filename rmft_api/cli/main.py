@@ -4,6 +4,7 @@ import sys
 
 import typer
 
+from rmft_api.cli.ablate import ablate
 from rmft_api.cli.doctor import doctor
 from rmft_api.cli.errors import guarded
 from rmft_api.cli.eval import eval
@@ -28,7 +29,7 @@ app = typer.Typer(
     rich_markup_mode=None,
 )
 COMMANDS = (
-    *(run, resume, status, report, plan, eval, replay, export),
+    *(run, resume, status, report, plan, eval, ablate, replay, export),
     *(serve, make_checkpoint, models, doctor, sweep),
 )
 _INTERRUPTED = 130

@@ -19,6 +19,7 @@ from rmft_api.prompts import load as load_prompts
 from rmft_api.providers import connect, profiles
 from rmft_api.providers.profiles import Profile
 from rmft_api.providers.traits import BatchTraits
+from rmft_api.teacher import Teacher
 
 
 @dataclass(frozen=True)
@@ -40,6 +41,8 @@ def prepare(config: RunConfig) -> Prepared:
         for seat in seating.seats(config, prompts, split, 1):
             seat.telling()
     tracking.check(config.tracking)
+    if config.teacher is not None:
+        Teacher(config, config.teacher, prompts, 1)
     model = config.model
     chats = profiles.load(model.profile)
     trains = profiles.load(model.training_profile or model.profile)

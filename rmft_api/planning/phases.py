@@ -50,7 +50,7 @@ class Walk:
         """Every phase, the base's evaluation first."""
         yield from self._evaluated(0)
         for iteration in range(1, self.config.iterations + 1):
-            if self.config.replay is None:
+            if self.config.replay is None and self.config.teacher is None:
                 yield self._played("train", iteration, iteration - 1)
             yield self._trained(iteration)
             yield from self._evaluated(iteration)

@@ -18,6 +18,7 @@ NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]*")
 PARTS: Fields = frozenset({"task", "framing", "reasoning", "output"})
 _COUNTS: Fields = frozenset({"K", "T", "actions"})
 _CONTEXT: Fields = frozenset({"context", "round"})
+_REASONS: Fields = frozenset({"best", "few", "hope", "action"})
 _SYSTEM: Fields = _COUNTS | PARTS
 _TELLS_REWARDS: Fields = frozenset({"history", "outcome", "rewards_json"})
 _USER: Fields = _SYSTEM | _TELLS_REWARDS | {"round", "left", "said", "context"}
@@ -73,6 +74,8 @@ class Parts:
     history: HistoryTemplates | None
     outcome: Variants | None
     unread: Variants | None
+    reasons: Template | None = None
+    """Hand-written reasoning; None: players say their own."""
 
 
 def read(folder: Folder, config: PromptConfig, named: Sequence[str] = ()) -> Parts:
@@ -92,9 +95,16 @@ def read(folder: Folder, config: PromptConfig, named: Sequence[str] = ()) -> Par
         history=_history(folder, config, frame),
         outcome=_outcome(folder, frame),
         unread=_unread(folder, frame),
+        reasons=_reasons(folder, config),
     )
     _check_actions_are_told(folder, config, parts)
     return parts
+
+
+def _reasons(folder: Folder, config: PromptConfig) -> Template | None:
+    if config.reasons == "own":
+        return None
+    return folder.need("reasons.md", _REASONS, "prompts.reasons='template'")
 
 
 def stories_of(config: PromptConfig) -> tuple[str, ...]:

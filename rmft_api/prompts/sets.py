@@ -13,7 +13,7 @@ from rmft_api.prompts import parts as parts_of_a_set
 from rmft_api.prompts.histories import REWARDS_FIELDS, TELLS_NUMBERS
 from rmft_api.prompts.parts import NAME, PARTS, Parts
 from rmft_api.prompts.telling import Script, Telling
-from rmft_api.prompts.templates import Folder
+from rmft_api.prompts.templates import Folder, Template
 from rmft_api.records import Address, Message
 
 LOSSES = "losses"
@@ -49,6 +49,11 @@ class PromptSet:
     def contexts(self, words: Sequence[str]) -> tuple[str, ...]:
         """The contexts that a problem's words stand for, each once."""
         return tuple(dict.fromkeys(name for word in words for name in self._parts.pools[word]))
+
+    @property
+    def reasons(self) -> Template | None:
+        """The hand-written reasoning to learn; None: players say their own."""
+        return self._parts.reasons
 
     def wording(self, seed: int, address: Address, contexts: Sequence[str] = ()) -> str:
         """The story of a scenario, whichever trajectory plays it; `contexts` as a problem has them.

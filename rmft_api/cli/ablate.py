@@ -1,0 +1,45 @@
+"""`rmft-api ablate`: several ways of doing it, each a run of its own, in one table."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from rmft_api.cli.places import RUNS, RunsDir
+
+
+def ablate(
+    file: Annotated[
+        Path | None,
+        typer.Argument(help="A grid file; without one, the shipped one.", show_default=False),
+    ] = None,
+    cell: Annotated[
+        list[str] | None, typer.Option(help="Only this cell; repeatable.", show_default=False)
+    ] = None,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Name the runs and how they differ; run nothing.")
+    ] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="The table, for programs.")] = False,
+    runs: RunsDir = RUNS,
+) -> None:
+    """Walk every run of a grid, and compare each cell with the first on the same scenarios.
+
+    Runs that have ended are not walked again, and one that was stopped goes on: the same command
+    again resumes the grid. The embedded grid takes no key, no network and no GPU.
+    """
+    import msgspec
+
+    from rmft_api import resources
+    from rmft_api.cli import grids
+    from rmft_api.grid import load, places
+
+    path = file or resources.run_files_dir() / "ablations.toml"
+    grid = load(path)
+    wanted = grids.chosen(list(places(path, grid)), cell or ())
+    if dry_run:
+        print(grids.told(wanted))  # noqa: T201
+        return
+    for place in wanted:
+        grids.walk(place, runs)
+    table = grids.compared(wanted, runs)
+    print(msgspec.json.encode(table).decode() if as_json else grids.table_of(table))  # noqa: T201

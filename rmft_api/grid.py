@@ -1,0 +1,89 @@
+"""A grid: one run, and the changes to it that are to be compared, cell by cell and seed by seed.
+
+Its file stands beside run files:
+
+    base = "quickstart.toml"        # the run that every cell changes
+    seeds = [1, 2]
+    set = { iterations = 3 }        # for all cells; keys as --set takes them
+    [[cell]]
+    name = "rmft"                   # the first cell is what the others are held against
+    [[cell]]
+    name = "random"
+    says = "the control: it must not improve"
+    set = { "selection.rank_by" = "random" }
+"""
+
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any, Self
+
+from pydantic import Field, ValidationError, model_validator
+
+from rmft_api import config as configs
+from rmft_api.config import RUN_NAME, RunConfig, Section
+from rmft_api.errors import ConfigError
+
+
+class Cell(Section):
+    """One way of doing it."""
+
+    name: str
+    says: str = ""
+    """What it is there for, in a few words."""
+    set: dict[str, Any] = Field(default_factory=dict)
+
+
+class Grid(Section):
+    """The file."""
+
+    base: str
+    """A run file, found beside the grid's own."""
+    seeds: Annotated[tuple[int, ...], Field(min_length=1)] = (1,)
+    set: dict[str, Any] = Field(default_factory=dict)
+    cell: Annotated[tuple[Cell, ...], Field(min_length=1)]
+
+    @model_validator(mode="after")
+    def _names_are_names(self) -> Self:
+        names = [cell.name for cell in self.cell]
+        for name in names:
+            if not RUN_NAME.match(name) or names.count(name) > 1:
+                raise ValueError(f"cell {name!r}: names must differ and match {RUN_NAME.pattern}")
+        return self
+
+
+@dataclass(frozen=True)
+class Place:
+    """One cell with one seed: a run of its own."""
+
+    cell: Cell
+    seed: int
+    config: RunConfig
+
+
+def load(path: Path) -> Grid:
+    """Read a grid. Raises ConfigError."""
+    try:
+        return Grid.model_validate(configs.read(path))
+    except ValidationError as error:
+        first = error.errors(include_url=False)[0]
+        where = ".".join(str(part) for part in first["loc"])
+        raise ConfigError(f"{path}: {where}: {first['msg']}") from None
+
+
+def places(path: Path, grid: Grid) -> Iterator[Place]:
+    """Every run of the grid, cell by cell. Raises ConfigError for a cell that is no run."""
+    base = configs.read(path.parent / grid.base)
+    for cell in grid.cell:
+        for seed in grid.seeds:
+            yield Place(cell, seed, _config(path, base, grid, cell, seed))
+
+
+def _config(path: Path, base: Mapping[str, Any], grid: Grid, cell: Cell, seed: int) -> RunConfig:
+    raw: dict[str, Any] = json.loads(json.dumps(base))  # a copy that changes nothing elsewhere
+    raw["name"] = f"{path.stem}-{cell.name}-{seed}"[:64]
+    raw["seed"] = seed
+    for key, value in {**grid.set, **cell.set}.items():
+        configs.put(raw, key, value)
+    return configs.parse(raw, source=f"{path}, cell {cell.name!r}")
