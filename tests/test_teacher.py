@@ -15,6 +15,7 @@ from rmft_api.prompts import load
 from rmft_api.prompts.templates import Template
 from rmft_api.reasoning import Reasons, reason
 from rmft_api.records import Address, Message, Round, Trajectory
+from rmft_api.rollouts import play as play_out
 from rmft_api.teacher import Teacher
 from tests.loop_world import World, config
 
@@ -90,8 +91,6 @@ async def test_a_full_information_teacher_states_its_mixture(tmp_path: Path, out
     tables = [s for s in seating.scenarios(taught, "train", 1) for _ in range(2)]
     plays = baselines.play("hedge", tables, taught.seed)
     world = World(tmp_path, taught, [])
-    from rmft_api.rollouts import play as play_out
-
     kept: list[Trajectory] = []
 
     async def save(seat: Any, finished: Any) -> None:
@@ -101,7 +100,7 @@ async def test_a_full_information_teacher_states_its_mixture(tmp_path: Path, out
     await play_out(seating.game(taught, "train", 1, "m", 1), seats, teacher, save)
     kept.sort(key=lambda one: (one.address.scenario, one.address.trajectory))
     for one, known in zip(kept, plays, strict=True):
-        policies = [round.policy for round in one.rounds]
+        policies = np.array([round.policy for round in one.rounds], dtype=np.float64)
         np.testing.assert_allclose(policies, known.policies_TK, atol=2e-4)
     assert world.chat.asked == []
 
