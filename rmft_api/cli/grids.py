@@ -124,7 +124,8 @@ def _ends(directory: Path) -> tuple[Performance, Performance]:
 
 def _by_scenario(played: Sequence[Performance]) -> dict[int, float]:
     """Regret by scenario; those of a further seed are further scenarios."""
-    return dict(enumerate(np.concatenate([one.regret_M for one in played]).tolist()))
+    regrets: list[float] = np.concatenate([one.regret_M for one in played]).tolist()
+    return dict(enumerate(regrets))
 
 
 def _mean(values: Sequence[float]) -> float:
