@@ -2,12 +2,14 @@
 
 import signal
 import sys
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Generator
+from contextlib import contextmanager
 from typing import Any, TypeVar
 
 from rmft_api.errors import InterruptedRunError, RmftError
 
 T = TypeVar("T")
+_STOPPING = {signal.SIGINT, signal.SIGTERM, signal.SIGHUP}
 
 
 EARLY = (
@@ -24,7 +26,7 @@ def guarded(main: Callable[[], T]) -> T:
         came.append(number)
         raise KeyboardInterrupt
 
-    for number in (signal.SIGTERM, signal.SIGHUP):
+    for number in _STOPPING - {signal.SIGINT}:
         signal.signal(number, interrupt)
     try:
         return main()
@@ -51,8 +53,26 @@ def run_async(work: Coroutine[Any, Any, T]) -> T:
     try:
         import uvloop
     except ImportError:
-        return asyncio.run(work)
-    return uvloop.run(work)
+        fresh_loop = None
+    else:
+        fresh_loop = uvloop.new_event_loop
+    try:
+        with asyncio.Runner(loop_factory=fresh_loop) as runner:
+            with _signals_held():  # half a loop cannot be closed
+                runner.get_loop()
+            return runner.run(work)
+    finally:
+        work.close()
+
+
+@contextmanager
+def _signals_held() -> Generator[None]:
+    """Let signals wait until the block has ended."""
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, _STOPPING)
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def _say(error: RmftError | str) -> None:
