@@ -55,7 +55,10 @@ def plan() -> Plan:
     return drawn(small())
 
 
-def test_actual_stands_before_planned_and_what_is_unknown_is_said() -> None:
+def test_actual_stands_before_planned_and_what_is_unknown_is_said(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("COLUMNS", "200")
     rows = {line.split()[0]: line for line in spending_table(FOUND).splitlines() if line.strip()}
     assert "100 / 200" in rows["rollouts"]
     assert "990k / 2M" in rows["rollouts"]
