@@ -6,7 +6,7 @@ The replies are read strictly, as everywhere. Nothing retries: `retries.py` does
 import asyncio
 import os
 from collections.abc import AsyncIterator, Iterator, Mapping
-from typing import Any, TypeVar, cast
+from typing import Any
 
 import httpx2
 import msgspec
@@ -14,6 +14,7 @@ import msgspec
 from rmft_api.providers import faults
 from rmft_api.providers.chat import WireChat
 from rmft_api.providers.profiles import Profile
+from rmft_api.providers.strict import KEY, Entry, WireFile, WirePage, converted, decoded, is_ours
 from rmft_api.records import Ask, Batch, BatchAnswer, BatchOrder, Reply, UploadedFile
 
 ENDPOINT = "/v1/chat/completions"
@@ -21,19 +22,6 @@ PURPOSE = "batch"
 PAGE = 100
 MOST_PAGES = 20
 """A list is read no further: 2,000 batches or files."""
-KEY = "rmft_key"
-Entry = dict[str, Any]
-W = TypeVar("W")
-
-
-class _WireFile(msgspec.Struct):
-    id: str
-    filename: str
-    bytes: int
-    status: str | None = None
-
-    def record(self) -> UploadedFile:
-        return UploadedFile(self.id, self.filename, self.bytes, self.status or "processed")
 
 
 class _WireProblem(msgspec.Struct):
@@ -80,11 +68,6 @@ class _WireBatch(msgspec.Struct):
             errors=str(self.errors or "") or None,
             metadata={name: str(value) for name, value in (self.metadata or {}).items()},
         )
-
-
-class _WirePage(msgspec.Struct):
-    data: list[Entry]
-    has_more: bool = False
 
 
 class _WireResponse(msgspec.Struct):
@@ -155,7 +138,7 @@ class WireBatches:
             data={"purpose": PURPOSE},
             files={"file": (filename, content, "application/jsonl")},
         )
-        file = _strict(request, raw, _WireFile).record()
+        file = decoded(request, raw, WireFile).record()
         if (file.filename, file.bytes) != (filename, len(content)):
             why = f"it tells {file.filename!r} of {file.bytes} bytes, not of {len(content)}"
             raise faults.malformed(request, why, raw)
@@ -166,7 +149,7 @@ class WireBatches:
         request = self._request("list files", repeatable=True)
         query = {"purpose": PURPOSE, "order": "desc"}
         found = [
-            _convert(request, entry, _WireFile).record()
+            converted(request, entry, WireFile).record()
             async for entry in self._entries(request, "files", query)
             if entry.get("filename") == filename
         ]
@@ -182,7 +165,7 @@ class WireBatches:
             "metadata": {KEY: order.key, **order.metadata},
         }
         raw = await self._send(request, "POST", "batches", json=body)
-        batch = _strict(request, raw, _WireBatch).record()
+        batch = decoded(request, raw, _WireBatch).record()
         if batch.input_file != order.input_file:
             raise faults.malformed(request, f"it tells of file {batch.input_file!r}", raw)
         return batch
@@ -191,9 +174,9 @@ class WireBatches:
         """Batches that carry the order's key or read its file, oldest first."""
         request = self._request("list batches", repeatable=True)
         found = [
-            _convert(request, entry, _WireBatch).record()
+            converted(request, entry, _WireBatch).record()
             async for entry in self._entries(request, "batches", {})
-            if _is_for(entry, order)
+            if is_ours(entry, order.key, "input_file_id", order.input_file)
         ]
         return sorted(found, key=lambda batch: (batch.created_at, batch.id))
 
@@ -201,13 +184,13 @@ class WireBatches:
         """The batch as it stands."""
         request = self._request(f"tell of batch {batch_id}", repeatable=True)
         raw = await self._send(request, "GET", f"batches/{batch_id}")
-        return _strict(request, raw, _WireBatch).record()
+        return decoded(request, raw, _WireBatch).record()
 
     async def cancel(self, batch_id: str) -> Batch:
         """Ask for the batch's end. Asking twice is harmless."""
         request = self._request(f"cancel batch {batch_id}", repeatable=True)
         raw = await self._send(request, "POST", f"batches/{batch_id}/cancel")
-        return _strict(request, raw, _WireBatch).record()
+        return decoded(request, raw, _WireBatch).record()
 
     async def answers(self, batch: Batch) -> list[BatchAnswer]:
         """What became of each request; lines that cannot be read are left out."""
@@ -227,7 +210,7 @@ class WireBatches:
         asked = {**query, "limit": str(PAGE)}
         for _ in range(MOST_PAGES):
             raw = await self._send(request, "GET", path, params=asked)
-            page = _strict(request, raw, _WirePage)
+            page = decoded(request, raw, WirePage)
             for entry in page.data:
                 yield entry
             last = str(page.data[-1].get("id", "")) if page.data else ""
@@ -265,36 +248,6 @@ class WireBatches:
             repeatable=repeatable,
             key_name=self._profile.api_key_env or "the key",
         )
-
-
-def _strict(request: faults.Request, raw: bytes, kind: type[W]) -> W:
-    """Decode a reply that must have an id. Raises ProviderFault."""
-    try:
-        wire = msgspec.json.decode(raw, type=kind)
-    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
-        if faults.is_error(raw):
-            raise faults.refused(request, 200, {}, raw) from error
-        raise faults.malformed(request, str(error), raw) from error
-    return _named(request, wire)
-
-
-def _convert(request: faults.Request, entry: Entry, kind: type[W]) -> W:
-    try:
-        return _named(request, msgspec.convert(entry, kind))
-    except msgspec.ValidationError as error:
-        raise faults.malformed(request, str(error)) from error
-
-
-def _named(request: faults.Request, wire: W) -> W:
-    if getattr(wire, "id", "-") == "":
-        raise faults.malformed(request, "its id is empty")
-    return wire
-
-
-def _is_for(entry: Entry, order: BatchOrder) -> bool:
-    metadata = entry.get("metadata")
-    carries = isinstance(metadata, dict) and cast(Entry, metadata).get(KEY) == order.key
-    return carries or entry.get("input_file_id") == order.input_file
 
 
 def _answers(raw: bytes) -> Iterator[BatchAnswer]:

@@ -8,7 +8,7 @@ import asyncio
 import os
 import re
 from collections.abc import AsyncIterator, Awaitable, Mapping, Sequence
-from typing import Any, Protocol, TypeVar, cast
+from typing import Any, Protocol, cast
 
 import httpx2
 import msgspec
@@ -17,6 +17,7 @@ import openai
 from rmft_api.errors import ConfigError, FaultKind, ProviderFault
 from rmft_api.providers import faults
 from rmft_api.providers.profiles import Profile
+from rmft_api.providers.strict import KEY, Entry, WireFile, WirePage, converted, decoded, is_ours
 from rmft_api.providers.traits import TrainingTraits
 from rmft_api.records import (
     Checkpoint,
@@ -33,18 +34,6 @@ MOST_PAGES = 50
 CHECKPOINT = re.compile(r"(?P<base>.+):(?P<job>ftjob-[^:]+):(?P<checkpoint>[^:]+)")
 """How a checkpoint is called where its endpoint has no name for it."""
 BOM = b"\xef\xbb\xbf"
-Entry = dict[str, Any]
-W = TypeVar("W")
-
-
-class _WireFile(msgspec.Struct):
-    id: str
-    filename: str
-    bytes: int
-    status: str | None = None
-
-    def record(self) -> UploadedFile:
-        return UploadedFile(self.id, self.filename, self.bytes, self.status or "processed")
 
 
 class _WireError(msgspec.Struct):
@@ -80,11 +69,6 @@ class _WireJob(msgspec.Struct):
             error=str(self.error or "") or None,
             metadata={name: str(value) for name, value in (self.metadata or {}).items()},
         )
-
-
-class _WirePage(msgspec.Struct):
-    data: list[Entry]
-    has_more: bool = False
 
 
 class _WireCheckpoint(msgspec.Struct):
@@ -140,7 +124,7 @@ class OpenAITuner:
             ),
             self._waits.upload_s,
         )
-        file = _strict(request, raw, _WireFile).record()
+        file = decoded(request, raw, WireFile).record()
         if (file.filename, file.bytes) != (filename, len(body)):
             why = f"it tells {file.filename!r} of {file.bytes} bytes, not of {len(body)}"
             raise faults.malformed(request, why, raw)
@@ -156,7 +140,7 @@ class OpenAITuner:
             )
 
         found = [
-            _convert(request, entry, _WireFile).record()
+            converted(request, entry, WireFile).record()
             async for entry in self._entries(request, page)
             if entry.get("filename") == filename
         ]
@@ -166,7 +150,7 @@ class OpenAITuner:
         """The file as it stands."""
         request = self._request(f"tell of file {file_id}", repeatable=True, tuned=True)
         raw = await self._send(request, self._client.files.with_raw_response.retrieve(file_id))
-        return _strict(request, raw, _WireFile).record()
+        return decoded(request, raw, WireFile).record()
 
     async def create_job(self, order: JobOrder) -> Job:
         """Start a job; the reply must be about our file and carry our key."""
@@ -175,11 +159,11 @@ class OpenAITuner:
             request,
             self._client.fine_tuning.jobs.with_raw_response.create(**self._body(order)),
         )
-        job = _strict(request, raw, _WireJob).record()
+        job = decoded(request, raw, _WireJob).record()
         if job.training_file != order.training_file:
             why = f"it tells of file {job.training_file!r}"
             raise faults.malformed(request, why, raw)
-        if job.metadata.get("rmft_key", order.key) != order.key:
+        if job.metadata.get(KEY, order.key) != order.key:
             raise faults.malformed(request, f"it carries {job.metadata}", raw)
         return job
 
@@ -196,8 +180,8 @@ class OpenAITuner:
             ((order.key, MOST_PAGES), (None, 1)) if by_key else ((None, MOST_PAGES),)
         ):
             async for entry in self._jobs(request, query, pages):
-                if _is_for(entry, order):
-                    job = _convert(request, entry, _WireJob).record()
+                if is_ours(entry, order.key, "training_file", order.training_file):
+                    job = converted(request, entry, _WireJob).record()
                     found[job.id] = job
         return sorted(found.values(), key=lambda job: (job.created_at, job.id))
 
@@ -206,7 +190,7 @@ class OpenAITuner:
         request = self._request(f"tell of job {job_id}", repeatable=True)
         jobs = self._client.fine_tuning.jobs.with_raw_response
         raw = await self._send(request, jobs.retrieve(job_id))
-        return _strict(request, raw, _WireJob).record()
+        return decoded(request, raw, _WireJob).record()
 
     async def events(self, job_id: str, after: str | None) -> list[JobEvent]:
         """The job's log since event `after`, oldest first. Entries of unknown form are left out."""
@@ -233,7 +217,7 @@ class OpenAITuner:
 
         try:
             wires = [
-                _convert(request, entry, _WireCheckpoint)
+                converted(request, entry, _WireCheckpoint)
                 async for entry in self._entries(request, page)
             ]
         except ProviderFault as fault:
@@ -249,7 +233,7 @@ class OpenAITuner:
         request = self._request(f"cancel job {job_id}", repeatable=True)
         jobs = self._client.fine_tuning.jobs.with_raw_response
         raw = await self._send(request, jobs.cancel(job_id))
-        return _strict(request, raw, _WireJob).record()
+        return decoded(request, raw, _WireJob).record()
 
     async def model_ready(self, model: str) -> bool:
         """Whether the model answers yet; a model that is not known yet is only not ready."""
@@ -302,7 +286,7 @@ class OpenAITuner:
         if traits.extra:
             body["extra_body"] = traits.extra
         if traits.metadata:
-            body["metadata"] = {"rmft_key": order.key, **order.metadata}
+            body["metadata"] = {KEY: order.key, **order.metadata}
         if order.suffix and traits.suffix_length:
             body["suffix"] = _suffix(order.suffix, traits)
         return body
@@ -311,7 +295,7 @@ class OpenAITuner:
         jobs = self._client.fine_tuning.jobs.with_raw_response
 
         def page(after: str | openai.Omit) -> Awaitable[_Response]:
-            wanted = openai.omit if key is None else {"rmft_key": key}
+            wanted = openai.omit if key is None else {KEY: key}
             return jobs.list(limit=PAGE, after=after, metadata=wanted)
 
         return self._entries(request, page, pages)
@@ -323,7 +307,7 @@ class OpenAITuner:
         after: str | openai.Omit = openai.omit
         for _ in range(pages):
             raw = await self._send(request, page(after))
-            wire = _strict(request, raw, _WirePage)
+            wire = decoded(request, raw, WirePage)
             for entry in wire.data:
                 yield entry
             last = str(wire.data[-1].get("id", "")) if wire.data else ""
@@ -402,36 +386,6 @@ def _unanswered(request: faults.Request, error: openai.APIConnectionError) -> Pr
     if isinstance(cause, (httpx2.ConnectError, httpx2.ConnectTimeout, httpx2.PoolTimeout)):
         return faults.not_sent(request, error)
     return faults.lost(request, error)
-
-
-def _strict(request: faults.Request, raw: bytes, kind: type[W]) -> W:
-    """Decode a reply that must have an id. Raises ProviderFault."""
-    try:
-        wire = msgspec.json.decode(raw, type=kind)
-    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
-        if faults.is_error(raw):
-            raise faults.refused(request, 200, {}, raw) from error
-        raise faults.malformed(request, str(error), raw) from error
-    return _named(request, wire)
-
-
-def _convert(request: faults.Request, entry: Entry, kind: type[W]) -> W:
-    try:
-        return _named(request, msgspec.convert(entry, kind))
-    except msgspec.ValidationError as error:
-        raise faults.malformed(request, str(error)) from error
-
-
-def _named(request: faults.Request, wire: W) -> W:
-    if getattr(wire, "id", "-") == "":
-        raise faults.malformed(request, "its id is empty")
-    return wire
-
-
-def _is_for(entry: Entry, order: JobOrder) -> bool:
-    metadata = entry.get("metadata")
-    carries = isinstance(metadata, dict) and cast(Entry, metadata).get("rmft_key") == order.key
-    return carries or entry.get("training_file") == order.training_file
 
 
 def _hyperparameters(order: JobOrder, traits: TrainingTraits) -> dict[str, int | float | str]:
