@@ -94,13 +94,13 @@ def smoke(lab: Lab, every: int = 24) -> list[Case]:
     return list(matrix(lab))[::every]
 
 
-def count_syscalls(folder: Path) -> dict[str, int]:
+def count_syscalls(folder: Path, nurseries: Nurseries) -> dict[str, int]:
     """How often one thread of an undisturbed run makes each system call of layer C."""
-    world = build(folder, QUICK)
+    world = build(folder, QUICK, nurseries=nurseries)
     log = folder / "strace.log"
     names = ",".join(layers.SYSCALLS)
     process = world.begin()
-    process.wrapper = ("strace", "-f", "-qq", "-o", str(log), "-e", f"trace={names}")
+    process.tracer = ("-o", str(log), "-e", f"trace={names}")
     said = process.start().finish(300)
     world.provider.stop()
     if said.code != 0:
@@ -126,7 +126,7 @@ def torture(lab: Lab, args: argparse.Namespace) -> Iterator[Case]:
     if "B" in wanted:
         yield from list(layers.double_crashes(lab.points()))[:: args.every]
     if "C" in wanted:
-        counts = count_syscalls(lab.folder / "syscalls")
+        counts = count_syscalls(lab.folder / "syscalls", lab.nurseries)
         yield from layers.syscall_sweep(counts, args.every)
 
 

@@ -21,7 +21,9 @@ class Stop:
     signals: tuple[tuple[float, str], ...] = ()
     """(seconds after its start, signal name)."""
     wrapper: tuple[str, ...] = ()
-    """A command that runs it, e.g. strace."""
+    """A command that runs it, e.g. prlimit."""
+    tracer: tuple[str, ...] = ()
+    """Options of an strace that watches it, and strikes where it is told to."""
     rival: bool = False
     """Start a second process on the same run while this one is stopped (SIGSTOP)."""
 
@@ -34,6 +36,7 @@ class Stop:
             (self.crash_at and not graceful)
             or self.kill_when_struck
             or self.wrapper
+            or self.tracer
             or "SIGKILL" in sent
             or sum(name in ("SIGINT", "SIGTERM") for name in sent) > 1
         )

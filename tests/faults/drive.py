@@ -108,7 +108,7 @@ class Drive:
             process.arguments += self.case.resume_arguments
         if stop is not None:
             process.environ["RMFT_CRASH_AT"] = stop.crash_at
-            process.wrapper = stop.wrapper
+            process.wrapper, process.tracer = stop.wrapper, stop.tracer
         if number == 0 and self.case.unresolved_names:
             process.environ["RMFT_FAULTS_DNS"] = str(self.case.unresolved_names)
         return process

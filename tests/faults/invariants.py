@@ -91,7 +91,7 @@ def _codes_of(stop: Stop | None) -> set[int]:
         codes.add(SIGNALS[stop.crash_at.split(":")[2]])
     if stop.kill_when_struck:
         codes.add(-9)
-    if stop.wrapper:
+    if stop.wrapper or stop.tracer:
         codes |= {-9, 137, 74}
     return codes
 

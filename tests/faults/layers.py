@@ -243,8 +243,10 @@ def _stop(dice: random.Random, points: Mapping[str, int], wall_s: float) -> Stop
     return Stop(signals=((at, dice.choice(("SIGINT", "SIGTERM"))),))
 
 
-SYSCALLS = ("pwrite64", "fdatasync", "rename", "sendto")
-ERRORS = ("signal=KILL", "error=EIO", "error=ENOSPC")
+ON_DISK = ("pwrite64", "fdatasync", "fsync", "rename", "unlink", "mkdir", "ftruncate")
+SYSCALLS = (*ON_DISK, "write", "writev")
+"""What changes a disk, and how anything is sent; `write` also wakes threads."""
+KILLED, BROKEN, FULL = "signal=KILL", "error=EIO", "error=ENOSPC"
 
 
 def syscall_sweep(
@@ -252,20 +254,8 @@ def syscall_sweep(
 ) -> Iterator[Case]:
     """C: each such system call of a run in turn is killed, or fails as on a broken or full disk."""
     for name in SYSCALLS:
-        for number, error in product(range(1, counts.get(name, 0) + 1, every), ERRORS):
-            if name == "sendto" and error != ERRORS[0]:
-                continue  # a socket has no disk
-            inject = f"inject={name}:{error}:when={number}"
-            wrapper = (
-                "strace",
-                "-f",
-                "-qq",
-                "-o",
-                "/dev/null",
-                "-e",
-                f"trace={name}",
-                "-e",
-                inject,
-            )
-            stop = Stop(wrapper=wrapper)
-            yield Case("C", f"{name}:{number}:{error}", setting, stops=(stop,))
+        ways = (KILLED, BROKEN, FULL) if name in ON_DISK else (KILLED,)
+        for number, way in product(range(1, counts.get(name, 0) + 1, every), ways):
+            inject = f"inject={name}:{way}:when={number}"
+            stop = Stop(tracer=("-o", "/dev/null", "-e", f"trace={name}", "-e", inject))
+            yield Case("C", f"{name}:{number}:{way}", setting, stops=(stop,))

@@ -9,6 +9,7 @@ answers are two lines: the child's pid, and, once it has ended, its wait status.
 """
 
 import contextlib
+import ctypes
 import importlib
 import json
 import os
@@ -17,6 +18,7 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -26,6 +28,7 @@ from typing import Any
 from tests.fake_provider.client import ROOT
 
 START_S = 60.0
+PR_SET_PTRACER = 0x59616D61
 
 
 class Born:
@@ -95,8 +98,9 @@ class Nursery:
         environ: Mapping[str, str],
         stdout: Path,
         stderr: Path,
+        tracer: Sequence[str] = (),
     ) -> Born:
-        """A new child. `environ` is all that it gets."""
+        """A new child. `environ` is all that it gets; an strace with these options watches it."""
         connection = socket.socket(socket.AF_UNIX)
         connection.connect(str(self._path))
         order = {
@@ -105,15 +109,37 @@ class Nursery:
             "environ": dict(environ),
             "stdout": str(stdout),
             "stderr": str(stderr),
+            "held": bool(tracer),
         }
         connection.sendall(json.dumps(order).encode() + b"\n")
-        return Born(connection)
+        born = Born(connection)
+        if tracer:
+            _watch(born.pid, tracer)
+        return born
 
     def close(self) -> None:
         """Let it end."""
         if self._process.stdin is not None:
             self._process.stdin.close()
         self._process.wait()
+
+
+def _watch(pid: int, options: Sequence[str]) -> None:
+    """Let strace follow a child that holds itself back, from its first step on."""
+    while Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "T":
+        time.sleep(0.001)  # let go before it holds, it would hold for ever
+    tracer = subprocess.Popen(
+        ("strace", "-f", "-p", str(pid), *options),
+        stdin=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    assert tracer.stderr is not None
+    said = tracer.stderr.readline()
+    if "attached" not in said:
+        raise RuntimeError(f"strace cannot follow process {pid}: {said}")
+    threading.Thread(target=tracer.communicate, daemon=True).start()  # it ends with the child
+    os.kill(pid, signal.SIGCONT)
 
 
 def main() -> None:
@@ -185,12 +211,20 @@ def _live(order: dict[str, Any], module: Any) -> None:
         os.environ.clear()
         os.environ.update(order["environ"])
         sys.argv = [sys.argv[0], *order["arguments"]]
+        if order["held"]:
+            _hold()
         code = _call(module)
     finally:
         with contextlib.suppress(OSError, ValueError):
             sys.stdout.flush()
             sys.stderr.flush()
         os._exit(code)
+
+
+def _hold() -> None:
+    """Wait for whoever wants to watch: anyone may, where only ancestors are let otherwise."""
+    ctypes.CDLL(None).prctl(PR_SET_PTRACER, ctypes.c_ulong(-1 % 2**64), 0, 0, 0)
+    os.kill(os.getpid(), signal.SIGSTOP)
 
 
 def _call(module: Any) -> int:

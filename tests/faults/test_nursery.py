@@ -1,5 +1,6 @@
 """Forked processes and fast clocks: what the matrix stands on."""
 
+import shutil
 import signal
 import subprocess
 import sys
@@ -56,3 +57,20 @@ def test_a_forked_process_is_killed_like_any_other(nursery: Nursery, tmp_path: P
 
 def test_half_a_minute_passes_in_a_third_of_a_second() -> None:
     subprocess.run([sys.executable, "-c", SLEEPY], check=True, cwd=ROOT, timeout=30)
+
+
+@pytest.mark.skipif(shutil.which("strace") is None, reason="needs strace")
+def test_a_watched_process_is_struck_at_the_very_call_that_was_named(
+    nursery: Nursery, tmp_path: Path
+) -> None:
+    strike = ("-e", "trace=mkdir", "-e", "inject=mkdir:signal=KILL:when=1")
+    child = nursery.bear(
+        ("--state", "books"),
+        cwd=tmp_path,
+        environ={},
+        stdout=tmp_path / "out",
+        stderr=tmp_path / "err",
+        tracer=("-o", "/dev/null", *strike),
+    )
+    assert child.wait(10) == -9
+    assert not (tmp_path / "books").exists()

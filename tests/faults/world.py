@@ -188,6 +188,7 @@ class Process:
     arguments: tuple[str, ...]
     environ: dict[str, str]
     wrapper: tuple[str, ...] = ()
+    tracer: tuple[str, ...] = ()
     popen: Child = field(init=False)
     _started: float = field(init=False)
 
@@ -207,6 +208,7 @@ class Process:
             environ=self._environment(),
             stdout=self._paths[0],
             stderr=self._paths[1],
+            tracer=self.tracer,
         )
 
     def _made(self) -> Child:
