@@ -9,7 +9,7 @@ import msgspec
 
 from rmft_api.errors import ConfigError, ProviderFault
 from rmft_api.providers import faults
-from rmft_api.providers.openai_wire import CHECKPOINT
+from rmft_api.providers.openai_shapes import CHECKPOINT
 from rmft_api.providers.profiles import Profile
 from rmft_api.providers.rest import Rest, fixed, read
 from rmft_api.records import Deployment, DeploymentState, HostOrder

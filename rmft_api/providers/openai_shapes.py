@@ -1,0 +1,89 @@
+"""What the OpenAI wire tells of jobs, checkpoints and events, read strictly where it counts."""
+
+import re
+from collections.abc import Sequence
+from typing import cast
+
+import msgspec
+
+from rmft_api.providers.strict import Entry
+from rmft_api.records import Checkpoint, Job, JobEvent
+
+CHECKPOINT = re.compile(r"(?P<base>.+):(?P<job>ftjob-[^:]+):(?P<checkpoint>[^:]+)")
+"""How a checkpoint is called where its endpoint has no name for it."""
+
+
+class WireError(msgspec.Struct):
+    """Why a job failed."""
+
+    code: str | None = None
+    message: str | None = None
+    param: str | None = None
+
+    def __str__(self) -> str:
+        named = ": ".join(part for part in (self.code, self.message) if part)
+        return f"{named} ({self.param})" if named and self.param else named
+
+
+class WireJob(msgspec.Struct):
+    """A fine-tuning job."""
+
+    id: str
+    status: str
+    model: str
+    training_file: str
+    created_at: int | float
+    fine_tuned_model: str | None = None
+    trained_tokens: int | None = None
+    error: WireError | str | None = None
+    metadata: Entry | None = None
+
+    def record(self) -> Job:
+        """The job as we know it."""
+        return Job(
+            id=self.id,
+            status=self.status,
+            model=self.model,
+            training_file=self.training_file,
+            created_at=int(self.created_at),
+            fine_tuned_model=self.fine_tuned_model or None,
+            trained_tokens=self.trained_tokens,
+            error=str(self.error or "") or None,
+            metadata={name: str(value) for name, value in (self.metadata or {}).items()},
+        )
+
+
+class WireCheckpoint(msgspec.Struct):
+    """A model that was saved on the way."""
+
+    id: str
+    fine_tuned_model_checkpoint: str | None = None
+    step_number: int = 0
+
+    def record(self, base: str, job_id: str) -> Checkpoint:
+        """With a model of our naming where the endpoint has no name for it.
+
+        Its base comes first, so that price and calendar are found by it.
+        """
+        model = self.fine_tuned_model_checkpoint or f"{base}:{job_id}:{self.id}"
+        return Checkpoint(self.id, model, self.step_number)
+
+
+def event(entry: Entry) -> Sequence[JobEvent]:
+    """One event, or none where it has no id or message."""
+    id_, message, at = entry.get("id"), entry.get("message"), entry.get("created_at")
+    if not isinstance(id_, str) or not isinstance(message, str) or not id_:
+        return ()
+    when = int(at) if isinstance(at, (int, float)) else 0
+    return (JobEvent(id_, when, str(entry.get("level") or "info"), message, _metrics(entry)),)
+
+
+def _metrics(entry: Entry) -> dict[str, float]:
+    data = entry.get("data")
+    if not isinstance(data, dict):
+        return {}
+    return {
+        name: float(value)
+        for name, value in cast(Entry, data).items()
+        if isinstance(value, (int, float)) and not isinstance(value, bool)
+    }
