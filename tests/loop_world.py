@@ -11,8 +11,7 @@ from rmft_api import answers, resources, seating, seeds
 from rmft_api.config import RunConfig
 from rmft_api.environments import Scenario
 from rmft_api.errors import ResumableError
-from rmft_api.finetuning import Trained, Trainer
-from rmft_api.finetuning.training import TrainingData
+from rmft_api.finetuning import Trained, Trainer, TrainingData
 from rmft_api.hosting import Hosting
 from rmft_api.journal import Journal
 from rmft_api.loop import Run

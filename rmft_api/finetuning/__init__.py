@@ -1,5 +1,9 @@
-"""A dataset becomes the next model."""
+"""A dataset becomes the next model.
 
-from rmft_api.finetuning.training import Trained, Trainer, TrainingData, hyperparameters
+commission (what is wanted, and its name for ever) -> work (file, job, model) -> trained
+"""
+
+from rmft_api.finetuning.trained import Trained, TrainingData, hyperparameters
+from rmft_api.finetuning.training import Trainer
 
 __all__ = ["Trained", "Trainer", "TrainingData", "hyperparameters"]

@@ -1,0 +1,36 @@
+"""Why there is no model: what a refused file or a failed job says to whoever reads it."""
+
+import re
+
+from rmft_api.errors import DataError, FaultKind, ProviderFault
+from rmft_api.finetuning.commission import Commission
+from rmft_api.finetuning.trained import JOB_DATA, Failure
+from rmft_api.finetuning.waiting import stage_of
+from rmft_api.records import Job
+
+_PROVIDERS_FAULT = ("server_error", "internal")
+_LINE = re.compile(r"\b(?:line|example|row)s? #?([0-9]{1,9})", re.IGNORECASE)
+
+
+def rejected(fault: ProviderFault, wanted: Commission) -> Exception:
+    """A refused file is the data's fault: say which trajectory stands in the line it names."""
+    if fault.kind is not FaultKind.REJECTED:
+        return fault
+    return DataError(f"{wanted.filename}: {fault}{_source(str(fault), wanted)}")
+
+
+def failure(job: Job, wanted: Commission) -> Failure:
+    """Of a job that failed or was cancelled."""
+    reason = job.error or "no reason given"
+    anew = f"`rmft-api resume {wanted.run} --again` orders it once more"
+    if stage_of(job) == "cancelled":
+        said = f"job {job.id} was cancelled ({reason}); find out who did it, then {anew}"
+        return Failure(said, "job_cancelled")
+    if any(word in reason.lower() for word in _PROVIDERS_FAULT):
+        return Failure(f"job {job.id} failed at the provider: {reason}; {anew}", "job_failed")
+    return Failure(f"job {job.id} failed: {reason}{_source(reason, wanted)}; {anew}", JOB_DATA)
+
+
+def _source(text: str, wanted: Commission) -> str:
+    found = _LINE.search(text)
+    return f"; that is {wanted.data.source_of_line(int(found[1]))}" if found else ""
