@@ -19,6 +19,7 @@ check: $(VENV)/dev.done
 
 faults: $(VENV)/dev.done ## crashes, provider faults, lost replies: every case of the matrix
 	$(BIN)/python -m tests.faults matrix
+	$(BIN)/python -m tests.faults.hosted
 
 torture: $(VENV)/dev.done ## random kills (SEEDS=1000), pairs of crashes, system calls (one in EVERY)
 	$(BIN)/python -m tests.faults torture --seeds $(or $(SEEDS),20) --every $(or $(EVERY),20)

@@ -227,29 +227,23 @@ def no_lock() -> None:
 @bug("I7", "A/call.*:INT")
 def no_way_out() -> None:
     """An interrupted run does not say how to go on."""
-    from rmft_api.cli import build
+    from contextlib import nullcontext
+
+    from rmft_api.cli import walking
     from rmft_api.cli.signals import Stop
     from rmft_api.errors import InterruptedRunError
 
-    def silent(*args: object) -> None:
-        pass
-
-    setattr(build, "_tell_the_way_on", silent)  # noqa: B010  a private name, changed knowingly
+    walking.telling_the_way_on = lambda name: nullcontext()
     Stop.error = lambda self: InterruptedRunError("interrupted", self.signal_number)
 
 
 @bug("I4", "A/call.*:KILL")
 def global_chance() -> None:
-    """Seeds come from one generator, so that what ran before changes what comes after."""
-    import random
-
+    """Scenarios are drawn by one generator, so that what ran before changes what comes after."""
     from rmft_api import seeds
 
-    dice = random.Random(1)
-    number = seeds.number
-    seeds.number = lambda seed, *path: (
-        dice.randrange(2**31) if path[0] == "reply" else number(seed, *path)
-    )
+    dice, rng = seeds.rng(1, "dice"), seeds.rng
+    seeds.rng = lambda seed, *path: dice if path[0] == "scenario" else rng(seed, *path)
 
 
 @bug("I3", "A/call.saved:*:KILL")

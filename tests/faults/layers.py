@@ -36,19 +36,19 @@ def crashes(
     Then the same while the run is being resumed after an early kill.
     """
     for point, count in sorted(points.items()):
-        for occurrence, name in product(_spread(count, most), SIGNALS):
+        for occurrence, name in product(spread(count, most), SIGNALS):
             rival = (occurrence, name) == (count, "KILL")  # late: a rival takes a moment to start
             stop = Stop(crash_at=f"{point}:{occurrence}:{name}", rival=rival)
             yield Case(layer, f"{point}:{occurrence}:{name}", setting, stops=(stop,))
     saved = "batch.saved" if setting.transport == "batch" else "call.saved"
     early = Stop(crash_at=f"{saved}:{points[saved] // 4}:KILL")
     for point, count in sorted({**points, **RESUMING}.items()):
-        for occurrence, name in product(_spread(count * 3 // 4, min(most, 4)), SIGNALS):
+        for occurrence, name in product(spread(count * 3 // 4, min(most, 4)), SIGNALS):
             stop = Stop(crash_at=f"{point}:{occurrence}:{name}")
             yield Case(layer, f"resumed/{point}:{occurrence}:{name}", setting, stops=(early, stop))
 
 
-def _spread(count: int, most: int) -> list[int]:
+def spread(count: int, most: int) -> list[int]:
     """At most so many numbers from 1 to `count`, first and last among them."""
     steps = max(1, min(count, most) - 1)
     return sorted({1 + round(i * (max(count, 1) - 1) / steps) for i in range(steps + 1)})

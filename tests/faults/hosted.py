@@ -1,0 +1,210 @@
+"""H: crashes of runs on rented deployments: `python -m tests.faults.hosted`, see `--help`.
+
+Every crash point of deploying and of taking down, at each of its passages, and some of playing and
+training in between, by SIGKILL, SIGTERM and SIGINT, against the wire-level fake of Azure. After
+each case: nothing stands, nothing is rented that was not taken down, one job for one order.
+"""
+
+import argparse
+import asyncio
+import fnmatch
+import json
+import os
+import re
+import sys
+import tempfile
+import time
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from itertools import product
+from pathlib import Path
+
+from tests.fake_provider.client import ROOT
+from tests.fakes.azure import AZURE, KEY, PREFIX, TOKEN, FakeAzure, environ
+from tests.fakes.loop import Loop, talk
+from tests.fakes.test_azure_loop import BASE, QUICK
+from tests.faults import report
+from tests.faults.cases import Verdict
+from tests.faults.evidence import JournalView, read_journal, secrets_in
+from tests.faults.invariants import RESUMABLE, SIGNALS, journal
+from tests.faults.layers import spread
+from tests.faults.nursery import Nursery
+from tests.faults.world import clocks
+from tests.providers.stub import Serving
+
+PROCESSES = 5
+PATIENCE_S = 60.0
+PASSAGES = {"deployment": 8, "teardown": 8, "call": 6, "job": 2, "trajectories": 3}
+"""Of which points, and at most how many passages of each."""
+
+
+@dataclass
+class Hosted:
+    """One run at a resource of its own."""
+
+    folder: Path
+    nursery: Nursery
+    azure: FakeAzure
+    codes: list[int] = field(default_factory=list[int])
+    broken: list[str] = field(default_factory=list[str])
+    _before: JournalView | None = None
+
+    async def process(self, *arguments: str, **more: str) -> int:
+        """One process to its end, and what must hold after it."""
+        out, err = (self.folder / f"{name}.{len(self.codes)}" for name in ("stdout", "stderr"))
+        child = self.nursery.bear(
+            arguments,
+            cwd=self.folder,
+            environ=self.environment() | more,
+            stdout=out,
+            stderr=err,
+        )
+        code = await asyncio.to_thread(child.wait, PATIENCE_S)
+        self.codes.append(code)
+        self._look(code, err.read_text(errors="replace"))
+        return code
+
+    def environment(self) -> dict[str, str]:
+        """What a user would set."""
+        kept = {name: os.environ[name] for name in ("PATH", "HOME", "LANG") if name in os.environ}
+        profiles = {"RMFT_PROFILES": str(self.folder / "profiles.toml")}
+        return {**kept, **profiles, **environ(self.azure)}
+
+    def _look(self, code: int, said: str) -> None:
+        now = read_journal(self.folder / "runs" / "case")
+        if "Traceback" in said:
+            self.broken.append(f"I7 a traceback: {said.strip().splitlines()[-1]}")
+        if code in RESUMABLE and now is not None and "rmft-api resume" not in said:
+            self.broken.append(f"I7 exit {code} without the way out: {said[-200:]!r}")
+        for secret in (KEY, TOKEN):
+            self.broken += [f"I6 a key is in {at}" for at in secrets_in(self.folder, now, secret)]
+        if now is not None:
+            self.broken += journal(self._before, now)
+            money = now.money
+            if money.cap is not None and money.spent + money.reserved > money.cap:
+                self.broken.append(f"I2 {money}")
+        self._before = now
+
+    def at_the_end(self) -> Iterator[str]:
+        """What must hold once the run is finished."""
+        if self.azure.deployments:
+            yield f"I1 still standing: {', '.join(self.azure.deployments)}"
+        if self.azure.made != self.azure.removed:
+            yield f"I1 made {self.azure.made}, taken down {self.azure.removed}"
+        orders = [(job["model"], job["training_file"]) for job in self.azure.jobs]
+        if len(orders) != 2 or len(self.azure.files) != 2:
+            yield f"I1 {len(orders)} jobs of {len(self.azure.files)} files where 2 were ordered"
+
+
+async def play(name: str, folder: Path, nursery: Nursery) -> Verdict:
+    """The case `point:passage:signal`, to its end."""
+    started = time.monotonic()
+    azure = FakeAzure(talk=talk, cold_chats=0, file_status="processed")
+    async with Serving(azure, AZURE, PREFIX):
+        run = Hosted(folder, nursery, azure)
+        _prepare(folder, azure)
+        first = await run.process("run", "case.toml", RMFT_CRASH_AT=name)
+        allowed = {0, SIGNALS[name.rpartition(":")[2]]}
+        if first not in allowed:
+            run.broken.append(f"I7 exit {first}, not one of {sorted(allowed)}")
+        if first in (130, 143) and azure.deployments:
+            run.broken.append(f"I1 a signal left standing: {', '.join(azure.deployments)}")
+        await _finish(run)
+    took = round(time.monotonic() - started, 3)
+    violations = tuple(dict.fromkeys(run.broken))
+    return Verdict(f"H/{name}", violations, 0, tuple(run.codes), took, first != 0, str(folder))
+
+
+async def _finish(run: Hosted) -> None:
+    """Resume until it ends well; then once more, which must send nothing."""
+    while run.codes[-1] != 0 and len(run.codes) < PROCESSES:
+        arguments = ("resume", "case") if _exists(run) else ("run", "case.toml")
+        await run.process(*arguments)
+    if run.codes[-1] != 0:
+        run.broken.append(f"I8 not finished after {len(run.codes)} processes")
+        return
+    run.broken += run.at_the_end()
+    seen = len(run.azure.seen)
+    if await run.process("resume", "case") != 0 or _changes(run.azure, seen):
+        run.broken.append("I9 resuming a finished run changed something")
+    run.codes.pop()
+
+
+def _exists(run: Hosted) -> bool:
+    return (run.folder / "runs" / "case").exists()
+
+
+def _changes(azure: FakeAzure, since: int) -> list[str]:
+    paid = {"chat", "create", "upload", "deploy", "remove"}
+    return [seen.route for seen in azure.seen[since:] if seen.route in paid]
+
+
+def _prepare(folder: Path, azure: FakeAzure) -> None:
+    folder.mkdir(parents=True)
+    Loop(folder, environ(azure), "azure", BASE, own=QUICK).write()
+
+
+async def passages(folder: Path, nursery: Nursery) -> Mapping[str, int]:
+    """How often an undisturbed run passes each point. Raises RuntimeError if it fails."""
+    azure = FakeAzure(talk=talk, cold_chats=0, file_status="processed")
+    async with Serving(azure, AZURE, PREFIX):
+        _prepare(folder, azure)
+        trace = folder / "points.json"
+        child = await asyncio.create_subprocess_exec(
+            *(sys.executable, "-m", "tests.faults.child", "run", "case.toml"),
+            cwd=folder,
+            env=Hosted(folder, nursery, azure).environment()
+            | {"RMFT_FAULTS_TRACE": str(trace), "PYTHONPATH": str(ROOT)},
+            stdout=asyncio.subprocess.DEVNULL,
+            stderr=asyncio.subprocess.PIPE,
+        )
+        _, said = await child.communicate()
+        if child.returncode:
+            raise RuntimeError(f"the undisturbed run ended with {child.returncode}: {said!r}")
+        return json.loads(trace.read_text())
+
+
+def cases(points: Mapping[str, int]) -> Iterator[str]:
+    """Their names."""
+    for point, count in sorted(points.items()):
+        most = PASSAGES.get(point.partition(".")[0], 0)
+        for passage, name in product(spread(count, most) if most else (), ("KILL", "TERM", "INT")):
+            yield f"{point}:{passage}:{name}"
+
+
+async def _all(folder: Path, only: str, jobs: int) -> list[Verdict]:
+    nursery = Nursery(folder / "nursery", "tests.faults.child", clocks(1))
+    try:
+        found = cases(await passages(folder / "undisturbed", nursery))
+        names = [name for name in found if fnmatch.fnmatch(f"H/{name}", only)]
+        progress, free = report.Progress(len(names)), asyncio.Semaphore(jobs)
+
+        async def one(name: str) -> None:
+            async with free:
+                inside = folder / re.sub(r"[^\w.+-]", "_", name)
+                progress.add(await play(name, inside, nursery))
+
+        async with asyncio.TaskGroup() as tasks:
+            for name in names:
+                tasks.create_task(one(name))
+        return progress.verdicts
+    finally:
+        nursery.close()
+
+
+def main() -> int:
+    """Play what was asked for; 0 where no promise was broken."""
+    parser = argparse.ArgumentParser(prog="tests.faults.hosted", description=__doc__)
+    parser.add_argument("--only", default="*", help="a pattern of case ids, e.g. 'H/teardown*'")
+    parser.add_argument("--jobs", type=int, default=2, help="cases at a time")
+    parser.add_argument("--json", type=Path, help="results")
+    args = parser.parse_args()
+    folder = Path(tempfile.mkdtemp(prefix="rmft-hosted-"))
+    verdicts = asyncio.run(_all(folder, args.only, args.jobs))
+    report.write(args.json or folder / "results.json", verdicts, " ".join(sys.argv[1:]))
+    sys.stdout.write(f"{report.table(verdicts)}\n")
+    return int(any(verdict.violations for verdict in verdicts))
+
+
+if __name__ == "__main__":
+    sys.exit(main())
