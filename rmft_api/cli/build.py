@@ -43,6 +43,8 @@ from rmft_api.tracking import Identity, open_tracker, told
 
 Tell = Callable[[Results], str | None]
 """What is printed when a run has ended; None: nothing."""
+_LOOK_EVERY_S = 0.05
+"""How often a run that begins is asked whether it has begun."""
 
 
 async def begin(
@@ -183,13 +185,26 @@ async def _walk(prepared: Prepared, journal: Journal, tell: Tell, *, again: bool
 
 
 async def _planned(prepared: Prepared, run: Run) -> Results:
-    """Keep the plan of a run that begins, so that what it costs can be held against it; then run.
+    """Walk through the run; the plan of one that begins is kept, to hold its costs against.
 
-    Drawn up beside the event loop: a second of arithmetic, and signals are heard meanwhile.
+    Drawn up beside the event loop once the first requests are under way: a second of arithmetic
+    that nobody waits for.
     """
-    if run.journal.get(PLAN, "", Plan) is None:
-        plan = await asyncio.to_thread(drawn_up, prepared)
-        await run.journal.put(PLAN, "", plan)
+    journal = run.journal
+    if journal.get(PLAN, "", Plan) is not None:
+        return await _walked(run)
+    try:
+        async with asyncio.TaskGroup() as group:
+            walking = group.create_task(_walked(run))
+            while not journal.ledger.count() and not walking.done():
+                await asyncio.wait({walking}, timeout=_LOOK_EVERY_S)
+            await journal.put(PLAN, "", await asyncio.to_thread(drawn_up, prepared))
+    except BaseExceptionGroup as errors:
+        raise errors.exceptions[0] from None
+    return walking.result()
+
+
+async def _walked(run: Run) -> Results:
     replay = run.config.replay
     return await (iterate(run) if replay is None else retrace(run, replay.steps))
 

@@ -1,5 +1,6 @@
 """One line for a known error, and its exit code; a traceback only for our own bugs."""
 
+import gc
 import signal
 import sys
 from collections.abc import Callable, Coroutine, Generator
@@ -50,6 +51,7 @@ def run_async(work: Coroutine[Any, Any, T]) -> T:
     from rmft_api.cli.redaction import hide_keys
 
     hide_keys()
+    gc.freeze()  # what was imported stays: it is looked through no more
     try:
         import uvloop
     except ImportError:

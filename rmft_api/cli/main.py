@@ -1,5 +1,6 @@
 """`rmft-api`: the commands, each in a file of its own, and how the program ends."""
 
+import gc
 import sys
 
 import typer
@@ -32,6 +33,8 @@ COMMANDS = (
     *(run, resume, status, report, plan, eval, ablate, replay, export),
     *(serve, make_checkpoint, models, doctor, sweep),
 )
+_YOUNG = 50_000
+"""New objects that the garbage collector waits for: modules and plays live long and make none."""
 _INTERRUPTED = 130
 """What typer makes of a KeyboardInterrupt; which signal it was, `guarded` knows."""
 for command in COMMANDS:
@@ -40,6 +43,7 @@ for command in COMMANDS:
 
 def main() -> None:
     """Run the command line; exit codes as in `errors.py`."""
+    gc.set_threshold(_YOUNG)
     guarded(_main)
 
 

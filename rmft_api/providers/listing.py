@@ -6,7 +6,6 @@ from datetime import UTC, date, datetime
 from email.utils import parsedate_to_datetime
 from typing import Any, NamedTuple
 
-import aiohttp
 import msgspec
 
 from rmft_api.providers import faults
@@ -110,6 +109,8 @@ async def _get(
     request: faults.Request,
     path: str = "models",
 ) -> tuple[int, Mapping[str, str], bytes]:
+    import aiohttp  # a fifth of a second that most commands do not need
+
     url = f"{profile.base_url.rstrip('/')}/{path}"
     patience = aiohttp.ClientTimeout(
         total=profile.timeouts.list_s, sock_connect=profile.timeouts.connect_s

@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+from functools import cache
 
 import pytest
 
@@ -13,7 +14,17 @@ def test_help_waits_for_no_heavy_package(package: str, loaded: set[str]) -> None
     assert package not in loaded
 
 
+@pytest.mark.parametrize("package", ["aiohttp", "httpx2", "openai", "pandas", "torch"])
+def test_a_run_begins_without_packages_that_only_later_stages_need(package: str) -> None:
+    assert package not in loaded_by("rmft_api.cli.build")
+
+
 @pytest.fixture(scope="module")
 def loaded() -> set[str]:
-    code = "import sys, rmft_api.cli.main; print(*{name.split('.')[0] for name in sys.modules})"
+    return loaded_by("rmft_api.cli.main")
+
+
+@cache
+def loaded_by(module: str) -> set[str]:
+    code = f"import sys, {module}; print(*{{name.split('.')[0] for name in sys.modules}})"
     return set(subprocess.check_output([sys.executable, "-c", code], text=True).split())
