@@ -4,8 +4,8 @@ from typing import Any
 
 import msgspec
 
-from rmft_api.cli.columns import table
-from rmft_api.planning import Cost, Line, Spending
+from rmft_api.cli.columns import paragraph, table
+from rmft_api.planning import Cost, Heard, Line, Spending
 
 HEADINGS = (
     *("phase", "state", "calls", "prompt", "output", "trained"),
@@ -18,7 +18,8 @@ def spending_table(found: Spending) -> str:
     """A row for each kind of phase, and their sum."""
     rows = [HEADINGS, *map(_row, found.by_phase()), _total(found)]
     told = "planned and actual; counts of calls and tokens are actual / planned"
-    return f"{told}\n\n{table(rows, words=2, optional=_OPTIONAL)}"
+    foot = "" if found.heard is None else f"\n\n{paragraph(_heard(found.heard))}"
+    return f"{told}\n\n{table(rows, words=2, optional=_OPTIONAL)}{foot}"
 
 
 def spending_data(found: Spending) -> dict[str, Any]:
@@ -30,7 +31,17 @@ def spending_data(found: Spending) -> dict[str, Any]:
         "reserved_usd": found.reserved / 1e6,
         "budget_usd": _dollars(found.cap),
         "projected_usd": _dollars(found.projected),
+        "replies": None if found.heard is None else msgspec.to_builtins(found.heard),
     }
+
+
+def _heard(heard: Heard) -> str:
+    if heard.assumed is None:
+        return f"replies have {heard.tokens:.1f} tokens"
+    return (
+        f"replies have {heard.tokens:.1f} tokens, the plan assumed {heard.assumed:.1f}; "
+        "what is ahead is projected with the real ones"
+    )
 
 
 def _line_data(line: Line) -> dict[str, Any]:

@@ -14,6 +14,7 @@ from rmft_api.cli.options import (
     described,
     run_file,
 )
+from rmft_api.cli.places import RUNS, RunsDir, run_directory
 
 if TYPE_CHECKING:
     from rmft_api.config import RunConfig
@@ -27,10 +28,15 @@ def plan(
     reply_tokens: ReplyTokens = None,
     accept_shutdown: AcceptShutdown = False,
     as_json: Annotated[bool, typer.Option("--json", help="The plan, for programs.")] = False,
+    runs: RunsDir = RUNS,
 ) -> None:
-    """Show what a run will do, cost and take, phase by phase. Sends and spends nothing."""
+    """Show what a run will do, cost and take, phase by phase. Sends and spends nothing.
+
+    Where a run of its name has begun, its real replies say how long replies are.
+    """
     show(
         described(run_file(file), overrides, budget),
+        runs,
         reply_tokens=reply_tokens,
         accept_shutdown=accept_shutdown,
         as_json=as_json,
@@ -38,7 +44,12 @@ def plan(
 
 
 def show(
-    config: "RunConfig", *, reply_tokens: int | None, accept_shutdown: bool, as_json: bool
+    config: "RunConfig",
+    runs: Path,
+    *,
+    reply_tokens: int | None,
+    accept_shutdown: bool,
+    as_json: bool,
 ) -> None:
     """Print the plan. Raises ConfigError, after it, where the run would end after its model."""
     import asyncio
@@ -46,6 +57,7 @@ def show(
 
     from rmft_api import resources
     from rmft_api.cli.planned import plan_json, plan_table
+    from rmft_api.cli.progress import heard_of
     from rmft_api.errors import ConfigError
     from rmft_api.planning import draw_up
     from rmft_api.prompts import load
@@ -58,6 +70,7 @@ def show(
             *profiles_of(config),
             now=datetime.now(UTC),
             reply_tokens=reply_tokens,
+            heard=heard_of(run_directory(runs, config.name)),
         )
     )
     print(plan_json(drawn) if as_json else plan_table(drawn))  # noqa: T201

@@ -13,7 +13,7 @@ import msgspec
 
 from rmft_api.files import replace_file
 from rmft_api.journal import Journal, is_owned
-from rmft_api.planning import Spending, spending
+from rmft_api.planning import Heard, Spending, spending
 from rmft_api.ports import Console
 from rmft_api.records import Record
 
@@ -106,6 +106,12 @@ def status_of(run_dir: Path) -> Status | None:
     if status.state == "running" and not is_owned(run_dir):
         return msgspec.structs.replace(status, state="interrupted")
     return status
+
+
+def heard_of(run_dir: Path) -> Heard | None:
+    """The replies of a run so far; None where there is none."""
+    status = status_of(run_dir)
+    return status.spending.heard if status and status.spending else None
 
 
 def line_of(run_dir: Path) -> str:

@@ -53,7 +53,13 @@ def replay(
     wanted = Wanted(profile, model, name, (*(overrides or ()), *cap))
     config = described(chain, wanted, lambda text: print(text, file=sys.stderr))  # noqa: T201
     if dry_run:
-        show(config, reply_tokens=reply_tokens, accept_shutdown=accept_shutdown, as_json=as_json)
+        show(
+            config,
+            runs,
+            reply_tokens=reply_tokens,
+            accept_shutdown=accept_shutdown,
+            as_json=as_json,
+        )
         return
     if not accept_shutdown:
         refuse_shutdown(config)

@@ -41,7 +41,13 @@ def run(
     path = run_file(file)
     settings = described(path, overrides, budget)
     if dry_run:
-        show(settings, reply_tokens=reply_tokens, accept_shutdown=accept_shutdown, as_json=as_json)
+        show(
+            settings,
+            runs,
+            reply_tokens=reply_tokens,
+            accept_shutdown=accept_shutdown,
+            as_json=as_json,
+        )
         return
     if not accept_shutdown:
         refuse_shutdown(settings)

@@ -19,8 +19,7 @@ ACTIVITIES: dict[str, Activity] = {
     "test": "test",
     "upload": "training",
     "job": "training",
-    "deploy": "hosting",
-    "hosting": "hosting",
+    **dict.fromkeys(("deploy", "rent", "ready", "teardown"), "hosting"),
 }
 """The first part of an attempt's key -> what it was for."""
 BATCH = "batch/"
@@ -52,6 +51,8 @@ class Sum(NamedTuple):
     """What the answers cost, more than their reservation included."""
     reserved: int = 0
     """Held for what is under way, and for what was sent and nobody knows about."""
+    replies: int = 0
+    """Choices in the answers: one chat may ask for several."""
 
     def plus(self, other: "Sum") -> "Sum":
         """Both together."""
@@ -114,7 +115,8 @@ def _book(sums: dict[Place, Sum], rows: list[_Row]) -> None:
 def _sum_of(row: _Row) -> Sum:
     if row.state != "done" or not row.key.startswith(_CHATS):
         return Sum(spent=row.spent, reserved=row.reserved)
-    usage = _answers.decode(row.answer or b"{}").usage or Usage(0, 0)
+    answer = _answers.decode(row.answer or b"{}")
+    usage = answer.usage or Usage(0, 0)
     return Sum(
         calls=1,
         prompt_tokens=usage.prompt_tokens,
@@ -122,13 +124,15 @@ def _sum_of(row: _Row) -> Sum:
         output_tokens=usage.completion_tokens,
         spent=row.spent,
         reserved=row.reserved,
+        replies=len(answer.choices) if answer.usage else 0,
     )
 
 
 class _Answer(msgspec.Struct):
-    """The part of a chat's answer that tells what was billed."""
+    """The part of a chat's answer that tells what was billed, and for how many replies."""
 
     usage: Usage | None = None
+    choices: tuple[msgspec.Raw, ...] = ()
 
 
 _answers = msgspec.json.Decoder(_Answer)

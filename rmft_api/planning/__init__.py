@@ -11,6 +11,7 @@ The plan follows the real path: the real prompts are told to a player that answe
 
 from rmft_api.planning.contests import ContestPlan, draw_up_contest
 from rmft_api.planning.drawing import draw_up
+from rmft_api.planning.hearing import Heard
 from rmft_api.planning.lifecycle import refuse
 from rmft_api.planning.plan import Cost, Phase, Plan
 from rmft_api.planning.spending import Line, Spending, spending
@@ -18,6 +19,7 @@ from rmft_api.planning.spending import Line, Spending, spending
 __all__ = [
     "ContestPlan",
     "Cost",
+    "Heard",
     "Line",
     "Phase",
     "Plan",

@@ -56,13 +56,13 @@ class Bills:
             return Cost(None, None, None)
         return Cost(*(price.training(_up(tokens), epochs) for tokens in (low, expected, worst)))
 
-    def hosting(self, seconds: float | None) -> Cost:
-        """Of a deployment that is rented by the hour; for how long at most, nobody knows."""
+    def hosting(self, hours: int | None, most: int) -> Cost:
+        """Of a deployment that is rented for so many hours, and for so many at most."""
         price = self.price(1)
-        if price is None or seconds is None:
+        if price is None or hours is None:
             return Cost(None, None, None)
-        expected = price.hosting(math.ceil(seconds / 3600))
-        return Cost(expected, expected, None if expected != 0 else 0)
+        expected = price.hosting(hours)
+        return Cost(expected, expected, price.hosting(most))
 
     def one_request(self, model: int, prompt_bound: int, replies: int) -> int | None:
         """The most that one request can cost."""

@@ -9,6 +9,7 @@ from rmft_api import tokens
 from rmft_api.config import RunConfig
 from rmft_api.planning import lifecycle, notes
 from rmft_api.planning.bills import Bills
+from rmft_api.planning.hearing import Expected, Heard, expectation
 from rmft_api.planning.phases import Walk
 from rmft_api.planning.plan import Phase, Plan, total
 from rmft_api.planning.player import Speech, replies_are_told
@@ -30,12 +31,15 @@ async def draw_up(
     now: datetime,
     *,
     reply_tokens: int | None = None,
+    heard: Heard | None = None,
 ) -> Plan:
     """The plan of a run that is begun at `now`. Asks nobody; needs no key.
 
-    `reply_tokens` is the assumed length of a reply, half of `sampling.max_tokens` when absent.
+    `reply_tokens` is the expected length of a reply. Where it is absent, that is the mean of what
+    was `heard` of this run, else half of `sampling.max_tokens`.
     """
-    length = config.sampling.max_tokens // 2 if reply_tokens is None else reply_tokens
+    expected = expectation(config, reply_tokens, heard)
+    length = expected.tokens
     counter = tokens.counter_for(config.model.base)
     world = Simulation(config, prompts, counter, Speech(config, counter, length), playing.chat)
     paid = playing.paid or training.paid
@@ -53,14 +57,14 @@ async def draw_up(
         courses=courses,
         short=short,
     )
-    return _plan(walk, counter, length, now)
+    return _plan(walk, counter, expected, now)
 
 
 async def _courses(world: Simulation, *, worst: bool) -> dict[Split, Course]:
     return {split: await simulate(world, split, worst=worst) for split in SPLITS}
 
 
-def _plan(walk: Walk, counter: TokenCounter, reply_tokens: int, now: datetime) -> Plan:
+def _plan(walk: Walk, counter: TokenCounter, expected: Expected, now: datetime) -> Plan:
     config, phases = walk.config, walk.with_hosting()
     seconds = _seconds(phases)
     profiles = walk.playing.profile, walk.training.profile
@@ -72,7 +76,7 @@ def _plan(walk: Walk, counter: TokenCounter, reply_tokens: int, now: datetime) -
         model=config.model.base,
         counted_by=counter.basis,
         count_error=counter.error,
-        reply_tokens=reply_tokens,
+        reply_tokens=expected.tokens,
         phases=tuple(phases),
         total=total(phase.cost for phase in phases),
         saves=walk.savings(phases),
@@ -82,10 +86,12 @@ def _plan(walk: Walk, counter: TokenCounter, reply_tokens: int, now: datetime) -
         begins=str(dates.begins.date()),
         ends=str(dates.ends.date()),
         prices=tuple(dict.fromkeys([*walk.playing.used(), *walk.training.used()])),
-        assumptions=tuple(notes.assumptions(walk, counter, reply_tokens)),
+        assumptions=tuple(notes.assumptions(walk, counter, expected)),
         warnings=(),
         refusal=dates.refusal(),
         batches=walk.in_batches(phases),
+        replies=walk.replies(phases),
+        heard=expected.heard,
     )
     warnings = (*dates.warnings(), *notes.doubts(walk, plan))
     return msgspec.structs.replace(plan, warnings=warnings)

@@ -3,13 +3,14 @@
 from collections.abc import Iterator
 
 from rmft_api.config import RunConfig
+from rmft_api.planning.hearing import Expected
 from rmft_api.planning.phases import Walk
 from rmft_api.planning.plan import Phase, Plan
 from rmft_api.planning.timing import JOB_S, REPLY_S, pace_of
 from rmft_api.tokens import TokenCounter
 
 
-def assumptions(walk: Walk, counter: TokenCounter, reply_tokens: int) -> Iterator[str]:
+def assumptions(walk: Walk, counter: TokenCounter, expected: Expected) -> Iterator[str]:
     """What the figures rest on."""
     config, profile = walk.config, walk.playing.profile
     told = "" if counter.exact else f", {counter.error:.0%} off at times"
@@ -18,8 +19,8 @@ def assumptions(walk: Walk, counter: TokenCounter, reply_tokens: int) -> Iterato
         yield "expected: a reply is its bare answer (prompts.reasoning = 'none')"
     else:
         yield (
-            f"expected: a reply has {reply_tokens} of at most {config.sampling.max_tokens} tokens; "
-            "low: it is its bare answer"
+            f"expected: a reply has {expected.tokens} of at most {config.sampling.max_tokens} "
+            f"tokens, {expected.told}; low: it is its bare answer"
         )
     if config.gate.stop_after or config.validation.half_width or config.test.half_width:
         yield "every phase is counted whole; the gate or a narrow interval may end it earlier"
@@ -29,6 +30,12 @@ def assumptions(walk: Walk, counter: TokenCounter, reply_tokens: int) -> Iterato
         "worst: what the budget reserves if every prompt is as long as it can get and every reply "
         "is full, each asked for by itself, none lost"
     )
+    if profile.deploy == "arm":
+        yield (
+            "worst of hosting: a deployment is waited for as long as it may take "
+            f"({profile.hosting.ready_within_s / 3600:g} h to be made, and as long to answer), and "
+            f"every reply takes {profile.timeouts.chat_s:g} s"
+        )
     pace = pace_of(config, profile)
     if pace.batch_s is not None:
         yield (
@@ -51,8 +58,9 @@ def doubts(walk: Walk, plan: Plan) -> Iterator[str]:
     yield from _refused_data(walk, plan.phases)
     if walk.playing.profile.deploy == "arm":
         yield (
-            "a deployment is paid by the hour while it is played, so its worst case has no bound; "
-            "each hour is reserved in the budget before it begins"
+            "a deployment is paid by the hour: more hours than the worst case (faults, limits, a "
+            "run that is stopped) are reserved one by one in the budget, which ends the run; what "
+            "a lost machine leaves standing is paid until `rmft-api resume` or `sweep --remove`"
         )
 
 

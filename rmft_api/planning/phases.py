@@ -8,8 +8,18 @@ from rmft_api import seating
 from rmft_api.config import ReplayLesson, RunConfig
 from rmft_api.planning.bills import Bills, Most
 from rmft_api.planning.lifecycle import rounds
-from rmft_api.planning.plan import Cost, InBatches, Phase, PhaseName, Savings, added, total
+from rmft_api.planning.plan import (
+    Cost,
+    InBatches,
+    Phase,
+    PhaseName,
+    Replies,
+    Savings,
+    added,
+    total,
+)
 from rmft_api.planning.simulation import Course
+from rmft_api.planning.stays import Stays, looks
 from rmft_api.planning.tally import Tally
 from rmft_api.planning.timing import pace_of
 from rmft_api.records import Method, Split
@@ -67,8 +77,15 @@ class Walk:
         phases = list(self.phases())
         if self.playing.profile.deploy != "arm":
             return phases
-        rented = [self._hosted(i, phases) for i in range(1, self.config.iterations + 1)]
-        return [*phases, *rented]
+        stays = Stays(self.config, self.playing.profile, phases, self._longest_s)
+        return [*phases, *(self._hosted(i, stays) for i in range(1, self.config.iterations + 1))]
+
+    def replies(self, phases: list[Phase]) -> Replies:
+        """What is assumed of the replies of all that is played."""
+        played = [phase for phase in phases if phase.name in SPLITS]
+        tallies = [self._tally(SPLITS[phase.name], phase.iteration) for phase in played]
+        whole = sum(tallies, Tally())
+        return Replies(round(whole.replies), round(whole.output), round(whole.least_output))
 
     def savings(self, phases: list[Phase]) -> Savings:
         """What coalescing and caching save, summed over all that is played."""
@@ -182,12 +199,18 @@ class Walk:
             return Cost(None, None, None)
         return self.training.training(start, load.low, load.tokens, load.most, load.epochs or 1)
 
-    def _hosted(self, model: int, phases: list[Phase]) -> Phase:
-        times = [phase.seconds for phase in phases if phase.model == model and phase.calls]
-        known = [seconds for seconds in times if seconds is not None]
-        seconds = sum(known) if len(known) == len(times) else None
-        cost = self.playing.hosting(seconds)
+    def _hosted(self, model: int, stays: Stays) -> Phase:
+        cost = self.playing.hosting(stays.expected_h(model), stays.longest_h(model))
         return Phase(model, "hosting", model, 0, 0, 0, 0, 0, 0, cost, 0.0)
+
+    def _longest_s(self, phase: Phase) -> float:
+        split = SPLITS[phase.name]
+        most = self._most(split, phase.iteration)
+        tokens = most.prompts + most.replies
+        reply_s = self.playing.profile.timeouts.chat_s
+        pace = pace_of(self.config, self.playing.profile)
+        one_by_one = rounds(self.config, split) * looks(seating.section_of(self.config, split))
+        return pace.longest_s(most.calls, tokens, one_by_one, reply_s)
 
     def _tally(self, split: Split, iteration: int) -> Tally:
         return self.courses[split].tally(iteration if split == "train" else 0)

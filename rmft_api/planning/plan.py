@@ -62,6 +62,15 @@ class InBatches(Record, frozen=True):
     """Of all playing, if every batch took its whole window."""
 
 
+class Replies(Record, frozen=True):
+    """What a plan assumes of all the replies that are asked for."""
+
+    number: int
+    tokens: int
+    least: int
+    """Tokens, were every reply its bare answer."""
+
+
 class PriceUsed(Record, frozen=True):
     """A row of the price list, USD per million tokens as decimal text; None: unknown."""
 
@@ -87,7 +96,7 @@ class Plan(Record, frozen=True):
     count_error: float
     """Relative error of the counts; 0: exact."""
     reply_tokens: int
-    """The assumed length of a reply."""
+    """The expected length of a reply."""
     phases: tuple[Phase, ...]
     total: Cost
     saves: Savings
@@ -106,6 +115,10 @@ class Plan(Record, frozen=True):
     """Why such a run is not begun without --accept-shutdown."""
     batches: InBatches | None = None
     """None where the endpoint has none, or nobody is paid."""
+    replies: Replies | None = None
+    """None in plans that earlier versions kept."""
+    heard: int = 0
+    """Real replies of this run that the expected length is the mean of; 0: it is assumed."""
 
 
 def total(costs: Iterable[Cost]) -> Cost:

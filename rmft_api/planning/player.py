@@ -121,6 +121,7 @@ class SimulatedChat:
             shared=prompt * (ask.n - 1),
             output=usage.completion_tokens,
             least_output=sum(one.least for one in said),
+            replies=ask.n,
         )
         self.tallies[place[1]] = self.tallies.get(place[1], Tally()) + tally
         choices = tuple(Choice(one.text, "stop") for one in said)

@@ -13,6 +13,7 @@ import msgspec
 from rmft_api.finetuning import Trained
 from rmft_api.journal import Journal, Place, Sum
 from rmft_api.journal.books import Activity
+from rmft_api.planning.hearing import Correction, Heard, Rates, correction, heard
 from rmft_api.planning.plan import Cost, Phase, Plan, added, total
 from rmft_api.records import Record
 
@@ -61,6 +62,8 @@ class Spending(Record, frozen=True):
     cap: int | None
     projected: int | None
     """Where the whole run is heading; None where a price is unknown or no plan was kept."""
+    heard: Heard | None = None
+    """The replies so far: what is ahead is projected with their length. None: none yet."""
 
     def by_phase(self) -> tuple[Line, ...]:
         """One line for each kind of phase, summed over iterations (`iteration` is the last)."""
@@ -74,7 +77,10 @@ def spending(journal: Journal) -> Spending:
     sums = journal.ledger.books.sums()
     trained = _trained(journal)
     is_over = journal.get(RESULTS, "", msgspec.Raw) is not None
-    accounts = _Accounts(plan.phases if plan else (), sums, trained, is_over)
+    assumed = plan.replies if plan else None
+    replies = heard(sums.values(), assumed)
+    corrected = correction(replies, assumed)
+    accounts = _Accounts(plan.phases if plan else (), sums, trained, is_over, corrected)
     lines = tuple(accounts.lines())
     taken = journal.ledger.totals()
     return Spending(
@@ -84,6 +90,7 @@ def spending(journal: Journal) -> Spending:
         reserved=taken.reserved,
         cap=taken.cap,
         projected=added(line.projected for line in lines) if plan else None,
+        heard=replies,
     )
 
 
@@ -103,16 +110,19 @@ class _Accounts:
     sums: Mapping[Place, Sum]
     trained: Mapping[int, int | None]
     is_over: bool
+    corrected: Correction
 
     def lines(self) -> Iterator[Line]:
         """Planned phases in their order, then what nobody planned."""
         places = [self._met(phase) for phase in self.phases]
-        begun = [i for i, place in enumerate(places) if self._has_begun(place)]
-        last = max(begun, default=-1)
+        last = max((i for i, place in enumerate(places) if self._is_at(place)), default=-1)
         done = len(places) if self.is_over else max(0, last)
-        rates = _Rates(self.phases, [self._sum(place).spent for place in places], done)
+        spent = [self._sum(place).spent for place in places]
+        rates = Rates(self.phases, spent, done, self.corrected)
         for i, (phase, place) in enumerate(zip(self.phases, places, strict=True)):
             state: State = "done" if i < done else "under way" if i == last else "ahead"
+            if phase.name == "hosting":
+                state = self._of_hosting(phase, place, done)
             yield self._line(phase, place, state, rates)
         yield from (self._unplanned(place) for place in self.sums if place not in places)
 
@@ -125,16 +135,24 @@ class _Accounts:
             return next(iter(tested), place)
         return place
 
-    def _has_begun(self, place: Place) -> bool:
-        return place in self.sums
+    def _is_at(self, place: Place) -> bool:
+        """Whether the run came so far; a deployment stands beside the phases that it is for."""
+        return place in self.sums and place.activity != "hosting"
+
+    def _of_hosting(self, phase: Phase, place: Place, done: int) -> State:
+        """A deployment is over when nobody plays its model any more."""
+        plays = [i for i, one in enumerate(self.phases) if one.model == phase.model and one.calls]
+        if self.is_over or max(plays, default=0) < done:
+            return "done"
+        return "under way" if place in self.sums else "ahead"
 
     def _sum(self, place: Place) -> Sum:
         return self.sums.get(place, Sum())
 
-    def _line(self, phase: Phase, place: Place, state: State, rates: "_Rates") -> Line:
+    def _line(self, phase: Phase, place: Place, state: State, rates: Rates) -> Line:
         found = self._sum(place)
         left = 0.0 if state == "done" else 1 - _share(found, phase)
-        expected = phase.cost.expected
+        expected = self.corrected.of(phase.cost)
         ahead = None if expected is None else round(left * expected * rates.of(phase))
         return Line(
             phase=phase.name,
@@ -151,8 +169,13 @@ class _Accounts:
             actual=self._actual(place),
             spent=found.spent,
             reserved=found.reserved,
-            projected=found.spent if not left else added((found.spent, ahead)),
+            projected=self._projected(phase, found, left, ahead),
         )
+
+    def _projected(self, phase: Phase, found: Sum, left: float, ahead: int | None) -> int | None:
+        if left and phase.name == "hosting" and ahead is not None:
+            return max(ahead, found.spent + found.reserved)
+        return added((found.spent, ahead)) if left else found.spent
 
     def _unplanned(self, place: Place) -> Line:
         found = self.sums[place]
@@ -178,29 +201,11 @@ class _Accounts:
         )
 
 
-class _Rates:
-    """How the bills of finished phases compare with the plan: dearer ones stay dearer."""
-
-    def __init__(self, phases: Sequence[Phase], spent: Sequence[int], done: int) -> None:
-        self._planned: dict[str, int] = {}
-        self._spent: dict[str, int] = {}
-        for phase, cost in zip(phases[:done], spent[:done], strict=True):
-            if phase.cost.expected:
-                name = phase.name
-                self._planned[name] = self._planned.get(name, 0) + phase.cost.expected
-                self._spent[name] = self._spent.get(name, 0) + cost
-
-    def of(self, phase: Phase) -> float:
-        """What a planned dollar of such a phase came to so far."""
-        planned = self._planned.get(phase.name, 0)
-        return self._spent[phase.name] / planned if planned else 1.0
-
-
 def _share(found: Sum, phase: Phase) -> float:
     """How much of a phase that is under way is done."""
     if phase.calls:
         return min(1.0, found.calls / phase.calls)
-    return 1.0 if found.spent else 0.0
+    return 1.0 if found.spent and phase.name == "training" else 0.0
 
 
 def _summed(lines: Sequence[Line]) -> Line:

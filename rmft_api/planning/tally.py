@@ -29,6 +29,8 @@ class Tally:
     pair_tokens: float = 0
     """Of both chats of each, of one epoch."""
     least_pair_tokens: float = 0
+    replies: float = 0
+    """Choices of the calls."""
 
     def __add__(self, other: Self) -> "Tally":
         pairs = zip(vars(self).values(), vars(other).values(), strict=True)

@@ -43,6 +43,21 @@ class Pace:
             times.append(tokens / self.tokens_per_minute * MINUTE_S)
         return max(times)
 
+    def longest_s(self, calls: int, tokens: int, rounds: int, reply_s: float) -> float:
+        """Seconds at most, if every reply takes `reply_s` and nothing is asked twice.
+
+        Whoever always asks as many as may be under way needs no longer than all the work shared
+        among them, and then the longest chain of rounds; waiting for turns comes on top.
+        """
+        if self.batch_s is not None:
+            return rounds * self.window_s
+        turns = 0.0
+        if self.requests_per_minute is not None:
+            turns = calls / self.requests_per_minute * MINUTE_S
+        if self.tokens_per_minute is not None:
+            turns = max(turns, tokens / self.tokens_per_minute * MINUTE_S)
+        return reply_s * (calls / self.concurrency + rounds) + turns
+
     def training_s(self) -> float | None:
         """Seconds for one job."""
         return JOB_S if self.paid else None

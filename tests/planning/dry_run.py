@@ -10,13 +10,18 @@ from pathlib import Path
 from typing import Any
 from unittest import mock
 
+import msgspec
+
 from rmft_api.cli.main import main
+from rmft_api.records import ExampleMessage, Record
+from rmft_api.tokens import counter_for
 from tests.fake_provider.client import Books, running
 
 BASE = "gpt-4.1-mini-2025-04-14"
 PRICES = {"input": 0.4, "output": 1.6, "tuned_input": 0.8, "tuned_output": 3.2, "train": 5}
 PRICES_OF_CACHED = {"cached": 0.1, "tuned_cached": 0.2}
 CACHE_FROM = 1024
+EPOCHS = 2
 PROFILE = """
 [fake]
 like = "openai"
@@ -34,8 +39,9 @@ PROBLEMS = {
     "online_learning": "K = 3\nT = {T}",
     "bandit": "K = [3, 5]\nT = {T}",
     "nonstationary": "K = 3\nT = {T}",
+    "contextual": "K = 3\nT = {T}",
 }
-"""Full-information online learning, the stochastic and the non-stationary bandit."""
+"""Full information, and the stochastic, the non-stationary and the contextual bandit."""
 RUN = """
 seed = {seed}
 iterations = 3
@@ -61,7 +67,7 @@ k = {k}
 [dataset]
 {dataset}
 [finetuning]
-n_epochs = 2
+n_epochs = {epochs}
 poll_every_s = 0.02
 [validation]
 scenarios = {held_out}
@@ -83,6 +89,8 @@ class Case:
     held_out: int = 4
     reply_tokens: int = 40
     """Mean length of the provider's replies."""
+    max_tokens: int = 0
+    """0: twice the mean, so that a plan assumes it."""
     conversation: str = "single_turn"
     reasoning: str = "free"
     coalesce: bool = True
@@ -110,7 +118,7 @@ class Case:
             seed=self.seed,
             base=BASE,
             prompts="\n".join(prompts),
-            max_tokens=2 * self.reply_tokens,
+            max_tokens=self.max_tokens or 2 * self.reply_tokens,
             scenarios=self.scenarios,
             trajectories=self.trajectories,
             coalesce=str(self.coalesce).lower(),
@@ -119,6 +127,7 @@ class Case:
             problem=PROBLEMS[self.environment].format(T=self.T),
             k=self.k,
             dataset=self.dataset,
+            epochs=EPOCHS,
             held_out=self.held_out,
         )
 
@@ -128,8 +137,14 @@ class Outcome:
     """What was planned before, and what the provider's books say after."""
 
     plan: dict[str, Any]
+    """Before the run."""
+    replanned: dict[str, Any]
+    """After it: with the length that its replies had."""
+    status: str
     report: dict[str, Any]
     books: Books
+    directory: Path
+    """The run's."""
 
     def planned(self, name: str) -> float:
         """A sum over the plan's phases."""
@@ -156,6 +171,11 @@ class Outcome:
         rows = self.books.rows("SELECT input_tokens FROM bill WHERE kind = 'training' ORDER BY seq")
         return [int(row[0]) for row in rows]
 
+    def written(self) -> list[int]:
+        """Tokens of each training file x epochs."""
+        files = sorted(self.directory.glob("iteration_*/dataset.jsonl"))
+        return [EPOCHS * sum(map(_tokens, file.read_bytes().splitlines())) for file in files]
+
     def chats(self, column: str) -> int:
         """A sum over the bill's chats."""
         return self.books.number(f"SELECT sum({column}) FROM bill WHERE kind = 'chat'")
@@ -164,6 +184,14 @@ class Outcome:
     def calls(self) -> int:
         """Chats that were billed."""
         return self.chats("1")
+
+
+class _Line(Record, frozen=True):
+    messages: tuple[ExampleMessage, ...]
+
+
+def _tokens(line: bytes) -> int:
+    return counter_for(BASE).chat(msgspec.json.decode(line, type=_Line).messages)
 
 
 def play(case: Case, folder: Path, **settings: Any) -> Outcome:
@@ -187,8 +215,10 @@ def play(case: Case, folder: Path, **settings: Any) -> Outcome:
         where = ("--runs", folder / "runs")
         plan = json.loads(command(environ, "plan", file, "--json"))
         command(environ, "run", file, *where)
+        replanned = json.loads(command(environ, "plan", file, "--json", *where))
+        status = command(environ, "status", case.name, *where)
         report = json.loads(command(environ, "report", case.name, "--json", *where))
-    return Outcome(plan, report, provider.books)
+    return Outcome(plan, replanned, status, report, provider.books, folder / "runs" / case.name)
 
 
 def command(environ: Mapping[str, str], *words: object) -> str:

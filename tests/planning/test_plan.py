@@ -12,7 +12,6 @@ from rmft_api import config, planning, resources
 from rmft_api.errors import ConfigError
 from rmft_api.planning import Cost, sampling
 from rmft_api.providers import profiles
-from rmft_api.providers.profiles import Profile
 from tests.planning.world import NOW, drawn, openai, phase, prompts_of, small
 
 SHIPPED = sorted(
@@ -36,9 +35,8 @@ def test_every_shipped_run_is_planned_with_sockets_shut_and_without_a_key(
     monkeypatch.setitem(sys.modules, "openai", None)
     settings = config.load(path)
     plan = drawn(settings)
-    rented = profiles.load(settings.model.profile).deploy == "arm"
     unpriced = any("no price is known" in warning for warning in plan.warnings)
-    assert (plan.total.worst is None) == (rented or unpriced)
+    assert (plan.total.worst is None) == unpriced
     assert (plan.total.expected is None) == unpriced
     assert unpriced == (settings.model.profile in ("gemini", "nebius"))
     assert len([p for p in plan.phases if p.name == "training"]) == settings.iterations
@@ -151,19 +149,6 @@ def test_a_batch_price_that_is_not_known_is_unknown() -> None:
     plan = drawn(small(rollouts={"transport": "batch"}), profile=unpriced)
     assert plan.total.expected is None
     assert any("no price is known" in warning for warning in plan.warnings)
-
-
-def rented() -> Profile:
-    changes = {"deploy": "arm", "prices": "azure", "tuned_model": r".*[.]ft-.*", "name": "azure"}
-    return openai().model_copy(update=changes)
-
-
-def test_a_rented_deployment_is_paid_by_the_started_hour_and_has_no_worst_case() -> None:
-    plan = drawn(small(), profile=rented())
-    hosting = [p for p in plan.phases if p.name == "hosting"]
-    assert [p.cost.expected for p in hosting] == [1_700_000] * 3
-    assert plan.total.worst is None
-    assert plan.total.expected is not None
 
 
 def test_a_sample_stands_for_a_run_that_is_too_large_to_play() -> None:

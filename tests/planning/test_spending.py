@@ -10,12 +10,14 @@ import pytest
 from rmft_api.finetuning import Trained
 from rmft_api.journal import Journal, Place, Sum
 from rmft_api.journal.ledger import digest_of
-from rmft_api.planning import Line, Plan, Spending, spending
+from rmft_api.planning import Line, Phase, Plan, Spending, spending
 from rmft_api.planning.spending import PLAN, TRAINED
 from rmft_api.records import Choice, Hyperparameters, Job, Reply, Usage
-from tests.planning.world import drawn, small
+from tests.planning.world import drawn, rented, small
 
 DIGEST = digest_of(b"request")
+ASSUMED = 31
+"""Tokens of a reply that these plans assume."""
 
 
 @pytest.fixture
@@ -41,14 +43,26 @@ async def answered(journal: Journal, key: str, usage: Usage, cost: int) -> None:
     await journal.ledger.done(attempt, msgspec.json.encode(reply), cost)
 
 
-async def whole(journal: Journal, plan: Plan, name: str, iteration: int, factor: float) -> int:
+async def whole(
+    journal: Journal,
+    plan: Plan,
+    name: str,
+    iteration: int,
+    factor: float,
+    reply_tokens: int = ASSUMED,
+) -> int:
     """All calls of a phase, at so many times their price."""
     (phase,) = [p for p in plan.phases if (p.name, p.iteration) == (name, iteration)]
     split = "train" if name == "rollouts" else name
     cost = round((phase.cost.expected or 0) * factor / phase.calls)
     for i in range(phase.calls):
-        await answered(journal, f"{split}/{iteration}/{i}/0/0", Usage(100, 20, 5), cost)
+        await answered(journal, f"{split}/{iteration}/{i}/0/0", Usage(100, reply_tokens, 5), cost)
     return cost * phase.calls
+
+
+def phase_of(plan: Plan, name: str, iteration: int) -> Phase:
+    (one,) = [p for p in plan.phases if (p.name, p.iteration) == (name, iteration)]
+    return one
 
 
 def line(found: Spending, phase: str, iteration: int) -> Line:
@@ -65,8 +79,8 @@ async def test_calls_and_money_are_booked_under_the_phase_of_their_key(journal: 
     job = await journal.ledger.begin("job/abc", "job", DIGEST, 500)
     books = journal.ledger.books
     assert books.sums() == {
-        Place("rollouts", 1): Sum(2, 150, 64, 30, spent=10),
-        Place("validation", 0): Sum(1, 30, 0, 5, spent=2),
+        Place("rollouts", 1): Sum(2, 150, 64, 30, spent=10, replies=2),
+        Place("validation", 0): Sum(1, 30, 0, 5, spent=2, replies=1),
         Place("training", 1): Sum(reserved=500),
     }
     await journal.ledger.done(job, b"{}", None)
@@ -104,7 +118,7 @@ async def test_phases_that_cost_twice_as_much_are_expected_to_go_on_so(
     await journal.ledger.set_cap(10**9)
     spent = await whole(journal, plan, "validation", 0, 2.0)
     await whole(journal, plan, "test", 0, 1.0)
-    await answered(journal, "train/1/0/0/0", Usage(10, 1), 0)
+    await answered(journal, "train/1/0/0/0", Usage(10, ASSUMED), 0)
     found = spending(journal)
     first, next_ = line(found, "validation", 0), line(found, "validation", 1)
     assert (first.state, next_.state) == ("done", "ahead")
@@ -123,13 +137,55 @@ async def test_half_of_a_phase_costs_what_it_did_and_the_plan_for_the_other_half
     await journal.ledger.set_cap(10**9)
     (phase,) = [p for p in plan.phases if (p.name, p.iteration) == ("validation", 0)]
     for i in range(phase.calls // 2):
-        await answered(journal, f"validation/0/{i}/0/0", Usage(10, 1), 1000)
+        await answered(journal, f"validation/0/{i}/0/0", Usage(10, ASSUMED), 1000)
     found = line(spending(journal), "validation", 0)
     half = 1 - (phase.calls // 2) / phase.calls
     assert found.projected == found.spent + round((phase.cost.expected or 0) * half)
     assert found.actual.calls == phase.calls // 2
     assert found.planned is not None
     assert found.planned.calls == phase.calls
+
+
+async def test_what_is_ahead_is_projected_with_the_length_that_replies_really_have(
+    journal: Journal, plan: Plan
+) -> None:
+    shorter = drawn(small(), reply_tokens=20)
+    assert shorter.replies
+    await journal.put(PLAN, "", plan)
+    await journal.ledger.set_cap(10**9)
+    at_length = phase_of(shorter, "validation", 0).cost.expected or 0
+    factor = at_length / (phase_of(plan, "validation", 0).cost.expected or 1)
+    real = round(shorter.replies.tokens / shorter.replies.number)
+    await whole(journal, plan, "validation", 0, factor, real)
+    found = spending(journal)
+    assert found.heard is not None
+    assert (found.heard.tokens, found.heard.assumed) == (real, ASSUMED)
+    assert found.projected == pytest.approx(shorter.total.expected, rel=0.01)
+    for name in ("rollouts", "training", "validation", "test"):
+        at_first, later = (phase_of(one, name, 1).cost.expected for one in (plan, shorter))
+        projected = line(found, name, 1).projected
+        assert projected == pytest.approx(later, rel=0.005)
+        assert projected != pytest.approx(at_first, rel=0.02)
+
+
+async def test_a_deployment_is_under_way_as_long_as_its_model_is_played(journal: Journal) -> None:
+    plan = drawn(small(), profile=rented())
+    await journal.put(PLAN, "", plan)
+    await journal.ledger.set_cap(10**9)
+    await journal.ledger.enter_iteration(1)
+    hour = 1_700_000
+    for key in ("deploy/rmft-x/1", "rent/rmft-x/1/1", "ready/rmft-x/1"):
+        await journal.ledger.begin(key, "rent", DIGEST, hour if key[0] != "d" else 3 * hour)
+    await answered(journal, "validation/1/0/0/0", Usage(10, ASSUMED), 5)
+    found = spending(journal)
+    assert {one.phase for one in found.lines} == {one.name for one in plan.phases}
+    assert line(found, "hosting", 1).state == "under way"
+    assert line(found, "hosting", 1).projected == 5 * hour
+    assert line(found, "hosting", 2).projected == hour
+    assert line(found, "validation", 0).state == "done"
+    assert line(found, "test", 3).state == "ahead"
+    await answered(journal, "validation/2/0/0/0", Usage(10, ASSUMED), 5)
+    assert line(spending(journal), "hosting", 1).state == "done"
 
 
 async def test_a_run_that_is_over_is_heading_nowhere_else(journal: Journal, plan: Plan) -> None:

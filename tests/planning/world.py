@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from functools import cache
 from typing import Any
@@ -61,10 +62,25 @@ def prompts_of(settings: RunConfig) -> PromptSet:
     return load(settings.prompts, [resources.prompts_dir()])
 
 
-def drawn(settings: RunConfig, now: datetime = NOW, profile: Profile | None = None) -> Plan:
-    """The run's plan."""
+def rented() -> Profile:
+    """Models that must be deployed and are paid by the hour."""
+    changes = {"deploy": "arm", "prices": "azure", "tuned_model": r".*[.]ft-.*", "name": "azure"}
+    return openai().model_copy(update=changes)
+
+
+def drawn(
+    settings: RunConfig,
+    now: datetime = NOW,
+    profile: Profile | None = None,
+    reply_tokens: int | None = None,
+) -> Plan:
+    """The run's plan; it may be asked for where an event loop runs."""
     one = profile or profiles.load(settings.model.profile)
-    return asyncio.run(planning.draw_up(settings, prompts_of(settings), one, one, now))
+    plan = planning.draw_up(
+        settings, prompts_of(settings), one, one, now, reply_tokens=reply_tokens
+    )
+    with ThreadPoolExecutor(1) as thread:
+        return thread.submit(asyncio.run, plan).result()
 
 
 def phase(plan: Plan, name: str, iteration: int = 1) -> Phase:
