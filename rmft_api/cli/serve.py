@@ -73,7 +73,7 @@ def engine_names(engines: Sequence[str], checkpoint: str | None, given: list[str
         raise ConfigError(
             "--engine hf needs a model: --checkpoint FOLDER, or --checkpoint ID of one at the hub"
         )
-    from rmft_api.local_server.hf.settings import assemble
+    from rmft_api.open_models.settings import assemble
 
     spec = assemble(checkpoint, given).spec
     return [spec if name == "hf" else name for name in engines]

@@ -8,7 +8,7 @@ from typing import Any, cast
 
 from rmft_api.errors import ConfigError
 from rmft_api.local_server.hf.packages import package
-from rmft_api.local_server.hf.settings import HfSettings
+from rmft_api.open_models.settings import HfSettings
 
 EDGE = 2**16
 """Bytes at either end of a weights file that tell it from others of its size."""

@@ -16,14 +16,14 @@ from rmft_api.local_server.engine import (
     Model,
     TrainingStep,
 )
-from rmft_api.local_server.hf import settings
 from rmft_api.local_server.hf.chats import Chats
 from rmft_api.local_server.hf.checkpoint import Checkpoint
 from rmft_api.local_server.hf.lessons import Lesson
 from rmft_api.local_server.hf.memory import is_out_of_memory
 from rmft_api.local_server.hf.remote import Inference, RemoteModel
 from rmft_api.local_server.hf.resuming import last_step
-from rmft_api.local_server.hf.settings import HfSettings
+from rmft_api.open_models import settings
+from rmft_api.open_models.settings import HfSettings
 
 if TYPE_CHECKING:
     from rmft_api.local_server.hf.network import Base  # torch is imported when weights are

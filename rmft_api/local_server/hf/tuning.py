@@ -19,7 +19,7 @@ from rmft_api.local_server.hf.checkpoint import Checkpoint
 from rmft_api.local_server.hf.lessons import Lesson
 from rmft_api.local_server.hf.network import device_of, load_network
 from rmft_api.local_server.hf.packages import package
-from rmft_api.local_server.hf.settings import HfSettings
+from rmft_api.open_models.settings import HfSettings
 
 WARMUP = 0.03
 """Share of the steps in which the learning rate rises."""

@@ -23,7 +23,7 @@ def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session")
 def engine(checkpoint: Path) -> Any:
     from rmft_api.local_server.hf.engine import HfEngine
-    from rmft_api.local_server.hf.settings import HfSettings
+    from rmft_api.open_models.settings import HfSettings
 
     return HfEngine(HfSettings(checkpoint=str(checkpoint), lora_rank=4, learning_rate=5e-3))
 

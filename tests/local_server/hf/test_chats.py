@@ -10,7 +10,7 @@ from rmft_api.local_server.engine import ChatMessage, ChatPair, ContextLengthErr
 from rmft_api.local_server.hf.chats import UNLEARNED, Chats, Row
 from rmft_api.local_server.hf.checkpoint import Checkpoint
 from rmft_api.local_server.hf.engine import HfEngine
-from rmft_api.local_server.hf.settings import HfSettings
+from rmft_api.open_models.settings import HfSettings
 
 pytest.importorskip("trl", reason="pip install 'rmft-api[open]'")
 

@@ -20,7 +20,7 @@ from rmft_api.local_server.engine import (
 from rmft_api.local_server.hf import adapters
 from rmft_api.local_server.hf.adapters import Adapter
 from rmft_api.local_server.hf.engine import HfEngine
-from rmft_api.local_server.hf.settings import HfSettings
+from rmft_api.open_models.settings import HfSettings
 
 torch = pytest.importorskip("torch", reason="pip install 'rmft-api[open]'")
 pytest.importorskip("trl", reason="pip install 'rmft-api[open]'")

@@ -17,7 +17,7 @@ from rmft_api.local_server.engine import (
 )
 from rmft_api.local_server.hf import adapters, resuming
 from rmft_api.local_server.hf.engine import HfEngine
-from rmft_api.local_server.hf.settings import HfSettings
+from rmft_api.open_models.settings import HfSettings
 
 pytest.importorskip("trl", reason="pip install 'rmft-api[open]'")
 
