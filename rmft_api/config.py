@@ -73,7 +73,10 @@ class ModelConfig(Section):
     """Profile local: an open model instead of the built-in ones, as a folder in Hugging Face's
     format or an id at the hub. The run's own server serves and trains it under the name `base`."""
     engine: dict[str, str | int | float | bool] = Field(default_factory=dict)
-    """Settings of an open model, e.g. `lora_rank = 8` (all of them: `rmft-api serve --help`)."""
+    """Settings of an open model, e.g. `lora_rank = 8` (all of them: docs/guide.md)."""
+    accelerator: str | None = None
+    """The card to plan an open model's time and memory with, e.g. `a100-80gb`. It changes nothing
+    but the plan."""
 
 
 class PromptConfig(Section):

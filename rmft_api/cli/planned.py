@@ -7,6 +7,7 @@ from typing import Any
 import msgspec
 
 from rmft_api.cli.columns import paragraph, table
+from rmft_api.cli.open_plan import open_plan
 from rmft_api.planning import Cost, Phase, Plan
 from rmft_api.planning.plan import InBatches
 
@@ -21,7 +22,8 @@ def plan_table(plan: Plan) -> str:
     """The phases, their total, and what they rest on."""
     rows = [HEADINGS, *map(_row, plan.phases), _total(plan)]
     phases = table(rows, words=3, optional=_OPTIONAL)
-    return "\n".join([_title(plan), "", phases, "", *map(paragraph, _notes(plan))])
+    mine = [] if plan.open_model is None else [open_plan(plan.open_model)]
+    return "\n".join([_title(plan), "", phases, *mine, "", *map(paragraph, _notes(plan))])
 
 
 def plan_json(plan: Plan) -> str:

@@ -13,6 +13,7 @@ from rmft_api.errors import ConfigError
 from rmft_api.finetuning import hyperparameters
 from rmft_api.planning import Plan, draw_up
 from rmft_api.planning.bills import tuned_id
+from rmft_api.planning.open_model import settings_of
 from rmft_api.prices import Prices
 from rmft_api.prompts import PromptSet
 from rmft_api.prompts import load as load_prompts
@@ -84,7 +85,7 @@ def is_embedded(profile: Profile) -> bool:
 def _check_endpoint(profile: Profile, config: RunConfig) -> None:
     profile.key()
     if is_embedded(profile):
-        require_local_extra() if config.model.checkpoint is None else require_open_extra()
+        require_local_extra() if settings_of(config) is None else require_open_extra()
     else:
         connect(profile).check()
     if not profile.paid:

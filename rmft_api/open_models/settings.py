@@ -1,5 +1,6 @@
 """What may be set about an open model; travels as JSON from the command line to the trainer."""
 
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -75,16 +76,29 @@ def read(text: str) -> HfSettings:
         raise ConfigError(f"engine hf: {error}") from error
 
 
-def assemble(checkpoint: str, pairs: list[str]) -> HfSettings:
+def assemble(checkpoint: str, pairs: Sequence[str]) -> HfSettings:
     """Settings from `key=value` words. Raises ConfigError that lists what can be set."""
-    given: dict[str, object] = {"checkpoint": checkpoint}
+    given: dict[str, object] = {}
     for pair in pairs:
         key, _, value = pair.partition("=")
-        if key not in HfSettings.__struct_fields__ or not value:
-            known = ", ".join(HfSettings.__struct_fields__)
-            raise ConfigError(f"engine hf has no setting {pair!r}; KEY=VALUE of: {known}")
+        if not value:
+            raise _unknown(pair)
         given[key] = value
+    return of_run(checkpoint, given)
+
+
+def of_run(checkpoint: str, given: Mapping[str, object]) -> HfSettings:
+    """Settings by name. Raises ConfigError that lists what can be set."""
+    for key in given:
+        if key not in HfSettings.__struct_fields__:
+            raise _unknown(key)
+    given = {"checkpoint": checkpoint, **given}
     try:
         return msgspec.convert(given, HfSettings, strict=False)
     except msgspec.ValidationError as error:
         raise ConfigError(f"engine hf: {error}") from error
+
+
+def _unknown(word: str) -> ConfigError:
+    known = ", ".join(HfSettings.__struct_fields__)
+    return ConfigError(f"engine hf has no setting {word!r}; KEY=VALUE of: {known}")

@@ -1,5 +1,6 @@
 """Draws up a plan: simulates, walks through the phases, adds them up, looks at the calendar."""
 
+import math
 from dataclasses import replace
 from datetime import datetime
 
@@ -10,6 +11,7 @@ from rmft_api.config import RunConfig
 from rmft_api.planning import lifecycle, notes
 from rmft_api.planning.bills import Bills
 from rmft_api.planning.hearing import Expected, Heard, expectation
+from rmft_api.planning.open_model import open_model, settings_of
 from rmft_api.planning.phases import Walk
 from rmft_api.planning.plan import Phase, Plan, total
 from rmft_api.planning.player import Speech, replies_are_told
@@ -42,8 +44,8 @@ async def draw_up(
     length = expected.tokens
     counter = tokens.counter_for(config.model.base)
     world = Simulation(config, prompts, counter, Speech(config, counter, length), playing.chat)
-    paid = playing.paid or training.paid
-    courses = await _courses(world, worst=paid)
+    paid, settings = playing.paid or training.paid, settings_of(config)
+    courses = await _courses(world, worst=paid or settings is not None)
     short = courses
     if paid and replies_are_told(config.prompts):
         bare = replace(world, speech=Speech(config, counter, 0))
@@ -57,7 +59,11 @@ async def draw_up(
         courses=courses,
         short=short,
     )
-    return _plan(walk, counter, expected, now)
+    mine = open_model(config, math.ceil(walk.longest_example() * (1 + counter.error)))
+    walk = replace(walk, speed=None if mine is None else mine.speed)
+    plan = _plan(walk, counter, expected, now)
+    doubts = tuple(notes.of_open_model(config, mine, walk.longest_example()))
+    return msgspec.structs.replace(plan, open_model=mine, warnings=(*plan.warnings, *doubts))
 
 
 async def _courses(world: Simulation, *, worst: bool) -> dict[Split, Course]:

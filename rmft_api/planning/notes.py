@@ -3,7 +3,9 @@
 from collections.abc import Iterator
 
 from rmft_api.config import RunConfig
+from rmft_api.open_models.memory import GIB
 from rmft_api.planning.hearing import Expected
+from rmft_api.planning.open_model import OpenModel, settings_of
 from rmft_api.planning.phases import Walk
 from rmft_api.planning.plan import Phase, Plan
 from rmft_api.planning.timing import JOB_S, REPLY_S, pace_of
@@ -61,6 +63,30 @@ def doubts(walk: Walk, plan: Plan) -> Iterator[str]:
             "a deployment is paid by the hour: more hours than the worst case (faults, limits, a "
             "run that is stopped) are reserved one by one in the budget, which ends the run; what "
             "a lost machine leaves standing is paid until `rmft-api resume` or `sweep --remove`"
+        )
+
+
+def of_open_model(config: RunConfig, mine: OpenModel | None, longest: int) -> Iterator[str]:
+    """What speaks against an open model on one's own machine."""
+    settings = settings_of(config)
+    if settings is None:
+        return
+    if mine is None:
+        yield (
+            f"the shape of {settings.checkpoint!r} is not known, so nothing is told of memory and "
+            "time; name a folder that holds it in model.checkpoint"
+        )
+        return
+    if longest > mine.length:
+        yield (
+            f"a chat may reach {longest} tokens, {mine.length} are allowed; raise "
+            "model.engine.max_length, or lower T or the prompts"
+        )
+    if mine.room is not None and mine.total > mine.room:
+        way = f"would fit: {', '.join(mine.way_out)}" if mine.way_out else "no setting would fit"
+        yield (
+            f"needs about {mine.total / GIB:.0f} GiB, {mine.accelerator} has "
+            f"{mine.room / GIB:.0f}; {way} ([model.engine])"
         )
 
 

@@ -1,11 +1,12 @@
 """From simulated sums and prices to the phases of a run, in the order of `loop.iterate`."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
 from rmft_api import seating
 from rmft_api.config import ReplayLesson, RunConfig
+from rmft_api.open_models.speed import Speed
 from rmft_api.planning.bills import Bills, Most
 from rmft_api.planning.lifecycle import rounds
 from rmft_api.planning.plan import (
@@ -55,6 +56,8 @@ class Walk:
     """The same courses where every reply is its bare answer."""
     other: Bills | None = None
     """Of playing by the other transport, where anybody asks what that would cost."""
+    speed: Speed | None = None
+    """Of an open model on the card that the run file names."""
 
     def phases(self) -> Iterator[Phase]:
         """Every phase, the base's evaluation first."""
@@ -135,7 +138,6 @@ class Walk:
     def _played(self, split: Split, iteration: int, model: int) -> Phase:
         tally = self._tally(split, iteration)
         short = self.short[split].tally(iteration if split == "train" else 0)
-        pace = pace_of(self.config, self.playing.profile)
         return Phase(
             iteration=iteration,
             name=NAMES[split],
@@ -147,10 +149,23 @@ class Walk:
             trained_tokens=0,
             examples=0,
             cost=self.playing.playing(model, tally, short, self._most(split, iteration)),
-            seconds=pace.playing_s(
-                tally.calls, tally.prompt + tally.output, rounds(self.config, split)
-            ),
+            seconds=self._playing_s(split, tally),
         )
+
+    def _playing_s(self, split: Split, tally: Tally) -> float | None:
+        if self.speed is not None:
+            section = seating.section_of(self.config, split)
+            plays = section.scenarios * section.trajectories
+            return self.speed.playing_s(tally.prompt, tally.output, plays)
+        pace = pace_of(self.config, self.playing.profile)
+        return pace.playing_s(tally.calls, tally.prompt + tally.output, rounds(self.config, split))
+
+    def _training_s(self, loads: Sequence["_Load"]) -> float | None:
+        if self.speed is not None:
+            trained = added(load.trained for load in loads)
+            return None if trained is None else self.speed.training_s(trained, len(loads))
+        each = pace_of(self.config, self.training.profile).training_s()
+        return None if each is None else each * len(loads)
 
     def _trained(self, iteration: int) -> Phase:
         """All jobs of an iteration."""
@@ -161,7 +176,6 @@ class Walk:
             loads = [self._load(range(first, iteration + 1), m) for m in config.methods]
         else:
             loads = [self._given(one) for one in self.config.replay.steps[iteration - 1].lessons]
-        pace = pace_of(self.config, self.training.profile)
         return Phase(
             iteration=iteration,
             name="training",
@@ -173,7 +187,7 @@ class Walk:
             trained_tokens=added(load.trained for load in loads),
             examples=round(sum(load.examples for load in loads)),
             cost=total(self._of_training(start, load) for load in loads),
-            seconds=None if (each := pace.training_s()) is None else each * len(loads),
+            seconds=self._training_s(loads),
         )
 
     def _load(self, chosen: range, method: Method) -> "_Load":

@@ -3,6 +3,7 @@
 from collections.abc import Iterable
 from typing import Literal
 
+from rmft_api.planning.open_model import OpenModel
 from rmft_api.records import Record
 
 PhaseName = Literal["rollouts", "training", "validation", "test", "hosting"]
@@ -119,6 +120,8 @@ class Plan(Record, frozen=True):
     """None in plans that earlier versions kept."""
     heard: int = 0
     """Real replies of this run that the expected length is the mean of; 0: it is assumed."""
+    open_model: OpenModel | None = None
+    """What the run's own checkpoint takes; None where it has none, or its shape is not known."""
 
 
 def total(costs: Iterable[Cost]) -> Cost:
