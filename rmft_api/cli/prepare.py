@@ -60,7 +60,17 @@ def prepare(config: RunConfig) -> Prepared:
 
 
 def batches_of(profile: Profile) -> BatchTraits:
-    """What the endpoint's batches take. Raises ConfigError where it has none."""
+    """What the endpoint's batches take. Raises ConfigError where it has none, or none for a chain.
+
+    A batch names the model itself: what must be deployed first is asked one by one. (Azure answers
+    batches in deployments of base models made for them, GlobalBatch and DataZoneBatch; a fine-tune
+    can be in none.)
+    """
+    if profile.deploy != "none":
+        raise ConfigError(
+            f"profile {profile.name!r} answers a fine-tune only where it is deployed, and no batch "
+            "goes there; set rollouts.transport = 'direct'"
+        )
     if profile.batch is None:
         raise ConfigError(
             f"profile {profile.name!r} answers no batches; set rollouts.transport = 'direct', or "

@@ -113,3 +113,36 @@ def test_too_few_examples_to_train_on_are_refused_before_they_are_played(
     }
     settings = config("openai", "gpt-4.1-mini", rollouts=few, selection={"k": 2})
     assert "makes 6 examples at most" in refusal(settings)
+
+
+OWN_BATCH = """\
+[azure.batch]
+window = "24h"
+[nebius.batch]
+window = "24h"
+[gemini.batch]
+window = "24h"
+"""
+
+
+@pytest.mark.parametrize(
+    ("profile", "base"),
+    [
+        ("azure", "gpt-4.1-mini-2025-04-14"),
+        ("nebius", "meta-llama/Llama-3.3-70B-Instruct"),
+        ("gemini", "gemini-3.5-flash"),
+    ],
+)
+@pytest.mark.parametrize("own", ["", OWN_BATCH])
+def test_batches_of_models_that_must_be_deployed_are_refused_before_anything_is_sent(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, profile: str, base: str, own: str
+) -> None:
+    told(monkeypatch, AZURE)
+    path = tmp_path / "profiles.toml"
+    path.write_text(own)
+    monkeypatch.setenv("RMFT_PROFILES", str(path))
+    problems = [{"environment": "bandit"}]
+    batched = config(profile, base, rollouts={"problems": problems, "transport": "batch"})
+    said = refusal(batched)
+    assert "only where it is deployed" in said
+    assert "rollouts.transport = 'direct'" in said

@@ -2,13 +2,15 @@
 
 Pages: docs.cloud.google.com, projects.locations.tuningJobs, projects.locations.models,
 generateContent; Cloud Storage JSON API, objects insert / list / get. Numbers of 64 bits are text.
+As every API of Google's, it reads a field by its JSON name or by its original one
+(`tunedModelName`, `tuned_model_name`), and tells it by the first.
 """
 
 import json
 import re
 from dataclasses import dataclass, field
 from itertools import pairwise
-from typing import Any
+from typing import Any, cast
 from urllib.parse import unquote
 
 from aiohttp import web
@@ -39,6 +41,14 @@ JOB = {
     "description",
     "labels",
 }
+SPEC = {
+    "trainingDatasetUri",
+    "validationDatasetUri",
+    "hyperParameters",
+    "exportLastCheckpointOnly",
+}
+HYPERPARAMETERS = {"epochCount", "learningRateMultiplier", "adapterSize"}
+PRE_TUNED = {"tunedModelName", "checkpointId"}
 
 
 @dataclass
@@ -137,6 +147,7 @@ def _no_such(stub: FakeGemini, target: str) -> Meets | None:
             f"Publisher Model `{target}` was not found or your project does not have access to it.",
         )
     endpoints = [one["endpoint"] for one in stub.tuned.values()]
+    endpoints += [saved["endpoint"] for one in stub.tuned.values() for saved in one["checkpoints"]]
     if target in endpoints:
         return None
     return refusal(404, "NOT_FOUND", f"Endpoint `{target}` not found.")
@@ -174,7 +185,7 @@ def _messages(asked: Json) -> list[Json]:
 
 async def _tune(stub: StubProvider, request: web.Request, body: bytes) -> web.StreamResponse:
     assert isinstance(stub, FakeGemini)
-    asked = json.loads(body)
+    asked = _named(json.loads(body))
     if mistake := _job_mistake(stub, asked):
         return _invalid(mistake)
     number = next(stub.numbers)
@@ -187,21 +198,59 @@ async def _tune(stub: StubProvider, request: web.Request, body: bytes) -> web.St
         "polls": 0,
     }
     if pre := asked.get("preTunedModel"):
-        base = stub.tuned[pre["tunedModelName"]]["base"]
-        job["preTunedModel"] = {**pre, "baseModel": base}
+        parent = _parent_of(stub, pre["tunedModelName"])
+        assert parent
+        job["preTunedModel"] = {**pre, "baseModel": stub.tuned[parent]["base"]}
     stub.jobs.append(job)
     return web.json_response(_shown(job))
 
 
+def _named(value: Any, *, free: bool = False) -> Any:
+    """Every field by its JSON name; the keys of `labels` are their writer's own."""
+    if isinstance(value, dict):
+        items = cast("Json", value).items()
+        return {
+            name if free else _camel(name): _named(one, free=name == "labels")
+            for name, one in items
+        }
+    if isinstance(value, list):
+        return [_named(one) for one in cast("list[Any]", value)]
+    return value
+
+
+def _camel(name: str) -> str:
+    return re.sub(r"_([a-z])", lambda found: found[1].upper(), name)
+
+
+def _unknown(asked: Json) -> list[str]:
+    """The first name of each part that is no field of it."""
+    spec = asked.get("supervisedTuningSpec", {})
+    parts = (
+        (asked, JOB),
+        (spec, SPEC),
+        (spec.get("hyperParameters", {}), HYPERPARAMETERS),
+        (asked.get("preTunedModel", {}), PRE_TUNED),
+    )
+    return [name for part, known in parts for name in sorted(part.keys() - known)]
+
+
+def _parent_of(stub: FakeGemini, name: str) -> str | None:
+    """The version that a name means: without a version, the last one."""
+    if name in stub.tuned:
+        return name
+    versions = [one for one in stub.tuned if one.split("@")[0] == name]
+    return versions[-1] if versions else None
+
+
 def _job_mistake(stub: FakeGemini, asked: Json) -> str:
-    if unknown := sorted(asked.keys() - JOB):
+    if unknown := _unknown(asked):
         return f'Invalid JSON payload received. Unknown name "{unknown[0]}": Cannot find field.'
     if ("baseModel" in asked) == ("preTunedModel" in asked):
         return "Exactly one of base_model and pre_tuned_model must be set."
     if "baseModel" in asked and asked["baseModel"] not in BASES:
         return f"Base model {asked['baseModel']} is not supported."
-    if "preTunedModel" in asked and asked["preTunedModel"]["tunedModelName"] not in stub.tuned:
-        return "The pre-tuned model was not found."
+    if "preTunedModel" in asked and (mistake := _pre_tuned_mistake(stub, asked["preTunedModel"])):
+        return mistake
     for name, value in asked.get("labels", {}).items():
         if not re.fullmatch(r"[a-z][a-z0-9_-]{0,62}", name):
             return f"Label key {name} is not valid."
@@ -210,6 +259,16 @@ def _job_mistake(stub: FakeGemini, asked: Json) -> str:
     uri = asked["supervisedTuningSpec"]["trainingDatasetUri"]
     if uri not in stub.objects:
         return f"The dataset {uri} was not found."
+    return ""
+
+
+def _pre_tuned_mistake(stub: FakeGemini, pre: Json) -> str:
+    parent = _parent_of(stub, pre.get("tunedModelName", ""))
+    if parent is None:
+        return "The pre-tuned model was not found."
+    saved = [one["checkpointId"] for one in stub.tuned[parent]["checkpoints"]]
+    if "checkpointId" in pre and pre["checkpointId"] not in saved:
+        return f"The checkpoint {pre['checkpointId']} of the pre-tuned model was not found."
     return ""
 
 
@@ -245,10 +304,25 @@ def _line_mistake(line: bytes) -> str:
 
 def _make_model(stub: FakeGemini, job: Json, lines: list[bytes]) -> None:
     number = job["name"].rsplit("/", 1)[-1]
-    model, endpoint = f"{PARENT}/models/{number}@1", f"{PARENT}/endpoints/{number}"
-    base = job.get("baseModel") or job["preTunedModel"]["baseModel"]
-    stub.tuned[model] = {"base": base, "endpoint": endpoint, "looks": 0}
-    job["tunedModel"] = {"model": model, "endpoint": endpoint}
+    endpoint = f"{PARENT}/endpoints/{number}"
+    parent = _parent_of(stub, job.get("preTunedModel", {}).get("tunedModelName", ""))
+    base = stub.tuned[parent]["base"] if parent else job["baseModel"]
+    display = job.get("tunedModelDisplayName", "")
+    model = f"{PARENT}/models/{number}@1"
+    if parent and display in ("", stub.tuned[parent]["display"]):
+        family = parent.split("@")[0]  # a further version of the same model
+        model = f"{family}@{1 + sum(one.split('@')[0] == family for one in stub.tuned)}"
+        display = stub.tuned[parent]["display"]
+    checkpoints = [] if _last_only(job) else _checkpoints(endpoint)
+    stub.tuned[model] = {
+        "base": base,
+        "display": display,
+        "endpoint": endpoint,
+        "looks": 0,
+        "checkpoints": checkpoints,
+    }
+    told = {"checkpoints": checkpoints} if checkpoints else {}
+    job["tunedModel"] = {"model": model, "endpoint": endpoint, **told}
     stats: Json = {
         "tuningDatasetExampleCount": str(len(lines)),
         "totalBillableTokenCount": str(sum(len(line) for line in lines) // 4),
@@ -261,6 +335,18 @@ def _make_model(stub: FakeGemini, job: Json, lines: list[bytes]) -> None:
             "droppedExampleReasons": ["Too many tokens."],
         }
     job["tuningDataStats"] = {"supervisedTuningDataStats": stats}
+
+
+def _last_only(job: Json) -> bool:
+    return bool(job["supervisedTuningSpec"].get("exportLastCheckpointOnly"))
+
+
+def _checkpoints(last: str) -> list[Json]:
+    """Two, each with an endpoint of its own; the last one's is the model's."""
+    return [
+        {"checkpointId": str(epoch), "epoch": str(epoch), "step": str(2 * epoch), "endpoint": at}
+        for epoch, at in ((1, f"{last}01"), (2, last))
+    ]
 
 
 async def _job(stub: StubProvider, request: web.Request, _: bytes) -> web.StreamResponse:
@@ -302,7 +388,8 @@ async def _model(stub: StubProvider, request: web.Request, _: bytes) -> web.Stre
     if found is None:
         return replied(refusal(404, "NOT_FOUND", f"The Model {name} does not exist."))
     found["looks"] += 1
-    body: Json = {"name": name.split("@")[0], "versionId": "1", "displayName": "x"}
+    root, version = name.split("@")
+    body: Json = {"name": root, "versionId": version, "displayName": found["display"]}
     if found["looks"] > stub.deploying_looks:
         body["deployedModels"] = [{"endpoint": found["endpoint"], "deployedModelId": "7"}]
     return web.json_response(body)

@@ -1,7 +1,8 @@
 """What things are called: by us, and in Google's paths.
 
 A tuned model's id begins with its base (`gemini-3.5-flash:projects/…/models/7@1`), so that price
-and calendar are found by it as for any other provider.
+and calendar are found by it as for any other provider. Where it ends in `#` and a number, one of
+the model's checkpoints is meant.
 """
 
 from collections.abc import Mapping
@@ -57,12 +58,18 @@ def connected(profile: Profile, environ: Mapping[str, str], place: Place) -> Res
     )
 
 
-def tuned(base: str, native: str) -> str:
-    """Our id of a tuned model."""
-    return f"{base}:{native}"
+def tuned(base: str, native: str, checkpoint: str | None = None) -> str:
+    """Our id of a tuned model, or of one of its checkpoints."""
+    return f"{base}:{native}" + (f"#{checkpoint}" if checkpoint else "")
 
 
 def split(model: str) -> tuple[str, str]:
     """Base and native name of a model; the native name of a base is empty."""
     base, _, native = model.partition(":")
     return base, native
+
+
+def pre_tuned(native: str) -> dict[str, str]:
+    """What is tuned further, as a job's order says it."""
+    name, _, checkpoint = native.partition("#")
+    return {"tunedModelName": name} | ({"checkpointId": checkpoint} if checkpoint else {})

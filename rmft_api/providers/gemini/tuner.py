@@ -58,6 +58,7 @@ class _TunedModel(msgspec.Struct, rename="camel"):
 
 class _PreTuned(msgspec.Struct, rename="camel"):
     tuned_model_name: str = ""
+    checkpoint_id: str | None = None
     base_model: str = ""
 
 
@@ -97,8 +98,8 @@ class _WireJob(msgspec.Struct, rename="camel"):
     @property
     def start(self) -> str:
         """What is tuned further."""
-        if self.pre_tuned_model:
-            return names.tuned(self.base, self.pre_tuned_model.tuned_model_name)
+        if pre := self.pre_tuned_model:
+            return names.tuned(self.base, pre.tuned_model_name, pre.checkpoint_id)
         return self.base
 
     def record(self) -> Job:
@@ -208,8 +209,12 @@ class GeminiTuner:
         made = job.tuned_model
         if made is None or made.model is None:
             return []
-        model = names.tuned(job.base, made.model)
-        saved = [Checkpoint(one.checkpoint_id, model, int(one.step)) for one in made.checkpoints]
+        base, native = job.base, made.model
+        saved = [
+            Checkpoint(id_, names.tuned(base, native, id_), int(one.step))
+            for one in made.checkpoints
+            if (id_ := one.checkpoint_id)
+        ]
         return sorted(saved, key=lambda checkpoint: checkpoint.step)
 
     async def cancel_job(self, job_id: str) -> Job:
@@ -225,7 +230,7 @@ class GeminiTuner:
         if not native.startswith("projects/"):
             return False
         try:
-            await self._rest.send(request, "GET", native)
+            await self._rest.send(request, "GET", native.partition("#")[0])
         except ProviderFault as fault:
             if fault.status == 404:
                 return False
@@ -242,7 +247,7 @@ class GeminiTuner:
             hyperparameters["epochCount"] = str(wanted.n_epochs)
         if wanted.learning_rate_multiplier is not None:
             hyperparameters["learningRateMultiplier"] = wanted.learning_rate_multiplier
-        start = {"preTunedModel": {"tunedModelName": native}} if native else {"baseModel": base}
+        start = {"preTunedModel": names.pre_tuned(native)} if native else {"baseModel": base}
         return {
             **start,
             "supervisedTuningSpec": {
