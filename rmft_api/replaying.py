@@ -59,6 +59,15 @@ def links(
         yield Link(start, tuple(files))
 
 
+def learnt(chain: Sequence[Link], iteration: int) -> tuple[int, ...]:
+    """The iterations that a model has learnt from on its way from the base, oldest first."""
+    path: list[int] = []
+    while iteration > 0:
+        path.append(iteration)
+        iteration = chain[iteration - 1].start
+    return tuple(path[::-1])
+
+
 def step_of(iteration: int, method: Method) -> str:
     """A job's place in its run."""
     return f"{iteration:02}" if method == "supervised" else f"{iteration:02}/{method}"

@@ -22,6 +22,9 @@ async def asked(profile: Profile, environ: Mapping[str, str]) -> list[Finding]:
         limits = await training_limits(profile, environ)
         if limits is not None:
             found.append(Finding("entitlement", "ok", f"may train: {_told(limits)}"))
+        elif profile.training is not None and profile.paid:
+            said = f"{profile.name} does not tell what this key may train; the first job would"
+            found.append(Finding("entitlement", "note", said))
     except RmftError as error:
         found.append(Finding("entitlement", "fail", str(error)))
     if profile.deploy == "arm":

@@ -1,7 +1,7 @@
 """The chain of a run, described as a run of its own at another endpoint."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +16,7 @@ from rmft_api.journal import Journal
 from rmft_api.prompts import load as load_prompts
 from rmft_api.providers import profiles
 from rmft_api.providers.traits import TrainingTraits
+from rmft_api.records import Method
 from rmft_api.replaying import Link, Rate, mapped
 
 
@@ -38,14 +39,29 @@ class Chain:
     prompts: str
     """SHA-256 of what its models were told."""
     links: tuple[Link, ...]
+    whole: bool = False
+    """Every model is trained from the base, on all that its chain has learnt so far."""
+
+    def start(self, iteration: int) -> int:
+        """The iteration whose model this one starts from."""
+        return 0 if self.whole else self.links[iteration - 1].start
+
+    def content(self, iteration: int, place: int) -> tuple[Method, bytes]:
+        """How the iteration's job at a place learns, and what. Raises DataError."""
+        past = replaying.learnt(self.links, iteration) if self.whole else (iteration,)
+        method, _ = self.links[iteration - 1].files[place]
+        files = [(number, *self.links[number - 1].files[place]) for number in past]
+        return method, b"".join(
+            replaying.read(self.directory, number, how, sha256) for number, how, sha256 in files
+        )
 
     def furnish(self, directory: Path) -> None:
         """Copy the training files into the directory of a replay."""
         for iteration, link in enumerate(self.links, start=1):
-            for method, sha256 in link.files:
+            for place in range(len(link.files)):
+                method, content = self.content(iteration, place)
                 copy = replaying.file_of(directory, iteration, method)
                 make_directory(copy.parent)
-                content = replaying.read(self.directory, iteration, method, sha256)
                 replace_file(copy, content)
 
 
@@ -64,6 +80,20 @@ def chain_of(directory: Path) -> Chain:
     return chain
 
 
+def fitted(chain: Chain, profile: str, say: Callable[[str], None]) -> Chain:
+    """The chain as it can be walked there. Raises ConfigError.
+
+    Where no tuned model may be trained further, every model is trained from the base.
+    """
+    if _traits(profile).continue_from_tuned or all(link.start == 0 for link in chain.links):
+        return chain
+    say(
+        f"profile {profile!r} cannot train a tuned model further: each model is trained from the "
+        "base there, on all that its chain has learnt so far"
+    )
+    return replace(chain, whole=True)
+
+
 def described(chain: Chain, wanted: Wanted, say: Callable[[str], None]) -> RunConfig:
     """The replay's settings. Raises ConfigError, and DataError for files that do not fit."""
     old = chain.config
@@ -73,12 +103,10 @@ def described(chain: Chain, wanted: Wanted, say: Callable[[str], None]) -> RunCo
     counter = tokens.counter_for(base)
     steps = [
         ReplayStep(
-            start=link.start,
+            start=chain.start(i),
             lessons=tuple(
-                replaying.weighed(
-                    method, replaying.read(chain.directory, i, method, sha256), counter, there
-                )
-                for method, sha256 in link.files
+                replaying.weighed(*chain.content(i, place), counter, there)
+                for place in range(len(link.files))
             ),
         )
         for i, link in enumerate(chain.links, start=1)
@@ -87,7 +115,8 @@ def described(chain: Chain, wanted: Wanted, say: Callable[[str], None]) -> RunCo
         "name": wanted.name or f"{old.name[:40]}-at-{wanted.profile}"[:64],
         "iterations": len(steps),
         "model": {"base": base, "profile": wanted.profile},
-        "finetuning": _finetuning(old, here, there, say),
+        "finetuning": _finetuning(old, here, there, say)
+        | ({"chain": "from_base"} if chain.whole else {}),
         "gate": {},
         "budget_usd": None,
         "iteration_budget_usd": None,

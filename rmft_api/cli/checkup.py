@@ -8,6 +8,7 @@ from pathlib import Path
 from rmft_api import prices, resources, seating, tokens
 from rmft_api.cli.asked import asked
 from rmft_api.cli.machine import Finding, Verdict, of_the_machine
+from rmft_api.cli.prepare import is_embedded
 from rmft_api.config import RunConfig
 from rmft_api.errors import ProviderFault, RmftError
 from rmft_api.planning import lifecycle
@@ -67,6 +68,9 @@ async def online(subject: Subject) -> list[Finding]:
     """What the endpoints themselves tell: models, what may be trained, what stands deployed."""
     found: list[Finding] = []
     for profile in subject.profiles:
+        if is_embedded(profile):
+            found.append(Finding("local online", "ok", "a run starts a server of its own"))
+            continue
         try:
             listing = await list_models(profile, subject.environ)
         except (ProviderFault, RmftError) as error:

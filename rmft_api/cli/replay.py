@@ -44,14 +44,17 @@ def replay(
     """
     import sys
 
-    from rmft_api.cli.chains import Wanted, chain_of, described
+    from rmft_api.cli.chains import Wanted, chain_of, described, fitted
     from rmft_api.cli.places import existing_run
     from rmft_api.cli.plan import refuse_shutdown, show
 
-    chain = chain_of(existing_run(runs, run))
+    def say(text: str) -> None:
+        print(text, file=sys.stderr)  # noqa: T201
+
+    chain = fitted(chain_of(existing_run(runs, run)), profile, say)
     cap = () if budget is None else (f"budget_usd={budget}",)
     wanted = Wanted(profile, model, name, (*(overrides or ()), *cap))
-    config = described(chain, wanted, lambda text: print(text, file=sys.stderr))  # noqa: T201
+    config = described(chain, wanted, say)
     if dry_run:
         show(
             config,

@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from pathlib import Path
 
+from rmft_api import config as configs
 from rmft_api import outcome, statistics
 from rmft_api.cli.columns import table
 from rmft_api.cli.recorded import recorded_config
@@ -32,6 +33,8 @@ class Sides(Record, frozen=True):
     replay: str
     replayed: str
     pairs: tuple[Pair, ...]
+    changed: tuple[str, ...]
+    """Settings of model and training that are others in the replay: `key: there -> here`."""
 
 
 class _Side:
@@ -54,8 +57,18 @@ def side_by_side(replay: Path, replayed: Path) -> Sides:
     here, there = _Side(replay), _Side(replayed)
     indices = here.played["validation"].keys() & there.played["validation"].keys()
     return Sides(
-        here.config.name, there.config.name, tuple(_pair(i, here, there) for i in sorted(indices))
+        here.config.name,
+        there.config.name,
+        tuple(_pair(i, here, there) for i in sorted(indices)),
+        tuple(_changed(there.config, here.config)),
     )
+
+
+def _changed(there: RunConfig, here: RunConfig) -> list[str]:
+    old, new = (
+        one.model_dump(mode="json", include={"model", "finetuning"}) for one in (there, here)
+    )
+    return configs.differences(old, new)
 
 
 def _pair(index: int, here: _Side, there: _Side) -> Pair:
@@ -77,7 +90,9 @@ def sides_table(sides: Sides) -> str:
     """The chains as people read them."""
     headings = ("", f"regret of {sides.replayed}", f"regret of {sides.replay}", "lower by", "on")
     shown = table([headings, *_rows(sides)], words=len(headings), foot=0)
-    return f"{shown}\n\n{_verdict(sides)}"
+    return "\n".join(
+        [shown, "", _verdict(sides), *(f"replayed with {one}" for one in sides.changed)]
+    )
 
 
 def _rows(sides: Sides) -> Iterator[tuple[str, ...]]:

@@ -54,7 +54,8 @@ class Failure(Record, frozen=True):
 
     message: str
     code: str
-    """`job_cancelled`, `job_failed` (the provider's fault) or `job_data`."""
+    """`job_cancelled`, `job_failed` (the provider's fault), `job_blocked` (its safety checks) or
+    `job_data`."""
 
     def error(self) -> RmftError:
         """What the run ends with."""

@@ -8,7 +8,8 @@ from rmft_api.finetuning.trained import JOB_DATA, Failure
 from rmft_api.finetuning.waiting import stage_of
 from rmft_api.records import Job
 
-_PROVIDERS_FAULT = ("server_error", "internal")
+_PROVIDERS_FAULT = ("server_error", "internal", "error while running moderation")
+_UNSAFE = ("moderation", "safety")
 _LINE = re.compile(r"\b(?:line|example|row)s? #?([0-9]{1,9})", re.IGNORECASE)
 
 
@@ -28,6 +29,9 @@ def failure(job: Job, wanted: Commission) -> Failure:
         return Failure(said, "job_cancelled")
     if any(word in reason.lower() for word in _PROVIDERS_FAULT):
         return Failure(f"job {job.id} failed at the provider: {reason}; {anew}", "job_failed")
+    if any(word in reason.lower() for word in _UNSAFE):
+        said = f"job {job.id}: the provider's safety checks block its model: {reason}; the job's"
+        return Failure(f"{said} events name the categories; {anew}", "job_blocked")
     return Failure(f"job {job.id} failed: {reason}{_source(reason, wanted)}; {anew}", JOB_DATA)
 
 

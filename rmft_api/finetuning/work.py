@@ -13,7 +13,14 @@ from functools import partial
 from hashlib import sha256
 from typing import TypeVar
 
-from rmft_api.errors import ConfigError, DataError, ProviderFault, ResumableError, StorageError
+from rmft_api.errors import (
+    ConfigError,
+    DataError,
+    NotEntitledError,
+    ProviderFault,
+    ResumableError,
+    StorageError,
+)
 from rmft_api.finetuning.commission import Commission
 from rmft_api.finetuning.means import Means
 from rmft_api.finetuning.trained import Trained
@@ -83,6 +90,9 @@ class Work:
             )
         except ProviderFault as fault:
             raise rejected(fault, self.wanted) from fault
+        except NotEntitledError as error:
+            left = f"file {file.id} ({file.filename}) was stored there and may be deleted"
+            raise NotEntitledError(f"{error}; {left}") from error
         self.means.say(f"job {job.id}: trains {self.wanted.start} on {file.filename}")
         return job
 
@@ -129,7 +139,12 @@ class Work:
             raise StorageError(
                 f"{self.wanted.filename} changed since it was written; resume to write it anew"
             )
-        size = len(self.tuner.stored(content))
+        size, most = len(self.tuner.stored(content)), self.traits.file_bytes
+        if most is not None and size > most:
+            raise DataError(
+                f"{self.wanted.filename} has {size:,} bytes and the endpoint takes {most:,}; a run "
+                "with fewer rollouts.scenarios or a smaller selection.k makes smaller ones"
+            )
 
         async def look_up() -> list[UploadedFile]:
             found = await self.tuner.find_uploads(self.wanted.filename)

@@ -64,6 +64,8 @@ class TrainingTraits(Section):
     least_examples: Annotated[int, Field(ge=1)] = 10
     tokens_per_example: Annotated[int, Field(ge=1)] | None = None
     """Longer examples are cut silently; None: not known."""
+    file_bytes: Annotated[int, Field(ge=1)] | None = None
+    """Largest training file; None: not known."""
     quarantine_s: Annotated[float, Field(ge=0)] = 120.0
     """How long a creation that was not answered may still come to light."""
     list_lag_s: Annotated[float, Field(ge=0)] = 10.0

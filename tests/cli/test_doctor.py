@@ -3,10 +3,11 @@
 import json
 import sys
 from collections.abc import AsyncIterator, Callable
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
 from pathlib import Path
+from typing import Any
 
 import pytest
 from aiohttp import web
@@ -21,7 +22,9 @@ from rmft_api.records import HostOrder
 from tests.fakes.azure import AZURE, PREFIX, TOKEN, FakeAzure, environ
 from tests.fakes.gemini import GEMINI, FakeGemini
 from tests.fakes.gemini import environ as of_gemini
-from tests.providers.stub import Serving, error
+from tests.fakes.nebius import NEBIUS, FakeNebius
+from tests.fakes.nebius import environ as of_nebius
+from tests.providers.stub import ROUTES, Routes, Serving, StubProvider, error
 
 NOW = datetime(2026, 11, 22, 12, tzinfo=UTC)
 CANARY = "sk-canary-0123456789abcdef"
@@ -158,7 +161,7 @@ async def test_online_the_endpoint_itself_tells_of_the_model_and_its_end(
     one, say = serve
     say([{"id": BASE, "shutdown_date": "2027-01-14"}, {"id": "other"}], NOW)
     findings = await checkup.online(one)
-    assert [finding.verdict for finding in findings] == ["ok", "note"]
+    assert [finding.verdict for finding in findings] == ["ok", "note", "note"]
     assert "2027-01-14" in findings[1].said
 
 
@@ -268,3 +271,106 @@ def test_the_command_fits_a_screen_and_ends_with_78_where_something_fails(
     monkeypatch.delenv("OPENAI_API_KEY")
     assert rmft_api(monkeypatch, "doctor", "--profile", "openai") == 78
     assert "see key" in capsys.readouterr().err
+
+
+def reading(request: str) -> bool:
+    """Whether a route of the fakes costs nothing."""
+    return request in ("models", "model", "limits", "files", "jobs", "deployments", "custom")
+
+
+SHOWN = {"key", "dates", "prices", "entitlement", "journal", "disk", "clock", "loopback"}
+
+
+@pytest.fixture
+def any_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The fakes tell the time of day, and what is looked at is dated."""
+    monkeypatch.setattr(checkup, "CLOCK_TOLERANCE_S", 1e12)
+
+
+@dataclass(frozen=True)
+class Fake:
+    """A provider to look at, what a user would set, and the run file that names it."""
+
+    stub: StubProvider
+    routes: Routes
+    prefix: str
+    environ: Callable[[Any], dict[str, str]]
+    run_file: str
+    prices: str = ""
+
+
+def of_openai(stub: StubProvider) -> dict[str, str]:
+    return {"OPENAI_BASE_URL": stub.url, "OPENAI_API_KEY": CANARY}
+
+
+def row(provider: str, model: str) -> str:
+    return (
+        f'[[price]]\nprovider = "{provider}"\nmodel = "{model}"\ninput = 1\noutput = 2\n'
+        'train = 3\nas_of = 2026-11-22\nsource = "as agreed"\n'
+    )
+
+
+FAKES = {
+    "openai": Fake(
+        StubProvider(models={BASE}, limits={"data": []}), ROUTES, "/v1", of_openai, "gpt-4o-mini"
+    ),
+    "azure": Fake(FakeAzure(), AZURE, PREFIX, environ, "azure-gpt-4.1-mini"),
+    "nebius": Fake(
+        FakeNebius(),
+        NEBIUS,
+        "/v1",
+        of_nebius,
+        "nebius-llama-3.3-70b",
+        row("nebius", "meta-llama/Llama-3.3-70B-Instruct"),
+    ),
+    "gemini": Fake(
+        FakeGemini(),
+        GEMINI,
+        "/v1",
+        of_gemini,
+        "gemini-3.5-flash",
+        row("gemini", "gemini-3.5-flash"),
+    ),
+}
+
+
+@pytest.mark.usefixtures("any_time")
+@pytest.mark.parametrize("name", FAKES)
+async def test_every_provider_is_looked_at_in_one_screen_and_billed_for_nothing(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fake = FAKES[name]
+    (tmp_path / "prices.toml").write_text(fake.prices)
+    if fake.prices:
+        monkeypatch.setenv("RMFT_PRICES", str(tmp_path / "prices.toml"))
+    async with Serving(fake.stub, fake.routes, fake.prefix) as stub:
+        one = subject(tmp_path / "runs", fake.run_file, **fake.environ(stub))
+        told = [*checkup.findings(one), *await checkup.online(one)]
+    assert [finding for finding in told if finding.verdict == "fail"] == []
+    assert {finding.what for finding in told} >= SHOWN | {f"profile {name}", f"{name} online"}
+    assert len(told) <= 24
+    assert stub.seen
+    assert [seen.route for seen in stub.seen if not reading(seen.route)] == []
+    assert (stub.files, stub.jobs, stub.contents) == ([], [], {})
+    secrets = [value for key, value in fake.environ(stub).items() if "KEY" in key or "TOKEN" in key]
+    assert secrets
+    assert [secret for secret in secrets if secret in str(told)] == []
+
+
+@pytest.mark.usefixtures("any_time")
+async def test_any_server_of_the_wire_is_looked_at_for_nothing(tmp_path: Path) -> None:
+    async with Serving() as stub:
+        told = {"OPENAI_COMPATIBLE_BASE_URL": stub.url}
+        profile = profiles.load("openai-compatible")
+        one = Subject(profile, profile, None, tmp_path / "runs", NOW, told)
+        found = [*checkup.findings(one), *await checkup.online(one)]
+    assert [finding for finding in found if finding.verdict == "fail"] == []
+    assert {seen.route for seen in stub.seen} == {"models"}
+
+
+async def test_the_embedded_server_is_not_asked_before_a_run_has_started_it(
+    tmp_path: Path,
+) -> None:
+    one = subject(tmp_path / "runs", "quickstart")
+    (finding,) = await checkup.online(one)
+    assert (finding.verdict, finding.said) == ("ok", "a run starts a server of its own")

@@ -317,8 +317,52 @@ async def test_a_closed_organisation_is_told_so(bench: Bench) -> None:
     bench.stub.plan(
         "create", error(403, "Training is not available", code="training_not_available")
     )
-    with pytest.raises(NotEntitledError, match="training_profile"):
+    with pytest.raises(NotEntitledError, match="training_profile") as caught:
         await bench.train()
+    (file,) = bench.stub.files
+    assert f"file {file['id']}" in str(caught.value)
+    assert "may be deleted" in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("message", "code", "words"),
+    [
+        ("Error while running moderation eval refusals_v3", "job_failed", "failed at the provider"),
+        ("The job failed moderation eval refusals_v3.", "job_blocked", "safety checks block"),
+    ],
+)
+async def test_a_failed_safety_check_is_told_from_a_check_that_failed(
+    bench: Bench, message: str, code: str, words: str
+) -> None:
+    bench.stub.end = {"status": "failed", "error": {"code": "moderation", "message": message}}
+    with pytest.raises(ProviderFault, match=words) as caught:
+        await bench.train()
+    assert caught.value.code == code
+    assert "--again" in str(caught.value)
+
+
+@pytest.mark.parametrize("status", ["pausing", "paused", "resuming"])
+async def test_a_paused_job_is_waited_for(bench: Bench, status: str) -> None:
+    bench.stub.plan("job", Meets(body=_job_in(status)), Meets(body=_job_in(status)))
+    assert (await bench.train()).model
+    assert not [line for line in bench.said if "unknown status" in line]
+
+
+async def test_a_file_that_is_too_large_is_not_uploaded(bench: Bench) -> None:
+    assert bench.profile.training
+    small = bench.profile.training.model_copy(update={"file_bytes": 100})
+    bench.profile = bench.profile.model_copy(update={"training": small})
+    with pytest.raises(DataError, match="the endpoint takes 100"):
+        await bench.train()
+    assert bench.stub.asked("upload") == []
+
+
+async def test_what_a_job_carries_fits_into_its_metadata(bench: Bench) -> None:
+    await bench.train()
+    told = bench.stub.asked("create")[0].json["metadata"]
+    assert len(told) <= 16
+    assert max(map(len, told)) <= 64
+    assert max(len(value) for value in told.values()) <= 512
 
 
 async def test_a_model_that_is_named_late_is_waited_for(bench: Bench) -> None:

@@ -57,6 +57,8 @@ def fault(
         (fault(403, "Training is not available", "training_not_available"), STOP),
         (fault(400, "gpt-5 is not available for fine-tuning or does not exist"), STOP),
         (fault(403, "You have no access"), STOP),
+        (fault(403, "The client does not have deployments/write", "AuthorizationFailed"), STOP),
+        (fault(400, "This operation requires 100 new capacity", "InsufficientQuota"), STOP),
         (fault(404, "The model `x` does not exist", "model_not_found"), STOP),
         (fault(404, "The model `x` does not exist", "model_not_found", request=NEW), WAIT),
         (fault(404, "The model `ft:x` does not exist", request=NEW), WAIT),

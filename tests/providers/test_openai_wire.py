@@ -217,6 +217,12 @@ async def test_an_upload_that_lost_bytes_is_not_trusted(
     assert (await fault_of(tuner.upload("a.jsonl", CONTENT))).kind is FaultKind.AMBIGUOUS
 
 
+async def test_a_file_that_tells_no_status_is_ready(tuner: FineTuner, stub: StubProvider) -> None:
+    told = {"id": "file-1", "filename": "a.jsonl", "bytes": len(CONTENT)}
+    stub.plan("upload", Meets(body=told))
+    assert (await tuner.upload("a.jsonl", CONTENT)).status == "processed"
+
+
 @pytest.mark.parametrize("status", [408, 409, 500, 502, 503, 504, 520, 529])
 async def test_a_creation_that_failed_on_the_way_is_sent_once_and_may_have_been_done(
     tuner: FineTuner, stub: StubProvider, status: int
