@@ -1,5 +1,6 @@
 """The pages say what is there: commands parse, files load, links lead somewhere."""
 
+import ast
 import importlib.util
 import re
 import shlex
@@ -100,6 +101,27 @@ def test_every_other_command_names_what_exists(page: Path) -> None:
         if words[:2] == ["python", "-m"]:
             place = ROOT.joinpath(*words[2].split("."))
             assert place.is_dir() or place.with_suffix(".py").is_file(), words[2]
+
+
+TRAPS = re.findall(r"`(tests/[\w/]+\.py)::([\w:]+)`", (ROOT / "docs" / "providers.md").read_text())
+
+
+def test_every_provider_has_its_table_of_traps() -> None:
+    rows = (ROOT / "docs" / "providers.md").read_text("utf-8").count("\n| ")
+    headers = 5
+    assert len(TRAPS) == rows - headers >= 80
+
+
+@pytest.mark.parametrize("file", sorted({file for file, _ in TRAPS}))
+def test_every_trap_of_the_page_has_its_test(file: str) -> None:
+    tree = ast.parse((ROOT / file).read_text("utf-8"))
+    defined = {
+        node.name
+        for node in ast.walk(tree)
+        if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef))
+    }
+    named = {name.split("::")[-1] for where, name in TRAPS if where == file}
+    assert named - defined == set()
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)

@@ -11,8 +11,9 @@ from rmft_api.cli.machine import Finding, Verdict, of_the_machine
 from rmft_api.cli.prepare import is_embedded
 from rmft_api.config import RunConfig
 from rmft_api.errors import ProviderFault, RmftError
+from rmft_api.journal.ledger import dollars
 from rmft_api.planning import lifecycle
-from rmft_api.planning.bills import Bills
+from rmft_api.planning.bills import Bills, tuned_id
 from rmft_api.prompts import load as load_prompts
 from rmft_api.providers import connect
 from rmft_api.providers.listing import Listing, list_models
@@ -87,7 +88,7 @@ def _settings(profile: Profile, environ: Mapping[str, str]) -> Finding:
         connect(profile, environ=environ).check()
     except RmftError as error:
         return Finding("settings", "fail", str(error))
-    return Finding("settings", "ok", f"{', '.join(profile.setting_envs.values())} are set")
+    return Finding("settings", "ok", f"set: {', '.join(profile.setting_envs.values())}")
 
 
 def _profile(profile: Profile, environ: Mapping[str, str]) -> Finding:
@@ -192,7 +193,13 @@ def _price(profile: Profile, base: str) -> Finding:
         f"{base}: in {price.input}, out {price.output}, training {price.train}, fine-tuned in "
         f"{tuned.input}, out {tuned.output} USD per million tokens, as of {price.as_of}"
     )
-    return Finding("prices", "ok", told)
+    if profile.deploy != "arm":
+        return Finding("prices", "ok", told)
+    hour = prices.Prices(profile).hosting(tuned_id(profile, base))
+    if hour is None:
+        said = f"hosting fine-tunes of {base} at {profile.price_list!r}: no price is known"
+        return Finding("prices", "fail", f"{said}; name a prices file of yours in {prices.OWN_ENV}")
+    return Finding("prices", "ok", f"{told}; deployed, {dollars(hour)} an hour")
 
 
 def _unknown(price: prices.Price | None) -> str:

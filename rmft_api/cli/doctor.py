@@ -39,7 +39,7 @@ def doctor(
     found = list(checkup.findings(subject))
     if online:
         found += asyncio.run(checkup.online(subject))
-    print(clean(_screen(found)))  # noqa: T201
+    print(clean(screen(found)))  # noqa: T201
     failed = list(dict.fromkeys(one.what for one in found if one.verdict == "fail"))
     if failed:
         raise ConfigError(f"a run would not go well here: see {', '.join(failed)}")
@@ -65,6 +65,19 @@ def _subject(file: Path | None, name: str | None, runs: Path) -> "Subject":
     return Subject(*profiles_of(settings), settings, runs, now, os.environ)
 
 
-def _screen(found: "list[Finding]") -> str:
+def screen(found: "list[Finding]") -> str:
+    """A line for each; on a terminal, what does not fit goes on below its own beginning."""
+    import shutil
+    import sys
+    import textwrap
+
     width = max(len(one.what) for one in found)
-    return "\n".join(f"{one.verdict:4}  {one.what.ljust(width)}  {one.said}" for one in found)
+    columns = shutil.get_terminal_size().columns if sys.stdout.isatty() else 0
+    lines: list[str] = []
+    for one in found:
+        head = f"{one.verdict:4}  {one.what.ljust(width)}  "
+        fits = not columns or len(head) + len(one.said) <= columns
+        room = max(columns - len(head), 20)
+        parts = [one.said] if fits else textwrap.wrap(one.said, room, break_on_hyphens=False)
+        lines += [head + parts[0], *(" " * len(head) + part for part in parts[1:])]
+    return "\n".join(lines)

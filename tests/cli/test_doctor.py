@@ -15,6 +15,7 @@ from aiohttp import web
 from rmft_api import config, resources
 from rmft_api.cli import checkup, machine
 from rmft_api.cli.checkup import Subject
+from rmft_api.cli.doctor import screen
 from rmft_api.cli.machine import Finding
 from rmft_api.cli.main import main
 from rmft_api.providers import connect, profiles
@@ -199,6 +200,29 @@ def test_whatever_azure_must_be_told_is_one_finding_each(tmp_path: Path) -> None
     assert "AZURE_CLIENT_SECRET" in settings.said
     whole = replace(bare, environ={**told, "AZURE_MANAGEMENT_TOKEN": "t-0123456789"})
     assert {of(whole, what).verdict for what in ("profile azure", "key", "settings")} == {"ok"}
+
+
+def test_what_a_deployment_costs_an_hour_is_told_and_must_be_known(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert "$1.70 an hour" in of(subject(tmp_path, "azure-gpt-4.1-mini"), "prices").said
+    own = tmp_path / "prices.toml"
+    own.write_text(row("azure", "gpt-4.1-mini"))
+    monkeypatch.setenv("RMFT_PRICES", str(own))
+    prices = of(subject(tmp_path, "azure-gpt-4.1-mini"), "prices")
+    assert (prices.verdict, "no price is known" in prices.said) == ("fail", True)
+
+
+def test_on_a_terminal_long_findings_go_on_below_their_beginning(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    said = "a word " * 30
+    monkeypatch.setenv("COLUMNS", "80")
+    monkeypatch.setattr(sys.stdout, "isatty", lambda: True, raising=False)
+    lines = screen([Finding("dates", "ok", said), Finding("prices", "ok", "known")]).splitlines()
+    assert max(map(len, lines)) <= 80
+    assert {line[:14].strip() for line in lines} == {"ok    dates", "", "ok    prices"}
+    assert " ".join(" ".join(line[14:] for line in lines[:-1]).split()) == said.strip()
 
 
 def test_gemini_needs_a_project_a_place_and_a_bucket(tmp_path: Path) -> None:

@@ -5,7 +5,25 @@ import sys
 
 import pytest
 
-VENDORS = {"openai", "google", "google.auth", "httpx2", "torch"}
+from rmft_api.providers import profiles
+
+VENDORS = {
+    "openai",
+    "google",
+    "google.auth",
+    "google.genai",
+    "vertexai",
+    "azure",
+    "boto3",
+    "together",
+    "mistralai",
+    "anthropic",
+    "litellm",
+    "tinker",
+    "httpx2",
+    "torch",
+    "transformers",
+}
 ENVIRON = {
     "OPENAI_API_KEY": "sk-0123456789abcdef",
     "NEBIUS_API_KEY": "nebius-0123456789",
@@ -47,6 +65,7 @@ def loaded(name: str, trains: str) -> tuple[set[str], set[str]]:
         ("azure", {"openai", "httpx2"}, {"chat", "openai_wire", "arm"}),
         ("nebius", {"openai", "httpx2"}, {"chat", "openai_wire", "models_object"}),
         ("gemini", set[str](), {"gemini"}),
+        ("openai-compatible", {"openai", "httpx2"}, {"chat", "openai_wire"}),
     ],
 )
 def test_a_provider_loads_its_own_adapters_alone(
@@ -55,7 +74,7 @@ def test_a_provider_loads_its_own_adapters_alone(
     assert loaded(name, "connection.tuner") == (vendors, adapters)
 
 
-@pytest.mark.parametrize("name", ["openai", "azure", "gemini"])
+@pytest.mark.parametrize("name", list(profiles.load_all()))
 def test_playing_alone_needs_no_vendors_package(name: str) -> None:
     vendors, _ = loaded(name, "None")
     assert vendors == set()
