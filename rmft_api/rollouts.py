@@ -43,6 +43,8 @@ OF_THE_SAMPLE: dict[str | None, str] = {
     POISON: "lost",
 }
 """Refusal codes that say something of one chat only -> the finish reason they stand for."""
+_AT_A_TIME = 16
+"""Trajectories that begin in one turn of the event loop."""
 
 
 @dataclass(frozen=True)
@@ -113,8 +115,10 @@ async def play(
 
     try:
         async with asyncio.TaskGroup() as group:
-            for _ in range(workers):
+            for number in range(workers):
                 group.create_task(work())
+                if number % _AT_A_TIME == 0:  # the first requests go out meanwhile
+                    await asyncio.sleep(0)
     except BaseExceptionGroup as errors:
         raise errors.exceptions[0] from None
     if aside:

@@ -6,18 +6,19 @@
 """
 
 import argparse
+import gc
 import json
 import sys
 import tempfile
 from pathlib import Path
 from typing import NamedTuple
 
-import uvloop
-
 from benchmarks.calls.meter import Load, Reading, take, tell
 from rmft_api import playing, resources, seating
 from rmft_api.calls import JournaledChat
 from rmft_api.cli.console import console
+from rmft_api.cli.errors import run_async
+from rmft_api.cli.main import YOUNG
 from rmft_api.cli.progress import Tracked
 from rmft_api.cli.signals import Stop, StoppableChat
 from rmft_api.config import RunConfig
@@ -119,8 +120,9 @@ def main() -> None:
     asked = parser.parse_args()
     load_ = Load(**json.load(sys.stdin))
     settings = config(asked, load_.calls, load_.concurrency)
+    gc.set_threshold(YOUNG)  # as `rmft-api` does
     with tempfile.TemporaryDirectory() as folder:
-        tell(uvloop.run(play(load_, settings, asked.n, Path(folder))))
+        tell(run_async(play(load_, settings, asked.n, Path(folder))))
 
 
 if __name__ == "__main__":

@@ -33,7 +33,7 @@ COMMANDS = (
     *(run, resume, status, report, plan, eval, ablate, replay, export),
     *(serve, make_checkpoint, models, doctor, sweep),
 )
-_YOUNG = 50_000
+YOUNG = 50_000
 """New objects that the garbage collector waits for: modules and plays live long and make none."""
 _INTERRUPTED = 130
 """What typer makes of a KeyboardInterrupt; which signal it was, `guarded` knows."""
@@ -43,7 +43,7 @@ for command in COMMANDS:
 
 def main() -> None:
     """Run the command line; exit codes as in `errors.py`."""
-    gc.set_threshold(_YOUNG)
+    gc.set_threshold(YOUNG)
     guarded(_main)
 
 

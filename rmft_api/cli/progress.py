@@ -5,8 +5,10 @@
 
 import time
 from collections.abc import Callable, Generator
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
+from threading import Lock
 from typing import Literal
 
 import msgspec
@@ -46,6 +48,7 @@ class Tracked:
         self._console = console
         self._path = journal.run_dir / FILE
         self._journal = journal
+        self._lock = Lock()
         self._stage, self._rounds, self._of = "starting", 0, 0
         self._written = self._summed = 0.0
         self._spending: Spending | None = None
@@ -60,19 +63,30 @@ class Tracked:
     def playing(self, what: str, rounds: int) -> Generator[Callable[[int], None]]:
         """Show the progress of `rounds` decisions."""
         self._stage, self._rounds, self._of = what, 0, rounds
-        with self._console.playing(what, rounds) as tick:
+        writing: Future[None] | None = None
+        with (
+            self._console.playing(what, rounds) as tick,
+            ThreadPoolExecutor(1, "status") as beside,  # sums and the disk hold up no request
+        ):
 
             def counted(count: int) -> None:
+                nonlocal writing
                 tick(count)
                 self._rounds += count
-                if time.monotonic() - self._written > EVERY_S:
-                    self.write("running")
+                if time.monotonic() - self._written > EVERY_S and (not writing or writing.done()):
+                    if writing:
+                        writing.result()
+                    writing = beside.submit(self.write, "running")
 
             yield counted
         self.write("running")
 
     def write(self, state: State) -> None:
         """Replace the file. Raises StorageError."""
+        with self._lock:
+            self._write(state)
+
+    def _write(self, state: State) -> None:
         self._written = time.monotonic()
         taken = self._journal.ledger.totals()
         status = Status(

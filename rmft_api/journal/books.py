@@ -54,10 +54,6 @@ class Sum(NamedTuple):
     replies: int = 0
     """Choices in the answers: one chat may ask for several."""
 
-    def plus(self, other: "Sum") -> "Sum":
-        """Both together."""
-        return Sum(*(mine + more for mine, more in zip(self, other, strict=True)))
-
 
 class _Row(NamedTuple):
     id: int
@@ -74,12 +70,15 @@ class _Row(NamedTuple):
         return self.state in ("sent", "lost") or self.reserved > 0
 
 
+_Sums = dict[Place, list[int]]
+
+
 class Books:
     """Sums by phase over the attempts of a journal."""
 
     def __init__(self, writer: Writer) -> None:
         self._writer = writer
-        self._closed: dict[Place, Sum] = {}
+        self._closed: _Sums = {}
         self._open: tuple[int, ...] = ()
         self._last = 0
 
@@ -89,9 +88,9 @@ class Books:
         self._last = max((self._last, *(row.id for row in rows)))
         self._open = tuple(row.id for row in rows if row.is_open)
         _book(self._closed, [row for row in rows if not row.is_open])
-        whole = dict(self._closed)
+        whole = {place: list(sums) for place, sums in self._closed.items()}
         _book(whole, [row for row in rows if row.is_open])
-        return whole
+        return {place: Sum(*sums) for place, sums in whole.items()}
 
     def _read(self, connection: sqlite3.Connection) -> list[_Row]:
         known = [connection.execute(_ONE, (id_,)).fetchone() for id_ in self._open]
@@ -106,26 +105,21 @@ def place_of(key: str, iteration: int) -> Place:
     return Place(ACTIVITIES.get(head, "other"), at)
 
 
-def _book(sums: dict[Place, Sum], rows: list[_Row]) -> None:
+def _book(sums: _Sums, rows: list[_Row]) -> None:
+    """Add rows up, as the fields of a `Sum` stand."""
     for row in rows:
         place = place_of(row.key, row.iteration)
-        sums[place] = sums.get(place, Sum()).plus(_sum_of(row))
-
-
-def _sum_of(row: _Row) -> Sum:
-    if row.state != "done" or not row.key.startswith(_CHATS):
-        return Sum(spent=row.spent, reserved=row.reserved)
-    answer = _answers.decode(row.answer or b"{}")
-    usage = answer.usage or Usage(0, 0)
-    return Sum(
-        calls=1,
-        prompt_tokens=usage.prompt_tokens,
-        cached_tokens=usage.cached_tokens,
-        output_tokens=usage.completion_tokens,
-        spent=row.spent,
-        reserved=row.reserved,
-        replies=len(answer.choices) if answer.usage else 0,
-    )
+        found = sums.get(place)
+        if found is None:
+            found = sums[place] = [0] * len(Sum._fields)
+        found[4] += row.spent
+        found[5] += row.reserved
+        if row.state == "done" and row.key.startswith(_CHATS):
+            usage = _answers.decode(row.answer or b"{}").usage or _NONE
+            found[0] += 1
+            found[1] += usage.prompt_tokens
+            found[2] += usage.cached_tokens
+            found[3] += usage.completion_tokens
 
 
 class _Answer(msgspec.Struct):
@@ -135,4 +129,5 @@ class _Answer(msgspec.Struct):
     choices: tuple[msgspec.Raw, ...] = ()
 
 
+_NONE = Usage(0, 0)
 _answers = msgspec.json.Decoder(_Answer)

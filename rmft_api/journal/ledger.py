@@ -22,15 +22,23 @@ import msgspec
 from rmft_api.errors import BudgetError, DataError, FaultKind, ProviderFault
 from rmft_api.journal.books import Books
 from rmft_api.journal.schema import RUN_SCOPE
-from rmft_api.journal.writer import Writer
+from rmft_api.journal.writer import Rows, Writer
 
 State = Literal["sent", "done", "lost", "released", "refused"]
 
-_BEGIN = """INSERT INTO attempts
-  (id, key, number, kind, iteration, digest, request, state, reserved, created)
-  VALUES (?, ?, ?, ?, ?, ?, ?, 'sent', ?, ?)"""
-_DONE = """UPDATE attempts SET state = 'done', answer = ?2, settled = ?3, reserved = 0,
-  spent = min(?4, reserved), excess = max(?4 - reserved, 0) WHERE id = ?1"""
+_BEGIN_INTO = """INSERT INTO attempts
+  (id, key, number, kind, iteration, digest, request, reserved, created, state) VALUES"""
+_BEGIN_ROW = "(?, ?, ?, ?, ?, ?, ?, ?, ?, 'sent')"
+_BEGIN = Rows(f"{_BEGIN_INTO} {_BEGIN_ROW}", f"{_BEGIN_INTO} {{rows}}", _BEGIN_ROW)
+_DONE = Rows(
+    """UPDATE attempts SET state = 'done', answer = ?2, settled = ?3, reserved = 0,
+  spent = min(?4, reserved), excess = max(?4 - reserved, 0) WHERE id = ?1""",
+    """WITH done (attempt, said, at, cost) AS (VALUES {rows})
+  UPDATE attempts SET state = 'done', answer = done.said, settled = done.at, reserved = 0,
+  spent = min(done.cost, reserved), excess = max(done.cost - reserved, 0)
+  FROM done WHERE id = done.attempt""",
+    "(?, ?, ?, ?)",
+)
 _DONE_UNSETTLED = "UPDATE attempts SET state = 'done', answer = ?, settled = ? WHERE id = ?"
 _LOST = "UPDATE attempts SET state = 'lost', answer = ?, settled = ? WHERE id = ?"
 _FREE = "UPDATE attempts SET state = ?, answer = ?, settled = ?, reserved = 0 WHERE id = ?"
@@ -166,7 +174,7 @@ class Ledger:
             for id_, ask in zip(ids, asks, strict=True)
         ]
         try:
-            await self._writer.work(lambda connection: connection.executemany(_BEGIN, rows).close())
+            await self._writer.work(lambda connection: _BEGIN.run(connection, rows))
         except sqlite3.IntegrityError as error:
             if "within_cap" not in str(error):
                 raise

@@ -15,10 +15,11 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from contextlib import suppress
 from dataclasses import dataclass
-from itertools import groupby
+from functools import lru_cache
+from itertools import chain, groupby
 from operator import attrgetter
 from queue import SimpleQueue
-from typing import Any, TypeVar, cast
+from typing import Any, NamedTuple, TypeVar, cast
 
 from rmft_api.errors import StorageError
 from rmft_api.faultpoints import reached
@@ -31,6 +32,41 @@ GROUP = 256
 _BUSY, _GATHER_S = 8, 0.008
 """After a group of so many units the next one is given this long to come together: a transaction
 costs the same for one row as for two hundred."""
+_AT_A_TIME = 16
+"""Callers woken in one turn of the event loop, so that a group does not hold up all others."""
+_SIZES = (64, 16, 4) if sqlite3.sqlite_version_info >= (3, 33) else ()
+"""Rows that go into one statement, where SQLite's UPDATE takes more than one."""
+
+
+class Rows(NamedTuple):
+    """A statement that takes many rows at a time.
+
+    SQLite works without the interpreter's lock for as long as a statement takes; row by row it
+    would have to be taken anew for each.
+    """
+
+    one: str
+    """The statement for one row."""
+    many: str
+    """The same for several; `{rows}` is where they stand."""
+    row: str
+    """A row in it."""
+
+    def run(self, connection: sqlite3.Connection, rows: Sequence[Sequence[Value]]) -> None:
+        """All rows, in their order."""
+        start = 0
+        for size in _SIZES:
+            while len(rows) - start >= size:
+                values = list(chain.from_iterable(rows[start : start + size]))
+                connection.execute(_of(self, size), values)
+                start += size
+        connection.executemany(self.one, rows[start:])
+
+
+@lru_cache
+def _of(rows: Rows, count: int) -> str:
+    """The same text each time, so that SQLite knows it again."""
+    return rows.many.format(rows=", ".join([rows.row] * count))
 
 
 @dataclass(slots=True, eq=False)
@@ -38,7 +74,7 @@ class _Unit:
     """One write or one piece of work, and who waits for it."""
 
     waiter: "asyncio.Future[Any] | Future[Any]"
-    sql: str = ""
+    sql: str | Rows = ""
     row: Sequence[Value] = ()
     work: Work[Any] | None = None
     result: Any = None
@@ -69,7 +105,7 @@ class Writer:
         self._thread = threading.Thread(target=self._serve, name="journal", daemon=True)
         self._thread.start()
 
-    def write(self, sql: str, row: Sequence[Value]) -> "asyncio.Future[None]":
+    def write(self, sql: str | Rows, row: Sequence[Value]) -> "asyncio.Future[None]":
         """One statement, durable once awaited. Neighbours of the same text run as one."""
         waiter = asyncio.get_running_loop().create_future()
         self._submit(_Unit(waiter, sql, row))
@@ -148,7 +184,9 @@ class Writer:
     def _transact(self, units: list[_Unit]) -> None:
         self._connection.execute("BEGIN")
         for sql, group in groupby(units, attrgetter("sql")):
-            if sql:
+            if isinstance(sql, Rows):
+                sql.run(self._connection, [unit.row for unit in group])
+            elif sql:
                 self._connection.executemany(sql, [unit.row for unit in group])
             else:
                 for unit in group:
@@ -198,8 +236,10 @@ def _answer(units: list[_Unit]) -> None:
 
 
 def _settle_all(units: list[_Unit]) -> None:
-    for unit in units:
+    for unit in units[:_AT_A_TIME]:
         _settle(unit)
+    if rest := units[_AT_A_TIME:]:
+        asyncio.get_running_loop().call_soon(_settle_all, rest)
 
 
 def _settle(unit: _Unit) -> None:

@@ -15,6 +15,7 @@ import socket
 import ssl
 import time
 import zlib
+from collections import deque
 from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple, cast
 
@@ -33,6 +34,8 @@ _SECOND_ADDRESS_S = 0.25
 _Address = tuple[int, int, int, str, tuple[Any, ...]]
 """As `getaddrinfo` tells it."""
 _GZIP = b"\x1f\x8b"
+_AT_A_TIME = 16
+"""Callers woken in one turn of the event loop: a thousand replies may come together."""
 
 
 class NotConnectedError(Exception):
@@ -91,6 +94,7 @@ class Posts:
         self._tls: ssl.SSLContext | None = None
         self._addresses: list[_Address] = []
         self._addresses_until = 0.0
+        self._replies = _Replies()
 
     async def post(self, body: bytes) -> Response:
         """Send once. Raises NotConnectedError or LostError; a reply of any status is a reply."""
@@ -127,7 +131,7 @@ class Posts:
             async with asyncio.timeout(self._connect_s):
                 reached = await _connected(await self._resolve())
                 _, connection = await loop.create_connection(
-                    lambda: _Connection(loop),
+                    lambda: _Connection(loop, self._replies),
                     sock=reached,
                     ssl=self._trusted() if name else None,
                     server_hostname=name,
@@ -153,11 +157,33 @@ class Posts:
         return self._tls
 
 
+class _Replies:
+    """Replies on their way to those who asked, a few in each turn of the event loop."""
+
+    def __init__(self) -> None:
+        self._whole: deque[tuple[asyncio.Future[Response], Response]] = deque()
+
+    def hand(self, waiter: "asyncio.Future[Response]", response: Response) -> None:
+        """Wake `waiter` soon."""
+        if not self._whole:
+            waiter.get_loop().call_soon(self._wake)
+        self._whole.append((waiter, response))
+
+    def _wake(self) -> None:
+        for _ in range(min(_AT_A_TIME, len(self._whole))):
+            waiter, response = self._whole.popleft()
+            if not waiter.done():  # else its caller was cancelled
+                waiter.set_result(response)
+        if self._whole:
+            asyncio.get_running_loop().call_soon(self._wake)
+
+
 class _Connection(asyncio.Protocol):
     """One connection: at most one request under way, `is_free` when another may be sent."""
 
-    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+    def __init__(self, loop: asyncio.AbstractEventLoop, replies: _Replies) -> None:
         self._loop = loop
+        self._replies = replies
         self._parser = httptools.HttpResponseParser(self)
         self._waiter: asyncio.Future[Response] | None = None
         self._deadline: asyncio.TimerHandle | None = None
@@ -226,7 +252,7 @@ class _Connection(asyncio.Protocol):
         waiter = self._settled()
         if waiter is not None and not waiter.done():
             self.is_free = reuse
-            waiter.set_result(response)
+            self._replies.hand(waiter, response)
 
     def _fail(self, error: Exception) -> None:
         self.is_free = False
