@@ -51,23 +51,31 @@ def show(
     accept_shutdown: bool,
     as_json: bool,
 ) -> None:
-    """Print the plan. Raises ConfigError, after it, where the run would end after its model."""
+    """Print the plan.
+
+    Raises ConfigError for a run that cannot train, and, after the plan, where it would end after
+    its model.
+    """
     import asyncio
     from datetime import UTC, datetime
 
     from rmft_api import resources
     from rmft_api.cli.planned import plan_json, plan_table
     from rmft_api.cli.progress import heard_of
+    from rmft_api.cli.trainable import check_training
     from rmft_api.errors import ConfigError
     from rmft_api.planning import draw_up
     from rmft_api.prompts import load
 
     prompts = load(config.prompts, [resources.prompts_dir(), Path.cwd()], config.contexts)
+    playing, training = profiles_of(config)
+    check_training(training, config, prompts)
     drawn = asyncio.run(
         draw_up(
             config,
             prompts,
-            *profiles_of(config),
+            playing,
+            training,
             now=datetime.now(UTC),
             reply_tokens=reply_tokens,
             heard=heard_of(run_directory(runs, config.name)),

@@ -8,9 +8,9 @@ from pathlib import Path
 
 from rmft_api import resources, seating, tracking
 from rmft_api.cli.embedded import require_local_extra, require_open_extra
-from rmft_api.config import RunConfig, many
+from rmft_api.cli.trainable import check_training
+from rmft_api.config import RunConfig
 from rmft_api.errors import ConfigError
-from rmft_api.finetuning import hyperparameters
 from rmft_api.planning import Plan, draw_up
 from rmft_api.planning.bills import tuned_id
 from rmft_api.planning.open_model import settings_of
@@ -47,15 +47,11 @@ def prepare(config: RunConfig) -> Prepared:
     model = config.model
     chats = profiles.load(model.profile)
     trains = profiles.load(model.training_profile or model.profile)
-    if trains.training is None:
-        raise ConfigError(
-            f"profile {trains.name!r} cannot train; name one in model.training_profile"
-        )
+    check_training(trains, config, prompts)
     if config.rollouts.transport == "batch":
         batches_of(chats)
     for profile in {chats.name: chats, trains.name: trains}.values():
         _check_endpoint(profile, config)
-    _check_training(trains, config)
     return Prepared(config, prompts, chats, trains)
 
 
@@ -105,29 +101,6 @@ def _check_endpoint(profile: Profile, config: RunConfig) -> None:
         raise ConfigError(
             f"profile {profile.name!r} costs money: say how much at most, with --budget USD or "
             "budget_usd in the run file"
-        )
-
-
-def _check_training(profile: Profile, config: RunConfig) -> None:
-    """What jobs will be asked for, and whether there can be enough to train on."""
-    methods = config.finetuning.methods
-    traits, *_ = [
-        profile.check_training(config.model.base, method, hyperparameters(config, method))
-        for method in methods
-    ]
-    chained = (config.iterations > 1 and config.finetuning.chain == "continue") or len(methods) > 1
-    if chained and not traits.continue_from_tuned:
-        raise profile.cannot_continue(config.model.base)
-    if methods == ("dpo",):
-        return  # how many pairs play makes, nobody knows before it
-    per_scenario = config.selection.k
-    if config.dataset.example == "round":
-        per_scenario *= max(max(many(problem.T)) for problem in config.rollouts.problems)
-    most = config.rollouts.scenarios * per_scenario
-    if most < traits.least_examples:
-        raise ConfigError(
-            f"an iteration makes {most} examples at most, and profile {profile.name!r} trains on "
-            f"{traits.least_examples} or more; raise rollouts.scenarios or selection.k"
         )
 
 

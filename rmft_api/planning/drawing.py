@@ -11,6 +11,7 @@ from rmft_api.config import RunConfig
 from rmft_api.planning import lifecycle, notes
 from rmft_api.planning.bills import Bills
 from rmft_api.planning.hearing import Expected, Heard, expectation
+from rmft_api.planning.lengths import limit_of
 from rmft_api.planning.open_model import open_model, settings_of
 from rmft_api.planning.phases import Walk
 from rmft_api.planning.plan import Phase, Plan, total
@@ -44,8 +45,9 @@ async def draw_up(
     length = expected.tokens
     counter = tokens.counter_for(config.model.base)
     world = Simulation(config, prompts, counter, Speech(config, counter, length), playing.chat)
-    paid, settings = playing.paid or training.paid, settings_of(config)
-    courses = await _courses(world, worst=paid or settings is not None)
+    paid = playing.paid or training.paid
+    bounded = settings_of(config) is not None or limit_of(config, training) is not None
+    courses = await _courses(world, worst=paid or bounded)
     short = courses
     if paid and replies_are_told(config.prompts):
         bare = replace(world, speech=Speech(config, counter, 0))

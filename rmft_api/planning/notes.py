@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from rmft_api.config import RunConfig
 from rmft_api.open_models.memory import GIB
 from rmft_api.planning.hearing import Expected
+from rmft_api.planning.lengths import limit_of
 from rmft_api.planning.open_model import OpenModel, settings_of
 from rmft_api.planning.phases import Walk
 from rmft_api.planning.plan import Phase, Plan
@@ -132,6 +133,9 @@ def _refused_data(walk: Walk, phases: tuple[Phase, ...]) -> Iterator[str]:
             f"a dataset of {examples} examples is refused, the provider takes "
             f"{traits.least_examples} or more; raise rollouts.scenarios, selection.k or T"
         )
-    limit = walk.config.dataset.tokens_per_example or traits.tokens_per_example
+    limit = limit_of(walk.config, walk.training.profile)
     if limit is not None and (longest := walk.longest_example()) > limit:
-        yield f"an example may reach {longest} tokens, {limit} are allowed; lower T or the prompts"
+        yield (
+            f"an example may reach {longest} tokens and {limit} are allowed: a dataset with such a "
+            "one is refused after its play was paid; lower T or sampling.max_tokens"
+        )

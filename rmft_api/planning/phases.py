@@ -20,7 +20,7 @@ from rmft_api.planning.plan import (
     total,
 )
 from rmft_api.planning.simulation import Course
-from rmft_api.planning.stays import Stays, looks
+from rmft_api.planning.stays import Stays
 from rmft_api.planning.tally import Tally
 from rmft_api.planning.timing import pace_of
 from rmft_api.records import Method, Split
@@ -223,7 +223,8 @@ class Walk:
         tokens = most.prompts + most.replies
         reply_s = self.playing.profile.timeouts.chat_s
         pace = pace_of(self.config, self.playing.profile)
-        one_by_one = rounds(self.config, split) * looks(seating.section_of(self.config, split))
+        looks = 1 if split == "train" else len(seating.held_out(self.config, split).looks)
+        one_by_one = looks * rounds(self.config, split)
         return pace.longest_s(most.calls, tokens, one_by_one, reply_s)
 
     def _tally(self, split: Split, iteration: int) -> Tally:

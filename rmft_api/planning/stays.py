@@ -8,7 +8,7 @@ import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
-from rmft_api.config import EvaluationConfig, RunConfig, ScenarioConfig
+from rmft_api.config import RunConfig
 from rmft_api.planning.plan import Phase
 from rmft_api.providers.profiles import Profile
 
@@ -55,13 +55,6 @@ class Stays:
         # It is provisioned, then it answers a first token: each is waited for so long.
         around_s = 2 * (waits.ready_within_s + waits.poll_every_s) + self.profile.timeouts.list_s
         return _hours(around_s + sum(map(self.longest, stay)))
-
-
-def looks(section: ScenarioConfig) -> int:
-    """How often a phase may pause to see whether enough is known, its end included."""
-    if not isinstance(section, EvaluationConfig) or section.half_width is None:
-        return 1
-    return 1 + max(0, math.ceil(math.log2(section.scenarios / section.first_look)))
 
 
 def _hours(seconds: float) -> int:

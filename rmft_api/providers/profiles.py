@@ -14,12 +14,12 @@ import difflib
 import os
 import re
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import cache
 from hashlib import sha256
 from ipaddress import ip_address
 from pathlib import Path
-from typing import Any, Literal, Self, cast
+from typing import Any, Literal, Protocol, Self, TypeVar, cast
 from urllib.parse import urlsplit
 
 from pydantic import Field, ValidationError, model_validator
@@ -40,6 +40,10 @@ SHIPPED = Path(__file__).with_name("profiles.toml")
 OWN_ENV = "RMFT_PROFILES"
 """Environment variable that names a profiles file of the user's own."""
 Raw = dict[str, Any]
+_RATES = {
+    "multiplier": "set learning_rate_multiplier (1 is the provider's own rate) in its place",
+    "absolute": "set learning_rate (such as 1e-5) in its place",
+}
 
 
 class Secret:
@@ -184,8 +188,7 @@ class Profile(Section):
             raise ConfigError(
                 f"profile {self.name!r} cannot train; name another one as model.training_profile"
             )
-        if method not in traits.methods:
-            raise ConfigError(f"profile {self.name!r} does not train by {method!r}")
+        self._check_method(traits, model, method)
         if self.is_tuned(model) and not traits.continue_from_tuned:
             raise self.cannot_continue(model)
         if wanted.batch_size is not None and not traits.batch_size:
@@ -198,9 +201,26 @@ class Profile(Section):
             if rate is not None and kind != traits.learning_rate:
                 raise ConfigError(
                     f"learning rate {rate} is of the {kind} kind, but profile {self.name!r} takes "
-                    f"the {traits.learning_rate} kind"
+                    f"the {traits.learning_rate} kind; {_RATES[traits.learning_rate]}"
                 )
         return traits
+
+    def _check_method(self, traits: TrainingTraits, model: str, method: str) -> None:
+        row = _longest(traits.bases, model)
+        if method in (row.methods if row else traits.methods):
+            return
+        if row is None:
+            raise ConfigError(
+                f"profile {self.name!r} does not train by {method!r}, by "
+                f"{' or '.join(traits.methods)} alone; set finetuning.method"
+            )
+        others = [base.model for base in traits.bases if method in base.methods]
+        known = f", or model.base to one of {', '.join(others)}" if others else ""
+        raise ConfigError(
+            f"profile {self.name!r} does not train {model!r} by {method!r}, by "
+            f"{' or '.join(row.methods)} alone ({row.source}, as of {row.as_of}); set "
+            f"finetuning.method{known}"
+        )
 
     def cannot_continue(self, model: str) -> ConfigError:
         """What to say where a chain was asked for that the endpoint cannot make."""
@@ -211,9 +231,7 @@ class Profile(Section):
 
     def lifecycle_of(self, model: str) -> Lifecycle | None:
         """The calendar of a model: the longest family that its id begins with."""
-        id_ = model.removeprefix("ft:")
-        known = [life for life in self.lifecycle if _belongs(id_, life.model)]
-        return max(known, key=lambda life: len(life.model), default=None)
+        return _longest(self.lifecycle, model)
 
     def _is_private(self) -> bool:
         """Whether nobody on the way can read what is sent."""
@@ -291,6 +309,20 @@ def _checked(name: str, table: Raw) -> Profile:
         where = ".".join(str(part) for part in first["loc"])
         message = first["msg"].removeprefix("Value error, ")
         raise ConfigError(f"profile {name!r}: {where + ': ' if where else ''}{message}") from None
+
+
+class _OfFamily(Protocol):
+    @property
+    def model(self) -> str: ...
+
+
+_F = TypeVar("_F", bound=_OfFamily)
+
+
+def _longest(rows: Sequence[_F], model: str) -> _F | None:
+    """The row of the longest family that a model's id belongs to."""
+    known = [row for row in rows if _belongs(model.removeprefix("ft:"), row.model)]
+    return max(known, key=lambda row: len(row.model), default=None)
 
 
 def _is_loopback(host: str) -> bool:

@@ -6,6 +6,7 @@ from typing import Annotated, Any, Literal
 from pydantic import Field
 
 from rmft_api.config import Section
+from rmft_api.records import Method
 
 Seconds = Annotated[float, Field(gt=0)]
 
@@ -32,10 +33,23 @@ class ChatTraits(Section):
     """Further fields of every request, as the endpoint spells them."""
 
 
+class TrainedBase(Section):
+    """How one base model can be trained, and who says so."""
+
+    model: str
+    """A family: its dated snapshots and their fine-tunes are trained alike."""
+    methods: tuple[Method, ...]
+    as_of: date
+    source: str
+
+
 class TrainingTraits(Section):
     """What the files and jobs endpoints understand."""
 
-    methods: tuple[Literal["supervised", "dpo"], ...] = ("supervised",)
+    methods: tuple[Method, ...] = ("supervised",)
+    """Of models that `bases` does not name."""
+    bases: tuple[TrainedBase, ...] = ()
+    """What is known of single models."""
     continue_from_tuned: bool = True
     """A fine-tuned model may be trained further."""
     look_up: Literal["metadata", "token", "scan"] = "scan"

@@ -161,6 +161,61 @@ def test_fine_tunes_are_known_by_their_name() -> None:
     assert not profile.is_tuned("gpt-4o-mini")
 
 
+@pytest.mark.parametrize("profile", ["openai", "azure"])
+@pytest.mark.parametrize(
+    ("model", "trained"),
+    [
+        ("gpt-4.1-mini-2025-04-14", True),
+        ("gpt-4o-2024-08-06", True),
+        ("gpt-4o-mini", False),
+        ("gpt-4o-mini-2024-07-18", False),
+        ("ft:gpt-4o-mini-2024-07-18:org::x", False),
+        ("ft:gpt-4.1-2025-04-14:org::x", True),
+        ("gpt-4o-mini-2024-07-18.ft-0123", False),
+    ],
+)
+def test_a_method_is_known_for_each_model(profile: str, model: str, *, trained: bool) -> None:
+    wanted = Hyperparameters(n_epochs=1)
+    load(profile).check_training(model, "supervised", wanted)
+    if trained:
+        load(profile).check_training(model, "dpo", wanted)
+        return
+    with pytest.raises(
+        ConfigError, match=r"supervised alone \(.*as of 2026-.*gpt-4.1-mini"
+    ) as told:
+        load(profile).check_training(model, "dpo", wanted)
+    assert "\n" not in str(told.value)
+
+
+def test_a_profile_of_ones_own_may_know_better(tmp_path: Path) -> None:
+    mine = load("openai", own(tmp_path, "[openai.training]\nbases = []\n"))
+    mine.check_training("gpt-4o-mini", "dpo", Hyperparameters(n_epochs=1))
+
+
+@pytest.mark.parametrize("name", load_all())
+def test_every_profile_takes_rates_of_its_own_kind_alone(name: str) -> None:
+    profile = load(name)
+    assert profile.training is not None
+    rates = {
+        "multiplier": Hyperparameters(learning_rate_multiplier=2.0),
+        "absolute": Hyperparameters(learning_rate=1e-5),
+    }
+    own_kind = "absolute" if name == "nebius" else "multiplier"
+    assert profile.training.learning_rate == own_kind
+    profile.check_training("base", "supervised", Hyperparameters())
+    for kind, wanted in rates.items():
+        if kind == own_kind:
+            profile.check_training("base", "supervised", wanted)
+            continue
+        with pytest.raises(ConfigError, match=f"takes the {own_kind} kind; set learning_rate"):
+            profile.check_training("base", "supervised", wanted)
+
+
+def test_own_rates_are_those_that_endpoints_tell() -> None:
+    told = {name: one.training.own_rate for name, one in load_all().items() if one.training}
+    assert {name: rate for name, rate in told.items() if rate} == {"local": 2e-3, "nebius": 1e-5}
+
+
 def test_what_an_endpoint_cannot_train_is_refused_before_it_is_asked() -> None:
     wanted = Hyperparameters(n_epochs=3)
     load("openai").check_training("ft:a", "dpo", wanted)

@@ -1,0 +1,65 @@
+"""An example that its provider would cut is refused before anything is played."""
+
+from typing import Any
+
+import pytest
+
+from rmft_api import config
+from rmft_api.planning import lengths
+from rmft_api.planning.lengths import too_long
+from tests.planning.world import (
+    FAMILIES,
+    assumed,
+    drawn,
+    learnt,
+    openai,
+    played,
+    prompts_of,
+    small,
+)
+
+GROWING: dict[str, Any] = {"conversation": "multi_turn", "history": "raw"}
+
+
+def refusal(run: config.RunConfig) -> str | None:
+    return too_long(run, prompts_of(run), openai())
+
+
+@pytest.mark.parametrize("way", [{}, {"history": "raw"}, GROWING], ids=["summary", "raw", "grown"])
+@pytest.mark.parametrize("family", FAMILIES)
+def test_a_limit_is_refused_about_where_real_examples_reach_it(
+    family: str, way: dict[str, Any]
+) -> None:
+    run = small(family, prompts=way)
+    whole = learnt(run, 1, played(run, "train", 1, assumed(run))[1]).longest
+    above = small(family, prompts=way, dataset={"tokens_per_example": round(1.1 * whole)})
+    below = small(family, prompts=way, dataset={"tokens_per_example": round(0.75 * whole)})
+    assert refusal(above) is None
+    told = refusal(below)
+    assert told is not None
+    assert f"{round(0.75 * whole)} are allowed" in told
+
+
+def test_where_only_the_worst_case_is_too_long_the_plan_warns() -> None:
+    run = small(prompts=GROWING)
+    whole = learnt(run, 1, played(run, "train", 1, assumed(run))[1]).longest
+    near = small(prompts=GROWING, dataset={"tokens_per_example": round(1.1 * whole)})
+    assert refusal(near) is None
+    assert any("are allowed: a dataset with such a one" in told for told in drawn(near).warnings)
+    assert not any("are allowed" in told for told in drawn(run).warnings)
+
+
+def test_the_limit_is_the_profiles_where_the_run_file_says_none() -> None:
+    long = {"problems": [{"environment": "bandit", "K": 3, "T": 300}], "scenarios": 1}
+    run = small(prompts=GROWING, rollouts=long, sampling={"max_tokens": 512})
+    assert "65536 are allowed" in (refusal(run) or "")
+
+
+def test_the_vocabulary_is_not_loaded_for_examples_that_are_surely_short(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def loaded(model: str) -> None:
+        raise AssertionError("every start of a run would wait for it")
+
+    monkeypatch.setattr(lengths.tokens, "counter_for", loaded)
+    assert refusal(small(prompts=GROWING)) is None
