@@ -17,7 +17,7 @@ import msgspec
 
 from rmft_api.errors import ProviderFault
 from rmft_api.pacing import Ending, Pacer
-from rmft_api.providers import faults
+from rmft_api.providers import faults, refusals
 from rmft_api.providers.bodies import Bodies
 from rmft_api.providers.posts import LostError, NotConnectedError, Posts, Response
 from rmft_api.providers.profiles import Profile
@@ -149,7 +149,7 @@ class WireChat:
                 raise self._not_a_reply(ask, raw, error) from error
 
     def _not_a_reply(self, ask: Ask, raw: bytes, error: Exception) -> ProviderFault:
-        if faults.is_error(raw):
+        if refusals.is_error(raw):
             return faults.refused(self._request(ask), 200, {}, raw)
         return faults.malformed(self._request(ask), str(error), raw)
 

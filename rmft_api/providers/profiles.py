@@ -12,236 +12,21 @@ never asks for a name. Shipped ones stand in `profiles.toml`; a file of your own
 
 import difflib
 import os
-import re
 import tomllib
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from functools import cache
-from hashlib import sha256
-from ipaddress import ip_address
 from pathlib import Path
-from typing import Any, Literal, Protocol, Self, TypeVar, cast
-from urllib.parse import urlsplit
+from typing import Any, cast
 
-from pydantic import Field, ValidationError, model_validator
-
-from rmft_api.config import Section
 from rmft_api.errors import ConfigError
-from rmft_api.providers.traits import (
-    BatchTraits,
-    ChatTraits,
-    HostingTraits,
-    Lifecycle,
-    Timeouts,
-    TrainingTraits,
-)
-from rmft_api.records import Hyperparameters
+from rmft_api.providers.profile import Profile, Secret, checked
+
+__all__ = ["Profile", "Secret", "load", "load_all"]
 
 SHIPPED = Path(__file__).with_name("profiles.toml")
 OWN_ENV = "RMFT_PROFILES"
 """Environment variable that names a profiles file of the user's own."""
 Raw = dict[str, Any]
-_RATES = {
-    "multiplier": "set learning_rate_multiplier (1 is the provider's own rate) in its place",
-    "absolute": "set learning_rate (such as 1e-5) in its place",
-}
-
-
-class Secret:
-    """A key that no print, traceback or log shows."""
-
-    __slots__ = ("_reveal",)
-
-    def __init__(self, value: str) -> None:
-        self._reveal = lambda: value
-
-    def reveal(self) -> str:
-        """The key itself, for the request header alone."""
-        return self._reveal()
-
-    def __repr__(self) -> str:
-        return "Secret(***)"
-
-    def __reduce__(self) -> str:
-        raise TypeError("a key is never written anywhere")
-
-
-class Profile(Section):
-    """One endpoint."""
-
-    name: str
-    wire: Literal["openai", "gemini"] = "openai"
-    base_url: str
-    base_url_env: str | None = None
-    """Environment variable that replaces `base_url`."""
-    base_url_required: bool = False
-    """Everybody has an address of their own: `base_url` only shows how it looks."""
-    api_key_env: str | None = None
-    """Environment variable that holds the key; None: the endpoint takes none."""
-    api_key_optional: bool = False
-    key_header: str = "Authorization"
-    """The header that carries the key: as a bearer token in Authorization, else as it stands."""
-    setting_envs: dict[str, str] = Field(default_factory=dict)
-    """What must be told besides the key, such as a project, and the environment variables that
-    tell it."""
-    header_envs: dict[str, str] = Field(default_factory=dict)
-    """Further request headers and the environment variables that fill them, where set."""
-    prices: str = ""
-    """The provider's name in `prices.toml`; the profile's name when empty."""
-    paid: bool = True
-    """False only where nobody sends a bill."""
-    deploy: Literal["none", "arm", "models_object", "auto"] = "none"
-    """What a new model needs before it answers."""
-    tuned_model: str = r"ft:.*"
-    """How ids of fine-tuned models look."""
-    lists_models: bool = True
-    """A model that the endpoint does not list is closed to the key."""
-    hosting: HostingTraits = Field(default_factory=HostingTraits)
-    """How such a model is deployed."""
-    chat: ChatTraits = Field(default_factory=ChatTraits)
-    training: TrainingTraits | None = None
-    """None: the endpoint only answers chats."""
-    batch: BatchTraits | None = None
-    """None: chats can be asked one by one alone."""
-    timeouts: Timeouts = Field(default_factory=Timeouts)
-    lifecycle: tuple[Lifecycle, ...] = ()
-
-    @model_validator(mode="after")
-    def _the_address_is_one(self) -> Self:
-        parts = urlsplit(self.base_url)
-        if parts.scheme not in ("http", "https") or not parts.hostname:
-            raise ValueError(f"base_url={self.base_url!r} must begin with https:// and name a host")
-        if parts.username or parts.password or parts.query or parts.fragment:
-            raise ValueError("base_url must hold no key and no query; keys come from api_key_env")
-        return self
-
-    def at(self, base_url: str) -> "Profile":
-        """The same endpoint elsewhere. Raises ConfigError for what is no address."""
-        return _checked(self.name, {**self.model_dump(), "base_url": base_url})
-
-    def here(self, environ: Mapping[str, str] = os.environ) -> "Profile":
-        """The profile with the address that the environment gives it. Raises ConfigError."""
-        given = environ.get(self.base_url_env or "", "")
-        if self.base_url_required and not given:
-            raise ConfigError(
-                f"profile {self.name!r} has no address: set {self.base_url_env}, "
-                f"e.g. to {self.base_url}"
-            )
-        return self.at(given) if given else self
-
-    def setting(self, name: str, environ: Mapping[str, str] = os.environ) -> str:
-        """What the environment tells under `setting_envs`. Raises ConfigError where it does not."""
-        variable = self.setting_envs[name]
-        if value := environ.get(variable, "").strip():
-            return value
-        raise ConfigError(f"profile {self.name!r} needs its {name}: set {variable}")
-
-    def authorization(self, key: Secret | None) -> dict[str, str]:
-        """The header that carries the key; none where there is none."""
-        if key is None:
-            return {}
-        bearer = self.key_header == "Authorization"
-        return {self.key_header: f"Bearer {key.reveal()}" if bearer else key.reveal()}
-
-    def key(self, environ: Mapping[str, str] = os.environ) -> Secret | None:
-        """The key. Raises ConfigError where it is missing, or would travel unencrypted."""
-        if self.api_key_env is None:
-            return None
-        value = environ.get(self.api_key_env, "").strip()
-        if value and not re.fullmatch(r"[!-~]+", value):
-            raise ConfigError(
-                f"{self.api_key_env} holds a space, a line break or a letter that no key has"
-            )
-        if not value and not self.api_key_optional:
-            raise ConfigError(
-                f"profile {self.name!r} needs a key: set {self.api_key_env}, or leave "
-                "model.profile at 'local', which needs none"
-            )
-        if value and not self._is_private():
-            raise ConfigError(
-                f"profile {self.name!r}: base_url={self.base_url!r} would send {self.api_key_env} "
-                "unencrypted; use https://"
-            )
-        return Secret(value) if value else None
-
-    def headers(self, environ: Mapping[str, str] = os.environ) -> dict[str, str]:
-        """Headers of this endpoint that the environment fills, such as a project's id."""
-        named = {header: environ.get(name, "") for header, name in self.header_envs.items()}
-        return {header: value for header, value in named.items() if value}
-
-    def account(self, salt: str, environ: Mapping[str, str] = os.environ) -> str:
-        """Whose key and project these are: equal for equal ones, and nothing can be read from it.
-
-        Raises ConfigError as `key` does.
-        """
-        key = self.key(environ)
-        told = [salt, key.reveal() if key else "", *sorted(self.headers(environ).items())]
-        return sha256(repr(told).encode()).hexdigest()[:16]
-
-    def is_tuned(self, model: str) -> bool:
-        """Whether the id is a fine-tuned model's."""
-        return re.fullmatch(self.tuned_model, model) is not None
-
-    def check_training(self, model: str, method: str, wanted: Hyperparameters) -> TrainingTraits:
-        """What the endpoint does with such a job. Raises ConfigError for what it cannot do."""
-        traits = self.training
-        if traits is None:
-            raise ConfigError(
-                f"profile {self.name!r} cannot train; name another one as model.training_profile"
-            )
-        self._check_method(traits, model, method)
-        if self.is_tuned(model) and not traits.continue_from_tuned:
-            raise self.cannot_continue(model)
-        if wanted.batch_size is not None and not traits.batch_size:
-            raise ConfigError(
-                f"profile {self.name!r} chooses the batch size itself; leave out "
-                f"finetuning.batch_size = {wanted.batch_size}"
-            )
-        rates = {"multiplier": wanted.learning_rate_multiplier, "absolute": wanted.learning_rate}
-        for kind, rate in rates.items():
-            if rate is not None and kind != traits.learning_rate:
-                raise ConfigError(
-                    f"learning rate {rate} is of the {kind} kind, but profile {self.name!r} takes "
-                    f"the {traits.learning_rate} kind; {_RATES[traits.learning_rate]}"
-                )
-        return traits
-
-    def _check_method(self, traits: TrainingTraits, model: str, method: str) -> None:
-        row = _longest(traits.bases, model)
-        if method in (row.methods if row else traits.methods):
-            return
-        if row is None:
-            raise ConfigError(
-                f"profile {self.name!r} does not train by {method!r}, by "
-                f"{' or '.join(traits.methods)} alone; set finetuning.method"
-            )
-        others = [base.model for base in traits.bases if method in base.methods]
-        known = f", or model.base to one of {', '.join(others)}" if others else ""
-        raise ConfigError(
-            f"profile {self.name!r} does not train {model!r} by {method!r}, by "
-            f"{' or '.join(row.methods)} alone ({row.source}, as of {row.as_of}); set "
-            f"finetuning.method{known}"
-        )
-
-    def cannot_continue(self, model: str) -> ConfigError:
-        """What to say where a chain was asked for that the endpoint cannot make."""
-        return ConfigError(
-            f"profile {self.name!r} cannot continue from a fine-tune of {model!r}; "
-            "set finetuning.chain = 'from_base'"
-        )
-
-    def lifecycle_of(self, model: str) -> Lifecycle | None:
-        """The calendar of a model: the longest family that its id begins with."""
-        return _longest(self.lifecycle, model)
-
-    def _is_private(self) -> bool:
-        """Whether nobody on the way can read what is sent."""
-        parts = urlsplit(self.base_url)
-        return parts.scheme == "https" or _is_loopback(parts.hostname or "")
-
-    @property
-    def price_list(self) -> str:
-        """The provider's name in `prices.toml`."""
-        return self.prices or self.name
 
 
 def load(name: str, own: Path | None = None) -> Profile:
@@ -261,7 +46,7 @@ def load_all(own: Path | None = None) -> dict[str, Profile]:
     if own is not None:
         for name, table in _tables(own).items():
             tables[name] = _inherit(name, table, tables)
-    return {name: _checked(name, {"name": name, **table}) for name, table in tables.items()}
+    return {name: checked(name, {"name": name, **table}) for name, table in tables.items()}
 
 
 @cache
@@ -299,40 +84,3 @@ def _merge(base: Raw, over: Raw) -> Raw:
         both = isinstance(below, dict) and isinstance(value, dict)
         merged[key] = _merge(cast(Raw, below), cast(Raw, value)) if both else value
     return merged
-
-
-def _checked(name: str, table: Raw) -> Profile:
-    try:
-        return Profile.model_validate(table)
-    except ValidationError as error:
-        first = error.errors(include_url=False)[0]
-        where = ".".join(str(part) for part in first["loc"])
-        message = first["msg"].removeprefix("Value error, ")
-        raise ConfigError(f"profile {name!r}: {where + ': ' if where else ''}{message}") from None
-
-
-class _OfFamily(Protocol):
-    @property
-    def model(self) -> str: ...
-
-
-_F = TypeVar("_F", bound=_OfFamily)
-
-
-def _longest(rows: Sequence[_F], model: str) -> _F | None:
-    """The row of the longest family that a model's id belongs to."""
-    known = [row for row in rows if _belongs(model.removeprefix("ft:"), row.model)]
-    return max(known, key=lambda row: len(row.model), default=None)
-
-
-def _is_loopback(host: str) -> bool:
-    try:
-        return ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"
-
-
-def _belongs(model: str, family: str) -> bool:
-    """Whether `model` is `family`, a dated snapshot of it, or a fine-tune of either."""
-    snapshot = r"(-[0-9]{4}-[0-9]{2}-[0-9]{2})?(:.*|[.]ft-.*)?"
-    return re.fullmatch(re.escape(family) + snapshot, model) is not None

@@ -6,7 +6,7 @@ from typing import TypeVar
 import aiohttp
 import msgspec
 
-from rmft_api.providers import faults
+from rmft_api.providers import faults, refusals
 
 T = TypeVar("T")
 Authorize = Callable[[], Awaitable[Mapping[str, str]]]
@@ -118,7 +118,7 @@ def read(request: faults.Request, raw: bytes, kind: type[T]) -> T:
     try:
         return msgspec.json.decode(raw, type=kind)
     except (msgspec.MsgspecError, UnicodeDecodeError) as error:
-        if faults.is_error(raw):
+        if refusals.is_error(raw):
             raise faults.refused(request, 200, {}, raw) from error
         raise faults.malformed(request, str(error), raw) from error
 

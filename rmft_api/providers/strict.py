@@ -4,7 +4,7 @@ from typing import Any, TypeVar, cast
 
 import msgspec
 
-from rmft_api.providers import faults
+from rmft_api.providers import faults, refusals
 from rmft_api.records import UploadedFile
 
 KEY = "rmft_key"
@@ -38,7 +38,7 @@ def decoded(request: faults.Request, raw: bytes, kind: type[W]) -> W:
     try:
         wire = msgspec.json.decode(raw, type=kind)
     except (msgspec.MsgspecError, UnicodeDecodeError) as error:
-        if faults.is_error(raw):
+        if refusals.is_error(raw):
             raise faults.refused(request, 200, {}, raw) from error
         raise faults.malformed(request, str(error), raw) from error
     return _named(request, wire)

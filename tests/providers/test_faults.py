@@ -8,8 +8,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from rmft_api.errors import FaultKind, ProviderFault
-from rmft_api.providers import faults
+from rmft_api.providers import faults, refusals
 from rmft_api.providers.faults import Request
+from rmft_api.providers.rules import RULES
 
 POST = Request("openai", "answer a chat", model="gpt-4.1-mini", key_name="OPENAI_API_KEY")
 GET = Request("openai", "list jobs", repeatable=True)
@@ -202,9 +203,9 @@ def test_the_deepest_cause_is_told() -> None:
     ],
 )
 def test_an_error_object_is_seen_whatever_its_status(body: bytes, is_error: bool) -> None:
-    assert faults.is_error(body) is is_error
+    assert refusals.is_error(body) is is_error
 
 
 def test_names_of_rules_are_unique() -> None:
-    names: list[Any] = [rule.name for rule in faults.RULES]
+    names: list[Any] = [rule.name for rule in RULES]
     assert len(names) == len(set(names))
