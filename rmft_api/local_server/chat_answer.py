@@ -1,10 +1,10 @@
 """A chat completion as it is answered: one JSON body, or a stream of server-sent events."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Mapping, Sequence
 
 import msgspec
 
-from rmft_api.local_server.engine import Completion, TokenLogprob
+from rmft_api.local_server.engine import Completion, Piece, TokenLogprob
 
 FINGERPRINT = "fp_local"
 
@@ -143,26 +143,52 @@ def body(name: str, created: int, model: str, completions: Sequence[Completion])
     return _ENCODER.encode(ChatCompletion(name, created, model, choices, usage(completions)))
 
 
-def events(
-    name: str, created: int, model: str, completions: Sequence[Completion], with_usage: bool
-) -> Iterator[bytes]:
-    """The answer as server-sent events, one token each."""
-    unless_asked = None if with_usage else msgspec.UNSET
-    for index, completion in enumerate(completions):
-        for choice in _chunks(index, completion):
-            yield _event(Chunk(name, created, model, [choice], unless_asked))
-    if with_usage:
-        yield _event(Chunk(name, created, model, [], usage(completions)))
-    yield b"data: [DONE]\n\n"
+class Stream:
+    """The answer as server-sent events, one piece each, in whatever order its choices grow."""
+
+    def __init__(self, name: str, created: int, model: str, choices: int, with_usage: bool) -> None:
+        self._about = (name, created, model)
+        self._with_usage = with_usage
+        self._told = [0] * choices
+        """Pieces of each choice."""
+
+    def opening(self) -> bytes:
+        """The chunks that begin the choices."""
+        start = Delta(role="assistant", content="")
+        return b"".join(self._chunk(ChunkChoice(n, start)) for n in range(len(self._told)))
+
+    def piece(self, choice: int, place: int, piece: Piece) -> bytes:
+        """The next piece of a choice; nothing for one that was told before."""
+        if place != self._told[choice]:
+            return b""
+        self._told[choice] += 1
+        odds = None if piece.logprob is None else _logprobs([piece.logprob])
+        return self._chunk(ChunkChoice(choice, Delta(content=piece.text), None, odds))
+
+    def rest(self, completions: Sequence[Completion]) -> bytes:
+        """What was not told yet, and the end."""
+        events = [self._ending(choice, one) for choice, one in enumerate(completions)]
+        if self._with_usage:
+            events.append(_event(Chunk(*self._about, [], usage(completions))))
+        return b"".join((*events, b"data: [DONE]\n\n"))
+
+    def _ending(self, choice: int, completion: Completion) -> bytes:
+        odds = completion.logprobs
+        later = [
+            self.piece(choice, place, Piece(text, None if odds is None else odds[place]))
+            for place, text in enumerate(completion.pieces)
+        ]
+        end = ChunkChoice(choice, Delta(), completion.finish_reason)
+        return b"".join((*later, self._chunk(end)))
+
+    def _chunk(self, choice: ChunkChoice) -> bytes:
+        unless_asked = None if self._with_usage else msgspec.UNSET
+        return _event(Chunk(*self._about, [choice], unless_asked))
 
 
-def _chunks(index: int, completion: Completion) -> Iterator[ChunkChoice]:
-    yield ChunkChoice(index, Delta(role="assistant", content=""))
-    tokens = completion.logprobs
-    for place, piece in enumerate(completion.pieces):
-        logprobs = _logprobs(None if tokens is None else tokens[place : place + 1])
-        yield ChunkChoice(index, Delta(content=piece), None, logprobs)
-    yield ChunkChoice(index, Delta(), completion.finish_reason)
+def failure(error: Mapping[str, str | None]) -> bytes:
+    """The event of an answer that fails on the way."""
+    return b"data: " + msgspec.json.encode({"error": error}) + b"\n\n"
 
 
 def _event(chunk: Chunk) -> bytes:

@@ -1,24 +1,42 @@
 """`/v1/chat/completions`."""
 
+import asyncio
+import logging
 import time
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import replace
 from secrets import token_hex
+from typing import NamedTuple
 
 from aiohttp import web
 
 from rmft_api.local_server import chat_answer
 from rmft_api.local_server.batching import Batcher
+from rmft_api.local_server.chat_answer import Stream
 from rmft_api.local_server.chat_request import ChatRequest, read_chat, too_long, unreadable
 from rmft_api.local_server.engine import (
     Completion,
     ContextLengthError,
     EngineError,
     ExampleError,
+    Listener,
+    Piece,
+    Prompt,
 )
 from rmft_api.local_server.models import Catalogue, ModelPool
-from rmft_api.local_server.refusals import unable
+from rmft_api.local_server.refusals import Refusal, internal_error, unable
 
 _JSON = {"Content-Type": "application/json"}
 _EVENTS = {"Content-Type": "text/event-stream; charset=utf-8", "Cache-Control": "no-cache"}
+
+log = logging.getLogger(__name__)
+
+
+class _Told(NamedTuple):
+    choice: int
+    place: int
+    piece: Piece
 
 
 class ChatRoutes:
@@ -32,26 +50,43 @@ class ChatRoutes:
     async def answer(self, body: bytes) -> bytes:
         """The body of a completion, for the body of a request. Raises Refusal."""
         asked = read_chat(body)
-        completions = await self._sample(asked)
+        completions = await self._sample(asked, asked.prompts())
         name, created = f"chatcmpl-{token_hex(12)}", int(time.time())
         return chat_answer.body(name, created, asked.model, completions)
 
-    async def create(self, request: web.Request) -> web.Response:
+    async def create(self, request: web.Request) -> web.StreamResponse:
         """POST /v1/chat/completions."""
-        asked = read_chat(await request.read())
-        completions = await self._sample(asked)
-        name, created = f"chatcmpl-{token_hex(12)}", int(time.time())
+        body = await request.read()
+        asked = read_chat(body)
         if asked.stream:
-            events = chat_answer.events(
-                name, created, asked.model, completions, asked.includes_usage
-            )
-            return web.Response(body=b"".join(events), headers=_EVENTS)
-        body = chat_answer.body(name, created, asked.model, completions)
-        return web.Response(body=body, headers=_JSON)
+            return await self._stream(request, asked)
+        return web.Response(body=await self.answer(body), headers=_JSON)
 
-    async def _sample(self, asked: ChatRequest) -> list[Completion]:
+    async def _stream(self, request: web.Request, asked: ChatRequest) -> web.StreamResponse:
+        """Send every piece when it is sampled. What fails before the first is a plain refusal."""
+        growing: asyncio.Queue[_Told | None] = asyncio.Queue()
+        prompts = _listened_to(asked.prompts(), growing)
+        name, created = f"chatcmpl-{token_hex(12)}", int(time.time())
+        stream = Stream(name, created, asked.model, len(prompts), asked.includes_usage)
+        sampling = asyncio.create_task(self._sample(asked, prompts))
+        sampling.add_done_callback(lambda _: growing.put_nowait(None))
+        try:
+            told = await growing.get()
+            if told is None:
+                await sampling
+            response = web.StreamResponse(headers=_EVENTS)
+            await response.prepare(request)
+            await response.write(stream.opening())
+            while told is not None:
+                await response.write(stream.piece(*told))
+                told = await growing.get()
+            await response.write(await _rest(stream, sampling))
+        finally:
+            sampling.cancel()  # its client may have gone
+        return response
+
+    async def _sample(self, asked: ChatRequest, prompts: Sequence[Prompt]) -> list[Completion]:
         served = self._catalogue.find(asked.model)
-        prompts = asked.prompts()
         try:
             model = await self._pool.get(served)
             return await self._batcher.complete(model, prompts)
@@ -61,3 +96,31 @@ class ChatRoutes:
             raise unreadable(str(error)) from error
         except EngineError as error:
             raise unable(str(error), error.code, error.param) from error
+
+
+def _listened_to(prompts: Sequence[Prompt], growing: asyncio.Queue[_Told | None]) -> list[Prompt]:
+    """The prompts with listeners that put what they hear into the queue, from any thread."""
+    loop = asyncio.get_running_loop()
+
+    def listener(choice: int) -> Listener:
+        return lambda place, piece: _put(loop, growing, _Told(choice, place, piece))
+
+    return [replace(prompt, listener=listener(n)) for n, prompt in enumerate(prompts)]
+
+
+def _put(
+    loop: asyncio.AbstractEventLoop, growing: asyncio.Queue[_Told | None], told: _Told
+) -> None:
+    with suppress(RuntimeError):  # the server has ended meanwhile
+        loop.call_soon_threadsafe(growing.put_nowait, told)
+
+
+async def _rest(stream: Stream, sampling: asyncio.Task[list[Completion]]) -> bytes:
+    """The end of a stream, or what went wrong on the way."""
+    try:
+        return stream.rest(await sampling)
+    except Refusal as refusal:
+        return chat_answer.failure(refusal.error())
+    except Exception:
+        log.exception("a stream failed")
+        return chat_answer.failure(internal_error().error())

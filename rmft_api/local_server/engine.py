@@ -6,7 +6,7 @@ wrong request before any weights are loaded.
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal, NamedTuple, Protocol, runtime_checkable
 
@@ -17,6 +17,25 @@ class ChatMessage(NamedTuple):
     role: str
     content: str
     weight: int = 1
+
+
+class TokenLogprob(NamedTuple):
+    """A sampled token, its natural-log probability, and its most likely rivals."""
+
+    token: str
+    logprob: float
+    top: tuple[tuple[str, float], ...]
+
+
+class Piece(NamedTuple):
+    """A token's share of an answer."""
+
+    text: str
+    logprob: TokenLogprob | None = None
+
+
+Listener = Callable[[int, Piece], None]
+"""Told a piece and its place in the answer, on the sampling thread; a place may come again."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,14 +50,8 @@ class Prompt:
     stop: tuple[str, ...] = ()
     top_logprobs: int | None = None
     """None: no logprobs wanted; 0 to 20: those of the sampled token and that many rivals."""
-
-
-class TokenLogprob(NamedTuple):
-    """A sampled token, its natural-log probability, and its most likely rivals."""
-
-    token: str
-    logprob: float
-    top: tuple[tuple[str, float], ...]
+    listener: Listener | None = field(default=None, compare=False, repr=False)
+    """Who wants each piece as soon as it is sure. An engine may leave that to the whole answer."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -211,7 +211,8 @@ def _prepare(folder: Path, after: int) -> int:
 
 def main(folder: Path) -> None:
     """Train one job. Nothing else writes there: an orphan is waited for, it ends soon."""
-    lifeline = Lifeline(sys.stdin.buffer)
+    # Unbuffered: a buffer's lock, held by a waiting thread, would turn a traceback into an abort.
+    lifeline = Lifeline(os.fdopen(0, "rb", buffering=0, closefd=False))
     lifeline.start()
     voice = Voice()
     os.nice(_NICENESS)  # answering goes before training

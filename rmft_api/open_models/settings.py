@@ -49,6 +49,8 @@ class HfSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
     """Recompute activations in the backward pass: a third more time for far less memory."""
     save_every_s: Annotated[float, Meta(ge=0)] = 120.0
     """Seconds of training that a crash may cost at most, besides the end of every epoch."""
+    launch: str = ""
+    """Command that starts several training processes, as `accelerate launch --num_processes 2`."""
     inference_url: str = ""
     """Base URL (`http://HOST:PORT/v1`) of a server that answers chats in this one's place."""
     inference_model: str = ""

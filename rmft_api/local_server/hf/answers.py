@@ -5,9 +5,45 @@ from typing import Literal
 
 from rmft_api.local_server.engine import Completion, Prompt, TokenLogprob
 from rmft_api.local_server.hf.chats import Chats
+from rmft_api.local_server.telling import Telling
 
 UNFINISHED = "\ufffd"
 """What bytes decode to that are not yet a whole character."""
+
+
+class Spelling:
+    """The text of each token; a character of several tokens comes with its last one.
+
+    A token's text depends on the one before it (some tokenizers write a space between), so each is
+    decoded with what was settled last and only the growth is told.
+    """
+
+    def __init__(self, chats: Chats) -> None:
+        self._chats = chats
+        self._tokens: list[int] = []
+        self._begin = 0
+        self.settled = 0
+        """Pieces that will not change."""
+        self.pieces: list[str] = []
+
+    def add(self, token: int) -> None:
+        """Take the next token."""
+        self._tokens.append(token)
+        self.pieces.append("")
+        growth = self._growth()
+        if not growth.endswith(UNFINISHED):
+            self.pieces[-1] = growth
+            self._begin, self.settled = self.settled, len(self._tokens)
+
+    def finish(self) -> None:
+        """No token comes after the last."""
+        if self.settled < len(self._tokens):
+            self.pieces[-1] = self._growth()
+            self.settled = len(self._tokens)
+
+    def _growth(self) -> str:
+        before = self._chats.text(self._tokens[self._begin : self.settled])
+        return self._chats.text(self._tokens[self._begin :])[len(before) :]
 
 
 class Answer:
@@ -16,59 +52,53 @@ class Answer:
     def __init__(self, prompt: Prompt, prompt_tokens: int, chats: Chats) -> None:
         self._prompt = prompt
         self._prompt_tokens = prompt_tokens
-        self._chats = chats
+        self._ends = chats.ends
         self._room = min(prompt.max_tokens, chats.context - prompt_tokens)
-        self._tokens: list[int] = []
+        self._spelling = Spelling(chats)
         self._logprobs: list[TokenLogprob] = []
+        self._telling = Telling(prompt)
         self.reason: Literal["stop", "length"] | None = None
 
     def add(self, token: int, logprob: TokenLogprob | None) -> None:
-        """Take the next token."""
-        if token in self._chats.ends:
+        """Take the next token, and tell what is sure by now."""
+        if token in self._ends:
             self.reason = "stop"
-            return
-        self._tokens.append(token)
+        else:
+            self._grow(token, logprob)
+        if self.reason is None:
+            spelt = self._spelling
+            self._telling.grown(spelt.pieces[: spelt.settled], self._logprobs)
+        else:
+            self._spelling.finish()
+            self._telling.ended(self._kept(), self._logprobs)
+
+    def _grow(self, token: int, logprob: TokenLogprob | None) -> None:
+        self._spelling.add(token)
         if logprob is not None:
             self._logprobs.append(logprob)
-        if len(self._tokens) >= self._room:
+        if len(self._spelling.pieces) >= self._room:
             self.reason = "length"
         if self._prompt.stop and self._has_stop():
             self.reason = "stop"
 
     def _has_stop(self) -> bool:
-        text = self._chats.text(self._tokens)
+        text = "".join(self._spelling.pieces)
         return any(stop in text for stop in self._prompt.stop)
+
+    def _kept(self) -> tuple[str, ...]:
+        return cut(self._spelling.pieces, self._prompt.stop)
 
     def completion(self) -> Completion:
         """The finished answer."""
-        pieces = cut(pieces_of(self._chats, self._tokens), self._prompt.stop)
+        pieces = self._kept()
         wanted = self._prompt.top_logprobs is not None
         return Completion(
             pieces=pieces,
             finish_reason=self.reason or "length",
             prompt_tokens=self._prompt_tokens,
-            completion_tokens=len(self._tokens),
+            completion_tokens=len(self._spelling.pieces),
             logprobs=tuple(self._logprobs[: len(pieces)]) if wanted else None,
         )
-
-
-def pieces_of(chats: Chats, tokens: Sequence[int]) -> tuple[str, ...]:
-    """The text of each token; a character of several tokens comes with its last one.
-
-    A token's text depends on the one before it (some tokenizers write a space between), so each is
-    decoded with what was told last and only the growth is told.
-    """
-    pieces: list[str] = []
-    told, shown = 0, 0
-    for end in range(1, len(tokens) + 1):
-        before = chats.text(tokens[told:shown])
-        after = chats.text(tokens[told:end])
-        if after.endswith(UNFINISHED) and end < len(tokens):
-            pieces.append("")
-            continue
-        pieces.append(after[len(before) :])
-        told, shown = shown, end
-    return tuple(pieces)
 
 
 def cut(pieces: Sequence[str], stops: Sequence[str]) -> tuple[str, ...]:

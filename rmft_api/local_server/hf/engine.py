@@ -16,12 +16,12 @@ from rmft_api.local_server.engine import (
     Model,
     TrainingStep,
 )
+from rmft_api.local_server.hf import resuming
 from rmft_api.local_server.hf.chats import Chats
 from rmft_api.local_server.hf.checkpoint import Checkpoint
 from rmft_api.local_server.hf.lessons import Lesson
 from rmft_api.local_server.hf.memory import is_out_of_memory
 from rmft_api.local_server.hf.remote import Inference, RemoteModel
-from rmft_api.local_server.hf.resuming import last_step
 from rmft_api.open_models import settings
 from rmft_api.open_models.settings import HfSettings
 
@@ -83,7 +83,7 @@ class HfEngine:
 
     def resumes_at(self, scratch: Path) -> int:
         """The step that a training would go on after."""
-        return last_step(scratch)
+        return resuming.last_step(scratch)
 
     def keeping(self, scratch: Path) -> "HfEngine":
         """The same engine, whose training goes on from what is in `scratch`."""
@@ -136,11 +136,17 @@ class HfEngine:
         checkpoint: Callable[[int], Path],
         report: Callable[[TrainingStep], None],
     ) -> None:
-        from rmft_api.local_server.hf.tuning import Tuning
-
         with ExitStack() as held:
             folder = held.enter_context(TemporaryDirectory())
             scratch = Path(folder) if self._scratch is None else self._scratch
+            if self._settings.launch:
+                from rmft_api.local_server.hf import launching
+
+                launching.train(self._settings, lesson, scratch, checkpoint, report)
+                return
+            from rmft_api.local_server.hf.tuning import Tuning
+
+            resuming.sweep(scratch)
             try:
                 Tuning(self._checkpoint, self._chats, lesson, scratch).run(checkpoint, report)
             except Exception as error:

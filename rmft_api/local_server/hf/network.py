@@ -41,8 +41,11 @@ def dtype_of(wanted: str, device: str) -> torch.dtype:
     }[wanted]
 
 
-def load_network(checkpoint: Checkpoint, device: str) -> Any:
-    """The base weights. Raises EngineError where they are missing, damaged or too large."""
+def load_network(checkpoint: Checkpoint, device: str, held_on: str | None = None) -> Any:
+    """The base weights, of the type that `device` computes with, held there or on `held_on`.
+
+    Raises EngineError where they are missing, damaged or too large.
+    """
     transformers = package("transformers")
     transformers.utils.logging.disable_progress_bar()
     settings = checkpoint.settings
@@ -52,7 +55,7 @@ def load_network(checkpoint: Checkpoint, device: str) -> Any:
             dtype=dtype_of(settings.dtype, device),
             local_files_only=True,
         )
-        network = network.to(device)
+        network = network.to(held_on or device)
     except Exception as error:
         if is_out_of_memory(error):
             raise EngineError(

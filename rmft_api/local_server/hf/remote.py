@@ -10,11 +10,13 @@ import http.client
 import json
 import logging
 import weakref
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from functools import cached_property
+from itertools import chain
 from pathlib import Path
-from typing import Any, NamedTuple, cast
+from typing import Any, NamedTuple, TypeVar, cast
 from urllib.parse import urlsplit
 
 from rmft_api.errors import ConfigError
@@ -28,6 +30,9 @@ from rmft_api.local_server.engine import (
 )
 from rmft_api.local_server.hf import adapters
 from rmft_api.local_server.hf.checkpoint import Checkpoint
+from rmft_api.local_server.telling import Telling
+
+T = TypeVar("T")
 
 WAIT_S = 600.0
 """For one answer."""
@@ -73,13 +78,31 @@ class Inference:
         """Raises Refused, or EngineError where nobody answers."""
         return self._ask("POST", route, json.dumps(body).encode())
 
+    def stream(self, route: str, body: Mapping[str, object]) -> Generator[Any]:
+        """The events of an answer that is streamed. Raises as `post`, and on the way too."""
+        with self._answer("POST", route, json.dumps(body).encode()) as response:
+            for line in response:
+                field, _, content = line.decode("utf-8", "replace").partition(":")
+                if field == "data" and content.strip() != "[DONE]":
+                    yield _event(content)
+
     def _ask(self, method: str, route: str, body: bytes | None = None) -> Any:
+        with self._answer(method, route, body) as response:
+            return _json(response.read().decode("utf-8", "replace"))
+
+    @contextmanager
+    def _answer(
+        self, method: str, route: str, body: bytes | None
+    ) -> Generator[http.client.HTTPResponse]:
         connection = http.client.HTTPConnection(self._host, timeout=WAIT_S)
         try:
             headers = {"Content-Type": "application/json"}
             connection.request(method, f"{self._path}/{route}", body, headers)
             response = connection.getresponse()
-            content = response.read().decode("utf-8", "replace")
+            if response.status >= 400:
+                content = response.read().decode("utf-8", "replace")
+                raise Refused(response.status, _message(content))
+            yield response
         except (OSError, http.client.HTTPException) as error:
             raise EngineError(
                 "inference_server_down",
@@ -87,9 +110,6 @@ class Inference:
             ) from error
         finally:
             connection.close()
-        if response.status >= 400:
-            raise Refused(response.status, _message(content))
-        return _json(content)
 
     @cached_property
     def base(self) -> str:
@@ -172,18 +192,26 @@ class RemoteModel:
             message = "the inference server behind this model tells no logprobs"
             raise EngineError("unsupported_parameter", message, "model")
         try:
-            return _completion(self._ask(prompt), prompt)
+            if prompt.listener is None:
+                return _completion(self._ask(prompt, self._server.post), prompt)
+            return _streamed(self._ask(prompt, self._first_of_stream), prompt)
         except Refused as refused:
             raise _fault(refused) from refused
 
-    def _ask(self, prompt: Prompt) -> Any:
+    def _first_of_stream(self, route: str, body: Mapping[str, object]) -> Iterator[Any]:
+        """A stream whose first event has come: refusals come before it."""
+        asked = {**body, "stream": True, "stream_options": {"include_usage": True}}
+        events = self._server.stream(route, asked)
+        return chain([next(events)], events)
+
+    def _ask(self, prompt: Prompt, send: Callable[[str, Mapping[str, object]], T]) -> T:
         try:
-            return self._server.post("chat/completions", self._body(prompt))
+            return send("chat/completions", self._body(prompt))
         except Refused as refused:
             if refused.status != 404 or self._weights is None:
                 raise
         self._server.load(self._weights)  # it was started anew, without our adapters
-        return self._server.post("chat/completions", self._body(prompt))
+        return send("chat/completions", self._body(prompt))
 
     def _body(self, prompt: Prompt) -> dict[str, object]:
         body: dict[str, object] = {
@@ -224,6 +252,44 @@ def _completion(answer: Any, prompt: Prompt) -> Completion:
         completion_tokens=int(_part(usage, "completion_tokens") or 0),
         logprobs=None if prompt.top_logprobs is None else odds,
     )
+
+
+def _streamed(events: Iterator[Any], prompt: Prompt) -> Completion:
+    """Hand on what a stream tells; the whole of it."""
+    telling, pieces, odds, reason, usage = (
+        Telling(prompt),
+        list[str](),
+        list[TokenLogprob](),
+        "",
+        {},
+    )
+    for event in events:
+        usage = event.get("usage") or usage
+        for choice in event["choices"]:
+            reason = choice.get("finish_reason") or reason
+            text = str(_part(_part(choice, "delta"), "content") or "")
+            tokens = [_odds(one) for one in _part(_part(choice, "logprobs"), "content") or ()]
+            if not text and not tokens:
+                continue
+            alike = "".join(one.token for one in tokens) == text
+            pieces += [one.token for one in tokens] if alike else [text]
+            odds += tokens if alike else tokens[:1]
+            telling.ended(pieces, odds if prompt.top_logprobs is not None else ())
+    return Completion(
+        pieces=tuple(pieces),
+        finish_reason="length" if reason == "length" else "stop",
+        prompt_tokens=int(usage.get("prompt_tokens") or 0),
+        completion_tokens=int(usage.get("completion_tokens") or 0),
+        logprobs=None if prompt.top_logprobs is None else tuple(odds),
+    )
+
+
+def _event(content: str) -> Any:
+    """One event. Raises Refused for one that tells of a failure."""
+    event = json.loads(content)
+    if "error" in event:
+        raise Refused(500, _message(content))
+    return event
 
 
 def _part(body: Any, name: str) -> Any:

@@ -28,8 +28,8 @@ SHAPE = {
     "hidden_size": 96,
     "intermediate_size": 256,
     "num_hidden_layers": 3,
-    "num_attention_heads": 4,
-    "num_key_value_heads": 2,
+    "num_attention_heads": 3,
+    "num_key_value_heads": 1,
 }
 PLAYS = 40
 """Plays of each number of actions in one portion of chats."""

@@ -47,8 +47,10 @@ class Tuning(NamedTuple):
     """What a killed process left there is taken up."""
 
     def run(self, place: Places, report: Report) -> None:
-        """Train from the start, or from what a killed process saved. Saves after every epoch."""
-        resuming.sweep(self.scratch)
+        """Train from the start, or from what a killed process saved. Saves after every epoch.
+
+        Several processes that joined each other run this alike; the first of them saves.
+        """
         after = resuming.last_step(self.scratch)
         trainer = self._trainer()
         saver = _Saver(trainer, self, place, report)
@@ -60,7 +62,9 @@ class Tuning(NamedTuple):
     def _trainer(self) -> Any:
         torch.manual_seed(self.lesson.seed)  # pyright: ignore[reportUnknownMemberType]
         settings = self.checkpoint.settings
-        network = self._adapted(load_network(self.checkpoint, device_of(settings.device)))
+        several = world_size() > 1  # then their trainer says what lies where
+        device = device_of(settings.device)
+        network = self._adapted(load_network(self.checkpoint, device, "cpu" if several else device))
         options, beta = _options(settings, self.lesson, self.scratch), self.lesson.beta
         sft = beta is None
         config = trl.SFTConfig(**options) if sft else trl.DPOConfig(beta=beta, **options)
@@ -180,6 +184,8 @@ class _Saver(package("transformers").TrainerCallback):
         """TRL has saved what resuming needs; the end of an epoch is also a model."""
         if _epoch_ends(state) and state.global_step < state.max_steps:
             self._save(state.global_step)
+        if world_size() > 1:
+            self._trainer.accelerator.wait_for_everyone()  # each has a part in what is saved
         if state.is_world_process_zero:
             resuming.mark_whole(resuming.folder(self._tuning.scratch, state.global_step))
         self._saved_at = time.monotonic()

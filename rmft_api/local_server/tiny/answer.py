@@ -8,6 +8,7 @@ from typing import Literal
 from torch import Tensor
 
 from rmft_api.local_server.engine import Completion, Prompt, TokenLogprob
+from rmft_api.local_server.telling import Telling
 from rmft_api.local_server.tiny import picking, tokenizer
 
 
@@ -42,6 +43,7 @@ class Answer:
         self._room = min(prompt.max_tokens, tokenizer.CONTEXT - prompt_tokens)
         self._tokens: list[int] = []
         self._logprobs: list[TokenLogprob] = []
+        self._telling = Telling(prompt)
         self.reason: Literal["stop", "length"] | None = None
 
     def add(self, token: int, logits: Tensor) -> None:
@@ -50,7 +52,19 @@ class Answer:
             return
         if token == tokenizer.END:
             self.reason = "stop"
-            return
+        else:
+            self._grow(token, logits)
+        if self._prompt.listener is not None:
+            self._tell()
+
+    def _tell(self) -> None:
+        pieces = as_pieces(tuple(self._tokens))
+        if self.reason is not None:
+            self._telling.ended(cut(pieces, self._prompt.stop), self._logprobs)
+        elif pieces and not pieces[-1].endswith("\ufffd"):  # half a character is not told
+            self._telling.grown(pieces, self._logprobs)
+
+    def _grow(self, token: int, logits: Tensor) -> None:
         self._tokens.append(token)
         if self._prompt.top_logprobs is not None:
             self._logprobs.append(picking.logprob(logits, token, self._prompt.top_logprobs))

@@ -5,9 +5,20 @@ from typing import Any
 import openai
 import pytest
 
+from rmft_api.local_server.engine import Piece
 from tests.local_server.serving import Served, served
 
 OPTIONS = ("--set", "save_every_s=0", "--set", "lora_rank=4", "--set", "learning_rate=0.005")
+
+
+class Heard:
+    """What a listener was told."""
+
+    def __init__(self) -> None:
+        self.told: list[tuple[int, Piece]] = []
+
+    def hear(self, place: int, piece: Piece) -> None:
+        self.told.append((place, piece))
 
 
 @pytest.fixture(scope="session")

@@ -3,6 +3,7 @@
 import json
 import threading
 from collections.abc import Iterator
+from dataclasses import replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
@@ -15,12 +16,14 @@ from rmft_api.local_server.engine import (
     ContextLengthError,
     EngineError,
     Model,
+    Piece,
     Prompt,
 )
 from rmft_api.local_server.hf import adapters
 from rmft_api.local_server.hf.adapters import Adapter
 from rmft_api.local_server.hf.engine import HfEngine
 from rmft_api.open_models.settings import HfSettings
+from tests.local_server.hf.conftest import Heard
 
 torch = pytest.importorskip("torch", reason="pip install 'rmft-api[open]'")
 pytest.importorskip("trl", reason="pip install 'rmft-api[open]'")
@@ -67,7 +70,22 @@ class Vllm:
             "logprobs": odds if self.logprobs and body.get("logprobs") else None,
             "finish_reason": "length",
         }
-        return 200, {"choices": [choice], "usage": {"prompt_tokens": 5, "completion_tokens": 1}}
+        usage = {"prompt_tokens": 5, "completion_tokens": 1}
+        if body.get("stream"):
+            return 200, _events(choice, usage if body["stream_options"]["include_usage"] else None)
+        return 200, {"choices": [choice], "usage": usage}
+
+
+def _events(choice: dict[str, Any], usage: Any) -> str:
+    """As vLLM streams: the role, a chunk for each token, the reason, the usage, the end."""
+    said, rest = {"index": 0, "finish_reason": None}, {"logprobs": None}
+    chunks: list[dict[str, Any]] = [
+        {"choices": [{**said, **rest, "delta": {"role": "assistant", "content": ""}}]},
+        {"choices": [{**said, "logprobs": choice["logprobs"], "delta": choice["message"]}]},
+        {"choices": [{"index": 0, **rest, "delta": {}, "finish_reason": choice["finish_reason"]}]},
+        {"choices": [], "usage": usage},
+    ]
+    return "".join(f"data: {json.dumps(chunk)}\n\n" for chunk in chunks) + "data: [DONE]\n\n"
 
 
 class Handler(BaseHTTPRequestHandler):
@@ -160,6 +178,19 @@ def test_logprobs_are_passed_on_or_refused_where_the_server_tells_none(
     with pytest.raises(EngineError, match="tells no logprobs"):
         said(other.load("specimen", None), top_logprobs=0)
     assert said(other.load("specimen", None)) == ["3", "4"]
+
+
+def test_a_stream_is_handed_on_piece_by_piece(engine: HfEngine, vllm: Vllm, weights: Path) -> None:
+    heard = Heard()
+    model = engine.load("specimen", weights)
+    prompt = Prompt(ASK, seed=7, max_tokens=1, top_logprobs=1)
+    (whole,) = model.complete([prompt])
+    vllm.loaded.clear()  # it was started anew: what is streamed finds its adapter again, too
+    told = replace(prompt, listener=heard.hear)
+    assert model.complete([told]) == [whole]
+    assert whole.logprobs is not None
+    assert heard.told == [(0, Piece("7", whole.logprobs[0]))]
+    assert vllm.asked[-1]["stream"]
 
 
 def test_a_server_that_cannot_load_adapters_says_how_it_could(

@@ -1,15 +1,17 @@
 """Answers of an open model: what they depend on, what is reused, and how they end."""
 
 import math
+from dataclasses import replace
 from typing import Any
 
 import pytest
 import torch
 
-from rmft_api.local_server.engine import ChatMessage, ContextLengthError, Prompt
+from rmft_api.local_server.engine import ChatMessage, ContextLengthError, Piece, Prompt
 from rmft_api.local_server.hf.engine import HfEngine
 from rmft_api.local_server.hf.network import Base, HfModel
 from rmft_api.local_server.hf.prefixes import PrefixStore
+from tests.local_server.hf.conftest import Heard
 
 pytest.importorskip("trl", reason="pip install 'rmft-api[open]'")
 
@@ -164,3 +166,32 @@ def test_pieces_make_the_text_and_odds_go_with_tokens(model: HfModel, engine: Hf
 def test_a_chat_without_room_is_refused_and_its_neighbours_are_not(model: HfModel) -> None:
     with pytest.raises(ContextLengthError, match="context is 512"):
         model.complete([Prompt(chat(1, "word " * 900), seed=0)])
+
+
+@pytest.mark.parametrize("stop", [(), ("a",), ("e 1", "the", " ")])
+def test_a_listener_hears_the_pieces_and_odds_of_the_whole_answer(
+    model: HfModel, stop: tuple[str, ...]
+) -> None:
+    heard = Heard()
+    prompt = Prompt(chat(6), seed=4, max_tokens=60, top_logprobs=1, stop=stop)
+    (whole,) = model.complete([prompt])
+    told = replace(prompt, listener=heard.hear)
+    assert model.complete([told]) == [whole]
+    assert whole.logprobs is not None
+    assert [place for place, _ in heard.told] == list(range(len(whole.pieces)))
+    assert [piece for _, piece in heard.told] == [
+        Piece(*one) for one in zip(whole.pieces, whole.logprobs, strict=True)
+    ]
+
+
+def test_pieces_are_told_while_the_answer_grows(base: Base, counting: Counting) -> None:
+    at: list[int] = []
+
+    def hear(place: int, piece: Piece) -> None:
+        at.append(counting.tokens)
+
+    prompt = Prompt(chat(6), seed=4, max_tokens=30, listener=hear)
+    base.complete(None, [prompt])
+    assert len(at) > 10
+    assert len(set(at)) > len(at) // 2  # one for a token, but that half a character waits
+    assert at[0] < counting.tokens - 10

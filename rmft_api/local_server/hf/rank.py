@@ -1,0 +1,110 @@
+"""One of several processes that train together: `COMMAND -m rmft_api.local_server.hf.rank FOLDER`.
+
+The first of them says how it goes, in lines of JSON (`launching`); all else that they print goes
+to the log.
+"""
+
+import os
+import select
+import sys
+import threading
+from pathlib import Path
+
+from rmft_api.local_server import storage
+from rmft_api.local_server.engine import EngineError, TrainingStep
+from rmft_api.local_server.hf import launching
+from rmft_api.local_server.hf.chats import Chats
+from rmft_api.local_server.hf.checkpoint import Checkpoint
+from rmft_api.local_server.hf.launching import Kept, Line, Shared, Stepped, Stuck
+from rmft_api.local_server.hf.memory import is_out_of_memory
+from rmft_api.local_server.hf.packages import package
+
+ORPHANED = 75
+TOO_LARGE = (
+    "training does not fit into the memory of one of its processes; serve with --set micro_batch=1 "
+    "--set gradient_checkpointing=true, or share the weights out (FSDP) by the launcher"
+)
+
+
+class Voice:
+    """Lines to the trainer, from the first process; the others are heard by nobody."""
+
+    def __init__(self) -> None:
+        self._out = os.fdopen(os.dup(1), "wb", buffering=0)
+        os.dup2(2, 1)
+        self._saved: int | None = None
+
+    def say(self, line: Line) -> None:
+        """Send one line, as one write."""
+        self._out.write(launching.ENCODER.encode(line) + b"\n")
+
+    def report(self, step: TrainingStep) -> None:
+        """Tell of a step; the adapter saved before it is whole by now."""
+        self.settle()
+        self.say(Stepped(step))
+
+    def place(self, scratch: Path, step: int) -> Path:
+        """Where to save the adapter after `step`."""
+        self.settle()
+        self._saved = step
+        return launching.adapter_file(scratch, step)
+
+    def settle(self) -> None:
+        """Tell of the adapter that was saved since the last call."""
+        if self._saved is not None:
+            self.say(Kept(self._saved))
+            self._saved = None
+
+
+def watch_input() -> None:
+    """End this process when its standard input is closed at the other end. Reads nothing of it."""
+    poll = select.poll()
+    poll.register(0, 0)
+    while not any(event & select.POLLHUP for _, event in poll.poll()):
+        pass
+    os._exit(ORPHANED)
+
+
+def train(shared: Shared, scratch: Path, voice: Voice) -> None:
+    """Do this process's share."""
+    from rmft_api.local_server.hf.network import device_of
+    from rmft_api.local_server.hf.tuning import Tuning
+
+    on_cpu = device_of(shared.settings.device).startswith("cpu")
+    state = package("accelerate").PartialState(cpu=on_cpu)  # joins the others
+    checkpoint = Checkpoint(shared.settings)
+    tuning = Tuning(checkpoint, Chats(checkpoint), shared.lesson, scratch)
+    first = bool(state.is_main_process)
+    tuning.run(
+        lambda step: voice.place(scratch, step), voice.report if first else lambda step: None
+    )
+    if first:
+        voice.settle()
+    state.destroy_process_group()
+
+
+def main(scratch: Path) -> None:
+    """Train, and say why where that does not go."""
+    threading.Thread(target=watch_input, daemon=True).start()
+    voice = Voice()
+    first = os.environ.get("RANK", "0") == "0"
+    try:
+        with storage.waited_for(scratch / f"rank-{os.environ.get('RANK', '0')}.lock"):
+            train(launching.read_shared(scratch), scratch, voice)
+    except EngineError as error:
+        voice.say(Stuck(error.code, str(error), error.param))
+        sys.exit(1)
+    except OSError as error:
+        if not first:
+            raise
+        voice.say(Stuck("server_error", str(error), None, error.errno))
+        sys.exit(1)
+    except Exception as error:
+        if not is_out_of_memory(error):
+            raise
+        voice.say(Stuck("out_of_memory", TOO_LARGE, "hyperparameters"))
+        sys.exit(1)
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]))
