@@ -13,26 +13,26 @@ Where a provider serves its fine-tunes by itself there is no `Host`, and all of 
 import asyncio
 from collections.abc import Callable, MutableMapping, Sequence
 from dataclasses import dataclass, field
-from hashlib import sha256
 
 import msgspec
 
-from rmft_api.errors import FaultKind, ProviderFault, ResumableError, RmftError, StorageError
+from rmft_api.errors import ResumableError, RmftError, StorageError
 from rmft_api.hosting.leases import KIND as _KIND
-from rmft_api.hosting.leases import Lease, Removed, deploy_key
+from rmft_api.hosting.leases import Lease, Removed, deploy_key, mark_of, name_of
 from rmft_api.hosting.rent import Rent
+from rmft_api.hosting.token import FirstToken
+from rmft_api.hosting.troubles import failed, late
 from rmft_api.journal import Journal, Outbox, Quarantine
 from rmft_api.journal.ledger import digest_of
 from rmft_api.ports import ChatModel, Host
 from rmft_api.providers.profiles import Profile
-from rmft_api.records import Ask, Deployment, HostOrder, Message, Sampling
+from rmft_api.records import Ask, Deployment, HostOrder
 from rmft_api.retries import Retries
 
 _SEEN_WITHIN_S = 120.0
 """A deployment that was just made may be missing from the provider's answers for so long."""
 _LEAVE_WITHIN_S = 60.0
 """A run that ends waits no longer than this for the provider to accept a removal."""
-_TOKEN = Sampling(temperature=1.0, max_tokens=1)
 
 
 @dataclass
@@ -83,7 +83,8 @@ class Hosting:
                 f"the provider's console, then `rmft-api resume {self._run}`"
             )
         self.targets[model] = standing.target
-        await self._answers(model, lease)
+        token = FirstToken(self.chat, self.journal, self.retries, self.token)
+        await token.first(model, lease, self.profile.hosting.ready_within_s)
         self._answering.add(model)
         if self._rents(model):
             self.rent.begin(model, lease)
@@ -147,7 +148,9 @@ class Hosting:
     async def _sign(self, model: str) -> Lease:
         """Write a new lease down; from now on somebody is answerable for the deployment."""
         last = self.journal.get(_KIND, model, Lease)
-        lease = Lease(last.number + 1 if last else 1, self._name(model), self._now())
+        lease = Lease(
+            last.number + 1 if last else 1, name_of(self._run, self._mark, model), self._now()
+        )
         if last is not None and last.until is not None and self.host and self.host.rented:
             rest = last.until / 1000 + self.profile.hosting.rest_s - self.retries.clock()
             await self.retries.pause(max(0.0, min(rest, self.profile.hosting.rest_s)))
@@ -184,45 +187,16 @@ class Hosting:
             if now is not None and now.state == "ready":
                 return now
             if now is not None and now.state == "failed":
-                raise self._failed(order, now)
+                raise failed(order, now)
             found = await self.retries.look(lambda: host.find(order), f"asking for {order.name}")
             now = found[0] if found else None
             waited = self.retries.clock() - began
             if now is None and waited >= (_SEEN_WITHIN_S if is_new else 0):
                 return None
             if waited > waits.ready_within_s:
-                raise self._late(order.name, now.detail if now else "")
+                raise late(order.name, now.detail if now else "", self._run)
             if now is None or now.state == "pending":
                 await self.retries.pause(waits.poll_every_s)
-
-    async def _answers(self, model: str, lease: Lease) -> None:
-        """Ask for one token until there is one: only that shows that a model answers."""
-        key = f"ready/{lease.name}/{lease.number}"
-        ask = Ask(key, model, (Message("user", "1"),), 1, 0, _TOKEN)
-        if self.journal.get("answered", key, bool):
-            return
-        waits = self.profile.hosting.ready_within_s
-        try:
-            await self.retries.look(lambda: self._probe(ask), f"asking {model}", within_s=waits)
-        except (ResumableError, ProviderFault) as error:
-            raise self._late(lease.name, str(error)) from error
-        await self.journal.put("answered", key, True)
-
-    async def _probe(self, ask: Ask) -> None:
-        """One request for one token, paid for like any other."""
-        ledger = self.journal.ledger
-        digest = digest_of(msgspec.json.encode((ask.model, ask.messages)))
-        number = 1 + len(await ledger.history(ask.key, digest))
-        reserve = self.token(ask) or 0
-        attempt = await ledger.begin(ask.key, "probe", digest, reserve, number=number)
-        try:
-            reply = await self.chat.reply(ask)
-        except ProviderFault as fault:
-            if fault.status == 404:  # the data plane lags behind the one that manages it
-                fault.kind = FaultKind.WAIT
-            await ledger.failed(attempt, fault)
-            raise
-        await ledger.done(attempt, msgspec.json.encode(reply), reserve)
 
     async def _close(self, host: Host, model: str, lease: Lease, retries: Retries) -> None:
         self.targets.pop(model, None)
@@ -287,11 +261,6 @@ class Hosting:
     def _order(self, model: str, lease: Lease) -> HostOrder:
         return HostOrder(lease.name, model, self._run, self._mark)
 
-    def _name(self, model: str) -> str:
-        """Short, and no other run's: letters, digits and dashes, as every provider takes them."""
-        own = sha256(f"{self._mark}|{model}".encode()).hexdigest()[:12]
-        return f"rmft-{self._run.replace('_', '-')[:24].strip('-')}-{own}"
-
     def _now(self) -> int:
         return int(self.retries.clock() * 1000)
 
@@ -302,17 +271,4 @@ class Hosting:
     @property
     def _mark(self) -> str:
         """Ours alone: a run of the same name that was begun at another time has another."""
-        return sha256(f"{self._run}|{self.journal.run.created}".encode()).hexdigest()[:16]
-
-    def _late(self, name: str, why: str) -> ResumableError:
-        return ResumableError(
-            f"deployment {name} did not answer in time ({why or 'no reason told'}); "
-            f"`rmft-api resume {self._run}` tries again"
-        )
-
-    def _failed(self, order: HostOrder, found: Deployment) -> ResumableError:
-        return ResumableError(
-            f"deployment {order.name} of {order.model} is {found.detail or 'failed'}: the provider "
-            "says why in its console (capacity, or its safety checks); once that is mended, "
-            f"`rmft-api resume {self._run}` deploys it again"
-        )
+        return mark_of(self._run, self.journal.run.created)

@@ -1,5 +1,7 @@
 """Leases: who is answerable for a deployment, and since when."""
 
+from hashlib import sha256
+
 from rmft_api.records import Record
 
 KIND = "lease"
@@ -29,3 +31,14 @@ class Removed(Record, frozen=True):
 def deploy_key(lease: Lease) -> str:
     """Under which the journal knows the deployment, and its first hour."""
     return f"deploy/{lease.name}/{lease.number}"
+
+
+def mark_of(run: str, created: int) -> str:
+    """A run's own: one of the same name that was begun at another time has another."""
+    return sha256(f"{run}|{created}".encode()).hexdigest()[:16]
+
+
+def name_of(run: str, mark: str, model: str) -> str:
+    """Short, and no other run's: letters, digits and dashes, as every provider takes them."""
+    own = sha256(f"{mark}|{model}".encode()).hexdigest()[:12]
+    return f"rmft-{run.replace('_', '-')[:24].strip('-')}-{own}"
