@@ -60,6 +60,7 @@ def show(
     from datetime import UTC, datetime
 
     from rmft_api import resources
+    from rmft_api.cli.counters import planned_with
     from rmft_api.cli.planned import plan_json, plan_table
     from rmft_api.cli.progress import heard_of
     from rmft_api.cli.trainable import check_training
@@ -79,6 +80,7 @@ def show(
             now=datetime.now(UTC),
             reply_tokens=reply_tokens,
             heard=heard_of(run_directory(runs, config.name)),
+            counter=planned_with(config, playing),
         )
     )
     print(plan_json(drawn) if as_json else plan_table(drawn))  # noqa: T201

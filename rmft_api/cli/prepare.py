@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from rmft_api import resources, seating, tracking
+from rmft_api.cli.counters import planned_with
 from rmft_api.cli.embedded import require_local_extra, require_open_extra
 from rmft_api.cli.trainable import check_training
 from rmft_api.config import RunConfig
@@ -77,9 +78,16 @@ def batches_of(profile: Profile) -> BatchTraits:
 
 def drawn_up(prepared: Prepared) -> Plan:
     """What the run will do and cost if it begins now. Asks nobody; about a second of arithmetic."""
-    now = datetime.now(UTC)
+    config, chats = prepared.config, prepared.chats
     return asyncio.run(
-        draw_up(prepared.config, prepared.prompts, prepared.chats, prepared.trains, now)
+        draw_up(
+            config,
+            prepared.prompts,
+            chats,
+            prepared.trains,
+            datetime.now(UTC),
+            counter=planned_with(config, chats),
+        )
     )
 
 

@@ -35,15 +35,17 @@ async def draw_up(
     *,
     reply_tokens: int | None = None,
     heard: Heard | None = None,
+    counter: TokenCounter | None = None,
 ) -> Plan:
     """The plan of a run that is begun at `now`. Asks nobody; needs no key.
 
     `reply_tokens` is the expected length of a reply. Where it is absent, that is the mean of what
-    was `heard` of this run, else half of `sampling.max_tokens`.
+    was `heard` of this run, else half of `sampling.max_tokens`. `counter` counts the model's
+    tokens; absent: as far as its id tells its vocabulary.
     """
     expected = expectation(config, reply_tokens, heard)
     length = expected.tokens
-    counter = tokens.counter_for(config.model.base)
+    counter = counter or tokens.counter_for(config.model.base)
     world = Simulation(config, prompts, counter, Speech(config, counter, length), playing.chat)
     paid = playing.paid or training.paid
     bounded = settings_of(config) is not None or limit_of(config, training) is not None
