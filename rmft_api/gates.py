@@ -7,11 +7,20 @@ _SPARE = 0.015
 """Share of a limit that is left alone: clocks differ, and replies overtake each other."""
 _EVEN_S = 0.25
 """Requests held up by a busy machine are made up for over this much time, not over more."""
-_LESSON, _TRUST, _MOST_SCALE = 0.01, 0.8, 16.0
-"""How providers count tokens is learnt each time that so much of a limit was used, by so much of
-the difference, up to this factor."""
+_FIRST_LESSON, _LONGEST_LESSON = 0.01, 0.1
+"""How providers count tokens is learnt each time that such a share of a limit was used: at first
+soon, then ever more surely."""
+_TRUST, _MOST_SCALE = 0.8, 16.0
+"""By so much of the difference, up to this factor (and down to its inverse)."""
 _SAME = 0.01
 """Share of a limit by which two accounts of a full bucket may differ."""
+_FULL = 0.9
+"""Share of the most that was ever left, from which an account counts as full."""
+_SATURATED, _PROBE = 0.9, 0.03
+"""From such a share of the rate on we use all of it; a bucket that stays full then is tried by so
+much more at a time."""
+_FORGOTTEN_S = 0.9 * MINUTE_S
+"""After so long an account may hold again what was taken from it when it was full."""
 
 
 class Account(NamedTuple):
@@ -20,7 +29,7 @@ class Account(NamedTuple):
     at: float
     remaining: float
     mark: float
-    """What the gate had let through by then."""
+    """What the gate had let through by then, as we count."""
     reset_s: float | None
     """Until it is full again."""
 
@@ -41,7 +50,7 @@ class Gate:
     def __init__(self, limit: float, period_s: float, now: float, *, of_tokens: bool) -> None:
         self.of_tokens = of_tokens
         self.spent = 0.0
-        """All that was ever let through."""
+        """All that was ever let through, as we count."""
         self.left: float
         """What the provider has left, as far as its last account tells."""
         self.most: float
@@ -54,6 +63,11 @@ class Gate:
         self.scale = 1.0
         """What the provider counts for one of ours: its way to count tokens is its own."""
         self._anchor: Account | None = None
+        self._full_at = now
+        self._counted = 0.0
+        """What had been let through when the scale was last learnt."""
+        self._has_learnt = False
+        self._lesson = _FIRST_LESSON
         self.tune(limit, period_s)
         self.left = limit
 
@@ -83,36 +97,58 @@ class Gate:
         """Let `cost` pass."""
         self.stream -= cost
         self.left -= cost
-        self.spent += cost
+        self.spent += cost / self.scale
 
     def refund(self, amount: float) -> None:
-        """Give the stream what a request did not use; the provider's account is its own."""
-        self.stream = min(self.rate * _EVEN_S, self.stream + amount)
+        """Give the stream what a request did not use, until the provider's own way is known."""
+        if not self._has_learnt:
+            self._return(amount)
+
+    def refused(self, cost: float) -> None:
+        """Forget what was let through and not counted."""
+        self.spent -= cost / self.scale
 
     def learn(self, account: Account) -> None:
         """Compare what the provider counted since an earlier account with what we let through."""
         before = self._anchor
-        if before is None or self._has_sprung(before, account):
-            self._anchor = account
+        if account.remaining > _FULL * self.most:
+            self._full_at = account.at
+        fills = before is not None and self._fills(before, account)
+        if before is None or (account.remaining > before.remaining and not fills):
+            self._anchor = account  # it was full in between, so it tells nothing
             return
-        ours = account.mark - before.mark
-        if ours < _LESSON * self.limit:
+        ours = (account.mark - before.mark) * self.scale
+        if ours < min(self._lesson * self.limit, self.most / 2):
             return
-        gained = (account.at - before.at) * self.rate if self._fills(before, account) else 0.0
-        theirs = before.remaining - account.remaining + gained
-        ratio = min(2.0, max(0.5, theirs / ours))
-        self.scale = min(_MOST_SCALE, max(1.0, self.scale * ratio**_TRUST))
-        self._anchor = account
+        self._anchor, self._lesson = account, min(_LONGEST_LESSON, 2 * self._lesson)
+        gained = (account.at - before.at) * self.rate if fills else 0.0
+        if fills and self._full_at >= before.at:  # it may have run over
+            self._probe(ours, gained)
+            return
+        theirs = self.scale * (before.remaining - account.remaining + gained) / ours
+        if theirs > self.scale or fills or account.at - self._full_at < _FORGOTTEN_S:
+            self._has_learnt = True
+            self._rescale(self.scale + _TRUST * (theirs - self.scale))
+
+    def _probe(self, ours: float, gained: float) -> None:
+        """Go a little faster where all is used by our count and nothing is missing by theirs."""
+        if ours > _SATURATED * gained:
+            self._rescale(self.scale * (1 - _PROBE))
+
+    def _rescale(self, scale: float) -> None:
+        """Count by another scale from now on, and what passed since the last lesson as well."""
+        scale = min(_MOST_SCALE, max(1 / _MOST_SCALE, scale))
+        self._return((self.scale - scale) * (self.spent - self._counted))
+        self.scale, self._counted = scale, self.spent
+
+    def _return(self, amount: float) -> None:
+        self.stream = min(self.rate * _EVEN_S, self.stream + amount)
 
     def _fills(self, before: Account, now: Account) -> bool:
         """Whether the account fills steadily, as a bucket does."""
-        return abs(before.full(self) - now.full(self)) < _SAME * self.limit
-
-    def _has_sprung(self, before: Account, now: Account) -> bool:
-        """Whether the provider's account was full in between, so that it tells nothing."""
-        if self._fills(before, now):
-            return max(before.remaining, now.remaining) > 0.9 * self.most
-        return now.remaining > before.remaining
+        full = now.full(self)
+        is_steady = abs(before.full(self) - full) < _SAME * self.limit
+        return is_steady and full > _FULL * self.most
 
     def opened(self, remaining: float) -> None:
         """What the provider had left when it first told of this limit."""
@@ -129,6 +165,8 @@ class Gate:
     ) -> None:
         """What the provider had left when it met request `number`, which `since` then followed.
 
+        `own` is what the request itself took of it.
+
         Providers count a request when it comes in, so their account is as old as the request.
         Where they count by windows, it recovers all at once: `reset_s` shows it.
         """
@@ -139,4 +177,4 @@ class Gate:
         if reset_s:
             self._regain = max(1.0, (self.most - remaining) / (reset_s * self.rate))
         gained = (self._at - sent_at) * self.rate * self._regain
-        self.left = min(self.limit, remaining + gained - since)
+        self.left = min(self.limit, remaining + gained - since * self.scale)

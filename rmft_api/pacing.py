@@ -184,6 +184,8 @@ class Pacer:
             self._hold_until = now + _HOLD_S
         if ending.status == 429:
             self._narrow(lane, turn, now)
+            for gate, _ in zip(lane.gates.values(), turn.marks, strict=False):
+                gate.refused(self._cost(gate, turn))
         if ending.retry_after_s:
             self._quiet_until = max(self._quiet_until, now + ending.retry_after_s)
 
@@ -270,7 +272,7 @@ class Pacer:
                     reset,
                     gate.spent - mark,
                     turn.sent_at,
-                    self._cost(gate, turn),
+                    0.0 if gate.of_tokens else 1.0,
                 )
 
     def _widen(self, now: float) -> None:

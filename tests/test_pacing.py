@@ -4,6 +4,7 @@ import asyncio
 import random
 from collections import deque
 from collections.abc import Mapping
+from copy import deepcopy
 from dataclasses import dataclass, field
 from statistics import quantiles
 from typing import Protocol
@@ -194,6 +195,27 @@ def test_a_provider_that_counts_more_tokens_than_we_do_is_soon_understood(
     outcome = run(told.run())
     assert outcome.served * counted >= 0.97 * 100_000 / 60 * duration_s
     assert outcome.limited <= 0.01 * outcome.served
+
+
+@pytest.mark.parametrize(
+    "limit",
+    [
+        pytest.param(Window(100_000, 60), id="a minute's window"),
+        pytest.param(Window(100_000, 10), id="ten seconds' window"),
+        pytest.param(Sliding(100_000), id="the last minute"),
+    ],
+)
+@pytest.mark.parametrize("counted", [112, 208, 500])
+def test_tokens_are_understood_where_they_are_counted_by_the_minute(
+    limit: Limit, counted: int
+) -> None:
+    fresh = deepcopy(limit)
+    told = Simulation(fresh, 100_000, "tokens", counted, workers=24, duration_s=600.0)
+    outcome = run(told.run())
+    assert outcome.served * counted >= 0.97 * 100_000 / 60 * 600
+    assert outcome.limited <= 0.01 * outcome.served
+    cuts = quantiles(outcome.waits, n=100)
+    assert cuts[98] <= 1.2 * cuts[49]
 
 
 def test_without_stated_limits_it_is_a_bound_that_is_soon_reached() -> None:
