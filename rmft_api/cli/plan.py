@@ -53,8 +53,8 @@ def show(
 ) -> None:
     """Print the plan.
 
-    Raises ConfigError for a run that cannot train, and, after the plan, where it would end after
-    its model.
+    Raises ConfigError for a run that cannot train or have batches there, and, after the plan,
+    where it would end after its model.
     """
     import asyncio
     from datetime import UTC, datetime
@@ -62,6 +62,7 @@ def show(
     from rmft_api import resources
     from rmft_api.cli.counters import planned_with
     from rmft_api.cli.planned import plan_json, plan_table
+    from rmft_api.cli.prepare import batches_of
     from rmft_api.cli.progress import heard_of
     from rmft_api.cli.trainable import check_training
     from rmft_api.errors import ConfigError
@@ -70,6 +71,8 @@ def show(
 
     prompts = load(config.prompts, [resources.prompts_dir(), Path.cwd()], config.contexts)
     playing, training = profiles_of(config)
+    if config.rollouts.transport == "batch":
+        batches_of(playing)
     check_training(training, config, prompts)
     drawn = asyncio.run(
         draw_up(

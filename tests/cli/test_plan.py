@@ -122,3 +122,25 @@ def test_a_shutdown_that_is_accepted_stops_no_plan(
 ) -> None:
     gone = ("--set", "model.base=gpt-4.1-nano")
     assert rmft_api(monkeypatch, "plan", file, *gone, "--accept-shutdown") == 0
+
+
+@pytest.mark.parametrize(
+    ("profile", "base", "why"),
+    [
+        ("azure", "gpt-4o-mini-2024-07-18", "only where it is deployed"),
+        ("openai-compatible", "gpt-4o-mini", "answers no batches"),
+    ],
+)
+def test_batches_that_an_endpoint_does_not_answer_are_not_planned(
+    file: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    profile: str,
+    base: str,
+    why: str,
+) -> None:
+    changes = (f"model.profile={profile}", f"model.base={base}", "rollouts.transport=batch")
+    words = [word for change in changes for word in ("--set", change)]
+    assert rmft_api(monkeypatch, "plan", file, *words) == 78
+    told = capsys.readouterr()
+    assert (why in told.err, told.out, told.err.count("\n")) == (True, "", 1)

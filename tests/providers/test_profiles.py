@@ -155,6 +155,29 @@ def test_a_model_has_its_familys_calendar(model: str, ends: str | None) -> None:
     assert (str(life.shutdown) if life else None) == ends
 
 
+@pytest.mark.parametrize(
+    ("profile", "model", "trains", "answers"),
+    [
+        ("azure", "gpt-4.1-mini-2025-04-14.ft-abc", "2027-04-14", "2027-10-14"),
+        ("azure", "gpt-4o-2024-08-06", "2027-04-01", "2027-10-01"),
+        ("gemini", "gemini-3.5-flash:projects/p/models/7@1", "2027-04-19", "2027-05-19"),
+    ],
+)
+def test_every_provider_has_a_calendar_of_its_own(
+    profile: str, model: str, trains: str, answers: str
+) -> None:
+    life = load(profile).lifecycle_of(model)
+    assert life
+    assert (str(life.training_end), str(life.shutdown)) == (trains, answers)
+    assert life.source
+
+
+def test_gemini_takes_no_jobs_in_the_last_month_of_a_base() -> None:
+    ends = [(life.training_end, life.shutdown) for life in load("gemini").lifecycle]
+    assert ends
+    assert all(trains and dies and 28 <= (dies - trains).days <= 31 for trains, dies in ends)
+
+
 def test_fine_tunes_are_known_by_their_name() -> None:
     profile = load("openai")
     assert profile.is_tuned("ft:gpt-4o-mini:org::x")
