@@ -6,12 +6,14 @@ from collections.abc import Awaitable, Callable
 
 from aiohttp import web
 
+from rmft_api.errors import StorageError
 from rmft_api.local_server.batch_routes import BatchRoutes
 from rmft_api.local_server.chat_routes import ChatRoutes
 from rmft_api.local_server.file_routes import FileRoutes
 from rmft_api.local_server.job_routes import JobRoutes
 from rmft_api.local_server.model_routes import ModelRoutes
-from rmft_api.local_server.refusals import Refusal, internal_error, too_large
+from rmft_api.local_server.refusals import Refusal, disk_full, internal_error, too_large
+from rmft_api.local_server.storage import is_full
 
 LARGEST_BODY = 8 * 2**20
 """Bytes of a request that is not a file at most."""
@@ -73,6 +75,9 @@ def _guarded(handler: Handler, api_key: str | None) -> Handler:
             return too_large(LARGEST_BODY).response()
         except (web.HTTPException, ConnectionError):
             raise
+        except (OSError, StorageError) as error:
+            log.exception("%s %s failed", request.method, request.path)
+            return (disk_full() if is_full(error) else internal_error()).response()
         except Exception:
             log.exception("%s %s failed", request.method, request.path)
             return internal_error().response()

@@ -78,6 +78,12 @@ def internal_error() -> Refusal:
     return Refusal(500, message, code="internal_error", kind="server_error")
 
 
+def disk_full() -> Refusal:
+    """507: nothing can be kept."""
+    message = "The server's disk is full, so nothing was kept; make room and send it again."
+    return Refusal(507, message, code="disk_full", kind="server_error")
+
+
 def unable(message: str, code: str, param: str | None) -> Refusal:
     """What the model cannot do, here and now: 400 where another model may, else 503."""
     if param == "model":

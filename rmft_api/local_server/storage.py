@@ -1,5 +1,6 @@
 """Files that survive a crash: replaced whole by rename, or appended to and mended first."""
 
+import errno
 import fcntl
 import os
 import shutil
@@ -11,6 +12,13 @@ from typing import TypeVar
 from rmft_api.errors import LockedError, StorageError
 
 T = TypeVar("T")
+FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
+
+
+def is_full(error: BaseException) -> bool:
+    """Whether a disk, or what one may use of it, was full; the cause of an error counts, too."""
+    causes = (error, error.__cause__)
+    return any(isinstance(one, OSError) and one.errno in FULL for one in causes)
 
 
 def mend(path: Path) -> None:

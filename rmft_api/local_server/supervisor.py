@@ -220,5 +220,8 @@ class Supervisor:
         )
 
     async def _fail(self, job_id: str, error: JobError) -> None:
-        self._jobs.log(job_id, f"The job failed: {error.message}", level="error")
+        try:
+            self._jobs.log(job_id, f"The job failed: {error.message}", level="error")
+        except OSError:  # a full disk; the job says why by itself
+            log.exception("job %s: an event cannot be kept", job_id)
         await self._jobs.end(job_id, "failed", error=error, checkpoints=())

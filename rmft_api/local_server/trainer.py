@@ -5,7 +5,6 @@ on standard output how it goes (`training_messages`). The server holds its stand
 when the server dies, however it dies, that pipe closes and this process ends at once.
 """
 
-import errno
 import math
 import os
 import shutil
@@ -18,6 +17,7 @@ from typing import BinaryIO, NamedTuple
 
 import msgspec
 
+from rmft_api.errors import ConfigError
 from rmft_api.files import sync
 from rmft_api.local_server import engines, storage
 from rmft_api.local_server.engine import (
@@ -51,7 +51,6 @@ from rmft_api.local_server.training_messages import (
 STEPS_EVERY_S = 0.25
 """Steps in between are not told, so that a fast training does not flood its log."""
 ORPHANED = 75
-FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 MAKE_ROOM = "make room, for example by DELETE /v1/models/ID of models no longer wanted"
 _NICENESS = 5
 
@@ -223,10 +222,12 @@ def main(folder: Path) -> None:
             voice.say(Rejected(str(error)))
         except DivergedError as error:
             voice.say(Diverged(error.step))
+        except ConfigError as error:  # the checkpoint is not what it was when the server began
+            voice.say(Failed("model_unreadable", str(error), "model"))
         except EngineError as error:
             voice.say(Failed(error.code, str(error), error.param))
         except OSError as error:
-            if error.errno not in FULL:
+            if not storage.is_full(error):
                 raise
             voice.say(Failed("disk_full", f"the weights cannot be saved: {error}; {MAKE_ROOM}"))
 

@@ -1,6 +1,7 @@
 """One trainer as the server sees it: a child process that talks in JSON lines."""
 
 import asyncio
+import signal
 import sys
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -52,4 +53,6 @@ class TrainingProcess:
         code = await self._child.wait()
         lines = self._log.read_bytes()[-_LAST_WORDS:].decode("utf-8", "replace").splitlines()
         how = f"signal {-code}" if code < 0 else f"exit code {code}"
+        if -code == signal.SIGKILL:
+            how += " (the system kills so where memory has run out)"
         return f"the training process ended with {how}: {lines[-1] if lines else 'no output'}"

@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING
 from rmft_api.local_server.engine import (
     ChatMessage,
     ChatPair,
-    EngineError,
     Hyperparameters,
     Model,
     TrainingStep,
@@ -139,25 +138,32 @@ class HfEngine:
         with ExitStack() as held:
             folder = held.enter_context(TemporaryDirectory())
             scratch = Path(folder) if self._scratch is None else self._scratch
-            if self._settings.launch:
-                from rmft_api.local_server.hf import launching
-
-                launching.train(self._settings, lesson, scratch, checkpoint, report)
-                return
-            from rmft_api.local_server.hf.tuning import Tuning
-
-            resuming.sweep(scratch)
             try:
-                Tuning(self._checkpoint, self._chats, lesson, scratch).run(checkpoint, report)
+                self._train(lesson, scratch, checkpoint, report)
             except Exception as error:
+                from rmft_api.local_server.hf import limits
+
+                if limits.is_disk_full(error):
+                    resuming.sweep(scratch)  # what is torn takes the room that others need
+                    raise limits.disk_full(error) from error
                 if not is_out_of_memory(error):
                     raise
-                raise self._too_large() from error
+                raise limits.too_large(self._checkpoint, lesson) from error
 
-    def _too_large(self) -> EngineError:
-        return EngineError(
-            "out_of_memory",
-            "training does not fit into memory; serve with --set micro_batch=1 --set "
-            "gradient_checkpointing=true, or a smaller max_length",
-            "hyperparameters",
-        )
+    def _train(
+        self,
+        lesson: Lesson,
+        scratch: Path,
+        checkpoint: Callable[[int], Path],
+        report: Callable[[TrainingStep], None],
+    ) -> None:
+        """In this process, or in those that a launcher starts."""
+        if self._settings.launch:
+            from rmft_api.local_server.hf import launching
+
+            launching.train(self._settings, lesson, scratch, checkpoint, report)
+            return
+        from rmft_api.local_server.hf.tuning import Tuning
+
+        resuming.sweep(scratch)
+        Tuning(self._checkpoint, self._chats, lesson, scratch).run(checkpoint, report)

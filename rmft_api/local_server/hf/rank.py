@@ -100,6 +100,12 @@ def main(scratch: Path) -> None:
         voice.say(Stuck("server_error", str(error), None, error.errno))
         sys.exit(1)
     except Exception as error:
+        from rmft_api.local_server.hf import limits
+
+        if first and limits.is_disk_full(error):
+            full = limits.disk_full(error)
+            voice.say(Stuck("disk_full", str(full.strerror), None, full.errno))
+            sys.exit(1)
         if not is_out_of_memory(error):
             raise
         voice.say(Stuck("out_of_memory", TOO_LARGE, "hyperparameters"))
