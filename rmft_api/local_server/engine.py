@@ -209,5 +209,23 @@ class Resumes(Protocol):
         ...
 
 
+@runtime_checkable
+class Capped(Protocol):
+    """What an engine has besides whose fine-tunes may take so much of the disk and no more."""
+
+    @property
+    def most_bytes(self) -> int:
+        """Of all fine-tunes of its base together; 0: no bound."""
+        ...
+
+    def bytes_of_one(self, start: Path | None) -> int:
+        """Of the weights file of a fine-tune that starts from this one, or from the base."""
+        ...
+
+    def resolve(self, wanted: Hyperparameters, examples: int) -> Hyperparameters:
+        """As `Engine.resolve`."""
+        ...
+
+
 Registry = Mapping[str, Callable[[], Engine]]
 """Engine name -> how to make it; making it may import torch."""

@@ -17,6 +17,7 @@ from rmft_api.local_server.jobs import JobStore
 from rmft_api.local_server.models import Catalogue
 from rmft_api.local_server.paging import listing, page
 from rmft_api.local_server.refusals import Refusal, decode, invalid, unsupported
+from rmft_api.local_server.shelf import Shelf
 from rmft_api.local_server.supervisor import Supervisor
 
 AUTO_BETA = 0.1
@@ -108,12 +109,18 @@ class JobRoutes:
     """Handlers over the jobs."""
 
     def __init__(
-        self, files: FileStore, jobs: JobStore, catalogue: Catalogue, supervisor: Supervisor
+        self,
+        files: FileStore,
+        jobs: JobStore,
+        catalogue: Catalogue,
+        supervisor: Supervisor,
+        shelf: Shelf,
     ) -> None:
         self._files = files
         self._jobs = jobs
         self._catalogue = catalogue
         self._supervisor = supervisor
+        self._shelf = shelf
         self._targets = {job.target for job in jobs.all()}
 
     async def create(self, request: web.Request) -> web.Response:
@@ -138,6 +145,7 @@ class JobRoutes:
         seed = secrets.randbelow(2**31) if asked.seed is None else asked.seed
         key = (asked.metadata or {}).get("rmft_key")
         sha256 = self._trainable(asked.training_file)
+        self._shelf.require_room(served, numbers)
         content = Content(asked.model, sha256, numbers, seed, key, beta)
         number, job_id = self._jobs.next_place()
         return Job(

@@ -51,6 +51,9 @@ class HfSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
     """Seconds of training that a crash may cost at most, besides the end of every epoch."""
     launch: str = ""
     """Command that starts several training processes, as `accelerate launch --num_processes 2`."""
+    adapters_mb: Annotated[int, Meta(ge=0)] = 50_000
+    """Megabytes that all adapters may take on the disk; a job that would pass them is refused, and
+    nothing is removed by itself. 0: no bound."""
     inference_url: str = ""
     """Base URL (`http://HOST:PORT/v1`) of a server that answers chats in this one's place."""
     inference_model: str = ""

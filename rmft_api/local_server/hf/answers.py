@@ -5,6 +5,7 @@ from typing import Literal
 
 from rmft_api.local_server.engine import Completion, Prompt, TokenLogprob
 from rmft_api.local_server.hf.chats import Chats
+from rmft_api.local_server.hf.thoughts import Thoughts
 from rmft_api.local_server.telling import Telling
 
 UNFINISHED = "\ufffd"
@@ -57,6 +58,8 @@ class Answer:
         self._spelling = Spelling(chats)
         self._logprobs: list[TokenLogprob] = []
         self._telling = Telling(prompt)
+        self._thoughts = Thoughts(chats)
+        self._sampled = 0
         self.reason: Literal["stop", "length"] | None = None
 
     def add(self, token: int, logprob: TokenLogprob | None) -> None:
@@ -73,11 +76,14 @@ class Answer:
             self._telling.ended(self._kept(), self._logprobs)
 
     def _grow(self, token: int, logprob: TokenLogprob | None) -> None:
+        self._sampled += 1
+        if self._sampled >= self._room:
+            self.reason = "length"
+        if self._thoughts.swallow(token):
+            return
         self._spelling.add(token)
         if logprob is not None:
             self._logprobs.append(logprob)
-        if len(self._spelling.pieces) >= self._room:
-            self.reason = "length"
         if self._prompt.stop and self._has_stop():
             self.reason = "stop"
 
@@ -96,7 +102,7 @@ class Answer:
             pieces=pieces,
             finish_reason=self.reason or "length",
             prompt_tokens=self._prompt_tokens,
-            completion_tokens=len(self._spelling.pieces),
+            completion_tokens=self._sampled,
             logprobs=tuple(self._logprobs[: len(pieces)]) if wanted else None,
         )
 

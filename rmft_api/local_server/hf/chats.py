@@ -21,6 +21,7 @@ from rmft_api.local_server.hf.packages import package
 UNLEARNED = -100
 """The label of a token that does not count in the loss (torch's convention)."""
 _LEAST_ANSWER = 1
+_ANSWER = "answer"
 
 
 class Row(NamedTuple):
@@ -50,10 +51,12 @@ class Chats:
             )
         self.context = checkpoint.context
         end = self.tokenizer.eos_token_id
-        self.ends: frozenset[int] = checkpoint.ends | (frozenset() if end is None else {int(end)})
+        self._thinking = checkpoint.settings.thinking
+        self.marks: dict[str, int] = self.tokenizer.get_added_vocab()
+        named = checkpoint.ends | (frozenset() if end is None else {int(end)})
+        self.ends: frozenset[int] = named | self._turn_ends()
         if not self.ends:
             raise ConfigError(f"{checkpoint.folder.name!r} names no token that ends an answer")
-        self._thinking = checkpoint.settings.thinking
         self._prompt = lru_cache(maxsize=4096)(self._prompt_tokens)
 
     def prompt(self, messages: tuple[ChatMessage, ...]) -> tuple[int, ...]:
@@ -120,6 +123,20 @@ class Chats:
                 return answer[: place + 1]
         end = self.tokenizer.eos_token_id
         return [*answer, min(self.ends) if end is None else int(end)]
+
+    def _turn_ends(self) -> frozenset[int]:
+        """The token that the template writes after an answer, where it is one of a turn's own.
+
+        Some checkpoints (Gemma 2's) name only the end of a text in their files.
+        """
+        chat = [ChatMessage("user", "?"), ChatMessage("assistant", _ANSWER)]
+        try:
+            after = self._written(chat, waiting=False).rpartition(_ANSWER)[2]
+        except ExampleError:
+            return frozenset()
+        added: dict[int, Any] = self.tokenizer.added_tokens_decoder
+        first = self._tokens(after.lstrip())[:1]
+        return frozenset(token for token in first if token in added and added[token].special)
 
     def _written(self, messages: Sequence[ChatMessage], *, waiting: bool) -> str:
         template_error: type[Exception] = package("jinja2").TemplateError

@@ -21,7 +21,8 @@ from rmft_api.local_server.hf.checkpoint import Checkpoint
 from rmft_api.local_server.hf.lessons import Lesson
 from rmft_api.local_server.hf.memory import is_out_of_memory
 from rmft_api.local_server.hf.remote import Inference, RemoteModel
-from rmft_api.open_models import settings
+from rmft_api.open_models import settings, shapes
+from rmft_api.open_models.memory import ADAPTER
 from rmft_api.open_models.settings import HfSettings
 
 if TYPE_CHECKING:
@@ -79,6 +80,21 @@ class HfEngine:
         epochs = self._settings.n_epochs if wanted.n_epochs is None else wanted.n_epochs
         rate = wanted.learning_rate_multiplier
         return Hyperparameters(epochs, min(batch, examples), 1.0 if rate is None else rate)
+
+    @property
+    def most_bytes(self) -> int:
+        """Of all adapters together."""
+        return self._settings.adapters_mb * 10**6
+
+    def bytes_of_one(self, start: Path | None) -> int:
+        """Of an adapter's file: its tensors. One that goes on from another is as large as that."""
+        if start is not None and start.exists():
+            return start.stat().st_size
+        shape = shapes.from_config(self._checkpoint.config)
+        chosen = self._settings
+        return (
+            0 if shape is None else ADAPTER * shape.adapter(chosen.lora_rank, chosen.lora_targets)
+        )
 
     def resumes_at(self, scratch: Path) -> int:
         """The step that a training would go on after."""

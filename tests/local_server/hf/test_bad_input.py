@@ -151,3 +151,26 @@ def test_an_upload_to_a_full_disk_is_refused_in_openais_shape(tmp_path: Path) ->
         assert json.loads(full.value.response.text)["error"]["code"] == "disk_full"
         assert client.models.list().data
         assert upload(client)
+
+
+def test_adapters_beyond_the_cap_are_refused_until_one_is_deleted(
+    tmp_path: Path, copy: Path
+) -> None:
+    """An adapter of rank 128 takes 2.6 MB here."""
+    capped = options(copy, "--set", "lora_rank=128", "--set", "adapters_mb=4")
+    with served(tmp_path / "state", *capped) as server, server.client() as client:
+        job = job_of(client)
+        assert job.status == "succeeded"
+        tuned = next(one for one in client.models.list() if one.id == job.fine_tuned_model)
+        (file,) = (tmp_path / "state" / "jobs" / job.id / "weights").iterdir()
+        assert (tuned.model_extra or {})["bytes"] == file.stat().st_size
+        with pytest.raises(openai.BadRequestError) as full:
+            train(client, model="open", method=epochs(1))
+        assert full.value.code == "adapters_full"
+        assert "take 3 MB of the 4 MB" in str(full.value)
+        assert f"DELETE /v1/models/{tuned.id}" in str(full.value)
+        assert file.exists()  # nothing is removed by itself
+        client.models.delete(tuned.id)
+        assert not file.exists()
+        assert tuned.id not in [one.id for one in client.models.list()]
+        client.fine_tuning.jobs.cancel(train(client, model="open", method=epochs(1)))
