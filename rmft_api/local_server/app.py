@@ -6,7 +6,6 @@ from collections.abc import Awaitable, Callable
 
 from aiohttp import web
 
-from rmft_api.errors import StorageError
 from rmft_api.local_server.batch_routes import BatchRoutes
 from rmft_api.local_server.chat_routes import ChatRoutes
 from rmft_api.local_server.file_routes import FileRoutes
@@ -75,10 +74,10 @@ def _guarded(handler: Handler, api_key: str | None) -> Handler:
             return too_large(LARGEST_BODY).response()
         except (web.HTTPException, ConnectionError):
             raise
-        except (OSError, StorageError) as error:
-            log.exception("%s %s failed", request.method, request.path)
-            return (disk_full() if is_full(error) else internal_error()).response()
-        except Exception:
+        except Exception as error:
+            if is_full(error):
+                log.warning("%s %s: %s", request.method, request.path, error)
+                return disk_full().response()
             log.exception("%s %s failed", request.method, request.path)
             return internal_error().response()
 

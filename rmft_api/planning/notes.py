@@ -84,10 +84,12 @@ def of_open_model(config: RunConfig, mine: OpenModel | None, longest: int) -> It
             "model.engine.max_length, or lower T or the prompts"
         )
     if mine.room is not None and mine.total > mine.room:
-        way = f"would fit: {', '.join(mine.way_out)}" if mine.way_out else "no setting would fit"
+        way = "no setting would fit; take a card with more"
+        if mine.way_out:
+            way = f"would fit: {', '.join(mine.way_out)} ([model.engine])"
         yield (
             f"needs about {mine.total / GIB:.0f} GiB, {mine.accelerator} has "
-            f"{mine.room / GIB:.0f}; {way} ([model.engine])"
+            f"{mine.room / GIB:.0f}; {way}"
         )
 
 

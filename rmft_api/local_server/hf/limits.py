@@ -46,8 +46,9 @@ def too_large(checkpoint: Checkpoint, lesson: Lesson) -> EngineError:
     if shape is not None:
         on_cpu, one = device.startswith("cpu"), pass_of(settings, lesson)
         planned = memory.training(shape, settings, one, on_cpu=on_cpu).total
-        room = min(room_of(device), round(planned * FAILED_SHARE))
-        needed = f" (about {planned / GIB:.1f} GiB are needed, {room / GIB:.1f} GiB are there)"
+        there = room_of(device)
+        room = there if there < planned else round(planned * FAILED_SHARE)
+        needed = f" (about {planned / GIB:.1f} GiB are needed, {there / GIB:.1f} GiB are there)"
         found = fitting.fitting(shape, settings, one, room, on_cpu=on_cpu)
         way = fitting_words(settings, found)
     return EngineError(

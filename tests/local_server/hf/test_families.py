@@ -1,6 +1,7 @@
 """Gemma 2, Qwen3 and Phi-3.5: their architectures and the manners of their chat templates."""
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -35,12 +36,12 @@ def folders(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     return {family: families.make(family, root / family) for family in families.FAMILIES}
 
 
-def settings(folder: Path, **changed: bool) -> HfSettings:
-    return HfSettings(checkpoint=str(folder), lora_rank=4, learning_rate=5e-3, **changed)
+def settings(folder: Path, *, thinking: bool = False) -> HfSettings:
+    return HfSettings(checkpoint=str(folder), lora_rank=4, learning_rate=5e-3, thinking=thinking)
 
 
-def chats_of(folder: Path, **changed: bool) -> Chats:
-    return Chats(Checkpoint(settings(folder, **changed)))
+def chats_of(folder: Path, *, thinking: bool = False) -> Chats:
+    return Chats(Checkpoint(settings(folder, thinking=thinking)))
 
 
 def shown(chats: Chats, tokens: list[int] | tuple[int, ...]) -> str:
@@ -78,9 +79,8 @@ def test_a_chat_with_a_system_turn_is_played_and_learned(
 def test_its_shape_is_known_exactly(family: str, folders: dict[str, Path]) -> None:
     known = shapes.known(str(folders[family]))
     assert known is not None
-    from safetensors.torch import load_file
-
-    weights = load_file(folders[family] / "model.safetensors")
+    files: Any = pytest.importorskip("safetensors.torch")
+    weights: dict[str, Any] = files.load_file(folders[family] / "model.safetensors")
     assert known.shape.parameters() == sum(part.numel() for part in weights.values())
 
 
