@@ -33,9 +33,7 @@ OTHERS = [
     replace(USUAL, coalesce=False),
     replace(USUAL, environment="online_learning", history="raw", T=50, scenarios=3),
 ]
-EXACT = [
-    replace(USUAL, environment=problem, history="raw", speaker=echo.SPEAKER) for problem in PROBLEMS
-]
+EXACT = [replace(case, speaker=echo.SPEAKER) for case in FAMILIES]
 
 
 def main() -> None:

@@ -1,7 +1,9 @@
 """A whole run at Azure: killed while it deploys or tears down, resumed, and nothing twice."""
 
+import json
 from collections.abc import AsyncIterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -59,6 +61,16 @@ async def test_a_run_trains_from_models_and_plays_deployments(
     assert asked == set(azure.made)
     report = await loop(azure, tmp_path).command("report", "case", "--json")
     assert azure.jobs[1]["fine_tuned_model"] in report.out
+    check_rent(json.loads(report.out)["spending"])
+
+
+def check_rent(spending: dict[str, Any]) -> None:
+    """The hours are booked as hosting, and no more is spent than the worst case."""
+    rented = [one for one in spending["phases"] if one["phase"] == "hosting" and one["iteration"]]
+    assert [one["planned_usd"]["worst"] >= one["spent_usd"] for one in rented] == [True, True]
+    assert [one["spent_usd"] for one in rented] == pytest.approx([1.7, 1.7], abs=0.001)
+    assert {one["phase"] for one in spending["phases"]}.isdisjoint({"other"})
+    assert spending["spent_usd"] < spending["planned_usd"]["worst"]
 
 
 @pytest.mark.parametrize(
