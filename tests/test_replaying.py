@@ -70,6 +70,11 @@ def test_an_iteration_whose_last_job_is_missing_ends_the_chain() -> None:
     assert found == [Link(0, (("supervised", "a"), ("dpo", "b")))]
 
 
+def test_a_model_has_learnt_from_its_own_way_alone() -> None:
+    chain = [Link(0, ()), Link(1, ()), Link(1, ()), Link(3, ())]  # the gate fell back after 2
+    assert [replaying.learnt(chain, i) for i in range(5)] == [(), (1,), (1, 2), (1, 3), (1, 3, 4)]
+
+
 LINE = json.dumps({"messages": [{"role": "user", "content": "a b"}]}).encode() + b"\n"
 
 

@@ -339,6 +339,17 @@ async def test_a_base_answers_by_its_own_name(connection: Connection) -> None:
     assert (found.target, found.state) == (BASE, "ready")
 
 
+async def test_a_checkpoint_is_not_taken_for_its_model(
+    gemini: FakeGemini, connection: Connection
+) -> None:
+    model = f"{BASE}:projects/lab/locations/us-central1/models/7@1#2"
+    host = connection.host
+    assert host
+    with pytest.raises(ConfigError, match="without what follows the #"):
+        await host.find(HostOrder("rmft-1", model, "case", "mark"))
+    assert gemini.seen == []
+
+
 # --- what must be told --------------------------------------------------------------------------
 
 

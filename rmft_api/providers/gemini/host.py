@@ -4,7 +4,7 @@ from collections.abc import Mapping
 
 import msgspec
 
-from rmft_api.errors import ProviderFault
+from rmft_api.errors import ConfigError, ProviderFault
 from rmft_api.providers import faults
 from rmft_api.providers.gemini.names import Place, connected, split
 from rmft_api.providers.profiles import Profile
@@ -40,10 +40,18 @@ class GeminiHost:
         return found[0] if found else Deployment(order.name, "", order.model, "pending")
 
     async def find(self, order: HostOrder) -> list[Deployment]:
-        """The endpoint that the model is deployed to; a base answers by its own name."""
+        """The endpoint that the model is deployed to; a base answers by its own name.
+
+        Raises ConfigError for a checkpoint: only its job knows where it is deployed.
+        """
         base, native = split(order.model)
         if not native:
             return [Deployment(order.name, base, order.model, "ready")]
+        if "#" in native:
+            raise ConfigError(
+                f"{order.model!r} is a checkpoint, which can be tuned further and not played; "
+                "name its model, without what follows the #"
+            )
         request = faults.Request(
             self._profile.name, "tell where a model is", model=order.model, repeatable=True
         )
