@@ -115,11 +115,13 @@ def _book(sums: _Sums, rows: list[_Row]) -> None:
         found[4] += row.spent
         found[5] += row.reserved
         if row.state == "done" and row.key.startswith(_CHATS):
-            usage = _answers.decode(row.answer or b"{}").usage or _NONE
+            answer = _answers.decode(row.answer or b"{}")
+            usage = answer.usage or _NONE
             found[0] += 1
             found[1] += usage.prompt_tokens
             found[2] += usage.cached_tokens
             found[3] += usage.completion_tokens
+            found[6] += len(answer.choices) if answer.usage else 0
 
 
 class _Answer(msgspec.Struct):
