@@ -27,8 +27,14 @@ torture: $(VENV)/dev.done ## random kills (SEEDS=1000), pairs of crashes, system
 bugs: $(VENV)/dev.done ## protocol bugs planted on purpose: each must be caught
 	$(BIN)/python -m tests.faults bugs
 
-bench: $(VENV)/bench.done ## what a call costs; CLIENTS="--client litellm=PYTHON ..." adds others
+bench: $(VENV)/bench.done ## what everything costs; CLIENTS="--client litellm=PYTHON ..." adds others
 	$(BIN)/python -m benchmarks.calls $(CLIENTS)
+	$(BIN)/python -m benchmarks.limits
+	$(BIN)/python -m benchmarks.journal
+	$(BIN)/python -m benchmarks.tokens
+	$(BIN)/python -m benchmarks.coalescing
+	$(BIN)/python -m benchmarks.coalesced --plan runs/gpt-4o-mini.toml runs/gpt-4.1-mini.toml
+	$(BIN)/python -m benchmarks.start_up
 
 $(VENV)/%.done: pyproject.toml constraints.txt
 	test -d $(VENV) || $(PYTHON) -m venv $(VENV)

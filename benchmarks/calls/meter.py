@@ -7,7 +7,7 @@ import asyncio
 import json
 import resource
 import time
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 
 LAG_EVERY_S = 0.01
@@ -25,6 +25,8 @@ class Reading:
     """The most that the process ever held."""
     lag_p99_ms: float | None = None
     """How late the event loop came back from a short sleep; None: not measured."""
+    own_lag_p99_ms: float | None = None
+    """The part of it that the loop's own thread worked; the rest it waited for a core."""
     rounds: int = 0
     """Decisions, where they are not the calls."""
 
@@ -51,7 +53,7 @@ async def take(
     calls: int, work: Callable[[], Awaitable[None]], *, lag: bool = False, rounds: int = 0
 ) -> Reading:
     """Run `work` and read what it used."""
-    late: list[float] = []
+    late: list[tuple[float, float]] = []
     watch = asyncio.create_task(_watch(late)) if lag else None
     cpu, wall = time.process_time(), time.perf_counter()
     await work()
@@ -59,8 +61,8 @@ async def take(
     if watch:
         watch.cancel()
     most_mb = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-    p99 = 1e3 * sorted(late)[int(0.99 * len(late))] if late else None
-    return Reading(calls, cpu, wall, most_mb, p99, rounds)
+    p99, own = (_p99_ms(times) for times in zip(*late, strict=True)) if late else (None, None)
+    return Reading(calls, cpu, wall, most_mb, p99, own, rounds)
 
 
 async def at_once(count: int, concurrency: int, call: Callable[[], Awaitable[None]]) -> None:
@@ -74,8 +76,13 @@ async def at_once(count: int, concurrency: int, call: Callable[[], Awaitable[Non
     await asyncio.gather(*(work() for _ in range(concurrency)))
 
 
-async def _watch(late: list[float]) -> None:
+def _p99_ms(times_s: Sequence[float]) -> float:
+    return 1e3 * sorted(times_s)[int(0.99 * len(times_s))]
+
+
+async def _watch(late: list[tuple[float, float]]) -> None:
     while True:
-        start = time.perf_counter()
+        start, worked = time.perf_counter(), time.thread_time()
         await asyncio.sleep(LAG_EVERY_S)
-        late.append(time.perf_counter() - start - LAG_EVERY_S)
+        over = time.perf_counter() - start - LAG_EVERY_S
+        late.append((over, min(max(over, 0.0), time.thread_time() - worked)))
