@@ -53,8 +53,8 @@ class Chats:
         end = self.tokenizer.eos_token_id
         self._thinking = checkpoint.settings.thinking
         self.marks: dict[str, int] = self.tokenizer.get_added_vocab()
-        named = checkpoint.ends | (frozenset() if end is None else {int(end)})
-        self.ends: frozenset[int] = named | self._turn_ends()
+        told: frozenset[int] = frozenset() if end is None else frozenset({int(end)})
+        self.ends = checkpoint.ends | told | self._turn_ends()
         if not self.ends:
             raise ConfigError(f"{checkpoint.folder.name!r} names no token that ends an answer")
         self._prompt = lru_cache(maxsize=4096)(self._prompt_tokens)
