@@ -34,7 +34,7 @@ Told = tuple[bool, float, float]
 
 
 def bucket() -> Callable[[float], Told]:
-    """Holds a minute's requests, and fills steadily."""
+    """Holds what three seconds allow, and fills steadily."""
     most, level, at = 3 * PER_S, 3 * PER_S, time.monotonic()
 
     def admit(now: float) -> Told:
