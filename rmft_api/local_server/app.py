@@ -49,6 +49,8 @@ def application(
         ("GET", "/v1/fine_tuning/jobs", jobs.list),
         ("GET", "/v1/fine_tuning/jobs/{id}", jobs.get),
         ("POST", "/v1/fine_tuning/jobs/{id}/cancel", jobs.cancel),
+        ("POST", "/v1/fine_tuning/jobs/{id}/pause", jobs.pause),
+        ("POST", "/v1/fine_tuning/jobs/{id}/resume", jobs.resume),
         ("GET", "/v1/fine_tuning/jobs/{id}/events", jobs.events),
         ("GET", "/v1/fine_tuning/jobs/{id}/checkpoints", jobs.checkpoints),
         ("*", "/{path:.*}", _unknown),

@@ -55,6 +55,8 @@ class Job(msgspec.Struct, frozen=True, kw_only=True):
     target: str
     """Id that the fine-tuned model gets."""
     status: Status = "validating_files"
+    paused: bool = False
+    """Its client stopped it for now; it goes on when it is told to."""
     finished_at: int | None = None
     trained_tokens: int | None = None
     error: JobError | None = None
@@ -69,6 +71,11 @@ class Job(msgspec.Struct, frozen=True, kw_only=True):
     def final(self) -> bool:
         """Whether nothing more happens to it."""
         return self.status not in ORDER
+
+    @property
+    def told_status(self) -> str:
+        """As the wire tells it."""
+        return "paused" if self.paused and not self.final else self.status
 
     @property
     def steps(self) -> frozenset[int]:
@@ -92,11 +99,11 @@ class Job(msgspec.Struct, frozen=True, kw_only=True):
             "object": "fine_tuning.job",
             "created_at": self.created_at,
             "finished_at": self.finished_at,
-            "estimated_finish": estimated_finish if self.status == "running" else None,
+            "estimated_finish": estimated_finish if self.told_status == "running" else None,
             "model": self.model,
             "fine_tuned_model": self.target if self.status == "succeeded" else None,
             "organization_id": "local",
-            "status": self.status,
+            "status": self.told_status,
             "trained_tokens": self.trained_tokens,
             "training_file": self.training_file,
             "validation_file": None,

@@ -1,4 +1,4 @@
-"""`/v1/fine_tuning/jobs`: create, list, get, cancel, events, checkpoints."""
+"""`/v1/fine_tuning/jobs`: create, list, get, cancel, pause, resume, events, checkpoints."""
 
 import re
 import secrets
@@ -197,6 +197,16 @@ class JobRoutes:
     async def cancel(self, request: web.Request) -> web.Response:
         """POST /v1/fine_tuning/jobs/{id}/cancel."""
         job = await self._supervisor.cancel(request.match_info["id"])
+        return web.json_response(self._json(job))
+
+    async def pause(self, request: web.Request) -> web.Response:
+        """POST /v1/fine_tuning/jobs/{id}/pause."""
+        job = await self._supervisor.pause(request.match_info["id"])
+        return web.json_response(self._json(job))
+
+    async def resume(self, request: web.Request) -> web.Response:
+        """POST /v1/fine_tuning/jobs/{id}/resume."""
+        job = await self._supervisor.resume(request.match_info["id"])
         return web.json_response(self._json(job))
 
     async def events(self, request: web.Request) -> web.Response:

@@ -62,7 +62,7 @@ class Supervisor:
     def resume_all(self) -> None:
         """Take on every job that a former server left unfinished."""
         for job in self._jobs.all():
-            if not job.final:
+            if not job.final and not job.paused:
                 after = self._after(job)
                 how = f"goes on after step {after}" if after else "begins anew"
                 self._jobs.log(job.id, f"The server was restarted; the job {how}")
@@ -81,8 +81,35 @@ class Supervisor:
         ended = await self._jobs.end(job_id, "cancelled", checkpoints=())
         if ended is None:
             raise Refusal(400, f"Job {job_id} has already {status}.", code="job_already_ended")
-        await self._end([task for name, task in self._tasks.items() if name == job_id])
+        await self._end_process(job_id)
         return ended
+
+    async def pause(self, job_id: str) -> Job:
+        """End a job's process, not the job. Raises Refusal when there is nothing to pause."""
+        before = self._jobs.get(job_id)
+        job = None if before.paused else await self._jobs.change(job_id, paused=True)
+        if job is None:
+            message = f"Job {job_id} is {before.told_status} and cannot be paused."
+            raise Refusal(400, message, code="job_not_running")
+        await self._end_process(job_id)
+        after = self._after(job)
+        how = f"go on after step {after}" if after else "begin anew"
+        self._jobs.log(job_id, f"The job is paused; it will {how}")
+        return self._jobs.get(job_id)
+
+    async def resume(self, job_id: str) -> Job:
+        """Take a paused job on again. Raises Refusal when it is not paused."""
+        before = self._jobs.get(job_id)
+        job = await self._jobs.change(job_id, paused=False) if before.paused else None
+        if job is None:
+            message = f"Job {job_id} is {before.told_status}, not paused."
+            raise Refusal(400, message, code="job_not_paused")
+        self._jobs.log(job_id, "The job is resumed")
+        self.start(job_id)
+        return job
+
+    async def _end_process(self, job_id: str) -> None:
+        await self._end([task for name, task in self._tasks.items() if name == job_id])
 
     async def stop(self) -> None:
         """End all processes; their jobs go on at the next start."""
