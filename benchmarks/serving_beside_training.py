@@ -75,7 +75,7 @@ def start(client: openai.OpenAI, steps: int, batch: int) -> str:
     return job.id
 
 
-def measure(steps: int = 8, batch: int = 96) -> Found:
+def measure(steps: int = 8, batch: int = 32) -> Found:
     """Ask alone, then beside a job of `steps` steps."""
     with tempfile.TemporaryDirectory() as folder, serving(Path(folder)) as client:
         alone = [wait(client) for _ in range(ALONE)][ALONE // 3 :]

@@ -18,9 +18,10 @@ from rmft_api.local_server.engine import (
 from rmft_api.local_server.hf import resuming
 from rmft_api.local_server.hf.chats import Chats
 from rmft_api.local_server.hf.checkpoint import Checkpoint
+from rmft_api.local_server.hf.inference import Inference
 from rmft_api.local_server.hf.lessons import Lesson
 from rmft_api.local_server.hf.memory import is_out_of_memory
-from rmft_api.local_server.hf.remote import Inference, RemoteModel
+from rmft_api.local_server.hf.remote import RemoteModel
 from rmft_api.open_models import settings, shapes
 from rmft_api.open_models.memory import ADAPTER
 from rmft_api.open_models.settings import HfSettings

@@ -22,6 +22,7 @@ from rmft_api.local_server.engine import (
 from rmft_api.local_server.hf import adapters
 from rmft_api.local_server.hf.adapters import Adapter
 from rmft_api.local_server.hf.engine import HfEngine
+from rmft_api.local_server.hf.inference import Can
 from rmft_api.open_models.settings import HfSettings
 from tests.local_server.hf.conftest import Heard
 
@@ -37,13 +38,20 @@ class Vllm:
     def __init__(self) -> None:
         self.loaded: dict[str, str] = {}
         self.asked: list[dict[str, Any]] = []
-        self.logprobs = self.updating = True
+        self.logprobs = self.updating = self.seeds = True
+        self.blind = False
+        """It sees another disk."""
+        self.choices = 99
+        """Of one request at most."""
         self.gone: list[str] = []
 
     def answer(self, path: str, body: dict[str, Any]) -> tuple[int, Any]:
         match path:
             case "/v1/chat/completions":
                 return self._chat(body)
+            case "/v1/load_lora_adapter" if self.updating and self.blind:
+                said = f"Loading lora {body['lora_name']} failed: No adapter found for <path>"
+                return 404, {"error": {"message": said, "type": "NotFoundError", "code": 404}}
             case "/v1/load_lora_adapter" if self.updating:
                 if body["lora_name"] in self.loaded:
                     return 400, {"message": "The lora adapter has already been loaded."}
@@ -62,7 +70,8 @@ class Vllm:
         if body["messages"][0]["content"] == "long":
             message = "This model's maximum context length is 16 tokens."
             return 400, {"error": {"message": message}}
-        token = {"token": f"{body['seed'] % 10}", "logprob": -0.5, "bytes": None}
+        drawn = body["seed"] % 10 if self.seeds else len(self.asked) % 10
+        token = {"token": f"{drawn}", "logprob": -0.5, "bytes": None}
         odds = {"content": [{**token, "top_logprobs": [{"token": "7", "logprob": -0.5}]}]}
         choice = {
             "index": 0,
@@ -73,7 +82,7 @@ class Vllm:
         usage = {"prompt_tokens": 5, "completion_tokens": 1}
         if body.get("stream"):
             return 200, _events(choice, usage if body["stream_options"]["include_usage"] else None)
-        return 200, {"choices": [choice], "usage": usage}
+        return 200, {"choices": [choice] * min(body.get("n", 1), self.choices), "usage": usage}
 
 
 def _events(choice: dict[str, Any], usage: Any) -> str:
@@ -191,6 +200,36 @@ def test_a_stream_is_handed_on_piece_by_piece(engine: HfEngine, vllm: Vllm, weig
     assert whole.logprobs is not None
     assert heard.told == [(0, Piece("7", whole.logprobs[0]))]
     assert vllm.asked[-1]["stream"]
+
+
+@pytest.mark.parametrize(
+    ("choices", "logprobs", "seeds"),
+    [
+        pytest.param(99, True, True, id="vLLM"),
+        pytest.param(1, True, True, id="llama.cpp"),
+        pytest.param(1, False, True, id="transformers serve"),
+        pytest.param(1, False, False, id="a plain one"),
+    ],
+)
+def test_what_a_server_can_do_is_tried_once_and_n_is_answered_everywhere(
+    engine: HfEngine, vllm: Vllm, choices: int, logprobs: bool, seeds: bool
+) -> None:
+    vllm.choices, vllm.logprobs, vllm.seeds = choices, logprobs, seeds
+    inference = engine._inference  # pyright: ignore[reportPrivateUsage]
+    assert inference is not None
+    assert len(said(engine.load("specimen", None))) == 2
+    assert inference.can == Can(choices > 1, logprobs, seeds)
+    tried = len(vllm.asked)
+    engine.load("specimen", None)
+    assert len(vllm.asked) == tried
+
+
+def test_an_adapter_that_the_server_does_not_find_is_told_in_its_words(
+    engine: HfEngine, vllm: Vllm, weights: Path
+) -> None:
+    vllm.blind = True
+    with pytest.raises(EngineError, match=r"the same disk.*No adapter found"):
+        engine.load("specimen", weights)
 
 
 def test_a_server_that_cannot_load_adapters_says_how_it_could(
