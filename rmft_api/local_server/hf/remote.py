@@ -110,13 +110,11 @@ def _completion(answer: Any, prompt: Prompt) -> Completion:
 
 def _streamed(events: Iterator[Any], prompt: Prompt) -> Completion:
     """Hand on what a stream tells; the whole of it."""
-    telling, pieces, odds, reason, usage = (
-        Telling(prompt),
-        list[str](),
-        list[TokenLogprob](),
-        "",
-        {},
-    )
+    telling = Telling(prompt)
+    pieces: list[str] = []
+    odds: list[TokenLogprob] = []
+    usage: dict[str, Any] = {}
+    reason = ""
     for event in events:
         usage = event.get("usage") or usage
         for choice in event["choices"]:
