@@ -60,6 +60,21 @@ async def test_a_refused_reservation_spoils_none_that_is_committed_with_it(ledge
     assert ledger.totals() == Totals(0, 900, 1000)
 
 
+async def test_many_that_settle_together_keep_their_own_answers_and_costs(ledger: Ledger) -> None:
+    """As statements of many rows, of few, and row by row: 64 + 16 + 4 + 3 of them."""
+    await ledger.set_cap(10**6)
+    numbers = range(87)
+    ids = await asyncio.gather(
+        *(ledger.begin(str(number), "chat", DIGEST, 100) for number in numbers)
+    )
+    await asyncio.gather(*(ledger.done(ids[n], b"%d" % n, 90 + n) for n in numbers))
+    for number in numbers:
+        (found,) = await ledger.history(str(number), DIGEST)
+        assert (found.answer, found.state) == (b"%d" % number, "done")
+        assert found.spent == min(90 + number, 100)
+    assert ledger.totals().spent == sum(90 + number for number in numbers)
+
+
 async def test_iterations_have_their_own_totals_and_caps(ledger: Ledger) -> None:
     await ledger.set_cap(10_000)
     await ledger.enter_iteration(0, cap=500)
