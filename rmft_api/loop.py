@@ -191,7 +191,8 @@ async def judge(run: Run, iteration: int) -> Gate:
 async def conclude(run: Run) -> Results:
     """Name the champion; test the base and it if nobody was tested yet; keep the results."""
     best = outcome.champion(run.config, run.journal)
-    for index, model in ((0, run.config.model.base), (best.index, best.model)):
+    for index, model in ((best.index, best.model), (0, run.config.model.base)):
+        await run.hosting.only(model)
         await hold_out(run, "test", index, model)
     results = outcome.results(run.config, run.journal)
     await run.journal.put("results", "", results)
