@@ -173,7 +173,7 @@ class Hosting:
             cost=None if rent else 0,
             repeatable=host.rented,
         )
-        if is_new:
+        if is_new and made.state != "ready":
             self.say(f"deploying {model} as {lease.name}")
         return await self._provisioned(host, order, made, is_new=is_new)
 

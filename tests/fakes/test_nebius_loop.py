@@ -58,7 +58,9 @@ async def test_killed_while_it_makes_a_model_it_makes_no_second_one(
     nebius: FakeNebius, tmp_path: Path, point: str
 ) -> None:
     run = loop(nebius, tmp_path)
-    assert (await run.run(crash=point)).code == -9
+    begun = await run.run(crash=point)
+    assert begun.code == -9
+    assert f"deploying {BASE}" not in begun.out + begun.err  # a base is there already
     ended = await run.resume()
     assert ended.code == 0, ended.err
     check(nebius)
