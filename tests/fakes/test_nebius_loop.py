@@ -60,7 +60,7 @@ async def test_killed_while_it_makes_a_model_it_makes_no_second_one(
     run = loop(nebius, tmp_path)
     begun = await run.run(crash=point)
     assert begun.code == -9
-    assert f"deploying {BASE}" not in begun.out + begun.err  # a base is there already
+    assert f"deploying {BASE} as" not in begun.out + begun.err  # a base is there already
     ended = await run.resume()
     assert ended.code == 0, ended.err
     check(nebius)
