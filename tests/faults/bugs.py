@@ -188,7 +188,7 @@ def lazy_commit() -> None:
 
     write = writer.Writer.write
 
-    def early(self: writer.Writer, sql: str, row: Any) -> Any:
+    def early(self: writer.Writer, sql: str | writer.Rows, row: Any) -> Any:
         loop = asyncio.get_running_loop()
         loop.call_later(0.2, lambda: write(self, sql, row))
         done = loop.create_future()
