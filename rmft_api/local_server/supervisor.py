@@ -80,7 +80,9 @@ class Supervisor:
         self._jobs.log(job_id, "The job is being cancelled")
         ended = await self._jobs.end(job_id, "cancelled", checkpoints=())
         if ended is None:
-            raise Refusal(400, f"Job {job_id} has already {status}.", code="job_already_ended")
+            raise Refusal(
+                400, f"Job {job_id} has already ended: it is {status}.", code="job_already_ended"
+            )
         await self._end_process(job_id)
         return ended
 

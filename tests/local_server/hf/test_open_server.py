@@ -101,3 +101,26 @@ def test_a_killed_trainer_is_started_again_where_it_was(
     assert (status, len(answer["choices"])) == (200, 1)
     assert open_client.fine_tuning.jobs.cancel(job_id).status == "cancelled"
     until(lambda: not trainers(open_server.state / "jobs" / job_id))
+
+
+def test_the_whole_life_of_a_job_by_the_vendors_package(
+    open_server: Served, open_client: openai.OpenAI
+) -> None:
+    jobs = open_client.fine_tuning.jobs
+    file_id = upload(open_client, dataset(["blue"] * 20))
+    job_id = train(open_client, model=MODEL, training_file=file_id, method=epochs(60))
+    assert job_id in [job.id for job in jobs.list(limit=5)]
+    until(lambda: bool(jobs.checkpoints.list(job_id).data))
+    assert jobs.retrieve(job_id).status == "running"
+    assert jobs.pause(job_id).status == "paused"
+    told = jobs.list_events(job_id, limit=1).data[0].message
+    assert told.startswith("The job is paused; it will go on after step ")
+    paused_at = jobs.checkpoints.list(job_id).data[0].step_number
+    assert jobs.resume(job_id).status == "running"
+    until(lambda: jobs.checkpoints.list(job_id).data[0].step_number > paused_at)
+    assert jobs.cancel(job_id).status == "cancelled"
+    with pytest.raises(openai.BadRequestError, match="already ended"):
+        jobs.cancel(job_id)
+    assert jobs.checkpoints.list(job_id).data == []
+    events = [event.message for event in jobs.list_events(job_id, limit=1000)]
+    assert events[-1] == f"Created fine-tuning job: {job_id}"
