@@ -12,7 +12,7 @@ from rmft_api.records import Message, Role, Round
 
 Prompt = tuple[Message, ...]
 _NOTHING = Message("user", "")
-_SHORT = 100
+_SHORT = 1000
 """Characters of which no end is looked for."""
 
 
