@@ -153,9 +153,10 @@ def main() -> None:
     signal.signal(signal.SIGCHLD, _wake)  # a handler, or the wake-up is not written
     signal.set_wakeup_fd(waker.fileno(), warn_on_full_buffer=False)
     with socket.socket(socket.AF_UNIX) as server:
-        server.bind(f"{path}.new")
+        draft = Path(path).with_name("new")  # a socket's path must be short
+        server.bind(str(draft))
         server.listen(64)
-        Path(f"{path}.new").rename(path)  # who sees the path can connect
+        draft.rename(path)  # who sees the path can connect
         _serve(server, wake, born)
 
 

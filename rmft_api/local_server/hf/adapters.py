@@ -7,6 +7,7 @@ an adapter is never put over weights that it was not made for.
 import json
 import os
 import shutil
+import threading
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, cast
@@ -78,9 +79,11 @@ def unpack(path: Path, base: str, folder: Path) -> None:
     config = config_of(path, base)
     folder.mkdir(parents=True, exist_ok=True)
     (folder / _CONFIG).write_text(json.dumps(config), encoding="utf-8")
-    target = folder / _WEIGHTS
-    target.unlink(missing_ok=True)
+    draft = folder / f"{threading.get_ident()}.draft"  # others may unpack the same one just now
+    draft.unlink(missing_ok=True)
     try:
-        os.link(path, target)
+        os.link(path, draft)
     except OSError:
-        shutil.copyfile(path, target)
+        shutil.copyfile(path, draft)
+    draft.replace(folder / _WEIGHTS)
+    draft.unlink(missing_ok=True)  # where both were one file already, nothing was replaced
