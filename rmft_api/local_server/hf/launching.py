@@ -67,13 +67,13 @@ Line = Stepped | Kept | Stuck
 def _plain(value: object) -> object:
     if isinstance(value, Path):
         return str(value)
-    raise NotImplementedError
+    raise NotImplementedError(f"{type(value).__name__} is not written")  # msgspec's word for it
 
 
 def _from_plain(kind: type, value: object) -> object:
     if kind is Path:
         return Path(str(value))
-    raise NotImplementedError
+    raise NotImplementedError(f"{kind.__name__} is not read")  # msgspec's word for it
 
 
 ENCODER = msgspec.json.Encoder(enc_hook=_plain)
