@@ -273,7 +273,7 @@ def test_a_cancelled_job_ends_and_stays_so(client: openai.OpenAI) -> None:
     job = client.fine_tuning.jobs.retrieve(job_id)
     assert (job.status, job.fine_tuned_model) == ("cancelled", None)
     assert client.fine_tuning.jobs.checkpoints.list(job_id).data == []
-    with pytest.raises(openai.BadRequestError, match="already cancelled"):
+    with pytest.raises(openai.BadRequestError, match="already ended: it is cancelled"):
         client.fine_tuning.jobs.cancel(job_id)
     trained(client)  # its place is free for the next one
 
