@@ -10,16 +10,17 @@ freely, and an unreadable chat is found by halving its batch until it stands alo
 
 import asyncio
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
-from rmft_api.local_server.engine import Completion, Model, Prompt
+from rmft_api.local_server.engine import Completion, Model, Prompt, never
 
 ROWS = 64
 """Rows of a batch at most."""
 
 Outcome = Completion | Exception
+_EMPTY = Completion((), "stop", 0, 0)
 
 log = logging.getLogger(__name__)
 
@@ -53,9 +54,14 @@ class Batcher:
         self._some = asyncio.Event()
         self._enough = asyncio.Event()
 
-    async def complete(self, model: Model, prompts: Sequence[Prompt]) -> list[Completion]:
-        """Sample the rows of one request. Raises what the engine raised for one of them."""
-        ticket = _Ticket(prompts, asyncio.get_running_loop().create_future())
+    async def complete(
+        self, model: Model, prompts: Sequence[Prompt], has_left: Callable[[], bool] = never
+    ) -> list[Completion]:
+        """Sample the rows of one request. Raises what the engine raised for one of them.
+
+        Once its client `has_left`, or this call is cancelled, its rows are sampled no further.
+        """
+        ticket = _ticket(prompts, has_left)
         self._queues.setdefault(id(model), _Queue(model)).tickets.append(ticket)
         self._waiting += len(prompts)
         self._some.set()
@@ -86,6 +92,15 @@ class Batcher:
             await _within(self._enough, self._gap_s)
 
 
+def _ticket(prompts: Sequence[Prompt], has_left: Callable[[], bool]) -> _Ticket:
+    future: asyncio.Future[list[Outcome]] = asyncio.get_running_loop().create_future()
+
+    def is_gone() -> bool:
+        return future.cancelled() or has_left()
+
+    return _Ticket([replace(prompt, is_gone=is_gone) for prompt in prompts], future)
+
+
 async def _within(event: asyncio.Event, seconds: float) -> None:
     try:
         async with asyncio.timeout(seconds):
@@ -100,7 +115,7 @@ async def _sample(thread: ThreadPoolExecutor, queue: _Queue) -> None:
     for start in range(0, len(rows), ROWS):
         batch = rows[start : start + ROWS]
         loop = asyncio.get_running_loop()
-        outcomes += await loop.run_in_executor(thread, sample_each, queue.model, batch)
+        outcomes += await loop.run_in_executor(thread, sample_wanted, queue.model, batch)
         _hand_out(queue.tickets, outcomes)
 
 
@@ -111,6 +126,17 @@ def _hand_out(tickets: list[_Ticket], outcomes: list[Outcome]) -> None:
         if not ticket.future.done():  # its client may have gone
             ticket.future.set_result(outcomes[: len(ticket.prompts)])
         del outcomes[: len(ticket.prompts)]
+
+
+def sample_wanted(model: Model, prompts: Sequence[Prompt]) -> list[Outcome]:
+    """Sample the prompts that somebody waits for; the others get an empty answer."""
+    outcomes: list[Outcome] = [_EMPTY] * len(prompts)
+    wanted = [place for place, prompt in enumerate(prompts) if not prompt.is_gone()]
+    if wanted:
+        found = sample_each(model, [prompts[place] for place in wanted])
+        for place, outcome in zip(wanted, found, strict=True):
+            outcomes[place] = outcome
+    return outcomes
 
 
 def sample_each(model: Model, prompts: Sequence[Prompt]) -> list[Outcome]:

@@ -3,7 +3,7 @@
 import asyncio
 import logging
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from secrets import token_hex
@@ -23,6 +23,7 @@ from rmft_api.local_server.engine import (
     Listener,
     Piece,
     Prompt,
+    never,
 )
 from rmft_api.local_server.models import Catalogue, ModelPool
 from rmft_api.local_server.refusals import Refusal, internal_error, unable
@@ -49,18 +50,19 @@ class ChatRoutes:
 
     async def answer(self, body: bytes) -> bytes:
         """The body of a completion, for the body of a request. Raises Refusal."""
-        asked = read_chat(body)
-        completions = await self._sample(asked, asked.prompts())
+        return await self._whole(read_chat(body), never)
+
+    async def _whole(self, asked: ChatRequest, has_left: Callable[[], bool]) -> bytes:
+        completions = await self._sample(asked, asked.prompts(), has_left)
         name, created = f"chatcmpl-{token_hex(12)}", int(time.time())
         return chat_answer.body(name, created, asked.model, completions)
 
     async def create(self, request: web.Request) -> web.StreamResponse:
         """POST /v1/chat/completions."""
-        body = await request.read()
-        asked = read_chat(body)
+        asked = read_chat(await request.read())
         if asked.stream:
             return await self._stream(request, asked)
-        return web.Response(body=await self.answer(body), headers=_JSON)
+        return web.Response(body=await self._whole(asked, _leaving(request)), headers=_JSON)
 
     async def _stream(self, request: web.Request, asked: ChatRequest) -> web.StreamResponse:
         """Send every piece when it is sampled. What fails before the first is a plain refusal."""
@@ -68,7 +70,7 @@ class ChatRoutes:
         prompts = _listened_to(asked.prompts(), growing)
         name, created = f"chatcmpl-{token_hex(12)}", int(time.time())
         stream = Stream(name, created, asked.model, len(prompts), asked.includes_usage)
-        sampling = asyncio.create_task(self._sample(asked, prompts))
+        sampling = asyncio.create_task(self._sample(asked, prompts, _leaving(request)))
         sampling.add_done_callback(lambda _: growing.put_nowait(None))
         try:
             told = await growing.get()
@@ -85,17 +87,24 @@ class ChatRoutes:
             sampling.cancel()  # its client may have gone
         return response
 
-    async def _sample(self, asked: ChatRequest, prompts: Sequence[Prompt]) -> list[Completion]:
+    async def _sample(
+        self, asked: ChatRequest, prompts: Sequence[Prompt], has_left: Callable[[], bool]
+    ) -> list[Completion]:
         served = self._catalogue.find(asked.model)
         try:
             model = await self._pool.get(served)
-            return await self._batcher.complete(model, prompts)
+            return await self._batcher.complete(model, prompts, has_left)
         except ContextLengthError as error:
             raise too_long(str(error)) from error
         except ExampleError as error:
             raise unreadable(str(error)) from error
         except EngineError as error:
             raise unable(str(error), error.code, error.param) from error
+
+
+def _leaving(request: web.Request) -> Callable[[], bool]:
+    """Whether the client has closed its connection; asked from the sampling thread, too."""
+    return lambda: request.transport is None
 
 
 def _listened_to(prompts: Sequence[Prompt], growing: asyncio.Queue[_Told | None]) -> list[Prompt]:

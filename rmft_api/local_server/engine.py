@@ -38,6 +38,11 @@ Listener = Callable[[int, Piece], None]
 """Told a piece and its place in the answer, on the sampling thread; a place may come again."""
 
 
+def never() -> bool:
+    """Nobody has gone."""
+    return False
+
+
 @dataclass(frozen=True, slots=True)
 class Prompt:
     """One completion to sample. Its text depends on these fields alone, never on its batch."""
@@ -52,6 +57,8 @@ class Prompt:
     """None: no logprobs wanted; 0 to 20: those of the sampled token and that many rivals."""
     listener: Listener | None = field(default=None, compare=False, repr=False)
     """Who wants each piece as soon as it is sure. An engine may leave that to the whole answer."""
+    is_gone: Callable[[], bool] = field(default=never, compare=False, repr=False)
+    """Whether nobody waits any more. An engine asks before each token and ends the answer there."""
 
 
 @dataclass(frozen=True, slots=True)

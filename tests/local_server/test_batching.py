@@ -113,6 +113,20 @@ async def test_a_request_whose_client_left_does_not_stop_the_others(batcher: Bat
     assert await staying == ["2"]
 
 
+async def test_a_request_that_was_given_up_before_its_turn_is_never_sampled(
+    batcher: Batcher,
+) -> None:
+    model = Echo()
+    busy = asyncio.create_task(ask(batcher, model, 1))
+    given_up = asyncio.create_task(ask(batcher, model, 2))
+    left = asyncio.create_task(batcher.complete(model, prompts(3, 4), lambda: True))
+    await asyncio.sleep(0)
+    given_up.cancel()
+    assert await busy == ["1"]
+    assert [answer.completion_tokens for answer in await left] == [0, 0]
+    assert model.batches == [1]
+
+
 def test_every_row_gets_an_outcome_whatever_fails() -> None:
     outcomes = sample_each(Echo(), prompts(-1, 5, -2))
     assert [isinstance(outcome, Completion) for outcome in outcomes] == [False, True, False]

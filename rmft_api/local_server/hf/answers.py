@@ -64,7 +64,7 @@ class Answer:
 
     def add(self, token: int, logprob: TokenLogprob | None) -> None:
         """Take the next token, and tell what is sure by now."""
-        if token in self._ends:
+        if token in self._ends or self._prompt.is_gone():
             self.reason = "stop"
         else:
             self._grow(token, logprob)

@@ -8,7 +8,7 @@ that know no `n` do as well.
 
 import weakref
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from itertools import chain
+from itertools import chain, takewhile
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -115,7 +115,7 @@ def _streamed(events: Iterator[Any], prompt: Prompt) -> Completion:
     odds: list[TokenLogprob] = []
     usage: dict[str, Any] = {}
     reason = ""
-    for event in events:
+    for event in takewhile(lambda _: not prompt.is_gone(), events):
         usage = event.get("usage") or usage
         for choice in event["choices"]:
             reason = choice.get("finish_reason") or reason

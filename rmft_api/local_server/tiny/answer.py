@@ -50,6 +50,9 @@ class Answer:
         """Take the next token; copies that only fill up a batch may add to an ended answer."""
         if self.reason is not None:
             return
+        if self._prompt.is_gone():
+            self.reason = "stop"
+            return
         if token == tokenizer.END:
             self.reason = "stop"
         else:

@@ -200,6 +200,10 @@ def test_a_stream_is_handed_on_piece_by_piece(engine: HfEngine, vllm: Vllm, weig
     assert whole.logprobs is not None
     assert heard.told == [(0, Piece("7", whole.logprobs[0]))]
     assert vllm.asked[-1]["stream"]
+    asked = iter((False, False, True))  # before each event
+    left = replace(prompt, listener=heard.hear, is_gone=lambda: next(asked))
+    (answer,) = model.complete([left])
+    assert (answer.text, answer.completion_tokens) == ("7", 0)  # the usage was not waited for
 
 
 @pytest.mark.parametrize(
