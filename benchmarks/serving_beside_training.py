@@ -1,7 +1,8 @@
 """How long a chat waits while a job trains: `python benchmarks/serving_beside_training.py`.
 
 A client asks one short chat after another of an open model made on the spot, first alone, then
-while a job trains on the same machine. Told are the waits and the time of an optimiser step.
+from the beginning of a job to its end, which trains on the same machine. Told are the waits and the
+time of an optimiser step, which another client watches.
 """
 
 import json
@@ -9,8 +10,9 @@ import statistics
 import subprocess
 import sys
 import tempfile
+import threading
 import time
-from collections.abc import Generator
+from collections.abc import Generator, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -29,10 +31,11 @@ class Found(NamedTuple):
     alone: list[float]
     beside: list[float]
     step: float
+    """The mean from the job's first step to its last."""
 
     @property
     def longest_in_steps(self) -> float:
-        """The longest wait beside training, over the time of a step."""
+        """The longest wait beside the job, over the time of a step."""
         return max(self.beside) / self.step
 
 
@@ -75,24 +78,47 @@ def start(client: openai.OpenAI, steps: int, batch: int) -> str:
     return job.id
 
 
+def waits_beside(client: openai.OpenAI, job: str) -> Iterator[float]:
+    """Ask without a pause until the job has succeeded."""
+    while (status := client.fine_tuning.jobs.retrieve(job).status) != "succeeded":
+        assert status not in ("failed", "cancelled"), status
+        yield wait(client)
+
+
+@contextmanager
+def watching(client: openai.OpenAI, job: str) -> Generator[dict[int, float]]:
+    """When each step of a job was first told of, watched from beside."""
+    seen: dict[int, float] = {}
+    over = threading.Event()
+
+    def look() -> None:
+        for event in client.fine_tuning.jobs.list_events(job, limit=100).data:
+            if event.type == "metrics":
+                data: Any = event.data
+                seen.setdefault(int(data["step"]), time.perf_counter())
+
+    def watch() -> None:
+        while not over.wait(0.05):
+            look()
+
+    watcher = threading.Thread(target=watch)
+    watcher.start()
+    try:
+        yield seen
+        look()
+    finally:
+        over.set()
+        watcher.join()
+
+
 def measure(steps: int = 8, batch: int = 32) -> Found:
     """Ask alone, then beside a job of `steps` steps."""
     with tempfile.TemporaryDirectory() as folder, serving(Path(folder)) as client:
         alone = [wait(client) for _ in range(ALONE)][ALONE // 3 :]
         job = start(client, steps, batch)
-        beside: list[float] = []
-        seen: dict[int, float] = {}
-        while (status := client.fine_tuning.jobs.retrieve(job).status) != "succeeded":
-            assert status not in ("failed", "cancelled"), status
-            waited = wait(client)
-            for event in client.fine_tuning.jobs.list_events(job, limit=100).data:
-                if event.type == "metrics":
-                    data: Any = event.data
-                    seen.setdefault(int(data["step"]), time.perf_counter())
-            if seen and max(seen) < steps:
-                beside.append(waited)
-        first, last = min(seen), max(seen)
-        return Found(alone, beside, (seen[last] - seen[first]) / (last - first))
+        with watching(client, job) as seen:
+            beside = list(waits_beside(client, job))
+        return Found(alone, beside, (seen[steps] - seen[1]) / (steps - 1))
 
 
 def main() -> None:
