@@ -10,7 +10,7 @@ from rmft_api import dataset, preferences, selection
 from rmft_api.config import RunConfig
 from rmft_api.dataset import Dataset, Reason
 from rmft_api.preferences import Opposed, Preferences
-from rmft_api.providers.traits import TrainingTraits
+from rmft_api.providers.profile import Profile
 from rmft_api.records import Address, Method, Trajectory
 from rmft_api.selection import Selected
 from rmft_api.tokens import TokenCounter
@@ -73,11 +73,11 @@ def build(
     of: Sequence[Chosen],
     config: RunConfig,
     counter: TokenCounter,
-    traits: TrainingTraits | None,
+    trains: Profile,
     reason: Reason | None = None,
 ) -> Lesson:
     """The lesson of one method from what one or several iterations chose. Raises DataError."""
-    limit = traits.tokens_per_example if traits else None
+    limit, traits = trains.tokens_per_example(config.model.base), trains.training
     least = traits.least_examples if traits else dataset.LEAST_EXAMPLES
     how = (config.dataset, config.prompts, counter, limit, least)
     if method == "supervised":

@@ -18,7 +18,6 @@ from rmft_api import (
     replaying,
     seating,
     selection,
-    tokens,
     tracking,
 )
 from rmft_api.config import ReplayStep, RunConfig
@@ -34,6 +33,7 @@ from rmft_api.prompts import PromptSet
 from rmft_api.reasoning import Reasons
 from rmft_api.records import Method, Split
 from rmft_api.teacher import Teacher
+from rmft_api.tokens import TokenCounter
 
 
 @dataclass(frozen=True)
@@ -47,6 +47,8 @@ class Run:
     chat: ChatModel
     largest_n: int
     """Choices that one request may ask for."""
+    counter: TokenCounter
+    """Counts what is learnt from."""
     trainer: Trainer
     hosting: Hosting
     console: Console
@@ -113,12 +115,11 @@ async def write_lessons(run: Run, iteration: int) -> list[Lesson]:
     chosen = [await select(run, number) for number in range(first, iteration + 1)]
     folder = run.directory / f"iteration_{iteration:02}"
     make_directory(folder)
-    counter, traits = tokens.counter_for(config.model.base), run.trainer.profile.training
     template = run.prompts.reasons if config.teacher is None else None  # a teacher says it itself
     reason = None if template is None else Reasons(config, template)
     found: list[Lesson] = []
     for method in config.finetuning.methods:
-        lesson = lessons.build(method, chosen, config, counter, traits, reason)
+        lesson = lessons.build(method, chosen, config, run.counter, run.trainer.profile, reason)
         replace_file(folder / lesson.file, lesson.data.content)
         run.console.line(f"iteration {iteration}: {lesson.file}: {lesson.told()}")
         for refused in lesson.data.refused:

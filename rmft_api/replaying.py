@@ -93,17 +93,27 @@ def read(directory: Path, iteration: int, method: Method, sha256: str) -> bytes:
 
 
 def weighed(
-    method: Method, content: bytes, counter: TokenCounter, traits: TrainingTraits
+    method: Method, content: bytes, counter: TokenCounter, least: int, limit: int | None
 ) -> ReplayLesson:
-    """What a training file comes to at the endpoint that it is replayed at. Raises DataError."""
+    """What a training file comes to at the endpoint that it is replayed at.
+
+    `least` is what the endpoint takes of examples, `limit` the most tokens of one. Raises
+    DataError.
+    """
     lines = content.splitlines()
     chats = [[counter.chat(chat) for chat in _chats(method, line)] for line in lines]
-    limit, least = traits.tokens_per_example, traits.least_examples
     longest = max((max(each) for each in chats), default=0)
     if limit is not None and longest > limit:
-        raise DataError(f"an example has {longest} tokens; the endpoint takes {limit} at most")
+        about = "" if counter.exact else "about "
+        raise DataError(
+            f"an example has {about}{longest} tokens, and {limit} are allowed there; replay it on "
+            "a model that takes longer ones (--model, --profile)"
+        )
     if len(lines) < least:
-        raise DataError(f"a file has {len(lines)} examples; the endpoint takes {least} or more")
+        raise DataError(
+            f"a file has {len(lines)} examples, and the endpoint takes {least} or more; replay it "
+            "at another (--profile)"
+        )
     return ReplayLesson(
         method=method,
         sha256=hashlib.sha256(content).hexdigest(),

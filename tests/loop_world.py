@@ -19,6 +19,7 @@ from rmft_api.prompts import load
 from rmft_api.providers import profiles
 from rmft_api.records import Ask, Choice, Hyperparameters, Job, Method, Reply, Split
 from rmft_api.retries import Retries
+from rmft_api.tokens import counter_for
 
 NAMES = tuple(
     (resources.prompts_dir() / "standard/scenarios/buttons/actions.txt").read_text().split("\n")[:3]
@@ -168,6 +169,7 @@ class World:
             prompts=prompts,
             chat=self.chat,
             largest_n=8,
+            counter=counter_for(self.config.model.base),
             trainer=trainer,
             hosting=hosting,
             console=self.console,

@@ -93,12 +93,12 @@ def test_a_file_is_read_only_as_the_bytes_that_were_learnt_from(tmp_path: Path) 
 
 def test_a_file_is_weighed_for_the_endpoint_that_it_goes_to() -> None:
     counter = counter_for("gpt-4.1-mini")
-    found = replaying.weighed("supervised", LINE * 10, counter, OPENAI)
+    found = replaying.weighed("supervised", LINE * 10, counter, 10, None)
     assert (found.examples, found.tokens) == (10, 90)
-    with pytest.raises(DataError, match="4 at most"):
-        replaying.weighed("supervised", LINE * 10, counter, TrainingTraits(tokens_per_example=4))
-    with pytest.raises(DataError, match="takes 10 or more"):
-        replaying.weighed("supervised", LINE, counter, OPENAI)
+    with pytest.raises(DataError, match=r"9 tokens, and 4 are allowed there; .*--model"):
+        replaying.weighed("supervised", LINE * 10, counter, 10, 4)
+    with pytest.raises(DataError, match=r"takes 10 or more; .*--profile"):
+        replaying.weighed("supervised", LINE, counter, 10, None)
 
 
 def test_both_chats_of_a_pair_are_weighed() -> None:
@@ -109,5 +109,5 @@ def test_both_chats_of_a_pair_are_weighed() -> None:
         "non_preferred_output": said,
     }
     content = (json.dumps(line).encode() + b"\n") * 10
-    found = replaying.weighed("dpo", content, counter_for("gpt-4.1-mini"), OPENAI)
+    found = replaying.weighed("dpo", content, counter_for("gpt-4.1-mini"), 10, None)
     assert found.tokens == 10 * 2 * (9 + 5)

@@ -12,11 +12,12 @@ from typing import Any
 from rmft_api import config as configs
 from rmft_api.cli.accounts import check_accounts, keep_accounts
 from rmft_api.cli.caps import NO_CAPS, Caps, capped
-from rmft_api.cli.embedded import embedded_server, engine_options
+from rmft_api.cli.counters import counter_at
+from rmft_api.cli.embedded import embedded_server, engine_options, is_embedded
 from rmft_api.cli.hosted import hosted
 from rmft_api.cli.places import run_directory
 from rmft_api.cli.preflight import preflight
-from rmft_api.cli.prepare import Prepared, drawn_up, is_embedded, prepare
+from rmft_api.cli.prepare import Prepared, drawn_up, prepare
 from rmft_api.cli.recorded import recorded_config
 from rmft_api.cli.signals import Stop, StoppableChat
 from rmft_api.cli.tables import results_table
@@ -235,6 +236,7 @@ async def _run(
             prompts=prepared.prompts,
             chat=StoppableChat(chat, stop),
             largest_n=chats.chat.n,
+            counter=counter_at(trains, config.model),
             trainer=Trainer(
                 trains,
                 trainer,

@@ -6,9 +6,10 @@ from pathlib import Path
 from typing import Any
 
 from rmft_api import config as configs
-from rmft_api import outcome, replaying, resources, tokens
+from rmft_api import outcome, replaying, resources
+from rmft_api.cli.counters import counter_at
 from rmft_api.cli.recorded import recorded_config
-from rmft_api.config import ReplayConfig, ReplayStep, RunConfig
+from rmft_api.config import ModelConfig, ReplayConfig, ReplayStep, RunConfig
 from rmft_api.errors import ConfigError, UsageError
 from rmft_api.files import make_directory, replace_file
 from rmft_api.finetuning import Trained
@@ -100,12 +101,13 @@ def described(chain: Chain, wanted: Wanted, say: Callable[[str], None]) -> RunCo
     here = _traits(old.model.training_profile or old.model.profile)
     there = _traits(wanted.profile)
     base = wanted.model or old.model.base
-    counter = tokens.counter_for(base)
+    trains, model = profiles.load(wanted.profile), ModelConfig(base=base, profile=wanted.profile)
+    counter, limit = counter_at(trains, model), trains.tokens_per_example(base)
     steps = [
         ReplayStep(
             start=chain.start(i),
             lessons=tuple(
-                replaying.weighed(*chain.content(i, place), counter, there)
+                replaying.weighed(*chain.content(i, place), counter, there.least_examples, limit)
                 for place in range(len(link.files))
             ),
         )
@@ -114,7 +116,7 @@ def described(chain: Chain, wanted: Wanted, say: Callable[[str], None]) -> RunCo
     raw = old.model_dump(mode="json") | {
         "name": wanted.name or f"{old.name[:40]}-at-{wanted.profile}"[:64],
         "iterations": len(steps),
-        "model": {"base": base, "profile": wanted.profile},
+        "model": model.model_dump(mode="json"),
         "finetuning": _finetuning(old, here, there, say)
         | ({"chain": "from_base"} if chain.whole else {}),
         "gate": {},

@@ -5,15 +5,18 @@ from dataclasses import dataclass
 from datetime import date, datetime
 from pathlib import Path
 
-from rmft_api import prices, resources, seating, tokens
+from rmft_api import prices, resources, seating
 from rmft_api.cli.asked import asked
+from rmft_api.cli.counters import counter_at
+from rmft_api.cli.embedded import is_embedded
 from rmft_api.cli.machine import Finding, Verdict, of_the_machine
-from rmft_api.cli.prepare import is_embedded
+from rmft_api.cli.trainable import check_training
 from rmft_api.config import RunConfig
 from rmft_api.errors import ProviderFault, RmftError
 from rmft_api.journal.ledger import dollars
 from rmft_api.planning import lifecycle
 from rmft_api.planning.bills import Bills, tuned_id
+from rmft_api.prompts import PromptSet
 from rmft_api.prompts import load as load_prompts
 from rmft_api.providers import connect
 from rmft_api.providers.listing import Listing, list_models
@@ -50,13 +53,14 @@ class Subject:
 def findings(subject: Subject) -> Iterator[Finding]:
     """Everything that can be told without asking anybody."""
     for profile in subject.profiles:
-        yield _profile(profile, subject.environ)
+        yield _profile(profile, subject.environ, subject.base)
         yield _key(profile, subject.environ)
         if profile.setting_envs:
             yield _settings(profile, subject.environ)
     if subject.config is not None:
         yield _run_file(subject.config)
-        yield _vocabulary(subject.config)
+        yield _training(subject.training, subject.config)
+        yield _vocabulary(subject.playing, subject.config)
         yield _calendar(subject, subject.config)
     else:
         yield from _dates(subject.playing, subject.now.date())
@@ -91,7 +95,7 @@ def _settings(profile: Profile, environ: Mapping[str, str]) -> Finding:
     return Finding("settings", "ok", f"set: {', '.join(profile.setting_envs.values())}")
 
 
-def _profile(profile: Profile, environ: Mapping[str, str]) -> Finding:
+def _profile(profile: Profile, environ: Mapping[str, str], model: str | None = None) -> Finding:
     traits = profile.training
     try:
         here = profile.here(environ).base_url
@@ -100,7 +104,7 @@ def _profile(profile: Profile, environ: Mapping[str, str]) -> Finding:
     if traits is None:
         trains = "cannot train"
     else:
-        limit = traits.tokens_per_example
+        limit = traits.tokens_per_example if model is None else profile.tokens_per_example(model)
         length = f"of at most {limit} tokens" if limit else "of unknown length"
         methods, least = ", ".join(traits.methods), traits.least_examples
         trains = f"trains {methods} on {least} examples or more {length}"
@@ -122,9 +126,7 @@ def _key(profile: Profile, environ: Mapping[str, str]) -> Finding:
 
 def _run_file(config: RunConfig) -> Finding:
     try:
-        prompts = load_prompts(
-            config.prompts, [resources.prompts_dir(), Path.cwd()], config.contexts
-        )
+        prompts = _prompts(config)
         for split in ("train", "validation", "test"):
             next(seating.seats(config, prompts, split, 1)).telling()
     except RmftError as error:
@@ -134,8 +136,22 @@ def _run_file(config: RunConfig) -> Finding:
     return Finding("run file", "ok", f"{told}; prompts {prompts.sha256[:12]}")
 
 
-def _vocabulary(config: RunConfig) -> Finding:
-    counter = tokens.counter_for(config.model.base)
+def _training(profile: Profile, config: RunConfig) -> Finding:
+    """What a job would be refused for."""
+    try:
+        check_training(profile, config, _prompts(config))
+    except RmftError as error:
+        return Finding("training", "fail", str(error))
+    methods = " and ".join(config.finetuning.methods)
+    return Finding("training", "ok", f"{config.iterations} x {methods} at {profile.name}")
+
+
+def _prompts(config: RunConfig) -> PromptSet:
+    return load_prompts(config.prompts, [resources.prompts_dir(), Path.cwd()], config.contexts)
+
+
+def _vocabulary(playing: Profile, config: RunConfig) -> Finding:
+    counter = counter_at(playing, config.model)
     try:
         counter.text("one")
     except (RmftError, ImportError, OSError) as error:

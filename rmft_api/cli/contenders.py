@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from rmft_api import baselines, environments, evaluation, outcome, resources, suites
+from rmft_api.cli.embedded import is_embedded
 from rmft_api.cli.places import existing_run
-from rmft_api.cli.prepare import is_embedded
 from rmft_api.cli.recorded import recorded_config
 from rmft_api.config import RunConfig, checked
 from rmft_api.contest import ContestConfig, Player

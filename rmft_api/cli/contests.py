@@ -15,10 +15,9 @@ from rmft_api import config as configs
 from rmft_api import resources, seating
 from rmft_api.cli.caps import Caps, capped
 from rmft_api.cli.contest_tables import plan_json, plan_table, standings_csv, standings_table
-from rmft_api.cli.embedded import embedded_server, require_local_extra
+from rmft_api.cli.embedded import embedded_server, is_embedded, require_local_extra
 from rmft_api.cli.hosted import hosted
 from rmft_api.cli.places import run_directory
-from rmft_api.cli.prepare import is_embedded
 from rmft_api.cli.signals import Stop, StoppableChat
 from rmft_api.cli.walking import Work, telling_the_way_on, walk
 from rmft_api.contest import ContestConfig, Desk, Player, Standings, play_all, standings

@@ -1,15 +1,14 @@
-"""Which tokens a plan counts."""
+"""Which tokens are counted: of plans, and of what is learnt from."""
 
 from rmft_api import tokens
-from rmft_api.config import RunConfig
+from rmft_api.config import ModelConfig
 from rmft_api.providers.profiles import Profile
 from rmft_api.tokens import TokenCounter
 
 
-def planned_with(config: RunConfig, playing: Profile) -> TokenCounter:
+def counter_at(profile: Profile, model: ModelConfig) -> TokenCounter:
     """The model's own vocabulary where it is at hand without torch, else a named estimate."""
-    model = config.model
-    if playing.name == "local" and model.checkpoint is None:
+    if profile.name == "local" and model.checkpoint is None:
         from rmft_api.local_server.counting import counter_of
 
         if (own := counter_of(model.base)) is not None:

@@ -5,8 +5,10 @@ when the run ends, however it ends, that pipe closes and the server goes too.
 """
 
 import asyncio
+import difflib
 import importlib.util
 import json
+import os
 import sys
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import asynccontextmanager
@@ -14,8 +16,11 @@ from pathlib import Path
 
 from rmft_api.config import ModelConfig
 from rmft_api.errors import ConfigError, ProviderDownError
+from rmft_api.local_server.counting import BASES
+from rmft_api.providers.profile import Profile
 
 START_WITHIN_S = 60.0
+_OTHERS = "; another endpoint is named by model.profile, an open model by model.checkpoint"
 OPEN = ("transformers", "peft", "trl", "accelerate")
 """Packages that open models need beside torch."""
 
@@ -37,6 +42,22 @@ def require_open_extra() -> None:
             f"open models need more packages ({', '.join(missing)} missing): "
             "pip install 'rmft-api[open]'"
         )
+
+
+def is_embedded(profile: Profile) -> bool:
+    """Whether the run brings its own server: the local profile, unless it is told of another."""
+    return profile.name == "local" and not os.environ.get(profile.base_url_env or "")
+
+
+def check_base(profile: Profile, model: ModelConfig) -> None:
+    """Raise ConfigError for a model that the run's own server does not have."""
+    if not is_embedded(profile) or model.checkpoint is not None or model.base in BASES:
+        return
+    near = difflib.get_close_matches(model.base, BASES, n=1, cutoff=0.75)
+    meant = f"; did you mean {near[0]!r}?" if near else ""
+    raise ConfigError(
+        f"the local server has no model {model.base!r}, it has {', '.join(BASES)}{meant or _OTHERS}"
+    )
 
 
 def engine_options(model: ModelConfig) -> list[str]:

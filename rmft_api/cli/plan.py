@@ -60,7 +60,8 @@ def show(
     from datetime import UTC, datetime
 
     from rmft_api import resources
-    from rmft_api.cli.counters import planned_with
+    from rmft_api.cli.counters import counter_at
+    from rmft_api.cli.embedded import check_base
     from rmft_api.cli.planned import plan_json, plan_table
     from rmft_api.cli.prepare import batches_of
     from rmft_api.cli.progress import heard_of
@@ -73,6 +74,7 @@ def show(
     playing, training = profiles_of(config)
     if config.rollouts.transport == "batch":
         batches_of(playing)
+    check_base(playing, config.model)
     check_training(training, config, prompts)
     drawn = asyncio.run(
         draw_up(
@@ -83,7 +85,7 @@ def show(
             now=datetime.now(UTC),
             reply_tokens=reply_tokens,
             heard=heard_of(run_directory(runs, config.name)),
-            counter=planned_with(config, playing),
+            counter=counter_at(playing, config.model),
         )
     )
     print(plan_json(drawn) if as_json else plan_table(drawn))  # noqa: T201

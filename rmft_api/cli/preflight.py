@@ -7,7 +7,7 @@ import os
 from collections.abc import Mapping
 from datetime import UTC, date, datetime
 
-from rmft_api.cli.prepare import is_embedded
+from rmft_api.cli.embedded import is_embedded
 from rmft_api.config import RunConfig
 from rmft_api.errors import ConfigError, FaultKind, NotEntitledError, ProviderFault
 from rmft_api.planning import lifecycle

@@ -1,14 +1,18 @@
 """All that can be known before a run begins: refused here, nothing was written, started or paid."""
 
 import asyncio
-import os
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
 from rmft_api import resources, seating, tracking
-from rmft_api.cli.counters import planned_with
-from rmft_api.cli.embedded import require_local_extra, require_open_extra
+from rmft_api.cli.counters import counter_at
+from rmft_api.cli.embedded import (
+    check_base,
+    is_embedded,
+    require_local_extra,
+    require_open_extra,
+)
 from rmft_api.cli.trainable import check_training
 from rmft_api.config import RunConfig
 from rmft_api.errors import ConfigError
@@ -48,6 +52,7 @@ def prepare(config: RunConfig) -> Prepared:
     model = config.model
     chats = profiles.load(model.profile)
     trains = profiles.load(model.training_profile or model.profile)
+    check_base(chats, model)
     check_training(trains, config, prompts)
     if config.rollouts.transport == "batch":
         batches_of(chats)
@@ -86,14 +91,9 @@ def drawn_up(prepared: Prepared) -> Plan:
             chats,
             prepared.trains,
             datetime.now(UTC),
-            counter=planned_with(config, chats),
+            counter=counter_at(chats, config.model),
         )
     )
-
-
-def is_embedded(profile: Profile) -> bool:
-    """Whether the run brings its own server: the local profile, unless it is told of another."""
-    return profile.name == "local" and not os.environ.get(profile.base_url_env or "")
 
 
 def _check_endpoint(profile: Profile, config: RunConfig) -> None:

@@ -1,5 +1,6 @@
 """What a job would be refused for, known from the run file: said before anything is played."""
 
+from rmft_api.cli.counters import counter_at
 from rmft_api.config import RunConfig, many
 from rmft_api.errors import ConfigError
 from rmft_api.finetuning import hyperparameters
@@ -24,7 +25,7 @@ def check_training(profile: Profile, config: RunConfig, prompts: PromptSet) -> N
         return  # its files are there: they are counted when the replay is described
     if methods != ("dpo",):  # how many pairs play makes, nobody knows before it
         _check_number(profile, config, profile.training.least_examples)
-    if why := too_long(config, prompts, profile):
+    if why := too_long(config, prompts, profile, lambda: counter_at(profile, config.model)):
         raise ConfigError(why)
 
 

@@ -1,10 +1,19 @@
-"""How the built-in models count tokens, for plans: no weights and no torch are loaded."""
+"""The built-in models and how they count tokens, for plans: no weights, no torch are loaded."""
 
 import re
 from collections.abc import Callable, Iterable
 
 from rmft_api.tokens import Said, TokenCounter
 
+NUMERIC = (
+    "rmft-linear-attention",
+    "rmft-linear-attention-2",
+    "rmft-linear-attention-3",
+    "rmft-linear-attention-worst",
+    "rmft-transformer",
+)
+BASES = ("rmft-tiny", *NUMERIC)
+"""The models that a server has by itself."""
 _NUMBER = re.compile(r"-?[0-9]+(?:[.][0-9]+)?(?:[eE][-+]?[0-9]+)?")
 
 
@@ -35,7 +44,7 @@ def counter_of(base: str) -> TokenCounter | None:
             return len(tokenizer.encode(text))
 
         return _OwnCounter("the model's own vocabulary", pieces, turn=1, end=1, opening=1)
-    if base.startswith(("rmft-linear-attention", "rmft-transformer")):
+    if base in NUMERIC:
         return _OwnCounter("the numbers told", _numbers, turn=0, end=0, opening=0)
     return None
 

@@ -19,8 +19,10 @@ from rmft_api.prices import most_tokens
 from rmft_api.rollouts import Seat
 from rmft_api.tokens import TokenCounter
 
-LONG_WORD = " because"
+LONGEST_WORD = " because"
 """One token of eight bytes: the longest replies are made of it. Prose has four or five bytes."""
+_ANY_WORD = " 10"
+"""One token where the other is spelled in several."""
 SPARE = 1.05
 """For digits that scenarios of the same kind have more than the one that was looked at."""
 _LABEL_FRAME = 8
@@ -33,6 +35,11 @@ class _Outcome(NamedTuple):
 
     reply: str
     action: int | None
+
+
+def long_word(counter: TokenCounter) -> str:
+    """What the longest replies are made of: so many of it are so many tokens."""
+    return LONGEST_WORD if counter.text(LONGEST_WORD * 100) < 200 else _ANY_WORD
 
 
 def longest(config: RunConfig, seat: Seat, counter: TokenCounter) -> Longest:
@@ -52,7 +59,7 @@ def longest(config: RunConfig, seat: Seat, counter: TokenCounter) -> Longest:
 
 def _bounds_2T(config: RunConfig, seat: Seat, counter: TokenCounter) -> Ints:
     """What the chat of each round weighs at most: as it is reserved for, and in tokens."""
-    plays = [list(_play(seat, outcome, counter)) for outcome in _outcomes(config, seat)]
+    plays = [list(_play(seat, outcome, counter)) for outcome in _outcomes(config, seat, counter)]
     weights_2OT = np.moveaxis(np.array(plays, dtype=np.int64), -1, 0)
     added_2OT = np.maximum(np.diff(weights_2OT, axis=-1, prepend=weights_2OT[..., :1]), 0)
     bound_2T = weights_2OT[:, 0, :1] + np.cumsum(added_2OT.max(axis=1), axis=-1)
@@ -66,8 +73,8 @@ def _news(scenario: Scenario, added_2OT: Ints) -> Ints:
     return first_2O.max(axis=-1) if scenario.feedback == "full" else first_2O.sum(axis=-1)
 
 
-def _outcomes(config: RunConfig, seat: Seat) -> Iterator[_Outcome]:
-    words = LONG_WORD * config.sampling.max_tokens
+def _outcomes(config: RunConfig, seat: Seat, counter: TokenCounter) -> Iterator[_Outcome]:
+    words = long_word(counter) * config.sampling.max_tokens
     dearest = max(range(len(seat.names)), key=lambda a: len(seat.names[a].encode()))
     for action in range(len(seat.names)):
         yield _Outcome(answer_of(seat.names, action, config.prompts.output), action)

@@ -1,18 +1,19 @@
 """Whether an example can be short enough for its provider, looked at before anything is played."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import numpy as np
 
-from rmft_api import seating, tokens
+from rmft_api import seating
 from rmft_api.config import RunConfig
-from rmft_api.planning.bounds import LONG_WORD
+from rmft_api.planning.bounds import LONGEST_WORD, long_word
 from rmft_api.planning.player import answer_of
 from rmft_api.prices import most_tokens
 from rmft_api.prompts import PromptSet
 from rmft_api.providers.profiles import Profile
 from rmft_api.records import Message
 from rmft_api.rollouts import Seat
+from rmft_api.tokens import TokenCounter
 
 _ANSWER = 8
 """Tokens that are left for the answer after the reasoning."""
@@ -20,26 +21,28 @@ _ANSWER = 8
 
 def limit_of(config: RunConfig, training: Profile) -> int | None:
     """The most tokens that an example may have; None: not known."""
-    traits = training.training
-    return config.dataset.tokens_per_example or (traits.tokens_per_example if traits else None)
+    return config.dataset.tokens_per_example or training.tokens_per_example(config.model.base)
 
 
-def too_long(config: RunConfig, prompts: PromptSet, training: Profile) -> str | None:
+def too_long(
+    config: RunConfig, prompts: PromptSet, training: Profile, counter_of: Callable[[], TokenCounter]
+) -> str | None:
     """Why a dataset of this run would be refused; None where it can be short enough.
 
     A scenario of each kind is played to its last round by whoever takes one action again and again
     and thinks for half of `sampling.max_tokens`. Other play is told in about as many words.
+    `counter_of` is called only where it matters, for vocabularies take time to load.
     """
     limit = limit_of(config, training)
     if limit is None:
         return None
     for seat in _kinds(config, prompts):
         if all(most_tokens(chat) > limit for chat in _examples(config, seat)):
-            # Only now, for no token is shorter than a byte and vocabularies take time to load.
-            counter = tokens.counter_for(config.model.base)
-            shortest = min(map(counter.chat, _examples(config, seat)))
+            # Only now, for no token is shorter than a byte.
+            counter = counter_of()
+            shortest = min(map(counter.chat, _examples(config, seat, long_word(counter))))
             if shortest > limit:
-                return _told(config, seat, shortest, limit)
+                return _told(config, seat, shortest, limit, training.name)
     return None
 
 
@@ -54,12 +57,14 @@ def _kinds(config: RunConfig, prompts: PromptSet) -> Iterator[Seat]:
             yield seat
 
 
-def _examples(config: RunConfig, seat: Seat) -> Iterator[tuple[Message, ...]]:
+def _examples(
+    config: RunConfig, seat: Seat, word: str = LONGEST_WORD
+) -> Iterator[tuple[Message, ...]]:
     """The last round's example, for each action that may be taken throughout."""
     even = np.full(seat.scenario.K, 1 / seat.scenario.K)
     for action in range(seat.scenario.K):
         answer = answer_of(seat.names, action, config.prompts.output)
-        reply = _reply(config, answer)
+        reply = _reply(config, answer, word)
         telling = seat.telling()
         for t in range(seat.scenario.T - 1):
             telling.heard(reply, action, tuple(seat.scenario.face(t, even).tolist()))
@@ -67,17 +72,36 @@ def _examples(config: RunConfig, seat: Seat) -> Iterator[tuple[Message, ...]]:
         yield (*telling.chat(), Message("assistant", reply if words else answer))
 
 
-def _reply(config: RunConfig, answer: str) -> str:
+def _reply(config: RunConfig, answer: str, word: str) -> str:
     if config.prompts.reasoning == "none":
         return answer
     room = config.sampling.max_tokens // 2 - _ANSWER
-    return f"{LONG_WORD * room}\n{answer}" if room > 0 else answer
+    return f"{word * room}\n{answer}" if room > 0 else answer
 
 
-def _told(config: RunConfig, seat: Seat, shortest: int, limit: int) -> str:
+def _told(config: RunConfig, seat: Seat, shortest: int, limit: int, where: str) -> str:
     thought = "" if config.prompts.reasoning == "none" else ", replies half as long as they may be"
     return (
         f"an example of T={seat.scenario.T}, K={seat.scenario.K} has about {shortest} tokens"
-        f"{thought}, and {limit} are allowed; lower T or sampling.max_tokens, use prompts.history "
-        "= 'summary' or single_turn chats, or raise dataset.tokens_per_example"
+        f"{thought}, and {limit} are allowed{_by_whom(config, where)}; {way_out(config)}"
     )
+
+
+def _by_whom(config: RunConfig, where: str) -> str:
+    if config.dataset.tokens_per_example:
+        return " by dataset.tokens_per_example"
+    return f" for {config.model.base!r} at {where!r}"
+
+
+def way_out(config: RunConfig) -> str:
+    """What makes examples shorter, or longer ones allowed."""
+    prompts, ways = config.prompts, ["lower T or sampling.max_tokens"]
+    if prompts.conversation == "multi_turn":
+        ways.append("set prompts.conversation = 'single_turn'")
+    elif prompts.history == "raw":
+        ways.append("set prompts.history = 'summary'")
+    if prompts.set == "standard":
+        ways.append("take shorter prompts (prompts.set = 'compact')")
+    if config.dataset.tokens_per_example:
+        ways.append("raise dataset.tokens_per_example")
+    return ", or ".join(ways)

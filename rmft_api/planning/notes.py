@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from rmft_api.config import RunConfig
 from rmft_api.open_models.memory import GIB
 from rmft_api.planning.hearing import Expected
-from rmft_api.planning.lengths import limit_of
+from rmft_api.planning.lengths import limit_of, way_out
 from rmft_api.planning.open_model import OpenModel, settings_of
 from rmft_api.planning.phases import Walk
 from rmft_api.planning.plan import Phase, Plan
@@ -139,5 +139,5 @@ def _refused_data(walk: Walk, phases: tuple[Phase, ...]) -> Iterator[str]:
     if limit is not None and (longest := walk.longest_example()) > limit:
         yield (
             f"an example may reach {longest} tokens and {limit} are allowed: a dataset with such a "
-            "one is refused after its play was paid; lower T or sampling.max_tokens"
+            f"one is refused after it was played; {way_out(walk.config)}"
         )

@@ -159,6 +159,14 @@ class Profile(Section):
         told = [salt, key.reveal() if key else "", *sorted(self.headers(environ).items())]
         return sha256(repr(told).encode()).hexdigest()[:16]
 
+    def tokens_per_example(self, model: str) -> int | None:
+        """The most that an example may have where it trains the model; None: not known."""
+        if self.training is None:
+            return None
+        row = _longest(self.training.bases, model)
+        own = row.tokens_per_example if row else None
+        return own or self.training.tokens_per_example
+
     def is_tuned(self, model: str) -> bool:
         """Whether the id is a fine-tuned model's."""
         return re.fullmatch(self.tuned_model, model) is not None

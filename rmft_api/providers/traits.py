@@ -39,6 +39,8 @@ class TrainedBase(Section):
     model: str
     """A family: its dated snapshots and their fine-tunes are trained alike."""
     methods: tuple[Method, ...]
+    tokens_per_example: Annotated[int, Field(ge=1)] | None = None
+    """Of this model; None: as the endpoint's."""
     as_of: date
     source: str
 

@@ -10,6 +10,8 @@ import pytest
 SMALL = """
 [model]
 base = "rmft-tiny"
+[prompts]
+set = "compact"
 [rollouts]
 problems = [{ environment = "bandit" }]
 """
@@ -81,6 +83,9 @@ def test_a_command_that_cannot_be_followed_is_a_usage_error(
         ("selection.k=16", "must be below"),
         ("prompts.scenario=casino", "casino"),
         ("prompts.set=nowhere", "nowhere"),
+        ("prompts.set=standard", "512 are allowed for 'rmft-tiny'"),
+        ("model.base=rmft-transfromer", "did you mean 'rmft-transformer'"),
+        ("model.base=gpt-4o", "model.profile"),
         ("model.profile=opanai", "did you mean 'openai'"),
         ("rollouts.problems=[{environment='bandit', K=1}]", "K=1"),
         ("rollouts.problems=[{environment='bandit', T=0}]", "T=0"),

@@ -81,6 +81,23 @@ def test_a_name_that_is_taken_by_another_run_is_refused(world: World) -> None:
     assert "--name" in refused.stderr
 
 
+@pytest.mark.parametrize(
+    ("model", "code", "says"),
+    [
+        (("--model", "rmft-tiny"), 65, "and 512 are allowed there; replay it on a model"),
+        ((), 78, "the local server has no model"),
+    ],
+    ids=["too long", "unknown"],
+)
+def test_what_the_embedded_model_cannot_learn_is_told_before_anything_is_played(
+    world: World, model: tuple[str, ...], code: int, says: str
+) -> None:
+    refused = said(world, "replay", NAME, "--profile", "local", *model, "--name", "here")
+    assert refused.code == code, refused.stderr
+    assert says in refused.stderr.splitlines()[-1]
+    assert not (world.folder / "runs" / "here").exists()
+
+
 def test_a_run_that_trained_nothing_has_no_chain(world: World) -> None:
     poor = said(world, "run", f"{NAME}.toml", "--set", "name=poor", "--budget", "0.0001")
     assert poor.code == 75

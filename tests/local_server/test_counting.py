@@ -7,9 +7,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from rmft_api.local_server.counting import counter_of
+from rmft_api.local_server.counting import BASES, counter_of
 from rmft_api.local_server.engine import ChatMessage, Prompt
-from rmft_api.local_server.engines import make
+from rmft_api.local_server.engines import DEFAULT, make, make_all
 from rmft_api.tokens import TokenCounter
 
 TEXT = "Round 3: button A, reward 0.25.\nWhich button? <Answer>A</Answer>"
@@ -55,3 +55,8 @@ def test_no_torch_is_needed(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "torch", None)
     assert own("rmft-tiny").text(TEXT) > 10
     assert counter_of("tiny-llama") is None
+
+
+def test_the_models_that_runs_may_name_are_those_that_the_server_brings() -> None:
+    assert set(make_all(DEFAULT)) == set(BASES)
+    assert all(counter_of(base) for base in BASES)

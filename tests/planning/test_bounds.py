@@ -37,7 +37,7 @@ def told(run: RunConfig, seat: Seat, outcomes: list[Outcome]) -> tuple[int, int,
     for t, (action, long) in enumerate(outcomes):
         chat = telling.chat()
         reserved.append(most_tokens(chat))
-        words = bounds.LONG_WORD * (run.sampling.max_tokens - 10) if long else ""
+        words = bounds.LONGEST_WORD * (run.sampling.max_tokens - 10) if long else ""
         answer = f"\n<Answer>{seat.names[action]}</Answer>" if action >= 0 else ""
         learnt += COUNTER.chat(chat) + COUNTER.text(words + answer) + 4
         rewards = tuple(seat.scenario.rewards[t].tolist())

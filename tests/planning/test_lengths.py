@@ -5,8 +5,11 @@ from typing import Any
 import pytest
 
 from rmft_api import config
+from rmft_api.cli.counters import counter_at
 from rmft_api.planning import lengths
 from rmft_api.planning.lengths import too_long
+from rmft_api.providers import profiles
+from rmft_api.tokens import TokenCounter
 from tests.planning.world import (
     FAMILIES,
     assumed,
@@ -22,7 +25,8 @@ GROWING: dict[str, Any] = {"conversation": "multi_turn", "history": "raw"}
 
 
 def refusal(run: config.RunConfig) -> str | None:
-    return too_long(run, prompts_of(run), openai())
+    profile = profiles.load(run.model.profile)
+    return too_long(run, prompts_of(run), profile, lambda: counter_at(profile, run.model))
 
 
 @pytest.mark.parametrize("way", [{}, {"history": "raw"}, GROWING], ids=["summary", "raw", "grown"])
@@ -58,8 +62,37 @@ def test_the_limit_is_the_profiles_where_the_run_file_says_none() -> None:
 def test_the_vocabulary_is_not_loaded_for_examples_that_are_surely_short(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    def loaded(model: str) -> None:
+    def loaded() -> TokenCounter:
         raise AssertionError("every start of a run would wait for it")
 
-    monkeypatch.setattr(lengths.tokens, "counter_for", loaded)
-    assert refusal(small(prompts=GROWING)) is None
+    run = small(prompts=GROWING)
+    assert too_long(run, prompts_of(run), openai(), loaded) is None
+
+
+def embedded(**sections: dict[str, Any]) -> config.RunConfig:
+    """A run of the embedded model on problems of the usual size."""
+    usual = {"scenarios": 2, "trajectories": 4, "problems": [{"environment": "bandit", "T": 25}]}
+    model = {"base": "rmft-tiny", "profile": "local"}
+    changes: dict[str, dict[str, Any]] = {"model": model, "rollouts": usual, **sections}
+    return small("bandit", **changes)
+
+
+def test_the_embedded_models_limit_is_told_before_play_with_what_to_do() -> None:
+    told = refusal(embedded()) or ""
+    assert "512 are allowed for 'rmft-tiny' at 'local'" in told
+    assert "prompts.set = 'compact'" in told
+    assert "\n" not in told
+    assert "raise dataset" not in told
+
+
+@pytest.mark.parametrize("repeat", [False, True])
+def test_the_embedded_models_own_words_fit_though_it_spells_others_out(repeat: bool) -> None:
+    words = {"set": "compact", "repeat_reason": repeat}
+    run = embedded(prompts=words, sampling={"max_tokens": 24})
+    assert refusal(run) is None
+    assert not any("are allowed" in told for told in drawn(run).warnings)
+
+
+def test_other_models_of_the_local_server_keep_no_limit() -> None:
+    run = embedded(model={"base": "rmft-linear-attention", "profile": "local"})
+    assert lengths.limit_of(run, profiles.load("local")) is None
