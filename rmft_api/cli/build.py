@@ -1,19 +1,19 @@
 """Puts a run together: settings, journal, endpoint, and the loop that walks through them."""
 
 import asyncio
-import json
 import sys
 from collections.abc import AsyncGenerator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
 
 from rmft_api import config as configs
 from rmft_api.cli.accounts import check_accounts, keep_accounts
+from rmft_api.cli.begun import begun_with, described_by, exists, refuse_changes
 from rmft_api.cli.caps import NO_CAPS, Caps, capped
 from rmft_api.cli.counters import counter_at
 from rmft_api.cli.embedded import embedded_server, engine_options, is_embedded
+from rmft_api.cli.foretold import foretell, keep, keep_and_tell, tell_news
 from rmft_api.cli.hosted import hosted
 from rmft_api.cli.places import run_directory
 from rmft_api.cli.preflight import preflight
@@ -26,7 +26,6 @@ from rmft_api.config import RunConfig
 from rmft_api.errors import (
     ConfigError,
     StorageError,
-    UsageError,
 )
 from rmft_api.evaluation import Results
 from rmft_api.finetuning import Trainer
@@ -64,15 +63,16 @@ async def begin(
     a reason not to begin.
     """
     directory = run_directory(runs, config.name)
-    begun = _begun(directory)
+    begun = begun_with(directory)
     if begun is not None:
-        raise _exists(begun, config)
+        raise exists(begun, config)
     prepared = prepare(config)
     await preflight(config, prepared.chats, prepared.trains, accept_shutdown=accept_shutdown)
+    plan = await foretell(prepared, accept_shutdown=accept_shutdown)
     provenance = {
         "rmft_api": version("rmft-api"),
         "python": sys.version.split()[0],
-        **({} if source is None else _described_by(source)),
+        **({} if source is None else described_by(source)),
         "prompts": prepared.prompts.sha256,
     }
     furnish(directory)
@@ -83,7 +83,7 @@ async def begin(
             f"{error}; once that is mended, begin the run again, or, where it says that it "
             f"exists, `rmft-api resume {config.name}`"
         ) from error
-    await _walk(prepared, journal, tell)
+    await _walk(prepared, journal, tell, plan)
 
 
 async def go_on(
@@ -104,7 +104,7 @@ async def go_on(
     try:
         config = capped(journal, recorded_config(journal), caps)
         if not as_recorded:
-            _refuse_changes(journal)
+            refuse_changes(journal)
         prepared = prepare(config)
         if prepared.prompts.sha256 != journal.run.provenance["prompts"]:
             raise ConfigError(
@@ -116,67 +116,21 @@ async def go_on(
     except BaseException:
         journal.close()
         raise
-    await _walk(prepared, journal, tell, again=again)
+    await _walk(prepared, journal, tell, None, again=again)
 
 
-def _described_by(source: Path) -> dict[str, str]:
-    return {"source": str(source.resolve()), "file": _canonical(configs.read(source))}
-
-
-def _begun(directory: Path) -> RunConfig | None:
-    """The settings of the run that is there; None where none is, or none came to its beginning."""
-    try:
-        journal = Journal.read(directory)
-    except UsageError:
-        return None
-    try:
-        return recorded_config(journal)
-    finally:
-        journal.close()
-
-
-def _exists(begun: RunConfig, config: RunConfig) -> Exception:
-    """What to say to somebody who begins a run that exists: how it differs, and how to go on."""
-    changed = configs.differences(begun.model_dump(mode="json"), config.model_dump(mode="json"))
-    name = config.name
-    if changed:
-        return ConfigError(
-            f"run {name!r} exists and was begun with other settings ({'; '.join(changed)}); "
-            f"`rmft-api resume {name}` goes on with its own, --set name=OTHER begins another"
-        )
-    return UsageError(
-        f"run {name!r} exists; `rmft-api resume {name}` goes on with it, "
-        f"`rmft-api report {name}` shows it, --set name=OTHER begins another"
-    )
-
-
-def _refuse_changes(journal: Journal) -> None:
-    """Refuse to go on when the run file says something else now than when the run began."""
-    recorded = journal.run.provenance.get("source")
-    source = None if recorded is None else Path(recorded)
-    name = journal.run_dir.name
-    if source is None or not source.exists():
-        return
-    then = json.loads(journal.run.provenance["file"])
-    now = json.loads(_canonical(configs.read(source)))
-    changed = configs.differences(then, now)
-    if changed:
-        raise ConfigError(
-            f"{source.name} has changed since run {name!r} began: {'; '.join(changed)}; "
-            f"restore it, or `rmft-api resume {name} --as-recorded`"
-        )
-
-
-def _canonical(raw: dict[str, Any]) -> str:
-    return json.dumps(raw, sort_keys=True, default=str)
-
-
-async def _walk(prepared: Prepared, journal: Journal, tell: Tell, *, again: bool = False) -> None:
-    """Run the loop to its end, and tell what came of it."""
+async def _walk(
+    prepared: Prepared, journal: Journal, tell: Tell, plan: Plan | None, *, again: bool = False
+) -> None:
+    """Run the loop to its end, and tell what came of it. `plan`: what was foretold just now."""
 
     @asynccontextmanager
     async def opened(stop: Stop, show: Console) -> AsyncGenerator[Work[Results]]:
         await keep_accounts(journal, prepared)
+        if plan is not None:
+            await keep(journal, plan)
+        elif (planned := journal.get(PLAN, "", Plan)) is not None:
+            await tell_news(journal, prepared, planned, show.line)
         async with _run(prepared, journal, stop, show, again=again) as run:
             yield _planned(prepared, run)
 
@@ -186,10 +140,10 @@ async def _walk(prepared: Prepared, journal: Journal, tell: Tell, *, again: bool
 
 
 async def _planned(prepared: Prepared, run: Run) -> Results:
-    """Walk through the run; the plan of one that begins is kept, to hold its costs against.
+    """Walk through the run, and draw up its plan where none is kept, to hold its costs against.
 
-    Drawn up beside the event loop once the first requests are under way: a second of arithmetic
-    that nobody waits for.
+    That is done beside the event loop once the first requests are under way: a second of
+    arithmetic that nobody waits for.
     """
     journal = run.journal
     if journal.get(PLAN, "", Plan) is not None:
@@ -199,7 +153,8 @@ async def _planned(prepared: Prepared, run: Run) -> Results:
             walking = group.create_task(_walked(run))
             while not journal.ledger.count() and not walking.done():
                 await asyncio.wait({walking}, timeout=_LOOK_EVERY_S)
-            await journal.put(PLAN, "", await asyncio.to_thread(drawn_up, prepared))
+            plan = await asyncio.to_thread(drawn_up, prepared)
+            await keep_and_tell(journal, plan, run.console.line)
     except BaseExceptionGroup as errors:
         raise errors.exceptions[0] from None
     return walking.result()

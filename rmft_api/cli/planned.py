@@ -26,6 +26,17 @@ def plan_table(plan: Plan) -> str:
     return "\n".join([_title(plan), "", phases, *mine, "", *map(paragraph, _notes(plan))])
 
 
+def in_short(plan: Plan) -> str:
+    """What a run is expected to come to, in a line."""
+    cost = plan.total
+    within = "" if plan.budget is None else f" of a budget of ${dollars(plan.budget)}"
+    return (
+        f"plan: ${dollars(cost.expected)} expected, ${dollars(cost.worst)} at worst{within}; a "
+        f"crash wastes at most ${dollars(plan.crash)}; "
+        f"time {_time(plan.seconds)}, until {plan.ends}"
+    )
+
+
 def plan_json(plan: Plan) -> str:
     """One JSON object; money in US dollars, null is "unknown"."""
     raw: dict[str, Any] = msgspec.to_builtins(plan)

@@ -14,6 +14,7 @@ from rmft_api.planning.drawing import draw_up
 from rmft_api.planning.hearing import Heard
 from rmft_api.planning.lifecycle import refuse
 from rmft_api.planning.plan import Cost, Phase, Plan
+from rmft_api.planning.rest import of_the_rest
 from rmft_api.planning.spending import Line, Spending, spending
 
 __all__ = [
@@ -26,6 +27,7 @@ __all__ = [
     "Spending",
     "draw_up",
     "draw_up_contest",
+    "of_the_rest",
     "refuse",
     "spending",
 ]

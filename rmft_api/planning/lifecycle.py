@@ -21,6 +21,7 @@ STILL_OPEN = (
     "('nebius'), Gemini ('gemini'), or this machine ('local')"
 )
 """As of 2026-11-22."""
+OVERRULED = "--accept-shutdown begins it all the same"
 NOTICE = timedelta(days=180)
 """An end that is nearer than this is told."""
 
@@ -46,17 +47,20 @@ class Calendar:
     awaited: str = "job"
     """What is waited for."""
 
+    def collision(self) -> str | None:
+        """What of the run comes after an end; None: nothing."""
+        why = next(self._collisions(self.last_job, self.ends), None)
+        return None if why is None else f"run {self.run!r} {why}"
+
     def refusal(self) -> str | None:
         """Why the run should not begin; None where nothing speaks against it."""
-        why = next(self._collisions(self.last_job, self.ends), None)
-        if why is None:
-            return None
-        return f"run {self.run!r} {why}; --accept-shutdown begins it all the same; {STILL_OPEN}"
+        why = self.collision()
+        return None if why is None else f"{why}; {OVERRULED}; {STILL_OPEN}"
 
     def warnings(self) -> Iterator[str]:
         """What ends soon, and what a slow provider could turn into a collision."""
         late = self.ends_at_latest
-        if not self.refusal() and (why := next(self._collisions(late, late), None)):
+        if not self.collision() and (why := next(self._collisions(late, late), None)):
             yield f"if every {self.awaited} took as long as is waited for it, the run {why}"
         if self.trains and self._is_near(self.trains.training_end):
             yield self._told(self.trains, self.trains.training_end, "takes no jobs", self.trains_at)

@@ -8,7 +8,7 @@ from rmft_api.planning.hearing import Expected
 from rmft_api.planning.lengths import limit_of, way_out
 from rmft_api.planning.open_model import OpenModel, settings_of
 from rmft_api.planning.phases import Walk
-from rmft_api.planning.plan import Phase, Plan
+from rmft_api.planning.plan import Cost, Phase, Plan
 from rmft_api.planning.timing import JOB_S, REPLY_S, pace_of
 from rmft_api.tokens import TokenCounter
 
@@ -57,7 +57,7 @@ def assumptions(walk: Walk, counter: TokenCounter, expected: Expected) -> Iterat
 def doubts(walk: Walk, plan: Plan) -> Iterator[str]:
     """What would stop the run, or surprise."""
     yield from _unknown(walk)
-    yield from _over_budget(plan)
+    yield from over_budget(plan.total, plan.budget)
     yield from _refused_data(walk, plan.phases)
     if walk.playing.profile.deploy == "arm":
         yield (
@@ -113,13 +113,13 @@ def _no_price(config: RunConfig, where: str, what: str) -> str:
     )
 
 
-def _over_budget(plan: Plan) -> Iterator[str]:
-    budget = plan.budget
-    if budget is None or plan.total.worst is None or plan.total.expected is None:
+def over_budget(total: Cost, budget: int | None) -> Iterator[str]:
+    """Whether the budget will or may end the run."""
+    if budget is None or total.worst is None or total.expected is None:
         return
-    if plan.total.expected > budget:
+    if total.expected > budget:
         yield f"expected to stop at its budget of ${budget / 1e6:,.2f} before it ends; resumable"
-    elif plan.total.worst > budget:
+    elif total.worst > budget:
         yield f"the worst case is above the budget of ${budget / 1e6:,.2f}; the run stops there"
 
 

@@ -3,6 +3,7 @@
 from collections.abc import Iterable
 from typing import Literal
 
+from rmft_api.planning.lifecycle import OVERRULED
 from rmft_api.planning.open_model import OpenModel
 from rmft_api.records import Record
 
@@ -122,6 +123,11 @@ class Plan(Record, frozen=True):
     """Real replies of this run that the expected length is the mean of; 0: it is assumed."""
     open_model: OpenModel | None = None
     """What the run's own checkpoint takes; None where it has none, or its shape is not known."""
+
+    def against(self) -> tuple[str, ...]:
+        """All that speaks against the run, whether or not it is begun all the same."""
+        refusal = () if self.refusal is None else (self.refusal.partition(f"; {OVERRULED}")[0],)
+        return (*refusal, *self.warnings)
 
 
 def total(costs: Iterable[Cost]) -> Cost:
