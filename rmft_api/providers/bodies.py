@@ -2,6 +2,7 @@
 
 from collections import OrderedDict
 from collections.abc import Sequence
+from functools import lru_cache
 from hashlib import blake2b
 
 import msgspec
@@ -111,13 +112,17 @@ class Chats:
             self._room += len(oldest)
 
 
-def cache_key(messages: Sequence[Message]) -> str:
+def cache_key(messages: tuple[Message, ...]) -> str:
     """What steers prompts that begin alike to one cache: a grown chat to its own, others by topic.
 
     A growing chat shares its whole history with its last round, so its first two messages name it;
     chats of one round share only their standing instructions.
     """
-    alike = messages[:2] if len(messages) > 2 else messages[:1]
+    return _name_of(messages[:2] if len(messages) > 2 else messages[:1])
+
+
+@lru_cache(maxsize=2**14)
+def _name_of(alike: tuple[Message, ...]) -> str:
     digest = blake2b(digest_size=12)
     for message in alike:
         digest.update(message.content.encode("utf-8", "replace"))

@@ -19,7 +19,7 @@ from rmft_api.errors import ProviderFault
 from rmft_api.pacing import Ending, Pacer
 from rmft_api.providers import faults, refusals
 from rmft_api.providers.bodies import Bodies
-from rmft_api.providers.posts import LostError, NotConnectedError, Posts, Response
+from rmft_api.providers.posts import LostError, NotConnectedError, Posts
 from rmft_api.providers.profiles import Profile
 from rmft_api.records import Ask, Choice, Reply, Usage
 
@@ -90,7 +90,8 @@ class WireChat:
         """Ask once. The reply holds exactly `ask.n` choices, in order."""
         ending = Ending(0)
         try:
-            status, headers, raw = await self._post(ask)
+            body = self._bodies.encode(ask, self._targets.get(ask.model))
+            status, headers, raw = await self._posts.post(body)
             ending = Ending(status, headers)
             if status != 200:
                 fault = faults.refused(self._request(ask), status, headers, raw)
@@ -99,6 +100,8 @@ class WireChat:
             reply = self._read(ask, raw)
             ending = Ending(status, headers, reply.usage)
             return reply
+        except (NotConnectedError, LostError) as error:
+            raise self._unanswered(ask, error) from error
         finally:
             if self._pacer:
                 self._pacer.ended(ask, ending)
@@ -117,17 +120,13 @@ class WireChat:
         """Let go of all connections."""
         await self._posts.close()
 
-    async def _post(self, ask: Ask) -> Response:
-        body = self._bodies.encode(ask, self._targets.get(ask.model))
-        try:
-            return await self._posts.post(body)
-        except NotConnectedError as error:
-            cause = error.__cause__ or error
-            if isinstance(cause, ssl.SSLError):
-                raise faults.untrusted(self._request(ask), cause) from error
-            raise faults.not_sent(self._request(ask), cause) from error
-        except LostError as error:
-            raise faults.lost(self._request(ask), error) from error
+    def _unanswered(self, ask: Ask, error: NotConnectedError | LostError) -> ProviderFault:
+        if isinstance(error, LostError):
+            return faults.lost(self._request(ask), error)
+        cause = error.__cause__ or error
+        if isinstance(cause, ssl.SSLError):
+            return faults.untrusted(self._request(ask), cause)
+        return faults.not_sent(self._request(ask), cause)
 
     def _read(self, ask: Ask, raw: bytes) -> Reply:
         wire = self._decode(ask, raw)
@@ -162,8 +161,9 @@ class WireChat:
             if len(choices) == 1:
                 more = "; the endpoint ignores n: set chat.n = 1 in its profile"
             return f"{len(choices)} choices came where n={ask.n} were asked for{more}"
-        if any(choice.index != place for place, choice in enumerate(choices)):
-            return f"its choices are numbered {[choice.index for choice in choices]}"
+        numbers = [choice.index for choice in choices]
+        if numbers != list(range(ask.n)):
+            return f"its choices are numbered {numbers}"
         if self._profile.chat.check_model and not _is_model(ask.model, wire.model):
             return (
                 f"{wire.model!r} answered where {ask.model!r} was asked; name that model, "

@@ -34,6 +34,8 @@ _SECOND_ADDRESS_S = 0.25
 _Address = tuple[int, int, int, str, tuple[Any, ...]]
 """As `getaddrinfo` tells it."""
 _GZIP = b"\x1f\x8b"
+_LOOKS = 10
+"""How often a request's age is looked at before it is given up."""
 _AT_A_TIME = 16
 """Callers woken in one turn of the event loop: a thousand replies may come together."""
 
@@ -47,18 +49,18 @@ class LostError(Exception):
 
 
 class Headers(Mapping[str, str]):
-    """A reply's headers by lower-case name, decoded only when somebody looks."""
+    """A reply's headers by lower-case name, read only when somebody looks."""
 
-    def __init__(self, lines: list[tuple[bytes, bytes]]) -> None:
-        self._lines = lines
+    def __init__(self, head: bytes) -> None:
+        """`head`: the reply from its first byte on, at least to the blank line."""
+        self._head = head
         self._known: dict[str, str] | None = None
 
     def _read(self) -> dict[str, str]:
         if self._known is None:
-            self._known = {
-                name.decode("latin-1").lower(): value.decode("latin-1")
-                for name, value in self._lines
-            }
+            _, *lines = _lines(self._head)
+            pairs = (line.partition(":") for line in lines)
+            self._known = {name.lower(): value.strip() for name, colon, value in pairs if colon}
         return self._known
 
     def __getitem__(self, name: str) -> str:
@@ -89,8 +91,10 @@ class Posts:
         self._head = _head(self._url, headers)
         self._connect_s = connect_s
         self._reply_s = reply_s
-        self._idle: list[tuple[float, _Connection]] = []
-        """With the time since when; the longest idle first."""
+        self._idle: list[_Connection] = []
+        """The longest idle first."""
+        self._busy: set[_Connection] = set()
+        self._patrol: asyncio.TimerHandle | None = None
         self._tls: ssl.SSLContext | None = None
         self._addresses: list[_Address] = []
         self._addresses_until = 0.0
@@ -99,30 +103,48 @@ class Posts:
     async def post(self, body: bytes) -> Response:
         """Send once. Raises NotConnectedError or LostError; a reply of any status is a reply."""
         connection = self._kept() or await self._connect()
+        self._busy.add(connection)
+        if self._patrol is None:
+            self._watch()
         try:
-            return await connection.ask(
-                b"%s%d\r\n\r\n" % (self._head, len(body)), body, self._reply_s
-            )
+            return await connection.ask(b"%s%d\r\n\r\n" % (self._head, len(body)), body)
         finally:
+            self._busy.discard(connection)
             if connection.is_free:
-                self._idle.append((time.monotonic(), connection))
+                self._idle.append(connection)
             else:
                 connection.close()
 
     async def close(self) -> None:
         """Let go of idle connections."""
-        for _, connection in self._idle:
+        if self._patrol is not None:
+            self._patrol.cancel()
+            self._patrol = None
+        for connection in self._idle:
             connection.close()
         self._idle.clear()
 
     def _kept(self) -> "_Connection | None":
         """The connection used last, if it is fresh: then those below it may be, too."""
         while self._idle:
-            since, connection = self._idle.pop()
-            if connection.is_free and time.monotonic() - since < _KEEP_ALIVE_S:
+            connection = self._idle.pop()
+            if connection.is_free and time.monotonic() - connection.since < _KEEP_ALIVE_S:
                 return connection
             connection.close()
         return None
+
+    def _watch(self) -> None:
+        """Give up what is late, now and then, for as long as anything is under way.
+
+        One timer for all: one for each request would cost more than its parsing.
+        """
+        self._patrol = None
+        late = time.monotonic() - self._reply_s
+        for connection in [one for one in self._busy if one.since <= late]:
+            connection.give_up(self._reply_s)
+        if self._busy:
+            loop, every_s = asyncio.get_running_loop(), min(1.0, self._reply_s / _LOOKS)
+            self._patrol = loop.call_later(every_s, self._watch)
 
     async def _connect(self) -> "_Connection":
         loop = asyncio.get_running_loop()
@@ -186,18 +208,20 @@ class _Connection(asyncio.Protocol):
         self._replies = replies
         self._parser = httptools.HttpResponseParser(self)
         self._waiter: asyncio.Future[Response] | None = None
-        self._deadline: asyncio.TimerHandle | None = None
-        self._lines: list[tuple[bytes, bytes]] = []
+        self._head = b""
+        """What came so far, at least to the end of the headers."""
         self._body: list[bytes] = []
         self._begun = False
         """Whether a reply is coming in, its head read."""
         self.is_free = True
+        self.since = 0.0
+        """When the last request was sent, or its reply was whole."""
 
-    def ask(self, head: bytes, body: bytes, within_s: float) -> "asyncio.Future[Response]":
+    def ask(self, head: bytes, body: bytes) -> "asyncio.Future[Response]":
         """Send one request; its reply."""
         self.is_free = False
+        self.since = time.monotonic()
         self._waiter = self._loop.create_future()
-        self._deadline = self._loop.call_later(within_s, self._give_up, within_s)
         self._transport.writelines((head, body))
         return self._waiter
 
@@ -206,6 +230,10 @@ class _Connection(asyncio.Protocol):
         self.is_free = False
         self._transport.abort()
 
+    def give_up(self, within_s: float) -> None:
+        """Its reply took too long."""
+        self._fail(LostError(f"no whole reply within {within_s:g} s"))
+
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast(asyncio.Transport, transport)
 
@@ -213,13 +241,15 @@ class _Connection(asyncio.Protocol):
         if self._waiter is None:  # nothing was asked
             self.close()
             return
+        if not self._begun:
+            self._head += data
         try:
             self._parser.feed_data(data)
         except (httptools.HttpParserError, httptools.HttpParserUpgrade) as error:
             self._fail(LostError(f"no HTTP: {error}"))
 
     def eof_received(self) -> None:
-        if self._begun and not _is_delimited(self._lines):
+        if self._begun and not _is_delimited(Headers(self._head)):
             self._finish()
 
     def connection_lost(self, exc: Exception | None) -> None:
@@ -229,9 +259,6 @@ class _Connection(asyncio.Protocol):
         if self._waiter is None:  # a second reply to one request
             self.is_free = False
 
-    def on_header(self, name: bytes, value: bytes) -> None:
-        self._lines.append((name, value))
-
     def on_headers_complete(self) -> None:
         self._begun = True
 
@@ -240,34 +267,26 @@ class _Connection(asyncio.Protocol):
 
     def on_message_complete(self) -> None:
         if self._parser.get_status_code() < 200:  # "continue" and the like: the reply comes after
-            self._lines, self._begun = [], False
+            self._head, self._begun = _after_headers(self._head), False
             return
         all_is_sent = not self._transport.get_write_buffer_size()
         self._finish(reuse=self._parser.should_keep_alive() and all_is_sent)
 
     def _finish(self, *, reuse: bool = False) -> None:
         body = self._body[0] if len(self._body) == 1 else b"".join(self._body)
-        response = Response(self._parser.get_status_code(), Headers(self._lines), _plain(body))
-        self._lines, self._body, self._begun = [], [], False
-        waiter = self._settled()
+        response = Response(self._parser.get_status_code(), Headers(self._head), _plain(body))
+        self._head, self._body, self._begun = b"", [], False
+        waiter, self._waiter = self._waiter, None
         if waiter is not None and not waiter.done():
             self.is_free = reuse
+            self.since = time.monotonic()
             self._replies.hand(waiter, response)
 
     def _fail(self, error: Exception) -> None:
         self.is_free = False
-        waiter = self._settled()
+        waiter, self._waiter = self._waiter, None
         if waiter is not None and not waiter.done():
             waiter.set_exception(error)
-
-    def _settled(self) -> "asyncio.Future[Response] | None":
-        if self._deadline is not None:
-            self._deadline.cancel()
-        waiter, self._waiter = self._waiter, None
-        return waiter
-
-    def _give_up(self, within_s: float) -> None:
-        self._fail(LostError(f"no whole reply within {within_s:g} s"))
 
 
 async def _connected(addresses: list[_Address]) -> socket.socket:
@@ -290,9 +309,20 @@ def _head(url: yarl.URL, headers: Mapping[str, str]) -> bytes:
     return "\r\n".join([*lines, "Content-Length: "]).encode()
 
 
-def _is_delimited(lines: list[tuple[bytes, bytes]]) -> bool:
+def _is_delimited(headers: Headers) -> bool:
     """Whether a reply says how long it is, so that a closed connection does not end it."""
-    return any(name.lower() in (b"content-length", b"transfer-encoding") for name, _ in lines)
+    return "content-length" in headers or "transfer-encoding" in headers
+
+
+def _lines(head: bytes) -> list[str]:
+    """The first line and the headers; some servers end lines as UNIX does."""
+    return head.replace(b"\r\n", b"\n").partition(b"\n\n")[0].decode("latin-1").split("\n")
+
+
+def _after_headers(head: bytes) -> bytes:
+    """What follows the blank line."""
+    ends = (head.find(blank) + len(blank) for blank in (b"\r\n\r\n", b"\n\n") if blank in head)
+    return head[min(ends, default=len(head)) :]
 
 
 def _plain(body: bytes) -> bytes:
