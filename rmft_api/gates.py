@@ -87,17 +87,20 @@ class Gate:
 
     def wait_s(self, cost: float, caution: float) -> float:
         """Until `cost` may pass; 0 when it may now. A cost above the whole limit waits for all."""
-        needed = min(cost + self.most * _SPARE, self.limit)
         even = 0.0
         if self._is_spread and self.stream < 0:
             even = -self.stream / (self.rate * caution * (1 - _SPARE))
-        return max(even, (needed - self.left) / (self.rate * self._regain), 0.0)
+        needed = cost + self.most * _SPARE
+        if needed <= self.left:
+            return even
+        return max(even, (min(needed, self.limit) - self.left) / (self.rate * self._regain))
 
-    def take(self, cost: float) -> None:
-        """Let `cost` pass."""
+    def take(self, cost: float) -> float:
+        """Let `cost` pass; all that was let through by then, as we count."""
         self.stream -= cost
         self.left -= cost
         self.spent += cost / self.scale
+        return self.spent
 
     def refund(self, amount: float) -> None:
         """Give the stream what a request did not use, until the provider's own way is known."""

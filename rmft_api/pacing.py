@@ -16,6 +16,8 @@ import asyncio
 from collections import deque
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from types import MappingProxyType
+from typing import NamedTuple
 
 from rmft_api.durations import seconds
 from rmft_api.gates import MINUTE_S, Account, Gate
@@ -43,13 +45,12 @@ _RESOURCES = tuple(
 """What may be limited, and the headers that tell the limit, what is left, and until it is full."""
 
 
-@dataclass(frozen=True)
-class Ending:
+class Ending(NamedTuple):
     """How a request ended."""
 
     status: int
     """HTTP status; 0 where no reply came."""
-    headers: Mapping[str, str] = field(default_factory=dict[str, str])
+    headers: Mapping[str, str] = MappingProxyType({})
     """Of any letter case that `.get` of lower-case names understands."""
     usage: Usage | None = None
     retry_after_s: float | None = None
@@ -58,7 +59,9 @@ class Ending:
 
 def estimate(ask: Ask) -> int:
     """Tokens that a provider may count for a request before it is answered, roughly."""
-    told = sum(len(message.content) for message in ask.messages)
+    told = 0
+    for message in ask.messages:
+        told += len(message.content)
     return told // 4 + 8 * len(ask.messages) + ask.n * ask.sampling.max_tokens
 
 
@@ -194,11 +197,12 @@ class Pacer:
         if self._alarm:
             self._alarm.cancel()
             self._alarm = None
-        loop, soonest = asyncio.get_running_loop(), _UNTIL_ANOTHER_ENDS
+        soonest = _UNTIL_ANOTHER_ENDS
         for lane in self._lanes.values():
             if lane.queue:
-                soonest = min(soonest, self._drain(lane, loop.time()))
+                soonest = min(soonest, self._drain(lane, asyncio.get_running_loop().time()))
         if soonest < _UNTIL_ANOTHER_ENDS:
+            loop = asyncio.get_running_loop()
             self._alarm = loop.call_later(max(soonest, _LEAST_S), self._let_out)
 
     def _drain(self, lane: _Lane, now: float) -> float:
@@ -225,13 +229,14 @@ class Pacer:
             return wait
         lane.pass_time(now)
         for gate in lane.gates.values():
-            wait = max(wait, gate.wait_s(self._cost(gate, turn), lane.caution))
+            gate_wait = gate.wait_s(self._cost(gate, turn), lane.caution)
+            if gate_wait > wait:
+                wait = gate_wait
         return wait
 
     def _start(self, lane: _Lane, turn: _Turn, now: float) -> None:
         for gate in lane.gates.values():
-            gate.take(self._cost(gate, turn))
-            turn.marks.append(gate.spent)
+            turn.marks.append(gate.take(self._cost(gate, turn)))
         self._number += 1
         turn.number, turn.sent_at = self._number, now
         self._turns[turn.ask.key] = turn
@@ -276,7 +281,7 @@ class Pacer:
                 )
 
     def _widen(self, now: float) -> None:
-        if now >= self._hold_until:
+        if self._width < self._concurrency and now >= self._hold_until:
             more = 1.0 if self._ramping else 1.0 / self._width
             self._width = min(float(self._concurrency), self._width + more)
 

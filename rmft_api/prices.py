@@ -11,8 +11,9 @@ from collections.abc import Mapping
 from datetime import date
 from decimal import ROUND_CEILING, Decimal
 from functools import cache, cached_property
+from math import lcm
 from pathlib import Path
-from typing import Annotated, Any, Protocol, Self
+from typing import Annotated, Any, NamedTuple, Protocol, Self
 
 from pydantic import Field, ValidationError, field_validator
 
@@ -26,6 +27,15 @@ OWN_ENV = "RMFT_PRICES"
 _PER_MESSAGE = 16
 """No chat format adds more tokens than this to a message."""
 Amount = Annotated[Decimal, Field(ge=0, allow_inf_nan=False)] | None
+
+
+class _Rates(NamedTuple):
+    """Micro-dollars per token times `of`, as integers: exact, and quick to sum."""
+
+    input: int
+    cached: int
+    output: int
+    of: int
 
 
 class Price(Section):
@@ -58,25 +68,34 @@ class Price(Section):
 
     def actual(self, usage: Usage) -> int | None:
         """What a request did cost."""
+        rates = self._rates
+        if rates is None:
+            return None
+        fresh = usage.prompt_tokens - usage.cached_tokens
+        return -(
+            -(
+                fresh * rates.input
+                + usage.cached_tokens * rates.cached
+                + usage.completion_tokens * rates.output
+            )
+            // rates.of
+        )
+
+    @cached_property
+    def _rates(self) -> "_Rates | None":
+        """The prices of a chat; None: unknown."""
         if self.input is None or self.output is None:
             return None
         cached = self.input if self.cached is None else self.cached
-        fresh = usage.prompt_tokens - usage.cached_tokens
-        return _up(
-            fresh * self.input
-            + usage.cached_tokens * cached
-            + usage.completion_tokens * self.output
-        )
+        exact = [amount.as_integer_ratio() for amount in (self.input, cached, self.output)]
+        of = lcm(*(below for _, below in exact))
+        return _Rates(*(above * of // below for above, below in exact), of)
 
     def batched(self) -> Self:
         """The same row for chats that are asked in batches."""
-        return self.model_copy(
-            update={
-                "input": self.batch_input,
-                "cached": self.batch_cached,
-                "output": self.batch_output,
-            }
-        )
+        chats = {"input": self.batch_input, "cached": self.batch_cached}
+        chats["output"] = self.batch_output
+        return type(self).model_validate(self.model_dump() | chats)
 
     def training(self, tokens: int, epochs: int = 1) -> int | None:
         """What a job costs. `tokens` that already count epochs (`trained_tokens`): epochs 1."""
@@ -217,7 +236,10 @@ def load(path: Path) -> Table:
 
 def most_tokens(messages: tuple[Message, ...]) -> int:
     """A bound on the tokens of a prompt: no token is shorter than a byte."""
-    return sum(_bytes(message.content) + _PER_MESSAGE for message in messages) + _PER_MESSAGE
+    most = _PER_MESSAGE
+    for message in messages:
+        most += _bytes(message.content) + _PER_MESSAGE
+    return most
 
 
 def _bytes(text: str) -> int:
