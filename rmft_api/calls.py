@@ -6,6 +6,9 @@
 Between the two commits a crash or a broken line leaves a call of which nobody knows whether it was
 billed: its reservation stays, and it is asked again once. So at worst a crash costs one worst-case
 price for each request under way.
+
+Nobody waits for the second commit: the journal keeps the order of what it is given, so whatever is
+done next and awaited (the next request's reservation, a trajectory) is durable only with the reply.
 """
 
 from collections.abc import Callable, Coroutine
@@ -112,7 +115,7 @@ class JournaledChat:
         reached("call.answered")
         cost = self._cost(ask, reply)
         cost = reserve if cost is None else cost
-        await self._ledger.done(attempt, _encode(reply), cost if reserve or cost else None)
+        self._ledger.answered(attempt, _encode(reply), cost if reserve or cost else None)
         reached("call.saved")
         self._watch(ask, reserve, cost)
         return reply

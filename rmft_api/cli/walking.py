@@ -104,4 +104,4 @@ async def _ended(work: asyncio.Task[T], stop: Stop, journal: Journal) -> T:
         stop.check()  # whoever stopped the run hears that it stopped, not what it left open
         raise
     finally:
-        await journal.flights.drain(0 if stop.cut.is_set() else stop.drain_s)
+        await journal.drain(0 if stop.cut.is_set() else stop.drain_s)

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Coroutine
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 T = TypeVar("T")
 
@@ -20,9 +20,7 @@ class Flights:
         """
         loop = asyncio.get_running_loop()
         waiter: asyncio.Future[T] = loop.create_future()
-        task = loop.create_task(_carry(request, waiter))
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+        self._tasks.add(loop.create_task(self._carry(request, waiter)))
         return await waiter
 
     async def drain(self, within_s: float) -> int:
@@ -38,19 +36,20 @@ class Flights:
         await asyncio.gather(*late, return_exceptions=True)
         return len(late)
 
-
-async def _carry(request: Coroutine[Any, Any, T], waiter: "asyncio.Future[T]") -> None:
-    """Run `request` and tell `waiter`, if somebody still listens."""
-    try:
-        result = await request
-    except asyncio.CancelledError:
-        waiter.cancel()
-        raise
-    except BaseException as error:
-        if not waiter.done():
-            waiter.set_exception(error)
-        if not isinstance(error, Exception):
+    async def _carry(self, request: Coroutine[Any, Any, T], waiter: "asyncio.Future[T]") -> None:
+        """Run `request` and tell `waiter`, if somebody still listens."""
+        try:
+            result = await request
+        except asyncio.CancelledError:
+            waiter.cancel()
             raise
-    else:
-        if not waiter.done():
-            waiter.set_result(result)
+        except BaseException as error:
+            if not waiter.done():
+                waiter.set_exception(error)
+            if not isinstance(error, Exception):
+                raise
+        else:
+            if not waiter.done():
+                waiter.set_result(result)
+        finally:
+            self._tasks.discard(cast("asyncio.Task[None]", asyncio.current_task()))

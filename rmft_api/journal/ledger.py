@@ -22,7 +22,7 @@ import msgspec
 from rmft_api.errors import BudgetError, DataError, FaultKind, ProviderFault
 from rmft_api.journal.books import Books
 from rmft_api.journal.schema import RUN_SCOPE
-from rmft_api.journal.writer import Rows, Writer
+from rmft_api.journal.writer import Rows, Value, Writer
 
 State = Literal["sent", "done", "lost", "released", "refused"]
 
@@ -185,10 +185,18 @@ class Ledger:
 
     async def done(self, attempt: int, answer: bytes, cost: int | None) -> None:
         """Record the answer and its cost. None leaves the reservation as it is until `settle`."""
+        await self._writer.write(*self._done(attempt, answer, cost))
+
+    def answered(self, attempt: int, answer: bytes, cost: int | None) -> None:
+        """As `done`, without waiting: durable before anything that is recorded after it."""
+        self._writer.put(*self._done(attempt, answer, cost))
+
+    def _done(
+        self, attempt: int, answer: bytes, cost: int | None
+    ) -> tuple[str | Rows, Sequence[Value]]:
         if cost is None:
-            await self._writer.write(_DONE_UNSETTLED, (answer, self._now(), attempt))
-        else:
-            await self._writer.write(_DONE, (attempt, answer, self._now(), cost))
+            return _DONE_UNSETTLED, (answer, self._now(), attempt)
+        return _DONE, (attempt, answer, self._now(), cost)
 
     async def failed(self, attempt: int, fault: ProviderFault) -> None:
         """Record a fault: its kind says what becomes of the reservation."""

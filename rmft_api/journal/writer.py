@@ -11,6 +11,7 @@ import asyncio
 import sqlite3
 import threading
 import time
+from collections import deque
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from contextlib import suppress
@@ -73,7 +74,7 @@ def _of(rows: Rows, count: int) -> str:
 class _Unit:
     """One write or one piece of work, and who waits for it."""
 
-    waiter: "asyncio.Future[Any] | Future[Any]"
+    waiter: "asyncio.Future[Any] | Future[Any] | None"
     sql: str | Rows = ""
     row: Sequence[Value] = ()
     work: Work[Any] | None = None
@@ -110,6 +111,13 @@ class Writer:
         waiter = asyncio.get_running_loop().create_future()
         self._submit(_Unit(waiter, sql, row))
         return waiter
+
+    def put(self, sql: str | Rows, row: Sequence[Value]) -> None:
+        """One statement for which nobody waits: durable before whatever is submitted after it.
+
+        Where it cannot be done, nothing after it is done either.
+        """
+        self._submit(_Unit(None, sql, row))
 
     def work(self, work: Work[T]) -> "asyncio.Future[T]":
         """Several statements, all or none. May be run twice, so it must do nothing else."""
@@ -176,6 +184,8 @@ class Writer:
             return
         self._connection.execute("ROLLBACK")
         if len(units) == 1:
+            if units[0].waiter is None:
+                self._broken = self._failure(error)
             _fail(units, error)
             return
         for unit in units:
@@ -225,27 +235,31 @@ def _fail(units: list[_Unit], error: BaseException) -> None:
 
 def _answer(units: list[_Unit]) -> None:
     """Tell those who wait: one call into the event loop for the whole group."""
+    waiting: deque[_Unit] = deque()
+    loop: asyncio.AbstractEventLoop | None = None
     for unit in units:
         if isinstance(unit.waiter, Future):
             _settle(unit)
-    waiting = [unit for unit in units if not isinstance(unit.waiter, Future)]
-    if waiting:
-        loop = cast("asyncio.Future[Any]", waiting[0].waiter).get_loop()
+        elif unit.waiter is not None:
+            loop = loop or unit.waiter.get_loop()
+            waiting.append(unit)
+    if loop:
         with suppress(RuntimeError):  # the loop is closed: nobody waits any more
-            loop.call_soon_threadsafe(_settle_all, waiting)
+            loop.call_soon_threadsafe(_settle_some, loop, waiting)
 
 
-def _settle_all(units: list[_Unit]) -> None:
-    for unit in units[:_AT_A_TIME]:
-        _settle(unit)
-    if rest := units[_AT_A_TIME:]:
-        asyncio.get_running_loop().call_soon(_settle_all, rest)
+def _settle_some(loop: asyncio.AbstractEventLoop, waiting: deque[_Unit]) -> None:
+    for _ in range(min(_AT_A_TIME, len(waiting))):
+        _settle(waiting.popleft())
+    if waiting:
+        loop.call_soon(_settle_some, loop, waiting)
 
 
 def _settle(unit: _Unit) -> None:
-    if unit.waiter.done():  # its caller was cancelled
+    waiter = unit.waiter
+    if waiter is None or waiter.done():  # its caller was cancelled
         return
     if unit.error is not None:
-        unit.waiter.set_exception(unit.error)
+        waiter.set_exception(unit.error)
     else:
-        unit.waiter.set_result(unit.result)
+        waiter.set_result(unit.result)

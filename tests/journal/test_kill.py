@@ -23,7 +23,7 @@ ONE_BY_ONE = {
     "run.opened": 0,
     "call.reserved:3": 0,
     "call.answered:3": 1,
-    "call.saved:3": 0,
+    "call.saved:3": 1,
     "job.looked": 0,
     "job.intended": 0,
     "job.acted": 0,
