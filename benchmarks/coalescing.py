@@ -14,8 +14,9 @@ from collections.abc import Sequence
 from rmft_api import answers, resources, rollouts, seating, seeds, tokens
 from rmft_api.config import RunConfig
 from rmft_api.prompts import load
-from rmft_api.records import Ask, Choice, Reply, Trajectory
+from rmft_api.records import Ask, Choice, Reply
 from rmft_api.rollouts import Seat
+from rmft_api.shorthand import Kept
 
 MODEL = "gpt-4o-mini"
 SKILLS = (0.0, 0.5, 0.9)
@@ -75,7 +76,7 @@ def saved(history: str, conversation: str, L: int, K: int, skill: float) -> floa
     seats = list(seating.seats(settings, prompts, "train", 1))
     player = Player(seats, skill)
 
-    async def forget(seat: Seat, finished: Sequence[Trajectory]) -> None:
+    async def forget(seat: Seat, finished: Sequence[Kept]) -> None:
         """Only the asking counts."""
 
     game = seating.game(settings, "train", 1, MODEL, largest_n=128)

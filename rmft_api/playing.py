@@ -10,8 +10,9 @@ from rmft_api.config import RunConfig
 from rmft_api.journal import Journal
 from rmft_api.ports import ChatModel, Console
 from rmft_api.prompts import PromptSet
-from rmft_api.records import Split, Trajectory
+from rmft_api.records import Split
 from rmft_api.rollouts import Seat
+from rmft_api.shorthand import Kept
 
 
 class Place(Protocol):
@@ -70,12 +71,12 @@ async def play(
         )
 
 
-async def _save(journal: Journal, seat: Seat, finished: Sequence[Trajectory]) -> None:
+async def _save(journal: Journal, seat: Seat, finished: Sequence[Kept]) -> None:
     """Score trajectories and keep them; only now are they done."""
     scenario = seat.scenario
     means = None if scenario.adversary else scenario.means
     scored = [
         regret.score(t.address, scenario.regret, regret.play_of(t.rounds, scenario.rewards, means))
-        for t in finished
+        for t, _ in finished
     ]
     await journal.save_trajectories(zip(finished, scored, strict=True))

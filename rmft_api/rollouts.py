@@ -28,10 +28,9 @@ from rmft_api.records import (
     Round,
     Sampling,
     Split,
-    Trajectory,
 )
 from rmft_api.retries import POISON
-from rmft_api.shorthand import Diary
+from rmft_api.shorthand import Diary, Kept
 
 Output = Literal["action", "distribution", "policy"]
 OF_THE_SAMPLE: dict[str | None, str] = {
@@ -81,7 +80,7 @@ class Seat:
     """A fresh teller for one trajectory."""
 
 
-Save = Callable[[Seat, Sequence[Trajectory]], Awaitable[None]]
+Save = Callable[[Seat, Sequence[Kept]], Awaitable[None]]
 
 
 async def play(
@@ -111,7 +110,7 @@ async def play(
                     raise
                 aside.append(fault)
             else:
-                await save(cohort.seat, [p.trajectory(game, cohort.seat) for p in cohort.players])
+                await save(cohort.seat, [p.kept(game, cohort.seat) for p in cohort.players])
 
     try:
         async with asyncio.TaskGroup() as group:
@@ -137,9 +136,9 @@ class _Player:
     diary: Diary = field(default_factory=Diary)
     over: bool = False
 
-    def trajectory(self, game: Game, seat: Seat) -> Trajectory:
+    def kept(self, game: Game, seat: Seat) -> Kept:
         address = Address(game.split, game.iteration, seat.index, self.number)
-        return Trajectory(address, game.model, seat.names, self.diary.rounds())
+        return self.diary.kept(address, game.model, seat.names)
 
 
 @dataclass(frozen=True)
@@ -196,6 +195,9 @@ async def _reply(chat: ChatModel, ask: Ask) -> Reply:
 
 def _groups(game: Game, players: Sequence[_Player]) -> Iterator[list[_Player]]:
     """Players whose chats are identical, at most `largest_n` together, in order of number."""
+    if len(players) == 1:  # nobody to compare it with
+        yield from [] if players[0].over else [list(players)]
+        return
     same: dict[tuple[Message, ...], list[_Player]] = {}
     for player in players:
         if not player.over:
@@ -227,14 +229,14 @@ def _step(game: Game, seat: Seat, player: _Player, t: int, choice: Choice) -> No
     text = answers.clean(choice.content or "")
     if isinstance(answer, answers.Unread):
         rewards = _face(seat.scenario, t, None)
-        player.diary.add(told, Round((), text, answer.status, None, None, rewards))
+        player.diary.add(told, text, Round((), "", answer.status, None, None, rewards))
         player.telling.heard(text, None, rewards)
         player.over = game.unreadable == "end"
         return
     policy = answer.policy
     action = answer.action if answer.action is not None else _draw(game, seat, player, t, policy)
     rewards = _face(seat.scenario, t, policy)
-    player.diary.add(told, Round((), text, "read", action, policy, rewards))
+    player.diary.add(told, text, Round((), "", "read", action, policy, rewards))
     player.telling.heard(text, action, rewards)
 
 

@@ -5,10 +5,11 @@ ends as the one before it. A `Piece` keeps of a message only what stands between
 """
 
 from collections.abc import Iterable, Sequence
+from typing import NamedTuple
 
 import msgspec
 
-from rmft_api.records import Message, Role, Round
+from rmft_api.records import Address, Message, Role, Round, Trajectory
 
 Prompt = tuple[Message, ...]
 _NOTHING = Message("user", "")
@@ -31,33 +32,58 @@ class Piece(msgspec.Struct, frozen=True, array_like=True):
 Pieces = tuple[Piece, ...]
 
 
+class Words(msgspec.Struct, frozen=True, array_like=True):
+    """What one round told and heard."""
+
+    prompt: Pieces
+    reply: str
+
+
+class Kept(NamedTuple):
+    """A trajectory as it is kept, its words apart from its figures."""
+
+    silent: Trajectory
+    """All but the words: prompts and replies are empty."""
+    words: Sequence[Words]
+
+    @staticmethod
+    def of(whole: Trajectory) -> "Kept":
+        """Take its words from a trajectory."""
+        diary = Diary()
+        for one in whole.rounds:
+            diary.add(one.prompt, one.reply, _spoken(one, (), ""))
+        return diary.kept(whole.address, whole.model, whole.names)
+
+    def whole(self) -> Trajectory:
+        """Give it its words back."""
+        bare = self.silent
+        prompts = restored(one.prompt for one in self.words)
+        rounds = map(_spoken, bare.rounds, prompts, [one.reply for one in self.words])
+        return Trajectory(bare.address, bare.model, bare.names, tuple(rounds))
+
+
 class Diary:
     """The rounds of a growing play."""
 
     def __init__(self) -> None:
         self._rounds: list[Round] = []
-        self._prompts: list[Pieces] = []
+        self._words: list[Words] = []
         self._last: Prompt = ()
 
-    def add(self, prompt: Prompt, rest: Round) -> None:
-        """Another round; `rest` is all of it but its prompt."""
-        self._rounds.append(rest)
-        self._prompts.append(shorten(prompt, self._last))
+    def add(self, prompt: Prompt, reply: str, silent: Round) -> None:
+        """Another round; `silent` is all of it but its words."""
+        self._rounds.append(silent)
+        self._words.append(Words(shorten(prompt, self._last), reply))
         self._last = prompt
 
-    def rounds(self) -> tuple[Round, ...]:
-        """All rounds, whole."""
-        return tuple(map(_whole, self._rounds, restored(self._prompts)))
+    def kept(self, address: Address, model: str, names: tuple[str, ...]) -> Kept:
+        """The play so far."""
+        return Kept(Trajectory(address, model, names, tuple(self._rounds)), self._words)
 
 
 def shorten(prompt: Prompt, before: Prompt) -> Pieces:
     """`prompt` by the one `before` it."""
     return tuple([_piece(message, _at(before, i)) for i, message in enumerate(prompt)])
-
-
-def shortened(prompts: Sequence[Prompt]) -> list[Pieces]:
-    """The prompts of a whole play."""
-    return list(map(shorten, prompts, ((), *prompts)))
 
 
 def restored(shortened: Iterable[Pieces]) -> list[Prompt]:
@@ -70,8 +96,8 @@ def restored(shortened: Iterable[Pieces]) -> list[Prompt]:
     return prompts
 
 
-def _whole(rest: Round, prompt: Prompt) -> Round:
-    return Round(prompt, rest.reply, rest.status, rest.action, rest.policy, rest.rewards)
+def _spoken(one: Round, prompt: Prompt, reply: str) -> Round:
+    return Round(prompt, reply, one.status, one.action, one.policy, one.rewards)
 
 
 def _at(before: Prompt, place: int) -> Message:

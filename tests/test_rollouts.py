@@ -13,6 +13,7 @@ from rmft_api.errors import FaultKind, ProviderDownError, ProviderFault, Resumab
 from rmft_api.records import Ask, Choice, Message, Reply, Sampling, Trajectory
 from rmft_api.retries import POISON
 from rmft_api.rollouts import Game, Seat
+from rmft_api.shorthand import Kept
 
 NAMES = ("red", "blue", "green")
 GAME = Game("train", 1, "m", seed=7, trajectories=4, sampling=Sampling(), output="action")
@@ -69,8 +70,8 @@ def by_choice(ask: Ask, i: int) -> str:
 def played(game: Game, chat: Scripted, seats: Sequence[Seat] = ()) -> list[Trajectory]:
     kept: list[Trajectory] = []
 
-    async def save(seat: Seat, finished: Sequence[Trajectory]) -> None:
-        kept.extend(finished)
+    async def save(seat: Seat, finished: Sequence[Kept]) -> None:
+        kept.extend(one.whole() for one in finished)
 
     asyncio.run(rollouts.play(game, seats or [a_seat()], chat, save))
     return sorted(kept, key=lambda t: (t.address.scenario, t.address.trajectory))
@@ -126,8 +127,8 @@ def test_trajectories_already_saved_are_not_played_again() -> None:
     chat = always("red")
     kept: list[Trajectory] = []
 
-    async def save(seat: Seat, finished: Sequence[Trajectory]) -> None:
-        kept.extend(finished)
+    async def save(seat: Seat, finished: Sequence[Kept]) -> None:
+        kept.extend(one.whole() for one in finished)
 
     done = frozenset({0, 1, 3})
     asyncio.run(rollouts.play(GAME, [a_seat()], chat, save, done=lambda index: done))
@@ -206,8 +207,8 @@ def test_a_request_that_stays_without_an_answer_sets_its_trajectory_aside() -> N
 
     kept: list[Trajectory] = []
 
-    async def save(seat: Seat, finished: Sequence[Trajectory]) -> None:
-        kept.extend(finished)
+    async def save(seat: Seat, finished: Sequence[Kept]) -> None:
+        kept.extend(one.whole() for one in finished)
 
     with pytest.raises(ResumableError, match=r"1 requests stayed without an answer.*timed out"):
         asyncio.run(rollouts.play(GAME, [a_seat()], Losing(by_choice), save))

@@ -27,7 +27,8 @@ from rmft_api.journal.ledger import Ledger
 from rmft_api.journal.lock import RunLock
 from rmft_api.journal.plays import Played
 from rmft_api.journal.writer import Writer
-from rmft_api.records import Address, Record, Scored, Split, Trajectory
+from rmft_api.records import Address, Record, Scored, Split
+from rmft_api.shorthand import Kept
 
 T = TypeVar("T")
 Clock = Callable[[], float]
@@ -144,13 +145,22 @@ class Journal:
         self._writer.close()
         self._held.close()
 
+    async def drain(self, within_s: float) -> int:
+        """Wait until requests under way have ended and what they earned is durable.
+
+        After `within_s` those left are cancelled; their number. Raises StorageError.
+        """
+        late = await self.flights.drain(within_s)
+        await self._writer.work(lambda connection: None)
+        return late
+
     def problems(self) -> list[str]:
         """What is wrong with the file or its sums; empty for a sound journal."""
         return self._writer.work_now(_problems)
 
-    async def save_trajectories(self, finished: Iterable[tuple[Trajectory, Scored]]) -> None:
+    async def save_trajectories(self, finished: Iterable[tuple[Kept, Scored]]) -> None:
         """Keep finished trajectories, all or none."""
-        rows = [plays.row(trajectory, scored) for trajectory, scored in finished]
+        rows = [plays.row(kept, scored) for kept, scored in finished]
         # Closed here: a cursor that another thread frees resets a statement in use.
         await self._writer.work(lambda connection: connection.executemany(plays.SAVE, rows).close())
         reached("trajectories.saved")

@@ -11,8 +11,8 @@ from typing import TypeVar
 
 import msgspec
 
-from rmft_api import shorthand
-from rmft_api.records import Address, Round, Scored, Split, Trajectory
+from rmft_api.records import Address, Scored, Split, Trajectory
+from rmft_api.shorthand import Kept, Words
 
 Played = tuple[Trajectory, Scored]
 Place = tuple[str, int, int, int]
@@ -33,25 +33,15 @@ _WITH, _WITHOUT = "words", "NULL"
 _FIRST: Place = ("", -1, -1, -1)
 
 
-class _Words(msgspec.Struct, frozen=True, array_like=True):
-    """What one round told and heard."""
-
-    prompt: shorthand.Pieces
-    reply: str
-
-
 _plays = msgspec.json.Decoder(Played)
-_words = msgspec.json.Decoder(list[_Words])
+_words = msgspec.json.Decoder(list[Words])
 
 
-def row(trajectory: Trajectory, scored: Scored) -> Row:
-    """A trajectory as it is kept."""
-    place, rounds = trajectory.address, trajectory.rounds
-    bare = Trajectory(place, trajectory.model, trajectory.names, tuple(map(_bare, rounds)))
-    prompts = shorthand.shortened([round_.prompt for round_ in rounds])
-    words = list(map(_Words, prompts, [round_.reply for round_ in rounds]))
+def row(kept: Kept, scored: Scored) -> Row:
+    """A trajectory as a row."""
+    place = kept.silent.address
     key = (place.split, place.iteration, place.scenario, place.trajectory)
-    return (*key, _packed((bare, scored)), _packed(words))
+    return (*key, _packed((kept.silent, scored)), _packed(kept.words))
 
 
 class Reader:
@@ -71,11 +61,7 @@ class Reader:
             bare, scored = _plays.decode(zlib.decompress(play))
             if among is not None and bare.address not in among:
                 continue
-            told = _words.decode(zlib.decompress(words))
-            prompts = shorthand.restored(one.prompt for one in told)
-            replies = [one.reply for one in told]
-            rounds = tuple(map(_spoken, bare.rounds, prompts, replies))
-            yield Trajectory(bare.address, bare.model, bare.names, rounds), scored
+            yield Kept(bare, _words.decode(zlib.decompress(words))).whole(), scored
 
     def silent(self, split: Split, iteration: int) -> Iterator[Played]:
         """The same without a word: prompts and replies are empty."""
@@ -96,14 +82,6 @@ class Reader:
             if len(rows) < TOGETHER:
                 return
             last = rows[-1][:4]
-
-
-def _bare(whole: Round) -> Round:
-    return Round((), "", whole.status, whole.action, whole.policy, whole.rewards)
-
-
-def _spoken(bare: Round, prompt: shorthand.Prompt, reply: str) -> Round:
-    return Round(prompt, reply, bare.status, bare.action, bare.policy, bare.rewards)
 
 
 def _packed(what: object) -> bytes:

@@ -15,6 +15,7 @@ from rmft_api.prompts import PromptSet
 from rmft_api.providers.traits import ChatTraits
 from rmft_api.records import Example, ExampleMessage, Scored, Split, Trajectory
 from rmft_api.rollouts import Seat
+from rmft_api.shorthand import Kept
 from rmft_api.tokens import TokenCounter
 
 
@@ -97,9 +98,9 @@ async def _play(
     chat = SimulatedChat(world.speech, world.counter, names, world.chat.cache_from_tokens)
     played: list[tuple[Trajectory, Scored]] = []
 
-    async def save(seat: Seat, finished: Sequence[Trajectory]) -> None:
+    async def save(seat: Seat, finished: Sequence[Kept]) -> None:
         if split == "train":
-            played.extend((trajectory, _scored(seat, trajectory)) for trajectory in finished)
+            played.extend((kept.whole(), _scored(seat, kept.silent)) for kept in finished)
 
     game = seating.game(world.config, split, iteration, "simulated", world.chat.n)
     await rollouts.play(game, seats, chat, save)

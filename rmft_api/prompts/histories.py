@@ -46,18 +46,28 @@ class Told(NamedTuple):
     """K rewards, None for those that are not told."""
     context: str
 
-    def fields(self, names: Sequence[str]) -> dict[str, str]:
-        """The values of `OUTCOME_FIELDS`, `REWARDS_FIELDS` and `context`."""
-        earned = None if self.action is None else self.rewards[self.action]
-        return {
-            "round": str(self.round),
-            "action": "" if self.action is None else names[self.action],
-            "reward": _decimal(earned),
-            "reward_percent": _percent(earned),
-            "rewards": self._each(names, ": ", _decimal),
-            "rewards_percent": self._each(names, " ", _percent),
-            "context": self.context,
-        }
+    @property
+    def earned(self) -> float | None:
+        """What the action earned; None where none was taken."""
+        return None if self.action is None else self.rewards[self.action]
+
+    def field(self, name: str, names: Sequence[str]) -> str:
+        """One of `OUTCOME_FIELDS`, `REWARDS_FIELDS` and `context`."""
+        match name:
+            case "round":
+                return str(self.round)
+            case "action":
+                return "" if self.action is None else names[self.action]
+            case "reward":
+                return _decimal(self.earned)
+            case "reward_percent":
+                return _percent(self.earned)
+            case "rewards":
+                return self._each(names, ": ", _decimal)
+            case "rewards_percent":
+                return self._each(names, " ", _percent)
+            case _:
+                return self.context
 
     def _each(self, names: Sequence[str], sign: str, show: "_Show") -> str:
         pairs = zip(names, self.rewards, strict=True)
@@ -126,16 +136,29 @@ class _Seen:
     total: float = 0.0
     recent: deque[float] = field(default_factory=lambda: deque[float](maxlen=RECENT))
 
-    def fields(self, name: str) -> dict[str, str]:
-        mean, recent = self.total / self.count, sum(self.recent) / len(self.recent)
-        return {
-            "action": name,
-            "count": str(self.plays),
-            "mean": _decimal(mean),
-            "recent": _decimal(recent),
-            "mean_percent": _percent(mean),
-            "recent_percent": _percent(recent),
-        }
+    def field(self, field: str, name: str) -> str:
+        """One of `_SUMMARY_FIELDS` for the action called `name`."""
+        match field:
+            case "action":
+                return name
+            case "count":
+                return str(self.plays)
+            case "mean":
+                return _decimal(self._mean)
+            case "mean_percent":
+                return _percent(self._mean)
+            case "recent":
+                return _decimal(self._recent_mean)
+            case _:
+                return _percent(self._recent_mean)
+
+    @property
+    def _mean(self) -> float:
+        return self.total / self.count
+
+    @property
+    def _recent_mean(self) -> float:
+        return sum(self.recent) / len(self.recent)
 
 
 class _Summary:
@@ -153,6 +176,7 @@ class _Summary:
         self._seen = [_Seen() for _ in names]
         self._lines = [untried.fill({"action": name}) for name in names]
         self._text = self._all() if empty is None else empty
+        self._is_begun = False
 
     def add(self, told: Told) -> None:
         if told.action is not None:
@@ -160,7 +184,8 @@ class _Summary:
         for action, reward in enumerate(told.rewards):
             if reward is not None:
                 self._add(action, reward)
-        if any(seen.count for seen in self._seen):
+                self._is_begun = True
+        if self._is_begun:
             self._text = self._all()
 
     def tell(self) -> str:
@@ -171,7 +196,10 @@ class _Summary:
         seen.count += 1
         seen.total += reward
         seen.recent.append(reward)
-        self._lines[action] = self._line.fill(seen.fields(self._names[action]))
+        name = self._names[action]
+        self._lines[action] = self._line.fill(
+            {field: seen.field(field, name) for field in self._line.fields}
+        )
 
     def _all(self) -> str:
         return self._whole.fill({"lines": "\n".join(self._lines)})
@@ -196,7 +224,7 @@ class _Raw:
         template = self._unread if told.action is None else self._line
         if template is None:
             return
-        line = template.fill(told.fields(self._names))
+        line = template.fill({name: told.field(name, self._names) for name in template.fields})
         self._lines = f"{self._lines}\n{line}" if self._lines else line
 
     def tell(self) -> str:

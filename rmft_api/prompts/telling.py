@@ -92,17 +92,21 @@ class Telling:
         self._turn = None
 
     def _told(self, action: int | None, rewards: tuple[float, ...]) -> Told:
-        full = self._script.full
-        told = tuple(r if full or a == action else None for a, r in enumerate(rewards))
-        for name, reward in zip(self._script.names, told, strict=True):
-            if reward is not None and not math.isfinite(reward):
+        script = self._script
+        told: list[float | None] = list(rewards) if script.full else [None] * len(script.names)
+        if action is not None:
+            told[action] = rewards[action]
+        for a, reward in enumerate(told):
+            if reward is None:
+                continue
+            if not math.isfinite(reward):
                 raise DataError(
-                    f"round {self._round}: the reward of {name!r} is {reward}; "
+                    f"round {self._round}: the reward of {script.names[a]!r} is {reward}; "
                     "an environment's rewards must be finite"
                 )
-        if self._script.loss:
-            told = tuple(None if reward is None else 1.0 - reward for reward in told)
-        return Told(self._round, action, told, self._context_text())
+            if script.loss:
+                told[a] = 1.0 - reward
+        return Told(self._round, action, tuple(told), self._context_text())
 
     def _remember(self, said: str) -> None:
         """Keep the finished round of a chat that grows."""
@@ -121,8 +125,9 @@ class Telling:
         if told.action is None:
             return {**_SILENCE, "said": _fill(script.unread, told, script.names)}
         reason = answers.reason(said) if script.said else ""
+        tells_outcome = "outcome" in (script.next or script.user).fields
         return {
-            "outcome": _fill(script.outcome, told, script.names),
+            "outcome": _fill(script.outcome, told, script.names) if tells_outcome else "",
             "said": _fill(script.said, told, script.names, reason=reason) if reason else "",
         }
 
@@ -130,21 +135,27 @@ class Telling:
         script = self._script
         later = script.next is not None and self._round > 1
         template = script.next if script.next is not None and later else script.user
-        user = Message("user", template.fill(self._fields(template)))
+        values = {name: self._field(name) for name in template.fields}
+        user = Message("user", template.fill(values))
         return (*self._silence, user) if later else (*script.system, user)
 
-    def _fields(self, template: Template) -> dict[str, str]:
-        script, tells = self._script, template.fields
-        history = self._history.tell() if self._history and "history" in tells else ""
-        return {
-            **script.constant,
-            **self._mood,
-            "round": str(self._round),
-            "left": str(script.T - self._round + 1),
-            "history": history,
-            "context": self._context() if "context" in tells else "",
-            "rewards_json": f"[{self._rows}]",
-        }
+    def _field(self, name: str) -> str:
+        """What a user message says in the place of `$name`."""
+        match name:
+            case "said" | "outcome":
+                return self._mood[name]
+            case "round":
+                return str(self._round)
+            case "left":
+                return str(self._script.T - self._round + 1)
+            case "history":
+                return self._history.tell() if self._history else ""
+            case "context":
+                return self._context()
+            case "rewards_json":
+                return f"[{self._rows}]"
+            case _:
+                return self._script.constant[name]
 
     def _context(self) -> str:
         text = self._context_text()
@@ -157,8 +168,11 @@ class Telling:
         return contexts[at] if contexts is not None and at < len(contexts) else ""
 
 
-def _fill(template: Template | None, told: Told, names: Sequence[str], **more: str) -> str:
-    return template.fill({**told.fields(names), **more}) if template else ""
+def _fill(template: Template | None, told: Told, names: Sequence[str], reason: str = "") -> str:
+    if template is None:
+        return ""
+    fields = template.fields
+    return template.fill({f: reason if f == "reason" else told.field(f, names) for f in fields})
 
 
 def _row(told: Told) -> str:

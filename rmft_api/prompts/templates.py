@@ -6,8 +6,9 @@ a value stays a `$`.
 
 import hashlib
 import string
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from itertools import groupby
 from pathlib import Path
 from typing import NamedTuple
 
@@ -25,30 +26,38 @@ class _Piece(NamedTuple):
 _Line = tuple[_Piece, ...]
 
 
+class _Form(NamedTuple):
+    """A line, or some together, ready for `%`."""
+
+    text: str
+    fields: tuple[str, ...]
+    is_sure: bool
+    """Whether it has words of its own, so that no field can leave it blank."""
+
+
 class Template:
     """One file's text. Raises DataError for a `$` that names no field of `known`."""
 
     def __init__(self, path: Path, text: str, known: Fields) -> None:
         self.path = path
-        self._lines = tuple(tuple(_cut(path, line)) for line in text.strip().split("\n"))
-        self.fields = frozenset(
-            piece.text for line in self._lines for piece in line if piece.is_field
-        )
+        lines = [tuple(_cut(path, line)) for line in text.strip().split("\n")]
+        self.fields = frozenset(piece.text for line in lines for piece in line if piece.is_field)
         for name in sorted(self.fields - known):
             raise DataError(
                 f"{path}: unknown field ${name}; this file may use "
                 f"{', '.join(f'${known_name}' for known_name in sorted(known)) or 'no field'}"
             )
+        self._forms = tuple(_joined(map(_form, lines)))
 
     def fill(self, values: Mapping[str, str]) -> str:
         """The text. Lines that empty fields left blank are dropped, blank runs become one."""
         told: list[str] = []
-        for line in self._lines:
-            text = "".join([values[piece] if is_field else piece for piece, is_field in line])
-            blank = not text or text.isspace()
-            if blank and (line or not told or not told[-1]):
-                continue
-            told.append("" if blank else text)
+        for form, fields, is_sure in self._forms:
+            text = form % tuple([values[name] for name in fields]) if fields else form
+            if is_sure or (text and not text.isspace()):
+                told.append(text)
+            elif not fields and told and told[-1]:
+                told.append("")
         while told and not told[-1]:
             told.pop()
         return "\n".join(told)
@@ -68,6 +77,25 @@ def _cut(path: Path, line: str) -> Iterator[_Piece]:
         end = match.end()
     if rest := line[end:].rstrip():
         yield _Piece(rest, False)
+
+
+def _form(line: _Line) -> _Form:
+    text = "".join(["%s" if piece.is_field else piece.text.replace("%", "%%") for piece in line])
+    fields = tuple(piece.text for piece in line if piece.is_field)
+    is_sure = any(not piece.is_field and not piece.text.isspace() for piece in line)
+    return _Form(text if fields else text % (), fields, is_sure)
+
+
+def _joined(forms: Iterable[_Form]) -> Iterator[_Form]:
+    """The same forms, neighbours that cannot become blank as one."""
+    for is_sure, group in groupby(forms, key=lambda form: form.is_sure):
+        if not is_sure:
+            yield from group
+            continue
+        together = list(group)
+        fields = tuple(name for form in together for name in form.fields)
+        texts = [f.text if f.fields or not fields else f.text.replace("%", "%%") for f in together]
+        yield _Form("\n".join(texts), fields, True)
 
 
 @dataclass(frozen=True)

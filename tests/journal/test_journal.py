@@ -17,6 +17,7 @@ from rmft_api.records import (
     Split,
     Trajectory,
 )
+from rmft_api.shorthand import Kept
 from tests.virtual import VirtualTime
 
 
@@ -36,6 +37,10 @@ def played(split: Split, iteration: int, scenario: int, number: int) -> tuple[Tr
         Trajectory(address, "m", ("red", "blue"), (round,) * 3),
         Scored(address, "pseudo", regrets, 0.5, (0, 3), 1.0),
     )
+
+
+def kept(finished: list[tuple[Trajectory, Scored]]) -> list[tuple[Kept, Scored]]:
+    return [(Kept.of(trajectory), scored) for trajectory, scored in finished]
 
 
 async def test_what_was_kept_is_there_in_the_next_process(journal: Journal) -> None:
@@ -62,7 +67,7 @@ async def test_plays_come_without_words_and_words_for_those_that_are_asked_for(
     journal: Journal,
 ) -> None:
     saved = [played("train", 1, 0, n) for n in range(3)]
-    await journal.save_trajectories(saved)
+    await journal.save_trajectories(kept(saved))
     for (play, score), (whole, same) in zip(journal.plays("train", 1), saved, strict=True):
         assert [(r.prompt, r.reply) for r in play.rounds] == [((), "")] * 3
         assert [r.rewards for r in play.rounds] == [r.rewards for r in whole.rounds]
@@ -77,16 +82,16 @@ async def test_more_trajectories_than_are_read_at_once_come_in_order(
 ) -> None:
     monkeypatch.setattr(plays, "TOGETHER", 2)
     saved = [played("train", i, s, n) for i in (1, 2) for s in (0, 10, 11) for n in range(3)]
-    await journal.save_trajectories(reversed(saved))
+    await journal.save_trajectories(kept(saved[::-1]))
     assert journal.trajectories("train", 1) == saved[:9]
     assert list(journal.all_trajectories()) == saved
 
 
 async def test_trajectories_come_back_whole_and_in_order(journal: Journal) -> None:
-    await journal.save_trajectories([played("train", 1, 0, n) for n in (2, 0)])
-    await journal.save_trajectories([played("train", 1, 0, 1), played("test", 1, 0, 0)])
-    await journal.save_trajectories([played("train", 0, 5, 0)])
-    await journal.save_trajectories([played("train", 1, 0, 1)])
+    await journal.save_trajectories(kept([played("train", 1, 0, n) for n in (2, 0)]))
+    await journal.save_trajectories(kept([played("train", 1, 0, 1), played("test", 1, 0, 0)]))
+    await journal.save_trajectories(kept([played("train", 0, 5, 0)]))
+    await journal.save_trajectories(kept([played("train", 1, 0, 1)]))
     assert journal.trajectories("train", 1) == [played("train", 1, 0, n) for n in range(3)]
     assert journal.trajectories("train", 0) == [played("train", 0, 5, 0)]
     assert journal.trajectories("validation", 0) == []

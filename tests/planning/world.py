@@ -20,6 +20,7 @@ from rmft_api.providers import profiles
 from rmft_api.providers.profiles import Profile
 from rmft_api.records import Ask, Choice, Reply, Scored, Split, Trajectory
 from rmft_api.rollouts import Seat
+from rmft_api.shorthand import Kept
 
 NOW = datetime(2026, 11, 22, 12, tzinfo=UTC)
 FAMILIES: dict[str, dict[str, Any]] = {
@@ -146,10 +147,10 @@ def played(
     seats = list(seating.seats(settings, prompts_of(settings), split, iteration))
     chat.names = {seat.index: seat.names for seat in seats}
 
-    async def save(seat: Seat, finished: Sequence[Trajectory]) -> None:
+    async def save(seat: Seat, finished: Sequence[Kept]) -> None:
         scenario = seat.scenario
         means = None if scenario.adversary else scenario.means
-        for one in finished:
+        for one in [each.whole() for each in finished]:
             play = regret.play_of(one.rounds, scenario.rewards, means)
             kept.append((one, regret.score(one.address, scenario.regret, play)))
 
