@@ -89,7 +89,8 @@ class Price(Section):
         cached = self.input if self.cached is None else self.cached
         exact = [amount.as_integer_ratio() for amount in (self.input, cached, self.output)]
         of = lcm(*(below for _, below in exact))
-        return _Rates(*(above * of // below for above, below in exact), of)
+        input_, cached_, output = (above * of // below for above, below in exact)
+        return _Rates(input_, cached_, output, of)
 
     def batched(self) -> Self:
         """The same row for chats that are asked in batches."""
