@@ -46,8 +46,11 @@ class Answer:
         self._telling = Telling(prompt)
         self.reason: Literal["stop", "length"] | None = None
 
-    def add(self, token: int, logits: Tensor) -> None:
-        """Take the next token; copies that only fill up a batch may add to an ended answer."""
+    def add(self, token: int, logits: Tensor, place: int) -> None:
+        """Take the next token, drawn from row `place` of the logits [R, SIZE].
+
+        Copies that only fill up a batch may add to an ended answer.
+        """
         if self.reason is not None:
             return
         if self._prompt.is_gone():
@@ -56,7 +59,7 @@ class Answer:
         if token == tokenizer.END:
             self.reason = "stop"
         else:
-            self._grow(token, logits)
+            self._grow(token, logits, place)
         if self._prompt.listener is not None:
             self._tell()
 
@@ -67,10 +70,10 @@ class Answer:
         elif pieces and not pieces[-1].endswith("\ufffd"):  # half a character is not told
             self._telling.grown(pieces, self._logprobs)
 
-    def _grow(self, token: int, logits: Tensor) -> None:
+    def _grow(self, token: int, logits: Tensor, place: int) -> None:
         self._tokens.append(token)
         if self._prompt.top_logprobs is not None:
-            self._logprobs.append(picking.logprob(logits, token, self._prompt.top_logprobs))
+            self._logprobs.append(picking.logprob(logits[place], token, self._prompt.top_logprobs))
         if len(self._tokens) >= self._room:
             self.reason = "length"
         if self._prompt.stop and self._has_stop():

@@ -1,4 +1,4 @@
-"""The network's forward pass for sampling: prompts once, then a token at a time.
+"""The network's forward pass for sampling, a token at a time; prompts are read by `reading`.
 
 A row's numbers never depend on its batch mates. Every shape that a sum runs over (the slots of a
 cache) is a property of the row alone, and matrix products have at least `FEWEST` rows, below
@@ -9,7 +9,6 @@ Slots 0..n-1 of a row hold its n prompt tokens, the slots up to the end of its b
 and token t of the answer is in slot block + t.
 """
 
-from collections.abc import Sequence
 from typing import NamedTuple
 
 import torch
@@ -35,8 +34,10 @@ SCALE = HEAD**-0.5
 class Layer(NamedTuple):
     """Weights of one block, laid out for `x @ weights`; queries are scaled already."""
 
-    attention_in: Tensor
-    """[WIDTH, 5 * WIDTH]: queries, keys, both turned by a quarter, values."""
+    queries_in: Tensor
+    """[WIDTH, 2 * WIDTH]: queries, and the same turned by a quarter."""
+    memory_in: Tensor
+    """[WIDTH, 3 * WIDTH]: keys, the same turned by a quarter, values."""
     attention_out: Tensor
     hidden_in: Tensor
     hidden_out: Tensor
@@ -49,15 +50,8 @@ class Weights(NamedTuple):
     readout: Tensor
     layers: tuple[Layer, ...]
     cosines: Tensor
-    """[CONTEXT, 2 * WIDTH], repeated for every head of queries and keys."""
+    """[CONTEXT, WIDTH], repeated for every head."""
     sines: Tensor
-
-
-class Span(NamedTuple):
-    """Tokens to add to one row, beginning at slot `start`."""
-
-    tokens: tuple[int, ...]
-    start: int
 
 
 def _quarter_turn(weights: Tensor) -> Tensor:
@@ -69,9 +63,9 @@ def _quarter_turn(weights: Tensor) -> Tensor:
 def _layer(block: Block) -> Layer:
     queries, keys, values = block.attention_in.weight.detach().view(3, WIDTH, WIDTH)
     queries = queries * SCALE
-    parts = (queries, keys, _quarter_turn(queries), _quarter_turn(keys), values)
     return Layer(
-        torch.cat(parts).t().contiguous(),
+        torch.cat((queries, _quarter_turn(queries))).t().contiguous(),
+        torch.cat((keys, _quarter_turn(keys), values)).t().contiguous(),
         block.attention_out.weight.detach().t().contiguous(),
         block.hidden_in.weight.detach().t().contiguous(),
         block.hidden_out.weight.detach().t().contiguous(),
@@ -86,8 +80,8 @@ def prepare(network: Network) -> Weights:
         embedding,
         embedding.t().contiguous(),
         tuple(_layer(block) for block in network.layers),
-        cosines.repeat(1, 2 * HEADS),
-        sines.repeat(1, 2 * HEADS),
+        cosines.repeat(1, HEADS),
+        sines.repeat(1, HEADS),
     )
 
 
@@ -96,16 +90,35 @@ def new_cache(rows: int, slots: int) -> Tensor:
     return torch.zeros(LAYERS, 2, rows, HEADS, slots, HEAD)
 
 
-def _project(layer: Layer, x: Tensor, cosines: Tensor, sines: Tensor) -> tuple[Tensor, Tensor]:
-    """Turned queries and keys [N, 2, HEADS, HEAD] and values [N, HEADS, HEAD]."""
-    mapped = normalise(x) @ layer.attention_in
-    turned = torch.addcmul(
-        mapped[:, : 2 * WIDTH] * cosines, mapped[:, 2 * WIDTH : 4 * WIDTH], sines
+class Turn(NamedTuple):
+    """How far the positions of N tokens turn queries and keys, each [N, WIDTH]."""
+
+    cosines: Tensor
+    sines: Tensor
+
+    def queries(self, layer: Layer, x: Tensor) -> Tensor:
+        """What N tokens look for [N, WIDTH], from their normalised vectors."""
+        return self._apply(x @ layer.queries_in)
+
+    def memory(self, layer: Layer, x: Tensor) -> tuple[Tensor, Tensor]:
+        """What N tokens are found by and what they tell: keys and values, each [N, WIDTH]."""
+        mapped = x @ layer.memory_in
+        return self._apply(mapped), mapped[:, 2 * WIDTH :]
+
+    def _apply(self, mapped: Tensor) -> Tensor:
+        plain, quarter = mapped[:, :WIDTH], mapped[:, WIDTH : 2 * WIDTH]
+        return torch.addcmul(plain * self.cosines, quarter, self.sines)
+
+
+def turn(weights: Weights, positions: Tensor) -> Turn:
+    """For tokens at these positions [N]."""
+    return Turn(
+        weights.cosines.index_select(0, positions), weights.sines.index_select(0, positions)
     )
-    return turned.view(-1, 2, HEADS, HEAD), mapped[:, 4 * WIDTH :].view(-1, HEADS, HEAD)
 
 
-def _finish(layer: Layer, x: Tensor, gathered: Tensor) -> Tensor:
+def finish(layer: Layer, x: Tensor, gathered: Tensor) -> Tensor:
+    """Vectors after a block, from those before it and what attention gathered."""
     x = torch.addmm(x, gathered, layer.attention_out)
     hidden = (normalise(x) @ layer.hidden_in).relu_()
     return torch.addmm(x, hidden, layer.hidden_out)
@@ -114,71 +127,6 @@ def _finish(layer: Layer, x: Tensor, gathered: Tensor) -> Tensor:
 def logits(weights: Weights, x: Tensor) -> Tensor:
     """Logits [N, SIZE] of the next token."""
     return normalise(x) @ weights.readout
-
-
-class _Places(NamedTuple):
-    """Where each of N packed tokens stands."""
-
-    tokens: Tensor
-    rows: Tensor
-    slots: Tensor
-    columns: Tensor
-    lasts: Tensor
-    longest: int
-
-
-def _places(spans: Sequence[Span]) -> _Places:
-    lengths = [len(span.tokens) for span in spans]
-    columns = torch.cat([torch.arange(length) for length in lengths])
-    rows = torch.repeat_interleave(torch.arange(len(spans)), torch.tensor(lengths))
-    starts = torch.tensor([span.start for span in spans])
-    return _Places(
-        torch.tensor([token for span in spans for token in span.tokens]),
-        rows,
-        columns + starts[rows],
-        columns,
-        torch.tensor(lengths).cumsum(0) - 1,
-        max(lengths),
-    )
-
-
-def extend(weights: Weights, cache: Tensor, spans: Sequence[Span]) -> Tensor:
-    """Fill the cache with the spans; the width-vectors [U, WIDTH] after each span's last token."""
-    at = _places(spans)
-    x = weights.embedding[at.tokens]
-    cosines, sines = weights.cosines[at.slots], weights.sines[at.slots]
-    shape = (len(spans), at.longest)
-    limits = torch.zeros(shape, dtype=torch.long).index_put_((at.rows, at.columns), at.slots)
-    hidden = torch.arange(cache.shape[4]) > limits[:, :, None]
-    mask = torch.zeros(hidden.shape).masked_fill_(hidden, -torch.inf)[:, None]
-    for layer, (keys, values) in zip(weights.layers, cache, strict=True):
-        turned, new_values = _project(layer, x, cosines, sines)
-        keys[at.rows, :, at.slots] = turned[:, 1]
-        values[at.rows, :, at.slots] = new_values
-        queries = torch.zeros(*shape, HEADS, HEAD)
-        queries[at.rows, at.columns] = turned[:, 0]
-        if layer is weights.layers[-1]:
-            return _last(layer, x, queries, keys, values, mask, at)
-        weighted = (queries.transpose(1, 2) @ keys.transpose(2, 3) + mask).softmax(-1) @ values
-        gathered = weighted.transpose(1, 2)[at.rows, at.columns].reshape(-1, WIDTH)
-        x = _finish(layer, x, gathered)
-    raise AssertionError("a network has layers")
-
-
-def _last(
-    layer: Layer,
-    x: Tensor,
-    queries: Tensor,
-    keys: Tensor,
-    values: Tensor,
-    mask: Tensor,
-    at: _Places,
-) -> Tensor:
-    """The last layer is needed for the last token of each row only."""
-    row, column = at.rows[at.lasts], at.columns[at.lasts]
-    query, seen = queries[row, column][:, :, None], mask[row, 0, column][:, None, None]
-    weighted = (query @ keys.transpose(2, 3) + seen).softmax(-1) @ values
-    return _finish(layer, x[at.lasts], weighted.reshape(-1, WIDTH))
 
 
 def step(
@@ -190,14 +138,14 @@ def step(
     """
     rows, slots = len(tokens), cache.shape[4]
     x = weights.embedding.index_select(0, tokens)
-    cosines = weights.cosines.index_select(0, positions)
-    sines = weights.sines.index_select(0, positions)
+    turned = turn(weights, positions)
     for layer, (keys, values) in zip(weights.layers, cache, strict=True):
-        turned, new_values = _project(layer, x, cosines, sines)
-        keys[:, :, slot] = turned[:, 1]
-        values[:, :, slot] = new_values
-        queries = turned[:, 0].reshape(rows * HEADS, 1, HEAD)
+        normal = normalise(x)
+        new_keys, new_values = turned.memory(layer, normal)
+        keys[:, :, slot] = new_keys.view(rows, HEADS, HEAD)
+        values[:, :, slot] = new_values.view(rows, HEADS, HEAD)
+        queries = turned.queries(layer, normal).view(rows * HEADS, 1, HEAD)
         scores = torch.baddbmm(mask, queries, keys.view(-1, slots, HEAD).transpose(1, 2))
         weighted = torch.bmm(functional.softmax(scores, -1), values.view(-1, slots, HEAD))
-        x = _finish(layer, x, weighted.view(rows, WIDTH))
+        x = finish(layer, x, weighted.view(rows, WIDTH))
     return logits(weights, x)

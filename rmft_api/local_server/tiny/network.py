@@ -26,7 +26,7 @@ ROTARY_BASE = 1000.0
 
 def normalise(x: Tensor) -> Tensor:
     """Zero mean and unit variance over the width."""
-    return functional.layer_norm(x, (WIDTH,))
+    return torch.layer_norm(x, (WIDTH,))
 
 
 def rotary_tables(length: int) -> tuple[Tensor, Tensor]:

@@ -22,20 +22,22 @@ STRETCH = 32
 class Temper(NamedTuple):
     """Sampling settings of R rows."""
 
-    temperatures: NDArray[np.float64]
+    warmth: Tensor
+    """[R, 1]: what logits are multiplied by."""
     top_ps: NDArray[np.float64]
-
-    def keep(self, rows: NDArray[np.int64]) -> "Temper":
-        """The settings of some rows."""
-        return Temper(self.temperatures[rows], self.top_ps[rows])
+    cut: NDArray[np.int64]
+    """Rows that are drawn from a nucleus."""
+    cold: NDArray[np.bool_] | None
+    """[R]: whose most likely token is taken; None where there is no such row."""
 
 
 def temper(prompts: Sequence[Prompt]) -> Temper:
     """The settings of some prompts."""
-    return Temper(
-        np.array([prompt.temperature for prompt in prompts], float),
-        np.array([prompt.top_p for prompt in prompts], float),
-    )
+    temperatures = np.array([prompt.temperature for prompt in prompts], float)
+    top_ps = np.array([prompt.top_p for prompt in prompts], float)
+    warmth = torch.as_tensor(1 / np.maximum(temperatures, COLDEST)).float()[:, None]
+    cold = temperatures < COLDEST
+    return Temper(warmth, top_ps, np.flatnonzero(top_ps < 1), cold if cold.any() else None)
 
 
 def _nucleus(chances: NDArray[np.float64], top_p: float) -> NDArray[np.float64]:
@@ -64,14 +66,12 @@ def _draw(chances: NDArray[np.float64], uniforms: NDArray[np.float64]) -> NDArra
 
 def pick(logits: Tensor, temper: Temper, uniforms: NDArray[np.float64]) -> NDArray[np.int64]:
     """A token for each row of logits [R, SIZE]; `uniforms` [R] are in [0, 1)."""
-    warmth = torch.as_tensor(1 / np.maximum(temper.temperatures, COLDEST)).float()
-    chances = torch.softmax(logits * warmth[:, None], -1).double().numpy()
+    chances = torch.softmax(logits * temper.warmth, -1).double().numpy()
     chances[:, tokenizer.USED :] = 0
-    for row in np.flatnonzero(temper.top_ps < 1):
+    for row in temper.cut:
         chances[row] = _nucleus(chances[row], float(temper.top_ps[row]))
     drawn = _draw(chances, uniforms)
-    cold = temper.temperatures < COLDEST
-    return np.where(cold, chances.argmax(1), drawn) if cold.any() else drawn
+    return drawn if temper.cold is None else np.where(temper.cold, chances.argmax(1), drawn)
 
 
 def logprob(row_logits: Tensor, token: int, rivals: int) -> TokenLogprob:

@@ -10,10 +10,11 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from rmft_api.local_server.engine import Completion, ExampleError, Prompt
-from rmft_api.local_server.tiny import chance, inference, picking, tokenizer
+from rmft_api.local_server.tiny import chance, inference, picking, reading, tokenizer
 from rmft_api.local_server.tiny.answer import Answer
-from rmft_api.local_server.tiny.inference import FEWEST, Span
+from rmft_api.local_server.tiny.inference import FEWEST
 from rmft_api.local_server.tiny.network import HEADS, Network
+from rmft_api.local_server.tiny.reading import Span
 
 ROWS = 64
 """Rows that are sampled together."""
@@ -31,6 +32,11 @@ class Asked(NamedTuple):
     tokens: tuple[int, ...]
     prefix: int
     """Tokens of the system message, which many prompts share."""
+
+    @property
+    def order(self) -> tuple[int, int]:
+        """Prompts that are read together best stand together: like blocks, then like lengths."""
+        return self.block, len(self.tokens) - self.prefix
 
     @property
     def block(self) -> int:
@@ -58,23 +64,28 @@ class Rows:
         self.logits = logits
         self.block = block
         self.lengths = torch.tensor([len(one.tokens) for one in asked])
-        self.slots = block
+        self.slots = cache.shape[4]
+        self.mask = self._mask()
+
+    def _mask(self) -> Tensor:
+        """[R * HEADS, 1, E]: the prompt may be looked at, and of the answer nothing yet."""
+        slot = torch.arange(self.slots)
+        hidden = (slot >= self.lengths[:, None]) & (slot < self.block)
+        hidden |= slot >= self.slots - GROWTH
+        mask = torch.zeros(hidden.shape).masked_fill_(hidden, -torch.inf)
+        return mask.repeat_interleave(HEADS, 0)[:, None]
 
     def grow(self) -> None:
         """Make room for more tokens of the answers."""
         wider = inference.new_cache(self.cache.shape[2], self.slots + GROWTH)
-        wider[..., : self.slots, :] = self.cache[..., : self.slots, :]
+        wider[..., : self.slots, :] = self.cache
         self.cache = wider
         self.slots += GROWTH
-        slot = torch.arange(self.slots)
-        hidden = (slot >= self.lengths[:, None]) & (slot < self.block)
-        mask = torch.zeros(hidden.shape).masked_fill_(hidden, -torch.inf)
-        mask[:, self.slots - GROWTH :] = -torch.inf
-        self.mask = mask.repeat_interleave(HEADS, 0)[:, None]
+        self.mask = self._mask()
 
     def keep(self, rows: Tensor) -> None:
         """Go on with some rows only."""
-        self.cache = self.cache[:, :, rows]
+        self.cache = self.cache.index_select(2, rows)
         self.lengths = self.lengths[rows]
         self.mask = self.mask.view(-1, HEADS, 1, self.slots)[rows].flatten(0, 1)
 
@@ -99,7 +110,7 @@ class Sampler:
     def complete(self, prompts: Sequence[Prompt]) -> list[Completion]:
         """Sample every prompt, in order."""
         asked = [as_asked(prompt) for prompt in prompts]
-        order = sorted(range(len(asked)), key=lambda n: asked[n].block)
+        order = sorted(range(len(asked)), key=lambda n: asked[n].order)
         answers: dict[int, Answer] = {}
         while order:
             block = asked[order[0]].block
@@ -119,16 +130,17 @@ class Sampler:
         temper = picking.temper(prompts)
         alive = np.arange(len(prompts))
         for index in range(tokenizer.CONTEXT):
-            uniforms = chance.uniforms(seeds[alive], index)
-            tokens = picking.pick(rows.logits, temper.keep(alive), uniforms)
-            for place, row in enumerate(alive.tolist()):
-                answers[row].add(int(tokens[place]), rows.logits[place])
-            ended = np.array([answers[row].reason is not None for row in alive])
+            tokens = picking.pick(rows.logits, temper, chance.uniforms(seeds, index))
+            growing = [answers[row] for row in alive.tolist()]
+            for place, (answer, token) in enumerate(zip(growing, tokens.tolist(), strict=True)):
+                answer.add(token, rows.logits, place)
+            ended = np.array([answer.reason is not None for answer in growing])
             if ended.all():
                 break
             if 2 * max(FEWEST, int((~ended).sum())) <= len(alive):
                 places = _going_first(ended)
-                alive, tokens = alive[places], tokens[places]
+                alive, tokens, seeds = alive[places], tokens[places], seeds[places]
+                temper = picking.temper([prompts[int(row)] for row in alive])
                 rows.keep(torch.as_tensor(places))
             rows.step(self._weights, torch.as_tensor(tokens), index)
         return answers
@@ -137,21 +149,24 @@ class Sampler:
         """Read each different prompt once."""
         different = list(dict.fromkeys(asked))
         read = (different * FEWEST)[: max(FEWEST, len(different))]
-        cache = inference.new_cache(len(read), block)
+        cache = inference.new_cache(len(read), block + GROWTH)
         for row, one in enumerate(read):
             if one.prefix:
                 cache[:, :, row, :, : one.prefix] = self._prefix(one.tokens[: one.prefix])
         spans = [Span(one.tokens[one.prefix :], one.prefix) for one in read]
-        logits = inference.logits(self._weights, inference.extend(self._weights, cache, spans))
+        found = reading.extend(self._weights, cache, spans, block)
+        logits = inference.logits(self._weights, found)
+        if len(different) == len(asked):
+            return Rows(cache, logits, asked, block)
         place = {one: n for n, one in enumerate(different)}
         rows = torch.tensor([place[one] for one in asked])
-        return Rows(cache[:, :, rows], logits[rows], asked, block)
+        return Rows(cache.index_select(2, rows), logits[rows], asked, block)
 
     def _prefix(self, tokens: tuple[int, ...]) -> Tensor:
         """Keys and values of a system message, always computed alone."""
         if tokens not in self._prefixes:
             cache = inference.new_cache(1, len(tokens))
-            inference.extend(self._weights, cache, [Span(tokens, 0)])
+            reading.extend(self._weights, cache, [Span(tokens, 0)], len(tokens))
             self._prefixes[tokens] = cache[:, :, 0]
             if len(self._prefixes) > PREFIXES:
                 self._prefixes.popitem(last=False)
