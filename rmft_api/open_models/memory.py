@@ -2,7 +2,8 @@
 
 Weights, adapters and their optimiser are counted exactly. Activations are what torch keeps for the
 backward pass in the transformers version of the `[open]` extra, measured per token and layer for
-each family (tests/open_models/test_memory.py measures again). The reserve is an assumption.
+each family (tests/open_models/test_memory.py measures again). The reserve is an assumption; on a
+CPU it was seen to hold (benchmarks/training_memory.py).
 """
 
 from collections.abc import Iterable
@@ -20,6 +21,9 @@ ADAPTER = 4
 """Bytes of a parameter of an adapter: they are float32 over whatever base."""
 TILE_TOKENS, TILE_WIDTH = 4096, 32768
 """TRL makes logits in tiles of so many tokens and words, never all of them."""
+TILE_ON_CPU, CAPPED = 33, 4
+"""Bytes of each logit of a tile where no kernel turns it into its gradient in place: eight float32
+and a truth value; one float32 more where logits are capped (Gemma 2)."""
 HELD = 8
 """Fine-tunes kept loaded beside the base at most."""
 RESERVE_SHARE, RESERVE = 0.08, 1 * GIB
@@ -90,7 +94,7 @@ def training(shape: Shape, settings: HfSettings, one: Pass, *, on_cpu: bool) -> 
         Part("base weights", shape.parameters() * width),
         Part("adapter and optimizer", trained * ADAM),
         Part("activations", _activations(shape, settings, one, width)),
-        Part("logits", _logits(shape, one, width)),
+        Part("logits", _logits(shape, one, width, on_cpu=on_cpu)),
     ]
     return _reserved(parts)
 
@@ -147,9 +151,11 @@ def _activations(shape: Shape, settings: HfSettings, one: Pass, width: int) -> i
     return shape.layers * layer + layer
 
 
-def _logits(shape: Shape, one: Pass, width: int) -> int:
+def _logits(shape: Shape, one: Pass, width: int, *, on_cpu: bool) -> int:
     tile = min(one.tokens, TILE_TOKENS) * min(shape.vocabulary, TILE_WIDTH)
-    return tile * (width + 8) + one.tokens * shape.hidden * (4 + 2 * width)
+    capped = CAPPED if shape.family == "gemma2" else 0
+    each = TILE_ON_CPU + capped if on_cpu else width + 8
+    return tile * each + one.tokens * shape.hidden * (4 + 2 * width)
 
 
 def _read(shape: Shape, width: int, length: int) -> int:
