@@ -4,7 +4,6 @@
 names the key, its value and the nearest known key.
 """
 
-import difflib
 import re
 import tomllib
 from collections.abc import Iterator, Mapping, Sequence
@@ -13,12 +12,21 @@ from typing import Annotated, Any, Literal, Self, TypeVar, cast
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
+from rmft_api import resources
 from rmft_api.errors import ConfigError
-from rmft_api.naming import RUN_NAME
+from rmft_api.mistakes import first_mistake, unreadable
+from rmft_api.naming import A_NAME, RUN_NAME
 from rmft_api.records import Method, Split
 
-Positive = Annotated[int, Field(ge=1)]
+Whole = Annotated[int, Field(strict=True)]
+Positive = Annotated[int, Field(ge=1, strict=True)]
+Scenarios = Annotated[int, Field(ge=1, le=100_000, strict=True)]
+Trajectories = Annotated[int, Field(ge=1, le=10_000, strict=True)]
 Share = Annotated[float, Field(ge=0, le=1)]
+
+
+MOST_ACTIONS, MOST_ROUNDS = 1_000, 10_000
+"""Of a problem: more is a slip of the hand, and would only end in a machine without memory."""
 
 
 class Section(BaseModel):
@@ -31,6 +39,9 @@ class Section(BaseModel):
 S = TypeVar("S", bound=Section)
 
 
+Alternatives = Whole | tuple[Whole, ...]
+
+
 class Problem(Section):
     """One kind of decision problem. List-valued fields are alternatives: all combinations are used.
 
@@ -39,9 +50,9 @@ class Problem(Section):
 
     environment: str
     """A name from `rmft_api.environments`, or of an installed entry point."""
-    K: int | tuple[int, ...] = 3
+    K: Alternatives = 3
     """Number of actions."""
-    T: int | tuple[int, ...] = 25
+    T: Alternatives = 25
     """Horizon: rounds per trajectory."""
     options: dict[str, Any] = Field(default_factory=dict)
     """Further settings of the environment, e.g. `reward = ["bernoulli", "gaussian"]`."""
@@ -51,12 +62,14 @@ class Problem(Section):
 
     @model_validator(mode="after")
     def _there_is_something_to_decide(self) -> Self:
+        if () in (self.K, self.T):
+            raise ValueError(f"K={self.K}, T={self.T}: an empty list has nothing to draw from")
         for K in many(self.K):
-            if K < 2:
-                raise ValueError(f"K={K} leaves nothing to decide; use K >= 2")
+            if not 2 <= K <= MOST_ACTIONS:
+                raise ValueError(f"K={K} leaves nothing to decide; use 2 <= K <= {MOST_ACTIONS}")
         for T in many(self.T):
-            if T < 1:
-                raise ValueError(f"T={T} has no rounds; use T >= 1")
+            if not 1 <= T <= MOST_ROUNDS:
+                raise ValueError(f"T={T} cannot be played; use 1 <= T <= {MOST_ROUNDS}")
         return self
 
 
@@ -114,9 +127,9 @@ class SamplingConfig(Section):
 class ScenarioConfig(Section):
     """A set of scenarios to play."""
 
-    scenarios: Positive = 24
+    scenarios: Scenarios = 24
     """M: how many."""
-    trajectories: Positive = 1
+    trajectories: Trajectories = 1
     """L: plays of each."""
     problems: tuple[Problem, ...] = ()
     """What to draw scenarios from, evenly; empty: the training problems."""
@@ -127,7 +140,7 @@ class ScenarioConfig(Section):
 class RolloutConfig(ScenarioConfig):
     """The scenarios to learn from: M fresh ones each iteration, L trajectories each."""
 
-    trajectories: Positive = 16
+    trajectories: Trajectories = 16
     concurrency: Positive = 64
     """Requests under way at once, everywhere."""
     transport: Literal["direct", "batch"] = "direct"
@@ -314,7 +327,7 @@ class RunConfig(Section):
         if self.replay is not None and len(self.replay.steps) != self.iterations:
             raise ValueError(f"replay.steps are {len(self.replay.steps)}, not {self.iterations}")
         if not RUN_NAME.match(self.name):
-            raise ValueError(f"name={self.name!r} must match {RUN_NAME.pattern}")
+            raise ValueError(f"name={self.name!r} is no run name; names have {A_NAME}")
         if not self.rollouts.problems:
             raise ValueError("rollouts.problems is empty; name at least one environment")
         if self.selection.k >= self.rollouts.trajectories:
@@ -356,11 +369,19 @@ def as_words(value: str | tuple[str, ...]) -> tuple[str, ...]:
 def read(path: Path) -> dict[str, Any]:
     """A run file as it stands, unchecked. Raises ConfigError where it is no TOML."""
     try:
-        return tomllib.loads(path.read_text(encoding="utf-8"))
+        return tomllib.loads(path.read_text(encoding="utf-8-sig"))
     except FileNotFoundError:
-        raise ConfigError(f"no run file {str(path)!r}; see the examples in runs/") from None
+        raise ConfigError(f"no file {str(path)!r}{_instead(path)}") from None
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
-        raise ConfigError(f"{path}: {error}") from error
+        raise ConfigError(unreadable(path, error)) from error
+
+
+def _instead(path: Path) -> str:
+    """What may have been meant by a file that is not there."""
+    near = path.with_name(f"{path.name}.toml")
+    if near.is_file():
+        return f"; did you mean {str(near)!r}?"
+    return f"; run files to begin with lie in {resources.run_files_dir()}"
 
 
 def load(path: Path, overrides: Sequence[str] = ()) -> RunConfig:
@@ -386,7 +407,7 @@ def checked(section: type[S], raw: Mapping[str, Any], source: str) -> S:
     try:
         return section.model_validate(raw)
     except ValidationError as error:
-        raise ConfigError(f"{source}: {_first_mistake(error, section)}") from None
+        raise ConfigError(f"{source}: {first_mistake(error, section)}") from None
 
 
 def differences(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[str]:
@@ -437,35 +458,6 @@ def _value(text: str) -> Any:
         return tomllib.loads(f"value = {text}")["value"]
     except tomllib.TOMLDecodeError:
         return text  # a bare word is a string, as a shell user means it
-
-
-def _first_mistake(error: ValidationError, section: type[BaseModel]) -> str:
-    first = error.errors(include_url=False)[0]
-    where = ".".join(str(part) for part in first["loc"])
-    if first["type"] == "extra_forbidden":
-        return f"unknown key {where!r}{_suggestion(where, section)}"
-    message = first["msg"].removeprefix("Value error, ")
-    if first["type"] == "value_error" or not where:
-        return f"{where}: {message}" if where else message
-    given = "" if first["type"] == "missing" else f" (got {first['input']!r:.80})"
-    return f"{where}: {message}{given}"
-
-
-def _suggestion(where: str, section: type[BaseModel]) -> str:
-    """Nearest known key; a misplaced one is found in its true section too."""
-    known = [name for name, _ in _keys(section)]
-    near = difflib.get_close_matches(where, known, n=1, cutoff=0.6)
-    leaf = where.rsplit(".", 1)[-1]
-    near = near or [name for name in known if name.rsplit(".", 1)[-1] == leaf][:1]
-    return f"; did you mean {near[0]!r}?" if near else ""
-
-
-def _keys(model: type[BaseModel], prefix: str = "") -> Iterator[tuple[str, Any]]:
-    for name, field in model.model_fields.items():
-        kind = field.annotation
-        yield f"{prefix}{name}", kind
-        if isinstance(kind, type) and issubclass(kind, BaseModel):
-            yield from _keys(kind, f"{prefix}{name}.")
 
 
 def _leaves(value: Any, prefix: str = "") -> Iterator[tuple[str, Any]]:

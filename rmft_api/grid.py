@@ -22,8 +22,10 @@ from typing import Annotated, Any, Self
 from pydantic import Field, ValidationError, model_validator
 
 from rmft_api import config as configs
-from rmft_api.config import RUN_NAME, RunConfig, Section
+from rmft_api.config import RunConfig, Section
 from rmft_api.errors import ConfigError
+from rmft_api.mistakes import first_mistake
+from rmft_api.naming import A_NAME, RUN_NAME
 
 
 class Cell(Section):
@@ -49,7 +51,7 @@ class Grid(Section):
         names = [cell.name for cell in self.cell]
         for name in names:
             if not RUN_NAME.match(name) or names.count(name) > 1:
-                raise ValueError(f"cell {name!r}: names must differ and match {RUN_NAME.pattern}")
+                raise ValueError(f"cell {name!r}: names must differ, and have {A_NAME}")
         return self
 
 
@@ -67,9 +69,7 @@ def load(path: Path) -> Grid:
     try:
         return Grid.model_validate(configs.read(path))
     except ValidationError as error:
-        first = error.errors(include_url=False)[0]
-        where = ".".join(str(part) for part in first["loc"])
-        raise ConfigError(f"{path}: {where}: {first['msg']}") from None
+        raise ConfigError(f"{path}: {first_mistake(error, Grid)}") from None
 
 
 def places(path: Path, grid: Grid) -> Iterator[Place]:

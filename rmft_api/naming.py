@@ -4,3 +4,5 @@ import re
 
 RUN_NAME = re.compile(r"^[a-z0-9][a-z0-9_-]{0,63}$")
 """Of a run and its directory."""
+A_NAME = "1 to 64 of a-z, 0-9, - and _, a letter or a digit first"
+"""The same in words, after "names have"."""

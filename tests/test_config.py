@@ -83,7 +83,7 @@ def test_an_override_that_names_no_key_is_refused(tmp_path: Path, override: str)
 
 
 def test_a_missing_file_and_broken_toml_are_one_line_each(tmp_path: Path) -> None:
-    with pytest.raises(ConfigError, match="no run file"):
+    with pytest.raises(ConfigError, match="no file"):
         config.load(tmp_path / "none.toml")
     (tmp_path / "broken.toml").write_text("a = \n")
     with pytest.raises(ConfigError, match=r"broken\.toml"):

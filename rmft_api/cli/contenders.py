@@ -15,7 +15,7 @@ from rmft_api.environments import Scenario
 from rmft_api.errors import UsageError
 from rmft_api.evaluation import Course
 from rmft_api.journal import Journal
-from rmft_api.naming import RUN_NAME
+from rmft_api.naming import A_NAME, RUN_NAME
 from rmft_api.prompts import load as load_prompts
 from rmft_api.providers import profiles
 
@@ -45,7 +45,7 @@ def described(wanted: Wanted, runs: Path) -> ContestConfig:
         suite = suite.model_copy(update={"prompts": like.prompts, "sampling": like.sampling})
     name = wanted.name or f"eval-{suite.name}"
     if not RUN_NAME.match(name):
-        raise UsageError(f"--name {name!r} must match {RUN_NAME.pattern}")
+        raise UsageError(f"--name {name!r} is no name; names have {A_NAME}")
     run = suite.as_run(name, wanted.budget_usd)
     players = [player for word in wanted.models for player in _players(word, wanted, runs)]
     rivals = suite.baselines if wanted.baselines is None else wanted.baselines

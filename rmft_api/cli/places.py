@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from rmft_api.errors import UsageError
-from rmft_api.naming import RUN_NAME
+from rmft_api.naming import A_NAME, RUN_NAME
 
 RunsDir = Annotated[
     Path,
@@ -19,7 +19,7 @@ RunName = Annotated[str, typer.Argument(metavar="RUN", help="A run's name.", sho
 def run_directory(runs: Path, name: str) -> Path:
     """The directory of run `name`. Raises UsageError for what cannot be a run's name."""
     if not RUN_NAME.match(name):
-        raise UsageError(f"{name!r} is no run name; names match {RUN_NAME.pattern}{_known(runs)}")
+        raise UsageError(f"{name!r} is no run name; names have {A_NAME}{_known(runs)}")
     return runs / name
 
 

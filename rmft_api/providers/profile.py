@@ -12,6 +12,7 @@ from pydantic import Field, ValidationError, model_validator
 
 from rmft_api.config import Section
 from rmft_api.errors import ConfigError
+from rmft_api.mistakes import first_mistake
 from rmft_api.providers.traits import (
     BatchTraits,
     ChatTraits,
@@ -239,10 +240,7 @@ def checked(name: str, table: Mapping[str, Any]) -> Profile:
     try:
         return Profile.model_validate(table)
     except ValidationError as error:
-        first = error.errors(include_url=False)[0]
-        where = ".".join(str(part) for part in first["loc"])
-        message = first["msg"].removeprefix("Value error, ")
-        raise ConfigError(f"profile {name!r}: {where + ': ' if where else ''}{message}") from None
+        raise ConfigError(f"profile {name!r}: {first_mistake(error, Profile)}") from None
 
 
 class _OfFamily(Protocol):

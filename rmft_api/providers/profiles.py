@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any, cast
 
 from rmft_api.errors import ConfigError
+from rmft_api.mistakes import unreadable
 from rmft_api.providers.profile import Profile, Secret, checked
 
 __all__ = ["Profile", "Secret", "load", "load_all"]
@@ -33,7 +34,7 @@ def load(name: str, own: Path | None = None) -> Profile:
     """A profile by name, from `own` or as shipped. Raises ConfigError."""
     known = load_all(own)
     if name not in known:
-        near = difflib.get_close_matches(name, known, n=1)
+        near = difflib.get_close_matches(name, known, n=1, cutoff=0.7)
         hint = f"did you mean {near[0]!r}?" if near else f"known: {', '.join(known)}"
         raise ConfigError(f"no profile {name!r}; {hint}")
     return known[name]
@@ -56,9 +57,9 @@ def _shipped() -> Mapping[str, Raw]:
 
 def _tables(path: Path) -> dict[str, Raw]:
     try:
-        raw = tomllib.loads(path.read_text(encoding="utf-8"))
+        raw = tomllib.loads(path.read_text(encoding="utf-8-sig"))
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
-        raise ConfigError(f"profiles {path}: {error}") from error
+        raise ConfigError(f"profiles: {unreadable(path, error)}") from error
     for name, table in raw.items():
         if not isinstance(table, dict):
             raise ConfigError(f"profiles {path}: {name!r} must be a table, e.g. [{name}]")

@@ -91,6 +91,16 @@ def test_a_command_that_cannot_be_followed_is_a_usage_error(
         ("rollouts.problems=[{environment='bandit', T=0}]", "T=0"),
         ("rollouts.problems=[{environment='bandits'}]", "bandit"),
         ("rollouts.problems=[{environment='bandit', options={reward='normal'}}]", "normal"),
+        ("rollouts.problems=[{environment='bandit', K=[]}]", "an empty list has nothing"),
+        ("rollouts.problems=[{environment='bandit', K='3'}]", "K must be a whole number (got '3')"),
+        ("rollouts.problems=[{environment='bandit', k=3}]", "did you mean 'rollouts.problems.K'"),
+        ("rollouts.problems=[{environment='bandit', T=100000000}]", "T <= 10000"),
+        ("rollouts.problems=[{environment='bandit', options={reward=[]}}]", "reward = []"),
+        ("rollouts.problems=3", "rollouts.problems must be a list (got 3)"),
+        ("rollouts.scenarios=1000000000", "at most 100000"),
+        ("iterations=true", "iterations must be a whole number (got True)"),
+        ("model=rmft-tiny", "model must be a section"),
+        ("sampling.temperature=hot", "temperature must be a number (got 'hot')"),
         ("name=../x", "name="),
     ],
 )
@@ -98,6 +108,37 @@ def test_a_run_file_that_cannot_be_followed_is_a_config_error(
     run_file: Path, change: str, says: str
 ) -> None:
     assert says in refused(78, run_file.parent, "run", str(run_file), "--set", change)
+
+
+@pytest.mark.parametrize(
+    ("content", "says"),
+    [
+        (b"", "model is missing"),
+        (SMALL.encode("utf-16"), "save it as UTF-8"),
+        (b"[model\n", "is no TOML: "),
+        (None, "no file 'typed.toml'; run files to begin with lie in "),
+    ],
+    ids=["empty", "UTF-16", "no TOML", "no file"],
+)
+def test_a_file_that_is_no_run_file_is_told_from_others(
+    tmp_path: Path, content: bytes | None, says: str
+) -> None:
+    if content is not None:
+        (tmp_path / "typed.toml").write_bytes(content)
+    assert says in refused(78, tmp_path, "run", "typed.toml")
+
+
+def test_a_name_without_its_ending_is_answered_with_the_file(run_file: Path) -> None:
+    assert "did you mean 'small.toml'" in refused(78, run_file.parent, "run", "small")
+    assert "Is a directory" in refused(78, run_file.parent, "run", ".")
+
+
+@pytest.mark.parametrize("name", ["mit Bom.toml", "größe.toml"])
+def test_what_editors_do_to_a_file_does_not_matter(tmp_path: Path, name: str) -> None:
+    text = SMALL.replace("\n", "\r\n").encode("utf-8-sig")
+    (tmp_path / name).write_bytes(text)
+    ended = rmft(tmp_path, "plan", name, LANG="C", LC_ALL="C")
+    assert (ended.returncode, ended.stderr) == (0, "")
 
 
 def test_a_paid_run_without_a_key_or_a_budget_is_refused(run_file: Path) -> None:

@@ -65,7 +65,7 @@ def test_a_suite_of_ones_own_is_a_file_and_can_be_changed(tmp_path: Path) -> Non
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("scenarios = 3", "problems: Field required"),
+        ("scenarios = 3", "problems is missing"),
         (f"scenarioz = 1\n{MINE}", "unknown key 'scenarioz'.*'scenarios'"),
         (MINE.replace("scenarios = 3", "scenarios = 0"), "scenarios"),
         (MINE.replace("K = 2", "K = 1"), "leaves nothing to decide"),
@@ -85,5 +85,5 @@ def test_a_suite_that_cannot_be_followed_is_refused_in_one_line(
 def test_an_unknown_suite_is_answered_with_those_that_ship() -> None:
     with pytest.raises(ConfigError, match=r"no suite 'k25'; shipped: .*k24"):
         suites.load("k25")
-    with pytest.raises(ConfigError, match=r"no run file 'nowhere.toml'"):
+    with pytest.raises(ConfigError, match=r"no file 'nowhere.toml'"):
         suites.load("nowhere.toml")
