@@ -72,19 +72,21 @@ class ChatRoutes:
         stream = Stream(name, created, asked.model, len(prompts), asked.includes_usage)
         sampling = asyncio.create_task(self._sample(asked, prompts, _leaving(request)))
         sampling.add_done_callback(lambda _: growing.put_nowait(None))
+        response = web.StreamResponse(headers=_EVENTS)
         try:
             told = await growing.get()
             if told is None:
                 await sampling
-            response = web.StreamResponse(headers=_EVENTS)
             await response.prepare(request)
             await response.write(stream.opening())
             while told is not None:
                 await response.write(stream.piece(*told))
                 told = await growing.get()
             await response.write(await _rest(stream, sampling))
+        except ConnectionError:
+            log.debug("a client left before its stream ended")
         finally:
-            sampling.cancel()  # its client may have gone
+            sampling.cancel()
         return response
 
     async def _sample(

@@ -36,10 +36,11 @@ def test_an_answer_that_somebody_waits_for_is_long(talkative: engine.TinyModel) 
 
 @pytest.mark.parametrize("stream", [True, False])
 async def test_an_answer_whose_client_has_gone_is_not_sampled_to_its_end(
-    watch: Watch, tmp_path: Path, stream: bool
+    watch: Watch, tmp_path: Path, caplog: pytest.LogCaptureFixture, stream: bool
 ) -> None:
     sampled = await watch.tokens(tmp_path / "state", "tiny", engine.BASE, stream=stream)
     assert sampled < LONG
+    assert [record.message for record in caplog.records if record.levelname == "ERROR"] == []
 
 
 def test_its_neighbours_in_the_batch_are_answered_as_ever(talkative: engine.TinyModel) -> None:
