@@ -7,6 +7,7 @@ A round whose reply could not be read counts as the worst action of that round: 
 of the row that the form in question looks at. So an unreadable reply never pays, in any form.
 """
 
+import math
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
@@ -44,18 +45,23 @@ def play_of(rounds: Sequence[Round], rewards_TK: Floats, means_TK: Floats | None
     faced_TK = rewards_TK.copy()
     actions_T = np.full(len(rewards_TK), UNREAD, dtype=np.int64)
     policies_TK = np.full(rewards_TK.shape, np.nan)
-    for t, told in enumerate(rounds):
-        faced_TK[t] = told.rewards
-        if told.action is not None:
-            actions_T[t] = told.action
-            certain = told.policy is None
-            policies_TK[t] = one_hot(told.action, len(told.rewards)) if certain else told.policy
+    if rounds:
+        t = len(rounds)
+        faced_TK[:t] = [told.rewards for told in rounds]
+        actions_T[:t] = [UNREAD if told.action is None else told.action for told in rounds]
+        policies_TK[:t] = [_policy(told) for told in rounds]
     return Play(faced_TK, faced_TK if means_TK is None else means_TK, actions_T, policies_TK)
 
 
 def stack(plays: Sequence[Play]) -> Play:
     """N plays of one shape as one, with a leading axis."""
     return Play(*(np.stack(arrays) for arrays in zip(*plays, strict=True)))
+
+
+def _policy(told: Round) -> tuple[float, ...]:
+    if told.action is None:
+        return (math.nan,) * len(told.rewards)
+    return told.policy or tuple([float(a == told.action) for a in range(len(told.rewards))])
 
 
 def one_hot(actions: Any, K: int) -> Floats:
@@ -81,16 +87,16 @@ def regrets_N(plays: Play) -> dict[str, Floats]:
 
 
 def _forms(play: Play) -> dict[str, Floats]:
-    rewards_K, means_K = play.rewards_TK.sum(axis=-2), play.means_TK.sum(axis=-2)
+    best = play.rewards_TK.sum(axis=-2).max(axis=-1)
+    best_mean = play.means_TK.sum(axis=-2).max(axis=-1)
     earned = earned_T(play).sum(axis=-1)
     earned_mean = _taken(play.means_TK, play.actions_T).sum(axis=-1)
-    hindsight = rewards_K.max(axis=-1) - earned
     return {
-        "static_expected": rewards_K.max(axis=-1) - _expected(play).sum(axis=-1),
-        "static_realised": hindsight,
-        "pseudo": means_K.max(axis=-1) - earned_mean,
-        "realised": means_K.max(axis=-1) - earned,
-        "hindsight": hindsight,
+        "static_expected": best - _expected(play).sum(axis=-1),
+        "static_realised": best - earned,
+        "pseudo": best_mean - earned_mean,
+        "realised": best_mean - earned,
+        "hindsight": best - earned,
         "dynamic": play.means_TK.max(axis=-1).sum(axis=-1) - earned_mean,
     }
 
@@ -148,10 +154,17 @@ def _best_fixed(table_TK: Floats) -> Floats:
 
 
 def _taken(table_TK: Floats, actions_T: Ints) -> Floats:
-    taken: Floats = np.take_along_axis(table_TK, actions_T[..., None], axis=-1)
-    return np.where(actions_T == UNREAD, table_TK.min(axis=-1), taken[..., 0])
+    flat: Floats = table_TK.reshape(-1)
+    rows: Ints = np.arange(0, flat.size, table_TK.shape[-1])
+    return _or_worst(flat[rows.reshape(actions_T.shape) + actions_T], table_TK, actions_T)
 
 
 def _expected(play: Play) -> Floats:
     expected_T: Floats = (play.policies_TK * play.rewards_TK).sum(axis=-1)
-    return np.where(play.actions_T == UNREAD, play.rewards_TK.min(axis=-1), expected_T)
+    return _or_worst(expected_T, play.rewards_TK, play.actions_T)
+
+
+def _or_worst(earned_T: Floats, table_TK: Floats, actions_T: Ints) -> Floats:
+    """What was earned, the row's smallest entry where the reply could not be read."""
+    unread_T = actions_T == UNREAD
+    return np.where(unread_T, table_TK.min(axis=-1), earned_T) if unread_T.any() else earned_T
