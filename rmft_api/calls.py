@@ -13,17 +13,17 @@ done next and awaited (the next request's reservation, a trajectory) is durable 
 
 from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
-from functools import lru_cache
 from typing import Any, Protocol
 
 import msgspec
 
+from rmft_api import sums
 from rmft_api.errors import BudgetError, ProviderFault, ResumableError
 from rmft_api.faultpoints import reached
 from rmft_api.journal import Journal
 from rmft_api.journal.ledger import digest_of, fault_of
 from rmft_api.ports import ChatModel
-from rmft_api.records import Ask, Message, Reply
+from rmft_api.records import Ask, Reply
 from rmft_api.retries import Retries
 
 Price = Callable[[Ask], int | None]
@@ -47,7 +47,7 @@ class Pace(Protocol):
 OVERRUNS = 3
 """Replies billed at more than twice their worst case after which the prices cannot be right."""
 LONG = 8
-"""Messages from which a chat is worth hashing piece by piece."""
+"""Messages from which a chat is told by the digest of its sums."""
 
 
 class JournaledChat:
@@ -178,13 +178,7 @@ def request_digest(ask: Ask) -> bytes:
 def _encode_request(ask: Ask) -> bytes:
     """All that the provider is told: everything but our own name for it.
 
-    A long chat is told by its messages' digests: all but the last were asked before.
+    A long chat is told by its digest: all but its end was asked before.
     """
-    is_long = len(ask.messages) >= LONG
-    told = [_message_digest(message) for message in ask.messages] if is_long else ask.messages
+    told = sums.of(ask).digest if len(ask.messages) >= LONG else ask.messages
     return _encode((ask.model, told, ask.n, ask.seed, ask.sampling))
-
-
-@lru_cache(maxsize=2**14)
-def _message_digest(message: Message) -> bytes:
-    return digest_of(_encode(message))

@@ -59,9 +59,10 @@ class Ending(NamedTuple):
 
 def estimate(ask: Ask) -> int:
     """Tokens that a provider may count for a request before it is answered, roughly."""
-    told = 0
-    for message in ask.messages:
-        told += len(message.content)
+    if ask.sums is not None:
+        told = ask.sums.chars
+    else:
+        told = sum([len(message.content) for message in ask.messages])
     return told // 4 + 8 * len(ask.messages) + ask.n * ask.sampling.max_tokens
 
 

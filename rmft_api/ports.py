@@ -17,6 +17,7 @@ from rmft_api.records import (
     JobOrder,
     Message,
     Reply,
+    Sums,
     UploadedFile,
 )
 
@@ -151,6 +152,10 @@ class Telling(Protocol):
 
     def turn(self) -> tuple[Message, ...]:
         """The messages of `chat()` that are new in this round."""
+        ...
+
+    def sums(self) -> Sums | None:
+        """Of `chat()`, where it grows; None where every round is a chat of its own."""
         ...
 
     def heard(self, reply: str, action: int | None, rewards: tuple[float, ...]) -> None:

@@ -20,6 +20,7 @@ from pydantic import Field, ValidationError, field_validator
 from rmft_api.config import Section
 from rmft_api.errors import ConfigError
 from rmft_api.records import Ask, Message, Reply, Usage
+from rmft_api.sums import size_of
 
 SHIPPED = Path(__file__).with_name("prices.toml")
 OWN_ENV = "RMFT_PRICES"
@@ -161,7 +162,9 @@ class Prices:
             return None
         if not price.input and not price.output:
             return price.actual(_NOTHING)
-        return price.worst_case(ask, most_tokens(ask.messages))
+        if ask.sums is None:
+            return price.worst_case(ask, most_tokens(ask.messages))
+        return price.worst_case(ask, _bound(ask.sums.size, len(ask.messages)))
 
     def cost(self, ask: Ask, reply: Reply) -> int | None:
         """What a reply cost; None where it does not tell, or the price is unknown."""
@@ -237,14 +240,14 @@ def load(path: Path) -> Table:
 
 def most_tokens(messages: tuple[Message, ...]) -> int:
     """A bound on the tokens of a prompt: no token is shorter than a byte."""
-    most = _PER_MESSAGE
+    size = 0
     for message in messages:
-        most += _bytes(message.content) + _PER_MESSAGE
-    return most
+        size += size_of(message.content)
+    return _bound(size, len(messages))
 
 
-def _bytes(text: str) -> int:
-    return len(text) if text.isascii() else len(text.encode("utf-8", "replace"))
+def _bound(size: int, count: int) -> int:
+    return size + _PER_MESSAGE * (count + 1)
 
 
 def _up(amount: Decimal) -> int:

@@ -53,6 +53,16 @@ class Sampling(Record, frozen=True):
     stop: tuple[str, ...] = ()
 
 
+class Sums(Record, frozen=True):
+    """What is known of a whole chat without reading it again (`sums.py`)."""
+
+    chars: int
+    size: int
+    """Bytes of UTF-8."""
+    digest: bytes
+    """16 bytes that no other chat has."""
+
+
 class Ask(Record, frozen=True):
     """One request for `n` replies to the same chat. `key` is its place in the run."""
 
@@ -62,6 +72,8 @@ class Ask(Record, frozen=True):
     n: int
     seed: int
     sampling: Sampling
+    sums: Sums | None = None
+    """Of `messages`, where somebody kept them."""
 
 
 class Choice(Record, frozen=True):

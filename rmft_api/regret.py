@@ -155,8 +155,8 @@ def _best_fixed(table_TK: Floats) -> Floats:
 
 def _taken(table_TK: Floats, actions_T: Ints) -> Floats:
     flat: Floats = table_TK.reshape(-1)
-    rows: Ints = np.arange(0, flat.size, table_TK.shape[-1])
-    return _or_worst(flat[rows.reshape(actions_T.shape) + actions_T], table_TK, actions_T)
+    rows = np.arange(actions_T.size).reshape(actions_T.shape) * table_TK.shape[-1]
+    return _or_worst(flat[rows + actions_T], table_TK, actions_T)
 
 
 def _expected(play: Play) -> Floats:

@@ -217,6 +217,7 @@ def _ask(game: Game, seat: Seat, t: int, group: Sequence[_Player]) -> Ask:
         n=len(group),
         seed=seeds.number(game.seed, "reply", *place, t // game.seed_block),
         sampling=game.sampling,
+        sums=group[0].telling.sums(),
     )
 
 

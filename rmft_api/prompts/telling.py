@@ -6,11 +6,11 @@ from dataclasses import dataclass
 
 import msgspec
 
-from rmft_api import answers
+from rmft_api import answers, sums
 from rmft_api.errors import DataError
 from rmft_api.prompts.histories import History, HistoryTemplates, Told
 from rmft_api.prompts.templates import Template
-from rmft_api.records import Message
+from rmft_api.records import Message, Sums
 
 _SILENCE: Mapping[str, str] = {"said": "", "outcome": ""}
 
@@ -51,6 +51,8 @@ class Telling:
         self._script, self._contexts = script, contexts
         self._round = 1
         self._past: list[Message] = []
+        self._sums = sums.NOTHING
+        """Of `_past`."""
         self._silence: tuple[Message, ...] = ()
         self._mood = _SILENCE
         self._rows = ""
@@ -71,6 +73,10 @@ class Telling:
         if self._turn is None:
             self._turn = self._compose()
         return self._turn
+
+    def sums(self) -> Sums | None:
+        """Of `chat()`, where it grows; None where every round is a chat of its own."""
+        return None if self._script.next is None else sums.grown(self._sums, self.turn())
 
     def heard(self, reply: str, action: int | None, rewards: tuple[float, ...]) -> None:
         """Go on to the next round. `action` None: the reply could not be read.
@@ -112,12 +118,14 @@ class Telling:
         """Keep the finished round of a chat that grows."""
         if self._script.next is None:
             return
-        self._past.extend(self.turn())
+        told = self.turn()
         if said.strip():
-            self._past.append(Message("assistant", said))
+            told = (*told, Message("assistant", said))
             self._silence = ()
         else:
             self._silence = (Message("assistant", self._script.silent),)
+        self._past.extend(told)
+        self._sums = sums.grown(self._sums, told)
 
     def _of_last_round(self, said: str, told: Told) -> Mapping[str, str]:
         """What the next round says of this one: a mishap, or its outcome and reason."""
