@@ -13,7 +13,6 @@ import asyncio
 import gzip
 import socket
 import ssl
-import time
 import zlib
 from collections import deque
 from collections.abc import Iterator, Mapping
@@ -103,11 +102,12 @@ class Posts:
     async def post(self, body: bytes) -> Response:
         """Send once. Raises NotConnectedError or LostError; a reply of any status is a reply."""
         connection = self._kept() or await self._connect()
+        reply = connection.ask(b"%s%d\r\n\r\n" % (self._head, len(body)), body)
         self._busy.add(connection)
         if self._patrol is None:
             self._watch()
         try:
-            return await connection.ask(b"%s%d\r\n\r\n" % (self._head, len(body)), body)
+            return await reply
         finally:
             self._busy.discard(connection)
             if connection.is_free:
@@ -126,9 +126,10 @@ class Posts:
 
     def _kept(self) -> "_Connection | None":
         """The connection used last, if it is fresh: then those below it may be, too."""
+        now = asyncio.get_running_loop().time()
         while self._idle:
             connection = self._idle.pop()
-            if connection.is_free and time.monotonic() - connection.since < _KEEP_ALIVE_S:
+            if connection.is_free and now - connection.since < _KEEP_ALIVE_S:
                 return connection
             connection.close()
         return None
@@ -139,12 +140,12 @@ class Posts:
         One timer for all: one for each request would cost more than its parsing.
         """
         self._patrol = None
-        late = time.monotonic() - self._reply_s
+        loop = asyncio.get_running_loop()
+        late = loop.time() - self._reply_s
         for connection in [one for one in self._busy if one.since <= late]:
             connection.give_up(self._reply_s)
         if self._busy:
-            loop, every_s = asyncio.get_running_loop(), min(1.0, self._reply_s / _LOOKS)
-            self._patrol = loop.call_later(every_s, self._watch)
+            self._patrol = loop.call_later(min(1.0, self._reply_s / _LOOKS), self._watch)
 
     async def _connect(self) -> "_Connection":
         loop = asyncio.get_running_loop()
@@ -220,7 +221,7 @@ class _Connection(asyncio.Protocol):
     def ask(self, head: bytes, body: bytes) -> "asyncio.Future[Response]":
         """Send one request; its reply."""
         self.is_free = False
-        self.since = time.monotonic()
+        self.since = self._loop.time()
         self._waiter = self._loop.create_future()
         self._transport.writelines((head, body))
         return self._waiter
@@ -279,7 +280,7 @@ class _Connection(asyncio.Protocol):
         waiter, self._waiter = self._waiter, None
         if waiter is not None and not waiter.done():
             self.is_free = reuse
-            self.since = time.monotonic()
+            self.since = self._loop.time()
             self._replies.hand(waiter, response)
 
     def _fail(self, error: Exception) -> None:
