@@ -127,6 +127,25 @@ def test_writes_are_committed_in_order_and_a_refused_one_spoils_no_other(
     assert refused == [n in numbers[:i] for i, n in enumerate(numbers)]
 
 
+async def test_what_nobody_waits_for_is_durable_before_what_is_awaited_after_it(
+    writer: Writer, tmp_path: Path
+) -> None:
+    writer.put(INSERT, (1,))
+    await writer.write(INSERT, (2,))
+    assert opened(tmp_path / "file").execute("SELECT n FROM numbers").fetchall() == [(1,), (2,)]
+
+
+async def test_where_what_nobody_waits_for_cannot_be_saved_nothing_after_it_is(
+    writer: Writer,
+) -> None:
+    await writer.write(INSERT, (1,))
+    writer.put(INSERT, (1,))
+    with pytest.raises(StorageError, match="nothing more is sent or saved"):
+        await writer.write(INSERT, (2,))
+    with pytest.raises(StorageError):
+        await writer.work(count)
+
+
 async def test_work_that_fails_half_way_leaves_nothing(writer: Writer) -> None:
     def work(connection: sqlite3.Connection) -> None:
         connection.execute(INSERT, (1,))

@@ -111,6 +111,50 @@ async def test_replies_of_every_framing_are_read_whole(
     assert len(server.seen) == 2
 
 
+@pytest.mark.parametrize(
+    "reply",
+    [
+        OK,
+        b"HTTP/1.1 100 Continue\r\nX-Told: No\r\n\r\n" + OK,
+        OK.replace(b"X-Told: Yes", b"x-told:Yes \r\nX-Empty:"),
+    ],
+    ids=["plain", "continued", "spaced"],
+)
+async def test_headers_are_those_of_the_reply_itself(
+    server: Server, sender: Posts, reply: bytes
+) -> None:
+    server.says = [reply]
+    headers = (await sender.post(b"")).headers
+    assert (headers["x-told"], headers.get("x-other")) == ("Yes", None)
+    assert headers["content-length"] == "2"
+
+
+async def test_a_reply_that_comes_too_late_is_given_up_and_others_are_not(
+    server: Server,
+) -> None:
+    silent = asyncio.Event()
+    hasty = Posts(server.url, {}, connect_s=2, reply_s=0.2)
+
+    async def hold(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await silent.wait()
+        writer.close()
+
+    holding = await asyncio.start_server(hold, "127.0.0.1", 0)
+    mute = Posts(
+        f"http://127.0.0.1:{holding.sockets[0].getsockname()[1]}/", {}, connect_s=2, reply_s=0.2
+    )
+    late = [asyncio.create_task(mute.post(b"")) for _ in range(3)]
+    while not all(task.done() for task in late):
+        assert (await hasty.post(b"")).status == 200
+        await asyncio.sleep(0.01)
+    for task in late:
+        with pytest.raises(LostError, match=r"no whole reply within 0\.2 s"):
+            await task
+    silent.set()
+    holding.close()
+    await hasty.close()
+
+
 async def test_a_compressed_reply_is_read_though_none_was_asked_for(
     server: Server, sender: Posts
 ) -> None:
