@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from pydantic import BaseModel
+from pydantic_core import PydanticUndefined
 
 from rmft_api import errors
 from rmft_api.cli.main import COMMANDS
@@ -37,7 +38,7 @@ def _commands() -> Iterator[str]:
     yield "## Commands"
     yield ""
     for command in COMMANDS:
-        yield f"### rmft-api {command.__name__}"
+        yield f"### rmft-api {command.__name__.replace('_', '-')}"
         yield ""
         yield inspect.getdoc(command) or ""
         yield ""
@@ -103,6 +104,8 @@ def _docstrings(model: type) -> Iterator[tuple[str, str]]:
 
 
 def _shown(value: Any) -> str:
+    if value is PydanticUndefined:
+        return ""  # made anew each time: empty
     return "" if value is None else str(value)
 
 

@@ -22,8 +22,9 @@ def ablate(
     as_json: Annotated[bool, typer.Option("--json", help="The table, for programs.")] = False,
     runs: RunsDir = RUNS,
 ) -> None:
-    """Walk every run of a grid, and compare each cell with the first on the same scenarios.
+    """Walk every run of a grid, and compare its cells.
 
+    Each is held against the first one on the same scenarios.
     Runs that have ended are not walked again, and one that was stopped goes on: the same command
     again resumes the grid. The embedded grid takes no key, no network and no GPU.
     """

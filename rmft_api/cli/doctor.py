@@ -25,8 +25,9 @@ def doctor(
     ] = False,
     runs: RunsDir = RUNS,
 ) -> None:
-    """Check key, model dates, prices, disk, clock and packages; without FILE, the quick start's.
+    """Check whether a run could begin here, spending nothing.
 
+    Key, model dates, prices, disk, clock, packages; without FILE, for the quick start.
     Sends nothing without --online, and never shows a key.
     """
     import asyncio

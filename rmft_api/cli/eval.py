@@ -13,7 +13,7 @@ def eval(
     models: Annotated[
         list[str] | None,
         typer.Argument(
-            metavar="MODEL..",
+            metavar="MODEL",
             help="A model's id, PROFILE:MODEL, run:NAME (its champion), or run:NAME@WHICH "
             "(base, champion, last, all, or an iteration's number).",
             show_default=False,
@@ -48,7 +48,9 @@ def eval(
     ] = None,
     runs: RunsDir = RUNS,
 ) -> None:
-    """Play a suite with several models and algorithms on the same scenarios, and compare them.
+    """Compare models and algorithms on one suite.
+
+    All of them play the same scenarios.
 
     What was played is kept as a run's is: `rmft-api resume NAME` goes on, `rmft-api report NAME`
     shows it again.

@@ -48,7 +48,10 @@ def export(
     ] = Table.TRAJECTORIES,
     runs: RunsDir = RUNS,
 ) -> None:
-    """Write a run's trajectories as a table, as a dataset, or as training data for TRL."""
+    """Write a run's trajectories for other tools.
+
+    As a table, as a dataset, or as training data for TRL.
+    """
     from rmft_api.cli.pages import looked_into
     from rmft_api.cli.places import existing_run
     from rmft_api.files import replace_file

@@ -20,11 +20,11 @@ from rmft_api.cli.run import run
 from rmft_api.cli.serve import serve
 from rmft_api.cli.status import status
 from rmft_api.cli.sweep import sweep
+from rmft_api.cli.usage import one_line
 from rmft_api.errors import UsageError
 
 app = typer.Typer(
     help="Fine-tune a chat model on its own lowest-regret play, through its fine-tuning API.",
-    no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
@@ -49,15 +49,11 @@ def main() -> None:
 
 def _main() -> None:
     try:
-        code = app(standalone_mode=False)
+        code = app(sys.argv[1:] or ["--help"], standalone_mode=False)
     except typer.Abort:
         raise KeyboardInterrupt from None
     except typer.TyperException as error:
-        raise UsageError(_one_line(error)) from error
+        raise UsageError(one_line(error)) from error
     if code == _INTERRUPTED:
         raise KeyboardInterrupt
     sys.exit(code if isinstance(code, int) else 0)
-
-
-def _one_line(error: typer.TyperException) -> str:
-    return f"{str(error).rstrip('.')}; `rmft-api --help` tells how"

@@ -15,8 +15,9 @@ def make_checkpoint(
     ] = 120,
     seed: Annotated[int, typer.Option(min=0)] = 0,
 ) -> None:
-    """Make a tiny chat checkpoint in Hugging Face's format, to try engine hf without a download.
+    """Make a tiny open checkpoint, to try engine hf.
 
+    In Hugging Face's format, without a download.
     Some hundred thousand parameters, half a minute on one core. It is no evidence about large
     models.
     """

@@ -2,7 +2,7 @@
 
 
 def models() -> None:
-    """List the profiles: where they are, what they can do, what they need."""
+    """List the endpoints (profiles) and what they need."""
     from rmft_api.providers import profiles
 
     for profile in profiles.load_all().values():

@@ -38,4 +38,4 @@ def run_names(runs: Path) -> list[str]:
 
 def _known(runs: Path) -> str:
     names = run_names(runs)
-    return f"; runs there: {', '.join(names)}" if names else ""
+    return f"; runs there: {', '.join(names)}" if names else "; `rmft-api run` begins one"

@@ -36,8 +36,9 @@ def replay(
     accept_shutdown: AcceptShutdown = False,
     runs: RunsDir = RUNS,
 ) -> None:
-    """Rebuild a run's chain at another provider, from the very files that it learnt from.
+    """Walk a run's chain again at another provider.
 
+    It learns from the very files that the run learnt from.
     The replay is a run of its own, with its own journal and budget. Its models are evaluated on
     the same held-out scenarios, and both chains are shown side by side. The same command again
     goes on with it, or shows it once more.

@@ -36,7 +36,9 @@ def report(
     port: Annotated[int, typer.Option(min=0, max=65535, help="Of --live; 0 takes a free one.")] = 0,
     runs: RunsDir = RUNS,
 ) -> None:
-    """Show the figures of a run, finished or not, and write them and its trajectories as a page.
+    """Show a run's figures, and write them as a page.
+
+    Finished or not; the page holds its trajectories too.
 
     An evaluation has figures alone.
     """

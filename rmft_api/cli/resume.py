@@ -29,11 +29,17 @@ def resume(
     ] = False,
     as_recorded: Annotated[
         bool,
-        typer.Option(help="Go on under the recorded settings though the run file has changed."),
+        typer.Option(
+            "--as-recorded",
+            help="Go on under the recorded settings though the run file has changed.",
+        ),
     ] = False,
     runs: RunsDir = RUNS,
 ) -> None:
-    """Go on where a run or an evaluation stopped; what was paid for is not asked again."""
+    """Go on where a run or an evaluation stopped.
+
+    What was paid for is not asked again.
+    """
     from rmft_api.cli import contests
     from rmft_api.cli.build import go_on
     from rmft_api.cli.caps import Caps

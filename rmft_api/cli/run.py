@@ -30,14 +30,21 @@ def run(
     accept_shutdown: AcceptShutdown = False,
     runs: RunsDir = RUNS,
 ) -> None:
-    """Play, rank by regret, fine-tune, and again; then show what came of it.
+    """Play, rank by regret, fine-tune, and again.
 
+    In the end it shows what came of it.
     Without FILE, a small text model on this machine learns a bandit: no key, no network, no GPU.
     """
     from rmft_api.cli.build import begin
     from rmft_api.cli.errors import run_async
     from rmft_api.cli.plan import refuse_shutdown, show
+    from rmft_api.errors import UsageError
 
+    if not dry_run and (as_json or reply_tokens is not None):
+        raise UsageError(
+            "--json and --reply-tokens are of plans: they need --dry-run; what a run came to is "
+            "told by `rmft-api report RUN --json`"
+        )
     path = run_file(file)
     settings = described(path, overrides, budget)
     if dry_run:

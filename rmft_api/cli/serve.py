@@ -44,8 +44,9 @@ def serve(
         Path | None, typer.Option(help='File that gets {"base_url": ...} once the server answers.')
     ] = None,
 ) -> None:
-    """Serve chat, files and fine-tuning on the OpenAI wire, over models that really train.
+    """Serve chat, files and fine-tuning on the OpenAI wire.
 
+    The models really train.
     Prints the base_url once it answers. Ctrl-C ends it; a job under way goes on at the next start.
     """
     from rmft_api.local_server import engines

@@ -19,8 +19,9 @@ def sweep(
     ] = False,
     runs: RunsDir = RUNS,
 ) -> None:
-    """List what our runs have deployed at an endpoint, and what it costs while it stands.
+    """List what runs have left deployed at an endpoint.
 
+    And what it costs while it stands.
     A run takes its own deployments down, however it ends; what a lost machine left is found here.
     """
     import asyncio

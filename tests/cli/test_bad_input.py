@@ -66,14 +66,37 @@ def test_batches_where_the_endpoint_has_none_are_refused_with_the_way_out(
         (("run", "--budget", "much"), "number"),
         (("status", "nobody"), "no run 'nobody'"),
         (("resume", "../../etc"), "is no run name"),
+        (("resume",), "'RUN'; `rmft-api status` lists the runs"),
+        (("export", "nobody"), "'PATH'"),
+        (
+            ("serve", "--port", "99999"),
+            "65535 (got '99999')",
+        ),
+        (("run", "--budget=much"), "(got 'much')"),
+        (("run", "--json"), "they need --dry-run"),
+        (("plan", "--bugdet", "3"), "--budget"),
         (("report", "nobody"), "no run 'nobody'"),
     ],
-    ids=["command", "option", "number", "status", "resume", "report"],
+    ids=str,
 )
 def test_a_command_that_cannot_be_followed_is_a_usage_error(
     tmp_path: Path, arguments: tuple[str, ...], says: str
 ) -> None:
     assert says in refused(64, tmp_path, *arguments)
+
+
+def test_no_command_at_all_is_answered_with_all_of_them(tmp_path: Path) -> None:
+    shown = rmft(tmp_path)
+    assert (shown.returncode, shown.stderr) == (0, "")
+    commands = shown.stdout.partition("Commands:")[2]
+    assert "\n  make-checkpoint  " in commands
+    assert "..." not in commands
+
+
+def test_a_folder_without_runs_says_how_one_begins(tmp_path: Path) -> None:
+    shown = rmft(tmp_path, "status")
+    assert (shown.returncode, shown.stdout) == (0, "")
+    assert "`rmft-api run` begins one" in shown.stderr
 
 
 @pytest.mark.parametrize(
