@@ -155,7 +155,8 @@ class Pacer:
             return
         turn.future = loop.create_future()
         lane.queue.append(turn)
-        self._let_out()
+        if len(lane.queue) == 1:  # else whoever is first has seen to it already
+            self._let_out()
         try:
             await turn.future
         except asyncio.CancelledError:
