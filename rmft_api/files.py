@@ -19,6 +19,8 @@ def make_directory(path: Path) -> None:
 
 def replace_file(path: Path, content: bytes) -> None:
     """Write `content` so that readers and crashes meet the old file or the new. StorageError."""
+    if not path.name:  # "." or "/"
+        raise StorageError(f"cannot write {path}: it is a folder; name a file in it")
     draft = path.with_name(f".{path.name}.draft")
     try:
         descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW, 0o600)
@@ -32,7 +34,8 @@ def replace_file(path: Path, content: bytes) -> None:
         reached(f"{path.stem}.replaced")
     except OSError as error:
         raise StorageError(
-            f"cannot write {path}: {error.strerror}; free space or fix it, then resume the run"
+            f"cannot write {path}: {error.strerror}; check its folder, its permissions and the "
+            "space left, then try again"
         ) from error
 
 

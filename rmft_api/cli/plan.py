@@ -69,11 +69,14 @@ def show(
     from rmft_api.errors import ConfigError
     from rmft_api.planning import draw_up
     from rmft_api.prompts import load
+    from rmft_api.teacher import Teacher
 
     prompts = load(config.prompts, [resources.prompts_dir(), Path.cwd()], config.contexts)
     playing, training = profiles_of(config)
     if config.rollouts.transport == "batch":
         batches_of(playing)
+    if config.teacher is not None:
+        Teacher(config, config.teacher, prompts, 1)
     check_base(playing, config.model)
     check_training(training, config, prompts)
     drawn = asyncio.run(

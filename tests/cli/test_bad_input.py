@@ -151,6 +151,12 @@ def test_a_file_that_is_no_run_file_is_told_from_others(
     assert says in refused(78, tmp_path, "run", "typed.toml")
 
 
+@pytest.mark.parametrize("command", ["plan", "run"])
+def test_a_teacher_that_nobody_knows_is_refused(run_file: Path, command: str) -> None:
+    change = ("--set", "teacher.algorithm=ucb2")
+    assert "no baseline 'ucb2'" in refused(78, run_file.parent, command, str(run_file), *change)
+
+
 def test_a_name_without_its_ending_is_answered_with_the_file(run_file: Path) -> None:
     assert "did you mean 'small.toml'" in refused(78, run_file.parent, "run", "small")
     assert "Is a directory" in refused(78, run_file.parent, "run", ".")

@@ -53,3 +53,9 @@ def test_without_room_for_the_ballast_a_run_does_not_start(
     with pytest.raises(StorageError, match="free some space"):
         Ballast(tmp_path).load()
     assert not (tmp_path / "ballast").exists()
+
+
+@pytest.mark.parametrize("name", [".", "/"])
+def test_a_folder_in_the_place_of_a_file_is_named(name: str) -> None:
+    with pytest.raises(StorageError, match="it is a folder; name a file in it"):
+        replace_file(Path(name), b"new")
