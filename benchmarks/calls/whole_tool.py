@@ -6,7 +6,6 @@
 """
 
 import argparse
-import gc
 import json
 import sys
 import tempfile
@@ -18,7 +17,7 @@ from rmft_api import playing, resources, seating
 from rmft_api.calls import JournaledChat
 from rmft_api.cli.console import console
 from rmft_api.cli.errors import run_async
-from rmft_api.cli.main import YOUNG
+from rmft_api.cli.main import tune
 from rmft_api.cli.progress import Tracked
 from rmft_api.cli.signals import Stop, StoppableChat
 from rmft_api.config import RunConfig
@@ -120,7 +119,7 @@ def main() -> None:
     asked = parser.parse_args()
     load_ = Load(**json.load(sys.stdin))
     settings = config(asked, load_.calls, load_.concurrency)
-    gc.set_threshold(YOUNG)  # as `rmft-api` does
+    tune()  # as `rmft-api` does
     with tempfile.TemporaryDirectory() as folder:
         tell(run_async(play(load_, settings, asked.n, Path(folder))))
 
