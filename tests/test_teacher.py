@@ -94,7 +94,7 @@ async def test_a_full_information_teacher_states_its_mixture(tmp_path: Path, out
     kept: list[Trajectory] = []
 
     async def save(seat: Any, finished: Any) -> None:
-        kept.extend(finished)
+        kept.extend(one.whole() for one in finished)
 
     seats = seating.seats(taught, prompts, "train", 1)
     await play_out(seating.game(taught, "train", 1, "m", 1), seats, teacher, save)

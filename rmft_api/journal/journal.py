@@ -84,8 +84,12 @@ class Journal:
         self._clock = clock
         self._held = ExitStack()
         self._writer = Writer(connection, str(run_dir / FILE), relieve)
-        self.run = self._writer.work_now(_read_run)
-        self.ledger = Ledger(self._writer, run_dir.name, clock)
+        try:
+            self.run = self._writer.work_now(_read_run)
+            self.ledger = Ledger(self._writer, run_dir.name, clock)
+        except BaseException:  # a signal, too: nobody may close the file under its thread
+            self._writer.close()
+            raise
         self.flights = Flights()
         self._plays = plays.Reader(self._writer.work_now)
 

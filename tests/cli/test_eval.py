@@ -89,7 +89,7 @@ def test_a_model_whose_end_has_come_is_refused(
         (("rmft-tiny", "--profile", "nobody"), "nobody"),
         (("--baseline", "hedge"), "--baseline 'hedge' cannot play this suite; these can: "),
         (("--set", "scenario=3"), "unknown key 'scenario'"),
-        (("--name", "A B"), "--name 'A B' must match"),
+        (("--name", "A B"), "--name 'A B' is no name"),
         (("--dry-run",), "known algorithms alone cost nothing"),
         (("--like", "nothing"), "no run 'nothing'"),
     ],

@@ -1,5 +1,6 @@
 import sqlite3
 import stat
+import threading
 from pathlib import Path
 
 import pytest
@@ -41,6 +42,19 @@ def played(split: Split, iteration: int, scenario: int, number: int) -> tuple[Tr
 
 def kept(finished: list[tuple[Trajectory, Scored]]) -> list[tuple[Kept, Scored]]:
     return [(Kept.of(trajectory), scored) for trajectory, scored in finished]
+
+
+def test_a_signal_while_a_journal_opens_ends_its_thread_before_the_file_is_closed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def interrupted(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("rmft_api.journal.journal.Ledger", interrupted)
+    before = threading.active_count()
+    with pytest.raises(KeyboardInterrupt):
+        Journal.create(tmp_path / "run", "{}", {})
+    assert threading.active_count() == before
 
 
 async def test_what_was_kept_is_there_in_the_next_process(journal: Journal) -> None:
