@@ -57,6 +57,15 @@ def test_a_signal_while_a_journal_opens_ends_its_thread_before_the_file_is_close
     assert threading.active_count() == before
 
 
+async def test_a_drain_ends_when_what_was_earned_is_durable(journal: Journal) -> None:
+    attempt = await journal.ledger.begin("train/1/0/0/0", "chat", b"0" * 16, 0)
+    journal.ledger.answered(attempt, b"[]", 0)
+    assert await journal.drain(1.0) == 0
+    journal.ledger.answered(attempt, b"[]", -1)  # no bill is negative: the file refuses it
+    with pytest.raises(StorageError, match="nothing more is sent or saved"):
+        await journal.drain(1.0)
+
+
 async def test_what_was_kept_is_there_in_the_next_process(journal: Journal) -> None:
     await journal.put("iteration", "1", Note("second", (0.1, 1e300)))
     await journal.put("iteration", "0", Note("first"))

@@ -5,6 +5,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from rmft_api import sums
 from rmft_api.config import PromptConfig
 from rmft_api.environments.scenario import Scenario
 from rmft_api.errors import DataError
@@ -127,6 +128,17 @@ def test_a_single_turn_chat_never_grows(tell: Tell) -> None:
         assert [m.role for m in telling.chat()] == ["system", "user"]
         assert telling.turn() == telling.chat()
         telling.heard("<Answer>B</Answer>", 1, ROW)
+
+
+def test_the_sums_of_a_chat_that_grows_are_those_of_all_it_says(tell: Tell) -> None:
+    telling = tell(conversation="multi_turn")
+    for reply in ("Door 1.", "", "\u2028 naïve", "Door 2."):
+        assert telling.sums() == sums.grown(sums.NOTHING, telling.chat())
+        telling.heard(reply, 0, ROW)
+
+
+def test_chats_of_one_round_have_no_sums_kept(tell: Tell) -> None:
+    assert tell(conversation="single_turn").sums() is None
 
 
 def test_a_multi_turn_chat_adds_the_reply_and_what_is_new(tell: Tell) -> None:
