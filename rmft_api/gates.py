@@ -121,7 +121,7 @@ class Gate:
             self._anchor = account  # it was full in between, so it tells nothing
             return
         ours = (account.mark - before.mark) * self.scale
-        if ours < min(self._lesson * self.limit, self.most / 2):
+        if ours <= 0 or ours < min(self._lesson * self.limit, self.most / 2):
             return
         self._anchor, self._lesson = account, min(_LONGEST_LESSON, 2 * self._lesson)
         gained = (account.at - before.at) * self.rate if fills else 0.0

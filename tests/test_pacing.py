@@ -10,7 +10,7 @@ from statistics import quantiles
 from typing import Protocol
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from rmft_api.pacing import FIRST_WIDTH, Ending, Pacer, estimate
@@ -432,6 +432,7 @@ def test_a_request_larger_than_the_limit_still_goes_out() -> None:
     ),
     st.sampled_from([0, 200, 429, 500]),
 )
+@example({"x-ratelimit-limit-tokens": "1", "x-ratelimit-remaining-tokens": "0"}, 429)
 def test_no_header_stops_a_run(headers: dict[str, str], status: int) -> None:
     async def main() -> float:
         pacer = Pacer(8)

@@ -1,8 +1,11 @@
 """What goes wrong with open models on the wire: told in OpenAI's shape, and the server lives on."""
 
 import json
+import os
 import resource
 import shutil
+import subprocess
+import sys
 from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
@@ -44,6 +47,17 @@ def job_of(client: openai.OpenAI, **fields: Any) -> Any:
 def ended(client: openai.OpenAI, job_id: str) -> Any:
     job = client.fine_tuning.jobs.retrieve(job_id)
     return job if job.status in FINAL else None
+
+
+def imported() -> int:
+    """Bytes of address space that a trainer's packages take; with CUDA's, they are many more."""
+    told = (
+        "import pathlib, trl; trl.SFTTrainer; print(pathlib.Path('/proc/self/statm').read_text())"
+    )
+    command = [sys.executable, "-c", told]
+    environ = {**os.environ, **FEW_THREADS}
+    pages = subprocess.run(command, check=True, capture_output=True, text=True, env=environ).stdout
+    return int(pages.split()[0]) * resource.getpagesize()
 
 
 @pytest.fixture
@@ -104,7 +118,7 @@ def test_memory_that_runs_out_fails_the_job_with_settings_that_fit(
     chats = [" ".join(["blue"] * 85)] * 256
     wide = options(copy, "--set", "micro_batch=256", "--set", "threads=1")
     with ExitStack() as held:
-        resource.setrlimit(resource.RLIMIT_AS, (3 * GIB, hard))
+        resource.setrlimit(resource.RLIMIT_AS, (imported() + GIB, hard))
         try:
             server = held.enter_context(served(tmp_path / "state", *wide, **FEW_THREADS))
         finally:
