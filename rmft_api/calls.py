@@ -11,7 +11,7 @@ Nobody waits for the second commit: the journal keeps the order of what it is gi
 done next and awaited (the next request's reservation, a trajectory) is durable only with the reply.
 """
 
-from collections.abc import Callable, Coroutine
+from collections.abc import Awaitable, Callable, Coroutine
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -99,11 +99,15 @@ class JournaledChat:
         """One attempt. Once reserved, it runs to its end whatever becomes of the caller."""
         if self._pace is not None:
             await self._pace(call.ask)
-        return await self._flights.run(self._book(call))
+        reserve, begun = self._begin(call)
+        return await self._flights.run(self._book(call.ask, reserve, begun))
 
-    async def _book(self, call: "_Call") -> Reply:
-        ask = call.ask
-        reserve, attempt = await self._begin(call)
+    async def _book(self, ask: Ask, reserve: int, begun: Awaitable[int]) -> Reply:
+        try:
+            attempt = await begun
+        except BaseException:
+            self._drop(ask)
+            raise
         reached("call.reserved")
         try:
             reply = await self._wire.reply(ask)
@@ -120,18 +124,21 @@ class JournaledChat:
         self._watch(ask, reserve, cost)
         return reply
 
-    async def _begin(self, call: "_Call") -> tuple[int, int]:
+    def _begin(self, call: "_Call") -> tuple[int, Awaitable[int]]:
         """What is reserved, and the attempt; where nothing can be, the turn is given back."""
         ask = call.ask
         try:
             reserve = self._worst_case(ask)
-            return reserve, await self._ledger.begin(
+            return reserve, self._ledger.begin(
                 ask.key, "chat", call.digest, reserve, number=call.number
             )
         except BaseException:
-            if self._pace is not None:
-                self._pace.dropped(ask)
+            self._drop(ask)
             raise
+
+    def _drop(self, ask: Ask) -> None:
+        if self._pace is not None:
+            self._pace.dropped(ask)
 
     def _worst_case(self, ask: Ask) -> int:
         price = self._price(ask)

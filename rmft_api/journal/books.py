@@ -4,7 +4,7 @@ An attempt's key says which phase it belongs to, and a chat's key which iteratio
 between looks, so that a look at a live run reads what is new and what was open, not all there is.
 """
 
-import sqlite3
+from collections.abc import Iterator
 from typing import Literal, NamedTuple
 
 import msgspec
@@ -26,9 +26,11 @@ BATCH = "batch/"
 """What the keys of batches begin with, before the key of what they ask for."""
 _CHATS = ("train", "validation", "test")
 _NEW = """SELECT id, key, iteration, state, reserved, spent + excess, answer FROM attempts
-  WHERE id > ? ORDER BY id"""
-_ONE = """SELECT id, key, iteration, state, reserved, spent + excess, answer FROM attempts
-  WHERE id = ?"""
+  WHERE id > ? ORDER BY id LIMIT ?"""
+_AGAIN = """SELECT id, key, iteration, state, reserved, spent + excess, answer FROM attempts
+  WHERE id IN ({ids})"""
+TOGETHER = 256
+"""Rows read at once: what is to be saved meanwhile waits for no more."""
 
 
 class Place(NamedTuple):
@@ -83,8 +85,8 @@ class Books:
         self._last = 0
 
     def sums(self) -> dict[Place, Sum]:
-        """Every phase that anything was asked for."""
-        rows = self._writer.work_now(self._read)
+        """Every phase that anything was asked for. Each attempt is of the moment it is read at."""
+        rows = [*self._again(), *self._new()]
         self._last = max((self._last, *(row.id for row in rows)))
         self._open = tuple(row.id for row in rows if row.is_open)
         _book(self._closed, [row for row in rows if not row.is_open])
@@ -92,10 +94,24 @@ class Books:
         _book(whole, [row for row in rows if row.is_open])
         return {place: Sum(*sums) for place, sums in whole.items()}
 
-    def _read(self, connection: sqlite3.Connection) -> list[_Row]:
-        known = [connection.execute(_ONE, (id_,)).fetchone() for id_ in self._open]
-        new = connection.execute(_NEW, (self._last,)).fetchall()
-        return [_Row(*row) for row in (*known, *new)]
+    def _again(self) -> Iterator[_Row]:
+        """The attempts that were open."""
+        for start in range(0, len(self._open), TOGETHER):
+            some = self._open[start : start + TOGETHER]
+            yield from self._rows(_AGAIN.format(ids=", ".join("?" * len(some))), *some)
+
+    def _new(self) -> Iterator[_Row]:
+        """The attempts since the last look."""
+        last, more = self._last, True
+        while more:
+            rows = self._rows(_NEW, last, TOGETHER)
+            yield from rows
+            more = len(rows) == TOGETHER
+            last = rows[-1].id if more else last
+
+    def _rows(self, sql: str, *asked: int) -> list[_Row]:
+        rows = self._writer.work_now(lambda connection: connection.execute(sql, asked).fetchall())
+        return [_Row(*row) for row in rows]
 
 
 def place_of(key: str, iteration: int) -> Place:

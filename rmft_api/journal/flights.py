@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Coroutine
-from typing import Any, TypeVar, cast
+from typing import Any, TypeVar
 
 T = TypeVar("T")
 
@@ -11,7 +11,8 @@ class Flights:
     """Shields requests from the cancellation of those who wait for them."""
 
     def __init__(self) -> None:
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._tasks: dict[asyncio.Future[Any], asyncio.Task[None]] = {}
+        """By the future that their callers wait for."""
 
     async def run(self, request: Coroutine[Any, Any, T]) -> T:
         """Await `request`; when the caller is cancelled, it goes on alone.
@@ -20,7 +21,7 @@ class Flights:
         """
         loop = asyncio.get_running_loop()
         waiter: asyncio.Future[T] = loop.create_future()
-        self._tasks.add(loop.create_task(self._carry(request, waiter)))
+        self._tasks[waiter] = loop.create_task(self._carry(request, waiter))
         return await waiter
 
     async def drain(self, within_s: float) -> int:
@@ -30,7 +31,7 @@ class Flights:
         """
         if not self._tasks:
             return 0
-        _, late = await asyncio.wait(self._tasks, timeout=within_s)
+        _, late = await asyncio.wait(self._tasks.values(), timeout=within_s)
         for task in late:
             task.cancel()
         await asyncio.gather(*late, return_exceptions=True)
@@ -52,4 +53,4 @@ class Flights:
             if not waiter.done():
                 waiter.set_result(result)
         finally:
-            self._tasks.discard(cast("asyncio.Task[None]", asyncio.current_task()))
+            del self._tasks[waiter]

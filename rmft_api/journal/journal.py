@@ -165,8 +165,7 @@ class Journal:
     async def save_trajectories(self, finished: Iterable[tuple[Kept, Scored]]) -> None:
         """Keep finished trajectories, all or none."""
         rows = [plays.row(kept, scored) for kept, scored in finished]
-        # Closed here: a cursor that another thread frees resets a statement in use.
-        await self._writer.work(lambda connection: connection.executemany(plays.SAVE, rows).close())
+        await self._writer.write_all(plays.SAVE, rows)
         reached("trajectories.saved")
 
     def trajectories(

@@ -12,10 +12,10 @@ A row that a crash left "sent" is as good as "lost". Money is integer micro-doll
 """
 
 import sqlite3
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from hashlib import sha256
 from itertools import count
-from typing import Literal, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import msgspec
 
@@ -132,7 +132,7 @@ class Ledger:
             )
         return attempts
 
-    async def begin(
+    def begin(
         self,
         key: str,
         kind: str,
@@ -141,20 +141,27 @@ class Ledger:
         *,
         number: int = 1,
         request: bytes | None = None,
-    ) -> int:
-        """Reserve and record an attempt; its id. Raises BudgetError when the cap is too near."""
+    ) -> Coroutine[Any, Any, int]:
+        """Reserve and record an attempt, handed in at once; its id, durable once awaited.
+
+        Raises BudgetError, when awaited, if the cap is too near.
+        """
         if self._writer.failing is not None:
             raise self._writer.failing
         earlier = self._ids.get(key, ())
         if number != len(earlier) + 1:
             raise DataError(f"{self._name}: {key} was asked twice at once; keys must be unique")
         attempt = next(self._new_ids)
-        self._ids[key] = (*earlier, attempt)
         row = (attempt, key, number, kind, self._iteration, digest, request, reserve, self._now())
+        written = self._writer.write(_BEGIN, row)
+        self._ids[key] = (*earlier, attempt)
+        return self._begun(written, attempt, key, reserve)
+
+    async def _begun(self, written: Awaitable[None], attempt: int, key: str, reserve: int) -> int:
         try:
-            await self._writer.write(_BEGIN, row)
+            await written
         except sqlite3.IntegrityError as error:
-            self._ids[key] = earlier
+            self._ids[key] = self._ids[key][:-1]
             if "within_cap" not in str(error):
                 raise
             raise self._refusal(reserve) from None
@@ -174,7 +181,7 @@ class Ledger:
             for id_, ask in zip(ids, asks, strict=True)
         ]
         try:
-            await self._writer.work(lambda connection: _BEGIN.run(connection, rows))
+            await self._writer.write_all(_BEGIN, rows)
         except sqlite3.IntegrityError as error:
             if "within_cap" not in str(error):
                 raise

@@ -11,6 +11,7 @@ from typing import TypeVar
 
 import msgspec
 
+from rmft_api.journal.writer import Rows
 from rmft_api.records import Address, Scored, Split, Trajectory
 from rmft_api.shorthand import Kept, Words
 
@@ -22,10 +23,11 @@ T = TypeVar("T")
 TOGETHER = 256
 """Rows read at once."""
 
-SAVE = """INSERT INTO trajectories (split, iteration, scenario, trajectory, play, words)
-  VALUES (?, ?, ?, ?, ?, ?)
-  ON CONFLICT (split, iteration, scenario, trajectory)
+_SAVE = """INSERT INTO trajectories (split, iteration, scenario, trajectory, play, words)
+  VALUES {rows} ON CONFLICT (split, iteration, scenario, trajectory)
   DO UPDATE SET play = excluded.play, words = excluded.words"""
+_ROW = "(?, ?, ?, ?, ?, ?)"
+SAVE = Rows(_SAVE.format(rows=_ROW), _SAVE, _ROW)
 _AFTER = """SELECT split, iteration, scenario, trajectory, play, {words} FROM trajectories
   WHERE (split, iteration, scenario, trajectory) > (?, ?, ?, ?) AND {where}
   ORDER BY split, iteration, scenario, trajectory LIMIT ?"""

@@ -2,7 +2,7 @@
 
 Whatever waits when the thread is free becomes one transaction: an idle journal commits at once, a
 busy one pays one fsync for many rows. Nothing is acknowledged before its COMMIT has returned, and
-everything is committed in the order of its submission. Work that breaks a constraint is undone and
+nothing is durable without all that was submitted before it. Work that breaks a constraint is undone and
 reported alone; any other error of the database is fatal, because after a failed write nobody knows
 what the disk holds.
 """
@@ -12,7 +12,7 @@ import sqlite3
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future
 from contextlib import suppress
 from dataclasses import dataclass
@@ -35,8 +35,10 @@ _BUSY, _GATHER_S = 8, 0.008
 costs the same for one row as for two hundred."""
 _AT_A_TIME = 16
 """Callers woken in one turn of the event loop, so that a group does not hold up all others."""
-_SIZES = (64, 16, 4) if sqlite3.sqlite_version_info >= (3, 33) else ()
-"""Rows that go into one statement, where SQLite's UPDATE takes more than one."""
+_MOST_ROWS, _STEP = 64, 8
+"""Rows that go into one statement: so many at most, and multiples of the step, or fewer."""
+_TAKES_MANY = sqlite3.sqlite_version_info >= (3, 33)
+"""Whether SQLite's UPDATE takes more than one row."""
 
 
 class Rows(NamedTuple):
@@ -55,13 +57,20 @@ class Rows(NamedTuple):
 
     def run(self, connection: sqlite3.Connection, rows: Sequence[Sequence[Value]]) -> None:
         """All rows, in their order."""
+        if not _TAKES_MANY:
+            connection.executemany(self.one, rows)
+            return
         start = 0
-        for size in _SIZES:
-            while len(rows) - start >= size:
-                values = list(chain.from_iterable(rows[start : start + size]))
-                connection.execute(_of(self, size), values)
-                start += size
-        connection.executemany(self.one, rows[start:])
+        while start < len(rows):
+            size = _size(len(rows) - start)
+            some = rows[start : start + size]
+            connection.execute(_of(self, size), list(chain.from_iterable(some)))
+            start += size
+
+
+def _size(left: int) -> int:
+    """Rows of the next statement: of few sizes, because SQLite keeps each of them ready."""
+    return left if left < _STEP else min(_MOST_ROWS, left - left % _STEP)
 
 
 @lru_cache
@@ -72,11 +81,11 @@ def _of(rows: Rows, count: int) -> str:
 
 @dataclass(slots=True, eq=False)
 class _Unit:
-    """One write or one piece of work, and who waits for it."""
+    """Rows of one statement or one piece of work, all or none, and who waits for it."""
 
     waiter: "asyncio.Future[Any] | Future[Any] | None"
     sql: str | Rows = ""
-    row: Sequence[Value] = ()
+    rows: Sequence[Sequence[Value]] = ()
     work: Work[Any] | None = None
     result: Any = None
     error: BaseException | None = None
@@ -107,9 +116,13 @@ class Writer:
         self._thread.start()
 
     def write(self, sql: str | Rows, row: Sequence[Value]) -> "asyncio.Future[None]":
-        """One statement, durable once awaited. Neighbours of the same text run as one."""
-        waiter = asyncio.get_running_loop().create_future()
-        self._submit(_Unit(waiter, sql, row))
+        """One statement, durable once awaited. Those of the same text run as one."""
+        return self.write_all(sql, (row,))
+
+    def write_all(self, sql: str | Rows, rows: Sequence[Sequence[Value]]) -> "asyncio.Future[None]":
+        """A statement for each row, all or none."""
+        waiter: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._submit(_Unit(waiter, sql, rows))
         return waiter
 
     def put(self, sql: str | Rows, row: Sequence[Value]) -> None:
@@ -117,7 +130,7 @@ class Writer:
 
         Where it cannot be done, nothing after it is done either.
         """
-        self._submit(_Unit(None, sql, row))
+        self._submit(_Unit(None, sql, (row,)))
 
     def work(self, work: Work[T]) -> "asyncio.Future[T]":
         """Several statements, all or none. May be run twice, so it must do nothing else."""
@@ -193,11 +206,9 @@ class Writer:
 
     def _transact(self, units: list[_Unit]) -> None:
         self._connection.execute("BEGIN")
-        for sql, group in groupby(units, attrgetter("sql")):
-            if isinstance(sql, Rows):
-                sql.run(self._connection, [unit.row for unit in group])
-            elif sql:
-                self._connection.executemany(sql, [unit.row for unit in group])
+        for sql, group in _statements(units):
+            if sql:
+                _run(self._connection, sql, [row for unit in group for row in unit.rows])
             else:
                 for unit in group:
                     unit.result = cast("Work[Any]", unit.work)(self._connection)
@@ -222,6 +233,33 @@ class Writer:
         )
         failure.__cause__ = error
         return failure
+
+
+def _statements(units: Sequence[_Unit]) -> Iterator[tuple[str | Rows, Iterable[_Unit]]]:
+    """What runs as one, in order, but that `Rows` among each other stand by their statement.
+
+    None of them reads what another of its transaction writes, but for what is left of a budget;
+    where that refuses one, the group is undone, and each is done by itself, in order.
+    """
+    for many, some in groupby(units, _is_of_rows):
+        if many:
+            alike: dict[str | Rows, list[_Unit]] = {}
+            for unit in some:
+                alike.setdefault(unit.sql, []).append(unit)
+            yield from alike.items()
+        else:
+            yield from groupby(some, attrgetter("sql"))
+
+
+def _is_of_rows(unit: _Unit) -> bool:
+    return isinstance(unit.sql, Rows)
+
+
+def _run(connection: sqlite3.Connection, sql: str | Rows, rows: Sequence[Sequence[Value]]) -> None:
+    if isinstance(sql, Rows):
+        sql.run(connection, rows)
+    else:
+        connection.executemany(sql, rows)
 
 
 def _is_full(error: BaseException) -> bool:

@@ -61,7 +61,7 @@ async def test_a_refused_reservation_spoils_none_that_is_committed_with_it(ledge
 
 
 async def test_many_that_settle_together_keep_their_own_answers_and_costs(ledger: Ledger) -> None:
-    """As statements of many rows, of few, and row by row: 64 + 16 + 4 + 3 of them."""
+    """As statements of many rows and of few: 64, 16 and 7 of them."""
     await ledger.set_cap(10**6)
     numbers = range(87)
     ids = await asyncio.gather(
@@ -73,6 +73,21 @@ async def test_many_that_settle_together_keep_their_own_answers_and_costs(ledger
         assert (found.answer, found.state) == (b"%d" % number, "done")
         assert found.spent == min(90 + number, 100)
     assert ledger.totals().spent == sum(90 + number for number in numbers)
+
+
+async def test_what_fits_only_after_an_answer_is_refused_before_it_and_not_after(
+    ledger: Ledger,
+) -> None:
+    """All of it in one transaction: those that fit in order fit, and no others."""
+    await ledger.set_cap(1000)
+    held = await ledger.begin("held", "chat", DIGEST, 600)
+    early = ledger.begin("early", "chat", DIGEST, 600)
+    ledger.answered(held, b"[]", 100)
+    late = ledger.begin("late", "chat", DIGEST, 900)
+    refused, taken = await asyncio.gather(early, late, return_exceptions=True)
+    assert isinstance(refused, BudgetError)
+    assert isinstance(taken, int)
+    assert ledger.totals() == Totals(100, 900, 1000)
 
 
 async def test_iterations_have_their_own_totals_and_caps(ledger: Ledger) -> None:
@@ -224,12 +239,15 @@ class BudgetAlgebra(RuleBasedStateMachine):
             self.taken(self.iteration) + reserve <= self.caps.get(self.iteration, 10**9)
         )
         try:
-            attempt = self.do(self.journal.ledger.begin(f"k{self.keys}", "chat", DIGEST, reserve))
+            attempt = self.do(self.ask(f"k{self.keys}", reserve))
         except BudgetError:
             assert not fits
         else:
             assert fits or reserve == 0
             self.open[attempt] = (reserve, self.iteration)
+
+    async def ask(self, key: str, reserve: int) -> int:
+        return await self.journal.ledger.begin(key, "chat", DIGEST, reserve)
 
     @precondition(lambda self: self.open)
     @rule(data=st.data(), cost=st.integers(0, 1200))

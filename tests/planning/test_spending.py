@@ -89,7 +89,11 @@ async def test_calls_and_money_are_booked_under_the_phase_of_their_key(journal: 
     assert books.sums()[Place("training", 1)] == Sum(spent=420)
 
 
-async def test_a_second_look_at_the_books_tells_what_a_first_one_would(journal: Journal) -> None:
+async def test_a_second_look_at_the_books_tells_what_a_first_one_would(
+    journal: Journal, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """However few attempts are read at once."""
+    monkeypatch.setattr("rmft_api.journal.books.TOGETHER", 3)
     await journal.ledger.set_cap(10**9)
     for number in range(5):
         await journal.ledger.begin(f"train/1/0/{number}/0", "chat", DIGEST, 10)
@@ -100,6 +104,7 @@ async def test_a_second_look_at_the_books_tells_what_a_first_one_would(journal: 
     fresh = type(journal.ledger.books)(journal.ledger.books._writer).sums()  # pyright: ignore[reportPrivateUsage]
     assert looked == fresh
     assert looked[Place("rollouts", 1)].reserved == 50
+    assert looked[Place("test", 0)].calls == 5
 
 
 async def test_a_run_at_its_beginning_is_heading_for_its_plan(journal: Journal, plan: Plan) -> None:
