@@ -124,7 +124,7 @@ def measure(folder: Path) -> None:
     """The figures of the run in `folder`."""
     journal = Journal.read(folder)
     config = RunConfig.model_validate_json(journal.run.config_json)
-    count = len(journal.all_trajectories())
+    count = sum(1 for _ in journal.all_trajectories())
     begun = time.process_time()
     found = results(config, journal)
     figures = time.process_time() - begun

@@ -1,4 +1,7 @@
-"""Servers that answer every chat with the same words: nginx, or an event loop that waits first."""
+"""Servers that answer every chat with the same words: nginx, or an event loop where it lacks.
+
+To wait before it answers, nginx needs its echo module.
+"""
 
 import asyncio
 import json
@@ -46,7 +49,7 @@ LIMITS = {
     "x-ratelimit-reset-tokens": "1ms",
 }
 _NGINX = """
-daemon off; pid {folder}/pid; error_log stderr crit; worker_processes 1;
+{load} daemon off; pid {folder}/pid; error_log stderr crit; worker_processes 1;
 events {{ worker_connections 16384; }}
 http {{
   access_log off; keepalive_requests 1000000000; keepalive_timeout 600s;
@@ -55,7 +58,8 @@ http {{
   fastcgi_temp_path {folder}/fastcgi; uwsgi_temp_path {folder}/uwsgi; scgi_temp_path {folder}/scgi;
   server {{
     listen 127.0.0.1:{port} backlog=8192; default_type application/json;
-    location /v1/ {{ {headers} return 200 '{reply}'; }}
+    location /v1/ {{ {waits} }}
+    location /answer {{ {answers} }}
   }}
 }}
 """
@@ -63,14 +67,11 @@ http {{
 
 @contextmanager
 def answering(folder: Path, delay_s: float = 0.0) -> Generator[str]:
-    """A server's base URL: nginx where it is installed and need not wait, else our own loop."""
+    """The base URL of a server that answers after `delay_s`."""
     port = _free_port()
     command = [sys.executable, __file__, str(port), str(delay_s)]
-    if not delay_s and shutil.which("nginx"):
-        headers = " ".join(f"add_header {name} '{value}';" for name, value in LIMITS.items())
-        reply = json.dumps(REPLY).replace("\\", "\\\\")
-        config = _NGINX.format(folder=folder, port=port, headers=headers, reply=reply)
-        (folder / "nginx.conf").write_text(config)
+    if _has_nginx(delay_s):
+        (folder / "nginx.conf").write_text(_config(folder, port, delay_s))
         command = ["nginx", "-c", str(folder / "nginx.conf")]
     with subprocess.Popen(command, stderr=subprocess.DEVNULL) as server:
         try:
@@ -82,10 +83,35 @@ def answering(folder: Path, delay_s: float = 0.0) -> Generator[str]:
 
 def name(delay_s: float = 0.0) -> str:
     """What answers."""
-    if delay_s or not shutil.which("nginx"):
-        return f"an event loop after {1e3 * delay_s:.0f} ms"
-    told = subprocess.run(["nginx", "-v"], check=True, capture_output=True, text=True).stderr
-    return told.split()[-1]
+    return _told("-v").split()[-1] if _has_nginx(delay_s) else "an event loop"
+
+
+def _has_nginx(delay_s: float) -> bool:
+    return shutil.which("nginx") is not None and (not delay_s or _echo_module().exists())
+
+
+def _config(folder: Path, port: int, delay_s: float) -> str:
+    headers = " ".join(f"add_header {name} '{value}';" for name, value in LIMITS.items())
+    reply = json.dumps(REPLY).replace("\\", "\\\\")
+    answers = f"{headers} return 200 '{reply}';"
+    waits = f"echo_read_request_body; echo_sleep {delay_s}; echo_exec /answer;"
+    return _NGINX.format(
+        folder=folder,
+        port=port,
+        load=f"load_module {_echo_module()};" if delay_s else "",
+        waits=waits if delay_s else answers,
+        answers=answers,
+    )
+
+
+def _echo_module() -> Path:
+    """Where nginx keeps it, if it has it."""
+    folder = _told("-V").partition("--modules-path=")[2].split()[:1]
+    return Path(*folder, "ngx_http_echo_module.so")
+
+
+def _told(flag: str) -> str:
+    return subprocess.run(["nginx", flag], check=True, capture_output=True, text=True).stderr
 
 
 class _Answering(asyncio.Protocol):

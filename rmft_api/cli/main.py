@@ -35,7 +35,7 @@ COMMANDS = (
 )
 YOUNG = 50_000
 """New objects that the garbage collector waits for: modules and plays live long and make none."""
-TURN_S = 0.001
+TURN_S = 0.0002
 """How long a thread computes before another may: the journal's needs little, but often and soon."""
 _INTERRUPTED = 130
 """What typer makes of a KeyboardInterrupt; which signal it was, `guarded` knows."""
