@@ -2,9 +2,9 @@
 
 Whatever waits when the thread is free becomes one transaction: an idle journal commits at once, a
 busy one pays one fsync for many rows. Nothing is acknowledged before its COMMIT has returned, and
-nothing is durable without all that was submitted before it. Work that breaks a constraint is undone and
-reported alone; any other error of the database is fatal, because after a failed write nobody knows
-what the disk holds.
+nothing is durable without all that was submitted before it. Work that breaks a constraint is undone
+and reported alone; any other error of the database is fatal, because after a failed write nobody
+knows what the disk holds.
 """
 
 import asyncio
