@@ -4,7 +4,7 @@ Where every round is a chat of its own, its prompt tells the whole history again
 ends as the one before it. A `Piece` keeps of a message only what stands between.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from typing import NamedTuple
 
 import msgspec
@@ -44,7 +44,8 @@ class Kept(NamedTuple):
 
     silent: Trajectory
     """All but the words: prompts and replies are empty."""
-    words: Sequence[Words]
+    words: bytes
+    """The `Words` of its rounds as JSON: a third of the room that they take as objects."""
 
     @staticmethod
     def of(whole: Trajectory) -> "Kept":
@@ -56,10 +57,14 @@ class Kept(NamedTuple):
 
     def whole(self) -> Trajectory:
         """Give it its words back."""
-        bare = self.silent
-        prompts = restored(one.prompt for one in self.words)
-        rounds = map(_spoken, bare.rounds, prompts, [one.reply for one in self.words])
+        bare, words = self.silent, _words.decode(self.words)
+        prompts = restored(one.prompt for one in words)
+        rounds = map(_spoken, bare.rounds, prompts, [one.reply for one in words])
         return Trajectory(bare.address, bare.model, bare.names, tuple(rounds))
+
+
+_encode = msgspec.json.Encoder().encode
+_words = msgspec.json.Decoder(list[Words])
 
 
 class Diary:
@@ -67,18 +72,19 @@ class Diary:
 
     def __init__(self) -> None:
         self._rounds: list[Round] = []
-        self._words: list[Words] = []
+        self._words: list[bytes] = []
         self._last: Prompt = ()
 
     def add(self, prompt: Prompt, reply: str, silent: Round) -> None:
         """Another round; `silent` is all of it but its words."""
         self._rounds.append(silent)
-        self._words.append(Words(shorten(prompt, self._last), reply))
+        self._words.append(_encode(Words(shorten(prompt, self._last), reply)))
         self._last = prompt
 
     def kept(self, address: Address, model: str, names: tuple[str, ...]) -> Kept:
         """The play so far."""
-        return Kept(Trajectory(address, model, names, tuple(self._rounds)), self._words)
+        words = b"[%s]" % b",".join(self._words)
+        return Kept(Trajectory(address, model, names, tuple(self._rounds)), words)
 
 
 def shorten(prompt: Prompt, before: Prompt) -> Pieces:

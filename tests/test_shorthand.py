@@ -1,10 +1,11 @@
 from itertools import pairwise
 
+import msgspec
 from hypothesis import given
 from hypothesis import strategies as st
 
 from rmft_api.records import Address, Message, Round, Trajectory
-from rmft_api.shorthand import Kept, Prompt
+from rmft_api.shorthand import Kept, Prompt, Words
 
 texts = st.text(alphabet="ab\n\u2028\U0001f600", max_size=12)
 messages = st.builds(Message, st.sampled_from(("system", "user", "assistant")), texts)
@@ -39,7 +40,7 @@ def test_a_silent_trajectory_has_all_but_the_words() -> None:
 
 def test_a_history_told_anew_each_round_is_kept_once() -> None:
     told = grown(200)
-    words = Kept.of(trajectory(told)).words
+    words = msgspec.json.decode(Kept.of(trajectory(told)).words, type=list[Words])
     kept = sum(len(piece.text) for one in words for piece in one.prompt)
     whole = sum(len(message.content) for prompt in told for message in prompt)
     assert kept < 0.03 * whole

@@ -13,7 +13,7 @@ import msgspec
 
 from rmft_api.journal.writer import Rows
 from rmft_api.records import Address, Scored, Split, Trajectory
-from rmft_api.shorthand import Kept, Words
+from rmft_api.shorthand import Kept
 
 Played = tuple[Trajectory, Scored]
 Place = tuple[str, int, int, int]
@@ -36,14 +36,14 @@ _FIRST: Place = ("", -1, -1, -1)
 
 
 _plays = msgspec.json.Decoder(Played)
-_words = msgspec.json.Decoder(list[Words])
+_encode = msgspec.json.Encoder().encode
 
 
 def row(kept: Kept, scored: Scored) -> Row:
     """A trajectory as a row."""
     place = kept.silent.address
     key = (place.split, place.iteration, place.scenario, place.trajectory)
-    return (*key, _packed((kept.silent, scored)), _packed(kept.words))
+    return (*key, _packed(_encode((kept.silent, scored))), _packed(kept.words))
 
 
 class Reader:
@@ -63,7 +63,7 @@ class Reader:
             bare, scored = _plays.decode(zlib.decompress(play))
             if among is not None and bare.address not in among:
                 continue
-            yield Kept(bare, _words.decode(zlib.decompress(words))).whole(), scored
+            yield Kept(bare, zlib.decompress(words)).whole(), scored
 
     def silent(self, split: Split, iteration: int) -> Iterator[Played]:
         """The same without a word: prompts and replies are empty."""
@@ -86,5 +86,5 @@ class Reader:
             last = rows[-1][:4]
 
 
-def _packed(what: object) -> bytes:
-    return zlib.compress(msgspec.json.encode(what), level=1)
+def _packed(what: bytes) -> bytes:
+    return zlib.compress(what, level=1)
