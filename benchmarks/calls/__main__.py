@@ -121,17 +121,34 @@ def lengths(url: str, times: int) -> None:
 def wide(url: str, times: int) -> None:
     """1,000 under way against a server that takes half a second, the bare POST in turn with us."""
     print(f"{servers.name(WAITS_S)}, after {WAITS_S:g} s\n")
-    print("| client | calls/s | of the ideal | CPU ms a call | loop lag p99 ms | RSS MB |")
-    print("|---|---|---|---|---|---|")
+    print("| client | calls/s | of the ideal | CPU ms a call | loop lag p99 ms | RSS MB | stolen |")
+    print("|---|---|---|---|---|---|---|")
     load_ = Load(url, 50_000, 1000, 1000, chat(), lag=True)  # the last round finds fewer under way
     for _ in range(times):
         for name in (RAW, OURS):
+            before = _host()
             if reading := run(name, sys.executable, load_):
                 speed = reading.calls / reading.wall_s
                 print(
                     f"| {name} | {speed:.0f} | {speed * WAITS_S / load_.concurrency:.1%} | "
-                    f"{cpu_ms(reading):.3f} | {reading.lag_p99_ms:.0f} | {reading.rss_mb:.0f} |"
+                    f"{cpu_ms(reading):.3f} | {reading.lag_p99_ms:.0f} | {reading.rss_mb:.0f} | "
+                    f"{_stolen(before):.0%} |"
                 )
+
+
+def _host() -> tuple[int, int]:
+    """What the cores were taken away by the machine's host so far, and all their time."""
+    stat = Path("/proc/stat")
+    if not stat.exists():
+        return 0, 0
+    ticks = [int(field) for field in stat.read_text().split("\n")[0].split()[1:9]]
+    return ticks[7], sum(ticks)
+
+
+def _stolen(before: tuple[int, int]) -> float:
+    """The share of the cores that the host gave to others since."""
+    stolen, all_ = (now - then for now, then in zip(_host(), before, strict=True))
+    return stolen / max(1, all_)
 
 
 def many(url: str) -> None:
