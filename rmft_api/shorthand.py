@@ -45,7 +45,7 @@ class Kept(NamedTuple):
     silent: Trajectory
     """All but the words: prompts and replies are empty."""
     words: bytes
-    """The `Words` of its rounds as JSON: a third of the room that they take as objects."""
+    """The `Words` of its rounds as JSON: 0.6 of the room that they take as objects."""
 
     @staticmethod
     def of(whole: Trajectory) -> "Kept":
