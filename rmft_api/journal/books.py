@@ -25,10 +25,9 @@ ACTIVITIES: dict[str, Activity] = {
 BATCH = "batch/"
 """What the keys of batches begin with, before the key of what they ask for."""
 _CHATS = ("train", "validation", "test")
-_NEW = """SELECT id, key, iteration, state, reserved, spent + excess, answer FROM attempts
-  WHERE id > ? ORDER BY id LIMIT ?"""
-_AGAIN = """SELECT id, key, iteration, state, reserved, spent + excess, answer FROM attempts
-  WHERE id IN ({ids})"""
+_ROWS = "SELECT id, key, iteration, state, reserved, spent + excess, answer FROM attempts"
+_NEW = f"{_ROWS} WHERE id > ? ORDER BY id LIMIT ?"
+_AGAIN = f"{_ROWS} WHERE id IN ({{ids}})"
 TOGETHER = 256
 """Rows read at once: what is to be saved meanwhile waits for no more."""
 
