@@ -23,6 +23,24 @@ import msgspec
 from rmft_api.records import Record, ReplyStatus
 
 Output = Literal["action", "distribution", "policy"]
+Cause = Literal[
+    "refused",
+    "filtered",
+    "lost",
+    "cut",
+    "only_thoughts",
+    "empty",
+    "no_answer",
+    "several_answers",
+    "text_after",
+    "wrong_form",
+]
+"""Why a reply cannot be read, in a word: what to change differs with it.
+
+`only_thoughts`: a reasoning model's thoughts came, and nothing after them. `no_answer`: there is no
+whole `<Answer>...</Answer>`. `several_answers`: more than one. `wrong_form`: one answer, which
+names no action, or gives no distribution.
+"""
 
 OPENING, CLOSING = "<Answer>", "</Answer>"
 _QUOTES = " \t\r\n\"'`*\u2018\u2019\u201c\u201d"
@@ -50,10 +68,15 @@ class Unread(Record, frozen=True):
     status: ReplyStatus
     """Never "read"."""
     why: str
+    cause: Cause
 
 
 class _Unreadable(Exception):  # noqa: N818 - a verdict that `read` turns into an `Unread`
     """The answer breaks the form; its text says how."""
+
+    def __init__(self, why: str, cause: Cause = "wrong_form") -> None:
+        super().__init__(why)
+        self.cause: Cause = cause
 
 
 def read(
@@ -62,21 +85,29 @@ def read(
     refusal: str | None,
     names: Sequence[str],
     output: Output,
+    thoughts: str | None = None,
 ) -> Answer | Unread:
-    """Read one reply to a scenario whose K actions are called `names`. Never raises."""
+    """Read one reply to a scenario whose K actions are called `names`. Never raises.
+
+    `thoughts` that came beside the reply are not read; they only tell why a reply is empty.
+    """
     if refusal:
-        return Unread("refused", f"refused: {_shown(refusal)}")
+        return Unread("refused", f"refused: {_shown(refusal)}", "refused")
     if finish_reason == "content_filter":
-        return Unread("filtered", "stopped by the provider's content filter")
+        return Unread("filtered", "stopped by the provider's content filter", "filtered")
     if finish_reason == "lost":
-        return Unread("lost", "its reply was lost so often that it is not asked for again")
+        why = "its reply was lost so often that it is not asked for again"
+        return Unread("lost", why, "lost")
     said = clean(text or "")
     try:
         return _answer(said, tuple(names), output)
     except _Unreadable as error:
+        why, cause = str(error), error.cause
+        if thoughts and not said.strip():
+            why, cause = f"{why}, all that came are thoughts: {_shown(thoughts)}", "only_thoughts"
         if finish_reason == "length":
-            return Unread("cut", f"cut at the token limit: {error}")
-        return Unread("unreadable" if said.strip() else "empty", str(error))
+            return Unread("cut", f"cut at the token limit: {why}", "cut")
+        return Unread("unreadable" if said.strip() else "empty", why, cause)
 
 
 def render_action(action: int, names: Sequence[str]) -> str:
@@ -125,19 +156,24 @@ def _span(text: str, *, bare: bool) -> tuple[int, int]:
     if bare and not opened and not closed and text.strip():
         return len(text) - len(text.lstrip()), len(text.rstrip())
     if opened != 1 or closed != 1:
-        raise _Unreadable(_miscount(opened, closed) if text.strip() else "the reply is empty")
+        raise (
+            _miscount(opened, closed)
+            if text.strip()
+            else _Unreadable("the reply is empty", "empty")
+        )
     start, end = text.index(OPENING), text.index(CLOSING) + len(CLOSING)
     if end - len(CLOSING) < start:
-        raise _Unreadable(f"{CLOSING} stands before {OPENING}")
+        raise _Unreadable(f"{CLOSING} stands before {OPENING}", "no_answer")
     if after := text[end:].strip(_NEITHER_WORD_NOR_MARK):
-        raise _Unreadable(f"text follows the answer: {_shown(after)}")
+        raise _Unreadable(f"text follows the answer: {_shown(after)}", "text_after")
     return start, end
 
 
-def _miscount(opened: int, closed: int) -> str:
+def _miscount(opened: int, closed: int) -> _Unreadable:
     if not opened and not closed:
-        return f"there is no {OPENING}"
-    return f"{opened} {OPENING} and {closed} {CLOSING} stand in the reply, one each was asked for"
+        return _Unreadable(f"there is no {OPENING}", "no_answer")
+    why = f"{opened} {OPENING} and {closed} {CLOSING} stand in the reply, one each was asked for"
+    return _Unreadable(why, "several_answers" if opened > 1 or closed > 1 else "no_answer")
 
 
 def _index(said: str, names: tuple[str, ...]) -> int:

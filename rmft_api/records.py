@@ -76,12 +76,14 @@ class Ask(Record, frozen=True):
     """Of `messages`, where somebody kept them."""
 
 
-class Choice(Record, frozen=True):
+class Choice(Record, frozen=True, omit_defaults=True):
     """One of the `n` replies."""
 
     content: str | None
     finish_reason: str
     refusal: str | None = None
+    thoughts: str | None = None
+    """What a reasoning model said to itself, told apart from its reply."""
 
 
 class Usage(Record, frozen=True):

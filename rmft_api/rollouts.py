@@ -224,7 +224,12 @@ def _ask(game: Game, seat: Seat, t: int, group: Sequence[_Player]) -> Ask:
 def _step(game: Game, seat: Seat, player: _Player, t: int, choice: Choice) -> None:
     """Read the reply, act, earn, and let the player hear of it."""
     answer = answers.read(
-        choice.content, choice.finish_reason, choice.refusal, seat.names, game.output
+        choice.content,
+        choice.finish_reason,
+        choice.refusal,
+        seat.names,
+        game.output,
+        choice.thoughts,
     )
     told = player.telling.turn()
     text = answers.clean(choice.content or "")

@@ -107,6 +107,32 @@ def test_refusals_and_filtered_replies_are_never_answers() -> None:
     assert action("<Answer>A</Answer>", refusal="") == 0
 
 
+@pytest.mark.parametrize(
+    ("text", "cause"),
+    [
+        (None, "empty"),
+        ("I take A.", "no_answer"),
+        ("<Answer>A", "no_answer"),
+        ("</Answer>A<Answer>", "no_answer"),
+        ("<Answer>A</Answer><Answer>B</Answer>", "several_answers"),
+        ("<Answer>A</Answer> or B", "text_after"),
+        ("<Answer>D</Answer>", "wrong_form"),
+    ],
+)
+def test_why_a_reply_cannot_be_read_is_told_in_a_word(text: str | None, cause: str) -> None:
+    assert read(text).cause == cause
+
+
+def test_a_reply_of_thoughts_alone_is_told_from_an_empty_one() -> None:
+    def of(text: str | None, finish: str) -> Any:
+        return answers.read(text, finish, None, NAMES, "action", "A? <Answer>A</Answer>")
+
+    assert (of(None, "stop").status, of(None, "stop").cause) == ("empty", "only_thoughts")
+    assert (of(None, "length").status, of(None, "length").cause) == ("cut", "cut")
+    assert of("No idea.", "stop").cause == "no_answer"
+    assert of("<Answer>B</Answer>", "stop").action == 1
+
+
 def test_a_distribution_is_normalised_and_missing_names_weigh_nothing() -> None:
     assert policy("<Answer>A:3, C:1</Answer>", "distribution") == (0.75, 0.0, 0.25)
     assert policy("<Answer>b: 40%,A:60%</Answer>", "distribution") == (0.6, 0.4, 0.0)
