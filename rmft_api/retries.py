@@ -3,7 +3,8 @@
 A request that fails is classified by the adapter that knows its wire; `RULES` says what its kind
 allows (docs/faults.md 3.7):
 
-    SAFE       certainly not started     20 attempts within an hour
+    SAFE       certainly not started,    20 attempts within an hour
+               or free to ask again
     AMBIGUOUS  perhaps done and billed   one re-issue; six lost attempts in a run's life park it
     WAIT       not now                   until a wall-clock deadline
     STOP       money, rights             never: the run stops, and says what would help

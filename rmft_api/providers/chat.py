@@ -177,6 +177,7 @@ class WireChat:
             "answer a chat",
             model=ask.model,
             tuned=self._profile.is_tuned(ask.model),
+            free=not self._profile.paid,
             key_name=self._profile.api_key_env or "the key",
         )
 

@@ -26,6 +26,9 @@ class Request:
     """What is asked about is of our own making: it may take minutes to appear everywhere."""
     repeatable: bool = False
     """Asking again changes nothing (GET): no doubt is worth keeping."""
+    free: bool = False
+    """Nobody bills it: a reply that was lost is asked for again, as often as one that never left.
+    A reply that came and makes no sense is not: the next one is likely to be the same."""
     key_name: str = "the key"
 
 
@@ -47,7 +50,7 @@ def refused(
     said = f": {refusal.message}" if refusal.message else ""
     return ProviderFault(
         _line(f"{_subject(request)}: HTTP {status} {where}{said}; {_fill(advice, request)}"),
-        _without_doubt(kind, request),
+        _once_more(kind, request),
         status=status,
         code=(rule.code if rule else "") or refusal.code or refusal.kind or None,
         retry_after_s=wait,
@@ -74,7 +77,7 @@ def lost(request: Request, error: BaseException) -> ProviderFault:
     """The fault of a request that went out and whose reply did not come in whole."""
     why = f"the reply was lost ({_what(error)}); it may have been done"
     return ProviderFault(
-        _line(f"{_subject(request)}: {why}"), _without_doubt(FaultKind.AMBIGUOUS, request)
+        _line(f"{_subject(request)}: {why}"), _once_more(FaultKind.AMBIGUOUS, request)
     )
 
 
@@ -87,6 +90,11 @@ def malformed(request: Request, why: str, body: bytes = b"", status: int = 200) 
         status=status,
         code="malformed_reply",
     )
+
+
+def _once_more(kind: FaultKind, request: Request) -> FaultKind:
+    free = kind is FaultKind.AMBIGUOUS and request.free
+    return FaultKind.SAFE if free else _without_doubt(kind, request)
 
 
 def _without_doubt(kind: FaultKind, request: Request) -> FaultKind:

@@ -270,6 +270,27 @@ async def test_a_lost_reply_may_have_been_billed(
     assert (await fault_of(connection.chat)).kind is FaultKind.AMBIGUOUS
 
 
+@pytest.mark.parametrize(
+    "meets", [Meets(manner="reset"), Meets(manner="truncated"), Meets(500, b"oops"), Meets(408, b"")]
+)
+async def test_a_reply_that_is_lost_where_nobody_bills_is_simply_asked_for_again(
+    profile: Profile, stub: StubProvider, meets: Meets
+) -> None:
+    stub.plan("chat", meets)
+    free = profile.model_copy(update={"paid": False})
+    async with connect(free, environ=ENVIRON) as connection:
+        assert (await fault_of(connection.chat)).kind is FaultKind.SAFE
+
+
+async def test_a_reply_that_makes_no_sense_is_not_asked_for_again_and_again_though_it_is_free(
+    profile: Profile, stub: StubProvider
+) -> None:
+    stub.plan("chat", Meets(body=reply(choices=None)))
+    free = profile.model_copy(update={"paid": False})
+    async with connect(free, environ=ENVIRON) as connection:
+        assert (await fault_of(connection.chat)).kind is FaultKind.AMBIGUOUS
+
+
 async def test_nothing_is_sent_twice_by_itself(connection: Connection, stub: StubProvider) -> None:
     stub.plan("chat", Meets(500, b"oops"), Meets(manner="reset"), Meets(409, b""))
     for _ in range(3):

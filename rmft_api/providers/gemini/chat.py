@@ -156,6 +156,7 @@ class GeminiChat:
             "answer a chat",
             model=ask.model,
             tuned=self._profile.is_tuned(ask.model),
+            free=not self._profile.paid,
             key_name="the Google credentials",
         )
 
