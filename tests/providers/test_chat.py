@@ -271,7 +271,8 @@ async def test_a_lost_reply_may_have_been_billed(
 
 
 @pytest.mark.parametrize(
-    "meets", [Meets(manner="reset"), Meets(manner="truncated"), Meets(500, b"oops"), Meets(408, b"")]
+    "meets",
+    [Meets(manner="reset"), Meets(manner="truncated"), Meets(500, b"oops"), Meets(408, b"")],
 )
 async def test_a_reply_that_is_lost_where_nobody_bills_is_simply_asked_for_again(
     profile: Profile, stub: StubProvider, meets: Meets
