@@ -10,7 +10,9 @@ from typing import Any, TypeVar
 from rmft_api.errors import InterruptedRunError, RmftError
 
 T = TypeVar("T")
-_STOPPING = {signal.SIGINT, signal.SIGTERM, signal.SIGHUP}
+_NAMES = ("SIGINT", "SIGTERM", "SIGHUP")
+_STOPPING = {signal.Signals[name] for name in _NAMES if name in signal.Signals.__members__}
+"""Those that the platform has."""
 
 
 EARLY = (

@@ -13,6 +13,8 @@ from pathlib import Path
 from typing import Literal, NamedTuple
 
 from rmft_api import prices
+from rmft_api.errors import RmftError
+from rmft_api.journal.lock import RunLock
 
 Verdict = Literal["ok", "note", "fail"]
 LEAST_FREE = 2**30
@@ -44,10 +46,11 @@ def _versions() -> Finding:
 
 
 def _journal(runs: Path) -> Finding:
-    """Whether SQLite can keep a journal where runs are to lie."""
+    """Whether a run can be locked, and SQLite can keep a journal, where runs are to lie."""
     place = _existing(runs)
     try:
         with tempfile.TemporaryDirectory(dir=place) as folder:
+            RunLock.own(Path(folder)).release()
             connection = sqlite3.connect(Path(folder) / "probe.sqlite")
             try:
                 mode: str = connection.execute("PRAGMA journal_mode = WAL").fetchone()[0]
@@ -56,6 +59,8 @@ def _journal(runs: Path) -> Finding:
                 connection.close()
     except (OSError, sqlite3.Error) as error:
         return Finding("journal", "fail", f"no journal can be kept in {place}: {error}")
+    except RmftError as error:
+        return Finding("journal", "fail", str(error))
     verdict: Verdict = "ok" if mode == "wal" else "fail"
     said = f"SQLite {sqlite3.sqlite_version}, journal mode {mode} in {place}"
     return Finding("journal", verdict, said)

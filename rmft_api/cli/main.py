@@ -22,6 +22,7 @@ from rmft_api.cli.status import status
 from rmft_api.cli.sweep import sweep
 from rmft_api.cli.usage import one_line
 from rmft_api.errors import UsageError
+from rmft_api.locks import check_platform
 
 app = typer.Typer(
     help="Fine-tune a chat model on its own lowest-regret play, through its fine-tuning API.",
@@ -56,6 +57,7 @@ def tune() -> None:
 
 
 def _main() -> None:
+    check_platform()
     try:
         code = app(sys.argv[1:] or ["--help"], standalone_mode=False)
     except typer.Abort:

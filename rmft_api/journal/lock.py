@@ -3,16 +3,16 @@
 The process id inside is for people; nobody steals a lock by age.
 """
 
-import fcntl
 import os
+from collections.abc import Callable
 from pathlib import Path
 from typing import Self
 
+from rmft_api import locks
 from rmft_api.errors import LockedError, StorageError
 
 FILE = "run.lock"
 _OWN = os.O_RDWR | os.O_CREAT
-_SAFELY = os.O_NOFOLLOW | os.O_CLOEXEC
 
 
 class RunLock:
@@ -23,8 +23,8 @@ class RunLock:
 
     @classmethod
     def own(cls, run_dir: Path) -> Self:
-        """Take the lock alone. Raises LockedError when anybody holds it, StorageError."""
-        descriptor = _take(run_dir, _OWN, fcntl.LOCK_EX)
+        """Take the lock alone. Raises LockedError when anybody holds it, else as `locks` does."""
+        descriptor = _take(run_dir, _OWN, locks.exclusive)
         try:
             os.ftruncate(descriptor, 0)
             os.pwrite(descriptor, f"{os.getpid()}\n".encode(), 0)
@@ -40,7 +40,7 @@ class RunLock:
         """Take the lock with other readers; a directory without one (a copy) needs none."""
         if not (run_dir / FILE).exists():
             return cls(None)
-        return cls(_take(run_dir, os.O_RDONLY, fcntl.LOCK_SH))
+        return cls(_take(run_dir, os.O_RDONLY, locks.shared))
 
     def release(self) -> None:
         """Let the next process in. Twice is once."""
@@ -58,18 +58,22 @@ def is_owned(run_dir: Path) -> bool:
     return False
 
 
-def _take(run_dir: Path, flags: int, how: int) -> int:
+def _take(run_dir: Path, flags: int, lock: Callable[[int, Path], None]) -> int:
+    locks.check_platform()
     path = run_dir / FILE
     try:
-        descriptor = os.open(path, flags | _SAFELY, 0o600)
+        descriptor = os.open(path, flags | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
     except OSError as error:
         raise StorageError(
             f"cannot open {path}: {error.strerror}; check its permissions"
         ) from error
     try:
-        fcntl.flock(descriptor, how | fcntl.LOCK_NB)
+        lock(descriptor, run_dir)
     except BlockingIOError:
         raise _locked(run_dir.name, descriptor) from None
+    except StorageError:
+        os.close(descriptor)
+        raise
     return descriptor
 
 

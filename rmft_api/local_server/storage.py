@@ -1,7 +1,6 @@
 """Files that survive a crash: replaced whole by rename, or appended to and mended first."""
 
 import errno
-import fcntl
 import os
 import shutil
 from collections.abc import Callable, Generator
@@ -9,6 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TypeVar
 
+from rmft_api import locks
 from rmft_api.errors import LockedError, StorageError
 
 T = TypeVar("T")
@@ -47,7 +47,7 @@ def owned(folder: Path) -> Generator[None]:
 
 def _lock_now(descriptor: int, folder: Path) -> None:
     try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        locks.exclusive(descriptor, folder)
     except BlockingIOError:
         raise LockedError(
             f"another server owns {str(folder)!r}; stop it or choose another --state"
@@ -59,7 +59,7 @@ def waited_for(path: Path) -> Generator[None]:
     """Hold the lock file `path`, after whoever holds it now is gone."""
     descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        locks.exclusive(descriptor, path.parent, wait=True)
         yield
     finally:
         os.close(descriptor)

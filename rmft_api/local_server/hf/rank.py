@@ -10,6 +10,7 @@ import sys
 import threading
 from pathlib import Path
 
+from rmft_api.errors import StorageError
 from rmft_api.local_server import storage
 from rmft_api.local_server.engine import EngineError, TrainingStep
 from rmft_api.local_server.hf import launching
@@ -93,6 +94,9 @@ def main(scratch: Path) -> None:
             train(launching.read_shared(scratch), scratch, voice)
     except EngineError as error:
         voice.say(Stuck(error.code, str(error), error.param))
+        sys.exit(1)
+    except StorageError as error:
+        voice.say(Stuck("server_error", str(error)))
         sys.exit(1)
     except OSError as error:
         if not first:
