@@ -4,13 +4,15 @@
 names the key, its value and the nearest known key.
 """
 
+import math
 import re
 import tomllib
 from collections.abc import Iterator, Mapping, Sequence
+from datetime import date, time
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self, TypeVar, cast
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from rmft_api import resources
 from rmft_api.errors import ConfigError
@@ -42,6 +44,20 @@ S = TypeVar("S", bound=Section)
 Alternatives = Whole | tuple[Whole, ...]
 
 
+def _kept_as_written(options: dict[str, Any]) -> dict[str, Any]:
+    """Refuse what the journal's JSON cannot hold: the run would go on with another value."""
+    for key, value in options.items():
+        for one in value if isinstance(value, list | tuple) else (value,):  # pyright: ignore[reportUnknownVariableType]
+            if isinstance(one, float) and not math.isfinite(one):
+                raise ValueError(f"{key} = {one} is no finite number; write one, or leave it out")
+            if isinstance(one, date | time):
+                raise ValueError(f'{key} = {one} is a date; write it as text, "{one}"')
+    return options
+
+
+Options = Annotated[dict[str, Any], AfterValidator(_kept_as_written)]
+
+
 class Problem(Section):
     """One kind of decision problem. List-valued fields are alternatives: all combinations are used.
 
@@ -54,7 +70,7 @@ class Problem(Section):
     """Number of actions."""
     T: Alternatives = 25
     """Horizon: rounds per trajectory."""
-    options: dict[str, Any] = Field(default_factory=dict)
+    options: Options = Field(default_factory=dict)
     """Further settings of the environment, e.g. `reward = ["bernoulli", "gaussian"]`."""
     context: Annotated[str | tuple[str, ...], Field(min_length=1)] | None = None
     """Real-world stories in place of prompts.scenario, dealt out evenly over scenarios: a name

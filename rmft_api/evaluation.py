@@ -159,8 +159,7 @@ def of_baseline(course: Course, name: str, seed: int) -> Performance:
 
 def gate_told(gate: Gate) -> str:
     """A decision in words."""
-    drop = f"{gate.drop.mean:.2f} [{gate.drop.low:.2f}, {gate.drop.high:.2f}]"
-    against = f"validation regret fell by {drop} from the champion's"
+    against = f"validation regret fell by {gate.drop} from the champion's"
     if gate.decision == "stop":
         return f"{against}; no gain again, so the run ends here (gate.stop_after)"
     return f"{against}; the next iteration starts from iteration {gate.start} (gate.fall_back)"

@@ -92,8 +92,8 @@ def _models(regrets: Sequence[Interval], scale: _Scale, champion: int) -> Iterat
     path = "L".join(f"{x} {y}" for x, y in points)
     yield f'<path d="M{path}" fill="none" stroke="{MODEL}" stroke-width="2"/>'
     for (x, y), regret in zip(points, regrets, strict=True):
-        low, high = scale.y(regret.low), scale.y(_high(regret))
-        yield f'<path d="M{x} {low}V{high}" stroke="{MODEL}"/>'
+        if math.isfinite(regret.low) and math.isfinite(regret.high):
+            yield f'<path d="M{x} {scale.y(regret.low)}V{scale.y(regret.high)}" stroke="{MODEL}"/>'
         yield f'<circle cx="{x}" cy="{y}" r="4" fill="{MODEL}"/>'
     (x, y), best = points[champion], regrets[champion]
     yield f'<circle cx="{x}" cy="{y}" r="7" fill="{MODEL}"/>'

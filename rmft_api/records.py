@@ -6,9 +6,12 @@ msgspec rather than pydantic: these are made thousands of times a second, and ms
 while it decodes. Configuration, which people write, is pydantic (`config.py`).
 """
 
-from typing import Literal
+import math
+from typing import Annotated, Literal
 
 import msgspec
+
+from rmft_api.serialization import NULL
 
 Split = Literal["train", "validation", "test"]
 """Scenarios to learn from (fresh), to choose the champion by, and that choose nothing (fixed)."""
@@ -309,8 +312,15 @@ class Deployment(Record, frozen=True):
 
 
 class Interval(Record, frozen=True):
-    """A mean with its 95 % confidence interval."""
+    """A mean with its 95 % confidence interval; infinite bounds where one value alone has none."""
 
     mean: float
-    low: float
-    high: float
+    low: Annotated[float, msgspec.Meta(extra={NULL: -math.inf})]
+    high: Annotated[float, msgspec.Meta(extra={NULL: math.inf})]
+
+    def __str__(self) -> str:
+        """As `2.31 [1.87, 2.75]`, or `2.31 [unbounded]`."""
+        ends = [
+            f"{end:.2f}" if math.isfinite(end) else "unbounded" for end in (self.low, self.high)
+        ]
+        return f"{self.mean:.2f} [{', '.join(dict.fromkeys(ends))}]"

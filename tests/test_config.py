@@ -1,5 +1,7 @@
 """A run file is closed: what it cannot mean is refused in one line that names the way out."""
 
+import datetime
+import math
 from pathlib import Path
 from typing import Any
 
@@ -56,6 +58,16 @@ def test_a_problem_without_decisions_is_refused(key: str, value: object) -> None
 
 def test_a_number_that_is_not_finite_is_refused() -> None:
     assert "finite" in refusal(sampling={"temperature": float("nan")})
+
+
+@pytest.mark.parametrize(
+    "value", [math.inf, -math.inf, math.nan, [0.5, math.inf], datetime.date(2026, 1, 2)]
+)
+def test_an_option_that_the_journal_could_not_keep_is_refused(value: object) -> None:
+    problem = {"environment": "mine:Mine", "options": {"cap": value}}
+    said = refusal(rollouts={"problems": [problem]})
+    assert "cap = " in said
+    assert "write" in said
 
 
 @pytest.mark.parametrize("name", ["../escape", "Run", "", "a" * 65, "a/b", "-x"])

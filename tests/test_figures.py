@@ -1,9 +1,12 @@
 """The picture shows one split's figures, all of them, and nothing that runs."""
 
+import math
 import xml.etree.ElementTree as ET
 
+import msgspec
+
 from rmft_api.evaluation import Champion, Evaluated, Figures, Results
-from rmft_api.figures import regret_svg
+from rmft_api.figures import MODEL, regret_svg
 from rmft_api.measures import Measures
 from rmft_api.records import Interval
 
@@ -55,3 +58,12 @@ def test_a_name_cannot_break_out_of_the_picture() -> None:
     picture = regret_svg(results(all_tested=True))
     assert "a&lt;b&gt;" in picture
     assert "<script" not in picture
+
+
+def test_one_scenario_alone_has_no_whisker() -> None:
+    whole, alone = results(all_tested=False), figures(7)
+    alone = msgspec.structs.replace(alone, regret=Interval(7, -math.inf, math.inf))
+    last = msgspec.structs.replace(whole.iterations[2], validation=alone)
+    bare = msgspec.structs.replace(whole, iterations=(*whole.iterations[:2], last))
+    lines = [regret_svg(each).count(f'stroke="{MODEL}"/>') for each in (whole, bare)]
+    assert lines == [3, 2]

@@ -22,10 +22,14 @@ def rounds_df(played: Iterable[Played]) -> pd.DataFrame:
 
 
 def as_text(frame: pd.DataFrame, suffix: str) -> str:
-    """The frame as ".csv" with a header, or as ".jsonl", an object a line."""
+    """The frame as ".csv" with a header, or as ".jsonl", an object a line, with all digits.
+
+    In JSON null is "no finite value"; CSV has pandas' own inf, -inf and nothing for NaN.
+    """
     if suffix == ".csv":
         return frame.to_csv(index=False)
-    return frame.to_json(orient="records", lines=True)
+    rows: list[dict[str, Any]] = frame.to_dict("records")  # pyright: ignore[reportAssignmentType]
+    return "".join(f"{msgspec.json.encode(row).decode()}\n" for row in rows)  # to_json cuts digits
 
 
 def _trajectory(trajectory: Trajectory, scored: Scored) -> dict[str, Any]:

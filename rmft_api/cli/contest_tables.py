@@ -126,9 +126,7 @@ def _cell(cell: Cell) -> str:
 
 
 def _interval(interval: Interval | None) -> str:
-    if interval is None:
-        return ""
-    return f"{interval.mean:.2f} [{interval.low:.2f}, {interval.high:.2f}]"
+    return "" if interval is None else str(interval)
 
 
 def _csv_rows(found: Standings) -> Iterator[tuple[Any, ...]]:

@@ -142,9 +142,9 @@ def _cells(row: Row) -> tuple[str, ...]:
     against = row.against
     return (
         row.cell,
-        _interval(row.regret),
-        _interval(row.drop),
-        _interval(against.drop) if against else "",
+        str(row.regret),
+        str(row.drop),
+        str(against.drop) if against else "",
         f"{against.p_holm:.3f}" if against else "",
         f"{row.suff_fail_freq:.2f}",
         f"{row.k_min_frac:.2f}",
@@ -157,7 +157,3 @@ def _notes(rows: Sequence[Row]) -> Iterator[str]:
         "difference to the first cell, corrected for all cells (Holm)"
     )
     yield from (f"{row.cell}: {row.says}" for row in rows if row.says)
-
-
-def _interval(interval: Interval) -> str:
-    return f"{interval.mean:.2f} [{interval.low:.2f}, {interval.high:.2f}]"

@@ -13,6 +13,7 @@ from typing import Literal
 
 import msgspec
 
+from rmft_api import serialization
 from rmft_api.files import replace_file
 from rmft_api.journal import Journal, is_owned
 from rmft_api.planning import Heard, Spending, spending
@@ -100,7 +101,7 @@ class Tracked:
             at=int(time.time()),
             spending=self._spent(anew=state != "running"),
         )
-        replace_file(self._path, msgspec.json.encode(status))
+        replace_file(self._path, serialization.encode(status))
 
     def _spent(self, *, anew: bool) -> Spending:
         """Summed now and then: the journal has better things to do."""
@@ -114,7 +115,7 @@ class Tracked:
 def status_of(run_dir: Path) -> Status | None:
     """The run's last word. One that says "running" though nobody owns it was killed."""
     try:
-        status = msgspec.json.decode((run_dir / FILE).read_bytes(), type=Status)
+        status = serialization.decode((run_dir / FILE).read_bytes(), Status)
     except (OSError, msgspec.MsgspecError):
         return None
     if status.state == "running" and not is_owned(run_dir):

@@ -4,7 +4,6 @@ from collections.abc import Iterator
 
 from rmft_api.evaluation import Figures, Results, gate_told
 from rmft_api.makeup import Share
-from rmft_api.records import Interval
 
 HEADINGS = ("", "model", "regret [95 % CI]", "drop to base", "SuffFail", "K x MinFrac", "valid")
 
@@ -72,15 +71,11 @@ def _baselines(results: Results) -> Iterator[tuple[str, ...]]:
 
 def _cells(figures: Figures) -> tuple[str, str, str, str]:
     return (
-        _interval(figures.regret),
-        _interval(figures.paired_drop) if figures.paired_drop else "",
+        str(figures.regret),
+        str(figures.paired_drop) if figures.paired_drop else "",
         f"{figures.suff_fail_freq:.2f}",
         f"{figures.k_min_frac:.2f}",
     )
-
-
-def _interval(interval: Interval) -> str:
-    return f"{interval.mean:.2f} [{interval.low:.2f}, {interval.high:.2f}]"
 
 
 def _verdict(results: Results) -> str:

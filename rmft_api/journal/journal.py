@@ -17,6 +17,7 @@ from typing import Self, TypeVar
 
 import msgspec
 
+from rmft_api import serialization
 from rmft_api.errors import DataError, StorageError, UsageError
 from rmft_api.faultpoints import reached
 from rmft_api.files import make_directory, sync
@@ -184,7 +185,7 @@ class Journal:
 
     async def put(self, kind: str, key: str, record: object) -> None:
         """Keep a record under (kind, key), in place of an earlier one."""
-        await self._writer.write(_PUT, (kind, key, msgspec.json.encode(record)))
+        await self._writer.write(_PUT, (kind, key, serialization.encode(record)))
         reached(f"{kind}.saved")
 
     def get(self, kind: str, key: str, returns: type[T]) -> T | None:
@@ -193,13 +194,13 @@ class Journal:
         found = self._writer.work_now(
             lambda connection: connection.execute(sql, (kind, key)).fetchone()
         )
-        return None if found is None else msgspec.json.decode(found[0], type=returns)
+        return None if found is None else serialization.decode(found[0], returns)
 
     def all(self, kind: str, returns: type[T]) -> list[tuple[str, T]]:
         """All records of a kind with their keys, in the keys' order."""
         sql = "SELECT key, payload FROM records WHERE kind = ? ORDER BY key"
         rows = self._writer.work_now(lambda connection: connection.execute(sql, (kind,)).fetchall())
-        return [(key, msgspec.json.decode(payload, type=returns)) for key, payload in rows]
+        return [(key, serialization.decode(payload, returns)) for key, payload in rows]
 
     async def event(self, kind: str, text: str) -> None:
         """Add a line to the run's log."""

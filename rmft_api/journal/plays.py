@@ -4,6 +4,7 @@ Most readers want the figures of thousands of plays and the words of a few, and 
 trajectory. So they stand in a column of their own, prompts in shorthand.
 """
 
+import math
 import sqlite3
 import zlib
 from collections.abc import Callable, Container, Iterator
@@ -11,6 +12,7 @@ from typing import TypeVar
 
 import msgspec
 
+from rmft_api import serialization
 from rmft_api.journal.writer import Rows
 from rmft_api.records import Address, Scored, Split, Trajectory
 from rmft_api.shorthand import Kept
@@ -46,7 +48,21 @@ def row(kept: Kept, scored: Scored) -> Row:
     """A trajectory as a row."""
     place = kept.silent.address
     key = (place.split, place.iteration, place.scenario, place.trajectory)
-    return (*key, _packed(_encode((kept.silent, scored))), _packed(kept.words))
+    return (*key, _packed(_play((kept.silent, scored))), _packed(kept.words))
+
+
+def _play(played: Played) -> bytes:
+    """As JSON. A reward or a policy that is not finite makes a regret so: no need to search all."""
+    finite = math.isfinite(sum(msgspec.structs.astuple(played[1].regrets), played[1].reward))
+    return _encode(played) if finite else serialization.encode(played)
+
+
+def _decoded(packed: bytes) -> Played:
+    raw = zlib.decompress(packed)
+    try:
+        return _plays.decode(raw)
+    except msgspec.ValidationError:
+        return serialization.decode(raw, Played)
 
 
 class Reader:
@@ -63,7 +79,7 @@ class Reader:
     ) -> Iterator[Played]:
         """The trajectories of an iteration, or all there are; those `among` some, where given."""
         for *_, play, words in self._rows(_WITH, split, iteration):
-            bare, scored = _plays.decode(zlib.decompress(play))
+            bare, scored = _decoded(play)
             if among is not None and bare.address not in among:
                 continue
             yield Kept(bare, zlib.decompress(words)).whole(), scored
@@ -71,7 +87,7 @@ class Reader:
     def silent(self, split: Split, iteration: int) -> Iterator[Played]:
         """The same without a word: prompts and replies are empty."""
         for *_, play, _ in self._rows(_WITHOUT, split, iteration):
-            yield _plays.decode(zlib.decompress(play))
+            yield _decoded(play)
 
     def _rows(self, words: str, split: Split | None, iteration: int) -> Iterator[Row]:
         """Rows are of one moment each: what is saved meanwhile may or may not be among them."""

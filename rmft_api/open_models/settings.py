@@ -1,5 +1,6 @@
 """What may be set about an open model; travels as JSON from the command line to the trainer."""
 
+import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Literal
@@ -99,9 +100,13 @@ def of_run(checkpoint: str, given: Mapping[str, object]) -> HfSettings:
             raise _unknown(key)
     given = {"checkpoint": checkpoint, **given}
     try:
-        return msgspec.convert(given, HfSettings, strict=False)
+        settings = msgspec.convert(given, HfSettings, strict=False)
     except msgspec.ValidationError as error:
         raise ConfigError(f"engine hf: {error}") from error
+    for key, value in msgspec.structs.asdict(settings).items():
+        if isinstance(value, float) and not math.isfinite(value):  # JSON has no such number
+            raise ConfigError(f"engine hf: {key}={value} is no finite number; write one")
+    return settings
 
 
 def _unknown(word: str) -> ConfigError:

@@ -57,8 +57,8 @@ def _told(best: Player, base: Player) -> Headline:
     return Headline(
         title=f"Regret {verb} {by}" + ("" if sure else ", which may be chance"),
         text=f"From {before.mean:.2f} to {after.mean:.2f} a trajectory, base against "
-        f"iteration {best.index}, on {WHERE[best.split]}. The paired drop is {drop.mean:.2f}; "
-        f"its 95 % interval, {drop.low:.2f} to {drop.high:.2f}, {side}.",
+        f"iteration {best.index}, on {WHERE[best.split]}. The paired drop with its 95 % interval "
+        f"is {drop}, which {side}.",
         sure=sure,
     )
 

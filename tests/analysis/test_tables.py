@@ -1,6 +1,14 @@
 """A run's trajectories as frames."""
 
+import csv
+import io
 import json
+import math
+from pathlib import Path
+
+import msgspec
+import pandas as pd
+import pytest
 
 from rmft_api.analysis import as_text, rounds_df, trajectories_df
 from rmft_api.records import Address, Message, Regrets, Round, Scored, Trajectory
@@ -33,3 +41,21 @@ def test_lines_of_json_hold_a_row_each() -> None:
     lines = as_text(rounds_df([PLAYED]), ".jsonl").splitlines()
     assert [json.loads(line)["status"] for line in lines] == ["read", "unreadable"]
     assert as_text(trajectories_df([PLAYED]), ".csv").splitlines()[0].startswith("split,iteration")
+
+
+@pytest.mark.parametrize("suffix", [".csv", ".jsonl", ".parquet"])
+def test_every_digit_of_a_figure_is_exported(suffix: str, tmp_path: Path) -> None:
+    third = Regrets(1 / 3, 2 / 3, 1e-17 / 3, 1e300 / 3, math.inf, -math.inf)
+    frame = trajectories_df([(PLAYED[0], msgspec.structs.replace(PLAYED[1], regrets=third))])
+    if suffix == ".parquet":
+        pytest.importorskip("pyarrow")
+        frame.to_parquet(tmp_path / "t.parquet")
+        back = pd.read_parquet(tmp_path / "t.parquet").iloc[0]
+    elif suffix == ".csv":
+        row = next(csv.DictReader(io.StringIO(as_text(frame, suffix))))
+        back = {form: float(row[form]) for form in row if form.startswith("regret_")}
+    else:
+        back = json.loads(as_text(frame, suffix), parse_constant=pytest.fail)
+    for form, value in msgspec.structs.asdict(third).items():
+        finite = math.isfinite(value) or suffix != ".jsonl"
+        assert back[f"regret_{form}"] == (value if finite else None)

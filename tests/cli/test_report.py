@@ -1,16 +1,22 @@
 """`rmft-api report`: the table to stdout, the page to a file, its place to stderr."""
 
+import json
 import os
+import re
 import shutil
 import signal
+import sqlite3
 import subprocess
 import sys
 import urllib.request
+from contextlib import closing
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from tests.report.conftest import played
+from tests.report.reading import blocks
 
 
 def rmft(*words: object) -> "subprocess.CompletedProcess[str]":
@@ -74,3 +80,39 @@ def test_a_live_page_is_served_until_ctrl_c(runs: Path) -> None:
         assert serving.wait(60) == 0
         assert serving.stderr is not None
         assert serving.stderr.read() == "Ctrl-C ends it\n"
+
+
+ONE_SCENARIO: dict[str, Any] = {
+    "validation": {"scenarios": 1, "half_width": 0.5},
+    "test": {"scenarios": 1},
+    "gate": {"stop_after": 3, "fall_back": True},
+}
+
+
+def nulled(payload: bytes) -> bytes:
+    """What journals held before: null for whatever is not finite."""
+    return re.sub(rb'"-?Infinity"|"NaN"', b"null", payload)
+
+
+@pytest.mark.parametrize("older", [False, True], ids=["now", "older journal"])
+def test_one_scenario_alone_has_unbounded_intervals_and_a_report(
+    tmp_path: Path, older: bool
+) -> None:
+    played(tmp_path / "loop", **ONE_SCENARIO)
+    if older:
+        with closing(sqlite3.connect(tmp_path / "loop" / "journal.sqlite")) as journal, journal:
+            journal.create_function("nulled", 1, nulled)
+            journal.execute("UPDATE records SET payload = nulled(payload)")
+            journal.execute("DELETE FROM records WHERE kind = 'results'")
+        played(tmp_path / "loop", **ONE_SCENARIO)  # resumed
+    ended = rmft("report", "loop", "--runs", tmp_path)
+    assert ended.returncode == 0, ended.stderr
+    assert re.search(r"\*\d +skill-0\.\d +\d\.\d\d \[unbounded\]", ended.stdout), ended.stdout
+    assert "inf" not in ended.stdout
+    told = rmft("report", "loop", "--runs", tmp_path, "--json").stdout
+    found = json.loads(told, parse_constant=pytest.fail)
+    assert found["iterations"][1]["gate"]["drop"]["ci95"] == [None, None]
+    page = blocks((tmp_path / "loop" / "report.html").read_text("utf-8"))
+    story = page["story"]["story"]
+    assert "[unbounded]" in story["headline"]["text"]
+    assert "inf" not in json.dumps(story["headline"])

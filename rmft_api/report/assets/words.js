@@ -25,8 +25,12 @@ const known = (x) => typeof x === "number" && Number.isFinite(x);
 const num = (x, digits = 2) => (known(x) ? x.toFixed(digits).replace("-", "−") : "–");
 const short = (x) => (known(x) ? String(Number(x.toFixed(2))).replace("-", "−") : "–");
 const count = (x) => x.toLocaleString("en");
-const interval = (one, digits = 2) =>
-  one ? `${num(one.mean, digits)} [${num(one.low, digits)}, ${num(one.high, digits)}]` : "–";
+// An end that is null is not finite: one scenario alone bounds nothing.
+const interval = (one, digits = 2) => {
+  if (!one) return "–";
+  const ends = [one.low, one.high].map((end) => (known(end) ? num(end, digits) : "unbounded"));
+  return `${num(one.mean, digits)} [${[...new Set(ends)].join(", ")}]`;
+};
 const dollars = (micro) =>
   micro === null
     ? "unknown"
