@@ -91,7 +91,8 @@ class FaultKind(StrEnum):
     """What a failed request allows (docs/faults.md 3.7)."""
 
     SAFE = "safe"
-    """Certainly not started: send it again."""
+    """Not started, says who answered: send it again. What must not be done twice is looked for
+    first all the same, unless it was `ProviderFault.never_sent`."""
     AMBIGUOUS = "ambiguous"
     """Perhaps done and billed: at most one re-issue, or look it up."""
     WAIT = "wait"
@@ -115,9 +116,13 @@ class ProviderFault(RmftError):
         status: int | None = None,
         code: str | None = None,
         retry_after_s: float | None = None,
+        never_sent: bool = False,
     ) -> None:
         super().__init__(message)
         self.kind = kind
         self.status = status
         self.code = code
         self.retry_after_s = retry_after_s
+        self.never_sent = never_sent
+        """No connection was made, so nobody can have done it. The only certainty there is: whoever
+        answers, with whatever status, may have done it before."""

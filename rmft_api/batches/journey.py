@@ -19,6 +19,7 @@ from rmft_api.retries import Retries
 
 FINAL = ("completed", "failed", "expired", "cancelled")
 """Statuses are an open set: one that is not here is not final."""
+_ENDING = (*FINAL, "cancelling")
 _KIND = "batch"
 _LOOKS_S = (0.0, 5.0, 15.0, 30.0, 60.0, 120.0)
 _GRACE_S = 2 * 3600.0
@@ -112,6 +113,7 @@ class Journeys:
                     f"{manifest.filename} was not stored, and some of its requests were answered",
                     FaultKind.REJECTED,
                     code=_NOT_WHOLE,
+                    never_sent=True,
                 )
             return await self.wire.upload(manifest.filename, content)
 
@@ -144,10 +146,18 @@ class Journeys:
     async def _cancel(self, others: Sequence[Batch]) -> None:
         """End further batches of the same requests: only the oldest is waited for."""
         for other in others:
-            if other.status not in (*FINAL, "cancelling"):
+            if other.status not in _ENDING:
                 await self.retries.look(
-                    lambda id_=other.id: self.wire.cancel(id_), f"cancelling {other.id}"
+                    lambda id_=other.id: self._end(id_), f"cancelling {other.id}"
                 )
+
+    async def _end(self, id_: str) -> None:
+        """One request to cancel. It may be refused because an earlier one was heeded."""
+        try:
+            await self.wire.cancel(id_)
+        except ProviderFault as fault:
+            if fault.never_sent or (await self.wire.batch(id_)).status not in _ENDING:
+                raise
 
     async def _end_of(self, batch: Batch) -> Batch:
         """The batch once it has ended, however."""
@@ -218,7 +228,8 @@ class Journeys:
     def _outbox(self) -> Outbox:
         longest = self.traits.quarantine_s
         looks = sorted({look for look in _LOOKS_S if look < longest} | {longest})
-        return Outbox(self.journal, self.retries, Quarantine(tuple(looks), self.timeout_s))
+        quarantine = Quarantine(tuple(looks), self.timeout_s)
+        return Outbox(self.journal, self.retries, quarantine, say=self.say)
 
     def _worst_case(self, ask: Ask) -> int:
         price = self.price(ask)

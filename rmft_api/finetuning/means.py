@@ -44,4 +44,4 @@ class Means:
         """Where an effect happens once, looked for until the quarantine is over."""
         looks = sorted({look for look in _LOOKS_S if look < quarantine_s} | {quarantine_s})
         quarantine = Quarantine(tuple(looks), timeout_s)
-        return Outbox(self.journal, self.retries, quarantine, again=self.again)
+        return Outbox(self.journal, self.retries, quarantine, again=self.again, say=self.say)

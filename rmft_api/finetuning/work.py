@@ -36,6 +36,7 @@ _READY_WITHIN_S = 900.0
 """A new model may take so long to appear everywhere."""
 _FILE_WITHIN_S = 6 * 3600.0
 """A file may be processed for so long."""
+_ENDED = ("failed", "cancelled")
 T = TypeVar("T")
 
 
@@ -105,7 +106,7 @@ class Work:
             stage = stage_of(job)
             if stage == "succeeded":
                 return job
-            if stage in ("failed", "cancelled"):
+            if stage in _ENDED:
                 await self.settle(job)
                 why = failure(job, self.wanted)
                 await self.means.journal.put("failure", self.wanted.key, why)
@@ -208,7 +209,7 @@ class Work:
         """End further jobs of one order, where they surely are ours and cost nothing yet."""
         for job in others:
             ours = job.metadata.get("rmft_key") == order.key
-            if stage_of(job) in ("failed", "cancelled"):
+            if stage_of(job) in _ENDED:
                 continue
             if not ours or stage_of(job) != "pending":
                 self._show(others)
@@ -216,7 +217,15 @@ class Work:
                     f"job {job.id} ({job.status}) trains on the same file {job.training_file}; "
                     "cancel one of the two in the provider's console, then resume"
                 )
-            await self._look(partial(self.tuner.cancel_job, job.id), f"cancelling {job.id}")
+            await self._look(partial(self._end, job.id), f"cancelling {job.id}")
+
+    async def _end(self, job_id: str) -> None:
+        """One request to cancel. It may be refused because an earlier one was heeded."""
+        try:
+            await self.tuner.cancel_job(job_id)
+        except ProviderFault as fault:
+            if fault.never_sent or stage_of(await self.tuner.job(job_id)) not in _ENDED:
+                raise
 
     def _show(self, jobs: Sequence[Job]) -> None:
         """Jobs of one order as a table, for whoever must choose among them."""

@@ -202,18 +202,22 @@ class Hosting:
         self.targets.pop(model, None)
         self._answering.discard(model)
         self.rent.end(model)
-        if not await self._may_stand(model, lease):
-            await self._write_end(model, lease, self._now())
+        order = self._order(model, lease)
+        digest = digest_of(msgspec.json.encode(order, order="sorted"))
+        history = await self.journal.ledger.history(deploy_key(lease), digest)
+        if not any(attempt.state == "done" or attempt.unanswered for attempt in history):
+            await self._write_end(model, lease, self._now())  # it never left this machine
             return
+        refused = history[-1].refused_as is not None and not await retries.look(
+            lambda: host.find(order), f"asking for {lease.name}"
+        )
         removed = await self._remove(host, lease, retries)
+        if refused:  # and was not there, so nothing is owed for it
+            await self.journal.ledger.believed(history[-1])
+            await self._write_end(model, lease, removed.at)
+            return
         await self._end(model, lease, removed.at)
         self.say(f"{lease.name} is taken down")
-
-    async def _may_stand(self, model: str, lease: Lease) -> bool:
-        """Whether the provider may have made it: not where it certainly refused to."""
-        digest = digest_of(msgspec.json.encode(self._order(model, lease), order="sorted"))
-        history = await self.journal.ledger.history(deploy_key(lease), digest)
-        return any(attempt.state == "done" or attempt.unanswered for attempt in history)
 
     async def _remove(self, host: Host, lease: Lease, retries: Retries) -> Removed:
         async def act() -> Removed:
@@ -254,9 +258,8 @@ class Hosting:
     def _outbox(self, retries: Retries) -> Outbox:
         longest = self.profile.hosting.quarantine_s
         looks = (*(look for look in Quarantine().looks_s if look < longest), longest)
-        return Outbox(
-            self.journal, retries, Quarantine(looks, timeout_s=self.profile.timeouts.list_s)
-        )
+        quarantine = Quarantine(looks, timeout_s=self.profile.timeouts.list_s)
+        return Outbox(self.journal, retries, quarantine, say=self.say)
 
     def _order(self, model: str, lease: Lease) -> HostOrder:
         return HostOrder(lease.name, model, self._run, self._mark)

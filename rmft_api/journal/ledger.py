@@ -4,7 +4,8 @@ An attempt is one request. Its row is committed, with the worst case reserved, b
 leaves, and settled after:
 
     sent ──> done      answered; the answer and its cost are here
-         ├─> lost      perhaps done and billed: the reservation stays
+         ├─> lost      perhaps done and billed: the reservation stays. What the outbox looked for
+         │             and did not find goes on to released or refused, if that was the answer
          ├─> released  certainly not done: the reservation is free again
          └─> refused   refused for what it says, for ever: an answer too
 
@@ -42,6 +43,7 @@ _DONE = Rows(
 _DONE_UNSETTLED = "UPDATE attempts SET state = 'done', answer = ?, settled = ? WHERE id = ?"
 _LOST = "UPDATE attempts SET state = 'lost', answer = ?, settled = ? WHERE id = ?"
 _FREE = "UPDATE attempts SET state = ?, answer = ?, settled = ?, reserved = 0 WHERE id = ?"
+_BELIEVED = "UPDATE attempts SET state = ?, reserved = 0 WHERE id = ? AND state = 'lost'"
 _SETTLE = """UPDATE attempts SET reserved = 0, spent = min(?2, reserved + spent),
   excess = max(?2 - reserved - spent, 0) WHERE id = ?1 AND state = 'done'"""
 _SET_CAP = """INSERT INTO budget (scope, cap) VALUES (?, ?)
@@ -73,6 +75,14 @@ class Attempt(NamedTuple):
     def unanswered(self) -> bool:
         """Whether the provider may have done it without our knowing what came back."""
         return self.state in ("sent", "lost")
+
+    @property
+    def refused_as(self) -> FaultKind | None:
+        """How a provider refused it, where that is not believed yet."""
+        if self.state != "lost":
+            return None
+        kind = fault_of(self).kind
+        return None if kind is FaultKind.AMBIGUOUS else kind
 
 
 class Ask(NamedTuple):
@@ -207,12 +217,21 @@ class Ledger:
 
     async def failed(self, attempt: int, fault: ProviderFault) -> None:
         """Record a fault: its kind says what becomes of the reservation."""
-        answer = msgspec.json.encode(Fault(str(fault), fault.kind, fault.status, fault.code))
         if fault.kind is FaultKind.AMBIGUOUS:
-            await self._writer.write(_LOST, (answer, self._now(), attempt))
+            await self.doubted(attempt, fault)
         else:
-            state = "refused" if fault.kind is FaultKind.REJECTED else "released"
-            await self._writer.write(_FREE, (state, answer, self._now(), attempt))
+            state = _state_after(fault.kind)
+            await self._writer.write(_FREE, (state, _kept(fault), self._now(), attempt))
+
+    async def doubted(self, attempt: int, fault: ProviderFault) -> None:
+        """Record a fault of whatever kind that is not believed: the reservation stays."""
+        await self._writer.write(_LOST, (_kept(fault), self._now(), attempt))
+
+    async def believed(self, attempt: Attempt) -> None:
+        """Nothing was found of what was `refused_as` told, so it was not done: nothing is held."""
+        kind = attempt.refused_as
+        if kind is not None:
+            await self._writer.write(_BELIEVED, (_state_after(kind), attempt.id))
 
     async def settle(self, key: str, cost: int) -> None:
         """The final cost of something done earlier, e.g. a job that has ended. Twice is once."""
@@ -260,6 +279,14 @@ class Ledger:
 def digest_of(request: bytes) -> bytes:
     """What a request asked, in 16 bytes."""
     return sha256(request).digest()[:16]
+
+
+def _kept(fault: ProviderFault) -> bytes:
+    return msgspec.json.encode(Fault(str(fault), fault.kind, fault.status, fault.code))
+
+
+def _state_after(kind: FaultKind) -> State:
+    return "refused" if kind is FaultKind.REJECTED else "released"
 
 
 def fault_of(attempt: Attempt) -> ProviderFault:

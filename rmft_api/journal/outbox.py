@@ -5,29 +5,50 @@
 Looking comes first because a copied or restored run directory may have done it already; and before
 the intent, so that an intent without an answer always means that a request may have left.
 
-If the line breaks or we die after the intent, nobody knows whether it was done. Then it is
-*quarantined*: looked for again and again while a list may still lag behind, and adopted when it is
-found. Only a quarantine without a find allows a second attempt, and there is no third.
+Only what was made is an answer. A lost line, a death after the intent and a refusal of any kind
+leave it open whether it was done: a gateway may answer 429, 503 or 409 after its upstream has
+worked. Then it is *quarantined*: looked for again and again while a list may still lag behind,
+and adopted when it is found. Only a quarantine without a find allows a further request:
+
+    rate limits, "not now"    once their wait is over, as often as `retries.RULES` allow
+    lost, or failed on the    one second attempt; there is no third
+    provider's side
+    money, rights, refused    none by itself; who resumes looks first
+
+Until it ends, the reservation stays. What was never sent, because no connection was made, needs no
+look. A list lags the same whatever the creation was answered with, so the quarantine is the same:
+a refused creation costs two minutes at worst, where a job that is made twice costs its price.
 
 What is guaranteed: at most one live thing per key, provided that the provider's own list shows it
 within the quarantine. A provider that makes the request itself repeatable (an id or a token that we
-choose) needs no such proviso: pass `repeatable`.
+choose) needs no such proviso and no look: pass `repeatable`.
 """
 
+import math
+import time
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
 import msgspec
 
-from rmft_api.errors import BudgetError, FaultKind, ProviderFault, ResumableError
+from rmft_api.errors import BudgetError, FaultKind, ProviderFault, ResumableError, RmftError
 from rmft_api.faultpoints import reached
 from rmft_api.journal.journal import Journal
 from rmft_api.journal.ledger import Attempt, digest_of, fault_of
-from rmft_api.retries import RULES, Retries, Rule
+from rmft_api.retries import HOUR_S, RULES, Retries, Rule
 
 T = TypeVar("T")
 ATTEMPTS = 2
+"""Most attempts of which nobody knows what became."""
+_AFTER_LOOKING = Rule(attempts=None, within_s=HOUR_S, first_s=0.0)
+"""For a lost attempt: the quarantine was the pause, and `ATTEMPTS` counts, in the journal."""
+_TOLD_FROM_S = 5.0
+"""Who looks longer than this says so."""
+_FRESH_S = 1.0
+"""What was not there so long ago is not looked for again, if nothing was asked for since."""
+_GLANCE_S = 10.0
+"""How long the one look is tried after a refusal that ends the run."""
 
 
 @dataclass(frozen=True)
@@ -66,7 +87,10 @@ class Effect(Generic[T]):
 
 
 class Outbox:
-    """Does effects. `again` allows what was refused before to be asked once more."""
+    """Does effects; long looks are told to `say`.
+
+    `again` allows what was refused before to be asked once more.
+    """
 
     def __init__(
         self,
@@ -75,12 +99,14 @@ class Outbox:
         quarantine: Quarantine | None = None,
         *,
         again: bool = False,
+        say: Callable[[str], None] = lambda text: None,
     ) -> None:
         self._journal = journal
         self._ledger = journal.ledger
         self._retries = retries
         self._quarantine = quarantine or Quarantine()
         self._again = again
+        self._say = say
 
     async def once(
         self,
@@ -109,41 +135,96 @@ class Outbox:
         last = history[-1] if history else None
         if last and last.state == "done":
             return msgspec.json.decode(last.answer or b"", type=returns)
-        if last and last.state == "refused" and not self._again:
+        if last and not self._again and _is_final(last, repeatable=repeatable):
             raise fault_of(last)
-        return await self._go_on(intent, history)
-
-    async def _go_on(self, intent: "_Intent[T]", history: list[Attempt]) -> T:
-        """Find what was done, or do it; after a lost attempt, both once more."""
-        effect = intent.effect
-        allowed = ATTEMPTS
         if self._again:
-            allowed = max(ATTEMPTS, 1 + sum(attempt.unanswered for attempt in history))
-        while True:
-            intent.number = len(history)
-            lost = [attempt for attempt in history if attempt.unanswered]
-            found = await self._search(effect, lost)
-            if found:
-                return await self._adopt(intent, found, lost)
-            if len(lost) >= allowed and not effect.repeatable:
-                raise self._lost_for_good(effect, lost)
-            try:
-                return await self._send(intent)
-            except ProviderFault as fault:
-                if fault.kind is not FaultKind.AMBIGUOUS or effect.repeatable:
-                    raise
-            history = await self._ledger.history(effect.key, intent.digest)
+            intent.allowed = max(ATTEMPTS, 1 + len(_lost(history)))
+        # A repeatable request may be lost as often as one that was never sent.
+        rule = RULES[FaultKind.SAFE] if repeatable else _AFTER_LOOKING
+        return await self._retries.send(lambda: self._step(intent), key, ambiguous=rule)
 
-    async def _search(self, effect: Effect[T], lost: list[Attempt]) -> Sequence[T]:
-        """Look now, and as often as a lost attempt's quarantine still asks for."""
-        if effect.repeatable:
+    async def _step(self, intent: "_Intent[T]") -> T:
+        """Look, and where nothing is found, act; then look again unless it was answered well.
+
+        Raises ProviderFault, once nothing is found of what it says was not done.
+        """
+        effect = intent.effect
+        doubts = await self._doubts(intent)
+        if found := await self._search(intent, doubts):
+            return await self._adopt(intent, found, doubts)
+        doubts = await self._believe(effect, doubts)
+        if len(_lost(doubts)) >= intent.allowed and not effect.repeatable:
+            raise self._lost_for_good(effect, doubts)
+        try:
+            return await self._journal.flights.run(self._book(intent, doubts))
+        except ProviderFault as fault:
+            if fault.never_sent or effect.repeatable:
+                raise
+            failed_at = self._retries.clock()
+            doubts = await self._doubts(intent)
+            if found := await self._found_after(fault, intent, doubts):
+                return await self._adopt(intent, found, doubts)
+            if fault.retry_after_s is not None:
+                waited = self._retries.clock() - failed_at
+                fault.retry_after_s = max(0.0, fault.retry_after_s - waited)
+            raise
+
+    async def _doubts(self, intent: "_Intent[Any]") -> list[Attempt]:
+        """The attempts that may have been done."""
+        history = await self._ledger.history(intent.effect.key, intent.digest)
+        intent.number = len(history)
+        return [attempt for attempt in history if attempt.unanswered]
+
+    async def _found_after(
+        self, fault: ProviderFault, intent: "_Intent[T]", doubts: list[Attempt]
+    ) -> Sequence[T]:
+        """What is found of an attempt that ended so; where it is nothing, a refusal is believed.
+
+        One that ends the run anyway is looked for only once, so that its reason is told at once:
+        whoever resumes goes on looking.
+        """
+        if fault.kind is not FaultKind.STOP:
+            found = await self._search(intent, doubts)
+            if not found:
+                await self._ledger.believed(doubts[-1])
+            return found
+        try:
+            what = f"looking for {intent.effect.key}"
+            return await self._retries.look(intent.effect.look_up, what, within_s=_GLANCE_S)
+        except RmftError:  # the closed door closes the list too
             return ()
-        now = self._retries.clock()
-        since = self._last_served(lost[-1], now) if lost else now
-        pending = [since + look_s for look_s in self._quarantine.looks_s] if lost else []
+
+    async def _believe(self, effect: Effect[Any], doubts: list[Attempt]) -> list[Attempt]:
+        """Believe the refusals of earlier processes; the attempts of which nothing is known.
+
+        Raises the last one's ProviderFault if it is an answer for ever.
+        """
+        if effect.repeatable:
+            return doubts
+        for attempt in doubts:
+            await self._ledger.believed(attempt)
+        last = doubts[-1].refused_as if doubts else None
+        if last is FaultKind.REJECTED and not self._again:
+            raise fault_of(doubts[-1])
+        return _lost(doubts)
+
+    async def _search(self, intent: "_Intent[T]", doubts: list[Attempt]) -> Sequence[T]:
+        """Look now, and as often as the last doubtful attempt's quarantine still asks for."""
+        effect, now = intent.effect, self._retries.clock()
+        if effect.repeatable or now - intent.looked_at < _FRESH_S:
+            return ()
+        since = self._last_served(doubts[-1], now) if doubts else now
+        pending = [since + look_s for look_s in self._quarantine.looks_s] if doubts else []
+        if max(pending, default=now) > now + _TOLD_FROM_S:
+            until = time.strftime("%H:%M:%S", time.localtime(max(pending)))
+            self._say(
+                f"{effect.kind} {effect.key.partition('/')[2]} may have been made although it was "
+                f"not confirmed: looking for it until {until} before it is asked for again"
+            )
         for look_at in (now, *(at for at in pending if at > now)):
             await self._retries.pause(look_at - self._retries.clock())
             found = await self._retries.look(effect.look_up, f"looking for {effect.key}")
+            intent.looked_at = self._retries.clock()
             reached(f"{effect.kind}.looked")
             if found:
                 return found
@@ -155,7 +236,7 @@ class Outbox:
             return min(now, lost.settled / 1000)
         return min(now, lost.created / 1000 + self._quarantine.timeout_s)
 
-    async def _adopt(self, intent: "_Intent[T]", found: Sequence[T], lost: list[Attempt]) -> T:
+    async def _adopt(self, intent: "_Intent[T]", found: Sequence[T], doubts: list[Attempt]) -> T:
         """Take the oldest as ours. The others are ended first, so that a crash ends them again."""
         effect, oldest = intent.effect, found[0]
         if len(found) > 1:
@@ -165,30 +246,27 @@ class Outbox:
             )
             if effect.cancel is not None:
                 await effect.cancel(found[1:])
-        attempt = lost[-1].id if lost else await self._begin(intent)
+        attempt = doubts[-1].id if doubts else await self._begin(intent)
         await self._ledger.done(attempt, msgspec.json.encode(oldest), effect.cost)
         await self._journal.event(effect.kind, f"{effect.key} was done before and is adopted")
         reached(f"{effect.kind}.adopted")
         return oldest
 
-    async def _send(self, intent: "_Intent[T]") -> T:
-        """Act until it is certain what became of it, or certain that it is not."""
-
-        async def attempt() -> T:
-            return await self._journal.flights.run(self._book(intent))
-
-        ambiguous = RULES[FaultKind.SAFE] if intent.effect.repeatable else Rule(attempts=1)
-        return await self._retries.send(attempt, intent.effect.key, ambiguous=ambiguous)
-
-    async def _book(self, intent: "_Intent[T]") -> T:
+    async def _book(self, intent: "_Intent[T]", doubts: list[Attempt]) -> T:
+        """One request, written down. A repeatable one makes one thing, so one row stands for it."""
         effect = intent.effect
-        attempt = await self._begin(intent)
+        stands = doubts[-1].id if effect.repeatable and doubts else None
+        attempt = await self._begin(intent) if stands is None else stands
         reached(f"{effect.kind}.intended")
+        intent.looked_at = -math.inf
         try:
             made = await effect.act()
         except ProviderFault as fault:
             reached(f"{effect.kind}.failed")
-            await self._ledger.failed(attempt, fault)
+            if fault.never_sent and stands is None:
+                await self._ledger.failed(attempt, fault)
+            else:
+                await self._ledger.doubted(attempt, fault)
             reached(f"{effect.kind}.failure_saved")
             raise
         reached(f"{effect.kind}.acted")
@@ -229,3 +307,16 @@ class _Intent(Generic[T]):
         self.request = request
         self.digest = digest_of(request)
         self.number = 0
+        self.allowed = ATTEMPTS
+        self.looked_at = -math.inf
+        """When nothing was found of it, since anything was last asked for."""
+
+
+def _lost(history: list[Attempt]) -> list[Attempt]:
+    """The attempts of which nobody knows what became, refusals left out."""
+    return [one for one in history if one.unanswered and one.refused_as is None]
+
+
+def _is_final(last: Attempt, *, repeatable: bool) -> bool:
+    """Whether it was refused for what it says. A repeatable one is not looked for before."""
+    return last.state == "refused" or (repeatable and last.refused_as is FaultKind.REJECTED)

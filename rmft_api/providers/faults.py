@@ -61,7 +61,9 @@ def not_sent(request: Request, error: BaseException) -> ProviderFault:
     """The fault of a request that never left this machine."""
     why = f"no connection ({_what(error)})"
     return ProviderFault(
-        _line(f"{_subject(request)}: {why}; check network and base_url"), FaultKind.SAFE
+        _line(f"{_subject(request)}: {why}; check network and base_url"),
+        FaultKind.SAFE,
+        never_sent=True,
     )
 
 
@@ -70,7 +72,7 @@ def untrusted(request: Request, error: BaseException) -> ProviderFault:
     why = (
         f"its certificate is not trusted ({_what(error)}); check base_url and this machine's clock"
     )
-    return ProviderFault(_line(f"{_subject(request)}: {why}"), FaultKind.STOP)
+    return ProviderFault(_line(f"{_subject(request)}: {why}"), FaultKind.STOP, never_sent=True)
 
 
 def lost(request: Request, error: BaseException) -> ProviderFault:

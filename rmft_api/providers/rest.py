@@ -6,6 +6,7 @@ from typing import TypeVar
 import aiohttp
 import msgspec
 
+from rmft_api.errors import ProviderFault
 from rmft_api.providers import faults, refusals
 
 T = TypeVar("T")
@@ -63,7 +64,7 @@ class Rest:
         total_s: float | None = None,
     ) -> tuple[int, dict[str, str], bytes]:
         """Status, headers by lower-case name, and body, whatever the status is."""
-        told = {**(headers or {}), **await self._authorize()}
+        told = {**(headers or {}), **await self._authorized()}
         url = self._url(request, path)
         patience = (
             self._patience
@@ -94,6 +95,14 @@ class Rest:
         """Let go of all connections."""
         if self._session:
             await self._session.close()
+
+    async def _authorized(self) -> Mapping[str, str]:
+        """Where no token is to be had, what it was for is not sent."""
+        try:
+            return await self._authorize()
+        except ProviderFault as fault:
+            fault.never_sent = True
+            raise
 
     def _url(self, request: faults.Request, path: str) -> str:
         """A path, or a link to a next page, which must not take our token elsewhere."""

@@ -1,9 +1,14 @@
 import asyncio
 import itertools
+import re
 from collections.abc import Awaitable, Callable, Sequence
+from contextlib import nullcontext, suppress
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from rmft_api.errors import (
     BudgetError,
@@ -14,6 +19,7 @@ from rmft_api.errors import (
     ResumableError,
 )
 from rmft_api.journal import Journal, Outbox, Quarantine
+from rmft_api.journal.ledger import Totals
 from rmft_api.records import Record
 from rmft_api.retries import Retries
 from tests.virtual import VirtualTime
@@ -29,13 +35,27 @@ class Crash(BaseException):
     """The process dies here."""
 
 
+ANSWERS = {
+    "refused": FaultKind.REJECTED,
+    "stop": FaultKind.STOP,
+    "wait": FaultKind.WAIT,
+    "safe": FaultKind.SAFE,
+    "failed": FaultKind.AMBIGUOUS,
+}
+"""How a provider may answer instead of telling what it made, or after it has made it."""
+
+
 class Provider:
-    """Makes things, shows them after `lag_s`, and meets each request with the next of `plan`."""
+    """Makes things, shows them after `lag_s`, and meets each request with the next of `plan`.
+
+    A step that begins with "done, " is answered so after the thing was made.
+    """
 
     def __init__(self, time: VirtualTime, lag_s: float = 0.0) -> None:
         self.time = time
         self.lag_s = lag_s
         self.plan: list[str] = []
+        self.retry_after_s: float | None = None
         self.things: list[tuple[float, Thing]] = []
         self.posts = 0
         self.looks: list[float] = []
@@ -43,15 +63,19 @@ class Provider:
 
     async def act(self) -> Thing:
         self.posts += 1
-        step = self.plan.pop(0) if self.plan else "ok"
-        if step in ("refused", "stop", "wait", "safe"):
-            kinds = {"refused": FaultKind.REJECTED, "stop": FaultKind.STOP}
-            kinds |= {"wait": FaultKind.WAIT, "safe": FaultKind.SAFE}
-            raise ProviderFault(f"it is {step}", kinds[step], status=400)
-        if step != "dropped":
+        planned = self.plan.pop(0) if self.plan else "ok"
+        step = planned.removeprefix("done, ")
+        done = step != planned or step in ("lost", "crash", "ok")
+        if done:
             self.things.append((self.time.now, Thing(f"thing-{len(self.things)}")))
+        if step in ANSWERS:
+            raise ProviderFault(
+                f"it is {step}", ANSWERS[step], status=400, retry_after_s=self.retry_after_s
+            )
         if step in ("dropped", "lost"):
             raise ProviderFault("connection reset", FaultKind.AMBIGUOUS)
+        if step == "unsent":
+            raise ProviderFault("no route", FaultKind.SAFE, never_sent=True)
         if step == "crash":
             raise Crash
         return self.things[-1][1]
@@ -77,9 +101,15 @@ def once(journal: Journal, time: VirtualTime, provider: Provider) -> Once:
     return once_of(journal, time, provider)
 
 
-def once_of(journal: Journal, time: VirtualTime, provider: Provider, again: bool = False) -> Once:
+def once_of(
+    journal: Journal,
+    time: VirtualTime,
+    provider: Provider,
+    again: bool = False,
+    say: Callable[[str], None] = lambda text: None,
+) -> Once:
     retries = Retries(clock=time.clock, sleep=time.sleep, jitter=lambda: 1.0)
-    outbox = Outbox(journal, retries, Quarantine(), again=again)
+    outbox = Outbox(journal, retries, Quarantine(), again=again, say=say)
 
     def once(
         key: str = "job/0",
@@ -280,15 +310,128 @@ async def test_a_closed_door_is_tried_again_on_resume(once: Once, provider: Prov
     assert await once() == Thing("thing-0")
 
 
-@pytest.mark.parametrize("step", ["safe", "wait"])
-async def test_what_was_certainly_not_done_is_sent_again_without_a_quarantine(
-    once: Once, provider: Provider, time: VirtualTime, step: str
+async def test_what_was_never_sent_is_sent_again_without_a_quarantine(
+    once: Once, provider: Provider, time: VirtualTime
 ) -> None:
-    provider.plan = [step] * 3
+    provider.plan = ["unsent"] * 3
     start = time.now
     assert await once() == Thing("thing-0")
     assert provider.posts == 4
     assert time.now - start < 120
+
+
+@pytest.mark.parametrize("step", ["safe", "wait"])
+async def test_a_refusal_is_looked_behind_and_then_asked_again_as_often_as_it_takes(
+    once: Once, provider: Provider, journal: Journal, step: str
+) -> None:
+    await journal.ledger.set_cap(1000)
+    provider.plan = [step] * 9
+    assert await once(reserve=800, cost=600) == Thing("thing-0")
+    assert provider.posts == 10
+    assert journal.ledger.totals()[:2] == (600, 0)
+
+
+@pytest.mark.parametrize("step", ANSWERS)
+@pytest.mark.parametrize("lag_s", [0.0, 60.0, 119.0])
+async def test_whatever_it_was_answered_with_after_it_was_done_it_is_done_once(
+    once: Once, provider: Provider, journal: Journal, time: VirtualTime, step: str, lag_s: float
+) -> None:
+    await journal.ledger.set_cap(1000)
+    provider.plan, provider.lag_s, provider.retry_after_s = [f"done, {step}"], lag_s, 300.0
+    start = time.now
+    with suppress(ConfigError) if step == "stop" else nullcontext():
+        await once(reserve=800, cost=600)
+    # A refusal that ends the run is looked behind by whoever resumes, and paid for until then.
+    assert sum(journal.ledger.totals()[:2]) in (600, 800)
+    assert await once(reserve=800, cost=600) == Thing("thing-0")
+    assert provider.posts == 1
+    assert time.now - start <= 120
+    assert journal.ledger.totals()[:2] == (600, 0)
+
+
+async def test_a_wait_that_is_asked_for_is_kept_with_a_look_before_the_request(
+    once: Once, provider: Provider, time: VirtualTime
+) -> None:
+    provider.plan, provider.retry_after_s = ["safe"], 300.0
+    start = time.now
+    await once()
+    assert [look - start for look in provider.looks] == [0, 0, 5, 15, 30, 60, 120, 300.5]
+
+
+async def test_a_long_look_says_what_it_waits_for_and_until_when(
+    journal: Journal, time: VirtualTime, provider: Provider
+) -> None:
+    said: list[str] = []
+    provider.plan = ["safe"]
+    await once_of(journal, time, provider, say=said.append)()
+    (line,) = said
+    assert re.search(r"job 0 may have been made .* until \d\d:\d\d:\d\d", line)
+
+
+async def test_a_repeatable_request_holds_its_money_once_however_often_it_is_refused(
+    once: Once, provider: Provider, journal: Journal
+) -> None:
+    await journal.ledger.set_cap(1000)
+    provider.plan = ["failed", "safe", "unsent", "done, safe", "wait"]
+    await once(reserve=800, cost=600, repeatable=True)
+    assert provider.looks == []
+    assert journal.ledger.totals()[:2] == (600, 0)
+
+
+STEPS = st.lists(
+    st.sampled_from(
+        ["ok", "crash", "lost", "dropped", "unsent"]
+        + [f"{before}{answer}" for before in ("", "done, ") for answer in ANSWERS]
+    ),
+    max_size=5,
+)
+
+
+@settings(deadline=None, max_examples=150)
+@given(
+    steps=STEPS,
+    lag_s=st.sampled_from([0.0, 4.0, 60.0, 119.0]),
+    retry_after_s=st.sampled_from([None, 1.0, 200.0]),
+    away_s=st.sampled_from([0.0, 50.0, 2000.0]),
+    again=st.booleans(),
+)
+def test_one_thing_is_made_and_its_money_held_whatever_is_answered_and_whoever_dies(
+    steps: list[str], lag_s: float, retry_after_s: float | None, away_s: float, again: bool
+) -> None:
+    with TemporaryDirectory() as folder:
+        asyncio.run(_through(Path(folder) / "run", steps, lag_s, retry_after_s, away_s, again))
+
+
+async def _through(
+    path: Path,
+    steps: list[str],
+    lag_s: float,
+    retry_after_s: float | None,
+    away_s: float,
+    again: bool,
+) -> None:
+    """Process after process, each of which may be refused for good, or die."""
+    time = VirtualTime()
+    provider = Provider(time, lag_s)
+    provider.plan, provider.retry_after_s = list(steps), retry_after_s
+    Journal.create(path, "{}", {}, clock=time.clock).close()
+    made, held = None, Totals(0, 0, None)
+    for _ in range(len(steps) + 2):
+        journal = Journal.open(path, clock=time.clock)
+        await journal.ledger.set_cap(100_000)
+        try:
+            made = await once_of(journal, time, provider, again)(reserve=800, cost=800)
+        except (Crash, ProviderFault, ResumableError, ConfigError):
+            time.now += away_s
+        held = journal.ledger.totals()
+        assert held.spent + held.reserved >= 800 * len(provider.things)
+        journal.close()
+    assert len(provider.things) <= 1
+    if made is not None:
+        assert [thing for _, thing in provider.things] == [made]
+        assert held.spent == 800
+        doubtful = sum(step in ("dropped", "failed") for step in steps)
+        assert held.reserved <= 800 * doubtful
 
 
 async def test_the_reservation_stands_until_the_thing_is_settled(
