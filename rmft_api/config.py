@@ -12,12 +12,22 @@ from datetime import date, time
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self, TypeVar, cast
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    PrivateAttr,
+    ValidationError,
+    ValidationInfo,
+    model_validator,
+)
 
-from rmft_api import resources
+from rmft_api import paths, resources
 from rmft_api.errors import ConfigError
 from rmft_api.mistakes import first_mistake, unreadable
 from rmft_api.naming import A_NAME, RUN_NAME
+from rmft_api.paths import Origin
 from rmft_api.records import Method, Split
 
 Whole = Annotated[int, Field(strict=True)]
@@ -337,6 +347,13 @@ class RunConfig(Section):
     """Who plays to learn from; absent: the model itself."""
     replay: ReplayConfig | None = None
     """Written by `rmft-api replay`, never by hand: the chain of another run to walk again."""
+    _origin: Origin = PrivateAttr(default_factory=lambda: Origin(Path.cwd()))
+
+    @model_validator(mode="after")
+    def _comes_from(self, info: ValidationInfo) -> Self:
+        if isinstance(info.context, Origin):
+            self._origin = info.context
+        return self
 
     @model_validator(mode="after")
     def _the_parts_fit(self) -> Self:
@@ -357,6 +374,14 @@ class RunConfig(Section):
                 "single-turn rounds are chats of their own"
             )
         return self
+
+    @property
+    def origin(self) -> Origin:
+        """Where relative paths start and by which rules scenarios are drawn; no part of `==`."""
+        return self._origin
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, RunConfig) and self.model_dump() == other.model_dump()
 
     def temperature(self, split: Split, iteration: int) -> float:
         """What replies are drawn at: `iteration` counts from 1 where it is played to learn from."""
@@ -402,8 +427,9 @@ def _instead(path: Path) -> str:
 
 def load(path: Path, overrides: Sequence[str] = ()) -> RunConfig:
     """Read a run file. Raises ConfigError with one line for the first mistake."""
-    raw = changed(read(path), overrides)
-    return parse({"name": name_of(path), **raw}, source=str(path))
+    raw, folder = changed(read(path), overrides), path.absolute().parent
+    raw = paths.settled({"name": name_of(path), **raw}, folder, Path.cwd())
+    return parse(raw, source=str(path), origin=Origin(folder))
 
 
 def changed(raw: dict[str, Any], overrides: Sequence[str]) -> dict[str, Any]:
@@ -413,15 +439,17 @@ def changed(raw: dict[str, Any], overrides: Sequence[str]) -> dict[str, Any]:
     return raw
 
 
-def parse(raw: Mapping[str, Any], source: str) -> RunConfig:
-    """Check a run description. Raises ConfigError."""
-    return checked(RunConfig, raw, source)
+def parse(raw: Mapping[str, Any], source: str, origin: Origin | None = None) -> RunConfig:
+    """Check a run description; without an `origin`, of the working folder. Raises ConfigError."""
+    return checked(RunConfig, raw, source, origin)
 
 
-def checked(section: type[S], raw: Mapping[str, Any], source: str) -> S:
+def checked(
+    section: type[S], raw: Mapping[str, Any], source: str, origin: Origin | None = None
+) -> S:
     """What a file describes. Raises ConfigError with one line for the first mistake."""
     try:
-        return section.model_validate(raw)
+        return section.model_validate(raw, context=origin)
     except ValidationError as error:
         raise ConfigError(f"{source}: {first_mistake(error, section)}") from None
 
@@ -454,7 +482,17 @@ def apply(raw: dict[str, Any], override: str) -> None:
         raise ConfigError(
             f"--set {override!r}: write it as key=value, e.g. --set rollouts.scenarios=8"
         )
-    put(raw, key.strip(), _value(text.strip()))
+    place(raw, key.strip(), _value(text.strip()), Path.cwd())
+
+
+def place(raw: dict[str, Any], key: str, value: Any, folder: Path) -> None:
+    """As `put`, for a value whose relative paths start at `folder`."""
+    alone: dict[str, Any] = {}
+    put(alone, key, value)
+    paths.made_absolute(alone, folder)
+    for part in key.split("."):
+        alone = alone[part]
+    put(raw, key, alone)
 
 
 def put(raw: dict[str, Any], key: str, value: Any) -> None:

@@ -98,6 +98,8 @@ class Results(Record, frozen=True):
     iterations: tuple[Evaluated, ...]
     baselines: dict[str, Figures]
     champion: Champion
+    data: tuple[str, ...] = ()
+    """How the rows of a file of one's own are divided among the splits, in words."""
 
 
 @dataclass(frozen=True)

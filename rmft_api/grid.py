@@ -22,10 +22,12 @@ from typing import Annotated, Any, Self
 from pydantic import Field, ValidationError, model_validator
 
 from rmft_api import config as configs
+from rmft_api import paths
 from rmft_api.config import RunConfig, Section
 from rmft_api.errors import ConfigError
 from rmft_api.mistakes import first_mistake
 from rmft_api.naming import A_NAME, RUN_NAME
+from rmft_api.paths import Origin
 
 
 class Cell(Section):
@@ -85,5 +87,7 @@ def _config(path: Path, base: Mapping[str, Any], grid: Grid, cell: Cell, seed: i
     raw["name"] = f"{path.stem}-{cell.name}-{seed}"[:64]
     raw["seed"] = seed
     for key, value in {**grid.set, **cell.set}.items():
-        configs.put(raw, key, value)
-    return configs.parse(raw, source=f"{path}, cell {cell.name!r}")
+        configs.place(raw, key, value, path.parent)
+    folder = (path.parent / grid.base).absolute().parent
+    raw = paths.settled(raw, folder, Path.cwd())
+    return configs.parse(raw, f"{path}, cell {cell.name!r}", Origin(folder))

@@ -4,6 +4,8 @@ import math
 from collections import Counter
 from typing import NamedTuple
 
+import msgspec
+
 from rmft_api import evaluation, measures, seating, statistics
 from rmft_api.config import RunConfig
 from rmft_api.errors import UsageError
@@ -12,6 +14,9 @@ from rmft_api.journal import Journal
 from rmft_api.makeup import MakeUp
 from rmft_api.records import Interval, Split
 from rmft_api.seating import held_out
+
+FILES = "files"
+"""Where a journal's provenance keeps the SHA-256 of every file that scenarios are rows of."""
 
 
 def results(config: RunConfig, journal: Journal) -> Results:
@@ -45,6 +50,26 @@ def results(config: RunConfig, journal: Journal) -> Results:
         ),
         baselines=_baselines(config),
         champion=champion(config, journal),
+        data=_data(config, journal),
+    )
+
+
+def changed_files(config: RunConfig, journal: Journal) -> list[str]:
+    """The files of rows that hold something else than when the run began."""
+    kept = msgspec.json.decode(journal.run.provenance.get(FILES, "{}"), type=dict[str, str])
+    now = seating.files(config) if kept else {}
+    return [path for path, sha256 in kept.items() if now.get(path) != sha256]
+
+
+def _data(config: RunConfig, journal: Journal) -> tuple[str, ...]:
+    """How rows are divided, and which file is not what it was."""
+    changed = changed_files(config, journal)
+    return (
+        *seating.divisions(config),
+        *(
+            f"{path} has changed since the run began: algorithms play its new rows"
+            for path in changed
+        ),
     )
 
 

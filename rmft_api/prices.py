@@ -223,7 +223,7 @@ class Table(Section):
 def load(path: Path) -> Table:
     """The rows of a file. Raises ConfigError."""
     try:
-        raw = tomllib.loads(path.read_text(encoding="utf-8"), parse_float=Decimal)
+        raw = tomllib.loads(path.read_text(encoding="utf-8-sig"), parse_float=Decimal)
         table = Table.model_validate(raw)
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
         raise ConfigError(f"prices {path}: {error}") from error

@@ -7,11 +7,13 @@ every model, so that two models meet the same chance.
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
+from typing import get_args
 
 from rmft_api import environments, statistics
 from rmft_api.config import RunConfig, ScenarioConfig
 from rmft_api.environments import ConcreteProblem, Scenario
 from rmft_api.environments.scenario import Floats
+from rmft_api.paths import RULES
 from rmft_api.prompts import PromptSet
 from rmft_api.records import Address, Sampling, Split
 from rmft_api.rollouts import Game, Seat
@@ -57,7 +59,26 @@ def held_out(config: RunConfig, split: Split) -> HeldOut:
 
 def problems_of(config: RunConfig, split: Split) -> tuple[ConcreteProblem, ...]:
     """What a split's scenarios are drawn from: scenario i is of problem i mod their number."""
-    return environments.expand(config.problems_of(section_of(config, split)))
+    return environments.expand(config.problems_of(section_of(config, split)), config.origin.folder)
+
+
+SHARED = "rows of the file serve every split: this run was begun by an earlier version"
+
+
+def divisions(config: RunConfig, splits: Sequence[Split] = get_args(Split)) -> tuple[str, ...]:
+    """How the rows of the run's files are divided, a line each. Raises ConfigError, DataError."""
+    problems = {split: problems_of(config, split) for split in splits}
+    if config.origin.rules >= RULES:
+        return environments.divisions(problems)
+    files = any(problem.environment == "logged" for many in problems.values() for problem in many)
+    return (SHARED,) if files else ()
+
+
+def files(config: RunConfig) -> dict[str, str]:
+    """Every file that the run's scenarios are rows of, by its path, and its SHA-256."""
+    splits: tuple[Split, ...] = get_args(Split)
+    problems = [problem for split in splits for problem in problems_of(config, split)]
+    return environments.files(problems)
 
 
 def scenarios(config: RunConfig, split: Split, iteration: int) -> Iterator[Scenario]:
@@ -65,7 +86,7 @@ def scenarios(config: RunConfig, split: Split, iteration: int) -> Iterator[Scena
     problems = problems_of(config, split)
     draw = iteration if split == "train" else 0
     for index in range(section_of(config, split).scenarios):
-        yield environments.draw(problems, config.seed, split, draw, index)
+        yield environments.draw(problems, config.seed, split, draw, index, config.origin.rules)
 
 
 def seats(config: RunConfig, prompts: PromptSet, split: Split, iteration: int) -> Iterator[Seat]:
@@ -73,7 +94,8 @@ def seats(config: RunConfig, prompts: PromptSet, split: Split, iteration: int) -
     problems = problems_of(config, split)
     for index, scenario in enumerate(scenarios(config, split, iteration)):
         wording = wording_of(config, prompts, problems, split, iteration, index)
-        names = prompts.names(wording, scenario.K, config.seed, _address(split, iteration, index))
+        address = _address(split, iteration, index)
+        names = prompts.names(wording, scenario.K, config.seed, address, scenario.bears)
         yield Seat(
             index=index,
             scenario=scenario,

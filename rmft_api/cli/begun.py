@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from rmft_api import config as configs
+from rmft_api import outcome
 from rmft_api.cli.recorded import recorded_config
 from rmft_api.config import RunConfig
 from rmft_api.errors import ConfigError, UsageError
@@ -57,6 +58,15 @@ def refuse_changes(journal: Journal) -> None:
         raise ConfigError(
             f"{source.name} has changed since run {name!r} began: {'; '.join(changed)}; "
             f"restore it, or `rmft-api resume {name} --as-recorded`"
+        )
+
+
+def refuse_other_data(config: RunConfig, journal: Journal) -> None:
+    """Refuse to go on over files that hold something else: their rows would be other scenarios."""
+    if changed := outcome.changed_files(config, journal):
+        raise ConfigError(
+            f"{', '.join(changed)} changed since run {journal.run_dir.name!r} began, so its "
+            "scenarios would be others; restore the file, or begin a run of another name"
         )
 
 

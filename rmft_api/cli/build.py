@@ -9,7 +9,13 @@ from pathlib import Path
 
 from rmft_api import config as configs
 from rmft_api.cli.accounts import check_accounts, keep_accounts
-from rmft_api.cli.begun import begun_with, described_by, exists, refuse_changes
+from rmft_api.cli.begun import (
+    begun_with,
+    described_by,
+    exists,
+    refuse_changes,
+    refuse_other_data,
+)
 from rmft_api.cli.caps import NO_CAPS, Caps, capped
 from rmft_api.cli.counters import counter_at
 from rmft_api.cli.embedded import embedded_server, engine_options, is_embedded
@@ -18,7 +24,7 @@ from rmft_api.cli.hosted import hosted
 from rmft_api.cli.places import run_directory
 from rmft_api.cli.preflight import preflight
 from rmft_api.cli.prepare import Prepared, drawn_up, prepare
-from rmft_api.cli.recorded import recorded_config
+from rmft_api.cli.recorded import kept_origin, recorded_config
 from rmft_api.cli.signals import Stop, StoppableChat
 from rmft_api.cli.tables import results_table
 from rmft_api.cli.walking import Work, in_batches, telling_the_way_on, walk
@@ -74,6 +80,7 @@ async def begin(
         "python": sys.version.split()[0],
         **({} if source is None else described_by(source)),
         "prompts": prepared.prompts.sha256,
+        **kept_origin(config, directory),
     }
     furnish(directory)
     try:
@@ -105,6 +112,7 @@ async def go_on(
         config = capped(journal, recorded_config(journal), caps)
         if not as_recorded:
             refuse_changes(journal)
+        refuse_other_data(config, journal)
         prepared = prepare(config)
         if prepared.prompts.sha256 != journal.run.provenance["prompts"]:
             raise ConfigError(

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from rmft_api import config as configs
-from rmft_api import outcome, replaying, resources
+from rmft_api import outcome, replaying
 from rmft_api.cli.counters import counter_at
 from rmft_api.cli.recorded import recorded_config
 from rmft_api.config import ModelConfig, ReplayConfig, ReplayStep, RunConfig
@@ -14,7 +14,7 @@ from rmft_api.errors import ConfigError, UsageError
 from rmft_api.files import make_directory, replace_file
 from rmft_api.finetuning import Trained
 from rmft_api.journal import Journal
-from rmft_api.prompts import load as load_prompts
+from rmft_api.prompts import of_run as prompts_of_run
 from rmft_api.providers import profiles
 from rmft_api.providers.traits import TrainingTraits
 from rmft_api.records import Method
@@ -126,7 +126,7 @@ def described(chain: Chain, wanted: Wanted, say: Callable[[str], None]) -> RunCo
     }
     for override in wanted.overrides:
         configs.apply(raw, override)
-    return _same_words(configs.parse(raw, source=f"the replay of {old.name}"), chain)
+    return _same_words(configs.parse(raw, f"the replay of {old.name}", old.origin), chain)
 
 
 def _finetuning(
@@ -159,8 +159,7 @@ def _traits(profile: str) -> TrainingTraits:
 
 def _same_words(config: RunConfig, chain: Chain) -> RunConfig:
     """The held-out scenarios must be told as they were, or the chains cannot be compared."""
-    roots = [resources.prompts_dir(), Path.cwd()]
-    if load_prompts(config.prompts, roots, config.contexts).sha256 != chain.prompts:
+    if prompts_of_run(config).sha256 != chain.prompts:
         raise ConfigError(
             f"the prompt files have changed since run {chain.config.name!r} began; restore them, "
             "so that both chains are told the same"

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import date, datetime
 from pathlib import Path
 
-from rmft_api import prices, resources, seating
+from rmft_api import prices, seating
 from rmft_api.cli.asked import asked
 from rmft_api.cli.counters import counter_at
 from rmft_api.cli.embedded import is_embedded
@@ -17,7 +17,7 @@ from rmft_api.journal.ledger import dollars
 from rmft_api.planning import lifecycle
 from rmft_api.planning.bills import Bills, tuned_id
 from rmft_api.prompts import PromptSet
-from rmft_api.prompts import load as load_prompts
+from rmft_api.prompts import of_run as prompts_of_run
 from rmft_api.providers import connect
 from rmft_api.providers.listing import Listing, list_models
 from rmft_api.providers.profiles import Profile
@@ -127,13 +127,14 @@ def _key(profile: Profile, environ: Mapping[str, str]) -> Finding:
 def _run_file(config: RunConfig) -> Finding:
     try:
         prompts = _prompts(config)
+        divided = seating.divisions(config)
         for split in ("train", "validation", "test"):
             next(seating.seats(config, prompts, split, 1)).telling()
     except RmftError as error:
         return Finding("run file", "fail", str(error))
     rounds = seating.rounds_of(config, "train")
     told = f"{config.name}: {config.iterations} iterations of {rounds:,} decisions"
-    return Finding("run file", "ok", f"{told}; prompts {prompts.sha256[:12]}")
+    return Finding("run file", "ok", "; ".join([told, f"prompts {prompts.sha256[:12]}", *divided]))
 
 
 def _training(profile: Profile, config: RunConfig) -> Finding:
@@ -147,7 +148,7 @@ def _training(profile: Profile, config: RunConfig) -> Finding:
 
 
 def _prompts(config: RunConfig) -> PromptSet:
-    return load_prompts(config.prompts, [resources.prompts_dir(), Path.cwd()], config.contexts)
+    return prompts_of_run(config)
 
 
 def _vocabulary(playing: Profile, config: RunConfig) -> Finding:

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from rmft_api import baselines, environments, evaluation, outcome, resources, suites
+from rmft_api import baselines, environments, evaluation, outcome, suites
 from rmft_api.cli.embedded import is_embedded
 from rmft_api.cli.places import existing_run
 from rmft_api.cli.recorded import recorded_config
@@ -16,7 +16,8 @@ from rmft_api.errors import UsageError
 from rmft_api.evaluation import Course
 from rmft_api.journal import Journal
 from rmft_api.naming import A_NAME, RUN_NAME
-from rmft_api.prompts import load as load_prompts
+from rmft_api.paths import made_absolute
+from rmft_api.prompts import of_run as prompts_of_run
 from rmft_api.providers import profiles
 
 RUN = "run:"
@@ -42,7 +43,8 @@ def described(wanted: Wanted, runs: Path) -> ContestConfig:
     suite = suites.load(wanted.suite, wanted.overrides)
     if wanted.like is not None:
         like = _recorded(existing_run(runs, wanted.like))
-        suite = suite.model_copy(update={"prompts": like.prompts, "sampling": like.sampling})
+        words = like.prompts.model_copy(update={"set": _set_of(like)})
+        suite = suite.model_copy(update={"prompts": words, "sampling": like.sampling})
     name = wanted.name or f"eval-{suite.name}"
     if not RUN_NAME.match(name):
         raise UsageError(f"--name {name!r} is no name; names have {A_NAME}")
@@ -56,7 +58,13 @@ def described(wanted: Wanted, runs: Path) -> ContestConfig:
         "players": [player.model_dump() for player in players],
         "baselines": _baselines(run, rivals),
     }
-    return checked(ContestConfig, raw, "the command line")
+    return checked(ContestConfig, raw, "the command line", run.origin)
+
+
+def _set_of(config: RunConfig) -> str:
+    """The run's prompt set, by a name that means the same beside any other file."""
+    raw = {"prompts": {"set": config.prompts.set}}
+    return str(made_absolute(raw, config.origin.folder)["prompts"]["set"])
 
 
 def _baselines(run: RunConfig, names: tuple[str, ...] | None) -> tuple[str, ...]:
@@ -137,8 +145,8 @@ def _chosen(word: str, which: str, config: RunConfig, journal: Journal) -> list[
 
 
 def _trained(config: RunConfig) -> dict[str, tuple[str, ...]]:
-    problems = environments.expand(config.rollouts.problems)
-    prompts = load_prompts(config.prompts, [resources.prompts_dir(), Path.cwd()], config.contexts)
+    problems = environments.expand(config.rollouts.problems, config.origin.folder)
+    prompts = prompts_of_run(config)
     stories: list[str] = []
     for problem in problems:
         stories += prompts.contexts(problem.contexts) if problem.contexts else prompts.wordings

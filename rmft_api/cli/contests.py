@@ -12,12 +12,14 @@ from pathlib import Path
 import msgspec
 
 from rmft_api import config as configs
-from rmft_api import resources, seating
+from rmft_api import seating
+from rmft_api.cli.begun import refuse_other_data
 from rmft_api.cli.caps import Caps, capped
 from rmft_api.cli.contest_tables import plan_json, plan_table, standings_csv, standings_table
 from rmft_api.cli.embedded import embedded_server, is_embedded, require_local_extra
 from rmft_api.cli.hosted import hosted
 from rmft_api.cli.places import run_directory
+from rmft_api.cli.recorded import kept_origin, origin_of
 from rmft_api.cli.signals import Stop, StoppableChat
 from rmft_api.cli.walking import Work, telling_the_way_on, walk
 from rmft_api.contest import ContestConfig, Desk, Player, Standings, play_all, standings
@@ -29,7 +31,7 @@ from rmft_api.planning import draw_up_contest
 from rmft_api.ports import ChatModel, Console
 from rmft_api.prices import Prices
 from rmft_api.prompts import PromptSet
-from rmft_api.prompts import load as load_prompts
+from rmft_api.prompts import of_run as prompts_of_run
 from rmft_api.providers import profiles
 from rmft_api.providers.profiles import Profile
 from rmft_api.retries import Retries
@@ -51,6 +53,7 @@ async def begin(config: ContestConfig, runs: Path, *, as_json: bool, csv: Path |
         "rmft_api": version("rmft-api"),
         "python": sys.version.split()[0],
         "prompts": prompts.sha256,
+        **kept_origin(config.run, directory),
     }
     journal = Journal.create(directory, config.model_dump_json(), provenance)
     show(await _walked(config, journal, prompts), as_json=as_json, csv=csv)
@@ -64,6 +67,7 @@ async def go_on(directory: Path, caps: Caps) -> None:
         config = recorded(journal)
         run = capped(journal, config.run, caps)
         config = config.model_copy(update={"run": run})
+        refuse_other_data(run, journal)
         prompts = _prepared(config)
         if prompts.sha256 != journal.run.provenance["prompts"]:
             raise ConfigError(
@@ -90,7 +94,8 @@ def report(journal: Journal, *, as_json: bool, csv: Path | None = None) -> None:
 def recorded(journal: Journal) -> ContestConfig:
     """The frozen copy of what was begun."""
     raw = msgspec.json.decode(journal.run.config_json)
-    return configs.checked(ContestConfig, raw, f"the journal of {journal.run_dir.name}")
+    source = f"the journal of {journal.run_dir.name}"
+    return configs.checked(ContestConfig, raw, source, origin_of(journal))
 
 
 def show(found: Standings, *, as_json: bool, csv: Path | None) -> None:
@@ -117,13 +122,13 @@ def show_plan(config: ContestConfig, reply_tokens: int | None, *, as_json: bool)
 
 
 def _told(config: ContestConfig) -> PromptSet:
-    run = config.run
-    return load_prompts(run.prompts, [resources.prompts_dir(), Path.cwd()], run.contexts)
+    return prompts_of_run(config.run)
 
 
 def _prepared(config: ContestConfig) -> PromptSet:
     """Check all that can be known before anything is sent. Raises ConfigError, DataError."""
     prompts = _told(config)
+    seating.divisions(config.run, ("test",))
     for seat in seating.seats(config.run, prompts, "test", 0):
         seat.telling()
     for player in config.players:

@@ -59,7 +59,6 @@ def show(
     import asyncio
     from datetime import UTC, datetime
 
-    from rmft_api import resources
     from rmft_api.cli.counters import counter_at
     from rmft_api.cli.embedded import check_base
     from rmft_api.cli.planned import plan_json, plan_table
@@ -68,10 +67,10 @@ def show(
     from rmft_api.cli.trainable import check_training
     from rmft_api.errors import ConfigError
     from rmft_api.planning import draw_up
-    from rmft_api.prompts import load
+    from rmft_api.prompts import of_run as prompts_of_run
     from rmft_api.teacher import Teacher
 
-    prompts = load(config.prompts, [resources.prompts_dir(), Path.cwd()], config.contexts)
+    prompts = prompts_of_run(config)
     playing, training = profiles_of(config)
     if config.rollouts.transport == "batch":
         batches_of(playing)

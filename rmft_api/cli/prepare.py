@@ -3,9 +3,8 @@
 import asyncio
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from pathlib import Path
 
-from rmft_api import resources, seating, tracking
+from rmft_api import seating, tracking
 from rmft_api.cli.counters import counter_at
 from rmft_api.cli.embedded import (
     check_base,
@@ -21,7 +20,7 @@ from rmft_api.planning.bills import tuned_id
 from rmft_api.planning.open_model import settings_of
 from rmft_api.prices import Prices
 from rmft_api.prompts import PromptSet
-from rmft_api.prompts import load as load_prompts
+from rmft_api.prompts import of_run as prompts_of_run
 from rmft_api.providers import connect, profiles
 from rmft_api.providers.profiles import Profile
 from rmft_api.providers.traits import BatchTraits
@@ -42,7 +41,8 @@ class Prepared:
 
 def prepare(config: RunConfig) -> Prepared:
     """Check problems, prompts, endpoints, keys, prices, extras. Raises ConfigError, DataError."""
-    prompts = load_prompts(config.prompts, [resources.prompts_dir(), Path.cwd()], config.contexts)
+    prompts = prompts_of_run(config)
+    seating.divisions(config)
     for split in ("train", "validation", "test"):
         for seat in seating.seats(config, prompts, split, 1):
             seat.telling()

@@ -50,7 +50,8 @@ def _share(share: Share) -> Iterator[str]:
 
 
 def _events(results: Results) -> Iterator[str]:
-    """What the gate did, and what to be warned of."""
+    """How rows were divided, what the gate did, and what to be warned of."""
+    yield from results.data
     for one in results.iterations:
         if one.gate is not None and one.gate.decision != "continue":
             yield f"after iteration {one.index}: {gate_told(one.gate)}"

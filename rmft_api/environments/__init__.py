@@ -3,7 +3,26 @@
 bandit (MAB), nonstationary (NS-MAB), online_learning (FOL), contextual; docs/method.md 2.
 """
 
-from rmft_api.environments.registry import ConcreteProblem, draw, expand, make, names
-from rmft_api.environments.scenario import Environment, Scenario
+from rmft_api.environments.registry import (
+    ConcreteProblem,
+    divisions,
+    draw,
+    expand,
+    files,
+    make,
+    names,
+)
+from rmft_api.environments.scenario import Divided, Environment, Scenario
 
-__all__ = ["ConcreteProblem", "Environment", "Scenario", "draw", "expand", "make", "names"]
+__all__ = [
+    "ConcreteProblem",
+    "Divided",
+    "Environment",
+    "Scenario",
+    "divisions",
+    "draw",
+    "expand",
+    "files",
+    "make",
+    "names",
+]

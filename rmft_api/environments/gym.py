@@ -12,6 +12,7 @@ import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from importlib import import_module
+from pathlib import Path
 from typing import Any, Literal, get_args
 
 import numpy as np
@@ -20,7 +21,7 @@ from rmft_api.environments import options
 from rmft_api.environments.loading import imported
 from rmft_api.environments.scenario import Floats, Scenario
 from rmft_api.errors import ConfigError, DataError
-from rmft_api.records import RegretKind
+from rmft_api.records import RegretKind, Split
 
 Against = Literal["best", "fixed"]
 Policy = Callable[[Any, int, np.random.Generator], int]
@@ -56,6 +57,8 @@ class Gym:
     """`module:function` that tells an observation in words; absent: its numbers."""
     shuffle: bool = True
     """Give the actions their names in a drawn order."""
+    folder: Path = field(default_factory=Path.cwd)
+    """Where modules are looked for first; no option of a run file."""
 
     def __post_init__(self) -> None:
         options.one_of("against", self.against, get_args(Against))
@@ -65,8 +68,8 @@ class Gym:
         options.truth("shuffle", self.shuffle)
         if self.low >= self.high:
             raise ValueError(f"low={self.low:g} must be below high={self.high:g}")
-        _policy(self.then)
-        env = _make(self.id, _frozen(self.settings))
+        _policy(self.then, self.folder)
+        env = _make(self.id, _frozen(self.settings), self.folder)
         try:
             _check_actions(env, self.id, self.K)
         finally:
@@ -74,8 +77,11 @@ class Gym:
 
     def draw(self, rng: np.random.Generator) -> Scenario:
         """A scenario of T episodes; the same stream gives the same one."""
-        address = int(rng.integers(2**62))
-        return _drawn(_Key(self), address)
+        return _drawn(_Key(self), int(rng.integers(2**62)), None)
+
+    def draw_from(self, split: Split, rng: np.random.Generator) -> Scenario:
+        """As `draw`, with seeds of episodes that no other split has."""
+        return _drawn(_Key(self), int(rng.integers(2**62)), split)
 
 
 class _Key:
@@ -93,12 +99,12 @@ class _Key:
 
 
 @functools.lru_cache(maxsize=512)  # a held-out scenario is drawn for every model that plays it
-def _drawn(key: _Key, address: int) -> Scenario:
+def _drawn(key: _Key, address: int, split: Split | None) -> Scenario:
     problem, rng = key.problem, np.random.default_rng(address)
-    env = _make(problem.id, _frozen(problem.settings))
+    env = _make(problem.id, _frozen(problem.settings), problem.folder)
     try:
         actions_K = _actions(problem, env, rng)
-        seeds_T: list[int] = rng.integers(2**31 - 1, size=problem.T).tolist()
+        seeds_T = _seeds(rng, problem.T, split)
         starts = [env.reset(seed=seed)[0] for seed in seeds_T]
         rewards_TK = np.array([_returns(problem, env, seed, actions_K) for seed in seeds_T])
         varied = any(not np.array_equal(start, starts[0]) for start in starts)
@@ -113,7 +119,24 @@ def _drawn(key: _Key, address: int) -> Scenario:
         regret=kind,
         contexts=tuple(_told(problem, start) for start in starts) if varied else None,
         features=_stacked(features),
+        bears=None if problem.shuffle else _places(env, actions_K),
     )
+
+
+def _seeds(rng: np.random.Generator, T: int, split: Split | None) -> list[int]:
+    """Of T episodes. Splits take turns: the seeds of each leave a remainder of their own."""
+    most = 2**31 - 1
+    if split is None:
+        return rng.integers(most, size=T).tolist()
+    turns = get_args(Split)
+    drawn: list[int] = rng.integers(most // len(turns), size=T).tolist()
+    return [len(turns) * one + turns.index(split) for one in drawn]
+
+
+def _places(env: Any, actions_K: list[int]) -> tuple[int, ...]:
+    """The actions' own numbers, from 0."""
+    first = int(getattr(env.action_space, "start", 0))
+    return tuple(action - first for action in actions_K)
 
 
 def _actions(problem: Gym, env: Any, rng: np.random.Generator) -> list[int]:
@@ -124,7 +147,7 @@ def _actions(problem: Gym, env: Any, rng: np.random.Generator) -> list[int]:
 
 def _returns(problem: Gym, env: Any, seed: int, actions_K: list[int]) -> list[float]:
     """What the episode of one seed returns after each first action, as a reward."""
-    policy = _policy(problem.then)
+    policy = _policy(problem.then, problem.folder)
     return [_reward(problem, _episode(problem, env, seed, a, policy)) for a in actions_K]
 
 
@@ -159,17 +182,17 @@ def _hold(seen: Any, first: int, rng: np.random.Generator) -> int:
     return first
 
 
-def _policy(then: str) -> Policy:
+def _policy(then: str, folder: Path) -> Policy:
     if then in ("hold", "random"):
         return _hold
     if ":" not in then:
         raise ValueError(f"then={then!r} is none of hold, random, module:function")
-    return imported("policy", then)
+    return imported("policy", then, folder)
 
 
 def _told(problem: Gym, start: Any) -> str:
     if problem.describe:
-        return str(imported("description", problem.describe)(start))
+        return str(imported("description", problem.describe, problem.folder)(start))
     numbers = np.asarray(start, dtype=np.float64).ravel().tolist()
     if len(numbers) == 1:
         return f"state {numbers[0]:g}"
@@ -209,7 +232,7 @@ def _frozen(settings: Mapping[str, Any]) -> str:
         raise ValueError(f"settings={settings!r}: {error}") from None
 
 
-def _make(id_: str, settings: str) -> Any:
+def _make(id_: str, settings: str, folder: Path) -> Any:
     """A fresh environment. Raises ConfigError."""
     try:
         gymnasium: Any = import_module("gymnasium")
@@ -219,7 +242,7 @@ def _make(id_: str, settings: str) -> Any:
         ) from None
     module, _, _ = id_.partition(":")
     if ":" in id_:
-        imported("environment module", f"{module}:__name__")
+        imported("environment module", f"{module}:__name__", folder)
     try:
         return gymnasium.make(id_.rpartition(":")[2], **json.loads(settings))
     except (gymnasium.error.Error, TypeError, ValueError, ImportError) as error:

@@ -1,19 +1,23 @@
 """A bandit from a file: every row is a case, with what every action would have earned in it."""
 
 import functools
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Literal, get_args
 
 import numpy as np
 
 from rmft_api.environments import logs, options
+from rmft_api.environments.division import Division, Rows
 from rmft_api.environments.noise import gap
 from rmft_api.environments.scenario import Floats, Scenario
 from rmft_api.errors import DataError
-from rmft_api.records import Feedback, RegretKind
+from rmft_api.records import Feedback, RegretKind, Split
 
 Scale = Literal["none", "unit"]
 Order = Literal["shuffled", "file"]
+LEAST = 2
+"""Rows of a split from which T are drawn with replacement: one row alone leaves no chance."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -44,14 +48,28 @@ class Logged:
     feedback: Feedback = "bandit"
     """full: what every action would have earned is told after each round."""
     shuffle: bool = True
-    """Give the actions their names in a drawn order, so that no name goes with a column."""
+    """Give the actions their names in a drawn order, so that no name goes with a column. false:
+    column i has the story's name i; names are listed in a drawn order all the same."""
+    split: str = ""
+    """How rows are divided among training, validation and test, once for all: random, order (the
+    first to train), a column whose cells say train, validation or test, or none where only one
+    split uses the file. Absent: in the file's order where `order` is file, else random."""
+    shares: str = "60/20/20"
+    """Per cent of the rows to train, validation and test."""
+    split_seed: int = 0
+    """Of a random division: it is the same for every seed of a run."""
+    folder: Path = field(default_factory=Path.cwd)
+    """Where a relative `path` starts; no option of a run file."""
 
     def __post_init__(self) -> None:
         options.one_of("scale", self.scale, get_args(Scale))
         options.one_of("order", self.order, get_args(Order))
         options.one_of("feedback", self.feedback, get_args(Feedback))
         _are_words(path=self.path, rewards=self.rewards, features=self.features, means=self.means)
+        _are_words(split=self.split)
         options.truth("shuffle", self.shuffle)
+        options.whole("split_seed", self.split_seed, low=0)
+        _ = self._division
         tables = self._tables()
         if self.order == "file" and len(tables.rewards) < self.T:
             raise ValueError(
@@ -60,12 +78,42 @@ class Logged:
             )
 
     def draw(self, rng: np.random.Generator) -> Scenario:
-        """A scenario; means are the rows' own rewards where nothing better is known."""
+        """A scenario of all rows; means are the rows' own rewards where nothing better is known."""
+        return self._drawn(rng, tuple(range(len(self._tables().rewards))))
+
+    def draw_from(self, split: Split, rng: np.random.Generator) -> Scenario:
+        """A scenario of the split's own rows. Raises DataError where they are too few."""
+        return self._drawn(rng, self._division.rows(self._log(), split, self._least))
+
+    def check(self, split: Split) -> None:
+        """Raise DataError where the split has too few rows."""
+        self._division.rows(self._log(), split, self._least)
+
+    @property
+    def source(self) -> tuple[Path, Division]:
+        """The file, and how it is divided."""
+        return self._log().path.resolve(), self._division
+
+    def divided(self) -> str:
+        """How the rows are divided, in one line."""
+        return self._division.told(self._log(), self._least)
+
+    @property
+    def _division(self) -> Division:
+        by = self.split or ("order" if self.order == "file" else "random")
+        return Division(by, self.shares, self.split_seed)
+
+    @property
+    def _least(self) -> int:
+        """Rows that a split must have to be played."""
+        return self.T if self.order == "file" else LEAST
+
+    def _drawn(self, rng: np.random.Generator, rows: Rows) -> Scenario:
         tables = self._tables()
-        rows_T = self._rows(rng, len(tables.rewards))
+        rows_T = self._rows(rng, rows)
         columns_K = self._columns(rng, tables.rewards.shape[1])
         rewards_TK = tables.rewards[rows_T][:, columns_K]
-        means_TK = self._means(tables, rows_T)[:, columns_K]
+        means_TK = self._means(tables, rows, rows_T)[:, columns_K]
         steady = self._kind() == "pseudo"
         return Scenario(
             rewards=rewards_TK,
@@ -75,6 +123,7 @@ class Logged:
             contexts=tables.contexts and tuple(tables.contexts[row] for row in rows_T),
             features=None if tables.features is None else tables.features[rows_T],
             facts={"gap": gap(means_TK[0])} if steady else {},
+            bears=None if self.shuffle else tuple(columns_K),
         )
 
     def _kind(self) -> RegretKind:
@@ -82,27 +131,29 @@ class Logged:
             return "dynamic"
         return "static" if self.order == "file" or self.feedback == "full" else "pseudo"
 
-    def _rows(self, rng: np.random.Generator, count: int) -> list[int]:
+    def _rows(self, rng: np.random.Generator, rows: Rows) -> list[int]:
         if self.order == "shuffled":
-            return rng.integers(count, size=self.T).tolist()
-        start = int(rng.integers(count - self.T + 1))
-        return list(range(start, start + self.T))
+            return [rows[i] for i in rng.integers(len(rows), size=self.T).tolist()]
+        start = int(rng.integers(len(rows) - self.T + 1))
+        return list(rows[start : start + self.T])
 
     def _columns(self, rng: np.random.Generator, count: int) -> list[int]:
         drawn = rng.permutation(count)[: self.K]
         return (drawn if self.shuffle else np.sort(drawn)).tolist()
 
-    def _means(self, tables: "_Tables", rows_T: list[int]) -> Floats:
+    def _means(self, tables: "_Tables", rows: Rows, rows_T: list[int]) -> Floats:
         if tables.means is not None:
             return tables.means[rows_T]
         if self._kind() == "pseudo":
-            return np.broadcast_to(tables.rewards.mean(axis=0), (self.T, tables.rewards.shape[1]))
+            means_K = tables.rewards[list(rows)].mean(axis=0)
+            return np.broadcast_to(means_K, (self.T, tables.rewards.shape[1]))
         return tables.rewards[rows_T]
 
     def _tables(self) -> "_Tables":
-        return _made(
-            logs.read(self.path), self.rewards, self.features, self.means, self.scale, self.K
-        )
+        return _made(self._log(), self.rewards, self.features, self.means, self.scale, self.K)
+
+    def _log(self) -> logs.Log:
+        return logs.read(str(self.folder / self.path))
 
 
 @dataclass(frozen=True, eq=False)

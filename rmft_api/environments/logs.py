@@ -3,6 +3,7 @@
 import csv
 import fnmatch
 import functools
+import hashlib
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -95,8 +96,19 @@ def read(name: str) -> Log:
     try:
         changed = path.stat().st_mtime_ns
     except OSError as error:
-        raise ConfigError(f"path={name!r}: {error.strerror}; say where the file is") from None
+        raise ConfigError(
+            f"path={name!r}: {error.strerror}; a relative path starts at the run file's folder"
+        ) from None
     return _read(path, changed)
+
+
+def sha256(path: Path) -> str:
+    """The identity of a file. Raises DataError where it cannot be read."""
+    try:
+        with path.open("rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
+    except OSError as error:
+        raise DataError(f"{path}: cannot be read: {error.strerror}") from None
 
 
 @functools.lru_cache(maxsize=8)

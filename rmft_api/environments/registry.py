@@ -3,22 +3,31 @@
 import functools
 import inspect
 import itertools
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from importlib.metadata import entry_points
+from pathlib import Path
 from typing import Any, cast
 
-from rmft_api import seeds
+from rmft_api import paths, seeds
 from rmft_api.config import Problem, as_words
 from rmft_api.environments.bandit import Bandit
 from rmft_api.environments.contextual import Contextual
+from rmft_api.environments.division import NONE
 from rmft_api.environments.gym import Gym
 from rmft_api.environments.loading import imported
 from rmft_api.environments.logged import Logged
+from rmft_api.environments.logs import sha256
 from rmft_api.environments.nonstationary import Nonstationary
 from rmft_api.environments.online_learning import OnlineLearning
 from rmft_api.environments.options import nearest
-from rmft_api.environments.scenario import Environment, EnvironmentFactory, Options, Scenario
+from rmft_api.environments.scenario import (
+    Divided,
+    Environment,
+    EnvironmentFactory,
+    Options,
+    Scenario,
+)
 from rmft_api.errors import ConfigError, DataError
 from rmft_api.records import Split
 
@@ -32,6 +41,8 @@ BUILT_IN: Mapping[str, EnvironmentFactory] = {
     "nonstationary": Nonstationary,
     "online_learning": OnlineLearning,
 }
+_LOOKS_BESIDE = frozenset({"gym", "logged"})
+"""Those that look for files or modules, and so are told where."""
 
 
 @dataclass(frozen=True)
@@ -44,6 +55,12 @@ class ConcreteProblem:
     options: Options = field(default_factory=dict[str, Any])
     contexts: tuple[str, ...] = ()
     """The stories that its scenarios are told in, as the run file names them; empty: any."""
+    folder: Path = field(default_factory=Path.cwd, compare=False)
+    """Where its relative paths and classes are looked for: the run file's own."""
+
+    def make(self) -> Environment:
+        """Its environment. Raises ConfigError."""
+        return make(self.environment, self.K, self.T, self.options, self.folder)
 
     @property
     def label(self) -> str:
@@ -59,42 +76,64 @@ def names() -> tuple[str, ...]:
     return tuple(sorted({*BUILT_IN, *(plugin.name for plugin in entry_points(group=GROUP))}))
 
 
-def make(name: str, K: int, T: int, options: Options) -> Environment:
-    """An environment. Raises ConfigError that names the wrong word or value, and the right ones."""
+def make(name: str, K: int, T: int, options: Options, folder: Path | None = None) -> Environment:
+    """An environment; what it names relatively is looked for in `folder`, else where one works.
+
+    Raises ConfigError that names the wrong word or value, and the right ones.
+    """
+    folder = folder or Path.cwd()
     if K < 2:
         raise ConfigError(f"environment {name!r}: K={K} leaves nothing to decide; use K >= 2")
     if T < 1:
         raise ConfigError(f"environment {name!r}: T={T} has no rounds; use T >= 1")
-    factory = BUILT_IN.get(name) or _own(name)
+    factory = BUILT_IN.get(name) or _own(name, folder)
     _check_option_names(name, factory, options)
+    given = dict(options) if name in BUILT_IN else paths.own_options(options, folder)
+    if name in _LOOKS_BESIDE:
+        given["folder"] = folder
     try:
-        return factory(K=K, T=T, **options)
+        return factory(K=K, T=T, **given)
     except (TypeError, ValueError) as error:
         raise ConfigError(f"environment {name!r} with K={K}, T={T}: {error}") from error
 
 
-def expand(problems: Sequence[Problem]) -> tuple[ConcreteProblem, ...]:
+def expand(problems: Sequence[Problem], folder: Path | None = None) -> tuple[ConcreteProblem, ...]:
     """All combinations of the alternatives, in the order written, each one checked.
 
-    Raises ConfigError.
+    What they name relatively is looked for in `folder`, else where one works. Raises ConfigError.
     """
-    concrete = tuple(itertools.chain.from_iterable(_combinations(p) for p in problems))
+    place = folder or Path.cwd()
+    concrete = tuple(itertools.chain.from_iterable(_combinations(p, place) for p in problems))
     for problem in concrete:
-        make(problem.environment, problem.K, problem.T, problem.options)
+        problem.make()
     return concrete
 
 
 def draw(
-    problems: Sequence[ConcreteProblem], seed: int, split: Split, iteration: int, index: int
+    problems: Sequence[ConcreteProblem],
+    seed: int,
+    split: Split,
+    iteration: int,
+    index: int,
+    rules: int = paths.RULES,
 ) -> Scenario:
     """Scenario `index` of a split: of problem `index` mod their number, from its own address.
 
     Raises DataError for a table that cannot be played.
     """
     problem = problems[index % len(problems)]
-    environment = make(problem.environment, problem.K, problem.T, problem.options)
+    environment, address = problem.make(), (split, iteration, index)
+    rng = seeds.rng(seed, "scenario", *address)
     try:
-        scenario = environment.draw(seeds.rng(seed, "scenario", split, iteration, index))
+        if rules < paths.RULES:  # a run of an earlier version goes on as it began
+            scenario = replace(environment.draw(rng), bears=None)
+        elif isinstance(environment, Divided):
+            scenario = environment.draw_from(split, rng)
+        else:
+            scenario = environment.draw(rng)
+        if rules >= paths.RULES and _may_keep_places(problem.environment, scenario):
+            order: list[int] = seeds.rng(seed, "columns", *address).permutation(scenario.K).tolist()
+            scenario = scenario.in_order(order)
     except ValueError as error:
         raise DataError(f"{problem.label}: {split} scenario {index}: {error}") from error
     if (scenario.T, scenario.K) != (problem.T, problem.K):
@@ -104,13 +143,57 @@ def draw(
     return scenario
 
 
-def _combinations(problem: Problem) -> Iterator[ConcreteProblem]:
+def files(problems: Iterable[ConcreteProblem]) -> dict[str, str]:
+    """Every file that scenarios are rows of, by the path that is written, and its SHA-256."""
+    logged = [problem for problem in problems if BUILT_IN.get(problem.environment) is Logged]
+    return {str(p.options["path"]): sha256(p.folder / str(p.options["path"])) for p in logged}
+
+
+def divisions(problems: Mapping[Split, Sequence[ConcreteProblem]]) -> tuple[str, ...]:
+    """How each file's rows are divided among the splits, in a line for each file.
+
+    Raises ConfigError where two problems would divide one file in two ways, and DataError where a
+    split would have too few rows.
+    """
+    found: dict[Path, tuple[Logged, set[Split]]] = {}
+    for split, several in problems.items():
+        for problem in several:
+            environment = problem.make()
+            if not isinstance(environment, Logged):
+                continue
+            environment.check(split)
+            first, splits = found.setdefault(environment.source[0], (environment, set()))
+            splits.add(split)
+            _check_division(first, environment, splits)
+    return tuple(environment.divided() for environment, _ in found.values())
+
+
+def _check_division(one: Logged, other: Logged, splits: set[Split]) -> None:
+    path, how = one.source
+    if other.source[1] != how:
+        raise ConfigError(
+            f"{path.name} is divided in two ways ({how} and {other.source[1]}), so that rows would "
+            "serve two splits; give all problems of one file the same split, shares and split_seed"
+        )
+    if how.by == NONE and len(splits) > 1:
+        raise ConfigError(
+            f"{path.name}: split = 'none' would let rows serve {' and '.join(sorted(splits))}; "
+            "use it only where each split has a file of its own"
+        )
+
+
+def _may_keep_places(name: str, scenario: Scenario) -> bool:
+    """Whether an action may stand in one place in all scenarios, so that its place tells of it."""
+    return name not in BUILT_IN or scenario.bears is not None
+
+
+def _combinations(problem: Problem, folder: Path) -> Iterator[ConcreteProblem]:
     alternatives = [_alternatives(problem, key) for key in problem.options]
     contexts = () if problem.context is None else as_words(problem.context)
     for K, T in itertools.product(_many(problem.K), _many(problem.T)):
         for values in itertools.product(*alternatives):
             options = dict(zip(problem.options, values, strict=True))
-            yield ConcreteProblem(problem.environment, K, T, options, contexts)
+            yield ConcreteProblem(problem.environment, K, T, options, contexts, folder)
 
 
 def _alternatives(problem: Problem, key: str) -> tuple[Any, ...]:
@@ -124,11 +207,11 @@ def _many(value: Any) -> tuple[Any, ...]:
     return tuple(value) if isinstance(value, list | tuple) else (value,)  # pyright: ignore[reportUnknownArgumentType,reportUnknownVariableType]
 
 
-def _own(name: str) -> EnvironmentFactory:
+def _own(name: str, folder: Path) -> EnvironmentFactory:
     """A user's class: `module:Class`, or the name of an entry point. Raises ConfigError."""
     if ":" not in name:
         return _plugin(name)
-    factory = imported("environment", name)
+    factory = imported("environment", name, folder)
     if not callable(factory):
         raise ConfigError(f"environment {name!r} is {factory!r}, not a class")
     return cast("EnvironmentFactory", factory)
@@ -162,7 +245,8 @@ def _option_names(factory: EnvironmentFactory) -> frozenset[str] | None:
     parameters = inspect.signature(factory).parameters
     if any(p.kind is p.VAR_KEYWORD for p in parameters.values()):
         return None
-    return frozenset(parameters) - {"K", "T"}
+    given = {"K", "T"} if factory not in BUILT_IN.values() else {"K", "T", "folder"}
+    return frozenset(parameters) - given
 
 
 def _told(value: Any) -> str:

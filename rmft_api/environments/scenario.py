@@ -4,14 +4,14 @@ Because the whole T x K table is drawn up front, all trajectories, baselines and
 the same chance, and a difference of regret is a difference of decisions (docs/method.md 2).
 """
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
-from typing import Any, Protocol
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
 
-from rmft_api.records import Feedback, RegretKind
+from rmft_api.records import Feedback, RegretKind, Split
 
 Floats = NDArray[np.float64]
 Adversary = Callable[[int, Floats, Floats], Floats]
@@ -41,6 +41,9 @@ class Scenario:
     """Answers the policy; None for tables that stand whatever is played."""
     facts: Mapping[str, float] = field(default_factory=dict[str, float])
     """What an analysis may group by: gap, V_T, switches ..."""
+    bears: tuple[int, ...] | None = None
+    """Which of the story's names each action bears, from 0, where names have a meaning; None: the
+    first K as they stand."""
 
     def __post_init__(self) -> None:
         check_table("rewards", self.rewards)
@@ -51,6 +54,19 @@ class Scenario:
             )
         if self.contexts is not None and len(self.contexts) != self.T:
             raise ValueError(f"{len(self.contexts)} contexts for T={self.T} rounds; tell one each")
+
+    def in_order(self, order: Sequence[int]) -> "Scenario":
+        """The same problem, its actions in another order: action i is what `order[i]` was."""
+        if sorted(order) != list(range(self.K)):
+            raise ValueError(f"{list(order)} is no order of {self.K} actions")
+        picked = list(order)
+        return replace(
+            self,
+            rewards=self.rewards[:, picked],
+            means=self.means[:, picked],
+            adversary=self.adversary and _reordered(self.adversary, picked),
+            bears=None if self.bears is None else tuple(self.bears[i] for i in picked),
+        )
 
     @property
     def T(self) -> int:
@@ -80,8 +96,28 @@ class Environment(Protocol):
         ...
 
 
+@runtime_checkable
+class Divided(Protocol):
+    """An environment over a fixed set of cases, of which none may serve two splits."""
+
+    def draw_from(self, split: Split, rng: np.random.Generator) -> Scenario:
+        """As `draw`, of the split's own cases."""
+        ...
+
+
 EnvironmentFactory = Callable[..., Environment]
 Options = Mapping[str, Any]
+
+
+def _reordered(adversary: Adversary, order: list[int]) -> Adversary:
+    """The adversary, as players see it whose action i is its own action `order[i]`."""
+    back = np.argsort(order)
+
+    def faced(t: int, policy: Floats, row: Floats) -> Floats:
+        return adversary(t, policy[..., back], row[..., back])[..., order]
+
+    faced.on_batches = getattr(adversary, "on_batches", False)  # pyright: ignore[reportFunctionMemberAccess]
+    return faced
 
 
 def check_table(name: str, table: Floats) -> None:

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 
+from rmft_api import seating
 from rmft_api.config import RunConfig
 from rmft_api.open_models.memory import GIB
 from rmft_api.planning.hearing import Expected
@@ -17,6 +18,7 @@ def assumptions(walk: Walk, counter: TokenCounter, expected: Expected) -> Iterat
     """What the figures rest on."""
     config, profile = walk.config, walk.playing.profile
     told = "" if counter.exact else f", {counter.error:.0%} off at times"
+    yield from seating.divisions(config)
     yield f"prompts are the real ones, counted by {counter.basis}{told}; actions are drawn evenly"
     if config.prompts.reasoning == "none":
         yield "expected: a reply is its bare answer (prompts.reasoning = 'none')"

@@ -13,7 +13,6 @@
 import re
 import tomllib
 from collections.abc import Iterator, Mapping, Sequence
-from pathlib import Path
 from typing import Literal
 
 import msgspec
@@ -86,7 +85,7 @@ def _domains(folder: Folder) -> list[str]:
 def _domain(folder: Folder, domain: str) -> Domain:
     """The stories of a domain: of the set's own library, or of a file of the user's."""
     own = domain.endswith(".toml")
-    name = str(Path(domain).resolve()) if own else f"contexts/{domain}.toml"
+    name = str((folder.beside / domain).resolve()) if own else f"contexts/{domain}.toml"
     text = folder.text(name) if own or NAME.fullmatch(domain) else None
     if text is None:
         known = ", ".join(_domains(folder)) or "none"

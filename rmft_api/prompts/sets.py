@@ -5,8 +5,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NamedTuple
 
-from rmft_api import answers, seeds
-from rmft_api.config import PromptConfig
+from rmft_api import answers, resources, seeds
+from rmft_api.config import PromptConfig, RunConfig
 from rmft_api.environments.scenario import Scenario
 from rmft_api.errors import ConfigError
 from rmft_api.prompts import parts as parts_of_a_set
@@ -68,15 +68,22 @@ class PromptSet:
         return stories[order[place]]
 
     def names(
-        self, wording: str, K: int, seed: int = 0, address: Address | None = None
+        self,
+        wording: str,
+        K: int,
+        seed: int = 0,
+        address: Address | None = None,
+        bears: tuple[int, ...] | None = None,
     ) -> tuple[str, ...]:
         """The K action names told. Raises ConfigError where the story has fewer.
 
-        Those of a context are drawn for each scenario, so that no name goes with a reward.
+        Those of a context are drawn for each scenario, so that no name goes with a reward; others
+        are the story's `bears`, in that order.
         """
         story = self._parts.stories[wording]
         names = story.actions
-        if len(names) < K:
+        needed = K if bears is None or story.drawn else max(bears) + 1
+        if len(names) < needed:
             where = (
                 f"context {wording!r}"
                 if story.drawn
@@ -84,10 +91,10 @@ class PromptSet:
             )
             raise ConfigError(
                 f"{where} names {len(names)} actions, "
-                f"K={K} needs {K}; add names or choose another story"
+                f"K={K} needs {needed}; add names or choose another story"
             )
         if not story.drawn or address is None:
-            return names[:K]
+            return names[:K] if bears is None else tuple(names[i] for i in bears)
         rng = seeds.rng(seed, "names", address.split, address.iteration, address.scenario)
         order: list[int] = rng.permutation(len(names)).tolist()
         return tuple(names[i] for i in order[:K])
@@ -97,7 +104,8 @@ class PromptSet:
     ) -> Telling:
         """A fresh teller for one trajectory. Raises ConfigError where the set cannot tell it."""
         contextual = scenario.contexts is not None
-        names = self.names(wording, scenario.K) if names is None else names
+        if names is None:
+            names = self.names(wording, scenario.K, bears=scenario.bears)
         kind = _Kind(wording, names, scenario.T, scenario.feedback == "full", contextual)
         if kind not in self._scripts:
             self._scripts[kind] = self._write(kind)
@@ -170,25 +178,44 @@ class PromptSet:
         return any(line.pick(full=True, contextual=False).fields & REWARDS_FIELDS for line in lines)
 
 
-def load(config: PromptConfig, roots: Sequence[Path], contexts: Sequence[str] = ()) -> PromptSet:
+def of_run(config: RunConfig) -> PromptSet:
+    """The words of a run: a set that ships, or one beside the run file. Raises as `load`."""
+    roots = [resources.prompts_dir(), config.origin.folder]
+    return load(config.prompts, roots, config.contexts, config.origin.folder)
+
+
+def load(
+    config: PromptConfig,
+    roots: Sequence[Path],
+    contexts: Sequence[str] = (),
+    folder: Path | None = None,
+) -> PromptSet:
     """Read the set `config.set` from the first of `roots` that has it, or from a path.
+
+    Relative paths start at `folder`; absent, at the working folder.
 
     `contexts` are all that problems name. Raises ConfigError for what is missing or would never be
     shown, DataError for a template that cannot be followed: both name the file, before anything is
     sent.
     """
     overlay = LOSSES if config.stakes == "loss" else ""
-    folder = Folder(_find(config.set, roots), overlay=overlay, told_by_overlay=TELLS_NUMBERS)
-    parts = parts_of_a_set.read(folder, config, contexts)
-    return PromptSet(folder.root, folder.sha256, config, parts)
+    beside = folder or Path.cwd()
+    files = Folder(
+        _find(config.set, roots, beside),
+        overlay=overlay,
+        told_by_overlay=TELLS_NUMBERS,
+        beside=beside,
+    )
+    parts = parts_of_a_set.read(files, config, contexts)
+    return PromptSet(files.root, files.sha256, config, parts)
 
 
-def _find(name: str, roots: Sequence[Path]) -> Path:
-    places = [root / name for root in roots] if NAME.fullmatch(name) else [Path(name)]
+def _find(name: str, roots: Sequence[Path], folder: Path) -> Path:
+    places = [root / name for root in roots] if NAME.fullmatch(name) else [folder / name]
     for place in places:
         if place.is_dir():
             return place
-    known = sorted({path.name for root in roots if root.is_dir() for path in root.iterdir()})
+    known = sorted({path.parent.name for root in roots for path in root.glob("*/user.md")})
     raise ConfigError(
         f"prompts.set={name!r} is no prompt set; known: {', '.join(known) or 'none'}; "
         "or give the path of a folder"

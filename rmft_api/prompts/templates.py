@@ -127,6 +127,8 @@ class Folder:
     """A folder inside whose files are read in place of those of the same name."""
     told_by_overlay: Fields = frozenset()
     """Fields that only files of the overlay may tell, where there is one."""
+    beside: Path = field(default_factory=Path.cwd)
+    """Where relative paths of the run file start."""
 
     @property
     def sha256(self) -> str:
@@ -149,7 +151,7 @@ class Folder:
         if not path.is_file():
             return None
         try:
-            text = path.read_text(encoding="utf-8")
+            text = path.read_text(encoding="utf-8-sig")
         except (OSError, UnicodeDecodeError) as error:
             raise DataError(f"{path}: cannot be read as UTF-8 text: {error}") from None
         self.texts[name] = text

@@ -62,7 +62,10 @@ def gather(
         made_at=int(time.time() * 1000),
         began_at=journal.run.created,
         headline=words.headline(everybody, champion),
-        facts=words.facts(everybody, champion, config.iterations, money),
+        facts=(
+            *words.facts(everybody, champion, config.iterations, money),
+            *words.rows(results),
+        ),
         champion=champion,
         warnings=words.warnings(results, everybody),
         players=everybody,

@@ -77,6 +77,11 @@ def facts(
     return (*found, *_rival(players, champion))
 
 
+def rows(results: Results | None) -> tuple[Fact, ...]:
+    """How the rows of a file of one's own are divided."""
+    return tuple(Fact("Rows", "divided once", line) for line in results.data) if results else ()
+
+
 def warnings(results: Results | None, players: Sequence[Player]) -> tuple[str, ...]:
     """What a good headline hides: exploration that collapsed, replies that cannot be read."""
     if results is None:

@@ -2,10 +2,11 @@
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
-from pydantic import Field
+from pydantic import Field, PrivateAttr
 
+from rmft_api import paths
 from rmft_api.config import (
     Positive,
     Problem,
@@ -19,6 +20,7 @@ from rmft_api.config import (
     parse,
     read,
 )
+from rmft_api.paths import Origin
 
 
 class Suite(Section):
@@ -47,6 +49,8 @@ class Suite(Section):
     baselines: tuple[str, ...] | None = None
     """Known algorithms beside the models; absent: those that are usual for these problems."""
 
+    _folder: Path = PrivateAttr(default_factory=Path.cwd)
+
     def as_run(self, name: str, budget_usd: float | None) -> RunConfig:
         """The settings of a run that would do nothing but test: what play and plans are made of."""
         raw = {
@@ -65,10 +69,16 @@ class Suite(Section):
             "test": {"scenarios": self.scenarios, "trajectories": self.trajectories},
             "budget_usd": budget_usd,
         }
-        return parse(raw, f"suite {self.name!r}")
+        return parse(raw, f"suite {self.name!r}", Origin(self._folder))
+
+    def found_in(self, folder: Path) -> Self:
+        """The same, whose relative paths start at `folder`."""
+        self._folder = folder
+        return self
 
 
 def load_file(path: Path, overrides: Sequence[str] = ()) -> Suite:
     """Read a suite. Raises ConfigError with one line for the first mistake."""
-    raw = changed(read(path), overrides)
-    return checked(Suite, {"name": name_of(path), **raw}, source=str(path))
+    raw, folder = changed(read(path), overrides), path.absolute().parent
+    raw = paths.settled({"name": name_of(path), **raw}, folder, Path.cwd())
+    return checked(Suite, raw, source=str(path)).found_in(folder)

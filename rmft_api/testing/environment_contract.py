@@ -24,6 +24,11 @@ NOT_PURE = "face() answered one question in two ways; an adversary may use t, po
 BAD_FACE = "face() must return K finite rewards"
 WRONG_MEANS = "rewards do not average to `means`; regret is computed from `means`"
 BAD_FACT = "facts must be finite numbers"
+POSITION_TELLS = (
+    "position {position} earns {side} than chance ({gain:+.3f} a round), so a model may learn the "
+    "place and not the problem; draw the order of the actions, or put ordered = True if they stay "
+    "in place on purpose (a run then deals their places anew)"
+)
 
 
 class EnvironmentContract:
@@ -33,6 +38,10 @@ class EnvironmentContract:
     """Whether rewards lie in [0, 1]."""
     deterministic = False
     """Whether every stream gives the same scenario."""
+    ordered = False
+    """Whether actions keep their places on purpose: a run deals the places of a class of yours."""
+    draws = 200
+    """Scenarios that positions are compared over: more see smaller differences."""
     sizes: tuple[tuple[int, int], ...] = ((2, 1), (3, 25), (5, 40))
     """The (K, T) to try."""
 
@@ -111,6 +120,20 @@ class EnvironmentContract:
         for weighted in (surprise, surprise * (means - means.mean())):
             error = weighted.std() / np.sqrt(weighted.size)
             assert abs(weighted.mean()) <= 5 * error + 1e-9, WRONG_MEANS
+
+    def test_no_position_earns_more_than_another(self) -> None:
+        """A player that always picks position j earns what chance earns (within five errors)."""
+        if self.ordered or self.deterministic:
+            return
+        K, T = self.sizes[-1]
+        environment = self.make(K, T)
+        drawn = [environment.draw(_rng(i)) for i in range(self.draws)]
+        gains = np.stack([s.means.mean(axis=0) - s.means.mean() for s in drawn])
+        errors = gains.std(axis=0) / np.sqrt(len(gains))
+        for place, (gain, error) in enumerate(zip(gains.mean(axis=0), errors, strict=True), 1):
+            side = "more" if gain > 0 else "less"
+            told = POSITION_TELLS.format(position=place, gain=float(gain), side=side)
+            assert abs(gain) <= 5 * error + 1e-9, told
 
     def test_the_best_play_has_no_regret(self) -> None:
         """The best fixed action has static and pseudo regret 0, the best of each round dynamic."""

@@ -1,6 +1,6 @@
 """Gymnasium environments as problems: one decision for each episode, returns against known play."""
 
-from typing import Any
+from typing import Any, get_args
 
 import numpy as np
 import pytest
@@ -8,6 +8,7 @@ import pytest
 from rmft_api import environments
 from rmft_api.environments import Environment, Scenario
 from rmft_api.errors import ConfigError, DataError, RmftError
+from rmft_api.records import Split
 from rmft_api.testing import EnvironmentContract
 
 gymnasium = pytest.importorskip("gymnasium")
@@ -53,16 +54,21 @@ def drawn(id_: str, K: int = 2, T: int = 6, index: int = 0, **options: object) -
 
 
 class TestOneStep(EnvironmentContract):
+    draws = 40
+
     def make(self, K: int, T: int) -> Environment:
         return make("Fair-v0", K, T)
 
 
 class TestOneStepAgainstTheBestFixedAction(EnvironmentContract):
+    draws = 40
+
     def make(self, K: int, T: int) -> Environment:
         return make("Blind-v0", K, T, against="fixed")
 
 
 class TestCartPole(EnvironmentContract):
+    draws = 40
     sizes = ((2, 1), (2, 25))
 
     def make(self, K: int, T: int) -> Environment:
@@ -70,6 +76,7 @@ class TestCartPole(EnvironmentContract):
 
 
 class TestFrozenLake(EnvironmentContract):
+    draws = 40
     sizes = ((2, 1), (3, 25), (4, 40))
 
     def make(self, K: int, T: int) -> Environment:
@@ -134,3 +141,27 @@ def test_what_cannot_be_played_is_refused_in_one_line(
     with pytest.raises(error, match=message) as raised:
         drawn(id_, **options)
     assert "\n" not in str(raised.value)
+
+
+class Watched(Fair):
+    """Fair, which notes the seeds of its episodes."""
+
+    seeds: list[int] = []  # noqa: RUF012
+
+    def reset(self, *, seed: int | None = None, options: Any = None) -> tuple[Any, dict[str, Any]]:
+        self.seeds.append(seed or 0)
+        return super().reset(seed=seed)
+
+
+gymnasium.register("Watched-v0", entry_point=Watched)
+
+
+def test_no_episode_serves_two_splits() -> None:
+    problem = environments.ConcreteProblem("gym", 2, 20, {"id": "Watched-v0"})
+    for turn, split in enumerate(get_args(Split)):
+        Watched.seeds.clear()
+        for index in range(20):
+            environments.draw([problem], 1, split, 0, index)
+        assert len(set(Watched.seeds)) == 400
+        assert {seed % 3 for seed in Watched.seeds} == {turn}
+        assert all(0 <= seed < 2**31 for seed in Watched.seeds)
