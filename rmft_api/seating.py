@@ -67,7 +67,9 @@ SHARED = "rows of the file serve every split: this run was begun by an earlier v
 
 def divisions(config: RunConfig, splits: Sequence[Split] = get_args(Split)) -> tuple[str, ...]:
     """How the rows of the run's files are divided, a line each. Raises ConfigError, DataError."""
-    problems = {split: problems_of(config, split) for split in splits}
+    problems: dict[Split, tuple[ConcreteProblem, ...]] = {
+        split: problems_of(config, split) for split in splits
+    }
     if config.origin.rules >= RULES:
         return environments.divisions(problems)
     files = any(problem.environment == "logged" for many in problems.values() for problem in many)
