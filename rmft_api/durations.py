@@ -1,8 +1,9 @@
-"""Waiting times as HTTP headers and messages write them."""
+"""Waiting times as headers, JSON and sentences write them."""
 
 import math
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator
+from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 
 LONGEST_S = 30 * 86_400.0
@@ -15,8 +16,29 @@ _UNITS = re.compile(
     rf"(?:(?P<s>{_NUMBER})s)?(?:(?P<ms>{_NUMBER})ms)?"
 )
 _IN_SECONDS = {"d": 86_400.0, "h": 3_600.0, "m": 60.0, "s": 1.0, "ms": 0.001}
-_HINT = re.compile(rf"(?:try again|retry) (?:in|after) ((?:{_NUMBER} ?(?:days?|[hm]?s|[hmd]))+)")
-_WORDS = re.compile(r" ?days?")
+
+_UNIT = (
+    r"(?:milliseconds?|millis|msecs?|ms|seconds?|secs?|s|minutes?|mins?|m|hours?|hrs?|h|days?|d)"
+    r"(?![a-z])"
+)
+_PART = rf"(?:{_NUMBER}\s?|\ban?\s){_UNIT}"
+_SPAN = rf"{_NUMBER}(?:[dhms]|ms)[0-9][0-9dhms.]*[dhms]|{_PART}(?:(?:,|,? and)?\s?{_PART})*"
+_ASKS = (
+    r"(?:try again|retry(?:ing)?|wait(?:ing)?|available(?: again)?|resets?|refills?|back off)"
+    r"[ _-]?(?:(?:in|after|for|at least|about|approximately|around|another|within|up to)[\s:=]*)*"
+)
+_HINT = re.compile(rf"\b{_ASKS}[\s:=]*({_SPAN})")
+_BARE = re.compile(rf"\bretry[ _-]?after[\s:=\"']*({_NUMBER})(?![0-9.]*\s?[a-z0-9])")
+_AT = re.compile(
+    r"\b(?:again|retry|wait|resets?|available|until)\W+(?:at|after|until|on)?\W*"
+    r"([0-9]{4}-[0-9]{2}-[0-9]{2}[t ][0-9]{2}:[0-9]{2}(?::[0-9]{2}(?:\.[0-9]{1,6})?)?"
+    r"(?: ?(?:z|utc|[+-][0-9]{2}:?[0-9]{2}))?)"
+)
+_PIECE = re.compile(rf"({_NUMBER}|\ban?\b)\s?({_UNIT})")
+
+_EPOCH_S = 1e9
+"""A plain number from here on is a moment (Unix time), not a length."""
+_EPOCH_MS = 1e11
 
 
 def seconds(text: str) -> float | None:
@@ -35,46 +57,70 @@ def seconds(text: str) -> float | None:
     return min(total, LONGEST_S)
 
 
-def retry_after(headers: Mapping[str, str], message: str, now: float) -> float | None:
-    """How long a server asks to stay away: the longest of what it says, None when it says nothing.
+def until(text: str, now: float) -> float | None:
+    """Seconds from `now` (Unix time) to what a server names: a length, or a moment.
 
-    `headers` have lower-case names; `now` is Unix time, used where the reply carries no date.
-    `x-ratelimit-reset-*` do not count: they tell when a limit is full again, not when one request
-    fits.
+    A moment is an HTTP date, an ISO date, or Unix time in seconds or milliseconds; one that is
+    past is 0.0.
     """
-    said = [
-        _milliseconds(headers.get("retry-after-ms", "")),
-        seconds(headers.get("retry-after", "")),
-        _until(headers.get("retry-after", ""), headers.get("date", ""), now),
-        _hint(message),
-    ]
-    known = [wait for wait in said if wait is not None]
-    return max(known) if known else None
+    at = moment(text)
+    return seconds(text) if at is None else min(max(0.0, at - now), LONGEST_S)
 
 
-def _milliseconds(text: str) -> float | None:
-    value = seconds(text)
-    return None if value is None else value / 1000
+def moment(text: str) -> float | None:
+    """The Unix time that an HTTP date, an ISO date or a large number tells; None for others."""
+    text = text.strip()
+    if _PLAIN.fullmatch(text):
+        number = float(text)
+        if number < _EPOCH_S:
+            return None
+        while number >= _EPOCH_MS:
+            number /= 1000
+        return number
+    for read in (parsedate_to_datetime, _iso):
+        try:
+            stamp = read(text).timestamp()
+        except (ValueError, TypeError, OverflowError, IndexError):
+            continue
+        return stamp if math.isfinite(stamp) else None
+    return None
 
 
-def _until(text: str, date: str, now: float) -> float | None:
-    """Seconds to an HTTP date, by the server's own clock where it told the time."""
-    at = _timestamp(text)
-    if at is None:
-        return None
-    start = _timestamp(date)
-    return min(max(0.0, at - (now if start is None else start)), LONGEST_S)
+def hinted(message: str, now: float) -> float | None:
+    """What a sentence such as `Please try again in 5m26.592s.` asks for, in seconds."""
+    said = " ".join(message[:4000].lower().split())
+    waits = [*_spans(said)]
+    waits += [min(float(found[1]), LONGEST_S) for found in _BARE.finditer(said)]
+    waits += [wait for found in _AT.finditer(said) if (wait := until(found[1], now)) is not None]
+    return max(waits, default=None)
 
 
-def _timestamp(text: str) -> float | None:
-    try:
-        stamp = parsedate_to_datetime(text).timestamp()
-    except (ValueError, TypeError, OverflowError, IndexError):
-        return None
-    return stamp if math.isfinite(stamp) else None
+def words(wait_s: float) -> str:
+    """A wait for people: `2.5 s`, `5 min 27 s`, `11 h 7 min`."""
+    if wait_s < 60:
+        return f"{wait_s:.3g} s"
+    whole = round(wait_s)
+    if whole < 3600:
+        return f"{whole // 60} min" + (f" {whole % 60} s" if whole % 60 else "")
+    hours, minutes = whole // 3600, whole % 3600 // 60
+    return f"{hours} h" + (f" {minutes} min" if minutes else "")
 
 
-def _hint(message: str) -> float | None:
-    """What a sentence such as `Please try again in 9.904s.` asks for."""
-    found = _HINT.search(message.lower())
-    return seconds(_WORDS.sub("d", found[1]).replace(" ", "")) if found else None
+def _spans(said: str) -> Iterator[float]:
+    for found in _HINT.finditer(said):
+        whole = seconds(found[1].replace(" ", ""))
+        yield whole if whole is not None else _added(found[1])
+
+
+def _added(span: str) -> float:
+    """`1 hour and 5 minutes`."""
+    total = 0.0
+    for number, unit in _PIECE.findall(span):
+        name = "ms" if unit.startswith(("mil", "ms")) else unit[0]
+        total += _IN_SECONDS[name] * (1.0 if number.startswith("a") else float(number))
+    return min(total, LONGEST_S)
+
+
+def _iso(text: str) -> datetime:
+    at = datetime.fromisoformat(text.upper().replace(" UTC", "Z").replace("UTC", "Z"))
+    return at if at.tzinfo else at.replace(tzinfo=UTC)

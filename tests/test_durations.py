@@ -1,14 +1,13 @@
 import math
-from datetime import UTC, datetime, timedelta
-from email.utils import format_datetime
+from datetime import UTC, datetime
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from rmft_api.durations import LONGEST_S, retry_after, seconds
+from rmft_api.durations import LONGEST_S, hinted, seconds, until, words
 
-NOW = datetime(2026, 11, 22, 12, tzinfo=UTC)
+NOW = datetime(2026, 11, 22, 12, tzinfo=UTC).timestamp()
 
 
 @pytest.mark.parametrize(
@@ -67,42 +66,13 @@ def test_written_durations_are_read_back(hours: int, minutes: int, s: int, ms: i
 
 
 @settings(deadline=None)
-@given(st.dictionaries(st.sampled_from(["retry-after", "retry-after-ms", "date"]), st.text()))
-def test_no_header_breaks_the_wait(headers: dict[str, str]) -> None:
-    wait = retry_after(headers, "", NOW.timestamp())
-    assert wait is None or (math.isfinite(wait) and 0 <= wait <= LONGEST_S)
-
-
-@settings(deadline=None)
 @given(st.text())
 def test_no_message_breaks_the_wait(message: str) -> None:
-    wait = retry_after({}, "Please try again in " + message, NOW.timestamp())
-    assert wait is None or 0 <= wait <= LONGEST_S
-
-
-def _after(**headers: str) -> float | None:
-    named = {name.replace("_", "-"): value for name, value in headers.items()}
-    return retry_after(named, "", NOW.timestamp())
-
-
-def test_the_longest_wait_that_is_asked_for_counts() -> None:
-    assert _after(retry_after="1") == 1.0
-    assert _after(retry_after_ms="120") == pytest.approx(0.12)
-    assert _after(retry_after="2", retry_after_ms="1500") == 2.0
-    assert _after(retry_after="36000") == 36_000.0
-    assert _after(retry_after="99999999999") == LONGEST_S
-
-
-def test_a_date_counts_from_the_servers_own_clock() -> None:
-    at = format_datetime(NOW + timedelta(seconds=30), usegmt=True)
-    assert _after(retry_after=at) == pytest.approx(30)
-    skewed = format_datetime(NOW - timedelta(seconds=60), usegmt=True)
-    assert _after(retry_after=at, date=skewed) == pytest.approx(90)
-    assert _after(retry_after=skewed) == 0.0
-
-
-def test_a_full_refill_is_no_reason_to_wait() -> None:
-    assert _after(x_ratelimit_reset_requests="6m0s") is None
+    for text in (message, "Please try again in " + message, "retry-after: " + message):
+        wait = hinted(text, NOW)
+        assert wait is None or 0 <= wait <= LONGEST_S
+    at = until(message, NOW)
+    assert at is None or 0 <= at <= LONGEST_S
 
 
 @pytest.mark.parametrize(
@@ -110,11 +80,48 @@ def test_a_full_refill_is_no_reason_to_wait() -> None:
     [
         ("Rate limit reached. Please try again in 9.904s. Visit ...", 9.904),
         ("Please try again in 6m0s.", 360.0),
+        ("Please try again in 5m26.592s. Need more tokens?", 326.592),
         ("Please try again in 20ms.", 0.02),
         ("Please retry after 12 seconds.", 12.0),
         ("Please retry after 12s", 12.0),
+        ("Please retry in 2.5s.", 2.5),
+        ("Limit 3 / min. Please try again in 20s.", 20.0),
+        ("Wait for at least 1 minute and 5 seconds", 65.0),
+        ("Available again in 2 hours, 3 minutes.", 7380.0),
+        ("Try again in an hour", 3600.0),
+        ("Your limit resets in 3 hours.", 10_800.0),
+        ("Retry-After: 20", 20.0),
+        ("Try again at 2026-11-22T12:10:00Z.", 600.0),
         ("Try again later.", None),
+        ("Retry after 2 attempts", None),
+        ("It has a limit of 3 per minute", None),
     ],
 )
 def test_a_message_may_say_how_long(message: str, wait_s: float | None) -> None:
-    assert retry_after({}, message, 0.0) == wait_s
+    assert hinted(message, NOW) == (wait_s if wait_s is None else pytest.approx(wait_s))
+
+
+@pytest.mark.parametrize("unix", ["{:.0f}", "{:.3f}", "{:.0f}000"])
+def test_a_moment_may_be_unix_time_in_seconds_or_milliseconds(unix: str) -> None:
+    assert until(unix.format(NOW + 90), NOW) == pytest.approx(90)
+    assert until(unix.format(NOW - 90), NOW) == 0.0
+
+
+def test_a_moment_may_be_a_date_of_http_or_of_iso() -> None:
+    assert until("Sun, 22 Nov 2026 12:01:30 GMT", NOW) == 90.0
+    assert until("2026-11-22T12:01:30Z", NOW) == 90.0
+    assert until("soon", NOW) is None
+
+
+@pytest.mark.parametrize(
+    ("wait_s", "text"),
+    [
+        (0.02, "0.02 s"),
+        (2.5, "2.5 s"),
+        (60, "1 min"),
+        (326.592, "5 min 27 s"),
+        (40_000, "11 h 6 min"),
+    ],
+)
+def test_a_wait_is_told_in_units_that_people_use(wait_s: float, text: str) -> None:
+    assert words(wait_s) == text

@@ -3,11 +3,13 @@
 from typing import Protocol
 
 from rmft_api.config import RunConfig
-from rmft_api.errors import DataError, FaultKind, ProviderFault, RmftError
+from rmft_api.errors import DataError, FaultKind, ProviderFault, ResumableError, RmftError
 from rmft_api.records import Hyperparameters, Job, Method, Record
 
 JOB_DATA = "job_data"
 """The code of a failure that the training file is to blame for."""
+JOB_MONEY = "job_money"
+"""The code of a failure for want of credit, or by a spend limit."""
 
 
 class TrainingData(Protocol):
@@ -54,13 +56,15 @@ class Failure(Record, frozen=True):
 
     message: str
     code: str
-    """`job_cancelled`, `job_failed` (the provider's fault), `job_blocked` (its safety checks) or
-    `job_data`."""
+    """`job_cancelled`, `job_failed` (the provider's fault), `job_blocked` (its safety checks),
+    `job_money` or `job_data`."""
 
     def error(self) -> RmftError:
         """What the run ends with."""
         if self.code == JOB_DATA:
             return DataError(self.message)
+        if self.code == JOB_MONEY:
+            return ResumableError(self.message)
         return ProviderFault(self.message, FaultKind.STOP, code=self.code)
 
 

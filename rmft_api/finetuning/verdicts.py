@@ -4,12 +4,25 @@ import re
 
 from rmft_api.errors import DataError, FaultKind, ProviderFault
 from rmft_api.finetuning.commission import Commission
-from rmft_api.finetuning.trained import JOB_DATA, Failure
+from rmft_api.finetuning.trained import JOB_DATA, JOB_MONEY, Failure
 from rmft_api.finetuning.waiting import stage_of
+from rmft_api.providers.rules import is_money
 from rmft_api.records import Job
 
-_PROVIDERS_FAULT = ("server_error", "internal", "error while running moderation")
+_PROVIDERS_FAULT = (
+    "server_error",
+    "internal",
+    "error while running moderation",
+    "rate_limit",
+    "rate limit",
+    "resource_exhausted",
+    "overloaded",
+    "unavailable",
+    "capacity",
+)
 _UNSAFE = ("moderation", "safety")
+_DATA_CODES = ("invalid_training_file", "invalid_file_format", "invalid_file")
+"""Whatever such an error says more, it is about the file: its words may quote an example."""
 _LINE = re.compile(r"\b(?:line|example|row)s? #?([0-9]{1,9})", re.IGNORECASE)
 
 
@@ -27,9 +40,17 @@ def failure(job: Job, wanted: Commission) -> Failure:
     if stage_of(job) == "cancelled":
         said = f"job {job.id} was cancelled ({reason}); find out who did it, then {anew}"
         return Failure(said, "job_cancelled")
-    if any(word in reason.lower() for word in _PROVIDERS_FAULT):
+    said = reason.lower()
+    of_the_data = said.startswith(_DATA_CODES) or _LINE.search(reason)
+    if not of_the_data and is_money(reason):
+        return Failure(
+            f"job {job.id} failed for want of money: {reason}; add credit or raise the spend "
+            f"limit, then {anew}",
+            JOB_MONEY,
+        )
+    if not of_the_data and any(word in said for word in _PROVIDERS_FAULT):
         return Failure(f"job {job.id} failed at the provider: {reason}; {anew}", "job_failed")
-    if any(word in reason.lower() for word in _UNSAFE):
+    if any(word in said for word in _UNSAFE):
         said = f"job {job.id}: the provider's safety checks block its model: {reason}; the job's"
         return Failure(f"{said} events name the categories; {anew}", "job_blocked")
     return Failure(f"job {job.id} failed: {reason}{_source(reason, wanted)}; {anew}", JOB_DATA)

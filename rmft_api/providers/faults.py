@@ -8,7 +8,7 @@ import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from rmft_api.durations import retry_after
+from rmft_api import durations
 from rmft_api.errors import FaultKind, ProviderFault
 from rmft_api.providers import refusals
 from rmft_api.providers.rules import RULES
@@ -41,19 +41,21 @@ def refused(
     now: float | None = None,
 ) -> ProviderFault:
     """The fault of an error reply. `headers` have lower-case names."""
-    refusal = refusals.read(status, body, tuned=request.tuned)
+    at = time.time() if now is None else now
+    refusal = refusals.read(status, body, headers, tuned=request.tuned, now=at)
     rule = next((rule for rule in RULES if rule.holds(refusal)), None)
     kind = rule.kind if rule else FaultKind.AMBIGUOUS
     advice = rule.advice if rule else "the provider fails on its side"
-    wait = retry_after(headers, refusal.message, time.time() if now is None else now)
-    where = "/".join(filter(None, (refusal.code, refusal.kind)))
+    told = refusal.status if refusal.status == status else f"{status} with error {refusal.status}"
+    names = [name for name in (refusal.code, refusal.kind) if name != str(refusal.status)]
     said = f": {refusal.message}" if refusal.message else ""
+    where = " ".join(filter(None, (f"HTTP {told}", "/".join(filter(None, names)))))
     return ProviderFault(
-        _line(f"{_subject(request)}: HTTP {status} {where}{said}; {_fill(advice, request)}"),
+        _line(f"{_subject(request)}: {where}{said}; {_fill(advice, request, refusal)}"),
         _once_more(kind, request),
-        status=status,
-        code=(rule.code if rule else "") or refusal.code or refusal.kind or None,
-        retry_after_s=wait,
+        status=refusal.status,
+        code=(rule.code if rule else "") or next(filter(None, names), None),
+        retry_after_s=refusal.wait_s,
     )
 
 
@@ -108,8 +110,9 @@ def _subject(request: Request) -> str:
     return f"{request.provider} did not {request.action}{model}"
 
 
-def _fill(advice: str, request: Request) -> str:
-    return advice.replace("{key}", request.key_name)
+def _fill(advice: str, request: Request, refusal: refusals.Refusal) -> str:
+    wait = durations.words(refusal.wait_s or 0.0)
+    return advice.replace("{key}", request.key_name).replace("{wait}", wait)
 
 
 def _what(error: BaseException) -> str:

@@ -2,27 +2,16 @@
 
 import re
 from collections.abc import Sequence
-from typing import cast
+from typing import Any, cast
 
 import msgspec
 
+from rmft_api.providers.refusals import reason
 from rmft_api.providers.strict import Entry
 from rmft_api.records import Checkpoint, Job, JobEvent
 
 CHECKPOINT = re.compile(r"(?P<base>.+):(?P<job>ftjob-[^:]+):(?P<checkpoint>[^:]+)")
 """How a checkpoint is called where its endpoint has no name for it."""
-
-
-class WireError(msgspec.Struct):
-    """Why a job failed."""
-
-    code: str | None = None
-    message: str | None = None
-    param: str | None = None
-
-    def __str__(self) -> str:
-        named = ": ".join(part for part in (self.code, self.message) if part)
-        return f"{named} ({self.param})" if named and self.param else named
 
 
 class WireJob(msgspec.Struct):
@@ -35,7 +24,7 @@ class WireJob(msgspec.Struct):
     created_at: int | float
     fine_tuned_model: str | None = None
     trained_tokens: int | None = None
-    error: WireError | str | None = None
+    error: Any = None
     metadata: Entry | None = None
 
     def record(self) -> Job:
@@ -48,9 +37,21 @@ class WireJob(msgspec.Struct):
             created_at=int(self.created_at),
             fine_tuned_model=self.fine_tuned_model or None,
             trained_tokens=self.trained_tokens,
-            error=str(self.error or "") or None,
+            error=job_error(self.error),
             metadata={name: str(value) for name, value in (self.metadata or {}).items()},
         )
+
+
+def job_error(told: Any) -> str | None:
+    """Why a job failed, as `code: message (param)`, in whatever shape; None where nothing says."""
+    error = cast("dict[str, Any]", told) if isinstance(told, dict) else {}
+    inner = error.get("error")
+    if isinstance(inner, dict):
+        return job_error(inner)
+    code = error.get("code") or error.get("type")
+    named = ": ".join(str(part) for part in (code, reason(told)) if part)
+    param = error.get("param")
+    return (f"{named} ({param})" if named and isinstance(param, str) and param else named) or None
 
 
 class WireCheckpoint(msgspec.Struct):

@@ -181,7 +181,8 @@ class OpenAITuner:
         try:
             await self._wire.send(request, self._probe(model))
         except ProviderFault as fault:
-            if fault.kind is FaultKind.WAIT or fault.status == 404:
+            late = fault.kind is FaultKind.WAIT and fault.retry_after_s is None
+            if late or fault.status == 404:
                 return False
             raise
         return True

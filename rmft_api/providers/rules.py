@@ -1,16 +1,20 @@
 """What a refusal allows: one table for every adapter.
 
-`RULES` is read from the top, the first rule that holds decides. Codes come before texts where both
-exist, because gateways keep codes and rewrite texts. docs/faults.md 2 says why each row is as it
-is.
+`RULES` is read from the top, the first rule that holds decides. Structure comes before text:
+a wait that the reply states, then codes and types, then the status, and words last, because
+gateways keep codes and rewrite texts, and because a limit on requests is often worded as one of
+money ("check your plan and billing details. Please retry in 2.5s"). docs/faults.md 2 says why each
+row is as it is.
 """
 
+import math
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
 
 from rmft_api.errors import FaultKind
-from rmft_api.providers.refusals import Refusal
+from rmft_api.providers.refusals import LIMITS, Refusal
+from rmft_api.retries import RULES as RETRIES
 
 
 @dataclass(frozen=True)
@@ -40,43 +44,100 @@ def _status(*statuses: int) -> Callable[[Refusal], bool]:
     return lambda refusal: refusal.status in statuses
 
 
+def _asks_to_wait(least_s: float, most_s: float) -> Callable[[Refusal], bool]:
+    """A limit was met, and the reply says for how long."""
+    return lambda refusal: (
+        _LIMIT(refusal) and refusal.wait_s is not None and least_s < refusal.wait_s <= most_s
+    )
+
+
+def _window(name: str) -> Callable[[Refusal], bool]:
+    return lambda refusal: refusal.window == name
+
+
 def _any(*tests: Callable[[Refusal], bool]) -> Callable[[Refusal], bool]:
     return lambda refusal: any(test(refusal) for test in tests)
 
 
+_CAPACITY = _any(
+    _named(
+        "slow_down",
+        "server_is_overloaded",
+        "overloaded",
+        "overloaded_error",
+        "engine_overloaded",
+        "engine_overloaded_error",
+        "model_overloaded",
+        "server_overloaded",
+        "serveroverloaded",
+        "capacity_exceeded",
+        "model_capacity_exceeded",
+    ),
+    _status(498, 529),
+    _says(r"overloaded|(at|over|out of) capacity|capacity exceeded|high demand", 503),
+)
+_LIMIT = _any(_status(429), _named(*LIMITS), _CAPACITY)
+_ASKS = "it asks to wait {wait}"
+_SHORT_S = 60.0
+"""Up to here a wait is one of many; a longer one is waited for by the clock, not by attempts."""
+PATIENCE_S = RETRIES[FaultKind.WAIT].within_s
+"""No longer wait is waited for: the run stops at once, and can be resumed."""
+
 _NO_MODEL = _named("model_not_found", "deploymentnotfound", "modelnotfound")
 _NO_MODEL_TEXT = _says(r"model.{0,200}(does not exist|not found)|no such model", 404)
+_MONEY_CODES = (
+    "insufficient_quota",
+    "exceeded_quota",
+    "exceeded_current_quota_error",
+    "credit_balance_exhausted",
+    "insufficient_balance",
+    "insufficient_credits",
+    "insufficient_funds",
+    "payment_required",
+    "budget_exceeded",
+    "organization_spend_limit_exceeded",
+    "project_spend_limit_exceeded",
+    "organization_usage_limit_exceeded",
+    "billing_error",
+    "billing_hard_limit_reached",
+    "billing_not_active",
+    "arrearage",
+    "accountoverdueerror",
+)
+_MONEY_WORDS = (
+    r"check your (plan|billing)|payment (method|required|failed|declined)"
+    r"|(insufficient|not enough|out of) (account )?(credit|balance|fund)|credit balance"
+    r"|credits? (is|are|has been|have been) (depleted|exhausted|used up)"
+    r"|balance is (too low|insufficient|negative|exhausted)"
+    r"|(exceed|reach)\w* (your|the) (\w+ )?(hard|spend(ing)?|billing|credit) limit"
+    r"|(hard|spend(ing)?|billing|credit) limit (has been |was |is )?(reached|exceeded|hit)"
+)
+_MONEY_ADVICE = "add credit or raise the spend limit, then `rmft-api resume RUN`"
+
+
+def is_money(message: str) -> bool:
+    """Whether an error without a status, such as a job's, is for want of credit or by a limit."""
+    said = re.findall(r"\w+", message.lower())
+    return not set(said).isdisjoint(_MONEY_CODES) or bool(re.search(_MONEY_WORDS, message, re.I))
+
 
 RULES = (
+    Rule("asked to wait", _asks_to_wait(0, _SHORT_S), FaultKind.SAFE, _ASKS),
     Rule(
-        "money",
-        _any(
-            _named(
-                "insufficient_quota",
-                "credit_balance_exhausted",
-                "organization_spend_limit_exceeded",
-                "project_spend_limit_exceeded",
-                "organization_usage_limit_exceeded",
-                "billing_hard_limit_reached",
-                "billing_not_active",
-            ),
-            _status(402),
-            _says(
-                r"check your plan and billing|insufficient (credit|balance|funds)|credit balance",
-                400,
-                403,
-                429,
-            ),
-        ),
-        FaultKind.STOP,
-        "add credit or raise the spend limit, then `rmft-api resume RUN`",
+        "asked to wait long",
+        _asks_to_wait(_SHORT_S, PATIENCE_S),
+        FaultKind.WAIT,
+        _ASKS,
     ),
+    Rule("money", _any(_named(*_MONEY_CODES), _status(402)), FaultKind.STOP, _MONEY_ADVICE),
     Rule(
         "daily cap",
-        _any(_named("daily_rate_limit_exceeded"), _says(r"maximum of \d+ .*per day", 429)),
+        _any(_named("daily_rate_limit_exceeded"), _window("day")),
         FaultKind.WAIT,
         "the provider's daily limit is reached; `rmft-api resume RUN` tomorrow",
     ),
+    Rule("limit a minute", _window("minute"), FaultKind.SAFE, "slowing down"),
+    Rule("money in words", _says(_MONEY_WORDS, 400, 403, 429), FaultKind.STOP, _MONEY_ADVICE),
     Rule(
         "training closed",
         _any(_named("training_not_available"), _says(r"not available for fine-?tuning", 400, 403)),
@@ -184,20 +245,28 @@ RULES = (
         "the subscription's quota leaves no room: lower hosting.capacity in a profile of yours, or "
         "remove deployments (`rmft-api sweep`)",
     ),
+    Rule("asked for days", _asks_to_wait(PATIENCE_S, math.inf), FaultKind.WAIT, _ASKS),
+    Rule("no capacity", _CAPACITY, FaultKind.SAFE, "slowing down"),
     Rule(
-        "ramped too fast",
-        _named("slow_down", "server_is_overloaded"),
+        "not reached",
+        _status(521, 523, 525, 526),
         FaultKind.SAFE,
-        "slowing down",
+        "the gateway did not reach the provider",
     ),
-    Rule("rate limit", _status(429), FaultKind.SAFE, "slowing down"),
+    Rule("rate limit", _LIMIT, FaultKind.SAFE, "slowing down"),
+    Rule("doubtful", _status(408, 409, 425, 499), FaultKind.AMBIGUOUS, "it may have been done"),
+    Rule(
+        "told to come back",
+        lambda refusal: 402 < refusal.status < 500 and refusal.wait_s is not None,
+        FaultKind.WAIT,
+        _ASKS,
+    ),
     Rule(
         "not allowed",
         _status(403),
         FaultKind.STOP,
         "check the rights of {key} and of its project",
     ),
-    Rule("doubtful", _status(408, 409, 425), FaultKind.AMBIGUOUS, "it may have been done"),
     Rule(
         "redirected",
         lambda refusal: 300 <= refusal.status < 400,

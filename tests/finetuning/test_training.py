@@ -341,6 +341,49 @@ async def test_a_failed_safety_check_is_told_from_a_check_that_failed(
     assert "--again" in str(caught.value)
 
 
+@pytest.mark.parametrize(
+    "told",
+    [
+        {"code": "exceeded_quota", "message": "It would exceed your hard limit", "param": None},
+        {"code": "insufficient_quota", "message": None},
+        {"type": "billing_hard_limit_reached", "message": "x"},
+        {"error": {"code": 429, "message": "Please check your plan and billing details."}},
+        {"message": "Your account has insufficient credits."},
+        "exceeded_quota",
+        [{"msg": "The spending limit was reached"}],
+    ],
+)
+async def test_a_job_that_failed_for_money_says_to_add_credit(bench: Bench, told: Any) -> None:
+    bench.stub.end = {"status": "failed", "error": told}
+    for _ in range(2):
+        with pytest.raises(ResumableError, match=r"add credit .* `rmft-api resume .* --again`"):
+            await bench.train()
+    assert len(bench.stub.asked("create")) == 1
+
+
+@pytest.mark.parametrize(
+    ("told", "kind"),
+    [
+        ({"code": "server_error", "message": "oops"}, ProviderFault),
+        ({"code": "overloaded_error", "message": "no capacity"}, ProviderFault),
+        ({"code": "invalid_training_file", "message": "it says 'check your billing'"}, DataError),
+        ({"message": "line 3 asks to check your plan and billing"}, DataError),
+        ({"code": 17, "message": ["bad", {"msg": "file"}]}, DataError),
+    ],
+)
+async def test_whose_fault_a_failed_job_is(bench: Bench, told: Any, kind: type[Exception]) -> None:
+    bench.stub.end = {"status": "failed", "error": told}
+    with pytest.raises(kind):
+        await bench.train()
+
+
+@pytest.mark.parametrize("told", [None, {}, {"code": None, "message": None}, "", []])
+async def test_a_job_that_failed_without_a_word_says_so(bench: Bench, told: Any) -> None:
+    bench.stub.end = {"status": "failed", "error": told}
+    with pytest.raises(DataError, match=r"failed: no reason given; `rmft-api resume"):
+        await bench.train()
+
+
 @pytest.mark.parametrize("status", ["pausing", "paused", "resuming"])
 async def test_a_paused_job_is_waited_for(bench: Bench, status: str) -> None:
     bench.stub.plan("job", Meets(body=_job_in(status)), Meets(body=_job_in(status)))

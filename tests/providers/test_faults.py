@@ -16,6 +16,8 @@ POST = Request("openai", "answer a chat", model="gpt-4.1-mini", key_name="OPENAI
 GET = Request("openai", "list jobs", repeatable=True)
 NEW = Request("openai", "answer a chat", model="ft:x", tuned=True)
 QUOTA_CODES = (
+    "exceeded_quota",
+    "insufficient_balance",
     "insufficient_quota",
     "credit_balance_exhausted",
     "organization_spend_limit_exceeded",
@@ -82,7 +84,26 @@ def fault(
         (fault(409, "Conflict"), AMBIGUOUS),
         (fault(500, "Server error", "server_error"), AMBIGUOUS),
         (fault(503, "busy"), AMBIGUOUS),
-        (fault(529, "overloaded"), AMBIGUOUS),
+        (fault(503, "The model is overloaded. Please try again later.", "UNAVAILABLE"), SAFE),
+        (fault(500, "Overloaded", kind="overloaded_error"), SAFE),
+        (fault(498, "Flex tier capacity exceeded", kind="capacity_exceeded"), SAFE),
+        (fault(498, "x"), SAFE),
+        (fault(520, "x"), AMBIGUOUS),
+        (fault(521, "x"), SAFE),
+        (fault(522, "x"), AMBIGUOUS),
+        (fault(523, "x"), SAFE),
+        (fault(524, "x"), AMBIGUOUS),
+        (fault(499, "Client closed request"), AMBIGUOUS),
+        (fault(403, "Slow", "rateLimitExceeded"), SAFE),
+        (fault(403, "Slow", headers={"retry-after": "20"}), WAIT),
+        (fault(402, "Payment required", headers={"retry-after": "20"}), STOP),
+        (fault(401, "Expired", headers={"retry-after": "20"}), STOP),
+        (fault(429, "x", "rate_limit_exceeded", headers={"retry-after": "7200"}), WAIT),
+        (fault(429, "free-models-per-day. Add 10 credits to unlock 1000 requests"), WAIT),
+        (fault(429, "Check your plan and billing: 10 requests per minute"), SAFE),
+        (fault(400, "Over", "400", "budget_exceeded"), STOP),
+        (fault(429, "Your prepayment credits are depleted", "RESOURCE_EXHAUSTED"), STOP),
+        (fault(529, "overloaded"), SAFE),
         (fault(500, "Server error", request=GET), SAFE),
         (fault(409, "Conflict", request=GET), SAFE),
         (fault(401, "Incorrect API key", request=GET), STOP),
@@ -138,6 +159,70 @@ def test_no_reply_breaks_the_table(status: int, body: bytes, message: str) -> No
         line.encode()
         assert line.isprintable()
         assert len(line) <= 500
+
+
+@pytest.mark.parametrize(
+    ("body", "said"),
+    [
+        (b'{"error": {"message": "x is bad"}}', "x is bad"),
+        (b'\xef\xbb\xbf{"error": "x is bad"}', "x is bad"),
+        (b'"x is bad"', "x is bad"),
+        (b"x is bad", "x is bad"),
+        (b'{"detail": "x is bad"}', "x is bad"),
+        (
+            b'{"detail": [{"loc": ["body", "n"], "msg": "too small", "input": 0}]}',
+            "body.n: too small",
+        ),
+        (b'{"errors": ["x is bad", "y too"]}', "x is bad: y too"),
+        (
+            b'{"message": "Invalid", "errors": [{"field": "n", "message": "low"}]}',
+            "Invalid: n: low",
+        ),
+        (b'{"title": "Invalid", "errors": {"n": ["too small"]}}', "Invalid: n: too small"),
+        (b'{"error": "Bad Request", "message": "x is bad"}', "x is bad"),
+        (
+            b'{"error": {"message": "Upstream", "metadata": {"raw": "x is bad"}}}',
+            "Upstream: x is bad",
+        ),
+        (
+            b'{"error": {"message": "Above", "metadata": {"raw": "{\\"error\\": \\"bad\\"}"}}}',
+            "Above: bad",
+        ),
+        (
+            b"<html><head><title>Bad &amp; Gateway</title></head><body><h1>no <b>x</b></h1>",
+            "Bad & Gateway: no x",
+        ),
+    ],
+)
+def test_the_reason_is_told_whatever_shape_it_has(body: bytes, said: str) -> None:
+    assert f"HTTP 400: {said}; " in str(faults.refused(POST, 400, {}, body))
+
+
+def test_a_long_reason_does_not_push_the_advice_out_of_the_line() -> None:
+    assert str(fault(402, "x" * 3000)).endswith("then `rmft-api resume RUN`")
+
+
+def test_an_error_inside_a_reply_of_status_200_counts_by_its_own_status() -> None:
+    met = fault(200, "Provider returned error", code="429")
+    assert (met.kind, met.status, met.code) == (SAFE, 429, None)
+    assert "HTTP 200 with error 429" in str(met)
+    assert fault(200, "Pay", code="402").kind is STOP
+    assert fault(200, "x", code="502").kind is AMBIGUOUS
+
+
+def test_what_is_repeated_of_the_request_is_no_fact_about_the_error() -> None:
+    echoed = {"detail": [{"loc": ["body"], "msg": "bad", "input": {"code": "insufficient_quota"}}]}
+    assert "the profile says" in str(faults.refused(POST, 422, {}, json.dumps(echoed).encode()))
+
+
+def test_a_quota_that_is_named_a_minute_is_not_money() -> None:
+    for per, kind in (("Minute", SAFE), ("Day", WAIT)):
+        quota = {
+            "violations": [{"quotaId": f"GenerateRequestsPer{per}PerProjectPerModel-FreeTier"}]
+        }
+        error = {"code": 429, "message": "check your plan and billing details", "details": [quota]}
+        raw = json.dumps({"error": error}).encode()
+        assert faults.refused(POST, 429, {}, raw).kind is kind
 
 
 def test_a_message_says_who_what_and_what_to_do() -> None:

@@ -223,7 +223,7 @@ async def test_a_file_that_tells_no_status_is_ready(tuner: FineTuner, stub: Stub
     assert (await tuner.upload("a.jsonl", CONTENT)).status == "processed"
 
 
-@pytest.mark.parametrize("status", [408, 409, 500, 502, 503, 504, 520, 529])
+@pytest.mark.parametrize("status", [408, 409, 500, 502, 503, 504, 520])
 async def test_a_creation_that_failed_on_the_way_is_sent_once_and_may_have_been_done(
     tuner: FineTuner, stub: StubProvider, status: int
 ) -> None:
