@@ -66,6 +66,11 @@ class Gate(Record, frozen=True):
     """The iteration whose model the next one starts from."""
     drop: Interval
     """Paired fall of validation regret from the champion so far to the new model."""
+    rise: float | None = None
+    """Validation regret of the new model above the least of all before it, on the scenarios that
+    all of them played; None where no gate may fall back, and where it was not recorded yet."""
+    by_chance: float | None = None
+    """What models that are all alike rise by in at most 5 % of runs, all iterations together."""
 
 
 class Evaluated(Record, frozen=True):
@@ -164,6 +169,11 @@ def gate_told(gate: Gate) -> str:
     against = f"validation regret fell by {gate.drop} from the champion's"
     if gate.decision == "stop":
         return f"{against}; no gain again, so the run ends here (gate.stop_after)"
+    if gate.rise is not None and gate.by_chance is not None:
+        against = (
+            f"validation regret is {gate.rise:.2f} above the least before it, "
+            f"where chance explains {gate.by_chance:.2f}"
+        )
     return f"{against}; the next iteration starts from iteration {gate.start} (gate.fall_back)"
 
 

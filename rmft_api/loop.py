@@ -181,9 +181,10 @@ async def hold_out(run: Run, split: Split, index: int, model: str) -> None:
 
 
 async def judge(run: Run, iteration: int) -> Gate:
-    """Whether and from which model the run goes on."""
-    gate = outcome.gate(run.config, run.journal, iteration)
-    await run.journal.put("gate", f"{iteration:02}", gate)
+    """Whether and from which model the run goes on. What was once decided stays so."""
+    key = f"{iteration:02}"
+    gate = run.journal.get("gate", key, Gate) or outcome.gate(run.config, run.journal, iteration)
+    await run.journal.put("gate", key, gate)
     if gate.decision != "continue":
         run.console.line(f"iteration {iteration}: {evaluation.gate_told(gate)}")
     return gate

@@ -8,9 +8,9 @@ import pytest
 
 from rmft_api import outcome
 from rmft_api.errors import ResumableError
-from rmft_api.evaluation import Results
+from rmft_api.evaluation import Gate, Results
 from rmft_api.loop import iterate, retrace
-from rmft_api.records import Ask
+from rmft_api.records import Ask, Interval
 from tests.loop_world import World, config
 
 
@@ -93,7 +93,23 @@ async def test_a_gate_that_is_closed_falls_back_to_the_champion(tmp_path: Path) 
     gate = results.iterations[2].gate
     assert gate is not None
     assert (gate.decision, gate.start) == ("fall_back", 1)
-    assert gate.drop.high < 0
+    assert gate.rise is not None
+    assert gate.by_chance is not None
+    assert 0 < gate.by_chance < gate.rise
+    assert any("above the least before it" in line for line in world.console.said)
+
+
+async def test_what_a_gate_decided_once_stays_decided(tmp_path: Path) -> None:
+    world = World(
+        tmp_path, config(gate={"fall_back": True}), ["skill-0.8", "skill-0.1", "skill-0.9"]
+    )
+    journal = world.journal()
+    earlier = Gate("fall_back", 0, Interval(-1.0, -2.0, -0.5))
+    await journal.put("gate", "01", earlier)  # as an earlier version wrote it
+    journal.close()
+    results = await walk(world)
+    assert results.iterations[1].gate == earlier
+    assert world.started == ["skill-0.2", "skill-0.2", "skill-0.8"]
 
 
 SEQUENTIAL: dict[str, Any] = {

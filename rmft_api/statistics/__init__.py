@@ -1,8 +1,9 @@
 """What may be believed: intervals, comparisons, tests of no regret, rules (docs/method.md 5).
 
-Pure: figures in, records out; the only chance is the bootstrap's, from a seed.
+Pure: figures in, records out; what is resampled is drawn from a seed.
 """
 
+from rmft_api.statistics.exchange import rise, rise_by_chance
 from rmft_api.statistics.intervals import (
     LEVEL,
     Comparison,
@@ -37,5 +38,7 @@ __all__ = [
     "mean_interval",
     "paired_drop",
     "regression",
+    "rise",
+    "rise_by_chance",
     "trend",
 ]

@@ -63,15 +63,15 @@ def doubling(first: int, most: int) -> tuple[int, ...]:
     return (*looks, most)
 
 
-def gate(drops: Sequence[Interval], patience: int = 2, least: float = 0.0) -> Gate:
+def gate(drops: Sequence[Interval], worse: bool, patience: int = 2, least: float = 0.0) -> Gate:
     """Whether to train on, after each iteration's validation.
 
     `drops` holds, for every iteration so far, the paired fall of regret from the champion of its
     time to the new model (above 0: better). stop: for `patience` iterations in a row the fall was
-    not above `least`. fall_back: the newest model is surely worse than the champion, so the next
-    iteration starts from the champion. continue: otherwise.
+    not above `least`. fall_back: the newest model is surely `worse` (`exchange.rise_by_chance`), so
+    the next iteration starts from the champion. continue: otherwise.
     """
     recent = drops[-patience:]
     if len(recent) == patience and all(drop.mean <= least for drop in recent):
         return "stop"
-    return "fall_back" if drops and drops[-1].high < 0.0 else "continue"
+    return "fall_back" if worse else "continue"

@@ -70,27 +70,28 @@ def test_doubling_looks_rise_to_the_most(first: int, most: int) -> None:
 
 
 BETTER, UNCLEAR = Interval(1.0, 0.5, 1.5), Interval(-0.1, -0.6, 0.4)
-WORSE = Interval(-1.0, -1.5, -0.5)
 
 
 @pytest.mark.parametrize(
-    ("drops", "decision"),
+    ("drops", "worse", "decision"),
     [
-        ([], "continue"),
-        ([BETTER], "continue"),
-        ([UNCLEAR], "continue"),
-        ([WORSE], "fall_back"),
-        ([BETTER, WORSE], "fall_back"),
-        ([UNCLEAR, WORSE], "stop"),
-        ([BETTER, UNCLEAR, UNCLEAR], "stop"),
-        ([UNCLEAR, UNCLEAR, BETTER], "continue"),
+        ([], False, "continue"),
+        ([BETTER], False, "continue"),
+        ([UNCLEAR], False, "continue"),
+        ([UNCLEAR], True, "fall_back"),
+        ([BETTER, UNCLEAR], True, "fall_back"),
+        ([UNCLEAR, UNCLEAR], True, "stop"),
+        ([BETTER, UNCLEAR, UNCLEAR], False, "stop"),
+        ([UNCLEAR, UNCLEAR, BETTER], False, "continue"),
     ],
 )
-def test_the_gate_goes_on_stops_or_falls_back(drops: list[Interval], decision: str) -> None:
-    assert gate(drops) == decision
+def test_the_gate_goes_on_stops_or_falls_back(
+    drops: list[Interval], worse: bool, decision: str
+) -> None:
+    assert gate(drops, worse) == decision
 
 
 def test_the_gate_has_the_patience_it_is_given() -> None:
-    assert gate([UNCLEAR, UNCLEAR], patience=3) == "continue"
-    assert gate([UNCLEAR, UNCLEAR, UNCLEAR], patience=3) == "stop"
-    assert gate([BETTER, BETTER], least=2.0) == "stop"
+    assert gate([UNCLEAR, UNCLEAR], False, patience=3) == "continue"
+    assert gate([UNCLEAR, UNCLEAR, UNCLEAR], False, patience=3) == "stop"
+    assert gate([BETTER, BETTER], False, least=2.0) == "stop"
