@@ -161,6 +161,12 @@ class ScenarioConfig(Section):
     """What to draw scenarios from, evenly; empty: the training problems."""
     temperature: Annotated[float, Field(ge=0, le=2)] | None = None
     """Of these plays; absent: sampling.temperature."""
+    min_valid: Share = 0.01
+    """Least share of valid replies: with fewer that can be read the run stops before more is spent
+    (exit 65). The default stops where none of the first ones can be; 0 never stops."""
+    min_valid_after: Positive = 20
+    """Replies before that is first decided, then again at twice as many and so on, and at the end
+    of a split."""
 
 
 class RolloutConfig(ScenarioConfig):

@@ -3,6 +3,7 @@
 RmftError                   70  (never raised itself)
 ├── UsageError              64  a command line that cannot be followed
 ├── DataError               65  a template, a reward, a dataset or a file that cannot be used
+│   └── UnreadableError         too few replies of a model can be read
 ├── ConfigError             78  a run file that cannot be followed
 ├── StorageError            74  disk, permissions, a damaged journal
 ├── NotEntitledError        77  the account may not do this (closed organisation, wrong key)
@@ -37,6 +38,10 @@ class DataError(RmftError):
     """Data cannot be used: a template, a reward, a reply file, a dataset."""
 
     exit_code = 65
+
+
+class UnreadableError(DataError):
+    """Too few replies of a split can be read, so that nothing more is asked."""
 
 
 class ConfigError(RmftError):

@@ -1,18 +1,19 @@
 """Playing a split of scenarios with one model; finished trajectories go to the journal."""
 
-from collections import defaultdict
 from collections.abc import Sequence
 from itertools import islice
 from typing import Protocol
 
-from rmft_api import regret, rollouts, seating
+from rmft_api import diagnosis, regret, rollouts, seating
 from rmft_api.config import RunConfig
+from rmft_api.errors import UnreadableError
 from rmft_api.journal import Journal
 from rmft_api.ports import ChatModel, Console
 from rmft_api.prompts import PromptSet
-from rmft_api.records import Split
+from rmft_api.records import Record, ReplyStatus, Split
 from rmft_api.rollouts import Seat
 from rmft_api.shorthand import Kept
+from rmft_api.validity import Floor, TooFew, Validity
 
 
 class Place(Protocol):
@@ -49,26 +50,80 @@ class Place(Protocol):
         ...
 
 
+class Stopped(Record, frozen=True):
+    """Why a split was not played on: too few of its replies could be read."""
+
+    valid: int
+    replies: int
+    says: str
+
+
+STOPPED = "unreadable"
+"""Under which the journal keeps why a split was stopped, by `key_of`."""
+
+
 async def play(
     at: Place, split: Split, iteration: int, model: str, title: str, count: int | None = None
 ) -> None:
-    """Play what is owed of the split's scenarios, or of its first `count`."""
-    owed = seating.rounds_of(at.config, split, count)
-    done: defaultdict[int, set[int]] = defaultdict(set)
-    for trajectory, _ in at.journal.plays(split, iteration):
-        done[trajectory.address.scenario].add(trajectory.address.trajectory)
-        owed -= len(trajectory.rounds)
+    """Play what is owed of the split's scenarios, or of its first `count`.
+
+    Raises UnreadableError once too few of its replies are valid, and again, without a request,
+    until the setting allows it or the split was set aside.
+    """
+    section = seating.section_of(at.config, split)
+    floor = Floor(section.min_valid, section.min_valid_after)
+    _stay_stopped(at, split, iteration, floor)
+    horizons, plays = seating.horizons_of(at.config, split, count), section.trajectories
+    played = _played(at, split, iteration, plays)
+    owed = plays * sum(horizons) - sum(map(len, played.values()))
     if owed <= 0:
         return
-    with at.console.playing(title, owed) as tick:
-        await rollouts.play(
-            seating.game(at.config, split, iteration, model, at.largest_n),
-            islice(seating.seats(at.config, at.prompts, split, iteration), count),
-            at.chat,
-            lambda seat, finished: _save(at.journal, seat, finished),
-            lambda index: frozenset(done[index]),
-            tick,
-        )
+    game = seating.game(at.config, split, iteration, model, at.largest_n)
+    found: list[TooFew] = []
+
+    def refuse(too_few: TooFew) -> UnreadableError:
+        found.append(too_few)
+        return diagnosis.unreadable(too_few, title, model, at.config)
+
+    validity = Validity(floor, rollouts.wave(game, horizons), refuse)
+    try:
+        validity.begin(played)
+        with at.console.playing(title, owed) as tick:
+            await rollouts.play(
+                game,
+                islice(seating.seats(at.config, at.prompts, split, iteration), count),
+                at.chat,
+                lambda seat, finished: _save(at.journal, seat, finished),
+                lambda index: frozenset(i for i in range(plays) if index * plays + i in played),
+                tick,
+                validity,
+            )
+    except UnreadableError as error:
+        stopped = Stopped(found[0].valid, found[0].replies, str(error))
+        await at.journal.put(STOPPED, key_of(split, iteration), stopped)
+        raise
+
+
+def _played(at: Place, split: Split, iteration: int, plays: int) -> dict[int, list[ReplyStatus]]:
+    """What became of every reply of the trajectories that were played before, by their number."""
+    found: dict[int, list[ReplyStatus]] = {}
+    for trajectory, _ in at.journal.plays(split, iteration):
+        place = trajectory.address
+        number = place.scenario * plays + place.trajectory
+        found[number] = [one.status for one in trajectory.rounds]
+    return found
+
+
+def key_of(split: Split, iteration: int) -> str:
+    """Of what the journal keeps about one split of one iteration."""
+    return f"{split}/{iteration}"
+
+
+def _stay_stopped(at: Place, split: Split, iteration: int, floor: Floor) -> None:
+    """Stop again, before anything is asked, where the same replies would stop it again."""
+    stopped = at.journal.get(STOPPED, key_of(split, iteration), Stopped)
+    if stopped is not None and stopped.valid < floor.least * stopped.replies:
+        raise UnreadableError(stopped.says)
 
 
 async def _save(journal: Journal, seat: Seat, finished: Sequence[Kept]) -> None:

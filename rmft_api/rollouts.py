@@ -31,6 +31,7 @@ from rmft_api.records import (
 )
 from rmft_api.retries import POISON
 from rmft_api.shorthand import Diary, Kept
+from rmft_api.validity import Validity, Wave
 
 Output = Literal["action", "distribution", "policy"]
 OF_THE_SAMPLE: dict[str | None, str] = {
@@ -90,25 +91,29 @@ async def play(
     save: Save,
     done: Callable[[int], frozenset[int]] = lambda index: frozenset(),
     tick: Callable[[int], None] = lambda rounds: None,
+    validity: Validity | None = None,
 ) -> None:
     """Play every scenario L times, but for the trajectories that `done(index)` names.
 
     `save` is awaited for each finished cohort; `tick` counts decisions. A cohort whose request
     stays without an answer is set aside and the others go on; then ResumableError. Raises what
-    else `chat` raises, after the other trajectories were stopped.
+    else `chat` raises, and what `validity` does, after the other trajectories were stopped.
     """
     cohorts = _cohorts(game, seats, done)
-    workers = max(1, game.live // (game.trajectories if game.largest_n > 1 else 1))
+    workers = max(1, game.live // _together(game))
     aside: list[ProviderFault] = []
 
     async def work() -> None:
         for cohort in cohorts:
             try:
-                await _play_cohort(game, cohort, chat, tick)
+                await _play_cohort(game, cohort, chat, tick, validity)
             except ProviderFault as fault:
                 if fault.kind is not FaultKind.AMBIGUOUS:
                     raise
                 aside.append(fault)
+                if validity is not None:
+                    for player in cohort.players:
+                        validity.ended(_number(game, cohort.seat, player))
             else:
                 await save(cohort.seat, [p.kept(game, cohort.seat) for p in cohort.players])
 
@@ -125,6 +130,17 @@ async def play(
             f"{len(aside)} requests stayed without an answer, the first: {aside[0]}; their "
             "trajectories were set aside, and `rmft-api resume` asks again"
         )
+
+
+def wave(game: Game, horizons: Sequence[int]) -> Wave:
+    """How scenarios of these horizons are played."""
+    size = max(1, game.live // _together(game)) * _together(game)
+    return Wave(horizons, game.trajectories, min(size, len(horizons) * game.trajectories))
+
+
+def _together(game: Game) -> int:
+    """Trajectories of a cohort."""
+    return game.trajectories if game.largest_n > 1 else 1
 
 
 @dataclass
@@ -164,16 +180,42 @@ def _cohorts(
 
 
 async def _play_cohort(
-    game: Game, cohort: _Cohort, chat: ChatModel, tick: Callable[[int], None]
+    game: Game,
+    cohort: _Cohort,
+    chat: ChatModel,
+    tick: Callable[[int], None],
+    validity: Validity | None,
 ) -> None:
     seat = cohort.seat
     for t in range(seat.scenario.T):
+        if validity is not None:
+            validity.check()
         groups = list(_groups(game, cohort.players))
         asks = [_ask(game, seat, t, group) for group in groups]
         for group, reply in zip(groups, await _replies(chat, asks), strict=True):
             for player, choice in zip(group, reply.choices, strict=True):
-                _step(game, seat, player, t, choice)
+                unread = _step(game, seat, player, t, choice)
+                if validity is not None:
+                    _tell(validity, _number(game, seat, player), player, choice, unread, seat)
             tick(len(group))
+
+
+def _tell(
+    validity: Validity,
+    number: int,
+    player: _Player,
+    choice: Choice,
+    unread: answers.Unread | None,
+    seat: Seat,
+) -> None:
+    validity.reply(number, choice, unread, seat.names)
+    if player.over:
+        validity.ended(number)
+
+
+def _number(game: Game, seat: Seat, player: _Player) -> int:
+    """Of a trajectory among all of the split."""
+    return seat.index * game.trajectories + player.number
 
 
 async def _replies(chat: ChatModel, asks: Sequence[Ask]) -> list[Reply]:
@@ -221,8 +263,8 @@ def _ask(game: Game, seat: Seat, t: int, group: Sequence[_Player]) -> Ask:
     )
 
 
-def _step(game: Game, seat: Seat, player: _Player, t: int, choice: Choice) -> None:
-    """Read the reply, act, earn, and let the player hear of it."""
+def _step(game: Game, seat: Seat, player: _Player, t: int, choice: Choice) -> answers.Unread | None:
+    """Read the reply, act, earn, and let the player hear of it; why it decides nothing."""
     answer = answers.read(
         choice.content,
         choice.finish_reason,
@@ -238,12 +280,13 @@ def _step(game: Game, seat: Seat, player: _Player, t: int, choice: Choice) -> No
         player.diary.add(told, text, Round((), "", answer.status, None, None, rewards))
         player.telling.heard(text, None, rewards)
         player.over = game.unreadable == "end"
-        return
+        return answer
     policy = answer.policy
     action = answer.action if answer.action is not None else _draw(game, seat, player, t, policy)
     rewards = _face(seat.scenario, t, policy)
     player.diary.add(told, text, Round((), "", "read", action, policy, rewards))
     player.telling.heard(text, action, rewards)
+    return None
 
 
 def _draw(game: Game, seat: Seat, player: _Player, t: int, policy: Sequence[float]) -> int:

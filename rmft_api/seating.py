@@ -134,11 +134,14 @@ def _live(config: RunConfig, split: Split) -> int:
 
 def rounds_of(config: RunConfig, split: Split, count: int | None = None) -> int:
     """Decisions in one play of a split, or of its first `count` scenarios."""
+    return section_of(config, split).trajectories * sum(horizons_of(config, split, count))
+
+
+def horizons_of(config: RunConfig, split: Split, count: int | None = None) -> list[int]:
+    """T of every scenario of a split, or of its first `count`."""
     problems = problems_of(config, split)
-    section = section_of(config, split)
-    whole = section.scenarios if count is None else count
-    horizons = (problems[index % len(problems)].T for index in range(whole))
-    return section.trajectories * sum(horizons)
+    whole = section_of(config, split).scenarios if count is None else count
+    return [problems[index % len(problems)].T for index in range(whole)]
 
 
 def game(config: RunConfig, split: Split, iteration: int, model: str, largest_n: int) -> Game:

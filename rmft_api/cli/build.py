@@ -27,6 +27,8 @@ from rmft_api.cli.prepare import Prepared, drawn_up, prepare
 from rmft_api.cli.recorded import kept_origin, recorded_config
 from rmft_api.cli.signals import Stop, StoppableChat
 from rmft_api.cli.tables import results_table
+from rmft_api.cli.valid_replies import AS_BEFORE, OnStopped, eased
+from rmft_api.cli.valid_replies import keep as keep_on
 from rmft_api.cli.walking import Work, in_batches, telling_the_way_on, walk
 from rmft_api.config import RunConfig
 from rmft_api.errors import (
@@ -96,6 +98,7 @@ async def begin(
 async def go_on(
     directory: Path,
     caps: Caps = NO_CAPS,
+    on_stopped: OnStopped = AS_BEFORE,
     *,
     as_recorded: bool = False,
     again: bool = False,
@@ -109,7 +112,7 @@ async def go_on(
     with telling_the_way_on(directory.name):
         journal = Journal.open(directory)
     try:
-        config = capped(journal, recorded_config(journal), caps)
+        config = eased(journal, capped(journal, recorded_config(journal), caps), on_stopped)
         if not as_recorded:
             refuse_changes(journal)
         refuse_other_data(config, journal)
@@ -121,6 +124,7 @@ async def go_on(
             )
         if not new_key:
             check_accounts(journal, prepared)
+        await keep_on(journal, config, on_stopped)
     except BaseException:
         journal.close()
         raise

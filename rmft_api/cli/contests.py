@@ -21,6 +21,7 @@ from rmft_api.cli.hosted import hosted
 from rmft_api.cli.places import run_directory
 from rmft_api.cli.recorded import kept_origin, origin_of
 from rmft_api.cli.signals import Stop, StoppableChat
+from rmft_api.cli.valid_replies import AS_BEFORE, OnStopped, eased, keep
 from rmft_api.cli.walking import Work, telling_the_way_on, walk
 from rmft_api.contest import ContestConfig, Desk, Player, Standings, play_all, standings
 from rmft_api.errors import ConfigError, DataError, UsageError
@@ -59,13 +60,13 @@ async def begin(config: ContestConfig, runs: Path, *, as_json: bool, csv: Path |
     show(await _walked(config, journal, prompts), as_json=as_json, csv=csv)
 
 
-async def go_on(directory: Path, caps: Caps) -> None:
+async def go_on(directory: Path, caps: Caps, on_stopped: OnStopped = AS_BEFORE) -> None:
     """Go on with a contest. Raises ConfigError where its prompts have changed since."""
     with telling_the_way_on(directory.name):
         journal = Journal.open(directory)
     try:
         config = recorded(journal)
-        run = capped(journal, config.run, caps)
+        run = eased(journal, capped(journal, config.run, caps), on_stopped)
         config = config.model_copy(update={"run": run})
         refuse_other_data(run, journal)
         prompts = _prepared(config)
@@ -74,6 +75,7 @@ async def go_on(directory: Path, caps: Caps) -> None:
                 f"the prompt files in {prompts.root} have changed since {config.name!r} began; "
                 "restore them, or begin an evaluation of another name"
             )
+        await keep(journal, run, on_stopped)
     except BaseException:
         journal.close()
         raise

@@ -27,6 +27,22 @@ def resume(
         bool,
         typer.Option("--new-key", help="Go on with another key of the same provider project."),
     ] = False,
+    min_valid: Annotated[
+        float | None,
+        typer.Option(
+            metavar="SHARE",
+            help="From now on, stop only where a smaller share of replies can be read; 0: never.",
+            min=0,
+            max=1,
+        ),
+    ] = None,
+    ask_again: Annotated[
+        bool,
+        typer.Option(
+            "--ask-again",
+            help="Ask anew, and pay anew, for the split whose replies could not be read.",
+        ),
+    ] = False,
     as_recorded: Annotated[
         bool,
         typer.Option(
@@ -45,13 +61,24 @@ def resume(
     from rmft_api.cli.caps import Caps
     from rmft_api.cli.errors import run_async
     from rmft_api.cli.places import existing_run
+    from rmft_api.cli.valid_replies import OnStopped
     from rmft_api.journal import Journal
 
     directory = existing_run(runs, run)
     caps = Caps(budget, iteration_budget)
+    on_stopped = OnStopped(min_valid, ask_again)
     with closing(Journal.read(directory)) as journal:
         evaluation = contests.is_contest(journal)
     if evaluation:
-        run_async(contests.go_on(directory, caps))
+        run_async(contests.go_on(directory, caps, on_stopped))
         return
-    run_async(go_on(directory, caps, as_recorded=as_recorded, again=again, new_key=new_key))
+    run_async(
+        go_on(
+            directory,
+            caps,
+            on_stopped,
+            as_recorded=as_recorded,
+            again=again,
+            new_key=new_key,
+        )
+    )

@@ -48,6 +48,8 @@ _UNEQUAL = """SELECT scope, spent, reserved FROM budget WHERE
   (spent, reserved, excess) IS NOT (
     SELECT coalesce(sum(spent), 0), coalesce(sum(reserved), 0), coalesce(sum(excess), 0)
     FROM attempts WHERE budget.scope IN (-1, attempts.iteration))"""
+_FORGET = "DELETE FROM records WHERE kind = ? AND key = ?"
+_UNPLAY = "DELETE FROM trajectories WHERE split = ? AND iteration = ?"
 _EVENT = "INSERT INTO events (at, kind, text) VALUES (?, ?, ?)"
 
 
@@ -201,6 +203,18 @@ class Journal:
         sql = "SELECT key, payload FROM records WHERE kind = ? ORDER BY key"
         rows = self._writer.work_now(lambda connection: connection.execute(sql, (kind,)).fetchall())
         return [(key, serialization.decode(payload, returns)) for key, payload in rows]
+
+    async def forget(self, kind: str, key: str) -> None:
+        """Keep no record under (kind, key) any more."""
+        await self._writer.write(_FORGET, (kind, key))
+
+    async def set_aside(self, split: Split, iteration: int) -> int:
+        """Let a split be played and asked anew: its plays are dropped, its replies count no more.
+
+        What was asked and what it cost stays. How many requests these were.
+        """
+        await self._writer.write(_UNPLAY, (split, iteration))
+        return await self.ledger.set_aside(f"{split}/{iteration}/")
 
     async def event(self, kind: str, text: str) -> None:
         """Add a line to the run's log."""

@@ -46,6 +46,10 @@ _FREE = "UPDATE attempts SET state = ?, answer = ?, settled = ?, reserved = 0 WH
 _BELIEVED = "UPDATE attempts SET state = ?, reserved = 0 WHERE id = ? AND state = 'lost'"
 _SETTLE = """UPDATE attempts SET reserved = 0, spent = min(?2, reserved + spent),
   excess = max(?2 - reserved - spent, 0) WHERE id = ?1 AND state = 'done'"""
+ASIDE = "/set-aside"
+"""What the keys of attempts end with whose answers count no more; their cost does."""
+_SET_ASIDE = """UPDATE attempts SET key = key || ?2
+  WHERE substr(key, 1, length(?1)) = ?1 AND substr(key, -length(?2)) != ?2"""
 _SET_CAP = """INSERT INTO budget (scope, cap) VALUES (?, ?)
   ON CONFLICT (scope) DO UPDATE SET cap = excluded.cap"""
 _ATTEMPT = """SELECT id, key, number, kind, digest, state, reserved, spent, created, settled,
@@ -236,6 +240,17 @@ class Ledger:
     async def settle(self, key: str, cost: int) -> None:
         """The final cost of something done earlier, e.g. a job that has ended. Twice is once."""
         await self._writer.write(_SETTLE, (self._ids[key][-1], cost))
+
+    async def set_aside(self, prefix: str) -> int:
+        """Let what was asked under keys of this beginning be asked anew; how many keys these were.
+
+        Every attempt stays in the books; its answer counts no more.
+        """
+        moved = [key for key in self._ids if key.startswith(prefix) and not key.endswith(ASIDE)]
+        await self._writer.write(_SET_ASIDE, (prefix, ASIDE))
+        for key in moved:
+            self._ids[key + ASIDE] = (*self._ids.get(key + ASIDE, ()), *self._ids.pop(key))
+        return len(moved)
 
     async def enter_iteration(self, iteration: int, cap: int | None = None) -> None:
         """Book what follows under `iteration`, with a cap of its own if one is given."""

@@ -14,6 +14,7 @@ from rmft_api.config import (
     RunConfig,
     SamplingConfig,
     Section,
+    Share,
     changed,
     checked,
     name_of,
@@ -46,6 +47,11 @@ class Suite(Section):
     """Ask once with `n` where trajectories' prompts are identical."""
     unreadable: Literal["worst", "end"] = "worst"
     """What a reply that cannot be read costs: this round's worst, or that of all rounds left."""
+    min_valid: Share = 0.01
+    """Least share of valid replies of a model: with fewer that can be read the evaluation stops
+    before more is spent (exit 65); 0 never stops."""
+    min_valid_after: Positive = 20
+    """Replies before that is first decided, then again at twice as many and so on."""
     baselines: tuple[str, ...] | None = None
     """Known algorithms beside the models; absent: those that are usual for these problems."""
 
@@ -66,7 +72,12 @@ class Suite(Section):
                 "coalesce": self.coalesce,
                 "unreadable": self.unreadable,
             },
-            "test": {"scenarios": self.scenarios, "trajectories": self.trajectories},
+            "test": {
+                "scenarios": self.scenarios,
+                "trajectories": self.trajectories,
+                "min_valid": self.min_valid,
+                "min_valid_after": self.min_valid_after,
+            },
             "budget_usd": budget_usd,
         }
         return parse(raw, f"suite {self.name!r}", Origin(self._folder))
