@@ -1,10 +1,10 @@
 """Adapters to the outside world, one per wire. Only here is a vendor's package imported."""
 
 import os
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Awaitable, Mapping
 from typing import TYPE_CHECKING
 
-from rmft_api.errors import ConfigError
+from rmft_api.errors import ConfigError, ProviderFault
 from rmft_api.pacing import Pacer
 from rmft_api.ports import Batches, ChatModel, FineTuner, Host
 from rmft_api.providers.profiles import Profile, load
@@ -81,6 +81,17 @@ class Connection:
             self._batches = WireBatches(self.profile, self._chat, environ=self._environ)
         return self._batches
 
+    async def reach(self) -> AsyncIterator[tuple[str, ProviderFault | None]]:
+        """Try the ways that a run's requests take, without asking for anything that costs.
+
+        Each with the fault that it met: chats, and files and jobs where the profile trains.
+        """
+        yield "chats", await _fault_of(self._chat.reach())
+        if self.profile.training is not None:
+            _ = self.tuner
+            if self._tuner is not None:
+                yield "files and jobs", await _fault_of(self._tuner.reach())
+
     async def close(self) -> None:
         """Let go of all connections."""
         for one in (self._chat, self._host, self._tuner, self._batches):
@@ -92,6 +103,14 @@ class Connection:
 
     async def __aexit__(self, *error: object) -> None:
         await self.close()
+
+
+async def _fault_of(trying: Awaitable[None]) -> ProviderFault | None:
+    try:
+        await trying
+    except ProviderFault as fault:
+        return fault
+    return None
 
 
 def connect(

@@ -68,7 +68,11 @@ class ArmHost:
         waits = profile.timeouts
         self._account = profile.setting("account", environ).strip("/")
         self._rest = Rest(
-            base, bearers.entra(profile, environ), connect_s=waits.connect_s, total_s=waits.list_s
+            base,
+            bearers.entra(profile, environ),
+            environ=environ,
+            connect_s=waits.connect_s,
+            total_s=waits.list_s,
         )
 
     async def close(self) -> None:

@@ -13,6 +13,7 @@ import msgspec
 
 from rmft_api.providers import faults
 from rmft_api.providers.chat import WireChat
+from rmft_api.providers.network import Network, watched
 from rmft_api.providers.profiles import Profile
 from rmft_api.providers.strict import KEY, Entry, WireFile, WirePage, converted, decoded, is_ours
 from rmft_api.records import Ask, Batch, BatchAnswer, BatchOrder, Reply, UploadedFile
@@ -104,12 +105,10 @@ class WireBatches:
         self._chat = chat
         waits, key = profile.timeouts, profile.key(environ)
         bearer = {"Authorization": f"Bearer {key.reveal()}"} if key else {}
-        self._client = httpx2.AsyncClient(
+        self._route = Network(environ).route(profile.base_url)
+        self._client = self._route.client(
             base_url=profile.base_url.rstrip("/") + "/",
             headers={"User-Agent": "rmft-api", **profile.headers(environ), **bearer},
-            trust_env=False,
-            follow_redirects=False,
-            limits=httpx2.Limits(keepalive_expiry=5.0),
             timeout=httpx2.Timeout(waits.upload_s, connect=waits.connect_s, pool=None),
         )
 
@@ -227,15 +226,12 @@ class WireBatches:
         **more: Any,
     ) -> bytes:
         """The reply's bytes. The whole exchange must end in time, however slowly it drips."""
-        try:
-            async with asyncio.timeout(limit_s or self._profile.timeouts.list_s):
-                response = await self._client.request(method, path, **more)
-        except (httpx2.ConnectError, httpx2.ConnectTimeout, httpx2.PoolTimeout) as error:
-            if "certificate" in str(error).lower():
-                raise faults.untrusted(request, error) from error
-            raise faults.not_sent(request, error) from error
-        except (httpx2.HTTPError, TimeoutError) as error:
-            raise faults.lost(request, error) from error
+        with watched() as passage:
+            try:
+                async with asyncio.timeout(limit_s or self._profile.timeouts.list_s):
+                    response = await self._client.request(method, path, **more)
+            except (httpx2.HTTPError, TimeoutError) as error:
+                raise faults.unanswered(request, error, passage, self._route.proxy) from error
         if response.status_code != 200:
             headers = {name.lower(): value for name, value in response.headers.items()}
             raise faults.refused(request, response.status_code, headers, response.content)

@@ -4,13 +4,14 @@ import asyncio
 import time
 from collections.abc import Awaitable, Callable, Mapping
 from importlib import import_module
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 from urllib.parse import urlencode
 
 import msgspec
 
-from rmft_api.errors import ConfigError
+from rmft_api.errors import ConfigError, ProviderFault
 from rmft_api.providers import faults
+from rmft_api.providers.network import Network, watched
 from rmft_api.providers.profiles import Profile, Secret
 from rmft_api.providers.rest import Rest, fixed, read
 
@@ -18,6 +19,8 @@ _SPARE_S = 300.0
 """A token is replaced so long before it ends."""
 _ENTRA = ("AZURE_TENANT_ID", "AZURE_CLIENT_ID", "AZURE_CLIENT_SECRET")
 _GOOGLE_SCOPE = "https://www.googleapis.com/auth/cloud-platform"
+_GOOGLE_S = 60.0
+"""How long Google's token endpoint may take."""
 Bearer = Callable[[], Awaitable[Mapping[str, str]]]
 """The Authorization header, with a token that is still good."""
 
@@ -86,7 +89,11 @@ async def _by_principal(profile: Profile, environ: Mapping[str, str]) -> _Token:
     }
     waits = profile.timeouts
     rest = Rest(
-        profile.hosting.login_url, fixed({}), connect_s=waits.connect_s, total_s=waits.list_s
+        profile.hosting.login_url,
+        fixed({}),
+        environ=environ,
+        connect_s=waits.connect_s,
+        total_s=waits.list_s,
     )
     try:
         raw = await rest.send(
@@ -106,12 +113,15 @@ def google(profile: Profile, environ: Mapping[str, str]) -> Bearer:
     given = environ.get(profile.hosting.token_env, "").strip()
     if given:
         return fixed({"Authorization": f"Bearer {given}"})
-    credentials, transport = _google_default(profile)
+    credentials = _google_default(profile)
+    transport = GoogleTransport(environ)
 
     async def fetch() -> _Token:
         request = faults.Request(profile.name, "give an access token", repeatable=True)
         try:
-            await asyncio.to_thread(credentials.refresh, transport())
+            await asyncio.to_thread(credentials.refresh, transport)
+        except ProviderFault:
+            raise
         except Exception as error:
             raise faults.not_sent(request, error) from error
         return _Token(credentials.token or "")
@@ -119,11 +129,44 @@ def google(profile: Profile, environ: Mapping[str, str]) -> Bearer:
     return Fetched(fetch)
 
 
-def _google_default(profile: Profile) -> tuple[_Credentials, Callable[[], Any]]:
+class _GoogleReply(NamedTuple):
+    """What google-auth reads of a reply."""
+
+    status: int
+    headers: Mapping[str, str]
+    data: bytes
+
+
+class GoogleTransport:
+    """google-auth's `transport.Request`, over the one network of all requests."""
+
+    def __init__(self, environ: Mapping[str, str]) -> None:
+        self._network = Network(environ)
+
+    def __call__(
+        self,
+        url: str,
+        method: str = "GET",
+        body: bytes | str | None = None,
+        headers: Mapping[str, str] | None = None,
+        timeout: float | None = None,
+        **_: Any,
+    ) -> _GoogleReply:
+        """Send once. Raises ProviderFault where no reply comes."""
+        route = self._network.route(url)
+        with watched() as passage, route.blocking_client(timeout=timeout or _GOOGLE_S) as client:
+            try:
+                reply = client.request(method, url, content=body, headers=dict(headers or {}))
+            except Exception as error:
+                request = faults.Request("google", "give an access token", repeatable=True)
+                raise faults.unanswered(request, error, passage, route.proxy) from error
+        return _GoogleReply(reply.status_code, reply.headers, reply.content)
+
+
+def _google_default(profile: Profile) -> _Credentials:
     try:
         # Only this provider needs the package, and only without a token of one's own.
         auth: Any = import_module("google.auth")
-        requests: Any = import_module("google.auth.transport.requests")
     except ImportError:
         raise ConfigError(
             f"profile {profile.name!r} needs Google's credentials: pip install 'rmft-api[gemini]', "
@@ -136,4 +179,4 @@ def _google_default(profile: Profile) -> tuple[_Credentials, Callable[[], Any]]:
         raise ConfigError(
             f"profile {profile.name!r}: {error}; run `gcloud auth application-default login`"
         ) from None
-    return found, requests.Request
+    return found

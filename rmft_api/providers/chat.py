@@ -2,14 +2,12 @@
 
 Our own few lines of HTTP (`posts.py`) and msgspec, because the openai package's `create()` costs
 milliseconds of CPU a call and grows with the history; docs/performance.md has the figures. Nothing
-retries, follows a redirect, or reads a proxy from the environment: what was sent is what the caller
-knows of.
+retries or follows a redirect: what was sent is what the caller knows of.
 """
 
 import json
 import os
 import re
-import ssl
 from collections.abc import Mapping
 from typing import Any
 
@@ -19,8 +17,10 @@ from rmft_api.errors import ProviderFault
 from rmft_api.pacing import Ending, Pacer
 from rmft_api.providers import faults, refusals
 from rmft_api.providers.bodies import Bodies
+from rmft_api.providers.network import Network, Passage
 from rmft_api.providers.posts import LostError, NotConnectedError, Posts
 from rmft_api.providers.profiles import Profile
+from rmft_api.providers.tunnel import ProxyRefusedError
 from rmft_api.records import Ask, Choice, Reply, Usage
 
 _HEADERS = {
@@ -75,8 +75,9 @@ class WireChat:
         """`targets`: what a request names where that is not the model, e.g. its deployment."""
         self._profile = profile
         waits, authorization = profile.timeouts, profile.authorization(profile.key(environ))
+        self._route = Network(environ).route(profile.base_url.rstrip("/") + "/chat/completions")
         self._posts = Posts(
-            profile.base_url.rstrip("/") + "/chat/completions",
+            self._route,
             {**_HEADERS, **profile.headers(environ), **authorization},
             connect_s=waits.connect_s,
             reply_s=waits.chat_s,
@@ -101,10 +102,18 @@ class WireChat:
             ending = Ending(status, headers, reply.usage)
             return reply
         except (NotConnectedError, LostError) as error:
-            raise self._unanswered(ask, error) from error
+            raise self._unanswered(self._request(ask), error) from error
         finally:
             if self._pacer:
                 self._pacer.ended(ask, ending)
+
+    async def reach(self) -> None:
+        """Open a connection as a chat does, and ask nothing. Raises ProviderFault."""
+        try:
+            await self._posts.reach()
+        except NotConnectedError as error:
+            request = faults.Request(self._profile.name, "take a connection for chats")
+            raise self._unanswered(request, error) from error
 
     def body(self, ask: Ask) -> bytes:
         """The request of an ask, as it is sent."""
@@ -120,13 +129,13 @@ class WireChat:
         """Let go of all connections."""
         await self._posts.close()
 
-    def _unanswered(self, ask: Ask, error: NotConnectedError | LostError) -> ProviderFault:
-        if isinstance(error, LostError):
-            return faults.lost(self._request(ask), error)
-        cause = error.__cause__ or error
-        if isinstance(cause, ssl.SSLError):
-            return faults.untrusted(self._request(ask), cause)
-        return faults.not_sent(self._request(ask), cause)
+    def _unanswered(
+        self, request: faults.Request, error: NotConnectedError | LostError
+    ) -> ProviderFault:
+        cause = error if isinstance(error, LostError) else error.__cause__ or error
+        refused = cause.status if isinstance(cause, ProxyRefusedError) else 0
+        passage = Passage(sent=isinstance(error, LostError), refused=refused)
+        return faults.unanswered(request, cause, passage, self._route.proxy)
 
     def _read(self, ask: Ask, raw: bytes) -> Reply:
         wire = self._decode(ask, raw)

@@ -4,6 +4,7 @@ A reply that did arrive whole and still cannot be trusted (`malformed`) counts a
 """
 
 import re
+import ssl
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -11,7 +12,13 @@ from dataclasses import dataclass
 from rmft_api import durations
 from rmft_api.errors import FaultKind, ProviderFault
 from rmft_api.providers import refusals
+from rmft_api.providers.network import Passage, Proxy, causes
 from rmft_api.providers.rules import RULES
+
+_PROXY_WANTS_A_USER = 407
+_PROXY_IS_BUSY = (408, 429)
+_BROKEN_OFF = (ssl.SSLEOFError, ssl.SSLZeroReturnError, ssl.SSLSyscallError)
+"""A handshake that was cut off says nothing about certificates."""
 
 
 @dataclass(frozen=True)
@@ -41,6 +48,8 @@ def refused(
     now: float | None = None,
 ) -> ProviderFault:
     """The fault of an error reply. `headers` have lower-case names."""
+    if status == _PROXY_WANTS_A_USER:
+        return proxy_refused(request, status)
     at = time.time() if now is None else now
     refusal = refusals.read(status, body, headers, tuned=request.tuned, now=at)
     rule = next((rule for rule in RULES if rule.holds(refusal)), None)
@@ -59,22 +68,66 @@ def refused(
     )
 
 
-def not_sent(request: Request, error: BaseException) -> ProviderFault:
-    """The fault of a request that never left this machine."""
-    why = f"no connection ({_what(error)})"
+def unanswered(
+    request: Request, error: BaseException, passage: Passage, proxy: Proxy | None = None
+) -> ProviderFault:
+    """The fault of a request without a whole reply, by how far it got and through which proxy."""
+    if passage.refused:
+        return proxy_refused(request, passage.refused, proxy)
+    if passage.sent:
+        return lost(request, error)
+    tls = next((one for one in causes(error) if isinstance(one, ssl.SSLError)), None)
+    if tls is not None and not isinstance(tls, _BROKEN_OFF):
+        return untrusted(request, tls, proxy)
+    return not_sent(request, error, proxy)
+
+
+def not_sent(request: Request, error: BaseException, proxy: Proxy | None = None) -> ProviderFault:
+    """The fault of a request that never left this machine, or never passed the proxy."""
+    way = f"no connection through proxy {proxy}" if proxy else "no connection"
+    check = "that proxy, network" if proxy else "network"
     return ProviderFault(
-        _line(f"{_subject(request)}: {why}; check network and base_url"),
+        _line(f"{_subject(request)}: {way} ({_what(error)}); check {check} and base_url"),
         FaultKind.SAFE,
         never_sent=True,
     )
 
 
-def untrusted(request: Request, error: BaseException) -> ProviderFault:
+def untrusted(request: Request, error: BaseException, proxy: Proxy | None = None) -> ProviderFault:
     """The fault of a server that could not prove who it is: nothing was sent to it."""
-    why = (
-        f"its certificate is not trusted ({_what(error)}); check base_url and this machine's clock"
+    way = f" through proxy {proxy}" if proxy else ""
+    if isinstance(error, ssl.SSLCertVerificationError):
+        why = f"its certificate is not trusted ({_what(error)})"
+        advice = (
+            "check base_url and this machine's clock, or name the file of its authority's "
+            "certificate in SSL_CERT_FILE"
+        )
+    else:
+        why = f"no TLS and so no certificate to trust ({_what(error)})"
+        advice = "check whether base_url begins with http or https"
+    return ProviderFault(
+        _line(f"{_subject(request)}{way}: {why}; {advice}"), FaultKind.STOP, never_sent=True
     )
-    return ProviderFault(_line(f"{_subject(request)}: {why}"), FaultKind.STOP, never_sent=True)
+
+
+def proxy_refused(request: Request, status: int, proxy: Proxy | None = None) -> ProviderFault:
+    """The fault of a request that a proxy did not let through: the server never saw it."""
+    named = f"proxy {proxy}" if proxy else "the proxy"
+    variable = proxy.variable if proxy else "HTTP_PROXY"
+    if status == _PROXY_WANTS_A_USER:
+        refused = "does not take this" if proxy and proxy.authorization else "wants a"
+        advice = f"{refused} user and password: set {variable} to http://USER:PASSWORD@HOST:PORT"
+    elif status in _PROXY_IS_BUSY or status >= 500:
+        advice = "it cannot reach the host now; check it, or name the host in NO_PROXY"
+    else:
+        advice = "it does not let this host through: ask who keeps it, or name it in NO_PROXY"
+    passing = status in _PROXY_IS_BUSY or status >= 500
+    return ProviderFault(
+        _line(f"{_subject(request)}: {named} answered HTTP {status}; {advice}"),
+        FaultKind.SAFE if passing else FaultKind.STOP,
+        code="proxy_refused",
+        never_sent=True,
+    )
 
 
 def lost(request: Request, error: BaseException) -> ProviderFault:
@@ -124,7 +177,9 @@ def _what(error: BaseException) -> str:
     return f"{type(cause).__name__}: {words}" if words else type(cause).__name__
 
 
-_KEYS = re.compile(r"\b(sk|sess|gsk|key)-[A-Za-z0-9_*.-]{6,}|Bearer\s+\S+")
+_KEYS = re.compile(
+    r"\b(sk|sess|gsk|key)-[A-Za-z0-9_*.-]{6,}|Bearer\s+\S+|(?<=://)(?!USER:PASSWORD@)[^/\s@]+(?=@)"
+)
 
 
 def _line(text: str) -> str:

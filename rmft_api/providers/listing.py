@@ -39,15 +39,14 @@ async def list_models(profile: Profile, environ: Mapping[str, str] = os.environ)
     request = faults.Request(
         profile.name, "list its models", repeatable=True, key_name=profile.api_key_env or "the key"
     )
-    status, told, raw = await _get(profile, headers, request)
-    lowered = {name.lower(): value for name, value in told.items()}
+    status, told, raw = await _get(profile, headers, request, environ)
     if status != 200:
-        raise faults.refused(request, status, lowered, raw)
+        raise faults.refused(request, status, told, raw)
     try:
         entries = msgspec.json.decode(raw, type=_Page).data
     except msgspec.MsgspecError as error:
         raise faults.malformed(request, str(error), raw) from error
-    return Listing({e.id: _day(e.shutdown_date) for e in entries}, _time(lowered.get("date", "")))
+    return Listing({e.id: _day(e.shutdown_date) for e in entries}, _time(told.get("date", "")))
 
 
 async def _reached_gemini(profile: Profile, environ: Mapping[str, str]) -> Listing:
@@ -91,12 +90,11 @@ async def training_limits(
         repeatable=True,
         key_name=profile.api_key_env or "the key",
     )
-    status, told, raw = await _get(profile, headers, request, path)
+    status, told, raw = await _get(profile, headers, request, environ, path)
     if status in (404, 405, 501):
         return None
     if status != 200:
-        lowered = {name.lower(): value for name, value in told.items()}
-        raise faults.refused(request, status, lowered, raw)
+        raise faults.refused(request, status, told, raw)
     try:
         return msgspec.json.decode(raw, type=dict[str, Any])
     except msgspec.MsgspecError:
@@ -107,24 +105,23 @@ async def _get(
     profile: Profile,
     headers: Mapping[str, str],
     request: faults.Request,
+    environ: Mapping[str, str],
     path: str = "models",
 ) -> tuple[int, Mapping[str, str], bytes]:
-    import aiohttp  # a fifth of a second that most commands do not need
+    from rmft_api.providers.rest import Rest, fixed  # aiohttp: a fifth of a second, often unused
 
-    url = f"{profile.base_url.rstrip('/')}/{path}"
-    patience = aiohttp.ClientTimeout(
-        total=profile.timeouts.list_s, sock_connect=profile.timeouts.connect_s
+    waits = profile.timeouts
+    rest = Rest(
+        profile.base_url,
+        fixed(headers),
+        environ=environ,
+        connect_s=waits.connect_s,
+        total_s=waits.list_s,
     )
     try:
-        async with (
-            aiohttp.ClientSession(timeout=patience, trust_env=False) as session,
-            session.get(url, headers=headers, allow_redirects=False) as response,
-        ):
-            return response.status, response.headers, await response.read()
-    except aiohttp.ClientSSLError as error:
-        raise faults.untrusted(request, error) from error
-    except (aiohttp.ClientError, TimeoutError, OSError) as error:
-        raise faults.not_sent(request, error) from error
+        return await rest.exchange(request, "GET", path, data=None)
+    finally:
+        await rest.close()
 
 
 def _day(told: Any) -> date | None:

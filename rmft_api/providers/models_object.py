@@ -37,6 +37,7 @@ class ModelsObjectHost:
         self._rest = Rest(
             profile.base_url.rstrip("/").removesuffix("/v1"),
             fixed(profile.authorization(profile.key(environ))),
+            environ=environ,
             connect_s=waits.connect_s,
             total_s=waits.list_s,
         )

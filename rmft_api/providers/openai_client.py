@@ -10,8 +10,8 @@ from typing import Any, Protocol
 import httpx2
 import openai
 
-from rmft_api.errors import ProviderFault
 from rmft_api.providers import faults
+from rmft_api.providers.network import Network, Route, watched
 from rmft_api.providers.profiles import Profile
 from rmft_api.providers.strict import Entry, WirePage, decoded
 
@@ -46,7 +46,8 @@ class Exchange:
 
     def __init__(self, profile: Profile, environ: Mapping[str, str]) -> None:
         self._waits = profile.timeouts
-        self.openai = _client(profile, environ)
+        self._route = Network(environ).route(profile.base_url)
+        self.openai = _client(profile, environ, self._route)
 
     async def close(self) -> None:
         """Let go of all connections."""
@@ -71,21 +72,20 @@ class Exchange:
         self, request: faults.Request, sent: Awaitable[RawReply], limit_s: float | None = None
     ) -> bytes:
         """The reply's bytes. The whole exchange must end in time, however slowly it drips."""
-        try:
-            async with asyncio.timeout(limit_s or self._waits.list_s):
-                return (await sent).http_response.content
-        except openai.APIStatusError as error:
-            headers = {name.lower(): value for name, value in error.response.headers.items()}
-            raise faults.refused(
-                request, error.status_code, headers, error.response.content
-            ) from error
-        except openai.APIConnectionError as error:
-            raise _unanswered(request, error) from error
-        except (openai.OpenAIError, httpx2.HTTPError, TimeoutError) as error:
-            raise faults.lost(request, error) from error
+        with watched() as passage:
+            try:
+                async with asyncio.timeout(limit_s or self._waits.list_s):
+                    return (await sent).http_response.content
+            except openai.APIStatusError as error:
+                headers = {name.lower(): value for name, value in error.response.headers.items()}
+                raise faults.refused(
+                    request, error.status_code, headers, error.response.content
+                ) from error
+            except (openai.OpenAIError, httpx2.HTTPError, TimeoutError) as error:
+                raise faults.unanswered(request, error, passage, self._route.proxy) from error
 
 
-def _client(profile: Profile, environ: Mapping[str, str]) -> openai.AsyncOpenAI:
+def _client(profile: Profile, environ: Mapping[str, str], route: Route) -> openai.AsyncOpenAI:
     """The package's client, told everything, so that it takes nothing from the environment."""
     key = profile.key(environ)
     by_bearer = key is not None and profile.key_header == "Authorization"
@@ -98,12 +98,7 @@ def _client(profile: Profile, environ: Mapping[str, str]) -> openai.AsyncOpenAI:
         base_url=profile.base_url,
         max_retries=0,
         default_headers=headers,
-        http_client=httpx2.AsyncClient(
-            trust_env=False,
-            follow_redirects=False,
-            limits=httpx2.Limits(keepalive_expiry=5.0),
-            event_hooks={} if by_bearer else {"request": [_without_bearer]},
-        ),
+        http_client=route.client(event_hooks={} if by_bearer else {"request": [_without_bearer]}),
         timeout=httpx2.Timeout(waits.upload_s, connect=waits.connect_s, pool=None),
     )
 
@@ -111,12 +106,3 @@ def _client(profile: Profile, environ: Mapping[str, str]) -> openai.AsyncOpenAI:
 async def _without_bearer(request: httpx2.Request) -> None:
     """The package always sends a bearer; an endpoint that takes none gets none."""
     request.headers.pop("authorization", None)
-
-
-def _unanswered(request: faults.Request, error: openai.APIConnectionError) -> ProviderFault:
-    cause = error.__cause__
-    if isinstance(cause, httpx2.ConnectError) and "certificate" in str(cause).lower():
-        return faults.untrusted(request, error)
-    if isinstance(cause, (httpx2.ConnectError, httpx2.ConnectTimeout, httpx2.PoolTimeout)):
-        return faults.not_sent(request, error)
-    return faults.lost(request, error)

@@ -24,6 +24,8 @@ from rmft_api.records import (
     UploadedFile,
 )
 
+_NO_SUCH_PAGE = (404, 405, 501)
+"""The endpoint answered: it was reached, though it lists nothing."""
 BOM = b"\xef\xbb\xbf"
 
 
@@ -44,6 +46,15 @@ class OpenAITuner:
     async def close(self) -> None:
         """Let go of all connections."""
         await self._wire.close()
+
+    async def reach(self) -> None:
+        """Ask for one file's record, as a look-up of uploads does. Raises ProviderFault."""
+        request = self._request("list files", repeatable=True)
+        try:
+            await self._wire.send(request, self._client.files.with_raw_response.list(limit=1))
+        except ProviderFault as fault:
+            if fault.status not in _NO_SUCH_PAGE:
+                raise
 
     def stored(self, content: bytes) -> bytes:
         """The bytes that are uploaded: with a byte order mark where the endpoint wants one."""

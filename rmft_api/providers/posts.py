@@ -1,7 +1,7 @@
 """HTTP/1.1 as the hot path needs it: POSTs to one address, over kept connections, replies whole.
 
 A general client spends most of its time on what a JSON endpoint never needs: cookies, redirects,
-proxies, streamed bodies. This one writes one buffer, feeds what comes to llhttp (the parser of
+streamed bodies. This one writes one buffer, feeds what comes to llhttp (the parser of
 Node.js) and wakes the caller once. It never sends anything twice, and says of every failure whether
 the request can have been seen:
 
@@ -12,7 +12,6 @@ the request can have been seen:
 import asyncio
 import gzip
 import socket
-import ssl
 import zlib
 from collections import deque
 from collections.abc import Iterator, Mapping
@@ -20,12 +19,11 @@ from typing import Any, NamedTuple, cast
 
 import aiohappyeyeballs
 import httptools
-import yarl
 
 from rmft_api.errors import ConfigError
+from rmft_api.providers import tunnel
+from rmft_api.providers.network import KEEP_ALIVE_S, Route
 
-_KEEP_ALIVE_S = 5.0
-"""Idle connections live shorter than any balancer's, so that one is never used as it closes."""
 _ADDRESSES_S = 60.0
 """How long a name's addresses are remembered."""
 _SECOND_ADDRESS_S = 0.25
@@ -81,20 +79,19 @@ class Response(NamedTuple):
 
 
 class Posts:
-    """POSTs to `url`. Belongs to one event loop; whoever asks bounds how many run at once."""
+    """POSTs to a route's url. Belongs to one event loop; whoever asks bounds how many at once."""
 
     def __init__(
-        self, url: str, headers: Mapping[str, str], *, connect_s: float, reply_s: float
+        self, route: Route, headers: Mapping[str, str], *, connect_s: float, reply_s: float
     ) -> None:
-        self._url = yarl.URL(url)
-        self._head = _head(self._url, headers)
+        self._route = route
+        self._head = _head(route, headers)
         self._connect_s = connect_s
         self._reply_s = reply_s
         self._idle: list[_Connection] = []
         """The longest idle first."""
         self._busy: set[_Connection] = set()
         self._patrol: asyncio.TimerHandle | None = None
-        self._tls: ssl.SSLContext | None = None
         self._addresses: list[_Address] = []
         self._addresses_until = 0.0
         self._replies = _Replies()
@@ -115,6 +112,12 @@ class Posts:
             else:
                 connection.close()
 
+    async def reach(self) -> None:
+        """Open a connection, TLS and proxy included, and send nothing. Raises NotConnectedError."""
+        connection = self._kept() or await self._connect()
+        connection.since = asyncio.get_running_loop().time()
+        self._idle.append(connection)
+
     async def close(self) -> None:
         """Let go of idle connections."""
         if self._patrol is not None:
@@ -129,7 +132,7 @@ class Posts:
         now = asyncio.get_running_loop().time()
         while self._idle:
             connection = self._idle.pop()
-            if connection.is_free and now - connection.since < _KEEP_ALIVE_S:
+            if connection.is_free and now - connection.since < KEEP_ALIVE_S:
                 return connection
             connection.close()
         return None
@@ -148,36 +151,40 @@ class Posts:
             self._patrol = loop.call_later(min(1.0, self._reply_s / _LOOKS), self._watch)
 
     async def _connect(self) -> "_Connection":
-        loop = asyncio.get_running_loop()
-        name = self._url.raw_host if self._url.scheme == "https" else None
         try:
             async with asyncio.timeout(self._connect_s):
                 reached = await _connected(await self._resolve())
-                _, connection = await loop.create_connection(
-                    lambda: _Connection(loop, self._replies),
-                    sock=reached,
-                    ssl=self._trusted() if name else None,
-                    server_hostname=name,
-                )
-        except (OSError, ValueError) as error:  # a name that cannot be one is a ValueError
+                return await self._introduced(reached)
+        # A name that cannot be one is a ValueError.
+        except (OSError, ValueError, tunnel.ProxyRefusedError) as error:
             raise NotConnectedError(str(error)) from error
+
+    async def _introduced(self, reached: socket.socket) -> "_Connection":
+        """TLS over a socket, straight or through the proxy that it reached."""
+        loop = asyncio.get_running_loop()
+        url, proxy = self._route.url, self._route.proxy
+        if proxy is not None and url.scheme == "https":
+            tunnelled = _Connection(loop, self._replies)
+            await tunnel.opened(loop, reached, self._route, tunnelled)
+            return tunnelled
+        scheme, host = (proxy.scheme, proxy.host) if proxy else (url.scheme, url.raw_host)
+        over_tls = scheme == "https"
+        _, connection = await loop.create_connection(
+            lambda: _Connection(loop, self._replies),
+            sock=reached,
+            ssl=self._route.tls if over_tls else None,
+            server_hostname=host if over_tls else None,
+        )
         return connection
 
     async def _resolve(self) -> list[_Address]:
         loop = asyncio.get_running_loop()
         if loop.time() > self._addresses_until:
-            found = await loop.getaddrinfo(
-                self._url.raw_host, self._url.port, type=socket.SOCK_STREAM
-            )
-            self._addresses = list(found)
+            url, proxy = self._route.url, self._route.proxy
+            host, port = (proxy.host, proxy.port) if proxy else (url.raw_host, url.port)
+            self._addresses = list(await loop.getaddrinfo(host, port, type=socket.SOCK_STREAM))
             self._addresses_until = loop.time() + _ADDRESSES_S
         return self._addresses
-
-    def _trusted(self) -> ssl.SSLContext:
-        if self._tls is None:
-            self._tls = ssl.create_default_context()
-            self._tls.set_alpn_protocols(["http/1.1"])
-        return self._tls
 
 
 class _Replies:
@@ -297,10 +304,14 @@ async def _connected(addresses: list[_Address]) -> socket.socket:
     )
 
 
-def _head(url: yarl.URL, headers: Mapping[str, str]) -> bytes:
+def _head(route: Route, headers: Mapping[str, str]) -> bytes:
     """All of a request's head but its length. Raises ConfigError for what is no header."""
-    lines = [f"POST {url.raw_path} HTTP/1.1", f"Host: {url.host_port_subcomponent}"]
-    lines += [f"{name}: {value}" for name, value in headers.items()]
+    url = route.url
+    plainly = route.proxy is not None and url.scheme == "http"
+    target = str(url) if plainly else url.raw_path  # a proxy must be told the whole address
+    lines = [f"POST {target} HTTP/1.1", f"Host: {url.host_port_subcomponent}"]
+    told = {**headers, **route.told_to_proxy()}
+    lines += [f"{name}: {value}" for name, value in told.items()]
     for line in lines:
         if not (line.isascii() and line.isprintable()):
             raise ConfigError(

@@ -8,6 +8,7 @@ import msgspec
 
 from rmft_api.errors import ProviderFault
 from rmft_api.providers import faults, refusals
+from rmft_api.providers.network import Network, watched
 
 T = TypeVar("T")
 Authorize = Callable[[], Awaitable[Mapping[str, str]]]
@@ -15,12 +16,20 @@ Authorize = Callable[[], Awaitable[Mapping[str, str]]]
 
 
 class Rest:
-    """Requests to one address. Never retries, follows a redirect, or reads a proxy."""
+    """Requests to one address. Never retries or follows a redirect."""
 
     def __init__(
-        self, base_url: str, authorize: Authorize, *, connect_s: float, total_s: float
+        self,
+        base_url: str,
+        authorize: Authorize,
+        *,
+        environ: Mapping[str, str],
+        connect_s: float,
+        total_s: float,
     ) -> None:
+        """`environ` names proxies and certificates. Raises ConfigError for those of no use."""
         self._base_url = base_url.rstrip("/")
+        self._route = Network(environ).route(self._base_url)
         self._authorize = authorize
         self._patience = aiohttp.ClientTimeout(total=total_s, sock_connect=connect_s)
         self._session: aiohttp.ClientSession | None = None
@@ -64,32 +73,37 @@ class Rest:
         total_s: float | None = None,
     ) -> tuple[int, dict[str, str], bytes]:
         """Status, headers by lower-case name, and body, whatever the status is."""
-        told = {**(headers or {}), **await self._authorized()}
+        told = {
+            **(headers or {}),
+            **await self._authorized(),
+            **self._route.told_to_proxy(),
+        }
         url = self._url(request, path)
         patience = (
             self._patience
             if total_s is None
             else aiohttp.ClientTimeout(total=total_s, sock_connect=self._patience.sock_connect)
         )
-        try:
-            async with self._connected().request(
-                method,
-                url,
-                data=data,
-                params=query,
-                headers=told,
-                timeout=patience,
-                allow_redirects=False,
-            ) as response:
-                raw = await response.read()
-                lowered = {name.lower(): value for name, value in response.headers.items()}
-                return response.status, lowered, raw
-        except aiohttp.ClientSSLError as error:
-            raise faults.untrusted(request, error) from error
-        except (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError) as error:
-            raise faults.not_sent(request, error) from error
-        except (aiohttp.ClientError, TimeoutError, OSError) as error:
-            raise faults.lost(request, error) from error
+        sending = self._connected().request(
+            method,
+            url,
+            data=data,
+            params=query,
+            headers=told,
+            timeout=patience,
+            **self._route.session_options(),
+        )
+        with watched() as passage:
+            try:
+                async with sending as response:
+                    raw = await response.read()
+                    lowered = {name.lower(): value for name, value in response.headers.items()}
+                    return response.status, lowered, raw
+            except aiohttp.ClientHttpProxyError as error:
+                passage.refused = error.status
+                raise faults.unanswered(request, error, passage, self._route.proxy) from error
+            except (aiohttp.ClientError, TimeoutError, OSError) as error:
+                raise faults.unanswered(request, error, passage, self._route.proxy) from error
 
     async def close(self) -> None:
         """Let go of all connections."""
@@ -114,11 +128,7 @@ class Rest:
 
     def _connected(self) -> aiohttp.ClientSession:
         if self._session is None:
-            self._session = aiohttp.ClientSession(
-                connector=aiohttp.TCPConnector(limit=0, keepalive_timeout=5.0),
-                cookie_jar=aiohttp.DummyCookieJar(),
-                trust_env=False,
-            )
+            self._session = self._route.session()
         return self._session
 
 

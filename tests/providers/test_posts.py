@@ -10,6 +10,7 @@ import pytest
 
 from rmft_api.errors import ConfigError
 from rmft_api.providers import posts
+from rmft_api.providers.network import Network
 from rmft_api.providers.posts import LostError, NotConnectedError, Posts
 
 OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nX-Told: Yes\r\n\r\nok"
@@ -55,7 +56,7 @@ async def server() -> AsyncIterator[Server]:
 
 @pytest.fixture
 async def sender(server: Server) -> AsyncIterator[Posts]:
-    one = Posts(server.url, {"X-Mine": "1"}, connect_s=2, reply_s=2)
+    one = Posts(Network({}).route(server.url), {"X-Mine": "1"}, connect_s=2, reply_s=2)
     yield one
     await one.close()
 
@@ -84,7 +85,7 @@ async def test_requests_at_once_have_connections_of_their_own(
 async def test_an_idle_connection_is_not_trusted_for_long(
     server: Server, sender: Posts, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(posts, "_KEEP_ALIVE_S", 0.0)
+    monkeypatch.setattr(posts, "KEEP_ALIVE_S", 0.0)
     await sender.post(b"")
     await sender.post(b"")
     assert server.connections == 2
@@ -133,16 +134,15 @@ async def test_a_reply_that_comes_too_late_is_given_up_and_others_are_not(
     server: Server,
 ) -> None:
     silent = asyncio.Event()
-    hasty = Posts(server.url, {}, connect_s=2, reply_s=0.2)
+    hasty = Posts(Network({}).route(server.url), {}, connect_s=2, reply_s=0.2)
 
     async def hold(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await silent.wait()
         writer.close()
 
     holding = await asyncio.start_server(hold, "127.0.0.1", 0)
-    mute = Posts(
-        f"http://127.0.0.1:{holding.sockets[0].getsockname()[1]}/", {}, connect_s=2, reply_s=0.2
-    )
+    url = f"http://127.0.0.1:{holding.sockets[0].getsockname()[1]}/"
+    mute = Posts(Network({}).route(url), {}, connect_s=2, reply_s=0.2)
     late = [asyncio.create_task(mute.post(b"")) for _ in range(3)]
     while not all(task.done() for task in late):
         assert (await hasty.post(b"")).status == 200
@@ -225,7 +225,9 @@ async def test_tls_with_a_server_that_has_none_sends_nothing() -> None:
 
     async with await asyncio.start_server(plain, "127.0.0.1", 0) as listening:
         port = listening.sockets[0].getsockname()[1]
-        sender = Posts(f"https://127.0.0.1:{port}/v1", {}, connect_s=5, reply_s=5)
+        sender = Posts(
+            Network({}).route(f"https://127.0.0.1:{port}/v1"), {}, connect_s=5, reply_s=5
+        )
         with pytest.raises(NotConnectedError) as caught:
             await sender.post(b"secret")
     assert isinstance(caught.value.__cause__, ssl.SSLError)
@@ -234,4 +236,9 @@ async def test_tls_with_a_server_that_has_none_sends_nothing() -> None:
 
 def test_a_header_of_two_lines_is_refused() -> None:
     with pytest.raises(ConfigError, match="X-Org"):
-        Posts("http://127.0.0.1/v1", {"X-Org": "a\r\nX-Evil: b"}, connect_s=1, reply_s=1)
+        Posts(
+            Network({}).route("http://127.0.0.1/v1"),
+            {"X-Org": "a\r\nX-Evil: b"},
+            connect_s=1,
+            reply_s=1,
+        )

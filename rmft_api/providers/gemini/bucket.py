@@ -41,6 +41,7 @@ class Bucket:
         self._rest = Rest(
             environ.get(hosting.base_url_env or "", "") or hosting.base_url,
             bearers.google(profile, environ),
+            environ=environ,
             connect_s=waits.connect_s,
             total_s=waits.list_s,
         )

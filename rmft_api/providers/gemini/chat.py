@@ -103,6 +103,17 @@ class GeminiChat:
             if self._pacer:
                 self._pacer.ended(ask, ending)
 
+    async def reach(self) -> None:
+        """Chats take the way of the tuning jobs' list; ask for its first entry."""
+        request = faults.Request(
+            self._profile.name,
+            "list tuning jobs",
+            repeatable=True,
+            key_name="the Google credentials",
+        )
+        query = {"pageSize": "1"}
+        await self._rest.send(request, "GET", f"{self._place.parent}/tuningJobs", query=query)
+
     async def close(self) -> None:
         """Let go of all connections."""
         await self._rest.close()

@@ -53,6 +53,7 @@ def connected(profile: Profile, environ: Mapping[str, str], place: Place) -> Res
     return Rest(
         place.address(profile),
         bearers.google(profile, environ),
+        environ=environ,
         connect_s=waits.connect_s,
         total_s=waits.list_s,
     )

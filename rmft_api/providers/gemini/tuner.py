@@ -143,6 +143,10 @@ class GeminiTuner:
         self._rest = connected(profile, environ, self._place)
         self._bucket = Bucket(profile, environ)
 
+    async def reach(self) -> None:
+        """Look for an object in the bucket, as before an upload. Raises ProviderFault."""
+        await self._bucket.find("reach")
+
     async def close(self) -> None:
         """Let go of all connections."""
         await self._rest.close()
