@@ -111,7 +111,10 @@ def untrusted(request: Request, error: BaseException, proxy: Proxy | None = None
 
 
 def proxy_refused(request: Request, status: int, proxy: Proxy | None = None) -> ProviderFault:
-    """The fault of a request that a proxy did not let through: the server never saw it."""
+    """The fault of a request that a proxy did not let through.
+
+    `proxy` is the one that refused to connect; None where a reply has the proxies' own status.
+    """
     named = f"proxy {proxy}" if proxy else "the proxy"
     variable = proxy.variable if proxy else "HTTP_PROXY"
     if status == _PROXY_WANTS_A_USER:
@@ -126,7 +129,7 @@ def proxy_refused(request: Request, status: int, proxy: Proxy | None = None) -> 
         _line(f"{_subject(request)}: {named} answered HTTP {status}; {advice}"),
         FaultKind.SAFE if passing else FaultKind.STOP,
         code="proxy_refused",
-        never_sent=True,
+        never_sent=proxy is not None,  # else it may be a server that only says so
     )
 
 
