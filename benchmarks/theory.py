@@ -18,7 +18,7 @@ from rmft_api.cli.recorded import recorded_config
 from rmft_api.environments import Scenario
 from rmft_api.journal import Journal
 from rmft_api.records import Round
-from rmft_api.regret import Floats, Play, play_of, regret_curve
+from rmft_api.regret import Floats, Play, play_in, regret_curve
 
 RIVALS = ("ftrl_l2", "hedge", "random")
 MOST_RATIO, MOST_SLOPE = 1.25, 0.7
@@ -62,8 +62,7 @@ _RULE = "|---|---|---|---|---|---|---|---|"
 
 
 def _play(scenario: Scenario, rounds: Sequence[Round]) -> Play:
-    means = None if scenario.adversary else scenario.means
-    return play_of(rounds, scenario.rewards, means)
+    return play_in(scenario, rounds)
 
 
 def _row(label: str, plays: list[Play], rivals: dict[str, list[Play]]) -> str:

@@ -16,7 +16,7 @@ from rmft_api.environments.scenario import Scenario
 from rmft_api.makeup import MakeUp
 from rmft_api.measures import Measures
 from rmft_api.records import Interval, Record, RegretKind, Trajectory
-from rmft_api.regret import Floats, Play, per_round, play_of, stack
+from rmft_api.regret import Floats, Play, per_round, play_in, stack
 
 RIVALS: Mapping[RegretKind, tuple[str, ...]] = {
     "static": ("random", "hedge", "ftrl_l2", "ftpl"),
@@ -148,11 +148,7 @@ def of_trajectories(course: Course, played: Iterable[Trajectory]) -> Performance
     plays: list[list[Play]] = [[] for _ in course.scenarios]
     for trajectory in played:
         scenario = course.scenarios[trajectory.address.scenario]
-        plays[trajectory.address.scenario].append(
-            play_of(
-                trajectory.rounds, scenario.rewards, None if scenario.adversary else scenario.means
-            )
-        )
+        plays[trajectory.address.scenario].append(play_in(scenario, trajectory.rounds))
     return _perform(course, plays)
 
 

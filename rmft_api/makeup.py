@@ -11,7 +11,7 @@ from rmft_api import measures
 from rmft_api.environments.scenario import Scenario
 from rmft_api.measures import Measures
 from rmft_api.records import Record, Scored, Trajectory
-from rmft_api.regret import Play, play_of
+from rmft_api.regret import play_in
 from rmft_api.selection import Selected
 
 
@@ -72,13 +72,8 @@ def told(makeup: MakeUp) -> str:
 
 def _share(scenarios: Sequence[Scenario], played: Sequence[tuple[Trajectory, Scored]]) -> Share:
     mine = [scenarios[trajectory.address.scenario] for trajectory, _ in played]
-    plays = [_play(scenario, one) for scenario, (one, _) in zip(mine, played, strict=True)]
+    plays = [play_in(scenario, one.rounds) for scenario, (one, _) in zip(mine, played, strict=True)]
     return Share(
         regret=sum(score.regret for _, score in played) / len(played),
         measures=measures.summary(plays, [scenario.regret for scenario in mine]),
     )
-
-
-def _play(scenario: Scenario, trajectory: Trajectory) -> Play:
-    means = None if scenario.adversary else scenario.means
-    return play_of(trajectory.rounds, scenario.rewards, means)

@@ -129,9 +129,8 @@ def _stay_stopped(at: Place, split: Split, iteration: int, floor: Floor) -> None
 async def _save(journal: Journal, seat: Seat, finished: Sequence[Kept]) -> None:
     """Score trajectories and keep them; only now are they done."""
     scenario = seat.scenario
-    means = None if scenario.adversary else scenario.means
     scored = [
-        regret.score(t.address, scenario.regret, regret.play_of(t.rounds, scenario.rewards, means))
+        regret.score(t.address, scenario.regret, regret.play_in(scenario, t.rounds))
         for t, _ in finished
     ]
     await journal.save_trajectories(zip(finished, scored, strict=True))

@@ -118,7 +118,8 @@ class Round(Record, frozen=True):
     policy: tuple[float, ...] | None
     """The distribution acted from: K probabilities; one-hot for a plain action."""
     rewards: tuple[float, ...]
-    """The K rewards of this round, told or not."""
+    """The K rewards of this round, told or not; an adversary's answer to uniform play where the
+    reply could not be read."""
 
 
 class Trajectory(Record, frozen=True):

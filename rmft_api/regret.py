@@ -3,8 +3,10 @@
 All functions but `score` and `play_of` take any leading axes: a `Play` of T x K tables is one
 trajectory, one of N x T x K tables is N of them, worked on at once.
 
-A round whose reply could not be read counts as the worst action of that round: the smallest entry
-of the row that the form in question looks at. So an unreadable reply never pays, in any form.
+A round whose reply could not be read, or that was not played any more, counts as the worst that the
+round could do (docs/method.md 2). In a table that is the smallest entry of the row that the form in
+question looks at. Against an adversary the comparator is paid the most, and the player the least,
+that any policy could have brought about. So an unreadable reply never pays, in any form.
 """
 
 import math
@@ -14,6 +16,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from rmft_api.environments.scenario import Scenario
 from rmft_api.records import Address, RegretKind, Regrets, Round, Scored
 
 Floats = NDArray[np.float64]
@@ -33,10 +36,25 @@ class Play(NamedTuple):
     """The actions executed, UNREAD where there was none."""
     policies_TK: Floats
     """The distributions acted from; a row of NaN where there was none."""
+    least_T: Floats = np.array([np.inf])
+    """The least that an adversary lets a round without a policy earn; infinite: the row says it."""
+
+
+def play_in(scenario: Scenario, rounds: Sequence[Round]) -> Play:
+    """A trajectory's rounds as arrays; those without a policy as the scenario's extremes."""
+    adversary = scenario.adversary is not None
+    play = play_of(rounds, scenario.rewards, None if adversary else scenario.means)
+    unread = np.flatnonzero(play.actions_T == UNREAD).tolist()
+    if not adversary or not unread:
+        return play
+    least_T = np.full(scenario.T, np.inf)
+    for t in unread:
+        play.rewards_TK[t], least_T[t] = scenario.extremes(t)  # the means are the same array
+    return play._replace(least_T=least_T)
 
 
 def play_of(rounds: Sequence[Round], rewards_TK: Floats, means_TK: Floats | None) -> Play:
-    """A trajectory's rounds as arrays.
+    """A trajectory's rounds as arrays, where no adversary answers rounds without a policy.
 
     `rewards_TK` is the scenario's table; each round's own rewards stand over it (an adversary), and
     rounds that were not played any more count as unread. `means_TK` is None where the rewards faced
@@ -55,6 +73,8 @@ def play_of(rounds: Sequence[Round], rewards_TK: Floats, means_TK: Floats | None
 
 def stack(plays: Sequence[Play]) -> Play:
     """N plays of one shape as one, with a leading axis."""
+    shape = plays[0].actions_T.shape
+    plays = [play._replace(least_T=np.broadcast_to(play.least_T, shape)) for play in plays]
     return Play(*(np.stack(arrays) for arrays in zip(*plays, strict=True)))
 
 
@@ -90,7 +110,7 @@ def _forms(play: Play) -> dict[str, Floats]:
     best = play.rewards_TK.sum(axis=-2).max(axis=-1)
     best_mean = play.means_TK.sum(axis=-2).max(axis=-1)
     earned = earned_T(play).sum(axis=-1)
-    earned_mean = _taken(play.means_TK, play.actions_T).sum(axis=-1)
+    earned_mean = _taken(play.means_TK, play).sum(axis=-1)
     return {
         "static_expected": best - _expected(play).sum(axis=-1),
         "static_realised": best - earned,
@@ -103,7 +123,7 @@ def _forms(play: Play) -> dict[str, Floats]:
 
 def earned_T(play: Play) -> Floats:
     """The rewards of the executed actions, round by round."""
-    return _taken(play.rewards_TK, play.actions_T)
+    return _taken(play.rewards_TK, play)
 
 
 def per_round(play: Play, kind: RegretKind) -> Floats:
@@ -115,7 +135,7 @@ def per_round(play: Play, kind: RegretKind) -> Floats:
     """
     if kind == "static":
         return _best_fixed(play.rewards_TK) - _expected(play)
-    taken = _taken(play.means_TK, play.actions_T)
+    taken = _taken(play.means_TK, play)
     if kind == "pseudo":
         return _best_fixed(play.means_TK) - taken
     return play.means_TK.max(axis=-1) - taken
@@ -128,7 +148,7 @@ def regret_curve(play: Play, kind: RegretKind) -> Floats:
         return best - _expected(play).cumsum(axis=-1)
     if kind == "pseudo":
         best = play.means_TK.cumsum(axis=-2).max(axis=-1)
-        return best - _taken(play.means_TK, play.actions_T).cumsum(axis=-1)
+        return best - _taken(play.means_TK, play).cumsum(axis=-1)
     return per_round(play, kind).cumsum(axis=-1)
 
 
@@ -153,18 +173,20 @@ def _best_fixed(table_TK: Floats) -> Floats:
     return entries[..., 0]
 
 
-def _taken(table_TK: Floats, actions_T: Ints) -> Floats:
+def _taken(table_TK: Floats, play: Play) -> Floats:
     flat: Floats = table_TK.reshape(-1)
-    rows = np.arange(actions_T.size).reshape(actions_T.shape) * table_TK.shape[-1]
-    return _or_worst(flat[rows + actions_T], table_TK, actions_T)
+    rows = np.arange(play.actions_T.size).reshape(play.actions_T.shape) * table_TK.shape[-1]
+    return _or_worst(flat[rows + play.actions_T], table_TK, play)
 
 
 def _expected(play: Play) -> Floats:
     expected_T: Floats = (play.policies_TK * play.rewards_TK).sum(axis=-1)
-    return _or_worst(expected_T, play.rewards_TK, play.actions_T)
+    return _or_worst(expected_T, play.rewards_TK, play)
 
 
-def _or_worst(earned_T: Floats, table_TK: Floats, actions_T: Ints) -> Floats:
-    """What was earned, the row's smallest entry where the reply could not be read."""
-    unread_T = actions_T == UNREAD
-    return np.where(unread_T, table_TK.min(axis=-1), earned_T) if unread_T.any() else earned_T
+def _or_worst(earned_T: Floats, table_TK: Floats, play: Play) -> Floats:
+    """What was earned; where the reply could not be read, the least that could be."""
+    unread_T = play.actions_T == UNREAD
+    if not unread_T.any():
+        return earned_T
+    return np.where(unread_T, np.minimum(table_TK.min(axis=-1), play.least_T), earned_T)

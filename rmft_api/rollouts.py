@@ -298,7 +298,10 @@ def _draw(game: Game, seat: Seat, player: _Player, t: int, policy: Sequence[floa
 
 
 def _face(scenario: Scenario, t: int, policy: Sequence[float] | None) -> tuple[float, ...]:
-    """The round's K rewards; an adversary meets an unread reply as uniform play."""
+    """The round's K rewards, to be told; an adversary meets an unread reply as uniform play.
+
+    What such a reply costs is worked out by `regret.play_in`.
+    """
     if scenario.adversary is None:
         return tuple(scenario.rewards[t].tolist())
     K = scenario.K

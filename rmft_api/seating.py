@@ -13,6 +13,7 @@ from rmft_api import environments, statistics
 from rmft_api.config import RunConfig, ScenarioConfig
 from rmft_api.environments import ConcreteProblem, Scenario
 from rmft_api.environments.scenario import Floats
+from rmft_api.errors import ConfigError
 from rmft_api.paths import RULES
 from rmft_api.prompts import PromptSet
 from rmft_api.records import Address, Sampling, Split
@@ -92,9 +93,18 @@ def scenarios(config: RunConfig, split: Split, iteration: int) -> Iterator[Scena
 
 
 def seats(config: RunConfig, prompts: PromptSet, split: Split, iteration: int) -> Iterator[Seat]:
-    """The scenarios of a split and how each is told."""
+    """The scenarios of a split and how each is told.
+
+    Raises ConfigError for an adversary that would answer models and algorithms by two rules.
+    """
     problems = problems_of(config, split)
     for index, scenario in enumerate(scenarios(config, split, iteration)):
+        if scenario.adversary is not None and config.prompts.output == "action":
+            raise ConfigError(
+                f"{problems[index % len(problems)].label}: its adversary answers the distribution "
+                "acted from, and nobody knows that of a model which names one action; set "
+                "prompts.output = 'distribution' or 'policy', or play another problem"
+            )
         wording = wording_of(config, prompts, problems, split, iteration, index)
         address = _address(split, iteration, index)
         names = prompts.names(wording, scenario.K, config.seed, address, scenario.bears)

@@ -60,12 +60,14 @@ class Skilled:
         if self.end_after is not None and len(self.asked) >= self.end_after:
             raise ResumableError("stopped by the test")
         self.asked.append(ask)
-        names = NAMES
-        choices = tuple(
-            Choice(f"I see.\n{answers.render_action(self._action(ask, i), names)}", "stop")
-            for i in range(ask.n)
-        )
+        said = [self._answer(self._action(ask, i)) for i in range(ask.n)]
+        choices = tuple(Choice(f"I see.\n{answer}", "stop") for answer in said)
         return Reply("r", ask.model, choices, None)
+
+    def _answer(self, action: int) -> str:
+        if self.config.prompts.output == "action":
+            return answers.render_action(action, NAMES)
+        return answers.render_distribution([float(a == action) for a in range(3)], NAMES)
 
     def _action(self, ask: Ask, i: int) -> int:
         split, iteration, scenario, trajectory, t = ask.key.split("/")

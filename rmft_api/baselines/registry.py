@@ -2,7 +2,7 @@
 
 import inspect
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -23,6 +23,9 @@ class Baseline:
 
     make: Callable[..., Player]
     needs: Literal["bandit", "full", "features"] = "bandit"
+    known_mix: bool = True
+    """Whether its distribution is known: it says its mix, or acts without chance. One that hides
+    it in its own draws is none for an adversary, which answers the distribution."""
 
 
 BASELINES: Mapping[str, Baseline] = {
@@ -33,14 +36,14 @@ BASELINES: Mapping[str, Baseline] = {
     "ucb": Baseline(bandits.UCB),
     "k24_ucb": Baseline(bandits.K24UCB),
     "kl_ucb": Baseline(bandits.KLUCB),
-    "thompson": Baseline(bandits.thompson),
-    "gaussian_thompson": Baseline(bandits.GaussianThompson),
+    "thompson": Baseline(bandits.thompson, known_mix=False),
+    "gaussian_thompson": Baseline(bandits.GaussianThompson, known_mix=False),
     "exp3": Baseline(adversarial.Exp3),
     "exp3s": Baseline(adversarial.exp3s),
     "rexp3": Baseline(adversarial.rexp3),
     "sw_ucb": Baseline(moving.SlidingWindowUCB),
     "d_ucb": Baseline(moving.DiscountedUCB),
-    "d_ts": Baseline(moving.discounted_thompson),
+    "d_ts": Baseline(moving.discounted_thompson, known_mix=False),
     "hedge": Baseline(full_information.Hedge, needs="full"),
     "ftrl_l2": Baseline(full_information.FTRL, needs="full"),
     "ftpl": Baseline(full_information.FTPL, needs="full"),
@@ -92,12 +95,19 @@ def _check(name: str, scenarios: Sequence[Scenario], options: Mapping[str, Any])
     for index, scenario in enumerate(scenarios):
         if baseline is not None and not _fits(baseline, scenario):
             raise ConfigError(
-                f"baseline {name!r} needs {NEEDS[baseline.needs]}, which scenario {index} does not "
-                f"tell; these can play it: {', '.join(suitable(scenario))}"
+                f"baseline {name!r} {_lack(baseline, scenario)} scenario {index}; these can play "
+                f"it: {', '.join(suitable(scenario))}"
             )
 
 
 NEEDS = {"full": "all K rewards of a round", "features": "contexts as numbers", "bandit": "nothing"}
+
+
+def _lack(baseline: Baseline, scenario: Scenario) -> str:
+    """Why it does not fit."""
+    if scenario.adversary is not None and not baseline.known_mix:
+        return "hides its distribution in its own draws, which is what an adversary answers, as in"
+    return f"needs {NEEDS[baseline.needs]}, not told in"
 
 
 def _options(name: str) -> list[str]:
@@ -108,6 +118,8 @@ def _options(name: str) -> list[str]:
 
 
 def _fits(baseline: Baseline, scenario: Scenario) -> bool:
+    if scenario.adversary is not None and not baseline.known_mix:
+        return False
     if baseline.needs == "full":
         return scenario.feedback == "full"
     return baseline.needs == "bandit" or scenario.features is not None
@@ -126,7 +138,9 @@ def _batches(scenarios: Sequence[Scenario]) -> Iterator[list[int]]:
 
 
 def _kind(adversary: object, index: int) -> object:
-    """Adversaries that share an answer: the same object on batches, any others one by one."""
+    """Adversaries that share an answer: equal ones on batches, any others one by one."""
     if adversary is None:
         return None
-    return type(adversary) if getattr(adversary, "on_batches", False) else "one by one"
+    if not getattr(adversary, "on_batches", False):
+        return "one by one"
+    return adversary if isinstance(adversary, Hashable) else index

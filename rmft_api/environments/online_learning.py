@@ -5,13 +5,13 @@ Processes without chance inside a round have `means` equal to `rewards`.
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Literal, get_args
+from typing import ClassVar, Literal, get_args
 
 import numpy as np
 
 from rmft_api.environments import noise, options
 from rmft_api.environments.nonstationary import change_points, switches, variation
-from rmft_api.environments.scenario import Floats, Scenario
+from rmft_api.environments.scenario import Extremes, Floats, Scenario
 
 Process = Literal[
     "gaussian",
@@ -67,10 +67,11 @@ class OnlineLearning:
         )
 
 
+@dataclass(frozen=True)
 class ZeroTheFavourite:
     """The adaptive adversary: the likeliest action (the first of equals) earns 0."""
 
-    on_batches = True
+    on_batches: ClassVar[bool] = True
 
     def __call__(self, t: int, policy: Floats, row: Floats) -> Floats:
         """The row with the favourite's reward put to 0."""
@@ -78,6 +79,10 @@ class ZeroTheFavourite:
         answer = row.copy()
         np.put_along_axis(answer, favourite, 0.0, axis=-1)
         return answer
+
+    def extremes(self, t: int, row: Floats) -> Extremes:
+        """Nothing is earned by who is certain; nobody else's favourite costs an action its pay."""
+        return Extremes(row, min(0.0, float(row.min())))
 
 
 Draw = Callable[[OnlineLearning, np.random.Generator], tuple[Floats, Floats]]

@@ -4,21 +4,36 @@ Because the whole T x K table is drawn up front, all trajectories, baselines and
 the same chance, and a difference of regret is a difference of decisions (docs/method.md 2).
 """
 
+import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any, Protocol, runtime_checkable
+from functools import cached_property
+from typing import Any, NamedTuple, Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
 
+from rmft_api.errors import DataError
 from rmft_api.records import Feedback, RegretKind, Split
 
 Floats = NDArray[np.float64]
+MOST = sys.float_info.max
 Adversary = Callable[[int, Floats, Floats], Floats]
 """(round t from 0, policy_K acted from, the table's row_K) -> the K rewards of this round.
 
-One that has a true attribute `on_batches` also answers N policies and N rows at once.
+One that has a true attribute `on_batches` also answers N policies and N rows at once. One that has
+a method `extremes(t, row_K) -> Extremes` says what a round without a policy costs; without it every
+answer must lie within [0, 1], or within the table where that is wider.
 """
+
+
+class Extremes(NamedTuple):
+    """The worst that a round can do to a player (docs/method.md 2)."""
+
+    most: Floats
+    """K rewards: the most that each action is ever paid, whatever the policy."""
+    least: float
+    """The least that any policy ever earns."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -79,9 +94,39 @@ class Scenario:
         return int(self.rewards.shape[1])
 
     def face(self, t: int, policy: Floats) -> Floats:
-        """The K rewards of round `t` (from 0) against `policy` (K probabilities)."""
+        """The K rewards of round `t` (from 0) against `policy` (K probabilities).
+
+        Raises DataError for an answer of an adversary that nothing can be computed from.
+        """
         row = self.rewards[t]
-        return row if self.adversary is None else self.adversary(t, policy, row)
+        if self.adversary is None:
+            return row
+        answer = self.adversary(t, policy, row)
+        low, high = self._reach
+        if answer.shape != (self.K,) or not (low <= answer.min() and answer.max() <= high):
+            raise DataError(
+                f"the adversary answered {answer} in round {t + 1}: {self.K} rewards from {low:g} "
+                f"to {high:g} were expected; one that pays others has a method `extremes`"
+            )
+        return answer
+
+    def extremes(self, t: int) -> Extremes:
+        """What round `t` (from 0) does to a player that says nothing."""
+        row = self.rewards[t]
+        if self.adversary is None:
+            return Extremes(row, float(row.min()))
+        own = getattr(self.adversary, "extremes", None)
+        if own is not None:
+            return own(t, row)
+        low, high = self._reach
+        return Extremes(np.full(self.K, high), low)
+
+    @cached_property
+    def _reach(self) -> tuple[float, float]:
+        """What an adversary may pay."""
+        if hasattr(self.adversary, "extremes"):
+            return -MOST, MOST
+        return min(0.0, float(self.rewards.min())), max(1.0, float(self.rewards.max()))
 
 
 class Environment(Protocol):
@@ -117,6 +162,14 @@ def _reordered(adversary: Adversary, order: list[int]) -> Adversary:
         return adversary(t, policy[..., back], row[..., back])[..., order]
 
     faced.on_batches = getattr(adversary, "on_batches", False)  # pyright: ignore[reportFunctionMemberAccess]
+    own = getattr(adversary, "extremes", None)
+    if own is not None:
+
+        def extremes(t: int, row: Floats) -> Extremes:
+            most, least = own(t, row[back])
+            return Extremes(most[order], least)
+
+        faced.extremes = extremes  # pyright: ignore[reportFunctionMemberAccess]
     return faced
 
 

@@ -111,8 +111,7 @@ async def _play(
 
 def _scored(seat: Seat, trajectory: Trajectory) -> Scored:
     scenario = seat.scenario
-    means = None if scenario.adversary else scenario.means
-    play = regret.play_of(trajectory.rounds, scenario.rewards, means)
+    play = regret.play_in(scenario, trajectory.rounds)
     return regret.score(trajectory.address, scenario.regret, play)
 
 

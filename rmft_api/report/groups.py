@@ -13,7 +13,7 @@ from rmft_api.config import RunConfig
 from rmft_api.environments import Scenario
 from rmft_api.journal import Journal
 from rmft_api.records import RegretKind, Scored, Split, Trajectory
-from rmft_api.regret import Play, play_of, stack
+from rmft_api.regret import Play, play_in, stack
 
 N = TypeVar("N", np.float64, np.int64)
 SPLITS: tuple[Split, ...] = ("test", "validation", "train")
@@ -104,5 +104,4 @@ def _group(
 def _sitting(scenarios: Sequence[Scenario], trajectory: Trajectory) -> Sitting:
     index = trajectory.address.scenario
     scenario = scenarios[index]
-    means = None if scenario.adversary else scenario.means
-    return Sitting(index, scenario.regret, play_of(trajectory.rounds, scenario.rewards, means))
+    return Sitting(index, scenario.regret, play_in(scenario, trajectory.rounds))

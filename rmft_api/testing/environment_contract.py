@@ -22,6 +22,7 @@ TABLE_CHANGED = "face() changed the table; return a new row"
 POLICY_CHANGED = "face() changed the policy it was handed"
 NOT_PURE = "face() answered one question in two ways; an adversary may use t, policy and row only"
 BAD_FACE = "face() must return K finite rewards"
+NOT_EXTREME = "extremes() must bound all that face() pays and all that any policy earns"
 WRONG_MEANS = "rewards do not average to `means`; regret is computed from `means`"
 BAD_FACT = "facts must be finite numbers"
 POSITION_TELLS = (
@@ -97,6 +98,16 @@ class EnvironmentContract:
                     assert np.array_equal(faced, scenario.face(t, policy)), NOT_PURE
                 assert np.array_equal(policy, kept), POLICY_CHANGED
             assert np.array_equal(before, scenario.rewards), TABLE_CHANGED
+
+    def test_no_policy_is_paid_beyond_the_extremes(self) -> None:
+        """A reply that cannot be read costs what they say: it must never pay."""
+        for scenario in self._scenarios():
+            for t in range(scenario.T):
+                most, least = scenario.extremes(t)
+                for policy in _policies(scenario.K):
+                    faced = scenario.face(t, policy)
+                    assert (faced <= most + 1e-9).all(), NOT_EXTREME
+                    assert policy @ faced >= least - 1e-9, NOT_EXTREME
 
     def test_an_adversary_on_batches_answers_as_for_one(self) -> None:
         """Baselines ask for N policies at once where `on_batches` says that they may."""

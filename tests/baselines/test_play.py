@@ -94,6 +94,15 @@ def test_an_adversary_of_ones_own_is_asked_for_each_trajectory(name: str) -> Non
         assert np.array_equal(on_batches.means_TK, on_batches.rewards_TK)
 
 
+def test_adversaries_on_batches_that_differ_answer_their_own_plays() -> None:
+    ours = drawn("online_learning", 3, 20, 4, process="adaptive")
+    turned = [s.in_order(order) for s, order in zip(ours, [(2, 0, 1), (0, 1, 2)] * 2, strict=True)]
+    for scenario, play in zip(turned, baselines.play("hedge", turned, 0), strict=True):
+        for t in range(20):
+            faced = scenario.face(t, play.policies_TK[t])
+            assert np.array_equal(play.rewards_TK[t], faced)
+
+
 def test_an_adversary_beats_what_is_certain_and_not_what_mixes() -> None:
     scenarios = drawn("online_learning", 3, 100, 20, process="adaptive")
 
@@ -103,6 +112,18 @@ def test_an_adversary_beats_what_is_certain_and_not_what_mixes() -> None:
 
     assert regret_of("greedy") > 50
     assert regret_of("hedge") < 10
+
+
+def test_even_play_is_another_game_where_its_drawn_action_is_answered() -> None:
+    scenarios = drawn("online_learning", 5, 100, 50, process="adaptive")
+    plays = regret.stack(baselines.play("random", scenarios, 0))
+    mixed = regret.regrets_N(plays)["static_expected"].mean()
+    certain = regret.one_hot(plays.actions_T, 5)
+    faced = [[s.face(t, c[t]) for t in range(100)] for s, c in zip(scenarios, certain, strict=True)]
+    rewards = np.array(faced)
+    answered = regret.Play(rewards, rewards, plays.actions_T, certain)
+    drawn_action = regret.regrets_N(answered)["static_expected"].mean()
+    assert (mixed, drawn_action) == (pytest.approx(18.6, abs=0.5), pytest.approx(76.6, abs=1.0))
 
 
 def test_oracles_have_no_regret_of_their_own_kind() -> None:
@@ -140,10 +161,19 @@ def test_wrong_names_and_options_are_answered_with_the_known_ones() -> None:
         baselines.play("ucb2", [bandit], 0)
     with pytest.raises(ConfigError, match=r"'ucb' has no option d=1; known: c"):
         baselines.play("ucb", [bandit], 0, {"d": 1})
-    with pytest.raises(ConfigError, match=r"'hedge' needs all K rewards .* scenario 0 .*thompson"):
+    with pytest.raises(ConfigError, match=r"'hedge' needs all K rewards .* scenario 0; .*thompson"):
         baselines.play("hedge", [bandit], 0)
     with pytest.raises(ConfigError, match="'linucb' needs contexts as numbers"):
         baselines.play("linucb", [bandit], 0)
+
+
+@pytest.mark.parametrize("name", ["thompson", "gaussian_thompson", "d_ts"])
+def test_a_player_whose_distribution_nobody_knows_is_none_for_an_adversary(name: str) -> None:
+    (scenario,) = drawn("online_learning", 3, 5, 1, process="adaptive")
+    with pytest.raises(ConfigError, match=rf"'{name}' hides its distribution .* scenario 0; "):
+        baselines.play(name, [scenario], 0)
+    assert name not in baselines.suitable(scenario)
+    assert {"ucb1", "exp3", "hedge"} <= set(baselines.suitable(scenario))
 
 
 def test_an_option_reaches_its_algorithm() -> None:

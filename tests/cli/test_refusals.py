@@ -93,6 +93,19 @@ def refused(
     return ask
 
 
+ADAPTIVE = "{environment='online_learning', K=3, T=6, options={process='adaptive'}}"
+
+
+@pytest.mark.parametrize("split", ["rollouts", "validation", "test"])
+@pytest.mark.usefixtures("shut")
+def test_an_adversary_needs_a_model_that_tells_its_distribution(
+    refused: Refused, split: str
+) -> None:
+    said = refused(OPENAI, f"{split}.problems=[{ADAPTIVE}]")
+    assert "its adversary answers the distribution" in said
+    assert "prompts.output = 'distribution'" in said
+
+
 @pytest.fixture
 def shut(monkeypatch: pytest.MonkeyPatch) -> None:
     """Whoever asks anybody fails."""

@@ -149,9 +149,8 @@ def played(
 
     async def save(seat: Seat, finished: Sequence[Kept]) -> None:
         scenario = seat.scenario
-        means = None if scenario.adversary else scenario.means
         for one in [each.whole() for each in finished]:
-            play = regret.play_of(one.rounds, scenario.rewards, means)
+            play = regret.play_in(scenario, one.rounds)
             kept.append((one, regret.score(one.address, scenario.regret, play)))
 
     game = seating.game(settings, split, iteration, "m", openai().chat.n)

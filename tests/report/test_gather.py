@@ -163,6 +163,7 @@ def test_every_kind_of_problem_has_a_page(tmp_path: Path, problem: str) -> None:
         rollouts={"scenarios": 4, "trajectories": 3, "problems": [PROBLEMS[problem]]},
         validation={"scenarios": 4},
         test={"scenarios": 4},
+        prompts={"output": "distribution" if problem == "adversary" else "action"},
     )
     story, book, results, _ = told(path)
     assert results is not None
