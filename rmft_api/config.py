@@ -5,7 +5,6 @@ names the key, its value and the nearest known key.
 """
 
 import math
-import re
 import tomllib
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import date, time
@@ -26,7 +25,7 @@ from pydantic import (
 from rmft_api import paths, resources
 from rmft_api.errors import ConfigError
 from rmft_api.mistakes import first_mistake, unreadable
-from rmft_api.naming import A_NAME, RUN_NAME
+from rmft_api.naming import A_NAME, RUN_NAME, as_run_name
 from rmft_api.paths import Origin
 from rmft_api.records import Method, Split
 
@@ -367,7 +366,7 @@ class RunConfig(Section):
         if self.replay is not None and len(self.replay.steps) != self.iterations:
             raise ValueError(f"replay.steps are {len(self.replay.steps)}, not {self.iterations}")
         if not RUN_NAME.match(self.name):
-            raise ValueError(f"name={self.name!r} is no run name; names have {A_NAME}")
+            raise ValueError(f"name={self.name!r} is not a valid run name; names have {A_NAME}")
         if not self.rollouts.problems:
             raise ValueError("rollouts.problems is empty; name at least one environment")
         if self.selection.k >= self.rollouts.trajectories:
@@ -479,7 +478,7 @@ def leaves(config: RunConfig) -> dict[str, str]:
 
 def name_of(path: Path) -> str:
     """The file's name as a run's: `gpt-4.1-mini.toml` begins run `gpt-4-1-mini`."""
-    return re.sub(r"[^a-z0-9_-]+", "-", path.stem.lower()).strip("-_") or "run"
+    return as_run_name(path.stem)
 
 
 def apply(raw: dict[str, Any], override: str) -> None:

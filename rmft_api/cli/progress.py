@@ -14,6 +14,7 @@ from typing import Literal
 import msgspec
 
 from rmft_api import serialization
+from rmft_api.errors import LockedError
 from rmft_api.files import replace_file
 from rmft_api.journal import Journal, is_owned
 from rmft_api.planning import Heard, Spending, spending
@@ -121,6 +122,19 @@ def status_of(run_dir: Path) -> Status | None:
     if status.state == "running" and not is_owned(run_dir):
         return msgspec.structs.replace(status, state="interrupted")
     return status
+
+
+def check_begun(run_dir: Path) -> None:
+    """Raise RmftError where a folder that has told nothing of itself holds no run.
+
+    A run that somebody owns has begun, whatever it has told so far.
+    """
+    if status_of(run_dir) is not None:
+        return
+    try:
+        Journal.read(run_dir).close()
+    except LockedError:
+        return
 
 
 def heard_of(run_dir: Path) -> Heard | None:

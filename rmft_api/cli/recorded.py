@@ -24,10 +24,10 @@ def kept_origin(config: RunConfig, directory: Path) -> dict[str, str]:
 
     Raises DataError for a file that cannot be read.
     """
-    folder = str(config.origin.folder.resolve())
+    folder = os.path.realpath(config.origin.folder)
     return {
         _FOLDER: folder,
-        _FROM_RUN: os.path.relpath(folder, directory.resolve()),
+        _FROM_RUN: os.path.relpath(folder, os.path.realpath(directory)),
         _RULES: str(config.origin.rules),
         outcome.FILES: msgspec.json.encode(seating.files(config)).decode(),
     }

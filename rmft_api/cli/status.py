@@ -21,13 +21,23 @@ def status(
 
     from rmft_api.cli.money import spending_table
     from rmft_api.cli.places import existing_run, run_names
-    from rmft_api.cli.progress import line_of, status_of
+    from rmft_api.cli.progress import check_begun, line_of, status_of
+    from rmft_api.errors import RmftError
 
-    names = [run] if run else run_names(runs)
-    if not names:
-        print(f"no runs in {str(runs)!r}; `rmft-api run` begins one", file=sys.stderr)  # noqa: T201
-    for name in names:
-        print(line_of(existing_run(runs, name)))  # noqa: T201
-    status = status_of(existing_run(runs, run)) if run else None
+    if run is None:
+        names = run_names(runs)
+        if not names:
+            print(f"no runs in {str(runs)!r}; `rmft-api run` begins one", file=sys.stderr)  # noqa: T201
+        for name in names:
+            try:
+                check_begun(runs / name)
+                print(line_of(runs / name))  # noqa: T201
+            except (RmftError, OSError) as error:
+                print(f"passed over {name!r}: {error}", file=sys.stderr)  # noqa: T201
+        return
+    directory = existing_run(runs, run)
+    check_begun(directory)
+    print(line_of(directory))  # noqa: T201
+    status = status_of(directory)
     if status and status.spending and status.spending.lines:
         print("\n" + spending_table(status.spending))  # noqa: T201

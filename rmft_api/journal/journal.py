@@ -262,6 +262,7 @@ def _begin_run(connection: sqlite3.Connection, run_dir: Path, row: tuple[int, st
     """Make the tables and the run's row, both or neither."""
     run = run_dir.name
     try:
+        _refuse_foreign(connection, run_dir)
         if connection.execute("PRAGMA user_version").fetchone()[0] != 0:
             raise UsageError(
                 f"run {run!r} exists; `rmft-api resume {run}` goes on with it, "
@@ -285,6 +286,7 @@ def _check(connection: sqlite3.Connection, run_dir: Path) -> None:
     try:
         version = connection.execute("PRAGMA user_version").fetchone()[0]
         verdict = connection.execute("PRAGMA quick_check(1)").fetchone()[0]
+        _refuse_foreign(connection, run_dir)
     except sqlite3.Error as error:
         raise _unusable(path, error) from error
     if verdict != "ok":
@@ -295,6 +297,16 @@ def _check(connection: sqlite3.Connection, run_dir: Path) -> None:
         raise DataError(
             f"{path} has version {version}, this rmft-api reads {schema.VERSION}; "
             "use the rmft-api that wrote it"
+        )
+
+
+def _refuse_foreign(connection: sqlite3.Connection, run_dir: Path) -> None:
+    """Raise UsageError for another program's database: its tables are not a run's."""
+    tables = [name for (name,) in connection.execute("SELECT name FROM sqlite_master LIMIT 100")]
+    if tables and "run" not in tables:
+        raise UsageError(
+            f"{str(run_dir)!r} is not a run: its {FILE} is another program's database "
+            f"(table {min(tables)!r}); choose another name"
         )
 
 

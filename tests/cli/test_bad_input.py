@@ -65,7 +65,7 @@ def test_batches_where_the_endpoint_has_none_are_refused_with_the_way_out(
         (("run", "--nope"), "--nope"),
         (("run", "--budget", "much"), "number"),
         (("status", "nobody"), "no run 'nobody'"),
-        (("resume", "../../etc"), "is no run name"),
+        (("resume", "../../etc"), "is not a valid run name"),
         (("resume",), "'RUN'; `rmft-api status` lists the runs"),
         (("export", "nobody"), "'PATH'"),
         (
