@@ -10,14 +10,11 @@ from collections.abc import Sequence
 from itertools import pairwise
 
 import numpy as np
-from numpy.typing import NDArray
 
+from rmft_api.environments.best import TIE, Bools, best_of, changes
 from rmft_api.records import Interval, Record, RegretKind
 from rmft_api.regret import UNREAD, Floats, Ints, Play, earned_T, stack
 
-Bools = NDArray[np.bool_]
-TIE = 1e-9
-"""Means this close count as equal."""
 TOGETHER = 1000
 """Plays worked on at once: bounds memory."""
 
@@ -101,7 +98,7 @@ def greedy_frac(play: Play) -> Floats:
     sums_TK = earned_TK.cumsum(axis=-2) - earned_TK
     tried_TK = counts_TK > 0
     means_TK: Floats = np.where(tried_TK, sums_TK / np.maximum(counts_TK, 1.0), -np.inf)
-    greedy_TK = ~tried_TK | (means_TK >= means_TK.max(axis=-1, keepdims=True) - TIE)
+    greedy_TK = ~tried_TK | best_of(means_TK)
     return _at(greedy_TK, play).mean(axis=-1)
 
 
@@ -124,15 +121,14 @@ def best_share(play: Play, kind: RegretKind) -> Floats:
 
 
 def switch_delays(play: Play) -> list[int]:
-    """For each change of the best action: rounds until it is chosen, the stretch's length if never.
+    """For each change of the best action: rounds until a best one is chosen.
 
-    0 means at once.
+    0 means at once, and the stretch's length never.
     """
-    best_T = play.means_TK.argmax(axis=1)
-    starts = (np.flatnonzero(np.diff(best_T)) + 1).tolist()
+    best_T = chose_best(play, "dynamic")
     delays: list[int] = []
-    for start, end in pairwise([*starts, len(best_T)]):
-        hits = np.flatnonzero(play.actions_T[start:end] == best_T[start])
+    for start, end in pairwise([*changes(play.means_TK), len(best_T)]):
+        hits = np.flatnonzero(best_T[start:end])
         delays.append(int(hits[0]) if hits.size else end - start)
     return delays
 
@@ -163,7 +159,7 @@ def chose_best(play: Play, kind: RegretKind) -> Bools:
     judged_TK = play.means_TK
     if kind != "dynamic":
         judged_TK = np.broadcast_to(judged_TK.mean(axis=-2, keepdims=True), judged_TK.shape)
-    return _at(judged_TK >= judged_TK.max(axis=-1, keepdims=True) - TIE, play)
+    return _at(best_of(judged_TK), play)
 
 
 def collapses(before: Measures, after: Measures, drop: Interval) -> list[str]:

@@ -165,3 +165,13 @@ def test_exploration_that_collapses_while_regret_falls_is_told() -> None:
 def test_worse_exploration_with_worse_regret_is_no_warning_of_this_kind() -> None:
     unclear = Interval(0.1, -0.5, 0.7)
     assert measures.collapses(figures(0.0, 0.5), figures(0.9, 0.0), unclear) == []
+
+
+def test_any_of_several_new_bests_ends_the_delay_and_a_tie_begins_none() -> None:
+    means = np.array([[0.2, 0.9, 0.1]] * 2 + [[0.9, 0.1, 0.9]] * 3)
+    for action in (0, 2):
+        play = Play(means, means, np.array([1, 1, 1, action, 1]), np.full(means.shape, np.nan))
+        assert measures.switch_delays(play) == [1]
+    tied = np.array([[0.2, 0.9]] * 2 + [[0.9, 0.9]] * 3)
+    play = Play(tied, tied, np.ones(5, dtype=np.int64), np.full(tied.shape, np.nan))
+    assert measures.switch_delays(play) == []

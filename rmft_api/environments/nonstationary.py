@@ -7,6 +7,7 @@ from typing import Literal, get_args
 import numpy as np
 
 from rmft_api.environments import noise, options
+from rmft_api.environments.best import changes
 from rmft_api.environments.scenario import Floats, Scenario
 
 Process = Literal["abrupt", "drift", "sine"]
@@ -117,5 +118,5 @@ def variation(means_TK: Floats) -> float:
 
 
 def switches(means_TK: Floats) -> int:
-    """How often the best action changes."""
-    return int(np.count_nonzero(np.diff(means_TK.argmax(axis=1))))
+    """How often the best action changes; a tie is no change."""
+    return len(changes(means_TK))
