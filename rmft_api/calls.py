@@ -11,7 +11,7 @@ Nobody waits for the second commit: the journal keeps the order of what it is gi
 done next and awaited (the next request's reservation, a trajectory) is durable only with the reply.
 """
 
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -21,9 +21,9 @@ from rmft_api import sums
 from rmft_api.errors import BudgetError, ProviderFault, ResumableError
 from rmft_api.faultpoints import reached
 from rmft_api.journal import Journal
-from rmft_api.journal.ledger import digest_of, fault_of
+from rmft_api.journal.ledger import Attempt, Ledger, digest_of, fault_of
 from rmft_api.ports import ChatModel
-from rmft_api.records import Ask, Reply
+from rmft_api.records import Ask, Reply, Usage
 from rmft_api.retries import Retries
 
 Price = Callable[[Ask], int | None]
@@ -85,12 +85,10 @@ class JournaledChat:
 
     async def _go_on(self, call: "_Call") -> Reply:
         """Answer from the journal, or send what is still owed."""
-        history = await self._ledger.history(call.ask.key, call.digest)
-        last = history[-1] if history else None
-        if last and last.state == "done":
-            return _replies.decode(last.answer or b"")
-        if last and last.state == "refused":
-            raise fault_of(last)
+        history = await history_of(self._ledger, call.ask, call.digest)
+        known = answered(history, call.ask)
+        if known is not None:
+            return known
         call.number = len(history)
         lost = sum(attempt.unanswered for attempt in history)
         return await self._retries.send(call, call.ask.key, lost=lost)
@@ -113,7 +111,7 @@ class JournaledChat:
             reply = await self._wire.reply(ask)
         except ProviderFault as fault:
             reached("call.failed")
-            await self._ledger.failed(attempt, fault)
+            await self._ledger.failed(attempt, fault, cost_of(fault, ask, self._cost))
             reached("call.failure_saved")
             raise
         reached("call.answered")
@@ -175,6 +173,49 @@ class _Call:
 
 _encode = msgspec.json.Encoder().encode
 _replies = msgspec.json.Decoder(Reply)
+
+
+async def history_of(ledger: Ledger, ask: Ask, digest: bytes) -> list[Attempt]:
+    """All attempts of an ask, oldest first. Raises DataError where it asked something else before.
+
+    How many choices one request may ask for is no part of what is asked: a profile may lower it in
+    the middle of a run (`chat.n`), as an endpoint that ignores it wants.
+    """
+    history = await ledger.attempts(ask.key)
+    for attempt in history:
+        if attempt.digest != digest and not _asked_for_more(attempt, ask):
+            raise ledger.asks_something_else(ask.key)
+    return history
+
+
+def answered(history: Sequence[Attempt], ask: Ask) -> Reply | None:
+    """The reply that is known, or None. Raises ProviderFault for a refusal that is known."""
+    last = history[-1] if history else None
+    if last and last.state == "refused":
+        raise fault_of(last)
+    if last is None or last.state != "done":
+        return None
+    reply = _replies.decode(last.answer or b"")
+    if len(reply.choices) <= ask.n:
+        return reply
+    return msgspec.structs.replace(reply, choices=reply.choices[: ask.n])
+
+
+def cost_of(fault: ProviderFault, ask: Ask, cost: Cost) -> int | None:
+    """What a reply cost that is no answer; None: not known, so its kind says what is kept."""
+    if fault.billed is None:
+        return None
+    return cost(ask, Reply("", ask.model, (), Usage(*fault.billed)))
+
+
+MOST_CHOICES = 1024
+"""More are asked for by no profile."""
+
+
+def _asked_for_more(attempt: Attempt, ask: Ask) -> bool:
+    """Whether an attempt asked the same for more choices."""
+    more = range(ask.n + 1, MOST_CHOICES + 1)
+    return any(request_digest(msgspec.structs.replace(ask, n=n)) == attempt.digest for n in more)
 
 
 def request_digest(ask: Ask) -> bytes:

@@ -18,6 +18,7 @@ A message says what, with which value, and what to do next, in one line.
 Adding one: subclass the nearest above and give it a code only if scripts must tell it apart.
 """
 
+from dataclasses import dataclass
 from enum import StrEnum
 from typing import ClassVar
 
@@ -100,6 +101,8 @@ class FaultKind(StrEnum):
     first all the same, unless it was `ProviderFault.never_sent`."""
     AMBIGUOUS = "ambiguous"
     """Perhaps done and billed: at most one re-issue, or look it up."""
+    NO_ANSWER = "no_answer"
+    """A reply came that is no answer, perhaps billed: ask again, and never take it for one."""
     WAIT = "wait"
     """Not now: try again until a wall-clock deadline."""
     STOP = "stop"
@@ -108,8 +111,23 @@ class FaultKind(StrEnum):
     """This very request is refused for what it says; others may pass."""
 
 
+@dataclass(frozen=True)
+class Mismatch:
+    """A form of reply that an endpoint gives because of how it, or its profile, is set up."""
+
+    form: str
+    """Equal for equal forms."""
+    permanent: bool = True
+    """False where an endpoint that answered before can give it too, e.g. a page of maintenance."""
+
+
 class ProviderFault(RmftError):
-    """One request that failed, as the adapter that knows its wire classified it."""
+    """One request that failed, as the adapter that knows its wire classified it.
+
+    `mismatch` is told of a NO_ANSWER: met again, it is a mistake of configuration, and the message
+    says what mends it. `billed` are the tokens that the failed reply was billed for, where it tells
+    them: of the prompt, of the completion, and cached ones among the first.
+    """
 
     exit_code = 69
 
@@ -122,6 +140,8 @@ class ProviderFault(RmftError):
         code: str | None = None,
         retry_after_s: float | None = None,
         never_sent: bool = False,
+        mismatch: Mismatch | None = None,
+        billed: tuple[int, int, int] | None = None,
     ) -> None:
         super().__init__(message)
         self.kind = kind
@@ -131,3 +151,5 @@ class ProviderFault(RmftError):
         self.never_sent = never_sent
         """No connection was made, so nobody can have done it. The only certainty there is: whoever
         answers, with whatever status, may have done it before."""
+        self.mismatch = mismatch
+        self.billed = billed

@@ -6,6 +6,8 @@ allows (docs/faults.md 3.7):
     SAFE       certainly not started,    20 attempts within an hour
                or free to ask again
     AMBIGUOUS  perhaps done and billed   one re-issue; six lost attempts in a run's life park it
+    NO_ANSWER  came, and is no answer    six attempts within an hour; a form that comes twice
+                                         because of how the endpoint is set up ends the run
     WAIT       not now                   until a wall-clock deadline
     STOP       money, rights             never: the run stops, and says what would help
     REJECTED   refused for what it says  never: an answer like any other
@@ -31,6 +33,7 @@ from tenacity import AsyncRetrying, RetryCallState, retry_if_exception_type
 from rmft_api.errors import (
     ConfigError,
     FaultKind,
+    Mismatch,
     NotEntitledError,
     ProviderDownError,
     ProviderFault,
@@ -46,6 +49,8 @@ POISON = "lost_for_good"
 """The code of a request that is not sent again."""
 LOST_FOR_GOOD = 6
 """Attempts without an answer after which a request counts as poison."""
+NO_ANSWERS = 20
+"""Replies that a run may begin with of which none is an answer."""
 _MONEY = re.compile(r"quota|credit|billing|spend|balance|funds", re.IGNORECASE)
 SLICE_S = 30.0
 """Longest single sleep, so that a laptop that wakes up looks at the clock soon."""
@@ -68,6 +73,7 @@ HOUR_S = 3600.0
 RULES: Mapping[FaultKind, Rule] = {
     FaultKind.SAFE: Rule(attempts=20, within_s=HOUR_S),
     FaultKind.AMBIGUOUS: Rule(attempts=2, within_s=HOUR_S, first_s=4.0),
+    FaultKind.NO_ANSWER: Rule(attempts=6, within_s=HOUR_S, first_s=2.0),
     FaultKind.WAIT: Rule(attempts=None, within_s=24 * HOUR_S, first_s=10.0, longest_s=300.0),
     FaultKind.STOP: Rule(attempts=1),
     FaultKind.REJECTED: Rule(attempts=1),
@@ -113,6 +119,32 @@ class Breaker:
             await self._sleep(min(wait_s, 1.0))
 
 
+class _Beginning:
+    """What an endpoint replies until its first answer.
+
+    One that is set up wrongly never gives one, and nobody should pay for a whole run to learn it.
+    """
+
+    def __init__(self) -> None:
+        self.is_over = False
+        self._replies = 0
+        self._last: Mismatch | None = None
+
+    def met(self, fault: ProviderFault) -> None:
+        """Count a reply. Raises ConfigError or ResumableError for one too many without answer."""
+        if self.is_over or fault.kind is not FaultKind.NO_ANSWER:
+            return
+        self._replies += 1
+        if fault.mismatch is not None and fault.mismatch == self._last:
+            raise ConfigError(f"{fault} (so did the reply before it)") from fault
+        self._last = fault.mismatch
+        if self._replies >= NO_ANSWERS:
+            raise ResumableError(
+                f"none of the first {self._replies} replies is an answer, the last: {fault}; "
+                "`rmft-api resume` asks again"
+            ) from fault
+
+
 class Retries:
     """Sends requests until their rule says enough. Clock, sleep and jitter are given by tests."""
 
@@ -129,6 +161,7 @@ class Retries:
         self._sleep = sleep
         self._jitter = jitter
         self.breaker = Breaker(clock, sleep)
+        self._beginning = _Beginning()
 
     async def send(
         self,
@@ -141,8 +174,8 @@ class Retries:
         """Run `attempt` (one request that costs or changes something) until it works.
 
         `lost` attempts of earlier processes have no answer. `ambiguous` is a rule of the caller's
-        own, who may look up what became of it. Raises ProviderFault (AMBIGUOUS, REJECTED),
-        ProviderDownError, ResumableError, NotEntitledError or ConfigError.
+        own, who may look up what became of it. Raises ProviderFault (AMBIGUOUS, NO_ANSWER,
+        REJECTED), ProviderDownError, ResumableError, NotEntitledError or ConfigError.
         """
         if lost >= LOST_FOR_GOOD:
             raise _poison(what, lost)
@@ -182,8 +215,10 @@ class Retries:
             result = await attempt()
         except ProviderFault as fault:
             self.breaker.note(failed=_is_outage(fault))
+            self._beginning.met(fault)
             raise
         self.breaker.note(failed=False)
+        self._beginning.is_over = True
         return result
 
     async def _again(
@@ -229,9 +264,14 @@ class _Course:
         self._started = clock()
         # Whatever was lost in earlier processes, this one may re-issue once.
         self._met = Counter({FaultKind.AMBIGUOUS: min(lost, 1)})
+        self._mismatch: Mismatch | None = None
 
     def meet(self, fault: ProviderFault) -> None:
+        """Count a fault. Raises ConfigError for a form that the endpoint must always give."""
         self._met[fault.kind] += 1
+        known, self._mismatch = self._mismatch, fault.mismatch
+        if known is not None and known.permanent and known == fault.mismatch:
+            raise ConfigError(f"{self._what}: {fault} (twice in a row)") from fault
 
     def wait_s(self, state: RetryCallState) -> float:
         """Full jitter, on top of what the provider asked for."""
@@ -262,7 +302,7 @@ class _Course:
             raise ResumableError(f"{tried}; `rmft-api resume` waits again") from fault
         if fault.kind is FaultKind.STOP:
             raise _stop(f"{self._what}: {fault}", fault) from fault
-        raise fault  # AMBIGUOUS, REJECTED: the caller knows what this one request is worth
+        raise fault  # the others: the caller knows what this one request is worth
 
 
 def _fault_of(state: RetryCallState) -> ProviderFault:
@@ -276,7 +316,7 @@ def _is_outage(fault: ProviderFault) -> bool:
     """A provider that sets limits or refuses is up; one that breaks off or errs may be down."""
     if fault.kind is FaultKind.SAFE:
         return fault.status != 429
-    return fault.kind is FaultKind.AMBIGUOUS
+    return fault.kind in (FaultKind.AMBIGUOUS, FaultKind.NO_ANSWER)
 
 
 def _stop(message: str, fault: ProviderFault) -> RmftError:

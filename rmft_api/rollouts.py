@@ -108,7 +108,7 @@ async def play(
             try:
                 await _play_cohort(game, cohort, chat, tick, validity)
             except ProviderFault as fault:
-                if fault.kind is not FaultKind.AMBIGUOUS:
+                if fault.kind not in (FaultKind.AMBIGUOUS, FaultKind.NO_ANSWER):
                     raise
                 aside.append(fault)
                 if validity is not None:

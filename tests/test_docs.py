@@ -28,7 +28,7 @@ LINK = re.compile(r"\[[^\]]+\]\(([^)\s]+)\)")
 NAMED = re.compile(r"`((?:rmft_api|tests|docs|benchmarks|prompts)/[\w./-]*|runs/[\w.-]+\.toml)`")
 COMMANDS: dict[str, Any] = getattr(typer.main.get_command(app), "commands")  # noqa: B009
 TAG = re.compile(r"^\| ([TBCDEGS]\d+) \|", re.MULTILINE)
-TAGS = {"T": 10, "B": 13, "C": 10, "D": 8, "E": 12, "G": 13, "S": 6}
+TAGS = {"T": 12, "B": 13, "C": 13, "D": 8, "E": 12, "G": 13, "S": 6}
 REFERENCE = re.compile(
     r"\b(?:docs/)?(METHOD|DESIGN|FAULTS|method|design|faults)\.md,? (\d+(?:\.\d+)?)"
     r"((?: and \d+(?:\.\d+)?)?)"

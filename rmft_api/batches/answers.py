@@ -7,7 +7,8 @@ from dataclasses import dataclass
 import msgspec
 
 from rmft_api.batches.waiting import Waiting
-from rmft_api.errors import FaultKind, ProviderFault, ResumableError
+from rmft_api.calls import cost_of
+from rmft_api.errors import ConfigError, FaultKind, ProviderFault, ResumableError
 from rmft_api.faultpoints import reached
 from rmft_api.journal import Ledger
 from rmft_api.ports import Batches
@@ -53,17 +54,28 @@ class Answers:
         one.answer(reply)
 
     async def _failed(self, one: Waiting, answer: BatchAnswer, fault: ProviderFault) -> None:
-        """A refusal is an answer; a reply that cannot be trusted may be billed; errors are not."""
+        """A refusal is an answer; what came and is no answer may be billed; errors are not."""
         if fault.kind is FaultKind.REJECTED:
-            await self.ledger.failed(_attempt_of(one), fault)
+            await self._keep(one, fault)
             one.fail(fault)
-        elif answer.status == 200:
-            await self.ledger.failed(_attempt_of(one), fault)
-            one.forget()
+        elif answer.status == 200 and fault.kind is not FaultKind.STOP:
+            await self._keep(one, fault)
+            self._again(one, fault)
         else:
             await self._free(one, ProviderFault(str(fault), FaultKind.SAFE, status=fault.status))
             if fault.kind is FaultKind.STOP:
                 one.fail(ResumableError(f"{one.ask.key}: {fault}"))
+
+    async def _keep(self, one: Waiting, fault: ProviderFault) -> None:
+        cost = cost_of(fault, one.ask, self.cost)
+        await self.ledger.failed(_attempt_of(one), fault, cost)
+
+    def _again(self, one: Waiting, fault: ProviderFault) -> None:
+        """Ask anew, but not for a form that comes again: the endpoint is set up so."""
+        if fault.mismatch is not None and fault.mismatch == one.mismatch:
+            one.fail(ConfigError(f"{one.ask.key}: {fault} (in two batches in a row)"))
+        one.mismatch = fault.mismatch
+        one.forget()
 
     async def _free(self, one: Waiting, why: ProviderFault) -> None:
         freed = ProviderFault(str(why), FaultKind.SAFE, status=why.status, code=why.code)

@@ -3,14 +3,11 @@
 import asyncio
 from collections.abc import Iterator, Sequence
 
-import msgspec
-
 from rmft_api.batches.journey import Journeys
 from rmft_api.batches.waiting import Waiting
-from rmft_api.calls import request_digest
+from rmft_api.calls import answered, history_of, request_digest
 from rmft_api.errors import ResumableError
 from rmft_api.journal import Journal
-from rmft_api.journal.ledger import fault_of
 from rmft_api.records import Ask, Reply
 
 GATHER_S = 0.1
@@ -42,12 +39,11 @@ class BatchedChat:
         """
         digest = request_digest(ask)
         known = self._ledger.knows(ask.key)
-        history = await self._ledger.history(ask.key, digest) if known else []
+        history = await history_of(self._ledger, ask, digest) if known else []
+        reply = answered(history, ask)
+        if reply is not None:
+            return reply
         last = history[-1] if history else None
-        if last and last.state == "done":
-            return _replies.decode(last.answer or b"")
-        if last and last.state == "refused":
-            raise fault_of(last)
         waiting = Waiting(ask, digest, number=len(history))
         if last and last.state == "sent" and last.request:
             waiting.attempt, waiting.reserved = last.id, last.reserved
@@ -127,6 +123,3 @@ class BatchedChat:
                 part.append(one)
                 size += more
             yield part
-
-
-_replies = msgspec.json.Decoder(Reply)

@@ -4,6 +4,7 @@ import asyncio
 from dataclasses import dataclass, field
 from hashlib import sha256
 
+from rmft_api.errors import Mismatch
 from rmft_api.records import Ask, Record, Reply
 
 
@@ -20,6 +21,8 @@ class Waiting:
     batch: str | None = None
     """The batch that the open attempt went into."""
     reserved: int = 0
+    mismatch: Mismatch | None = None
+    """The form of the reply that it last had, where that was no answer."""
     reply: "asyncio.Future[Reply]" = field(
         default_factory=lambda: asyncio.get_running_loop().create_future()
     )

@@ -13,7 +13,7 @@ A row that a crash left "sent" is as good as "lost". Money is integer micro-doll
 """
 
 import sqlite3
-from collections.abc import Awaitable, Callable, Coroutine, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
 from hashlib import sha256
 from itertools import count
 from typing import Any, Literal, NamedTuple
@@ -27,6 +27,11 @@ from rmft_api.journal.writer import Rows, Value, Writer
 
 State = Literal["sent", "done", "lost", "released", "refused"]
 
+_STATES: Mapping[FaultKind, State] = {
+    FaultKind.AMBIGUOUS: "lost",
+    FaultKind.NO_ANSWER: "lost",
+    FaultKind.REJECTED: "refused",
+}
 _BEGIN_INTO = """INSERT INTO attempts
   (id, key, number, kind, iteration, digest, request, reserved, created, state) VALUES"""
 _BEGIN_ROW = "(?, ?, ?, ?, ?, ?, ?, ?, ?, 'sent')"
@@ -44,6 +49,8 @@ _DONE_UNSETTLED = "UPDATE attempts SET state = 'done', answer = ?, settled = ? W
 _LOST = "UPDATE attempts SET state = 'lost', answer = ?, settled = ? WHERE id = ?"
 _FREE = "UPDATE attempts SET state = ?, answer = ?, settled = ?, reserved = 0 WHERE id = ?"
 _BELIEVED = "UPDATE attempts SET state = ?, reserved = 0 WHERE id = ? AND state = 'lost'"
+_FAILED_AT_COST = """UPDATE attempts SET state = ?1, answer = ?2, settled = ?3, reserved = 0,
+  spent = min(?4, reserved), excess = max(?4 - reserved, 0) WHERE id = ?5"""
 _SETTLE = """UPDATE attempts SET reserved = 0, spent = min(?2, reserved + spent),
   excess = max(?2 - reserved - spent, 0) WHERE id = ?1 AND state = 'done'"""
 ASIDE = "/set-aside"
@@ -78,7 +85,12 @@ class Attempt(NamedTuple):
     @property
     def unanswered(self) -> bool:
         """Whether the provider may have done it without our knowing what came back."""
-        return self.state in ("sent", "lost")
+        return self.state == "sent" or (self.state == "lost" and not self._came)
+
+    @property
+    def _came(self) -> bool:
+        """Whether what is lost is no reply, but what it should have said."""
+        return self.answer is not None and fault_of(self).kind is FaultKind.NO_ANSWER
 
     @property
     def refused_as(self) -> FaultKind | None:
@@ -86,7 +98,7 @@ class Attempt(NamedTuple):
         if self.state != "lost":
             return None
         kind = fault_of(self).kind
-        return None if kind is FaultKind.AMBIGUOUS else kind
+        return None if _STATES.get(kind) == "lost" else kind
 
 
 class Ask(NamedTuple):
@@ -137,14 +149,22 @@ class Ledger:
 
     async def history(self, key: str, digest: bytes) -> list[Attempt]:
         """All attempts of a key, oldest first. Raises DataError if they asked something else."""
-        ids = self._ids.get(key, ())
-        attempts = await self._writer.work(lambda connection: _attempts(connection, ids))
+        attempts = await self.attempts(key)
         if any(attempt.digest != digest for attempt in attempts):
-            raise DataError(
-                f"{self._name}: {key} now asks something else than when it was first asked; "
-                "code, prompts or settings changed since: start a new run, or restore them"
-            )
+            raise self.asks_something_else(key)
         return attempts
+
+    async def attempts(self, key: str) -> list[Attempt]:
+        """All attempts of a key, oldest first, whatever they asked."""
+        ids = self._ids.get(key, ())
+        return await self._writer.work(lambda connection: _attempts(connection, ids))
+
+    def asks_something_else(self, key: str) -> DataError:
+        """What to raise where the attempts of a key asked something else."""
+        return DataError(
+            f"{self._name}: {key} now asks something else than when it was first asked; "
+            "code, prompts or settings changed since: start a new run, or restore them"
+        )
 
     def begin(
         self,
@@ -219,12 +239,18 @@ class Ledger:
             return _DONE_UNSETTLED, (answer, self._now(), attempt)
         return _DONE, (attempt, answer, self._now(), cost)
 
-    async def failed(self, attempt: int, fault: ProviderFault) -> None:
-        """Record a fault: its kind says what becomes of the reservation."""
-        if fault.kind is FaultKind.AMBIGUOUS:
+    async def failed(self, attempt: int, fault: ProviderFault, cost: int | None = None) -> None:
+        """Record a fault, and its cost where that is known.
+
+        Else its kind says what becomes of the reservation: it stays for what may have been billed.
+        """
+        state = _state_after(fault.kind)
+        if cost is not None:
+            row = (state, _kept(fault), self._now(), cost, attempt)
+            await self._writer.write(_FAILED_AT_COST, row)
+        elif state == "lost":
             await self.doubted(attempt, fault)
         else:
-            state = _state_after(fault.kind)
             await self._writer.write(_FREE, (state, _kept(fault), self._now(), attempt))
 
     async def doubted(self, attempt: int, fault: ProviderFault) -> None:
@@ -301,7 +327,7 @@ def _kept(fault: ProviderFault) -> bytes:
 
 
 def _state_after(kind: FaultKind) -> State:
-    return "refused" if kind is FaultKind.REJECTED else "released"
+    return _STATES.get(kind, "released")
 
 
 def fault_of(attempt: Attempt) -> ProviderFault:

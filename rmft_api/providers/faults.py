@@ -7,10 +7,10 @@ import re
 import ssl
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from rmft_api import durations
-from rmft_api.errors import FaultKind, ProviderFault
+from rmft_api.errors import FaultKind, Mismatch, ProviderFault
 from rmft_api.providers import refusals
 from rmft_api.providers.network import Passage, Proxy, causes
 from rmft_api.providers.rules import RULES
@@ -149,6 +149,51 @@ def malformed(request: Request, why: str, body: bytes = b"", status: int = 200) 
         _without_doubt(FaultKind.AMBIGUOUS, request),
         status=status,
         code="malformed_reply",
+    )
+
+
+def no_answer(
+    request: Request,
+    why: str,
+    body: bytes = b"",
+    *,
+    mismatch: Mismatch | None = None,
+    billed: tuple[int, int, int] | None = None,
+) -> ProviderFault:
+    """The fault of a reply to a chat that came in whole and is no answer to it."""
+    seen = f": {body[:120].decode('utf-8', 'replace')!r}" if body else ""
+    return ProviderFault(
+        _line(f"{_subject(request)}: the reply is no answer, {why}{seen}"),
+        FaultKind.NO_ANSWER,
+        status=200,
+        code="no_answer",
+        mismatch=mismatch,
+        billed=billed,
+    )
+
+
+def error_in_reply(
+    request: Request,
+    headers: Mapping[str, str],
+    body: bytes,
+    *,
+    billed: tuple[int, int, int] | None,
+    begun: bool,
+) -> ProviderFault:
+    """The fault of an error that came in a reply of status 200: by the rules of error replies.
+
+    A chat that was `begun` before it failed may have been billed, so that it counts as no answer
+    where it would be safe to ask again.
+    """
+    fault = refused(replace(request, free=False), 200, headers, body)
+    doubtful = fault.kind is FaultKind.AMBIGUOUS or (fault.kind is FaultKind.SAFE and begun)
+    return ProviderFault(
+        str(fault),
+        FaultKind.NO_ANSWER if doubtful else fault.kind,
+        status=fault.status,
+        code=fault.code,
+        retry_after_s=fault.retry_after_s,
+        billed=billed,
     )
 
 

@@ -29,6 +29,15 @@ class ChatTraits(Section):
     tokens_per_minute: Annotated[int, Field(ge=1)] | None = None
     check_model: bool = True
     """A reply must come from the model that was asked; some gateways tell another name."""
+    thoughts: Literal["separate", "fallback", "inline"] = "separate"
+    """What a reasoning model says to itself, in a field of its own or in a leading
+    `<think>...</think>`. separate: kept in the journal, and no part of the reply. fallback: the
+    reply, where no other words come. inline: part of the reply, and of what is trained on."""
+    finish_reasons: dict[str, Literal["stop", "length", "content_filter"]] = Field(
+        default_factory=dict[str, Literal["stop", "length", "content_filter"]]
+    )
+    """Further words by which the endpoint ends an answer, and what they mean. A reply that ended
+    with any other is no answer."""
     extra: dict[str, Any] = Field(default_factory=dict)
     """Further fields of every request, as the endpoint spells them."""
 

@@ -185,7 +185,8 @@ _CONTENT = (
     _chat(
         "unknown_finish",
         _choice(lambda choice: choice.update(finish_reason="paused_turn")),
-        Outcome.DATA,
+        Outcome.SAME,
+        Doubt.AMBIGUOUS,
     ),
     _chat("logprobs_null", _logprobs(None), Outcome.SAME),
     _chat("logprobs_nan", _logprobs(NAN_LOGPROBS), Outcome.SAME),

@@ -258,11 +258,14 @@ class BudgetAlgebra(RuleBasedStateMachine):
         self.settled[iteration] = self.settled.get(iteration, 0) + cost
 
     @precondition(lambda self: self.open)
-    @rule(data=st.data(), kind=st.sampled_from(FaultKind))
-    def fail(self, data: st.DataObject, kind: FaultKind) -> None:
+    @rule(data=st.data(), kind=st.sampled_from(FaultKind), cost=st.none() | st.integers(0, 1200))
+    def fail(self, data: st.DataObject, kind: FaultKind, cost: int | None) -> None:
         attempt = data.draw(st.sampled_from(sorted(self.open)))
-        self.do(self.journal.ledger.failed(attempt, ProviderFault("broken", kind)))
-        if kind is not FaultKind.AMBIGUOUS:
+        self.do(self.journal.ledger.failed(attempt, ProviderFault("broken", kind), cost))
+        if cost is not None:
+            _, iteration = self.open.pop(attempt)
+            self.settled[iteration] = self.settled.get(iteration, 0) + cost
+        elif kind not in (FaultKind.AMBIGUOUS, FaultKind.NO_ANSWER):
             del self.open[attempt]
 
     @rule()

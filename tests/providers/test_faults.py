@@ -25,7 +25,7 @@ QUOTA_CODES = (
     "organization_usage_limit_exceeded",
     "billing_hard_limit_reached",
 )
-SAFE, AMBIGUOUS, WAIT, STOP, REJECTED = FaultKind
+SAFE, AMBIGUOUS, NO_ANSWER, WAIT, STOP, REJECTED = FaultKind
 
 
 def fault(

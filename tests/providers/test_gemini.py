@@ -169,7 +169,7 @@ async def test_thoughts_are_billed_as_output_and_never_read(
         ("MAX_TOKENS", "length"),
         ("SAFETY", "content_filter"),
         ("SPII", "content_filter"),
-        ("X", "x"),
+        ("MALFORMED_FUNCTION_CALL", "tool_calls"),
     ],
 )
 async def test_how_a_candidate_ended_is_told_in_our_words(
@@ -201,8 +201,12 @@ async def test_a_blocked_prompt_is_an_answer_for_ever(
             "rejected",
         ),
         (refusal(400, "INVALID_ARGUMENT", "Multiple candidates is not enabled."), "stop"),
-        (Meets(body={"responseId": "r", "candidates": []}), "ambiguous"),
-        (Meets(body=b"<html>"), "ambiguous"),
+        (Meets(body={"responseId": "r", "candidates": []}), "no_answer"),
+        (Meets(body=b"<html>"), "no_answer"),
+        (Meets(body={"candidates": [{"finishReason": "OTHER"}]}), "no_answer"),
+        (Meets(body={"candidates": [{"finishReason": "X"}]}), "no_answer"),
+        (Meets(body={"candidates": [{}]}), "no_answer"),
+        (Meets(body={"error": {"code": 429, "status": "RESOURCE_EXHAUSTED"}}), "safe"),
         (Meets(manner="reset"), "ambiguous"),
     ],
 )

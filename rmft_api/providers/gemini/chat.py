@@ -1,27 +1,23 @@
 """Chats by generateContent, read as strictly as on the OpenAI wire."""
 
+import codecs
 from collections.abc import Mapping
 from typing import Any
 
 import msgspec
 
-from rmft_api.errors import ConfigError, FaultKind, ProviderFault
+from rmft_api.errors import ConfigError, FaultKind, Mismatch, ProviderFault
 from rmft_api.pacing import Ending, Pacer
-from rmft_api.providers import faults
+from rmft_api.providers import faults, finish_reasons, no_answers
+from rmft_api.providers import thoughts as thoughts_
+from rmft_api.providers.completion import OddReplyError, parsed
 from rmft_api.providers.gemini.convert import of_chat
 from rmft_api.providers.gemini.names import Place, connected
+from rmft_api.providers.no_answers import ending_of
 from rmft_api.providers.profiles import Profile
-from rmft_api.providers.rest import read
+from rmft_api.providers.usage import believed, count
 from rmft_api.records import Ask, Choice, Reply, Usage
 
-_ENDINGS = {
-    "STOP": "stop",
-    "MAX_TOKENS": "length",
-    **dict.fromkeys(
-        ("SAFETY", "RECITATION", "BLOCKLIST", "PROHIBITED_CONTENT", "SPII", "MODEL_ARMOR"),
-        "content_filter",
-    ),
-}
 _SEEDS = 2**31
 """Seeds are signed 32-bit numbers there."""
 
@@ -32,20 +28,21 @@ class _Part(msgspec.Struct):
 
 
 class _Content(msgspec.Struct):
-    parts: list[_Part] = []
+    parts: list[_Part] | None = None
 
 
 class _Candidate(msgspec.Struct, rename="camel"):
     content: _Content | None = None
     finish_reason: str | None = None
-    index: int = 0
+    index: int | None = None
+    error: Any = None
 
 
 class _WireUsage(msgspec.Struct, rename="camel"):
-    prompt_token_count: int = 0
-    candidates_token_count: int = 0
-    thoughts_token_count: int = 0
-    cached_content_token_count: int = 0
+    prompt_token_count: Any = 0
+    candidates_token_count: Any = 0
+    thoughts_token_count: Any = 0
+    cached_content_token_count: Any = 0
 
 
 class _Feedback(msgspec.Struct, rename="camel"):
@@ -53,11 +50,12 @@ class _Feedback(msgspec.Struct, rename="camel"):
 
 
 class _WireReply(msgspec.Struct, rename="camel"):
-    response_id: str
+    response_id: str | None = None
     candidates: list[_Candidate] = []
     usage_metadata: _WireUsage | None = None
     prompt_feedback: _Feedback | None = None
-    model_version: str = ""
+    model_version: str | None = None
+    error: Any = None
 
 
 class GeminiChat:
@@ -93,12 +91,13 @@ class GeminiChat:
             )
             ending = Ending(status, headers)
             if status != 200:
-                fault = faults.refused(self._request(ask), status, headers, raw)
-                ending = Ending(status, headers, retry_after_s=fault.retry_after_s)
-                raise fault
-            reply = self._read(ask, raw)
+                raise faults.refused(self._request(ask), status, headers, raw)
+            reply = self._read(ask, headers, raw)
             ending = Ending(status, headers, reply.usage)
             return reply
+        except ProviderFault as fault:
+            ending = ending_of(fault, ending.headers)
+            raise
         finally:
             if self._pacer:
                 self._pacer.ended(ask, ending)
@@ -136,9 +135,15 @@ class GeminiChat:
             wanted["stopSequences"] = sampling.stop
         return {**of_chat(ask.messages), "generationConfig": wanted}
 
-    def _read(self, ask: Ask, raw: bytes) -> Reply:
+    def _read(self, ask: Ask, headers: Mapping[str, str], raw: bytes) -> Reply:
         request = self._request(ask)
-        wire = read(request, raw, _WireReply)
+        wire = self._decode(request, raw)
+        usage = _usage(wire.usage_metadata)
+        billed = _billed(usage)
+        for error in (wire.error, *(choice.error for choice in wire.candidates)):
+            if no_answers.tells(error):
+                begun = bool(wire.candidates)
+                raise no_answers.failed(request, headers, error, billed=billed, begun=begun)
         blocked = wire.prompt_feedback and wire.prompt_feedback.block_reason
         if blocked and not wire.candidates:
             raise ProviderFault(
@@ -147,19 +152,47 @@ class GeminiChat:
                 status=200,
                 code="content_filter",
             )
-        choices = sorted(wire.candidates, key=_index)
-        if len(choices) != ask.n:
-            why = f"{len(choices)} candidates came where {ask.n} were asked for"
-            raise faults.malformed(request, why, raw)
-        if any(choice.index != place for place, choice in enumerate(choices)):
-            told = [choice.index for choice in choices]
-            raise faults.malformed(request, f"its candidates are numbered {told}", raw)
-        return Reply(
-            wire.response_id,
-            wire.model_version or ask.model,
-            tuple(_choice(one) for one in choices),
-            _usage(wire.usage_metadata),
-        )
+        choices = self._in_order(ask, wire, billed)
+        read = tuple(self._choice(ask, one, billed) for one in choices)
+        return Reply(wire.response_id or "", wire.model_version or ask.model, read, usage)
+
+    def _decode(self, request: faults.Request, raw: bytes) -> _WireReply:
+        try:
+            return _decode(raw.removeprefix(codecs.BOM_UTF8))
+        except (msgspec.MsgspecError, UnicodeDecodeError) as strict:
+            try:
+                return msgspec.convert(parsed(raw), _WireReply)
+            except OddReplyError as odd:
+                raise faults.no_answer(request, str(odd), raw, mismatch=odd.mismatch) from strict
+            except msgspec.ValidationError as error:
+                raise faults.no_answer(request, str(error), raw) from error
+
+    def _in_order(
+        self, ask: Ask, wire: _WireReply, billed: no_answers.Tokens | None
+    ) -> list[_Candidate]:
+        """As many as were asked for; one whose number is not told is the first."""
+        numbers = [choice.index or 0 for choice in wire.candidates]
+        if len(numbers) >= ask.n == 1:
+            return wire.candidates[:1]
+        if len(numbers) >= ask.n and len({*numbers}) == len(numbers):
+            return sorted(wire.candidates, key=_index)[: ask.n]
+        why = f"candidates numbered {numbers} came where {ask.n} were asked for"
+        if not numbers:
+            raise faults.no_answer(self._request(ask), why, billed=billed)
+        why = f"{why}; set chat.n = 1 in its profile"
+        mismatch = Mismatch("candidates that are not as many, or not numbered")
+        raise faults.no_answer(self._request(ask), why, mismatch=mismatch, billed=billed)
+
+    def _choice(self, ask: Ask, wire: _Candidate, billed: no_answers.Tokens | None) -> Choice:
+        parts = (wire.content.parts if wire.content else None) or []
+        text = "".join(part.text or "" for part in parts if not part.thought)
+        apart = "".join(part.text or "" for part in parts if part.thought)
+        own = self._profile.chat.finish_reasons
+        ending = finish_reasons.read(wire.finish_reason, said=bool(text.strip()), own=own)
+        if isinstance(ending, finish_reasons.Broken):
+            raise no_answers.broken(self._request(ask), ending, billed)
+        content, thoughts = thoughts_.told(text or None, apart or None, self._profile.chat.thoughts)
+        return Choice(content, ending, None, thoughts)
 
     def _request(self, ask: Ask) -> faults.Request:
         return faults.Request(
@@ -172,25 +205,24 @@ class GeminiChat:
         )
 
 
+_decode = msgspec.json.Decoder(_WireReply).decode
+
+
 def _index(candidate: _Candidate) -> int:
-    return candidate.index
-
-
-def _choice(wire: _Candidate) -> Choice:
-    parts = wire.content.parts if wire.content else []
-    text = "".join(part.text or "" for part in parts if not part.thought)
-    reason = wire.finish_reason or "unknown"
-    return Choice(text or None, _ENDINGS.get(reason, reason.lower()))
+    return candidate.index or 0
 
 
 def _usage(wire: _WireUsage | None) -> Usage | None:
     """Thoughts are billed as output; None where the counts cannot be true."""
     if wire is None:
         return None
-    usage = Usage(
-        wire.prompt_token_count,
-        wire.candidates_token_count + wire.thoughts_token_count,
-        wire.cached_content_token_count,
-    )
-    least = min(usage.prompt_tokens, usage.completion_tokens, usage.cached_tokens)
-    return usage if least >= 0 and usage.cached_tokens <= usage.prompt_tokens else None
+    output = (count(wire.candidates_token_count), count(wire.thoughts_token_count or 0))
+    whole = sum(output) if min(output) >= 0 else -1
+    return believed(wire.prompt_token_count, whole, wire.cached_content_token_count)
+
+
+def _billed(usage: Usage | None) -> no_answers.Tokens | None:
+    """What a reply that is no answer was billed for; None: not known."""
+    if usage is None:
+        return None
+    return usage.prompt_tokens, usage.completion_tokens, usage.cached_tokens

@@ -1,0 +1,190 @@
+"""Replies of the OpenAI wire, read for what was asked: an answer, or the fault that it is.
+
+Nothing is believed of a reply but what is needed: `n` choices that ended as answers do, from the
+model that was asked. Where it tells neither id nor model nor usage, nothing depends on them.
+"""
+
+import re
+from collections.abc import Mapping, Sequence
+
+from rmft_api.errors import Mismatch, ProviderFault
+from rmft_api.providers import faults, finish_reasons, no_answers
+from rmft_api.providers import thoughts as thoughts_
+from rmft_api.providers.completion import ChoiceTold, Completion, OddReplyError, decode
+from rmft_api.providers.finish_reasons import ENDS, Broken
+from rmft_api.providers.no_answers import Tokens
+from rmft_api.providers.profiles import Profile
+from rmft_api.records import Ask, Choice, Reply, Usage
+
+
+class Replies:
+    """Reads what an endpoint replies to chats."""
+
+    def __init__(self, profile: Profile) -> None:
+        self._profile = profile
+        self._traits = profile.chat
+        self._thoughts: thoughts_.Thoughts = profile.chat.thoughts
+
+    def read(self, ask: Ask, status: int, headers: Mapping[str, str], raw: bytes) -> Reply:
+        """The reply, with exactly `ask.n` choices, in order. Raises ProviderFault, classified."""
+        if status != 200:
+            raise self._refused(ask, status, headers, raw)
+        told = self._decode(ask, headers, raw)
+        if told.error is not None and no_answers.tells(told.error):
+            raise no_answers.failed(
+                self.request(ask), headers, told.error, billed=_billed(told), begun=_said(told)
+            )
+        choices = told.choices
+        if len(choices) != 1 or ask.n != 1:
+            choices = self._in_order(ask, headers, told)
+        if told.model and told.model != ask.model:
+            self._check_model(ask, told)
+        answers = tuple([self._choice(ask, headers, told, choice) for choice in choices])
+        return Reply(told.id, told.model or ask.model, answers, told.billed())
+
+    def request(self, ask: Ask) -> faults.Request:
+        """What was asked, for a fault."""
+        return faults.Request(
+            self._profile.name,
+            "answer a chat",
+            model=ask.model,
+            tuned=self._profile.is_tuned(ask.model),
+            free=not self._profile.paid,
+            key_name=self._profile.api_key_env or "the key",
+        )
+
+    def _refused(
+        self, ask: Ask, status: int, headers: Mapping[str, str], raw: bytes
+    ) -> ProviderFault:
+        plain = no_answers.legible(headers, raw)
+        return faults.refused(self.request(ask), status, headers, plain)
+
+    def _decode(self, ask: Ask, headers: Mapping[str, str], raw: bytes) -> Completion:
+        try:
+            return decode(raw)
+        except OddReplyError:
+            plain = no_answers.undone(self.request(ask), headers, raw)
+        try:
+            return decode(plain)
+        except OddReplyError as odd:
+            raise faults.no_answer(
+                self.request(ask), str(odd), plain, mismatch=odd.mismatch
+            ) from odd
+
+    def _in_order(
+        self, ask: Ask, headers: Mapping[str, str], told: Completion
+    ) -> Sequence[ChoiceTold]:
+        """As many as were asked for; choices without numbers stand as they came."""
+        numbers = [choice.index for choice in told.choices]
+        if numbers == _IN_ORDER[: ask.n]:
+            return told.choices
+        if len(numbers) < ask.n:
+            raise self._too_few(ask, headers, told)
+        if ask.n == 1:
+            return told.choices[:1]
+        known = [number for number in numbers if number is not None]
+        if not known:
+            return told.choices[: ask.n]
+        if len({*known}) < len(numbers):
+            why = f"its choices are numbered {numbers}; set chat.n = 1 in its profile"
+            mismatch = Mismatch("choices that are not numbered")
+            raise faults.no_answer(self.request(ask), why, mismatch=mismatch, billed=_billed(told))
+        return sorted(told.choices, key=_index)[: ask.n]
+
+    def _too_few(self, ask: Ask, headers: Mapping[str, str], told: Completion) -> ProviderFault:
+        """The fault of choices that are missing: an error in one that came tells more."""
+        for choice in told.choices:
+            self._choice(ask, headers, told, choice)
+        came = len(told.choices)
+        if not came:
+            return faults.no_answer(self.request(ask), "it holds no choice", billed=_billed(told))
+        why = (
+            f"{came} of {ask.n} choices came; the endpoint ignores n: set chat.n = 1 in its profile"
+        )
+        mismatch = Mismatch("fewer choices than n")
+        return faults.no_answer(self.request(ask), why, mismatch=mismatch, billed=_billed(told))
+
+    def _check_model(self, ask: Ask, told: Completion) -> None:
+        if not self._traits.check_model or _is_model(ask.model, told.model):
+            return
+        why = (
+            f"{told.model!r} answered where {ask.model!r} was asked; name that model, "
+            "or set chat.check_model = false in the profile"
+        )
+        # What another model took is not known by this one's price, so its tokens do not count.
+        raise faults.no_answer(self.request(ask), why, mismatch=Mismatch("another model"))
+
+    def _choice(
+        self, ask: Ask, headers: Mapping[str, str], told: Completion, choice: ChoiceTold
+    ) -> Choice:
+        message, ending = choice.message, choice.finish_reason
+        if choice.error is not None or message.error is not None:
+            self._refuse_errors(ask, headers, told, choice)
+        if ending not in _PLAIN or choice.native_finish_reason is not None:
+            ending = self._ending(ask, told, choice)
+        content, apart = message.content, message.reasoning_content or message.reasoning
+        if not apart and (not content or not thoughts_.may_be_in(content)):
+            return Choice(content, ending, message.refusal)
+        content, thoughts = thoughts_.told(content, apart, self._thoughts)
+        return Choice(content, ending, message.refusal, thoughts)
+
+    def _refuse_errors(
+        self, ask: Ask, headers: Mapping[str, str], told: Completion, choice: ChoiceTold
+    ) -> None:
+        for error in (choice.error, choice.message.error):
+            if no_answers.tells(error):
+                raise no_answers.failed(
+                    self.request(ask), headers, error, billed=_billed(told), begun=_said(told)
+                )
+
+    def _ending(self, ask: Ask, told: Completion, choice: ChoiceTold) -> str:
+        ending = finish_reasons.read(
+            choice.finish_reason,
+            native=choice.native_finish_reason,
+            said=_words_of(choice),
+            own=self._traits.finish_reasons,
+        )
+        if isinstance(ending, Broken):
+            raise no_answers.broken(self.request(ask), ending, _billed(told))
+        return ending
+
+
+_PLAIN = frozenset(ENDS.values())
+"""The words that stand for themselves."""
+_IN_ORDER = list(range(1024))
+
+
+def _billed(told: Completion) -> Tokens | None:
+    """What a reply that is no answer was billed for; None: not known.
+
+    Nothing, where it holds no words and tells so.
+    """
+    usage: Usage | None = told.billed()
+    if usage is not None:
+        return usage.prompt_tokens, usage.completion_tokens, usage.cached_tokens
+    counts = told.usage
+    is_zero = counts and not counts.prompt_tokens and not counts.completion_tokens
+    return (0, 0, 0) if is_zero and not _said(told) else None
+
+
+def _said(told: Completion) -> bool:
+    return any(_words_of(choice) for choice in told.choices)
+
+
+def _words_of(choice: ChoiceTold) -> bool:
+    message = choice.message
+    return bool(message.refusal or (message.content and message.content.strip()))
+
+
+def _index(choice: ChoiceTold) -> int:
+    return choice.index or 0
+
+
+_DATED = re.compile(r"-[0-9]{4}-?[0-9]{2}-?[0-9]{2}")
+
+
+def _is_model(asked: str, told: str) -> bool:
+    """The same model, or the dated snapshot that its name stands for."""
+    if told == asked:
+        return True
+    return told.startswith(asked) and _DATED.fullmatch(told[len(asked) :]) is not None
