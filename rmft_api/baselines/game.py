@@ -25,6 +25,8 @@ class Table:
     """Rewards are 0 or 1."""
     switches_N: Floats
     """How often the best action changes, at least 1: tunes windows and discounts."""
+    segments_N: Floats
+    """In how many stretches of rounds the best action stays the same, as far as is told."""
     variation_N: Floats
     """V_T, the variation budget: tunes restarts."""
     features_TNd: Floats | None
@@ -59,6 +61,7 @@ def table(scenarios: Sequence[Scenario], chance: Chance) -> Table:
         chance=chance,
         binary=is_binary(first),
         switches_N=np.array([max(1.0, s.facts.get("switches", 1.0)) for s in scenarios]),
+        segments_N=np.array([1.0 + s.facts.get("switches", 0.0) for s in scenarios]),
         variation_N=np.array([s.facts.get("V_T", 0.0) for s in scenarios]),
         features_TNd=_features(scenarios),
     )

@@ -38,7 +38,7 @@ BASELINES: Mapping[str, Baseline] = {
     "kl_ucb": Baseline(bandits.KLUCB),
     "thompson": Baseline(bandits.thompson, known_mix=False),
     "gaussian_thompson": Baseline(bandits.GaussianThompson, known_mix=False),
-    "exp3": Baseline(adversarial.Exp3),
+    "exp3": Baseline(adversarial.exp3),
     "exp3s": Baseline(adversarial.exp3s),
     "rexp3": Baseline(adversarial.rexp3),
     "sw_ucb": Baseline(moving.SlidingWindowUCB),

@@ -1,7 +1,7 @@
 """Each algorithm against its formula, worked out again in the plainest way."""
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 import numpy as np
 import pytest
@@ -30,9 +30,16 @@ def played(name: str, problem: ConcreteProblem) -> tuple[Scenario, Play]:
     return scenario, baselines.play(name, [scenario], 1)[0]
 
 
-# Mean pseudo-regret of the hard bandit at T = 100, each within .2.
-REFERENCE = {"ucb1": 13.60, "ucb": 11.02, "kl_ucb": 10.91, "thompson": 11.17, "random": 16.04}
-REFERENCE["exp3s"] = 15.58
+# Mean pseudo-regret of the hard bandit at T = 100 over 20,000 scenarios; errors are below .03.
+REFERENCE = {
+    "ucb1": 13.74,
+    "ucb": 11.23,
+    "kl_ucb": 10.95,
+    "thompson": 11.19,
+    "exp3": 14.80,
+    "exp3s": 15.18,
+    "random": 16.00,
+}
 
 
 @pytest.mark.parametrize("name", REFERENCE)
@@ -41,7 +48,7 @@ def test_the_reference_regret_of_the_hard_bandit_is_met(name: str) -> None:
     plays = regret.stack(baselines.play(name, scenarios, 0))
     pseudo_N = regret.regrets_N(plays)["pseudo"]
     error = float(pseudo_N.std()) / math.sqrt(len(pseudo_N))
-    assert float(pseudo_N.mean()) == pytest.approx(REFERENCE[name], abs=0.2 + 3 * error)
+    assert float(pseudo_N.mean()) == pytest.approx(REFERENCE[name], abs=0.03 + 3 * error)
 
 
 Index = Callable[[int, list[float], int], float]
@@ -134,25 +141,67 @@ def test_thompson_is_right_on_rewards_of_any_scale(options: dict[str, object]) -
     assert last_N.mean() < 0.05  # .3 for uniform play
 
 
-@pytest.mark.parametrize("name", ["exp3", "exp3s", "rexp3"])
-def test_exponential_weights_follow_their_formula(name: str) -> None:
-    K, T = 3, 60
-    scenario, play = played(name, ConcreteProblem("nonstationary", K, T, {"switches": 3}))
-    batch = T
-    if name == "rexp3":
-        batch = math.ceil((K * math.log(K)) ** (1 / 3) * (T / scenario.facts["V_T"]) ** (2 / 3))
-    gamma = min(1.0, math.sqrt(K * math.log(K) / ((math.e - 1) * batch)))
-    alpha = 1 / T if name == "exp3s" else 0.0
+Literal = tuple[float, float, int]
+"""gamma, alpha, rounds between two starts."""
+
+
+def of_exp3(K: int, T: int, facts: Mapping[str, float]) -> Literal:
+    return min(1.0, math.sqrt(K * math.log(K) / ((math.e - 1) * T))), 0.0, T
+
+
+def of_exp3s(K: int, T: int, facts: Mapping[str, float]) -> Literal:
+    hardness = 1 + facts.get("switches", 0)
+    inside = K * (hardness * math.log(K * T) + math.e) / ((math.e - 1) * T)
+    return min(1.0, math.sqrt(inside)), 1 / T, T
+
+
+def of_rexp3(K: int, T: int, facts: Mapping[str, float]) -> Literal:
+    batch = math.ceil((K * math.log(K)) ** (1 / 3) * (T / facts["V_T"]) ** (2 / 3))
+    return of_exp3(K, batch, facts)
+
+
+@pytest.mark.parametrize(
+    ("name", "constants"), [("exp3", of_exp3), ("exp3s", of_exp3s), ("rexp3", of_rexp3)]
+)
+@pytest.mark.parametrize(
+    ("K", "T", "options"),
+    [
+        (3, 400, {"switches": 3}),
+        (2, 60, {"process": "drift"}),
+        (5, 25, {"process": "sine", "reward": "gaussian"}),
+    ],
+)
+def test_exponential_weights_are_the_published_pseudo_code(
+    name: str,
+    constants: Callable[[int, int, Mapping[str, float]], Literal],
+    K: int,
+    T: int,
+    options: dict[str, object],
+) -> None:
+    scenario, play = played(name, ConcreteProblem("nonstationary", K, T, options))
+    gamma, alpha, batch = constants(K, T, scenario.facts)
     weights = [1.0] * K
     for t in range(T):
-        weights = [1.0] * K if t % batch == 0 else weights
-        policy = [(1 - gamma) * w / sum(weights) + gamma / K for w in weights]
-        assert play.policies_TK[t] == pytest.approx(policy)
-        action = int(play.actions_T[t])
-        shared = math.e * alpha / K * sum(weights)
-        estimate = float(scenario.rewards[t, action]) / policy[action]
-        weights[action] *= math.exp(gamma * estimate / K)
-        weights = [w + shared for w in weights]
+        if t % batch == 0:
+            weights = [1.0] * K
+        whole = sum(weights)
+        p = [(1 - gamma) * w / whole + gamma / K for w in weights]
+        assert play.policies_TK[t] == pytest.approx(p)
+        drawn = int(play.actions_T[t])
+        x = [float(scenario.rewards[t, j]) / p[j] if j == drawn else 0.0 for j in range(K)]
+        weights = [
+            w * math.exp(gamma * xj / K) + math.e * alpha / K * whole
+            for w, xj in zip(weights, x, strict=True)
+        ]
+
+
+def test_exp3s_can_be_told_how_often_the_best_action_changes() -> None:
+    scenario = scenario_of(ConcreteProblem("nonstationary", 3, 400, {"switches": 3}))
+    (known,) = baselines.play("exp3s", [scenario], 1)
+    (told,) = baselines.play("exp3s", [scenario], 1, {"segments": 4})
+    (still,) = baselines.play("exp3s", [scenario], 1, {"segments": 1})
+    assert np.array_equal(known.policies_TK, told.policies_TK)
+    assert still.policies_TK.min() < known.policies_TK.min()
 
 
 def test_the_sliding_window_forgets_what_left_it() -> None:
