@@ -1,12 +1,14 @@
 """The 58 faults of docs/faults.md 4 D, by name.
 
-A lost reply leaves the work done and billed; a refusal does nothing.
+By itself a lost reply leaves the work done and billed, and a refusal does nothing. A rule with
+`executions` has the work done before either, as by a gateway whose upstream was slow.
 """
 
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
+from itertools import product
 from typing import Any, cast
 
 from tests.fake_provider.scripts import (
@@ -21,7 +23,7 @@ from tests.fake_provider.scripts import (
     model_missing,
     refusal,
 )
-from tests.fake_provider.wire import Manner, Response
+from tests.fake_provider.wire import Manner, Response, json_response
 
 POSTS = (Endpoint.CHAT, Endpoint.UPLOAD, Endpoint.JOB_CREATE)
 GETS = (Endpoint.FILES, Endpoint.JOBS, Endpoint.JOB, Endpoint.JOB_EVENTS)
@@ -342,7 +344,44 @@ SCRIPTS: dict[str, Script] = {
     script.name: script
     for script in (*_CONNECTION, *_BODIES, *_CONTENT, *_REFUSALS, *_LIMITS, *_LIVES)
 }
+REFUSING = (
+    400,
+    401,
+    402,
+    403,
+    404,
+    408,
+    409,
+    413,
+    422,
+    425,
+    429,
+    498,
+    500,
+    502,
+    503,
+    504,
+    520,
+    529,
+)
+"""Statuses that a gateway may answer with, whatever its upstream has done."""
+
+
+def _gateway(status: int, form: str) -> Script:
+    """Any status with any form of a body; 503 is OpenAI's `slow_down`."""
+    code, words = ("slow_down", "slow down") if status == 503 else (None, "something is wrong")
+    replies: dict[str, Callable[[], Response]] = {
+        "error": lambda: refusal(status, f"The gateway says: {words}.", "gateway_error", code),
+        "html": lambda: html(status),
+        "empty": lambda: json_response({}, status),
+    }
+    doubt = Doubt.SAFE if status == 429 else Doubt.AMBIGUOUS
+    return Script(f"gateway_{status}_{form}", ANY, doubt, reply=replies[form])
+
+
+GATEWAY = tuple(_gateway(*both) for both in product(REFUSING, ("error", "html", "empty")))
 EXTRAS: dict[str, Script] = {
+    **{script.name: script for script in GATEWAY},
     **{
         f"quota_{code}": replace(SCRIPTS["429_quota"], reply=lambda code=code: quota(code))
         for code in QUOTA_CODES

@@ -13,7 +13,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Self
 
-from tests.faults import layers, report
+from tests.faults import layers, refusals, report
 from tests.faults.bugs import BUGS
 from tests.faults.cases import Case, Verdict
 from tests.faults.drive import Drive, baseline
@@ -82,11 +82,12 @@ class Lab:
 
 
 def matrix(lab: Lab) -> Iterator[Case]:
-    """Layers A, D, E and G: every change is met by these."""
+    """Layers A, D, E, G and J: every change is met by these."""
     yield from layers.crashes(lab.points())
     yield from layers.provider_faults()
     yield from layers.lost_replies()
     yield from layers.batches(lab.points(BATCHED))
+    yield from refusals.refused_after_work()
 
 
 def smoke(lab: Lab, every: int = 24) -> list[Case]:

@@ -132,6 +132,29 @@ def no_quarantine() -> None:
     outbox.Outbox.__init__ = hasty
 
 
+@bug("I1", "J/job_create/429_[gms]*/done1/lag0")
+def refusals_are_believed() -> None:
+    """A creation that was refused for its speed is sent again unseen, inside one send."""
+    from rmft_api.errors import FaultKind, ProviderFault
+    from rmft_api.journal import outbox
+
+    once = outbox.Outbox.once
+
+    def trusting(self: Any, *args: Any, act: Any, **more: Any) -> Any:
+        async def until_it_is_let_in() -> Any:
+            while True:
+                try:
+                    return await act()
+                except ProviderFault as fault:
+                    if fault.kind is not FaultKind.SAFE:
+                        raise
+                    await self._retries.pause(fault.retry_after_s or 0.5)
+
+        return once(self, *args, act=until_it_is_let_in, **more)
+
+    outbox.Outbox.once = trusting
+
+
 @bug("I1", "E/job_create:1/status_500/*/done1")
 def sdk_retries() -> None:
     """The package retries too."""

@@ -27,6 +27,8 @@ class Meets:
     headers: dict[str, str] = field(default_factory=dict[str, str])
     manner: Manner = "whole"
     """after: the work is done, then the connection is reset."""
+    done: bool = False
+    """The work is done, then this is answered, as by a gateway whose upstream was slow."""
 
 
 @dataclass(frozen=True)
@@ -385,6 +387,8 @@ def _route(stub: StubProvider, name: str, handler: Handler) -> Any:
 async def _act(
     meets: Meets, truth: Callable[[], Awaitable[web.StreamResponse]], request: web.Request
 ) -> web.StreamResponse:
+    if meets.done:
+        await truth()
     if meets.manner == "whole":
         return replied(meets)
     if meets.manner == "hang":
