@@ -9,9 +9,18 @@ from aiohttp import web
 from rmft_api.local_server.batch_routes import BatchRoutes
 from rmft_api.local_server.chat_routes import ChatRoutes
 from rmft_api.local_server.file_routes import FileRoutes
+from rmft_api.local_server.http_server import REQUEST_ID, new_request_id
 from rmft_api.local_server.job_routes import JobRoutes
 from rmft_api.local_server.model_routes import ModelRoutes
-from rmft_api.local_server.refusals import Refusal, disk_full, internal_error, too_large
+from rmft_api.local_server.refusals import (
+    Refusal,
+    disk_full,
+    internal_error,
+    no_such_route,
+    too_large,
+    unreadable_body,
+    unsupported_encoding,
+)
 from rmft_api.local_server.storage import is_full
 
 LARGEST_BODY = 8 * 2**20
@@ -56,6 +65,7 @@ def application(
         ("*", "/{path:.*}", _unknown),
     ]
     app = web.Application(client_max_size=LARGEST_BODY)
+    app.on_response_prepare.append(_name)
     app.router.add_get("/health", _health)
     for method, path, handler in routes:
         app.router.add_route(method, path, _guarded(handler, api_key))
@@ -67,6 +77,7 @@ def _guarded(handler: Handler, api_key: str | None) -> Handler:
 
     async def guard(request: web.Request) -> web.StreamResponse:
         try:
+            _check_encoding(request)
             if api_key is not None:
                 _check_key(request, api_key)
             return await handler(request)
@@ -74,16 +85,42 @@ def _guarded(handler: Handler, api_key: str | None) -> Handler:
             return refusal.response()
         except web.HTTPRequestEntityTooLarge:
             return too_large(LARGEST_BODY).response()
+        except web.RequestPayloadError as error:
+            request.content.feed_eof()  # what is left of it is as little to be read
+            return unreadable_body(_reason(error)).response()
         except (web.HTTPException, ConnectionError):
             raise
         except Exception as error:
             if is_full(error):
                 log.warning("%s %s: %s", request.method, request.path, error)
                 return disk_full().response()
-            log.exception("%s %s failed", request.method, request.path)
-            return internal_error().response()
+            response = internal_error().response()
+            response.headers[REQUEST_ID] = name = new_request_id()
+            log.exception("%s %s failed (%s)", request.method, request.path, name)
+            return response
 
     return guard
+
+
+async def _name(request: web.Request, response: web.StreamResponse) -> None:
+    """Every reply, a stream's too, can be named in a report."""
+    response.headers.setdefault(REQUEST_ID, new_request_id())
+
+
+_ENCODINGS = ("", "identity", "gzip", "deflate", "br", "zstd")
+"""What aiohttp undoes: it refuses by itself those of them whose package is not installed."""
+
+
+def _check_encoding(request: web.Request) -> None:
+    encoding = request.headers.get("Content-Encoding", "")
+    if encoding.strip().lower() not in _ENCODINGS:
+        raise unsupported_encoding(encoding)
+
+
+def _reason(error: web.RequestPayloadError) -> str:
+    """The last line of what aiohttp tells, e.g. `Can not decode content-encoding: gzip`."""
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    return lines[-1] if lines else "it is broken off"
 
 
 def _check_key(request: web.Request, api_key: str) -> None:
@@ -108,5 +145,4 @@ async def _unknown(request: web.Request) -> web.Response:
         if known.get_info().get("path") == request.path:
             message = f"Not allowed to {request.method} on {request.path}."
             raise Refusal(405, message, code="method_not_supported")
-    message = f"Invalid URL ({request.method} {request.path})"
-    raise Refusal(404, message, code="unknown_url")
+    raise no_such_route(request.method, request.path)

@@ -10,12 +10,23 @@ import msgspec
 
 from rmft_api.files import replace_file, sync
 from rmft_api.local_server import storage
+from rmft_api.local_server.paging import without_nulls
 from rmft_api.local_server.refusals import Refusal
 
 ENDPOINT = "/v1/chat/completions"
 Status = Literal["validating", "failed", "in_progress", "finalizing", "completed", "cancelled"]
 FINAL: tuple[Status, ...] = ("failed", "completed", "cancelled")
 DAY_S = 24 * 3600
+
+
+class Problem(msgspec.Struct, frozen=True):
+    """What is wrong with a batch's file."""
+
+    code: str
+    message: str
+    line: int | None = None
+    """Its line in the file, from 1; None where the whole file is meant."""
+    param: str | None = None
 
 
 class Batch(msgspec.Struct, frozen=True, kw_only=True):
@@ -35,6 +46,8 @@ class Batch(msgspec.Struct, frozen=True, kw_only=True):
     completed: int = 0
     failed: int = 0
     problem: str | None = None
+    """Why its file was refused, in records of older servers."""
+    problems: tuple[Problem, ...] = ()
     """Why its file was refused."""
 
     @property
@@ -44,15 +57,14 @@ class Batch(msgspec.Struct, frozen=True, kw_only=True):
 
     def json(self) -> dict[str, object]:
         """The batch object of the wire."""
-        data = [{"code": "invalid_request", "message": self.problem, "line": None, "param": None}]
-        ended = {f"{status}_at": None for status in FINAL} | {
-            f"{self.status}_at": self.ended_at for _ in (1,) if self.is_over
-        }
-        return {
+        old = () if self.problem is None else (Problem("invalid_request", self.problem),)
+        data = [msgspec.to_builtins(one) for one in self.problems or old]
+        ended = {f"{self.status}_at": self.ended_at} if self.is_over else {}
+        fields = {
             "id": self.id,
             "object": "batch",
             "endpoint": ENDPOINT,
-            "errors": {"object": "list", "data": data} if self.problem else None,
+            "errors": {"object": "list", "data": data} if data else None,
             "input_file_id": self.input_file,
             "completion_window": "24h",
             "status": self.status,
@@ -68,6 +80,7 @@ class Batch(msgspec.Struct, frozen=True, kw_only=True):
             },
             "metadata": self.metadata,
         }
+        return without_nulls(fields, "metadata")
 
 
 class BatchStore:

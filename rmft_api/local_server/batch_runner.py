@@ -12,15 +12,26 @@ from typing import Literal, NamedTuple
 
 import msgspec
 
-from rmft_api.local_server.batch_records import ENDPOINT, Batch, BatchStore
+from rmft_api.local_server.batch_records import ENDPOINT, Batch, BatchStore, Problem
 from rmft_api.local_server.files import FileStore
-from rmft_api.local_server.refusals import Refusal, decode, internal_error
+from rmft_api.local_server.jsonl import rows
+from rmft_api.local_server.refusals import Refusal, decode, internal_error, invalid
 
 MOST_LINES = 50_000
+MOST_PROBLEMS = 20
+"""Of one file are told."""
 Answer = Callable[[bytes], Awaitable[bytes]]
 """A chat completion's request body -> its answer's. Raises Refusal."""
 
 log = logging.getLogger(__name__)
+
+
+class BatchFileError(ValueError):
+    """A batch whose file cannot be carried out."""
+
+    def __init__(self, *problems: Problem) -> None:
+        super().__init__("; ".join(problem.message for problem in problems))
+        self.problems = problems
 
 
 class Line(msgspec.Struct, forbid_unknown_fields=True):
@@ -82,11 +93,12 @@ class BatchRunner:
     async def _run(self, batch: Batch) -> None:
         try:
             await self._carry_out(batch)
-        except Refusal as refusal:
-            await self._end(batch, "failed", problem=refusal.message)
+        except BatchFileError as error:
+            await self._end(batch, "failed", problems=error.problems)
         except Exception:
             log.exception("batch %s failed", batch.id)
-            await self._end(batch, "failed", problem="the server had an error; its log says more")
+            problem = Problem("server_error", "the server had an error; its log says more")
+            await self._end(batch, "failed", problems=(problem,))
 
     async def _carry_out(self, batch: Batch) -> None:
         content = await asyncio.to_thread(self._files.content(batch.input_file).read_bytes)
@@ -144,24 +156,46 @@ class BatchRunner:
 
 
 def read_lines(content: bytes) -> list[Line]:
-    """The requests of a batch's file. Raises Refusal, which names the line at fault."""
-    rows = [row for row in content.split(b"\n") if row.strip()]
-    if not 1 <= len(rows) <= MOST_LINES:
-        raise Refusal(400, f"A batch has 1 to {MOST_LINES} requests, this file has {len(rows)}.")
-    lines = [_line(row, number) for number, row in enumerate(rows, 1)]
-    if len({line.custom_id for line in lines}) < len(lines):
-        raise Refusal(400, "Each request of a batch needs a custom_id of its own.")
+    """The requests of a batch's file. Raises BatchFileError, which names the lines at fault."""
+    try:
+        found = list(rows(content.split(b"\n")))
+    except UnicodeError as error:
+        raise BatchFileError(Problem("invalid_json_line", str(error), 1)) from error
+    if not 1 <= len(found) <= MOST_LINES:
+        message = f"A batch has 1 to {MOST_LINES} requests, this file has {len(found)}."
+        raise BatchFileError(Problem("too_many_tasks" if found else "empty_file", message))
+    lines: list[Line] = []
+    problems: list[Problem] = []
+    first: dict[str, int] = {}
+    for number, row in found:
+        try:
+            line = _line(row)
+            if first.setdefault(line.custom_id, number) != number:
+                raise _twice(line.custom_id, first[line.custom_id])
+            lines.append(line)
+        except Refusal as refusal:
+            problems.append(_problem(refusal, number))
+    if problems:
+        raise BatchFileError(*problems[:MOST_PROBLEMS])
     return lines
 
 
-def _line(row: bytes, number: int) -> Line:
-    try:
-        line = decode(_lines, row)
-    except Refusal as refusal:
-        raise Refusal(400, f"line {number}: {refusal.message}") from refusal
+def _line(row: bytes) -> Line:
+    line = decode(_lines, row)
     if line.url != ENDPOINT:
-        raise Refusal(400, f"line {number}: expected url {ENDPOINT!r}, but got {line.url!r}.")
+        raise invalid(f"Expected url {ENDPOINT!r}, but got {line.url!r}.", "url", "invalid_url")
     return line
+
+
+def _twice(name: str, first: int) -> Refusal:
+    message = f"The custom_id {name!r} stands in line {first}, too; each request needs its own."
+    return invalid(message, "custom_id", "duplicate_custom_id")
+
+
+def _problem(refusal: Refusal, number: int) -> Problem:
+    message = refusal.message.replace("JSON body of your request", "JSON of this line")
+    code = refusal.code or "invalid_json_line"
+    return Problem(code, f"Line {number}: {message}", number, refusal.param)
 
 
 def _body_of(refusal: Refusal) -> bytes:

@@ -186,7 +186,7 @@ def read_chat(body: bytes) -> ChatRequest:
 
 def too_long(reason: str) -> Refusal:
     """A chat that does not fit the model's context."""
-    return invalid(f"{reason[:1].upper()}{reason[1:]}.", "messages", "context_length_exceeded")
+    return invalid(f"{reason.rstrip('.')}.", "messages", "context_length_exceeded")
 
 
 def unreadable(reason: str) -> Refusal:

@@ -87,6 +87,14 @@ class ContextLengthError(ExampleError):
     """A chat that is longer than the model's context; answered as `context_length_exceeded`."""
 
 
+def beyond_context(tokens: int, context: int) -> ContextLengthError:
+    """In OpenAI's words: clients look for them."""
+    return ContextLengthError(
+        f"This model's maximum context length is {context} tokens. However, your messages resulted "
+        f"in {tokens} tokens. Please reduce the length of the messages."
+    )
+
+
 class EngineError(Exception):
     """Weights that cannot be loaded, or a training that cannot go on: told to the client.
 

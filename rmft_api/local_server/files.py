@@ -17,6 +17,7 @@ import msgspec
 
 from rmft_api.files import replace_file, sync
 from rmft_api.local_server import storage
+from rmft_api.local_server.paging import without_nulls
 from rmft_api.local_server.refusals import Refusal, too_large
 
 LARGEST = 512 * 2**20
@@ -39,17 +40,18 @@ class StoredFile(msgspec.Struct, frozen=True, kw_only=True):
 
     def json(self) -> dict[str, object]:
         """The file object of the wire."""
-        return {
-            "id": self.id,
-            "object": "file",
-            "bytes": self.bytes,
-            "created_at": self.created_at,
-            "expires_at": self.expires_at,
-            "filename": self.filename,
-            "purpose": self.purpose,
-            "status": "processed",
-            "status_details": None,
-        }
+        return without_nulls(
+            {
+                "id": self.id,
+                "object": "file",
+                "bytes": self.bytes,
+                "created_at": self.created_at,
+                "expires_at": self.expires_at,
+                "filename": self.filename,
+                "purpose": self.purpose,
+                "status": "processed",
+            }
+        )
 
 
 class Part:

@@ -3,7 +3,6 @@
 from aiohttp import web
 
 from rmft_api.local_server.models import Catalogue
-from rmft_api.local_server.paging import listing
 
 
 class ModelRoutes:
@@ -14,7 +13,8 @@ class ModelRoutes:
 
     async def list(self, request: web.Request) -> web.Response:
         """GET /v1/models."""
-        return listing([model.json() for model in self._catalogue.all()])
+        models = [model.json() for model in self._catalogue.all()]
+        return web.json_response({"object": "list", "data": models})
 
     async def get(self, request: web.Request) -> web.Response:
         """GET /v1/models/{id}."""

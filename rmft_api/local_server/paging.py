@@ -48,13 +48,11 @@ def _limit(text: str, most: int) -> int:
 
 
 def listing(items: Sequence[Mapping[str, object]], more: bool = False) -> web.Response:
-    """The answer that holds one page."""
-    return web.json_response(
-        {
-            "object": "list",
-            "data": list(items),
-            "first_id": items[0]["id"] if items else None,
-            "last_id": items[-1]["id"] if items else None,
-            "has_more": more,
-        }
-    )
+    """The answer that holds one page; where it is empty, no id may stand in it."""
+    ends = {"first_id": items[0]["id"], "last_id": items[-1]["id"]} if items else {}
+    return web.json_response({"object": "list", "data": list(items), **ends, "has_more": more})
+
+
+def without_nulls(fields: Mapping[str, object], *nullable: str) -> dict[str, object]:
+    """The fields without those that are unset; OpenAI's schema allows null in `nullable` only."""
+    return {name: value for name, value in fields.items() if value is not None or name in nullable}

@@ -66,6 +66,48 @@ def no_such_model(model: str) -> Refusal:
     return Refusal(404, message, code="model_not_found")
 
 
+def unreadable_body(reason: str) -> Refusal:
+    """A body that is not encoded as its headers say: 400."""
+    words = " ".join(reason.split())
+    message = f"The body of the request cannot be read: {words}."
+    return Refusal(400, message, code="invalid_body_encoding")
+
+
+def unsupported_encoding(encoding: str) -> Refusal:
+    """A `Content-Encoding` that cannot be undone here: 415."""
+    words = " ".join(encoding.split())
+    message = (
+        f"Unsupported Content-Encoding: {words!r}; send the body as it is, or with 'gzip' or "
+        "'deflate'."
+    )
+    return Refusal(415, message, code="unsupported_content_encoding")
+
+
+def no_such_route(method: str, path: str) -> Refusal:
+    """404, in OpenAI's words, and where else to go."""
+    message = f"Invalid URL ({method} {path})"
+    return Refusal(404, f"{message}{_hint(path)}", code="unknown_url")
+
+
+_ELSEWHERE = (
+    *("responses", "completions", "embeddings", "moderations", "images", "audio", "realtime"),
+    *("assistants", "threads", "conversations", "vector_stores", "uploads", "evals", "videos"),
+)
+"""Routes that OpenAI has and this server does not."""
+
+
+def _hint(path: str) -> str:
+    first, _, rest = path.strip("/").partition("/")
+    if first != "v1" or rest.startswith("v1/"):
+        return ": base_url must end with '/v1', once; chats go to POST /v1/chat/completions"
+    if rest.partition("/")[0] in _ELSEWHERE:
+        return (
+            f": this server has no /v1/{rest.partition('/')[0]}. Send chats to POST "
+            "/v1/chat/completions (with the openai package: client.chat.completions.create)"
+        )
+    return ": this server has /v1/chat/completions, models, files, batches and fine_tuning/jobs"
+
+
 def too_large(limit: int) -> Refusal:
     """413."""
     message = f"The request is larger than {limit} bytes, the most that this route takes."

@@ -13,12 +13,12 @@ from pathlib import Path
 from rmft_api.local_server.engine import (
     ChatMessage,
     Completion,
-    ContextLengthError,
     ExampleError,
     Hyperparameters,
     Prompt,
     TokenLogprob,
     TrainingStep,
+    beyond_context,
 )
 
 CONTEXT = 2000
@@ -81,7 +81,7 @@ def _logprobs(words: Sequence[str], top: int | None) -> tuple[TokenLogprob, ...]
 def _tokens(messages: Sequence[ChatMessage]) -> int:
     tokens = sum(len(message.content.split()) for message in messages)
     if tokens > CONTEXT:
-        raise ContextLengthError(f"the chat has {tokens} tokens; this model takes {CONTEXT}")
+        raise beyond_context(tokens, CONTEXT)
     return tokens
 
 

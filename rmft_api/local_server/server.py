@@ -30,6 +30,7 @@ from rmft_api.local_server.chat_routes import ChatRoutes
 from rmft_api.local_server.engines import Owner
 from rmft_api.local_server.file_routes import FileRoutes
 from rmft_api.local_server.files import FileStore
+from rmft_api.local_server.http_server import Runner
 from rmft_api.local_server.job_routes import JobRoutes
 from rmft_api.local_server.jobs import JobStore
 from rmft_api.local_server.model_routes import ModelRoutes
@@ -68,7 +69,7 @@ async def running(settings: Settings) -> AsyncGenerator[str]:
         listening = held.enter_context(_bound(settings.host, settings.port))
         owners = engines.make_all(settings.engine_names)
         app = await held.enter_async_context(_serving(settings, owners))
-        runner = web.AppRunner(app, access_log=None, shutdown_timeout=DRAIN_S)
+        runner = Runner(app, shutdown_timeout=DRAIN_S)
         await runner.setup()
         held.push_async_callback(runner.cleanup)
         await web.SockSite(runner, listening, backlog=BACKLOG).start()

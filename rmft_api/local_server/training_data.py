@@ -7,6 +7,7 @@ from typing import Literal, TypeVar
 import msgspec
 
 from rmft_api.local_server.engine import ChatMessage, ChatPair, ExampleError
+from rmft_api.local_server.jsonl import rows
 
 FEWEST = 10
 """Examples of a training file at least."""
@@ -69,16 +70,20 @@ def _read(
     chats: Callable[[T], Sequence[Chat]],
     check: Callable[[Sequence[ChatMessage]], int],
 ) -> list[T]:
-    examples: list[T] = []
-    with path.open("rb") as file:
-        for number, line in enumerate(file, 1):
-            try:
-                example = read(line)
-                for chat in chats(example):
-                    check(chat)
-            except (ValueError, RecursionError) as error:
-                raise TrainingFileError(f"Invalid file format. Line {number}: {error}") from error
-            examples.append(example)
+    def checked(number: int, line: bytes) -> T:
+        try:
+            example = read(line)
+            for chat in chats(example):
+                check(chat)
+        except (ValueError, RecursionError) as error:
+            raise TrainingFileError(f"Invalid file format. Line {number}: {error}") from error
+        return example
+
+    try:
+        with path.open("rb") as file:
+            examples = [checked(number, line) for number, line in rows(file)]
+    except UnicodeError as error:
+        raise TrainingFileError(f"Invalid file format. Line 1: {error}") from error
     if len(examples) < FEWEST:
         raise TrainingFileError(
             f"Training file has {len(examples)} example(s), but must have at least {FEWEST} "

@@ -80,8 +80,8 @@ def test_a_request_that_is_refused_stands_in_the_error_file_and_spoils_no_other(
     ("lines", "why"),
     [
         ([line("a"), line("a")], "custom_id"),
-        ([line("a"), line("b", url="/v1/embeddings")], "line 2: expected url"),
-        ([line("a"), {"custom_id": "b"}], "line 2: Missing required parameter"),
+        ([line("a"), line("b", url="/v1/embeddings")], "Line 2: Expected url"),
+        ([line("a"), {"custom_id": "b"}], "Line 2: Missing required parameter"),
         ([], "1 to 50000 requests"),
     ],
 )
@@ -92,6 +92,36 @@ def test_a_file_that_is_no_batch_fails_as_a_whole_and_says_why(
     assert batch.status == "failed"
     assert batch.errors is not None
     assert why in str((batch.errors.data or [])[0].message)
+
+
+def test_every_line_at_fault_is_named_by_its_number_in_the_file(client: openai.OpenAI) -> None:
+    good = content([line("a")])
+    file = b"\xef\xbb\xbf" + good + b"\r\n\n{\n" + good + content([line("b", method="GET")])
+    uploaded = client.files.create(file=("batch.jsonl", file), purpose="batch")
+    begun_ = client.batches.create(
+        input_file_id=uploaded.id, endpoint=ENDPOINT, completion_window="24h"
+    )
+    batch = ended(client, begun_.id)
+    assert batch.errors is not None
+    assert [(one.line, one.code) for one in batch.errors.data or []] == [
+        (4, "invalid_json_line"),
+        (5, "duplicate_custom_id"),
+        (6, "invalid_value"),
+    ]
+
+
+@pytest.mark.parametrize("end", [b"", b"\n", b"\n\n \r\n", b"\r\n"])
+def test_a_byte_order_mark_and_empty_lines_are_no_requests(
+    client: openai.OpenAI, end: bytes
+) -> None:
+    file = b"\xef\xbb\xbf" + content([line("a")]) + b"\n" + content([line("b")]) + end
+    uploaded = client.files.create(file=("batch.jsonl", file), purpose="batch")
+    batch = client.batches.create(
+        input_file_id=uploaded.id, endpoint=ENDPOINT, completion_window="24h"
+    )
+    done = ended(client, batch.id)
+    assert done.request_counts is not None
+    assert (done.status, done.request_counts.completed) == ("completed", 2)
 
 
 def test_batches_are_listed_newest_first_and_a_batch_passes_the_sdks_own_check(

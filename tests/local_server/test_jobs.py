@@ -176,7 +176,7 @@ USER: dict[str, object] = {"role": "user", "content": "hi"}
 GOOD: dict[str, object] = {"role": "assistant", "content": "blue"}
 BAD_LINES: list[tuple[bytes, str]] = [
     (b"{]\n", "malformed"),
-    (b"\n", "truncated"),
+    (b"{\n", "truncated"),
     (b'{"messages": []}\n', "empty"),
     (b'{"prompt": "a"}\n', "messages"),
     (line(USER), "last message"),
@@ -200,6 +200,37 @@ def test_a_bad_line_is_named_with_its_reason(tmp_path: Path, bad: bytes, reason:
         training_data.read_examples(tmp_path / "x.jsonl", ScriptedEngine().check)
     assert str(caught.value).startswith("Invalid file format. Line 11: ")
     assert reason in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "written",
+    [
+        b"\xef\xbb\xbf" + dataset(),
+        dataset() + b"\n",
+        dataset() + b"\r\n \t\r\n",
+        dataset().replace(b"\n", b"\r\n"),
+        dataset().replace(b"\n", b"\n\n").removesuffix(b"\n\n"),
+    ],
+)
+def test_a_byte_order_mark_and_empty_lines_are_no_examples(
+    tmp_path: Path, client: openai.OpenAI, written: bytes
+) -> None:
+    (tmp_path / "plain.jsonl").write_bytes(dataset())
+    (tmp_path / "written.jsonl").write_bytes(written)
+    check = ScriptedEngine().check
+    plain = training_data.read_examples(tmp_path / "plain.jsonl", check)
+    assert training_data.read_examples(tmp_path / "written.jsonl", check) == plain
+    job = finished(client, train(client, training_file=upload(client, written)))
+    assert job.status == "succeeded"
+
+
+def test_a_bad_line_is_counted_with_the_empty_ones(tmp_path: Path) -> None:
+    (tmp_path / "x.jsonl").write_bytes(b"\xef\xbb\xbf\n" + dataset() + b"\n\n{")
+    with pytest.raises(training_data.TrainingFileError, match="Line 14: "):
+        training_data.read_examples(tmp_path / "x.jsonl", ScriptedEngine().check)
+    (tmp_path / "y.jsonl").write_bytes(dataset().decode().encode("utf-16"))
+    with pytest.raises(training_data.TrainingFileError, match=r"Line 1: the file is UTF-16"):
+        training_data.read_examples(tmp_path / "y.jsonl", ScriptedEngine().check)
 
 
 @pytest.mark.parametrize(

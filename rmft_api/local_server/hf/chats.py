@@ -12,8 +12,8 @@ from rmft_api.errors import ConfigError
 from rmft_api.local_server.engine import (
     ChatMessage,
     ChatPair,
-    ContextLengthError,
     ExampleError,
+    beyond_context,
 )
 from rmft_api.local_server.hf.checkpoint import Checkpoint
 from rmft_api.local_server.hf.packages import package
@@ -169,9 +169,7 @@ class Chats:
 
     def _require_room(self, tokens: int) -> None:
         if tokens > self.context:
-            raise ContextLengthError(
-                f"the chat needs {tokens} tokens; this model's context is {self.context}"
-            )
+            raise beyond_context(tokens, self.context)
 
     def text(self, tokens: Sequence[int]) -> str:
         """What tokens say; special ones say nothing."""

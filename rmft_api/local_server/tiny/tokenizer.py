@@ -8,7 +8,7 @@ from collections import defaultdict
 from collections.abc import Sequence
 from functools import lru_cache
 
-from rmft_api.local_server.engine import ChatMessage, ContextLengthError, ExampleError
+from rmft_api.local_server.engine import ChatMessage, ExampleError, beyond_context
 from rmft_api.local_server.tiny import vocabulary
 
 SYSTEM, USER, ASSISTANT, END = 256, 257, 258, 259
@@ -94,6 +94,4 @@ def encode_turn(message: ChatMessage) -> list[int]:
 def require_room(tokens: int) -> None:
     """Raise ExampleError when a chat does not fit the context."""
     if tokens > CONTEXT:
-        raise ContextLengthError(
-            f"the chat has {tokens} tokens; this model takes at most {CONTEXT}"
-        )
+        raise beyond_context(tokens, CONTEXT)

@@ -105,9 +105,9 @@ def test_a_chat_that_the_template_refuses_is_refused_in_its_words(
 
 def test_a_chat_longer_than_the_context_is_refused(checkpoint: Path) -> None:
     chats = chats_of(checkpoint, max_length=16)
-    with pytest.raises(ContextLengthError, match="context is 16"):
+    with pytest.raises(ContextLengthError, match="context length is 16 tokens"):
         chats.prompt((ChatMessage("user", "word " * 50),))
-    with pytest.raises(ContextLengthError, match="context is 16"):
+    with pytest.raises(ContextLengthError, match="context length is 16 tokens"):
         chats.sequences([ASK, ChatMessage("assistant", "blue " * 50)])
 
 

@@ -164,7 +164,7 @@ def test_pieces_make_the_text_and_odds_go_with_tokens(model: HfModel, engine: Hf
 
 
 def test_a_chat_without_room_is_refused_and_its_neighbours_are_not(model: HfModel) -> None:
-    with pytest.raises(ContextLengthError, match="context is 512"):
+    with pytest.raises(ContextLengthError, match="context length is 512 tokens"):
         model.complete([Prompt(chat(1, "word " * 900), seed=0)])
 
 
