@@ -12,12 +12,13 @@ from rmft_api.environments.registry import (
     make,
     names,
 )
-from rmft_api.environments.scenario import Divided, Environment, Scenario
+from rmft_api.environments.scenario import Divided, Environment, Extremes, Scenario
 
 __all__ = [
     "ConcreteProblem",
     "Divided",
     "Environment",
+    "Extremes",
     "Scenario",
     "divisions",
     "draw",

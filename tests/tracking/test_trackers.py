@@ -2,6 +2,7 @@
 
 import asyncio
 import dataclasses
+import math
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -74,6 +75,16 @@ async def test_a_tracker_that_fails_ends_no_run_and_is_told_when_it_is_back(
     kept.fails = False
     await walk(World(tmp_path, config(), MODELS), kept)
     assert sorted(kept.told) == [0, 1, 2, 3]
+
+
+async def test_a_figure_that_is_not_finite_is_told_to_no_tracker(tmp_path: Path) -> None:
+    alone = {"validation": {"scenarios": 1}, "test": {"scenarios": 1}}
+    world, kept = World(tmp_path, config(**alone), MODELS), Kept()
+    await walk(world, kept)
+    assert sorted(kept.told) == [0, 1, 2, 3]
+    assert all(math.isfinite(value) for told in kept.told.values() for value in told.values())
+    assert "validation/regret" in kept.told[0]
+    assert "validation/regret_low" not in kept.told[0]
 
 
 def identity(path: Path) -> Identity:
