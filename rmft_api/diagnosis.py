@@ -63,7 +63,8 @@ def likely(sample: Sample, config: RunConfig) -> str:
         ),
         "only_thoughts": (
             "the endpoint tells the whole reply apart as thoughts: serve the model without a "
-            f"reasoning parser or with thinking off, or {longer}"
+            "reasoning parser or with thinking off, or have the thoughts read where nothing "
+            f"follows them: chat.thoughts = 'fallback' in its profile; or {longer}"
         ),
         "empty": (
             "the endpoint sends no content: look at the chat template and the log of its server; "
