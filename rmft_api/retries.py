@@ -194,7 +194,7 @@ class Retries:
             return await attempt()
         except ProviderFault as fault:
             rule = Rule(None, within_s, LOOK.first_s, LOOK.longest_s)
-            kinds = (FaultKind.SAFE, FaultKind.AMBIGUOUS, FaultKind.WAIT)
+            kinds = (FaultKind.SAFE, FaultKind.AMBIGUOUS, FaultKind.NO_ANSWER, FaultKind.WAIT)
             rules = {**self._rules, **dict.fromkeys(kinds, rule)}
             course = _Course(what, rules, 0, self.clock, self._jitter)
             return await self._again(attempt, fault, course)
@@ -294,7 +294,8 @@ class _Course:
         minutes = (self._clock() - self._started) / 60
         tried = f"{self._what}: {fault} ({state.attempt_number} attempts in {minutes:.0f} min)"
         endless = self._rules[fault.kind].attempts is None
-        if fault.kind is FaultKind.SAFE or (fault.kind is FaultKind.AMBIGUOUS and endless):
+        doubtful = fault.kind in (FaultKind.AMBIGUOUS, FaultKind.NO_ANSWER)
+        if fault.kind is FaultKind.SAFE or (doubtful and endless):
             raise ProviderDownError(
                 f"{tried}; `rmft-api resume` goes on once it is back"
             ) from fault

@@ -222,6 +222,56 @@ async def test_every_request_is_a_row_of_the_ledger_and_every_row_a_request(
     assert journal.ledger.totals().reserved == lost * WORST
 
 
+async def test_fewer_choices_of_the_same_may_be_asked_for_later(
+    chat: JournaledChat, wire: Wire
+) -> None:
+    """A profile that lowers `chat.n` in the middle of a run finds what it asked for before."""
+    many = await chat.reply(ask(n=4))
+    assert (await chat.reply(ask(n=1))).choices == many.choices[:1]
+    assert wire.requests == 1
+    wire.faults = [FaultKind.STOP]
+    with pytest.raises(NotEntitledError):
+        await chat.reply(ask("other", n=4))
+    assert len((await chat.reply(ask("other", n=1))).choices) == 1
+
+
+async def test_a_reply_that_is_no_answer_costs_what_it_tells_or_stays_reserved(
+    journal: Journal, wire: Wire, time: VirtualTime, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await journal.ledger.set_cap(100_000)
+    retries = Retries(clock=time.clock, sleep=time.sleep, jitter=lambda: 1.0)
+    chat = JournaledChat(
+        journal, wire, retries, price=lambda _: WORST, cost=lambda _, told: _tokens(told)
+    )
+    met = [(50, 12, 0), (0, 0, 0), None]
+
+    async def broken(ask: Ask) -> Reply:
+        if not met:
+            return Reply("id", ask.model, (Choice("A", "stop"),), Usage(1, 1))
+        raise ProviderFault("aborted", FaultKind.NO_ANSWER, billed=met.pop(0))
+
+    monkeypatch.setattr(wire, "reply", broken)
+    await chat.reply(ask())
+    assert journal.ledger.totals() == Totals(62 + 2, WORST, 100_000)
+
+
+def _tokens(reply: Reply) -> int | None:
+    usage = reply.usage
+    return usage and usage.prompt_tokens + usage.completion_tokens
+
+
+async def test_a_request_without_an_answer_is_never_parked_as_lost(
+    chat: JournaledChat, wire: Wire
+) -> None:
+    wire.faults = [FaultKind.NO_ANSWER] * 18
+    for _ in range(3):
+        with pytest.raises(ProviderFault) as caught:
+            await chat.reply(ask())
+        assert caught.value.kind is FaultKind.NO_ANSWER
+    assert (await chat.reply(ask())).choices
+    assert wire.requests == 19
+
+
 async def test_a_refusal_is_an_answer_and_is_not_asked_for_again(
     chat: JournaledChat, wire: Wire
 ) -> None:

@@ -7,16 +7,18 @@ import pytest
 from rmft_api.errors import (
     ConfigError,
     FaultKind,
+    Mismatch,
     NotEntitledError,
     ProviderDownError,
     ProviderFault,
     ResumableError,
 )
-from rmft_api.retries import LOST_FOR_GOOD, RULES, Breaker, Retries, Rule
+from rmft_api.retries import LOST_FOR_GOOD, NO_ANSWERS, RULES, Breaker, Retries, Rule
 from tests.virtual import VirtualTime
 
 SAFE, AMBIGUOUS = FaultKind.SAFE, FaultKind.AMBIGUOUS
 WAIT, STOP, REJECTED = FaultKind.WAIT, FaultKind.STOP, FaultKind.REJECTED
+NO_ANSWER = FaultKind.NO_ANSWER
 
 
 class Endpoint:
@@ -107,6 +109,54 @@ async def test_safe_faults_do_not_use_up_the_reissue(retries: Retries) -> None:
     assert endpoint.requests == 5
 
 
+async def answered_once(retries: Retries) -> None:
+    """From here on the endpoint is known to answer."""
+    await retries.send(Endpoint(), "call")
+
+
+async def test_a_reply_that_is_no_answer_is_asked_for_six_times_and_then_raised(
+    retries: Retries, time: VirtualTime
+) -> None:
+    await answered_once(retries)
+    assert await retries.send(Endpoint(*[fault(NO_ANSWER)] * 5), "call") == "answer"
+    time.slept.clear()
+    endpoint = always(NO_ANSWER, retry_after_s=3.0)
+    with pytest.raises(ProviderFault) as caught:
+        await retries.send(endpoint, "call", lost=LOST_FOR_GOOD - 1)
+    assert (caught.value.kind, endpoint.requests) == (NO_ANSWER, 6)
+    assert time.slept[:2] == [3.0 + 2.0, 3.0 + 4.0]
+
+
+async def test_an_endpoint_that_gives_no_answer_at_all_is_left_after_twenty_replies(
+    retries: Retries,
+) -> None:
+    endpoint = always(NO_ANSWER)
+    with pytest.raises(ResumableError, match="none of the first 20 replies"):
+        for _ in range(NO_ANSWERS):
+            with pytest.raises(ProviderFault):
+                await retries.send(endpoint, "call")
+    assert endpoint.requests == NO_ANSWERS
+
+
+async def test_the_same_wrong_form_twice_in_a_row_is_a_mistake_of_configuration(
+    retries: Retries,
+) -> None:
+    await answered_once(retries)
+    other = fault(NO_ANSWER, mismatch=Mismatch("another"))
+    same = fault(NO_ANSWER, mismatch=Mismatch("fewer choices"))
+    assert await retries.send(Endpoint(same, other, same, fault(SAFE), same), "call") == "answer"
+    with pytest.raises(ConfigError, match="twice in a row"):
+        await retries.send(Endpoint(other, same, same), "call")
+
+
+async def test_a_page_of_maintenance_is_no_mistake_of_configuration(retries: Retries) -> None:
+    page = fault(NO_ANSWER, mismatch=Mismatch("HTML", permanent=False))
+    with pytest.raises(ConfigError, match="the reply before it"):
+        await retries.send(Endpoint(page, page), "call")
+    await answered_once(retries)
+    assert await retries.send(Endpoint(*[page] * 5), "call") == "answer"
+
+
 async def test_a_poisonous_request_is_not_sent_again(retries: Retries) -> None:
     endpoint = Endpoint()
     with pytest.raises(ProviderFault, match="lost 6 times") as caught:
@@ -181,7 +231,7 @@ async def test_pauses_double_up_to_a_minute_and_add_to_what_the_provider_asks(
     assert time.slept == [7.5]
 
 
-@pytest.mark.parametrize("kind", [SAFE, AMBIGUOUS, WAIT])
+@pytest.mark.parametrize("kind", [SAFE, AMBIGUOUS, NO_ANSWER, WAIT])
 async def test_looking_is_free_and_goes_on_for_hours(
     retries: Retries, time: VirtualTime, kind: FaultKind
 ) -> None:
@@ -248,6 +298,7 @@ async def test_an_open_breaker_lets_one_probe_through_each_minute(time: VirtualT
     ("endpoint", "opens"),
     [
         (lambda: always(AMBIGUOUS, status=500), True),
+        (lambda: always(NO_ANSWER, status=200), True),
         (lambda: always(SAFE), True),
         (lambda: always(SAFE, status=429), False),
         (lambda: always(REJECTED, status=400), False),
@@ -258,7 +309,7 @@ async def test_outages_open_the_breaker_but_limits_and_refusals_do_not(
 ) -> None:
     for _ in range(60):
         if not retries.breaker.is_open:
-            with pytest.raises((ProviderFault, ProviderDownError)):
+            with pytest.raises((ProviderFault, ProviderDownError, ResumableError)):
                 await retries.send(endpoint(), "call")
     assert retries.breaker.is_open is opens
 

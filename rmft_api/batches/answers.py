@@ -29,42 +29,53 @@ class Answers:
     ) -> None:
         """Keep every answer, and free what has none; who waits for it is told once it is kept."""
         by_key = {answer.key: answer for answer in found}
-        await asyncio.gather(*(self._settle(one, by_key.get(one.ask.key), batch) for one in group))
+        faults = await asyncio.gather(
+            *(self._settle(one, by_key.get(one.ask.key), batch) for one in group)
+        )
+        forms = {None if fault is None else fault.mismatch for fault in faults}
+        if len(group) > 1 and len(forms) == 1 and None not in forms:
+            for one, fault in zip(group, faults, strict=True):
+                one.fail(ConfigError(f"batch {batch.id}: {fault} (so in all its answers)"))
 
     async def release(self, group: Sequence[Waiting], why: ProviderFault) -> None:
         """Nothing of these was carried out: their reservations are free again."""
         await asyncio.gather(*(self._free(one, why) for one in group))
 
-    async def _settle(self, one: Waiting, answer: BatchAnswer | None, batch: Batch) -> None:
+    async def _settle(
+        self, one: Waiting, answer: BatchAnswer | None, batch: Batch
+    ) -> ProviderFault | None:
+        """Keep one answer; the fault that it is, where it is none."""
         if answer is None or answer.status == 0:
             why = answer.error if answer else f"it is {batch.status} without it"
             fault = ProviderFault(f"batch {batch.id}: not carried out: {why}", FaultKind.SAFE)
             await self._free(one, fault)
-            return
+            return fault
         try:
             reply = self.wire.read(one.ask, answer)
         except ProviderFault as fault:
             await self._failed(one, answer, fault)
-            return
+            return fault
         cost = self.cost(one.ask, reply)
         cost = one.reserved if cost is None else cost
         kept = cost if one.reserved or cost else None
         await self.ledger.done(_attempt_of(one), msgspec.json.encode(reply), kept)
         reached("batch.saved")
         one.answer(reply)
+        return None
 
     async def _failed(self, one: Waiting, answer: BatchAnswer, fault: ProviderFault) -> None:
         """A refusal is an answer; what came and is no answer may be billed; errors are not."""
         if fault.kind is FaultKind.REJECTED:
             await self._keep(one, fault)
             one.fail(fault)
-        elif answer.status == 200 and fault.kind is not FaultKind.STOP:
+            return
+        if answer.status == 200:
             await self._keep(one, fault)
             self._again(one, fault)
         else:
             await self._free(one, ProviderFault(str(fault), FaultKind.SAFE, status=fault.status))
-            if fault.kind is FaultKind.STOP:
-                one.fail(ResumableError(f"{one.ask.key}: {fault}"))
+        if fault.kind is FaultKind.STOP:
+            one.fail(ResumableError(f"{one.ask.key}: {fault}"))
 
     async def _keep(self, one: Waiting, fault: ProviderFault) -> None:
         cost = cost_of(fault, one.ask, self.cost)

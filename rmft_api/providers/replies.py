@@ -27,7 +27,7 @@ class Replies:
 
     def read(self, ask: Ask, status: int, headers: Mapping[str, str], raw: bytes) -> Reply:
         """The reply, with exactly `ask.n` choices, in order. Raises ProviderFault, classified."""
-        if status != 200:
+        if not 200 <= status < 300:
             raise self._refused(ask, status, headers, raw)
         told = self._decode(ask, headers, raw)
         if told.error is not None and no_answers.tells(told.error):
@@ -108,8 +108,8 @@ class Replies:
         if not self._traits.check_model or _is_model(ask.model, told.model):
             return
         why = (
-            f"{told.model!r} answered where {ask.model!r} was asked; name that model, "
-            "or set chat.check_model = false in the profile"
+            f"{told.model!r} answered where {ask.model!r} was asked; if that is the same model, "
+            "set chat.check_model = false in its profile, else begin another run with that one"
         )
         # What another model took is not known by this one's price, so its tokens do not count.
         raise faults.no_answer(self.request(ask), why, mismatch=Mismatch("another model"))

@@ -10,7 +10,15 @@ import msgspec
 import pytest
 
 from rmft_api.batches import Answers, BatchedChat, Journeys
-from rmft_api.errors import BudgetError, DataError, FaultKind, ProviderFault, ResumableError
+from rmft_api.errors import (
+    BudgetError,
+    ConfigError,
+    DataError,
+    FaultKind,
+    Mismatch,
+    ProviderFault,
+    ResumableError,
+)
 from rmft_api.journal import Journal
 from rmft_api.providers.traits import BatchTraits
 from rmft_api.records import (
@@ -54,6 +62,8 @@ class Provider:
     batches: list[Batch] = field(default_factory=list[Batch])
     polls: int = 0
     billed: list[str] = field(default_factory=list[str])
+    broken: Callable[[int, str], ProviderFault | None] = lambda batches, key: None
+    """What the answer of a key is in the batch of a number, from 1, that is no answer."""
     breaks: str = ""
     """Where to raise: what a process dies of."""
 
@@ -64,6 +74,8 @@ class Provider:
         if answer.status != 200:
             kind = FaultKind.REJECTED if answer.status == 400 else FaultKind.SAFE
             raise ProviderFault(f"HTTP {answer.status}", kind, status=answer.status)
+        if (fault := self.broken(len(self.batches), ask.key)) is not None:
+            raise fault
         content = answer.body.decode()
         return Reply("r", ask.model, (Choice(content, "stop"),), Usage(5, 5))
 
@@ -274,6 +286,41 @@ async def test_a_refused_chat_is_refused_for_ever_and_costs_nothing(bench: Bench
         with pytest.raises(ProviderFault, match="HTTP 400"):
             await bench.ask_all(FOUR[:1])
     assert len(bench.provider.batches) == 1
+
+
+async def test_an_answer_that_is_none_is_asked_for_in_the_next_batch_and_never_read(
+    bench: Bench,
+) -> None:
+    aborted = ProviderFault("aborted", FaultKind.NO_ANSWER, status=200)
+    counted = ProviderFault("aborted", FaultKind.NO_ANSWER, status=200, billed=(5, 5, 0))
+
+    def broken(batch: int, key: str) -> ProviderFault | None:
+        first, second = FOUR[0].key, FOUR[1].key
+        return {first: aborted, second: counted}.get(key) if batch == 1 else None
+
+    bench.provider.broken = broken
+    assert await bench.ask_all(FOUR) == TOLD
+    assert len(bench.provider.batches) == 2
+    assert (bench.spent, bench.reserved) == (5 * COST, WORST)
+
+
+@pytest.mark.parametrize("asked", [1, 4])
+async def test_answers_of_the_same_wrong_form_end_the_run_as_a_mistake_of_configuration(
+    bench: Bench, asked: int
+) -> None:
+    form = Mismatch("another model")
+    wrong = ProviderFault("check_model", FaultKind.NO_ANSWER, status=200, mismatch=form)
+    bench.provider.broken = lambda batch, key: wrong
+    with pytest.raises(ConfigError, match="check_model"):
+        await bench.ask_all(FOUR[:asked])
+    assert len(bench.provider.batches) == (2 if asked == 1 else 1)
+
+
+async def test_money_that_an_answer_asks_for_stops_the_run(bench: Bench) -> None:
+    money = ProviderFault("add credit", FaultKind.STOP, status=402)
+    bench.provider.broken = lambda batch, key: money
+    with pytest.raises(ResumableError, match="add credit"):
+        await bench.ask_all(FOUR)
 
 
 async def test_a_chat_that_no_batch_carries_out_ends_the_run_resumable(bench: Bench) -> None:

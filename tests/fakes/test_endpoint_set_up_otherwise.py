@@ -69,6 +69,12 @@ def all_thoughts(reply: Reply, number: int) -> None:
         message["reasoning_content"], message["content"] = message["content"], None
 
 
+def thinks_aloud(reply: Reply, number: int) -> None:
+    for choice in reply["choices"]:
+        message = choice["message"]
+        message["content"] = f"<think>Hm, A or B?</think>\n{message['content']}"
+
+
 def breaks_off(reply: Reply, number: int) -> None:
     if number % 3 == 0:
         for choice in reply["choices"]:
@@ -92,7 +98,7 @@ def lines(ended: Ended) -> str:
     ("change", "advice", "key"),
     [
         (ignores_n, "set chat.n = 1 in its profile", "n = 1"),
-        (another_name, "set chat.check_model = false in the profile", "check_model = false"),
+        (another_name, "set chat.check_model = false in its profile", "check_model = false"),
         (
             own_word,
             'set chat.finish_reasons = { "done" = "stop" } in its profile',
@@ -135,3 +141,18 @@ async def test_replies_that_break_off_are_asked_for_again_and_never_scored(tmp_p
         ended = await loop(stub, tmp_path).run()
         assert ended.code == 0, ended.err
         assert "100.0% of replies valid" in ended.out + ended.err
+
+
+@pytest.mark.parametrize(("rule", "trained_on"), [("separate", False), ("inline", True)])
+async def test_thoughts_are_trained_on_only_where_the_profile_says_so(
+    tmp_path: Path, rule: str, trained_on: bool
+) -> None:
+    async with Serving(Odd(talk=talk, change=thinks_aloud), ODD) as stub:
+        stub.models.add(BASE)
+        ended = await loop(stub, tmp_path, f'thoughts = "{rule}"').run()
+        assert ended.code == 0, ended.err
+        assert "100.0% of replies valid" in ended.out + ended.err
+        (content,) = stub.contents.values()
+        assert (b"think>" in content) is trained_on
+        journal = (tmp_path / "runs" / "case" / "journal.sqlite").read_bytes()
+        assert b"Hm, A or B?" in journal
