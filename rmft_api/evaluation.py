@@ -37,6 +37,8 @@ class Group(Record, frozen=True):
     """Regret of the base less this player's, scenario by scenario; None for the base itself."""
     suff_fail_freq: float
     k_min_frac: float
+    valid: float
+    """Share of replies that could be read."""
 
 
 class Figures(Record, frozen=True):
@@ -211,6 +213,7 @@ def figures(
                 ),
                 suff_fail_freq=float(player.suff_fail_M[chosen].mean()),
                 k_min_frac=float(player.k_min_frac_M[chosen].mean()),
+                valid=float(player.valid_M[chosen].mean()),
             )
             for name, chosen in course.first(len(player.regret_M)).groups()
         },

@@ -15,6 +15,8 @@ from rmft_api.environments.best import TIE, Bools, best_of, changes
 from rmft_api.records import Interval, Record, RegretKind
 from rmft_api.regret import UNREAD, Floats, Ints, Play, earned_T, stack
 
+MOSTLY_READ = 0.9
+"""Share of readable replies below which a regret carries a warning."""
 TOGETHER = 1000
 """Plays worked on at once: bounds memory."""
 
@@ -179,6 +181,22 @@ def collapses(before: Measures, after: Measures, drop: Interval) -> list[str]:
         change = f"{before.k_min_frac:.2f} to {after.k_min_frac:.2f}"
         warnings.append(f"K x MinFrac fell from {change} while regret fell: actions go untried")
     return warnings
+
+
+def unread_warning(valid: float) -> str:
+    """What a regret is worth of which only this share of replies could be read.
+
+    Empty where nearly all could. Where few could, regret is the price of silence: every reply that
+    cannot be read counts as the worst action.
+    """
+    if valid >= MOSTLY_READ:
+        return ""
+    says = "nothing" if valid < 0.1 else "little" if valid < 0.5 else "less"
+    share = "none" if valid == 0 else f"only {valid:.1%}"
+    return (
+        f"{share} of the replies could be read, and each other one counts as the worst action: "
+        f"this regret says {says} about decisions"
+    )
 
 
 def _stacked(plays: Sequence[Play], kinds: Sequence[RegretKind]) -> list[tuple[Play, RegretKind]]:

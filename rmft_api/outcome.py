@@ -2,6 +2,7 @@
 
 import math
 from collections import Counter
+from collections.abc import Iterator, Mapping
 from typing import NamedTuple
 
 import msgspec
@@ -46,7 +47,7 @@ def results(config: RunConfig, journal: Journal) -> Results:
                 validation=figures,
                 test=test.get(index),
                 made_from=makeups.get(f"{index:02}"),
-                warnings=_warnings(validation, index),
+                warnings=(*_unread(validation, test, index), *_warnings(validation, index)),
                 gate=gates.get(f"{index:02}"),
             )
             for index, figures in validation.items()
@@ -128,7 +129,8 @@ def told(config: RunConfig, journal: Journal, index: int) -> list[str]:
         + (f" on {mine.scenarios} of {whole} scenarios" if mine.scenarios < whole else "")
         + f"; {mine.valid:.1%} of replies valid; {measures.told(mine.measures)}"
     )
-    return [line, *(f"warning: {one}" for one in _warnings(figures, index))]
+    warnings = (*_unread(figures, {}, index), *_warnings(figures, index))
+    return [line, *(f"warning: {one}" for one in warnings)]
 
 
 def tracked(config: RunConfig, journal: Journal, index: int) -> dict[str, float]:
@@ -226,6 +228,15 @@ def _figures(config: RunConfig, journal: Journal, split: Split) -> dict[int, Fig
         index: evaluation.figures(held, one, base if index else None, level)
         for index, one in found.items()
     }
+
+
+def _unread(
+    validation: Mapping[int, Figures], test: Mapping[int, Figures], index: int
+) -> Iterator[str]:
+    """Where so little of a model's replies could be read that its regret is in doubt."""
+    for split, figures in (("validation", validation), ("test", test)):
+        if index in figures and (told := measures.unread_warning(figures[index].valid)):
+            yield f"{split}: {told}"
 
 
 def _warnings(figures: dict[int, Figures], index: int) -> tuple[str, ...]:

@@ -7,13 +7,22 @@ from typing import Any
 
 import msgspec
 
-from rmft_api.cli.columns import table
+from rmft_api.cli.columns import paragraph, table
 from rmft_api.cli.planned import dollars
 from rmft_api.contest import Cell, Pair, Standing, Standings
+from rmft_api.measures import MOSTLY_READ
 from rmft_api.planning import ContestPlan
 from rmft_api.records import Interval
 
-PLAYERS = ("player", "model", "regret [95 % CI]", "drop to first", "SuffFail", "K x MinFrac")
+PLAYERS = (
+    "player",
+    "model",
+    "regret [95 % CI]",
+    "drop to first",
+    "SuffFail",
+    "K x MinFrac",
+    "valid",
+)
 PLAN = ("player", "profile", "calls", "prompt", "output", "low $", "expected $", "worst $")
 COLUMNS = (
     *("contest", "suite", "player", "model", "axis", "value", "trained", "scenarios"),
@@ -67,12 +76,23 @@ def _plan_rows(plan: ContestPlan) -> Iterator[tuple[str, ...]]:
 def _title(found: Standings) -> str:
     said = f"{found.scenarios} scenarios x {found.trajectories} plays"
     missing = f"; not yet played: {', '.join(found.missing)}" if found.missing else ""
-    return f"{found.contest}: suite {found.suite}, {said}. {found.about}{missing}".strip()
+    return paragraph(
+        f"{found.contest}: suite {found.suite}, {said}. {found.about}{missing}".strip()
+    )
 
 
 def _players(found: Standings) -> str:
     rows = [PLAYERS, *(_player(one) for one in found.players)]
-    return table(rows, words=4, optional=("model",), foot=0)
+    shown = table(rows, words=4, optional=("model", "K x MinFrac", "SuffFail"), foot=0)
+    return "\n".join([shown, *_warnings(found)])
+
+
+def _warnings(found: Standings) -> Iterator[str]:
+    """Whose regret is in doubt because little could be read, one line each."""
+    warned = [
+        paragraph(f"warning: {one.label}: {told}") for one in found.players for told in one.warnings
+    ]
+    yield from ("", *warned) if warned else ()
 
 
 def _player(one: Standing) -> tuple[str, ...]:
@@ -84,6 +104,7 @@ def _player(one: Standing) -> tuple[str, ...]:
         _interval(figures.paired_drop) if one.model else "",
         f"{figures.suff_fail_freq:.2f}",
         f"{figures.k_min_frac:.2f}",
+        f"{figures.valid:.1%}" if one.model else "",
     )
 
 
@@ -118,11 +139,17 @@ def _axes(found: Standings) -> Iterator[str]:
         yield table(rows, words=1, foot=0)
     if any(one is not None for one in known):
         yield "+ trained on this value, - never met it in training"
+    cells = [c for a in found.axes for line in a.lines for c in line.cells.values()]
+    if any(cell.valid < MOSTLY_READ for cell in cells):
+        yield paragraph(
+            f"! fewer than {MOSTLY_READ:.0%} of the replies could be read: each other one counts "
+            "as the worst action"
+        )
 
 
 def _cell(cell: Cell) -> str:
     mark = {True: " +", False: " -", None: ""}[cell.trained]
-    return f"{cell.regret.mean:.2f}{mark}"
+    return f"{cell.regret.mean:.2f}{' !' if cell.valid < MOSTLY_READ else ''}{mark}"
 
 
 def _interval(interval: Interval | None) -> str:
@@ -141,7 +168,17 @@ def _csv_rows(found: Standings) -> Iterator[tuple[Any, ...]]:
                 cell = line.cells[one.label]
                 trained = "" if cell.trained is None else str(cell.trained).lower()
                 numbers = (*_numbers(cell.regret), *_numbers(cell.drop if one.model else None))
-                yield (*head, axis.name, line.value, trained, line.scenarios, *numbers, "", "", "")
+                yield (
+                    *head,
+                    axis.name,
+                    line.value,
+                    trained,
+                    line.scenarios,
+                    *numbers,
+                    "",
+                    "",
+                    cell.valid,
+                )
 
 
 def _numbers(interval: Interval | None) -> tuple[Any, Any, Any]:

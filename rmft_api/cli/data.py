@@ -60,6 +60,7 @@ def _group(group: Group) -> dict[str, Any]:
         "paired_drop": _interval(group.paired_drop),
         "suff_fail_freq": group.suff_fail_freq,
         "k_min_frac": group.k_min_frac,
+        "valid": group.valid,
     }
 
 

@@ -7,17 +7,27 @@ import numpy as np
 
 from rmft_api import outcome, statistics
 from rmft_api.cli.build import begin, go_on
-from rmft_api.cli.columns import table
+from rmft_api.cli.columns import paragraph, table
 from rmft_api.cli.errors import run_async
 from rmft_api.cli.recorded import recorded_config
 from rmft_api.errors import ConfigError
 from rmft_api.evaluation import Performance
 from rmft_api.grid import Place
 from rmft_api.journal import Journal
+from rmft_api.measures import unread_warning
 from rmft_api.records import Interval, Record
 from rmft_api.statistics import Comparison
 
-HEADINGS = ("cell", "regret", "drop to base", "against the first", "p", "SuffFail", "K x MinFrac")
+HEADINGS = (
+    "cell",
+    "regret",
+    "drop to base",
+    "against the first",
+    "p",
+    "SuffFail",
+    "K x MinFrac",
+    "valid",
+)
 
 
 class Row(Record, frozen=True):
@@ -33,6 +43,10 @@ class Row(Record, frozen=True):
     """How far regret is below the first cell's, on the same scenarios; None for the first."""
     suff_fail_freq: float
     k_min_frac: float
+    valid: float
+    """Share of the champions' replies that could be read."""
+    base_valid: float
+    """The same of the base's."""
 
 
 def chosen(every: Sequence[Place], cells: Sequence[str]) -> list[Place]:
@@ -106,6 +120,8 @@ def compared(places: Sequence[Place], runs: Path) -> list[Row]:
             ),
             suff_fail_freq=_mean([best.suff_fail_M.mean() for _, best in cells[name]]),
             k_min_frac=_mean([best.k_min_frac_M.mean() for _, best in cells[name]]),
+            valid=_mean([best.valid_M.mean() for _, best in cells[name]]),
+            base_valid=_mean([base.valid_M.mean() for base, _ in cells[name]]),
         )
         for name in names
     ]
@@ -134,8 +150,10 @@ def _mean(values: Sequence[float]) -> float:
 
 def table_of(rows: Sequence[Row]) -> str:
     """The grid as people read it."""
-    shown = table([HEADINGS, *map(_cells, rows)], words=4, foot=0)
-    return "\n".join([shown, "", *_notes(rows)])
+    shown = table(
+        [HEADINGS, *map(_cells, rows)], words=4, optional=("K x MinFrac", "SuffFail"), foot=0
+    )
+    return "\n".join([shown, "", *map(paragraph, _notes(rows))])
 
 
 def _cells(row: Row) -> tuple[str, ...]:
@@ -148,6 +166,7 @@ def _cells(row: Row) -> tuple[str, ...]:
         f"{against.p_holm:.3f}" if against else "",
         f"{row.suff_fail_freq:.2f}",
         f"{row.k_min_frac:.2f}",
+        f"{row.valid:.1%}",
     )
 
 
@@ -157,3 +176,7 @@ def _notes(rows: Sequence[Row]) -> Iterator[str]:
         "difference to the first cell, corrected for all cells (Holm)"
     )
     yield from (f"{row.cell}: {row.says}" for row in rows if row.says)
+    for row in rows:
+        for who, valid in (("the base", row.base_valid), ("the champion", row.valid)):
+            if told := unread_warning(valid):
+                yield f"warning, {row.cell}, {who}: {told}"

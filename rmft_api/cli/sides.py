@@ -10,6 +10,7 @@ from rmft_api.cli.recorded import recorded_config
 from rmft_api.config import RunConfig
 from rmft_api.evaluation import Performance
 from rmft_api.journal import Journal
+from rmft_api.measures import unread_warning
 from rmft_api.records import Interval, Record, Split
 
 
@@ -23,6 +24,10 @@ class Pair(Record, frozen=True):
     """Regret of the replay's model."""
     there: Interval
     """Regret of the replayed run's model."""
+    valid_here: float
+    """Share of the replay's replies that could be read."""
+    valid_there: float
+    """The same of the replayed run's."""
     lower: Interval
     """What the replay's regret is below the other's, scenario by scenario."""
 
@@ -82,23 +87,39 @@ def _pair(index: int, here: _Side, there: _Side) -> Pair:
         scenarios=len(drop_M),
         here=statistics.mean_interval(mine.regret_M),
         there=statistics.mean_interval(theirs.regret_M),
+        valid_here=float(mine.valid_M.mean()),
+        valid_there=float(theirs.valid_M.mean()),
         lower=statistics.mean_interval(drop_M),
     )
 
 
 def sides_table(sides: Sides) -> str:
     """The chains as people read them."""
-    headings = ("", f"regret of {sides.replayed}", f"regret of {sides.replay}", "lower by", "on")
-    shown = table([headings, *_rows(sides)], words=len(headings), foot=0)
-    return "\n".join(
-        [shown, "", _verdict(sides), *(f"replayed with {one}" for one in sides.changed)]
+    headings = (
+        "",
+        f"regret of {sides.replayed}",
+        f"regret of {sides.replay}",
+        "lower by",
+        "valid",
+        "on",
     )
+    shown = table([headings, *_rows(sides)], words=len(headings), foot=0)
+    changed = (f"replayed with {one}" for one in sides.changed)
+    return "\n".join([shown, "", _verdict(sides), *_warnings(sides), *changed])
+
+
+def _warnings(sides: Sides) -> Iterator[str]:
+    for one in sides.pairs:
+        for run, valid in ((sides.replayed, one.valid_there), (sides.replay, one.valid_here)):
+            if told := unread_warning(valid):
+                yield f"warning, iteration {one.index} of {run}: {told}"
 
 
 def _rows(sides: Sides) -> Iterator[tuple[str, ...]]:
     for one in sides.pairs:
         told = (_interval(interval) for interval in (one.there, one.here, one.lower))
-        yield (str(one.index), *told, f"{one.scenarios} {one.split} scenarios")
+        valid = f"{one.valid_there:.1%}, {one.valid_here:.1%}"
+        yield (str(one.index), *told, valid, f"{one.scenarios} {one.split} scenarios")
 
 
 def _verdict(sides: Sides) -> str:

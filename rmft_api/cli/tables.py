@@ -2,8 +2,10 @@
 
 from collections.abc import Iterator
 
+from rmft_api.cli.columns import paragraph, table
 from rmft_api.evaluation import Figures, Results, gate_told
 from rmft_api.makeup import Share
+from rmft_api.measures import MOSTLY_READ
 
 HEADINGS = ("", "model", "regret [95 % CI]", "drop to base", "SuffFail", "K x MinFrac", "valid")
 
@@ -15,8 +17,10 @@ OF_SELECTIONS = (
 
 def results_table(results: Results) -> str:
     """The table that ends a run: held-out test scenarios that chose nothing."""
-    lines = _lines([HEADINGS, *_models(results), *_baselines(results)])
-    return "\n".join([*lines, "", _verdict(results), *_events(results)])
+    rows = [HEADINGS, *_models(results), *_baselines(results)]
+    shown = table(rows, words=4, optional=("K x MinFrac", "SuffFail"), foot=0)
+    told = (paragraph(line) for line in (_verdict(results), *_events(results)))
+    return "\n".join([shown, "", *told])
 
 
 def selections_table(results: Results) -> str:
@@ -90,8 +94,10 @@ def _verdict(results: Results) -> str:
     drop = best.test.paired_drop
     share = drop.mean / base.regret.mean if base.regret.mean else 0.0
     sure = "clear of 0" if drop.low > 0 else "not clear of 0"
+    doubt = min(best.test.valid, base.valid) < MOSTLY_READ
     return (
         f"* champion {best.model} (least validation regret): "
         f"regret {abs(share):.0%} {'below' if share >= 0 else 'above'} the base's "
         f"on test scenarios that chose nothing; the 95 % interval of the drop is {sure}"
+        + ("; but much of what is compared could not be read, see the warnings" if doubt else "")
     )

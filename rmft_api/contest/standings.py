@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import combinations
 
-from rmft_api import evaluation, outcome, seating, statistics
+from rmft_api import evaluation, measures, outcome, seating, statistics
 from rmft_api.contest import axes
 from rmft_api.contest.settings import ContestConfig, Player
 from rmft_api.evaluation import Course, Figures, Performance
@@ -24,6 +24,8 @@ class Standing(Record, frozen=True):
     """None for a known algorithm."""
     figures: Figures
     """`paired_drop` is to the first model; None for that one."""
+    warnings: tuple[str, ...] = ()
+    """Why its regret is in doubt."""
 
 
 class Pair(Record, frozen=True):
@@ -46,6 +48,8 @@ class Cell(Record, frozen=True):
     regret: Interval
     drop: Interval | None
     """Paired, to the first model."""
+    valid: float
+    """Share of replies that could be read."""
     trained: bool | None
     """Whether it was trained on this value; None: nobody knows."""
 
@@ -97,13 +101,18 @@ def standings(config: ContestConfig, journal: Journal, prompts: PromptSet) -> St
         scenarios=config.run.test.scenarios,
         trajectories=config.run.test.trajectories,
         players=tuple(
-            Standing(label, _id(config, label), _figures(course, one, first))
+            _standing(label, _id(config, label), _figures(course, one, first))
             for label, one in everyone.items()
         ),
         missing=tuple(p.label for p in config.players if p.label not in models),
         pairs=(*_pairs(list(combinations(models, 2)), everyone), *_against(models, rivals)),
         axes=tuple(_axes(config, _marks(config, prompts), everyone, first)),
     )
+
+
+def _standing(label: str, model: str | None, figures: Figures) -> Standing:
+    told = measures.unread_warning(figures.valid)
+    return Standing(label, model, figures, (told,) if told else ())
 
 
 def _models(config: ContestConfig, journal: Journal, course: Course) -> dict[str, Performance]:
@@ -172,6 +181,7 @@ def _axes(
             label: Cell(
                 regret=statistics.mean_interval(one.regret_M[chosen]),
                 drop=_drop(one, first, chosen),
+                valid=float(one.valid_M[chosen].mean()),
                 trained=_trained(known.get(label), axis, value),
             )
             for label, one in players.items()

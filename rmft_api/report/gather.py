@@ -67,7 +67,7 @@ def gather(
             *words.rows(results),
         ),
         champion=champion,
-        warnings=words.warnings(results, everybody),
+        warnings=words.warnings(results),
         players=everybody,
         differences=(
             *against_others(tested if tested.models else validated, rivals, champion),

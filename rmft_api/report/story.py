@@ -104,7 +104,8 @@ class Headline(Record, frozen=True):
     title: str
     text: str
     sure: bool | None
-    """Whether the paired interval is clear of 0; None where there is none."""
+    """Whether the paired interval is clear of 0 and nearly all replies could be read; None where
+    there is no interval."""
 
 
 class Fact(Record, frozen=True):

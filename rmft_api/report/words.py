@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 from rmft_api.evaluation import Results
 from rmft_api.journal import dollars
+from rmft_api.measures import MOSTLY_READ
 from rmft_api.planning import Spending
 from rmft_api.records import Split
 from rmft_api.report.players import find
@@ -54,12 +55,14 @@ def _told(best: Player, base: Player) -> Headline:
     sure = drop.low > 0 or drop.high < 0
     verb = "fell" if drop.mean >= 0 else "rose"
     side = "is clear of 0" if sure else "contains 0"
+    unread = _unread(best, base)
+    doubt = ", but not all could be read" if unread else "" if sure else ", which may be chance"
     return Headline(
-        title=f"Regret {verb} {by}" + ("" if sure else ", which may be chance"),
+        title=f"Regret {verb} {by}{doubt}",
         text=f"From {before.mean:.2f} to {after.mean:.2f} a trajectory, base against "
         f"iteration {best.index}, on {WHERE[best.split]}. The paired drop with its 95 % interval "
-        f"is {drop}, which {side}.",
-        sure=sure,
+        f"is {drop}, which {side}.{unread}",
+        sure=sure and not unread,
     )
 
 
@@ -82,18 +85,28 @@ def rows(results: Results | None) -> tuple[Fact, ...]:
     return tuple(Fact("Rows", "divided once", line) for line in results.data) if results else ()
 
 
-def warnings(results: Results | None, players: Sequence[Player]) -> tuple[str, ...]:
+def warnings(results: Results | None) -> tuple[str, ...]:
     """What a good headline hides: exploration that collapsed, replies that cannot be read."""
     if results is None:
         return ()
     best = next(one for one in results.iterations if one.index == results.champion.index)
-    unread = [one for one in players if one.index == best.index and one.split == "validation"]
-    return (*best.warnings, *(line for one in unread for line in _unread(one)))
+    base = results.iterations[0].warnings if results.champion.index else ()
+    return (*(f"the base, {line}" for line in base), *best.warnings)
 
 
-def _unread(player: Player) -> list[str]:
-    share = 1 - player.measures["valid"].mean if player.measures else 0.0
-    return [f"{share:.0%} of its replies could not be read"] if share > 0.05 else []
+def _unread(best: Player, base: Player) -> str:
+    """Whose regret is in doubt in a headline, because little of it could be read."""
+    told = ((who, _read(one)) for who, one in (("the base", base), ("the champion", best)))
+    return "".join(
+        f" Only {share:.1%} of the replies of {who} could be read, and each other one counts as "
+        "the worst action: so much of the difference is not about decisions."
+        for who, share in told
+        if share < MOSTLY_READ
+    )
+
+
+def _read(player: Player) -> float:
+    return player.measures["valid"].mean if "valid" in player.measures else 1.0
 
 
 def _limits(taken: Spending) -> str:

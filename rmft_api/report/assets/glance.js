@@ -76,6 +76,7 @@ const byIteration = (story) => {
       y: { label: "regret per trajectory" },
       series: shown,
     }),
+    unreadNote([...modelsOf(story, "validation"), ...modelsOf(story, "test")]),
     folded("All figures of all models", () => playersTable(story)),
   );
 };
@@ -109,7 +110,7 @@ const byRound = (story) => {
   const horizons = [...new Set(players.flatMap((p) => p.curves.map((c) => c.T)))].sort((a, b) => b - a);
   if (!horizons.length) return null;
   const curveOf = (p, T) => p.curves.find((c) => c.T === T);
-  const few = (p) => (isChampion(story, p) ? `${playerName(p)}, champion` : playerName(p));
+  const few = (p) => (isChampion(story, p) ? `${playerName(p)}, champion` : playerName(p)) + doubt(p);
   const charts = horizons.map((T) =>
     chart({
       title: horizons.length > 1 ? `Regret over the rounds, T = ${T}` : "Regret over the rounds",
@@ -143,5 +144,6 @@ const byRound = (story) => {
     "Regret over the rounds",
     "How fast the players stop losing: mean regret after each round.",
     charts,
+    unreadNote(models),
   );
 };

@@ -28,7 +28,26 @@ const evaluated = (story) => (modelsOf(story, "test").length ? "test" : "validat
 const followed = (story) =>
   modelsOf(story, "test").length === modelsOf(story, "validation").length ? "test" : "validation";
 const isChampion = (story, player) => player.index !== null && player.index === story.champion;
-const named = (story, player) => playerName(player) + (isChampion(story, player) ? " (champion)" : "");
+// Below this share of readable replies a regret says little about decisions.
+const MOSTLY_READ = 0.9;
+const readOf = (player) => (player.index === null ? 1 : (player.measures.valid?.mean ?? 1));
+const percent = (share) => `${num(100 * share, share > 0 && share < 0.01 ? 1 : 0)} %`;
+const doubt = (player) => (readOf(player) < MOSTLY_READ ? ` · ${percent(readOf(player))} readable` : "");
+const named = (story, player) =>
+  playerName(player) + (isChampion(story, player) ? " (champion)" : "") + doubt(player);
+// Says under a chart of regrets whose cannot be trusted; null where all can.
+const unreadNote = (players) => {
+  const few = players.filter((p) => readOf(p) < MOSTLY_READ);
+  const told = few.map((p) => `${playerName(p)}, ${SPLITS[p.split].toLowerCase()} (${percent(readOf(p))})`);
+  return few.length
+    ? h(
+        "p",
+        { class: "warning" },
+        h("b", {}, "Few replies could be read of: "),
+        `${told.join("; ")}. Each other one counts as the worst action, so these regrets say little about decisions.`,
+      )
+    : null;
+};
 
 const section = (id, title, lead, ...content) =>
   h(
