@@ -1,4 +1,4 @@
-"""What `rmft-api doctor --online` asks besides: what may be trained, and what stands deployed."""
+"""What `doctor --online` asks besides: each way of a run, what may be trained, what stands."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -29,6 +29,19 @@ async def asked(profile: Profile, environ: Mapping[str, str]) -> list[Finding]:
         found.append(Finding("entitlement", "fail", str(error)))
     if profile.deploy == "arm":
         found += await _standing(profile, environ)
+    return found
+
+
+async def reached(profile: Profile, environ: Mapping[str, str]) -> list[Finding]:
+    """Whether the very clients of a run get through: for chats, and for files and jobs."""
+    found: list[Finding] = []
+    try:
+        async with connect(profile, environ=environ) as connection:
+            async for what, fault in connection.reach():
+                said = str(fault) if fault else "reached as a run would reach it"
+                found.append(Finding(what, "fail" if fault else "ok", said))
+    except RmftError as error:
+        found.append(Finding("connection", "fail", str(error)))
     return found
 
 

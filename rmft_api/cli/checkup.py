@@ -6,7 +6,7 @@ from datetime import date, datetime
 from pathlib import Path
 
 from rmft_api import prices, seating
-from rmft_api.cli.asked import asked
+from rmft_api.cli.asked import asked, reached
 from rmft_api.cli.counters import counter_at
 from rmft_api.cli.embedded import is_embedded
 from rmft_api.cli.machine import Finding, Verdict, of_the_machine
@@ -20,6 +20,7 @@ from rmft_api.prompts import PromptSet
 from rmft_api.prompts import of_run as prompts_of_run
 from rmft_api.providers import connect
 from rmft_api.providers.listing import Listing, list_models
+from rmft_api.providers.network import Network
 from rmft_api.providers.profiles import Profile
 from rmft_api.providers.traits import Lifecycle
 
@@ -55,6 +56,7 @@ def findings(subject: Subject) -> Iterator[Finding]:
     for profile in subject.profiles:
         yield _profile(profile, subject.environ, subject.base)
         yield _key(profile, subject.environ)
+        yield _network(profile, subject.environ)
         if profile.setting_envs:
             yield _settings(profile, subject.environ)
     if subject.config is not None:
@@ -83,7 +85,20 @@ async def online(subject: Subject) -> list[Finding]:
         else:
             found += _listed(profile, listing, subject)
             found += await asked(profile, subject.environ)
+            found += await reached(profile, subject.environ)
     return found
+
+
+def _network(profile: Profile, environ: Mapping[str, str]) -> Finding:
+    """Which proxy and which certificates a run would use."""
+    try:
+        network = Network(environ)
+        route = network.route(profile.here(environ).base_url)
+    except RmftError as error:
+        return Finding("network", "fail", str(error))
+    way = f"through proxy {route.proxy}" if route.proxy else "without a proxy"
+    believed = f"; certificates: {network.trust}" if route.url.scheme == "https" else ""
+    return Finding("network", "ok", f"{route.url.host} is asked {way}{believed}")
 
 
 def _settings(profile: Profile, environ: Mapping[str, str]) -> Finding:

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import trustme
 from aiohttp import web
 
 from rmft_api import config, resources
@@ -19,6 +20,7 @@ from rmft_api.cli.doctor import screen
 from rmft_api.cli.machine import Finding
 from rmft_api.cli.main import main
 from rmft_api.providers import connect, profiles
+from rmft_api.providers.posts import NotConnectedError, Posts
 from rmft_api.records import HostOrder
 from tests.fakes.azure import AZURE, PREFIX, TOKEN, FakeAzure, environ
 from tests.fakes.gemini import GEMINI, FakeGemini
@@ -162,7 +164,7 @@ async def test_online_the_endpoint_itself_tells_of_the_model_and_its_end(
     one, say = serve
     say([{"id": BASE, "shutdown_date": "2027-01-14"}, {"id": "other"}], NOW)
     findings = await checkup.online(one)
-    assert [finding.verdict for finding in findings] == ["ok", "note", "note"]
+    assert [finding.verdict for finding in findings[:3]] == ["ok", "note", "note"]
     assert "2027-01-14" in findings[1].said
 
 
@@ -267,6 +269,49 @@ async def test_online_a_closed_organisation_is_told(tmp_path: Path) -> None:
         assert "jobs_per_day" in found(await checkup.online(one), "entitlement").said
         stub.plan("limits", error(403, "no", code="training_not_available"))
         assert found(await checkup.online(one), "entitlement").verdict == "fail"
+
+
+async def test_online_each_way_of_a_run_is_tried(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with Serving() as stub:
+        stub.models.add(BASE)
+        profile = profiles.load("openai").at(stub.url)
+        one = replace(subject(tmp_path, OPENAI_API_KEY=CANARY), playing=profile, training=profile)
+        findings = await checkup.online(one)
+        for what in ("chats", "files and jobs"):
+            assert found(findings, what).verdict == "ok"
+        assert stub.asked("chat") == []
+
+        async def unreachable(self: Posts) -> None:
+            raise NotConnectedError("no way") from OSError("no way")
+
+        stub.plan("files", error(403, "no", code="forbidden"))
+        monkeypatch.setattr(Posts, "reach", unreachable)
+        findings = await checkup.online(one)
+    assert found(findings, "openai online").verdict == "ok"
+    for what, said in (("chats", "no way"), ("files and jobs", "HTTP 403")):
+        assert found(findings, what).verdict == "fail"
+        assert said in found(findings, what).said
+
+
+def test_the_proxy_and_the_certificates_of_a_run_are_told(tmp_path: Path) -> None:
+    bare = of(subject(tmp_path, OPENAI_API_KEY=CANARY), "network")
+    assert bare.said == (
+        "api.openai.com is asked without a proxy; certificates: those of the system"
+    )
+    file = tmp_path / "ca.pem"
+    trustme.CA().cert_pem.write_to_path(str(file))
+    named = {"HTTPS_PROXY": f"http://me:{CANARY}@proxy.test:3128", "SSL_CERT_FILE": str(file)}
+    told = of(subject(tmp_path, **named), "network")
+    assert told.verdict == "ok"
+    assert told.said == (
+        "api.openai.com is asked through proxy http://***@proxy.test:3128 (HTTPS_PROXY); "
+        f"certificates: {file} (SSL_CERT_FILE)"
+    )
+    file.unlink()
+    assert of(subject(tmp_path, **named), "network").verdict == "fail"
+    assert of(subject(tmp_path, ALL_PROXY="socks5://proxy.test:1"), "network").verdict == "fail"
 
 
 async def test_online_an_endpoint_that_is_down_is_one_finding(tmp_path: Path) -> None:
@@ -389,7 +434,7 @@ async def test_any_server_of_the_wire_is_looked_at_for_nothing(tmp_path: Path) -
         one = Subject(profile, profile, None, tmp_path / "runs", NOW, told)
         found = [*checkup.findings(one), *await checkup.online(one)]
     assert [finding for finding in found if finding.verdict == "fail"] == []
-    assert {seen.route for seen in stub.seen} == {"models"}
+    assert {seen.route for seen in stub.seen} == {"models", "files"}
 
 
 async def test_the_embedded_server_is_not_asked_before_a_run_has_started_it(
