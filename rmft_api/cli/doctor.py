@@ -21,14 +21,14 @@ def doctor(
         str | None, typer.Option(help="An endpoint to check instead of a run file.")
     ] = None,
     online: Annotated[
-        bool, typer.Option("--online", help="Ask the endpoint for its models too; costs nothing.")
+        bool, typer.Option("--online", help="Try each way of a run's requests too; costs nothing.")
     ] = False,
     runs: RunsDir = RUNS,
 ) -> None:
     """Check whether a run could begin here, spending nothing.
 
-    Key, model dates, prices, disk, clock, packages; without FILE, for the quick start.
-    Sends nothing without --online, and never shows a key.
+    Key, proxy, certificates, model dates, prices, disk, clock, packages.
+    Without FILE, for the quick start. Sends nothing without --online, and never shows a key.
     """
     import asyncio
 

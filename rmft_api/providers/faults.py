@@ -118,8 +118,9 @@ def proxy_refused(request: Request, status: int, proxy: Proxy | None = None) -> 
     named = f"proxy {proxy}" if proxy else "the proxy"
     variable = proxy.variable if proxy else "HTTP_PROXY"
     if status == _PROXY_WANTS_A_USER:
-        refused = "does not take this" if proxy and proxy.authorization else "wants a"
-        advice = f"{refused} user and password: set {variable} to http://USER:PASSWORD@HOST:PORT"
+        known = proxy is not None and proxy.authorization
+        wants = "does not take this user and password" if known else "wants a user and a password"
+        advice = f"it {wants}: set {variable} to http://USER:PASSWORD@HOST:PORT"
     elif status in _PROXY_IS_BUSY or status >= 500:
         advice = "it cannot reach the host now; check it, or name the host in NO_PROXY"
     else:
