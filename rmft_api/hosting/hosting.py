@@ -23,7 +23,7 @@ from rmft_api.hosting.rent import Rent
 from rmft_api.hosting.token import FirstToken
 from rmft_api.hosting.troubles import failed, late
 from rmft_api.journal import Journal, Outbox, Quarantine
-from rmft_api.journal.ledger import digest_of
+from rmft_api.journal.ledger import Attempt, digest_of
 from rmft_api.ports import ChatModel, Host
 from rmft_api.providers.profiles import Profile
 from rmft_api.records import Ask, Deployment, HostOrder
@@ -208,16 +208,29 @@ class Hosting:
         if not any(attempt.state == "done" or attempt.unanswered for attempt in history):
             await self._write_end(model, lease, self._now())  # it never left this machine
             return
-        refused = history[-1].refused_as is not None and not await retries.look(
-            lambda: host.find(order), f"asking for {lease.name}"
+        is_owed = history[-1].state == "done" or await self._is_found(
+            host, order, history[-1], retries
         )
         removed = await self._remove(host, lease, retries)
-        if refused:  # and was not there, so nothing is owed for it
+        if not is_owed:
             await self.journal.ledger.believed(history[-1])
             await self._write_end(model, lease, removed.at)
             return
         await self._end(model, lease, removed.at)
         self.say(f"{lease.name} is taken down")
+
+    async def _is_found(
+        self, host: Host, order: HostOrder, doubtful: Attempt, retries: Retries
+    ) -> bool:
+        """Whether a deployment whose creation was not confirmed has been standing."""
+        try:
+            found = await retries.look(lambda: host.find(order), f"asking for {order.name}")
+        except RmftError:  # what cannot be seen is taken down and held to have cost an hour
+            return True
+        if found:
+            ledger = self.journal.ledger
+            await ledger.done(doubtful.id, msgspec.json.encode(found[0]), None)
+        return bool(found) or doubtful.refused_as is None
 
     async def _remove(self, host: Host, lease: Lease, retries: Retries) -> Removed:
         async def act() -> Removed:

@@ -66,6 +66,8 @@ class Provider:
     """What the answer of a key is in the batch of a number, from 1, that is no answer."""
     breaks: str = ""
     """Where to raise: what a process dies of."""
+    refuses: dict[str, FaultKind] = field(default_factory=dict[str, FaultKind])
+    """How a request is answered after it was done, once."""
 
     def line(self, ask: Ask) -> bytes:
         return msgspec.json.encode({"custom_id": ask.key})
@@ -119,7 +121,10 @@ class Provider:
 
     async def cancel(self, batch_id: str) -> Batch:
         (number,) = [i for i, one in enumerate(self.batches) if one.id == batch_id]
+        if self.batches[number].status == "cancelled":
+            raise ProviderFault("it has ended and cannot be cancelled", FaultKind.STOP, status=400)
         self.batches[number] = msgspec.structs.replace(self.batches[number], status="cancelled")
+        self._die("cancel")
         return self.batches[number]
 
     async def answers(self, batch: Batch) -> list[BatchAnswer]:
@@ -139,6 +144,8 @@ class Provider:
     def _die(self, where: str) -> None:
         if self.breaks == where:
             raise KilledError(where)
+        if kind := self.refuses.pop(where, None):
+            raise ProviderFault(f"refused after {where}", kind, status=429, retry_after_s=90.0)
 
 
 class KilledError(Exception):
@@ -231,6 +238,17 @@ async def test_a_process_that_dies_on_the_way_is_followed_by_one_that_pays_nothi
     bench.provider.breaks = ""
     assert await bench.ask_all(FOUR) == TOLD
     assert sorted(bench.provider.billed) == sorted(one.key for one in FOUR)
+    assert len(bench.provider.files) == len(bench.provider.batches) == 1
+    assert (bench.spent, bench.reserved) == (4 * COST, 0)
+
+
+@pytest.mark.parametrize("where", ["upload", "create"])
+@pytest.mark.parametrize("kind", FaultKind)
+async def test_a_batch_that_is_made_and_then_refused_is_found_and_paid_once(
+    bench: Bench, where: str, kind: FaultKind
+) -> None:
+    bench.provider.refuses = {where: kind}
+    assert await bench.ask_all(FOUR) == TOLD
     assert len(bench.provider.files) == len(bench.provider.batches) == 1
     assert (bench.spent, bench.reserved) == (4 * COST, 0)
 
@@ -362,6 +380,7 @@ async def test_of_two_batches_of_one_round_the_older_is_read_and_the_other_cance
     bench.provider.breaks = ""
     twin = msgspec.structs.replace(bench.provider.batches[0], id="batch-twin", created_at=9)
     bench.provider.batches.append(twin)
+    bench.provider.refuses = {"cancel": FaultKind.SAFE}  # heeded, and refused all the same
     assert await bench.ask_all(FOUR) == TOLD
     assert [one.status for one in bench.provider.batches] == ["completed", "cancelled"]
     assert len(bench.provider.billed) == 4

@@ -86,10 +86,12 @@ def doubt_is_free() -> None:
 
     failed = Ledger.failed
 
-    async def forgetful(self: Ledger, attempt: int, fault: ProviderFault) -> None:
+    async def forgetful(
+        self: Ledger, attempt: int, fault: ProviderFault, cost: int | None = None
+    ) -> None:
         if fault.kind is FaultKind.AMBIGUOUS:
             fault = ProviderFault(str(fault), FaultKind.SAFE)
-        await failed(self, attempt, fault)
+        await failed(self, attempt, fault, cost)
 
     Ledger.failed = forgetful
 

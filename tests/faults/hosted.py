@@ -3,6 +3,8 @@
 Every crash point of deploying and of taking down, at each of its passages, and some of playing and
 training in between, by SIGKILL, SIGTERM and SIGINT, against the wire-level fake of Azure. After
 each case: nothing stands, nothing is rented that was not taken down, one job for one order.
+
+`refused/ROUTE:STATUS` answers the first requests of a route with a status after they were done.
 """
 
 import argparse
@@ -26,16 +28,19 @@ from tests.fakes.test_azure_loop import BASE, QUICK
 from tests.faults import report
 from tests.faults.cases import Verdict
 from tests.faults.evidence import JournalView, read_journal, secrets_in
-from tests.faults.invariants import RESUMABLE, SIGNALS, journal
+from tests.faults.invariants import RESUMABLE, SIGNALS, STOPPED, journal
 from tests.faults.layers import spread
 from tests.faults.nursery import Nursery
 from tests.faults.world import clocks
-from tests.providers.stub import Serving
+from tests.providers.stub import Meets, Serving
 
 PROCESSES = 5
 PATIENCE_S = 60.0
 PASSAGES = {"deployment": 8, "teardown": 8, "call": 6, "job": 2, "trajectories": 3}
 """Of which points, and at most how many passages of each."""
+REFUSED = "refused/"
+STATUSES = (400, 401, 403, 409, 429, 500, 503)
+"""How a gateway may answer what its upstream has done."""
 
 
 @dataclass
@@ -97,14 +102,19 @@ class Hosted:
 
 
 async def play(name: str, folder: Path, nursery: Nursery) -> Verdict:
-    """The case `point:passage:signal`, to its end."""
+    """The case `point:passage:signal` or `refused/route:status`, to its end."""
     started = time.monotonic()
     azure = FakeAzure(talk=talk, cold_chats=0, file_status="processed")
     async with Serving(azure, AZURE, PREFIX):
         run = Hosted(folder, nursery, azure)
         _prepare(folder, azure)
-        first = await run.process("run", "case.toml", RMFT_CRASH_AT=name)
-        allowed = {0, SIGNALS[name.rpartition(":")[2]]}
+        if name.startswith(REFUSED):
+            route, _, status = name.removeprefix(REFUSED).partition(":")
+            azure.plan(route, *[Meets(int(status), {}, done=True)] * 2)
+            first, allowed = await run.process("run", "case.toml"), {0, *STOPPED}
+        else:
+            first = await run.process("run", "case.toml", RMFT_CRASH_AT=name)
+            allowed = {0, SIGNALS[name.rpartition(":")[2]]}
         if first not in allowed:
             run.broken.append(f"I7 exit {first}, not one of {sorted(allowed)}")
         if first in (130, 143) and azure.deployments:
@@ -112,7 +122,8 @@ async def play(name: str, folder: Path, nursery: Nursery) -> Verdict:
         await _finish(run)
     took = round(time.monotonic() - started, 3)
     violations = tuple(dict.fromkeys(run.broken))
-    return Verdict(f"H/{name}", violations, 0, tuple(run.codes), took, first != 0, str(folder))
+    met = first != 0 or name.startswith(REFUSED)
+    return Verdict(f"H/{name}", violations, 0, tuple(run.codes), took, met, str(folder))
 
 
 async def _finish(run: Hosted) -> None:
@@ -170,6 +181,8 @@ def cases(points: Mapping[str, int]) -> Iterator[str]:
         most = PASSAGES.get(point.partition(".")[0], 0)
         for passage, name in product(spread(count, most) if most else (), ("KILL", "TERM", "INT")):
             yield f"{point}:{passage}:{name}"
+    for route, status in product(("deploy", "remove", "create", "upload"), STATUSES):
+        yield f"{REFUSED}{route}:{status}"
 
 
 async def _all(folder: Path, only: str, jobs: int) -> list[Verdict]:

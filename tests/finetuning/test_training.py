@@ -1,7 +1,7 @@
 """A dataset becomes a model: a stub provider, a real journal, and a clock of the tests' own."""
 
 from collections.abc import AsyncIterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
@@ -23,7 +23,7 @@ from rmft_api.journal import Journal
 from rmft_api.prices import Prices
 from rmft_api.providers import Connection, connect
 from rmft_api.providers.profiles import Profile, load
-from rmft_api.records import Method
+from rmft_api.records import Job, JobOrder, Method
 from rmft_api.retries import Retries
 from tests.contracts.fine_tuner import examples
 from tests.providers.conftest import ENVIRON
@@ -214,6 +214,23 @@ async def test_a_lost_reply_makes_no_second_thing(bench: Bench, route: str, mann
     assert (await bench.train()).model
     assert len(bench.stub.files) == 1
     assert len(bench.stub.jobs) == 1
+
+
+async def test_a_twin_whose_end_was_heeded_and_then_refused_stops_nothing(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    create = bench.connection.tuner.create_job
+
+    async def sent_twice_by_a_gateway(order: JobOrder) -> Job:
+        for _ in range(2):
+            await create(order)
+        raise ProviderFault("slow down", FaultKind.SAFE, status=429)
+
+    monkeypatch.setattr(bench.connection.tuner, "create_job", sent_twice_by_a_gateway)
+    ended = error(400, "Job has already completed and cannot be cancelled.")
+    bench.stub.plan("cancel", replace(ended, done=True))
+    assert (await bench.train()).model
+    assert [job["status"] for job in bench.stub.jobs] == ["succeeded", "cancelled"]
 
 
 async def test_where_a_token_makes_it_safe_the_same_order_is_sent_again(bench: Bench) -> None:

@@ -1,12 +1,14 @@
 """Models that must be deployed: deployed once, paid by the hour, and never left standing."""
 
 from collections.abc import AsyncIterator
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from rmft_api.errors import BudgetError, ResumableError
+from rmft_api.errors import BudgetError, ResumableError, RmftError
 from rmft_api.hosting import Hosting, Lease, Rent
 from rmft_api.journal import Journal
 from rmft_api.prices import Prices
@@ -230,6 +232,37 @@ async def test_a_model_that_is_played_again_later_is_deployed_again(bench: Bench
 async def test_a_lost_reply_to_a_deployment_makes_no_second_one(bench: Bench, manner: str) -> None:
     bench.azure.plan("deploy", Meets(manner=manner))  # type: ignore[arg-type]
     hosting = await bench.process()
+    await hosting.open(TUNED)
+    assert bench.azure.made.total() == 1
+
+
+@pytest.mark.parametrize("status", [400, 403, 409, 429, 500, 503])
+@pytest.mark.parametrize("body", [{}, b"<html>busy</html>"])
+async def test_a_deployment_that_is_made_and_then_refused_is_one_and_is_taken_down(
+    bench: Bench, status: int, body: Any
+) -> None:
+    bench.azure.plan("deploy", Meets(status, body, done=True))
+    hosting = await bench.process()
+    with suppress(RmftError):
+        await hosting.open(TUNED)
+    await hosting.leave()  # it may stand although it was refused, so it is taken down
+    assert bench.standing == []
+    assert bench.azure.made == bench.azure.removed
+    assert bench.azure.made.total() == 1
+    assert bench.journal
+    assert bench.journal.ledger.totals().reserved == 0
+    assert bench.rented() == HOUR
+
+
+async def test_a_deployment_that_was_refused_and_not_made_costs_nothing(bench: Bench) -> None:
+    bench.azure.plan("deploy", Meets(403, {"error": {"code": "QuotaExceeded"}}))
+    hosting = await bench.process()
+    with pytest.raises(RmftError, match="quota"):
+        await hosting.open(TUNED)
+    assert bench.journal
+    assert bench.journal.ledger.totals().reserved == HOUR
+    await hosting.leave()
+    assert bench.journal.ledger.totals()[:2] == (0, 0)
     await hosting.open(TUNED)
     assert bench.azure.made.total() == 1
 
