@@ -216,11 +216,7 @@ class Outbox:
         since = self._last_served(doubts[-1], now) if doubts else now
         pending = [since + look_s for look_s in self._quarantine.looks_s] if doubts else []
         if max(pending, default=now) > now + _TOLD_FROM_S:
-            until = time.strftime("%H:%M:%S", time.localtime(max(pending)))
-            self._say(
-                f"{effect.kind} {effect.key.partition('/')[2]} may have been made although it was "
-                f"not confirmed: looking for it until {until} before it is asked for again"
-            )
+            self._say(_long_look(effect, doubts[-1], max(pending)))
         for look_at in (now, *(at for at in pending if at > now)):
             await self._retries.pause(look_at - self._retries.clock())
             found = await self._retries.look(effect.look_up, f"looking for {effect.key}")
@@ -310,6 +306,16 @@ class _Intent(Generic[T]):
         self.allowed = ATTEMPTS
         self.looked_at = -math.inf
         """When nothing was found of it, since anything was last asked for."""
+
+
+def _long_look(effect: Effect[Any], last: Attempt, until: float) -> str:
+    """Why something is looked for, and until when by the clock of this machine."""
+    why = str(fault_of(last)) if last.state == "lost" else "a process ended before it was answered"
+    clock = time.strftime("%H:%M:%S", time.localtime(until))
+    return (
+        f"{effect.kind} {effect.key.partition('/')[2]}: {why}; it may have been made all the same: "
+        f"looking for it until {clock} before it is asked for again"
+    )
 
 
 def _lost(history: list[Attempt]) -> list[Attempt]:

@@ -365,7 +365,7 @@ async def test_a_long_look_says_what_it_waits_for_and_until_when(
     provider.plan = ["safe"]
     await once_of(journal, time, provider, say=said.append)()
     (line,) = said
-    assert re.search(r"job 0 may have been made .* until \d\d:\d\d:\d\d", line)
+    assert re.search(r"job 0: it is safe; it may have been made .* until \d\d:\d\d:\d\d", line)
 
 
 async def test_a_repeatable_request_holds_its_money_once_however_often_it_is_refused(
