@@ -10,7 +10,8 @@ import sys
 from collections.abc import Iterator
 from itertools import pairwise
 from pathlib import Path
-from typing import Any
+from types import UnionType
+from typing import Any, Union, get_args, get_origin
 
 from pydantic import BaseModel
 from pydantic_core import PydanticUndefined
@@ -18,13 +19,14 @@ from pydantic_core import PydanticUndefined
 from rmft_api import errors
 from rmft_api.cli.main import COMMANDS
 from rmft_api.config import RunConfig, Section
+from rmft_api.providers.profiles import Profile
 
 TARGET = Path(__file__).with_name("reference.md")
 
 
 def reference() -> str:
     """The whole page."""
-    return "\n".join([*_head(), *_commands(), *_run_file(), *_exit_codes()]) + "\n"
+    return "\n".join([*_head(), *_commands(), *_run_file(), *_profile(), *_exit_codes()]) + "\n"
 
 
 def _head() -> Iterator[str]:
@@ -65,8 +67,16 @@ def _run_file() -> Iterator[str]:
     yield from _section(RunConfig, "")
 
 
+def _profile() -> Iterator[str]:
+    yield "## A profile"
+    yield ""
+    yield "What `profiles.toml` may say of an endpoint; the guide shows how to write one."
+    yield ""
+    yield from _section(Profile, "NAME")
+
+
 def _section(model: type[BaseModel], prefix: str) -> Iterator[str]:
-    yield f"### {f'[{prefix}]' if prefix else 'top level'}"
+    yield f"### {_heading(prefix)}"
     yield ""
     yield (inspect.getdoc(model) or "").replace("\n", " ")
     yield ""
@@ -76,8 +86,10 @@ def _section(model: type[BaseModel], prefix: str) -> Iterator[str]:
     told = {key: text for base in reversed(model.__mro__) for key, text in _docstrings(base)}
     for name, field in model.model_fields.items():
         kind: Any = field.annotation
-        if isinstance(kind, type) and issubclass(kind, BaseModel):
-            inner.append((kind, f"{prefix}.{name}" if prefix else name))
+        section = _section_in(kind)
+        if section is not None:
+            path = f"{prefix}.{name}" if prefix else name
+            inner.append((section, f"{path}[]" if get_origin(kind) is tuple else path))
             continue
         default = "required" if field.is_required() else f"`{_shown(field.get_default())}`"
         meaning = told.get(name, "").replace("\n", " ").replace("|", "\\|")
@@ -85,6 +97,21 @@ def _section(model: type[BaseModel], prefix: str) -> Iterator[str]:
     yield ""
     for kind, path in inner:
         yield from _section(kind, path)
+
+
+def _heading(prefix: str) -> str:
+    """How TOML writes the section: in double brackets where there may be several."""
+    if not prefix:
+        return "top level"
+    name = prefix.replace("[]", "")
+    return f"[[{name}]]" if prefix.endswith("[]") else f"[{name}]"
+
+
+def _section_in(kind: Any) -> type[BaseModel] | None:
+    """The section that a key holds: itself, or one or several of it."""
+    kinds = [one for one in (get_args(kind) or (kind,)) if one not in (type(None), ...)]
+    whole = len(kinds) == 1 and isinstance(kinds[0], type) and issubclass(kinds[0], BaseModel)
+    return kinds[0] if whole and get_origin(kind) in (None, UnionType, Union, tuple) else None
 
 
 def _docstrings(model: type) -> Iterator[tuple[str, str]]:

@@ -18,12 +18,12 @@ from typing import Any, Protocol
 import msgspec
 
 from rmft_api import sums
-from rmft_api.errors import BudgetError, ProviderFault, ResumableError
+from rmft_api.errors import BudgetError, FaultKind, ProviderFault, ResumableError
 from rmft_api.faultpoints import reached
 from rmft_api.journal import Journal
 from rmft_api.journal.ledger import Attempt, Ledger, digest_of, fault_of
 from rmft_api.ports import ChatModel
-from rmft_api.records import Ask, Reply, Usage
+from rmft_api.records import Ask, Message, Reply, Sampling, Usage
 from rmft_api.retries import Retries
 
 Price = Callable[[Ask], int | None]
@@ -155,6 +155,33 @@ class JournaledChat:
                 f"that {ask.model!r} should cost (the last {cost} for {reserve} micro-dollars); "
                 "correct its price, then resume"
             )
+
+
+async def probe(journal: Journal, wire: ChatModel, ask: Ask, reserve: int) -> Reply:
+    """Ask whether a model answers: never from the journal, and paid for like any other request.
+
+    `reserve`: the most that it can cost, in micro-dollars, and what it is booked at. Raises
+    BudgetError, and ProviderFault as `wire` does; a 404 is WAIT, as the endpoint that answers
+    chats lags behind the one that made the model.
+    """
+    ledger = journal.ledger
+    digest = digest_of(_encode((ask.model, ask.messages)))
+    number = 1 + len(await ledger.history(ask.key, digest))
+    attempt = await ledger.begin(ask.key, "probe", digest, reserve, number=number)
+    try:
+        reply = await wire.reply(ask)
+    except ProviderFault as fault:
+        if fault.status == 404:
+            fault.kind = FaultKind.WAIT
+        await ledger.failed(attempt, fault)
+        raise
+    await ledger.done(attempt, _encode(reply), reserve)
+    return reply
+
+
+def probe_of(key: str, model: str) -> Ask:
+    """The shortest chat there is."""
+    return Ask(key, model, (Message("user", "1"),), 1, 0, Sampling(temperature=1.0, max_tokens=1))
 
 
 @dataclass(slots=True, eq=False)

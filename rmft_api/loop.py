@@ -146,6 +146,7 @@ async def select(run: Run, iteration: int) -> Chosen:
 async def fine_tune(run: Run, iteration: int, model: str, taught: Taught) -> str:
     """Train on each lesson in turn; the new model's id."""
     start = model if run.config.finetuning.chain == "continue" else run.config.model.base
+    run.console.stage(f"iteration {iteration}: training")
     for method, data in taught:
         trained = await run.trainer.train(iteration, start, data, method)
         await run.journal.put("trained", replaying.step_of(iteration, method), trained)

@@ -22,6 +22,7 @@ from typing import NamedTuple
 from rmft_api.durations import seconds
 from rmft_api.gates import MINUTE_S, Account, Gate
 from rmft_api.records import Ask, Usage
+from rmft_api.waits import TELL_S, Waits
 
 FIRST_WIDTH = 8
 """Requests under way at once before the first reply."""
@@ -122,8 +123,16 @@ class _Lane:
 class Pacer:
     """Lets requests out. Belongs to one event loop; `tokens` estimates what limits count."""
 
-    def __init__(self, concurrency: int, *, tokens: Callable[[Ask], int] = estimate) -> None:
+    def __init__(
+        self,
+        concurrency: int,
+        *,
+        tokens: Callable[[Ask], int] = estimate,
+        waits: Waits | None = None,
+    ) -> None:
         self._concurrency = concurrency
+        self._waits = waits
+        self._is_silent = False
         self._tokens = tokens
         self._width = float(min(FIRST_WIDTH, concurrency))
         self._ramping = True
@@ -206,6 +215,20 @@ class Pacer:
         if soonest < _UNTIL_ANOTHER_ENDS:
             loop = asyncio.get_running_loop()
             self._alarm = loop.call_later(max(soonest, _LEAST_S), self._let_out)
+        if self._is_silent or soonest >= TELL_S:
+            self._tell(soonest)
+
+    def _tell(self, soonest: float) -> None:
+        """Say that nothing is under way, and until when."""
+        if self._waits is None:
+            return
+        self._is_silent = TELL_S <= soonest < _UNTIL_ANOTHER_ENDS and not self._turns
+        if self._is_silent:
+            queued = sum(len(lane.queue) for lane in self._lanes.values())
+            what = f"the provider's rate limit leaves no room for the next of {queued} requests"
+            self._waits.begin(self, what, self._waits.now() + soonest)
+        else:
+            self._waits.end(self)
 
     def _drain(self, lane: _Lane, now: float) -> float:
         """Start from the head of one queue; how long the next one waits."""

@@ -20,6 +20,7 @@ from rmft_api.records import (
     Sums,
     UploadedFile,
 )
+from rmft_api.waits import Wait
 
 
 class ChatModel(Protocol):
@@ -74,7 +75,7 @@ class FineTuner(Protocol):
         ...
 
     async def model_ready(self, model: str) -> bool:
-        """Whether the model answers yet."""
+        """Whether the endpoint lists the model yet."""
         ...
 
 
@@ -168,6 +169,14 @@ class Telling(Protocol):
 
 class Console(Protocol):
     """Where a run tells how it goes."""
+
+    def stage(self, what: str) -> None:
+        """Name what the run does from now on, where no decisions are counted."""
+        ...
+
+    def waiting(self, wait: Wait | None, is_news: bool) -> None:
+        """Show what is waited for; None: nothing. A `waits.Listener`."""
+        ...
 
     def line(self, text: str) -> None:
         """Say one thing."""

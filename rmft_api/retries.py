@@ -40,6 +40,7 @@ from rmft_api.errors import (
     ResumableError,
     RmftError,
 )
+from rmft_api.waits import Waits
 
 T = TypeVar("T")
 Clock = Callable[[], float]
@@ -85,8 +86,18 @@ LOOK = Rule(attempts=None, within_s=6 * HOUR_S, first_s=1.0)
 class Breaker:
     """Pauses everybody while most of the last requests failed; one probe a minute asks again."""
 
-    def __init__(self, clock: Clock, sleep: Sleep, *, window: int = 50, probe_every_s: float = 60):
+    def __init__(
+        self,
+        clock: Clock,
+        sleep: Sleep,
+        *,
+        window: int = 50,
+        probe_every_s: float = 60,
+        waits: Waits | None = None,
+    ) -> None:
         self._clock = clock
+        self._waits = waits or Waits(clock)
+        self._held = 0
         self._sleep = sleep
         self._probe_every_s = probe_every_s
         self._failed: deque[bool] = deque(maxlen=window)
@@ -111,12 +122,20 @@ class Breaker:
 
     async def admit(self) -> None:
         """Wait until the breaker closes, or until it is this caller's turn to probe."""
-        while self._probe_at is not None:
-            wait_s = self._probe_at - self._clock()
-            if wait_s <= 0:
-                self._probe_at = self._clock() + self._probe_every_s
-                return
-            await self._sleep(min(wait_s, 1.0))
+        what = "most of the last requests failed, so one is tried before the others"
+        self._held += 1
+        try:
+            while self._probe_at is not None:
+                wait_s = self._probe_at - self._clock()
+                if wait_s <= 0:
+                    self._probe_at = self._clock() + self._probe_every_s
+                    return
+                self._waits.begin(self, what, self._probe_at)
+                await self._sleep(min(wait_s, 1.0))
+        finally:
+            self._held -= 1
+            if not self._held:
+                self._waits.end(self)
 
 
 class _Beginning:
@@ -155,12 +174,14 @@ class Retries:
         clock: Clock = time.time,
         sleep: Sleep = asyncio.sleep,
         jitter: Callable[[], float] = random.random,
+        waits: Waits | None = None,
     ) -> None:
         self.clock = clock
+        self.waits = waits or Waits(clock)
         self._rules = rules
         self._sleep = sleep
         self._jitter = jitter
-        self.breaker = Breaker(clock, sleep)
+        self.breaker = Breaker(clock, sleep, waits=self.waits)
         self._beginning = _Beginning()
 
     async def send(
@@ -199,14 +220,23 @@ class Retries:
             course = _Course(what, rules, 0, self.clock, self._jitter)
             return await self._again(attempt, fault, course)
 
-    async def pause(self, seconds: float) -> None:
-        """Sleep until the wall clock or the machine's own has counted `seconds`."""
+    async def pause(self, seconds: float, why: str = "") -> None:
+        """Sleep until the wall clock or the machine's own has counted `seconds`.
+
+        `why` is told where that is long; empty: whoever calls tells it.
+        """
         end = self.clock() + seconds
         slept = 0.0
-        while slept < seconds and self.clock() < end:
-            slice_s = min(SLICE_S, seconds - slept)
-            await self._sleep(slice_s)
-            slept += slice_s
+        key = object()
+        if why:
+            self.waits.begin(key, why, end)
+        try:
+            while slept < seconds and self.clock() < end:
+                slice_s = min(SLICE_S, seconds - slept)
+                await self._sleep(slice_s)
+                slept += slice_s
+        finally:
+            self.waits.end(key)
 
     async def _admitted(self, attempt: Callable[[], Awaitable[T]]) -> T:
         if self.breaker.is_open:
@@ -237,7 +267,7 @@ class Retries:
                 raise
 
         retrying = AsyncRetrying(
-            sleep=self.pause,
+            sleep=lambda seconds: self.pause(seconds, course.why),
             retry=retry_if_exception_type(ProviderFault),
             wait=course.wait_s,
             stop=course.is_over,
@@ -262,6 +292,8 @@ class _Course:
         self._clock = clock
         self._jitter = jitter
         self._started = clock()
+        self.why = ""
+        """The last fault, in words."""
         # Whatever was lost in earlier processes, this one may re-issue once.
         self._met = Counter({FaultKind.AMBIGUOUS: min(lost, 1)})
         self._mismatch: Mismatch | None = None
@@ -269,6 +301,7 @@ class _Course:
     def meet(self, fault: ProviderFault) -> None:
         """Count a fault. Raises ConfigError for a form that the endpoint must always give."""
         self._met[fault.kind] += 1
+        self.why = str(fault)
         known, self._mismatch = self._mismatch, fault.mismatch
         if known is not None and known.permanent and known == fault.mismatch:
             raise ConfigError(f"{self._what}: {fault} (twice in a row)") from fault

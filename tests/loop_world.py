@@ -20,6 +20,7 @@ from rmft_api.providers import profiles
 from rmft_api.records import Ask, Choice, Hyperparameters, Job, Method, Reply, Split
 from rmft_api.retries import Retries
 from rmft_api.tokens import counter_for
+from rmft_api.waits import Wait
 
 NAMES = tuple(
     (resources.prompts_dir() / "standard/scenarios/buttons/actions.txt").read_text().split("\n")[:3]
@@ -91,9 +92,16 @@ class Lines:
     """A console that keeps what it is told."""
 
     said: list[str] = field(default_factory=list[str])
+    stages: list[str] = field(default_factory=list[str])
 
     def line(self, text: str) -> None:
         self.said.append(text)
+
+    def stage(self, what: str) -> None:
+        self.stages.append(what)
+
+    def waiting(self, wait: Wait | None, is_news: bool) -> None:
+        pass
 
     @contextmanager
     def playing(self, what: str, rounds: int) -> Generator[Callable[[int], None]]:

@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 
 from rmft_api.pacing import FIRST_WIDTH, Ending, Pacer, estimate
 from rmft_api.records import Ask, Message, Sampling, Usage
+from rmft_api.waits import Wait, Waits
 from tests.virtual_time import run
 
 
@@ -276,6 +277,25 @@ def test_retry_after_holds_everybody_back() -> None:
         return asyncio.get_running_loop().time()
 
     assert run(main()) == pytest.approx(30.0, abs=0.01)
+
+
+def test_a_silence_that_a_provider_asked_for_is_told_until_it_ends() -> None:
+    told: list[Wait | None] = []
+
+    async def play() -> None:
+        loop = asyncio.get_running_loop()
+        pacer = Pacer(8, waits=Waits(loop.time, lambda wait, is_news: told.append(wait)))
+        await pacer(ask("a"))
+        pacer.ended(ask("a"), Ending(429, retry_after_s=327.0))
+        assert not told
+        await pacer(ask("b"))
+        pacer.ended(ask("b"), Ending(200))
+
+    run(play())
+    wait, over = told
+    assert wait is not None
+    assert wait.until == pytest.approx(327.0)
+    assert over is None
 
 
 def test_width_falls_fast_on_429s_and_comes_back_slowly() -> None:

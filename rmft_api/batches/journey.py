@@ -163,6 +163,10 @@ class Journeys:
         """The batch once it has ended, however."""
         until = batch.created_at + self.traits.window_s + _GRACE_S
         id_, tell_at = batch.id, self.retries.clock() + _NEWS_S
+        with self.retries.waits.waiting(f"batch {id_}, answered within the window", until):
+            return await self._polled(id_, until, tell_at)
+
+    async def _polled(self, id_: str, until: float, tell_at: float) -> Batch:
         while True:
             batch = await self.retries.look(lambda: self.wire.batch(id_), f"asking for batch {id_}")
             reached("batch.polled")

@@ -2,6 +2,7 @@
 
 import asyncio
 import sys
+import time
 from collections.abc import AsyncGenerator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from importlib.metadata import version
@@ -48,6 +49,7 @@ from rmft_api.providers import connect
 from rmft_api.providers.profiles import Profile
 from rmft_api.retries import Retries
 from rmft_api.tracking import Identity, open_tracker, told
+from rmft_api.waits import Waits
 
 Tell = Callable[[Results], str | None]
 """What is printed when a run has ended; None: nothing."""
@@ -185,8 +187,8 @@ async def _run(
     config = prepared.config
     async with AsyncExitStack() as stack:
         chats, trains = await _endpoints(prepared, journal.run_dir, stack)
-        retries = Retries(sleep=stop.sleep)
-        pacer = Pacer(config.rollouts.concurrency)
+        retries = Retries(sleep=stop.sleep, waits=Waits(time.time, show.waiting))
+        pacer = Pacer(config.rollouts.concurrency, waits=retries.waits)
         chat: ChatModel
         connection, hosting, chat = await hosted(stack, chats, journal, retries, pacer, show.line)
         trainer = connection
@@ -212,6 +214,7 @@ async def _run(
                 config,
                 Prices(trains).training,
                 show.line,
+                probe_price=Prices(trains).worst_case,
                 again=again,
             ),
             hosting=hosting,

@@ -10,9 +10,10 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from rmft_api.ports import Console
+from rmft_api.waits import Wait, clock_time
 
 if TYPE_CHECKING:
-    from rich.progress import Progress
+    from rich.progress import Progress, TaskID
 
 Tick = Callable[[int], None]
 Cost = Callable[[], float]
@@ -38,6 +39,13 @@ class _Plain:
 
     def line(self, text: str) -> None:
         print(clean(text), file=sys.stderr, flush=True)  # noqa: T201
+
+    def stage(self, what: str) -> None:
+        self.line(what)
+
+    def waiting(self, wait: Wait | None, is_news: bool) -> None:
+        if wait is not None and is_news:
+            self.line(wait.in_words(time.time()))
 
     @contextmanager
     def playing(self, what: str, rounds: int) -> Generator[Tick]:
@@ -71,12 +79,25 @@ class _Terminal:
         self._cost = cost
         self._told, self._told_at = "", 0.0
         self._progress: Progress | None = None
+        self._what = ""
+        self._task: TaskID | None = None
 
     def line(self, text: str) -> None:
         if self._progress is not None:
             self._progress.console.print(clean(text), markup=False, highlight=False)
         else:
             print(clean(text), file=sys.stderr, flush=True)  # noqa: T201
+
+    def stage(self, what: str) -> None:
+        self.line(what)
+
+    def waiting(self, wait: Wait | None, is_news: bool) -> None:
+        now = time.time()
+        if wait is not None and is_news:
+            self.line(wait.in_words(now))
+        if self._progress is not None and self._task is not None:
+            note = f" (waits until {clock_time(wait.until, now)})" if wait else ""
+            self._progress.update(self._task, description=f"{self._what}{note}")
 
     @contextmanager
     def playing(self, what: str, rounds: int) -> Generator[Tick]:
@@ -85,6 +106,7 @@ class _Terminal:
         with bar() as progress:
             self._progress = progress
             task = progress.add_task(what, total=rounds, cost="")
+            self._what, self._task = what, task
             try:
                 yield lambda count: progress.update(task, advance=count, cost=self._spent())
             finally:

@@ -2,6 +2,7 @@
 
 import asyncio
 import sys
+import time
 from collections.abc import AsyncGenerator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
@@ -36,6 +37,7 @@ from rmft_api.prompts import of_run as prompts_of_run
 from rmft_api.providers import profiles
 from rmft_api.providers.profiles import Profile
 from rmft_api.retries import Retries
+from rmft_api.waits import Waits
 
 KIND = "eval"
 
@@ -203,8 +205,8 @@ class _Hall:
             state = Path(player.server or self.journal.run_dir / "server")
             url = await self.stack.enter_async_context(embedded_server(state))
             profile = profile.at(url)
-        pacer = Pacer(self.config.run.rollouts.concurrency)
-        retries = Retries(sleep=self.stop.sleep)
+        retries = Retries(sleep=self.stop.sleep, waits=Waits(time.time, self.console.waiting))
+        pacer = Pacer(self.config.run.rollouts.concurrency, waits=retries.waits)
         say = self.console.line
         _, _, chat = await hosted(self.stack, profile, self.journal, retries, pacer, say)
         return profile, StoppableChat(chat, self.stop)

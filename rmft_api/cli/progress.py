@@ -20,9 +20,12 @@ from rmft_api.journal import Journal, is_owned
 from rmft_api.planning import Heard, Spending, spending
 from rmft_api.ports import Console
 from rmft_api.records import Record
+from rmft_api.waits import Wait
 
 FILE = "status.json"
 EVERY_S = 2.0
+BEAT_S = 10.0
+"""How old the file of a run that goes on gets."""
 SUM_EVERY_S = 10.0
 """How often money and tokens are summed by phase."""
 State = Literal["running", "interrupted", "failed", "finished"]
@@ -41,6 +44,10 @@ class Status(Record, frozen=True):
     at: int
     spending: Spending | None = None
     """By phase, as of the last look."""
+    waits_for: str = ""
+    """What is waited for; empty: nothing for long."""
+    waits_until: float = 0.0
+    """UTC seconds: when that wait ends, or is given up."""
 
 
 class Tracked:
@@ -54,12 +61,32 @@ class Tracked:
         self._stage, self._rounds, self._of = "starting", 0, 0
         self._written = self._summed = 0.0
         self._spending: Spending | None = None
+        self._wait: Wait | None = None
+        self._is_over = False
         self.write("running")
 
     def line(self, text: str) -> None:
         """Say one thing."""
         self._console.line(text)
         self.write("running")
+
+    def stage(self, what: str) -> None:
+        """Name what the run does now."""
+        self._stage, self._rounds, self._of = what, 0, 0
+        self._console.stage(what)
+        self.write("running")
+
+    def waiting(self, wait: Wait | None, is_news: bool) -> None:
+        """Show what is waited for."""
+        self._wait = wait
+        self._console.waiting(wait, is_news)
+        if is_news:
+            self.write("running")
+
+    def beat(self) -> None:
+        """Keep the file fresh while nothing else happens."""
+        if time.monotonic() - self._written > BEAT_S:
+            self.write("running")
 
     @contextmanager
     def playing(self, what: str, rounds: int) -> Generator[Callable[[int], None]]:
@@ -86,6 +113,9 @@ class Tracked:
     def write(self, state: State) -> None:
         """Replace the file. Raises StorageError."""
         with self._lock:
+            if self._is_over and state == "running":
+                return  # a look from beside that came too late
+            self._is_over = state != "running"
             self._write(state)
 
     def _write(self, state: State) -> None:
@@ -101,6 +131,8 @@ class Tracked:
             cap=taken.cap,
             at=int(time.time()),
             spending=self._spent(anew=state != "running"),
+            waits_for=self._wait.what if self._wait and state == "running" else "",
+            waits_until=self._wait.until if self._wait and state == "running" else 0.0,
         )
         replace_file(self._path, serialization.encode(status))
 
@@ -157,7 +189,13 @@ def line_of(run_dir: Path) -> str:
     resume = "" if ended else f"; `rmft-api resume {run_dir.name}` goes on"
     age = max(0, int(time.time()) - status.at)
     what = f"{status.state}, {status.stage}{share}{money}{held}{cap}{heading}, {age} s ago{resume}"
-    return f"{run_dir.name}: {what}"
+    return f"{run_dir.name}: {what}{_waiting(status)}"
+
+
+def _waiting(status: Status) -> str:
+    if status.state != "running" or not status.waits_for:
+        return ""
+    return f"\n  {Wait(status.waits_for, status.waits_until).in_words(time.time())}"
 
 
 def _heading(found: Spending | None) -> str:

@@ -3,7 +3,7 @@
 import asyncio
 import sys
 from collections.abc import Callable, Coroutine, Generator
-from contextlib import AbstractAsyncContextManager, closing, contextmanager
+from contextlib import AbstractAsyncContextManager, closing, contextmanager, suppress
 from typing import Any, TypeVar
 
 from rmft_api.batches import Answers, BatchedChat, Journeys
@@ -11,10 +11,10 @@ from rmft_api.calls import JournaledChat, Pace
 from rmft_api.cli.caps import set_caps
 from rmft_api.cli.console import console
 from rmft_api.cli.prepare import batches_of
-from rmft_api.cli.progress import State, Tracked
+from rmft_api.cli.progress import BEAT_S, State, Tracked
 from rmft_api.cli.signals import Stop
 from rmft_api.config import RunConfig
-from rmft_api.errors import InterruptedRunError, ResumableError, RmftError
+from rmft_api.errors import InterruptedRunError, ResumableError, RmftError, StorageError
 from rmft_api.journal import Journal
 from rmft_api.ports import Batches, ChatModel, Console
 from rmft_api.prices import Prices
@@ -38,8 +38,12 @@ async def walk(config: RunConfig, journal: Journal, opened: Opened[T]) -> T:
             await set_caps(journal, config)
             async with opened(stop, show) as work:
                 task = asyncio.create_task(work)
+                beat = asyncio.create_task(_beat(show))
                 stop.listen(task)
-                result = await _ended(task, stop, journal)
+                try:
+                    result = await _ended(task, stop, journal)
+                finally:
+                    beat.cancel()
             state = "finished"
         except (InterruptedRunError, ResumableError):
             state = "interrupted"
@@ -92,6 +96,14 @@ def in_batches(
         journal, wire, retries, traits, prices.worst_case, answers, say, timeout_s=wait_s
     )
     return BatchedChat(journal, journeys)
+
+
+async def _beat(show: Tracked) -> None:
+    """Tell `status` that the run is alive, also while it waits."""
+    while True:
+        await asyncio.sleep(BEAT_S)
+        with suppress(StorageError):  # whoever keeps something for the run meets it too
+            await asyncio.to_thread(show.beat)
 
 
 async def _ended(work: asyncio.Task[T], stop: Stop, journal: Journal) -> T:

@@ -6,8 +6,9 @@ from typing import Protocol
 
 from rmft_api.config import RunConfig
 from rmft_api.journal import Journal, Outbox, Quarantine
-from rmft_api.ports import FineTuner
+from rmft_api.ports import ChatModel, FineTuner
 from rmft_api.providers.profiles import Profile
+from rmft_api.records import Ask
 from rmft_api.retries import Retries
 
 _LOOKS_S = (0.0, 5.0, 15.0, 30.0, 60.0, 120.0)
@@ -19,6 +20,11 @@ class Trains(Protocol):
     @property
     def tuner(self) -> FineTuner:
         """Where files and jobs go."""
+        ...
+
+    @property
+    def chat(self) -> ChatModel:
+        """The bare wire of its chats: it shows whether a new model answers."""
         ...
 
 
@@ -39,6 +45,8 @@ class Means:
     say: Callable[[str], None]
     again: bool = False
     """Whether an order that was refused, failed or cancelled is placed once more."""
+    probe_price: Callable[[Ask], int | None] = lambda ask: None
+    """What asking a new model for a token costs at most, in micro-dollars; None: nobody asks."""
 
     def outbox(self, timeout_s: float, quarantine_s: float) -> Outbox:
         """Where an effect happens once, looked for until the quarantine is over."""

@@ -1,7 +1,7 @@
 """Waiting for what a provider does in its own time: always with an end, by the wall clock."""
 
 from collections.abc import Callable
-from typing import Literal
+from typing import Literal, Self
 
 from rmft_api.errors import ProviderFault, ResumableError
 from rmft_api.faultpoints import reached
@@ -23,6 +23,7 @@ STAGES: dict[str, Stage] = {
     "cancelled": "cancelled",
 }
 """Statuses are an open set: one that is not here is not final."""
+ENDED = ("succeeded", "failed", "cancelled")
 STEPS_EVERY_S = 10.0
 """How often a training step is told."""
 
@@ -47,6 +48,7 @@ class Waiting:
     ) -> None:
         self._tuner = tuner
         self._retries = retries
+        self._waits = retries.waits
         self._say = say
         self._run = run
         self._every_s = every_s
@@ -66,7 +68,15 @@ class Waiting:
             raise ResumableError(
                 f"{what}; it may yet finish: `rmft-api resume {self._run}` waits again"
             )
+        if what:
+            self._waits.begin(self, f"{what}; asked every {self._every_s:.0f} s", self._end)
         await self._retries.pause(self._every_s)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._waits.end(self)
 
     async def look(self, job: Job) -> Job:
         """The job as it stands now; its news are told."""

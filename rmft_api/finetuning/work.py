@@ -13,6 +13,7 @@ from functools import partial
 from hashlib import sha256
 from typing import TypeVar
 
+from rmft_api.calls import probe, probe_of
 from rmft_api.errors import (
     ConfigError,
     DataError,
@@ -25,7 +26,7 @@ from rmft_api.finetuning.commission import Commission
 from rmft_api.finetuning.means import Means
 from rmft_api.finetuning.trained import Trained
 from rmft_api.finetuning.verdicts import failure, rejected
-from rmft_api.finetuning.waiting import Waiting, stage_of
+from rmft_api.finetuning.waiting import ENDED, Waiting, stage_of
 from rmft_api.ports import FineTuner
 from rmft_api.providers.traits import TrainingTraits
 from rmft_api.records import Job, JobOrder, UploadedFile
@@ -99,19 +100,15 @@ class Work:
 
     async def end_of(self, job: Job) -> Job:
         """The job once it has succeeded, with its model's name or without."""
-        give_up_s = self.means.config.finetuning.give_up_after_s
-        waiting = self._waiting(give_up_s)
-        while True:
-            job = await waiting.look(job)
-            stage = stage_of(job)
-            if stage == "succeeded":
-                return job
-            if stage in _ENDED:
-                await self.settle(job)
-                why = failure(job, self.wanted)
-                await self.means.journal.put("failure", self.wanted.key, why)
-                raise why.error()
-            await waiting.pause(f"job {job.id} is still {job.status!r}")
+        with self._waiting(self.means.config.finetuning.give_up_after_s) as waiting:
+            while stage_of(job := await waiting.look(job)) not in ENDED:
+                await waiting.pause(f"job {job.id} is still {job.status!r}")
+        if stage_of(job) == "succeeded":
+            return job
+        await self.settle(job)
+        why = failure(job, self.wanted)
+        await self.means.journal.put("failure", self.wanted.key, why)
+        raise why.error()
 
     async def model_of(self, job: Job) -> str:
         """The new model's id, once it answers."""
@@ -121,10 +118,29 @@ class Work:
             await naming.pause("")
             job = await naming.look(job)
         model = job.fine_tuned_model or await self._last_checkpoint(job)
-        appearing = self._waiting(_READY_WITHIN_S)
-        while not await self._look(lambda: self.tuner.model_ready(model), f"asking for {model}"):
-            await appearing.pause(f"model {model} of job {job.id} does not answer yet")
+        with self._waiting(_READY_WITHIN_S) as appearing:
+            while why := await self._why_not_ready(model):
+                await appearing.pause(f"model {model} of job {job.id} does not answer yet: {why}")
         return model
+
+    async def _why_not_ready(self, model: str) -> str:
+        """Why the model is not ready; empty once the endpoint lists it or it answers a chat.
+
+        Some endpoints serve a new model minutes before they list it, and some never list any.
+        """
+        if self.traits.readiness == "models" and await self._look(
+            lambda: self.tuner.model_ready(model), f"asking for {model}"
+        ):
+            return ""
+        ask = probe_of(f"ready/{model}", model)
+        reserve = self.means.probe_price(ask)
+        if reserve is None:
+            return "it is not listed"
+        try:
+            await probe(self.means.journal, self.means.connection.chat, ask, reserve)
+        except ProviderFault as fault:
+            return str(fault)
+        return ""
 
     async def settle(self, job: Job) -> None:
         """Book what the job did cost, as far as the provider tells."""
@@ -171,13 +187,13 @@ class Work:
             raise rejected(fault, self.wanted) from fault
 
     async def _processed(self, file: UploadedFile) -> None:
-        waiting = self._waiting(_FILE_WITHIN_S)
-        while file.status != "processed":
-            if file.status == "error":
-                raise DataError(f"{file.filename}: the provider cannot process it as {file.id}")
-            await waiting.pause(f"file {file.id} is still {file.status!r}")
-            ask = partial(self.tuner.file, file.id)
-            file = await self._look(ask, f"asking for {file.id}")
+        with self._waiting(_FILE_WITHIN_S) as waiting:
+            while file.status not in ("processed", "error"):
+                await waiting.pause(f"file {file.id} is still {file.status!r}")
+                ask = partial(self.tuner.file, file.id)
+                file = await self._look(ask, f"asking for {file.id}")
+        if file.status == "error":
+            raise DataError(f"{file.filename}: the provider cannot process it as {file.id}")
 
     def _price(self) -> int | None:
         """The most that the job can cost. Raises ConfigError where that has no bound."""

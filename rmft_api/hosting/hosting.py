@@ -153,7 +153,10 @@ class Hosting:
         )
         if last is not None and last.until is not None and self.host and self.host.rented:
             rest = last.until / 1000 + self.profile.hosting.rest_s - self.retries.clock()
-            await self.retries.pause(max(0.0, min(rest, self.profile.hosting.rest_s)))
+            await self.retries.pause(
+                max(0.0, min(rest, self.profile.hosting.rest_s)),
+                f"{last.name} was just removed, and its provider wants a pause before the next",
+            )
         await self.journal.put(_KIND, model, lease)
         return lease
 
@@ -175,7 +178,9 @@ class Hosting:
         )
         if is_new and made.state != "ready":
             self.say(f"deploying {model} as {lease.name}")
-        return await self._provisioned(host, order, made, is_new=is_new)
+        until = self.retries.clock() + self.profile.hosting.ready_within_s
+        with self.retries.waits.waiting(f"deployment {lease.name} of {model} to be ready", until):
+            return await self._provisioned(host, order, made, is_new=is_new)
 
     async def _provisioned(
         self, host: Host, order: HostOrder, made: Deployment, *, is_new: bool

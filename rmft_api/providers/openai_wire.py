@@ -185,12 +185,12 @@ class OpenAITuner:
         return decoded(request, raw, WireJob).record()
 
     async def model_ready(self, model: str) -> bool:
-        """Whether the model answers yet; a model that is not known yet is only not ready."""
+        """Whether the endpoint lists the model; one that is not known yet is only not ready."""
         if self._traits.result == "checkpoint":
             return await self._is_saved(model)
         request = self._request("tell of a model", model=model, repeatable=True, tuned=True)
         try:
-            await self._wire.send(request, self._probe(model))
+            await self._wire.send(request, self._client.models.with_raw_response.retrieve(model))
         except ProviderFault as fault:
             late = fault.kind is FaultKind.WAIT and fault.retry_after_s is None
             if late or fault.status == 404:
@@ -210,13 +210,6 @@ class OpenAITuner:
                 return False
             raise
         return model in [checkpoint.model for checkpoint in saved]
-
-    def _probe(self, model: str) -> Awaitable[RawReply]:
-        if self._traits.readiness == "models":
-            return self._client.models.with_raw_response.retrieve(model)
-        return self._client.chat.completions.with_raw_response.create(
-            model=model, messages=[{"role": "user", "content": "1"}], max_tokens=1
-        )
 
     def _jobs(self, request: faults.Request, key: str | None, pages: int) -> AsyncIterator[Entry]:
         jobs = self._client.fine_tuning.jobs.with_raw_response

@@ -1,5 +1,6 @@
 """What a run has cost, as people and programs see it."""
 
+import time
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from pathlib import Path
@@ -12,6 +13,7 @@ from rmft_api.journal import Journal
 from rmft_api.journal.ledger import digest_of
 from rmft_api.planning import Cost, Line, Plan, Spending, spending
 from rmft_api.planning.spending import PLAN, Amounts
+from rmft_api.waits import Wait
 from tests.planning.world import drawn, small
 
 UNKNOWN = Line(
@@ -43,6 +45,12 @@ class Quiet:
     """A console that says nothing."""
 
     def line(self, text: str) -> None:
+        pass
+
+    def stage(self, what: str) -> None:
+        pass
+
+    def waiting(self, wait: Wait | None, is_news: bool) -> None:
         pass
 
     @contextmanager
@@ -99,3 +107,34 @@ async def test_status_tells_what_is_spent_reserved_and_where_that_is_heading(
     assert status is not None
     assert status.spending is not None
     assert status.spending.projected == heading
+
+
+def test_status_tells_what_a_run_waits_for_and_until_when(tmp_path: Path) -> None:
+    journal = Journal.create(tmp_path / "trial", "{}", {})
+    try:
+        tracked = Tracked(Quiet(), journal)
+        tracked.stage("iteration 1: training")
+        until = time.time() + 7200
+        tracked.waiting(Wait("job ftjob-1 is still 'running'", until), is_news=True)
+        told = line_of(tmp_path / "trial")
+        assert told.startswith("trial: running, iteration 1: training, 0 s ago\n")
+        assert "waits until" in told
+        assert "(2.0 h): job ftjob-1 is still 'running'" in told
+        tracked.waiting(None, is_news=False)
+        tracked.write("running")
+        assert "waits until" not in line_of(tmp_path / "trial")
+    finally:
+        journal.close()
+
+
+def test_a_late_look_from_beside_does_not_revive_a_run_that_ended(tmp_path: Path) -> None:
+    journal = Journal.create(tmp_path / "trial", "{}", {})
+    try:
+        tracked = Tracked(Quiet(), journal)
+        tracked.write("finished")
+        tracked.write("running")
+        status = status_of(tmp_path / "trial")
+        assert status is not None
+        assert status.state == "finished"
+    finally:
+        journal.close()

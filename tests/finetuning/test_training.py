@@ -1,6 +1,6 @@
 """A dataset becomes a model: a stub provider, a real journal, and a clock of the tests' own."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, field, replace
 from hashlib import sha256
 from pathlib import Path
@@ -23,8 +23,9 @@ from rmft_api.journal import Journal
 from rmft_api.prices import Prices
 from rmft_api.providers import Connection, connect
 from rmft_api.providers.profiles import Profile, load
-from rmft_api.records import Job, JobOrder, Method
+from rmft_api.records import Ask, Job, JobOrder, Method
 from rmft_api.retries import Retries
+from rmft_api.waits import Wait, Waits
 from tests.contracts.fine_tuner import examples
 from tests.providers.conftest import ENVIRON
 from tests.providers.stub import Meets, Serving, StubProvider, error
@@ -84,6 +85,7 @@ class Bench:
     said: list[str] = field(default_factory=list[str])
     config: RunConfig = field(default_factory=config)
     journal: Journal | None = None
+    probe_price: Callable[[Ask], int | None] = lambda ask: None
 
     def open(self) -> Journal:
         directory = self.path / "test-run"
@@ -97,7 +99,12 @@ class Bench:
         return self.journal
 
     async def train(
-        self, *, cap_usd: float = 10.0, start: str = BASE, method: Method = "supervised"
+        self,
+        *,
+        cap_usd: float = 10.0,
+        start: str = BASE,
+        method: Method = "supervised",
+        waits: Waits | None = None,
     ) -> Trained:
         journal = self.open()
         try:
@@ -106,10 +113,13 @@ class Bench:
                 self.profile,
                 self.connection,
                 journal,
-                Retries(clock=self.time.clock, sleep=self.time.sleep, jitter=lambda: 0.5),
+                Retries(
+                    clock=self.time.clock, sleep=self.time.sleep, jitter=lambda: 0.5, waits=waits
+                ),
                 self.config,
                 Prices(self.profile).training,
                 self.said.append,
+                probe_price=self.probe_price,
             )
             return await trainer.train(1, start, Data(), method)
         finally:
@@ -452,6 +462,46 @@ async def test_a_model_that_never_answers_is_waited_for_again(bench: Bench) -> N
         await bench.train()
     bench.stub.plans.clear()
     assert (await bench.train()).model
+
+
+async def test_a_model_that_answers_is_found_though_no_list_shows_it(bench: Bench) -> None:
+    missing = error(404, "The model does not exist", code="model_not_found")
+    bench.stub.plan("model", *[missing] * 500)
+    bench.stub.plan("chat", missing, missing)
+    bench.probe_price = lambda ask: 30
+    trained = await bench.train()
+    asked = bench.stub.asked("chat")
+    assert [one.json["model"] for one in asked] == [trained.model] * 3
+    assert asked[0].json["max_completion_tokens"] == 1
+    listed = bench.spent()[0]
+    assert listed == Prices(bench.profile).training(BASE, 5768, 1) + 30  # pyright: ignore[reportOptionalOperand]
+
+
+def _with_training(profile: Profile, **changes: Any) -> Profile:
+    assert profile.training is not None
+    return profile.model_copy(update={"training": profile.training.model_copy(update=changes)})
+
+
+async def test_an_endpoint_that_lists_no_models_is_asked_by_chats_alone(bench: Bench) -> None:
+    bench.profile = _with_training(bench.profile, readiness="chat")
+    bench.probe_price = lambda ask: 0
+    await bench.train()
+    assert len(bench.stub.asked("chat")) == 1
+    assert not bench.stub.asked("model")
+
+
+async def test_a_job_and_a_model_that_take_long_are_told(bench: Bench) -> None:
+    told: list[str] = []
+
+    def listen(wait: Wait | None, is_news: bool) -> None:
+        if wait is not None and is_news:
+            told.append(wait.what)
+
+    bench.stub.polls_to_end = 5
+    bench.stub.plan("model", *[error(404, "No such model", code="model_not_found")] * 3)
+    trained = await bench.train(waits=Waits(bench.time.clock, listen))
+    assert told[0].startswith(f"job {trained.job.id} is still ")
+    assert f"model {trained.model} of job {trained.job.id} does not answer yet" in told[-1]
 
 
 async def test_a_job_above_the_cap_is_not_created(bench: Bench) -> None:

@@ -325,22 +325,6 @@ async def test_an_endpoint_without_checkpoints_keeps_none(
     assert await tuner.checkpoints("ftjob-1") == []
 
 
-async def test_a_model_can_be_known_by_one_token(profile: Profile, stub: StubProvider) -> None:
-    stub.plan(
-        "chat",
-        error(404, "x", code="DeploymentNotFound"),
-        error(429, "That model is still being loaded."),
-        error(401, "Incorrect API key", code="invalid_api_key"),
-    )
-    probing = with_training(profile, readiness="chat")
-    async with connect(probing, environ=ENVIRON) as connection:
-        assert not await connection.tuner.model_ready("gpt-4.1-mini")
-        assert not await connection.tuner.model_ready("gpt-4.1-mini")
-        assert (await fault_of(connection.tuner.model_ready("gpt-4.1-mini"))).kind is FaultKind.STOP
-        assert await connection.tuner.model_ready("gpt-4.1-mini")
-    assert stub.asked("chat")[0].json["max_tokens"] == 1
-
-
 async def test_ids_reach_the_server_whole(tuner: FineTuner, stub: StubProvider) -> None:
     model = "ft:gpt-4.1-mini-2025-04-14:my-org:my suffix:abc"
     stub.models.add(model)
