@@ -198,6 +198,20 @@ class EvaluationConfig(ScenarioConfig):
     """Scenarios before the first look; the next ones are at twice as many, and so on."""
 
 
+class ValidationConfig(EvaluationConfig):
+    """The scenarios that choose the champion."""
+
+    scenarios: Scenarios = 48
+    """M: how many."""
+
+
+class TestConfig(EvaluationConfig):
+    """The scenarios that choose nothing and are reported."""
+
+    scenarios: Scenarios = 96
+    """M: how many."""
+
+
 class GateConfig(Section):
     """What is decided after each iteration (docs/method.md 5).
 
@@ -337,9 +351,9 @@ class RunConfig(Section):
     dataset: DatasetConfig = Field(default_factory=DatasetConfig)
     finetuning: FineTuningConfig = Field(default_factory=FineTuningConfig)
     gate: GateConfig = Field(default_factory=GateConfig)
-    validation: EvaluationConfig = Field(default_factory=lambda: EvaluationConfig(scenarios=48))
+    validation: ValidationConfig = Field(default_factory=ValidationConfig)
     """Chooses the champion."""
-    test: EvaluationConfig = Field(default_factory=lambda: EvaluationConfig(scenarios=96))
+    test: TestConfig = Field(default_factory=TestConfig)
     """Chooses nothing: the figures that are reported."""
     test_models: Literal["all", "ends"] = "all"
     """Who plays the test scenarios: every iteration's model, or the base and the champion only."""
@@ -457,7 +471,7 @@ def checked(
     try:
         return section.model_validate(raw, context=origin)
     except ValidationError as error:
-        raise ConfigError(f"{source}: {first_mistake(error, section)}") from None
+        raise ConfigError(f"{source}: {first_mistake(error, section, raw)}") from None
 
 
 def differences(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[str]:
@@ -502,15 +516,30 @@ def place(raw: dict[str, Any], key: str, value: Any, folder: Path) -> None:
 
 
 def put(raw: dict[str, Any], key: str, value: Any) -> None:
-    """Set a dotted key of an unchecked run file. Raises ConfigError where it leads nowhere."""
-    *parents, leaf = key.split(".")
-    place = raw
-    for parent in parents:
-        inner = place.setdefault(parent, {})
-        if not isinstance(inner, dict):
-            raise ConfigError(f"{key!r}: {parent!r} is not a section")
-        place = cast("dict[str, Any]", inner)
-    place[leaf] = value
+    """Set a dotted key of an unchecked run file. Raises ConfigError where it leads nowhere.
+
+    In a list of tables the key is set in every one of them, or in the one that a number names:
+    `rollouts.problems.K`, `rollouts.problems.0.K`.
+    """
+    _put(raw, key.split("."), value, key)
+
+
+def _put(place: dict[str, Any], parts: list[str], value: Any, key: str) -> None:
+    name, *rest = parts
+    if not rest:
+        place[name] = value
+        return
+    inner: Any = place.setdefault(name, {})
+    if isinstance(inner, list):
+        tables = cast("list[Any]", inner)
+        if rest[0].isdigit() and len(rest) > 1:
+            tables, rest = tables[int(rest[0]) : int(rest[0]) + 1], rest[1:]
+    else:
+        tables = [inner]
+    if not tables or not all(isinstance(table, dict) for table in tables):
+        raise ConfigError(f"{key!r}: {name!r} is not a section")
+    for table in tables:
+        _put(table, rest, value, key)
 
 
 def _value(text: str) -> Any:

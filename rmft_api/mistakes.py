@@ -2,9 +2,9 @@
 
 import difflib
 import tomllib
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any, cast, get_args, get_origin
 
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
@@ -34,12 +34,15 @@ _MUST: Mapping[str, Callable[[_Limits], str]] = {
 """In our own words, by pydantic's name of the mistake."""
 
 
-def first_mistake(error: ValidationError, section: type[BaseModel]) -> str:
-    """The first of a file's mistakes."""
+def first_mistake(
+    error: ValidationError, section: type[BaseModel], raw: Mapping[str, Any] | None = None
+) -> str:
+    """The first of a file's mistakes. `raw` is the file: only keys that fit it are suggested."""
     first = error.errors(include_url=False)[0]
     where = _key(first)
     if first["type"] == "extra_forbidden":
-        return f"unknown key {where!r}{_suggestion(where, section)}"
+        wanted = _with_its_only_key(where, first["input"])
+        return f"unknown key {where!r}{_suggestion(wanted, section, raw or {})}"
     if first["type"] == "value_error":
         message = first["msg"].removeprefix("Value error, ")
         return f"{where}: {message}" if where else message
@@ -68,22 +71,60 @@ def _is_a_type(part: str | int) -> bool:
     return isinstance(part, str) and (part in ("int", "float", "str", "bool") or "[" in part)
 
 
-def _suggestion(where: str, section: type[BaseModel]) -> str:
-    """Nearest known key; a misplaced one is found in its true section too."""
-    known = list(_keys(section))
+def _with_its_only_key(where: str, value: object) -> str:
+    """What was meant by a misspelt section that holds one key."""
+    keys = list(cast("Mapping[str, object]", value)) if isinstance(value, Mapping) else []
+    return f"{where}.{keys[0]}" if len(keys) == 1 else where
+
+
+def _suggestion(where: str, section: type[BaseModel], raw: Mapping[str, Any]) -> str:
+    """Nearest key that can be set; a misplaced one is found in its true section."""
+    known = list(_keys(section, raw))
     plain = ".".join(part for part in where.split(".") if not part.isdigit())
-    leaf = plain.rsplit(".", 1)[-1]
-    same = [name for name in known if name.lower() == plain.lower()]
-    near = same or difflib.get_close_matches(plain, known, n=1, cutoff=0.6)
-    near = near or [name for name in known if name.rsplit(".", 1)[-1] == leaf][:1]
-    return f"; did you mean {near[0]!r}?" if near else ""
+    near = _nearest(plain, known)
+    return f"; did you mean {near!r}?" if near else ""
 
 
-def _keys(model: type[BaseModel], prefix: str = "") -> Iterator[str]:
+def _nearest(key: str, known: Sequence[str]) -> str | None:
+    leaf = _leaf(key)
+    same = [name for name in known if name.lower() == key.lower()]
+    if not same and (ends := [name for name in known if _leaf(name) == leaf]):
+        same = ends if "." not in key else difflib.get_close_matches(key, ends, n=1, cutoff=0)
+    same = same or difflib.get_close_matches(key, known, n=1, cutoff=0.6)
+    if same:
+        return same[0]
+    leaves = difflib.get_close_matches(leaf.lower(), [_leaf(one).lower() for one in known], n=1)
+    return next((name for name in known if [_leaf(name).lower()] == leaves), None)
+
+
+def _leaf(key: str) -> str:
+    return key.rpartition(".")[2]
+
+
+def _keys(model: type[BaseModel], raw: Mapping[str, Any], prefix: str = "") -> Iterator[str]:
+    """The keys that a value can be given to in a file that says `raw`: never a whole section."""
     for name, field in model.model_fields.items():
-        yield f"{prefix}{name}"
-        for inner in _sections(field.annotation):
-            yield from _keys(inner, f"{prefix}{name}.")
+        sections, value = list(_sections(field.annotation)), raw.get(name)
+        is_list = get_origin(field.annotation) is tuple
+        if not sections or is_list:
+            yield f"{prefix}{name}"
+        # A list is reached into where the file has one, and a section unless it stays away.
+        open_ = bool(value) if is_list else field.is_required() or field.default is not None
+        inside: Mapping[str, Any] = {}
+        if isinstance(value, Mapping):
+            inside = cast("Mapping[str, Any]", value)
+        for inner in sections:
+            if inside or open_:
+                yield from _keys(inner, inside, f"{prefix}{name}.")
+            elif not is_list:
+                yield from _first_keys(inner, f"{prefix}{name}.")
+
+
+def _first_keys(model: type[BaseModel], prefix: str) -> Iterator[str]:
+    """Keys of a section that the file has not: those that can stand there alone."""
+    required = [name for name, field in model.model_fields.items() if field.is_required()]
+    if len(required) == 1 and not list(_sections(model.model_fields[required[0]].annotation)):
+        yield f"{prefix}{required[0]}"
 
 
 def _sections(kind: Any) -> Iterator[type[BaseModel]]:

@@ -100,8 +100,12 @@ def _problems(table: Any) -> Iterator[Table]:
     if not isinstance(table, dict):
         return
     problems = cast("Table", table).get("problems")
-    if isinstance(problems, list):
-        yield from (p for p in cast("list[Any]", problems) if isinstance(p, dict))
+    if isinstance(problems, dict):  # a dotted key, which is set in every problem or in one
+        inside = cast("Table", problems)
+        found: list[Any] = [inside, *inside.values()]
+    else:
+        found = cast("list[Any]", problems) if isinstance(problems, list) else []
+    yield from (cast("Table", problem) for problem in found if isinstance(problem, dict))
 
 
 def own_options(options: Mapping[str, Any], folder: Path) -> dict[str, Any]:

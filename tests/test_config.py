@@ -105,3 +105,13 @@ def test_a_missing_file_and_broken_toml_are_one_line_each(tmp_path: Path) -> Non
 def test_differences_are_named_with_both_values() -> None:
     old, new = {"a": {"b": 1, "c": 2}}, {"a": {"b": 3, "c": 2}}
     assert config.differences(old, new) == ["a.b: 1 -> 3"]
+
+
+@pytest.mark.parametrize("split", ["validation", "test"])
+def test_the_number_of_scenarios_has_one_default_whatever_else_its_section_says(split: str) -> None:
+    absent = config.parse(SMALL, "small.toml").model_dump()[split]["scenarios"]
+    partly = config.parse({**SMALL, split: {"trajectories": 2}}, "small.toml")
+    assert partly.model_dump()[split]["scenarios"] == absent
+    assert (config.RunConfig.model_fields[split].annotation or config.Section).model_fields[
+        "scenarios"
+    ].default == absent
