@@ -76,6 +76,8 @@ async def _courses(world: Simulation, *, worst: bool) -> dict[Split, Course]:
 
 def _plan(walk: Walk, counter: TokenCounter, expected: Expected, now: datetime) -> Plan:
     config, phases = walk.config, walk.with_hosting()
+    replies = walk.replies(phases)
+    expected = expected.played(replies)
     seconds = _seconds(phases)
     profiles = walk.playing.profile, walk.training.profile
     dates = lifecycle.calendar(config, *profiles, now, seconds, _last_job_s(phases))
@@ -100,7 +102,7 @@ def _plan(walk: Walk, counter: TokenCounter, expected: Expected, now: datetime) 
         warnings=(),
         refusal=dates.refusal(),
         batches=walk.in_batches(phases),
-        replies=walk.replies(phases),
+        replies=replies,
         heard=expected.heard,
     )
     warnings = (*dates.warnings(), *notes.doubts(walk, plan))

@@ -65,6 +65,14 @@ class Expected(Record, frozen=True):
     """Real replies that it is the mean of."""
     told: str = "as assumed"
 
+    def played(self, replies: Replies) -> "Expected":
+        """The length that the plan's replies really have: answers may be longer than asked for."""
+        mean = round(replies.tokens / replies.number) if replies.number else self.tokens
+        if mean == self.tokens:
+            return self
+        told = f"the nearest to {self.tokens}, {self.told}"
+        return Expected(mean, self.heard, told)
+
 
 def expectation(config: RunConfig, given: int | None, found: Heard | None) -> Expected:
     """What was `given`, else what was heard, else half of what a reply may have."""

@@ -16,6 +16,10 @@ _THOUGHT = (
     "The averages so far are close to each other, and some choices were tried only a few times, "
     "so one more look at them may still pay off in the rounds that are left. "
 )
+_SHORT = ("so", "I", "a", ".")
+"""Words of a token or two, for the last ones that are missing."""
+_OWN = "000 "
+"""As long as what tells one reply from another of the same action."""
 
 
 class Said(NamedTuple):
@@ -50,18 +54,19 @@ class Speech:
         number = seeds.number(self._seed, "plan", *place)
         said = self._composed(names, number % len(names))
         if self._own_words and said.tokens > said.least:
-            text = f"{number % 1000:03} {said.text}"
+            text = f"{number % 1000:0{len(_OWN) - 1}} {said.text}"
             return said._replace(text=text, tokens=min(self._counter.text(text), self._cut))
         return said
 
     def _compose(self, names: tuple[str, ...], favourite: int) -> Said:
         answer = answer_of(names, favourite, self._output)
         least = min(self._counter.text(answer), self._cut)
-        room = self._length - least
-        if room <= 0:
+        start = _OWN if self._own_words else ""
+        words = filler(self._counter, start, f"\n{answer}", self._length)
+        if not words:
             return Said(answer, least, least)
-        text = f"{filler(self._counter, room)}\n{answer}"
-        return Said(text, min(self._counter.text(text), self._cut), least)
+        tokens = self._counter.text(f"{start}{words}\n{answer}")
+        return Said(f"{words}\n{answer}", min(tokens, self._cut), least)
 
 
 def answer_of(names: Sequence[str], favourite: int, output: Output) -> str:
@@ -77,15 +82,29 @@ def answer_of(names: Sequence[str], favourite: int, output: Output) -> str:
     return f"{answers.OPENING}{pairs}{answers.CLOSING}"
 
 
-def filler(counter: TokenCounter, tokens: int) -> str:
-    """One line of reasoning of about so many tokens."""
-    words = (_THOUGHT * (1 + tokens // 20)).split()
-    low, high = 1, len(words)
+def filler(counter: TokenCounter, start: str, end: str, tokens: int) -> str:
+    """A line of reasoning that makes a reply of so many tokens, or as near as words come.
+
+    "" where the reply is as near without any.
+    """
+
+    def count(words: Sequence[str]) -> int:
+        return counter.text(f"{start}{' '.join(words)}{end}")
+
+    bare = counter.text(end.strip())
+    if tokens <= bare:
+        return ""
+    words: list[str] = (_THOUGHT * (1 + tokens // 20)).split()
+    low, high = 0, len(words)
     while low < high:
         middle = (low + high + 1) // 2
-        fits = counter.text(" ".join(words[:middle])) <= tokens
-        low, high = (middle, high) if fits else (low, middle - 1)
-    return " ".join(words[:low])
+        low, high = (middle, high) if count(words[:middle]) <= tokens else (low, middle - 1)
+    found: list[str] = [*words[:low]]
+    while fitting := [word for word in _SHORT if count([*found, word]) <= tokens]:
+        found.append(fitting[0])
+    if not found and count(_SHORT[:1]) - tokens < tokens - bare:
+        found = [_SHORT[0]]
+    return " ".join(found)
 
 
 class SimulatedChat:

@@ -102,7 +102,7 @@ def test_a_folder_without_runs_says_how_one_begins(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("change", "says"),
     [
-        ("rolouts.scenarios=3", "did you mean 'rollouts'"),
+        ("rolouts.scenarios=3", "did you mean 'rollouts.scenarios'"),
         ("selection.k=16", "must be below"),
         ("prompts.scenario=casino", "casino"),
         ("prompts.set=nowhere", "nowhere"),

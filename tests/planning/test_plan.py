@@ -242,3 +242,24 @@ def test_a_chat_and_a_trainer_elsewhere_are_priced_apart() -> None:
     )
     assert phase(plan, "rollouts").cost == Cost(0, 0, 0)
     assert (phase(plan, "training").cost.expected or 0) > 0
+
+
+@pytest.mark.parametrize("output", ["action", "distribution"])
+@pytest.mark.parametrize("told", [{}, {"repeat_reason": True}, {"reasoning": "none"}], ids=str)
+@pytest.mark.parametrize("asked", [None, 1, 17, 60])
+def test_a_plan_names_one_length_of_replies(
+    output: str, told: dict[str, Any], asked: int | None
+) -> None:
+    plan = drawn(small(prompts={"output": output, **told}), reply_tokens=asked)
+    assert plan.replies is not None
+    calls = sum(phase.calls for phase in plan.phases)
+    played = sum(phase.output_tokens for phase in plan.phases) / plan.replies.number
+    assert calls > 0
+    assert plan.reply_tokens == round(plan.replies.tokens / plan.replies.number)
+    assert played == pytest.approx(plan.replies.tokens / plan.replies.number, abs=0.5)
+    line = next(one for one in plan.assumptions if one.startswith("expected: a reply"))
+    if told != {"reasoning": "none"}:
+        assert f"a reply has {plan.reply_tokens} of at most" in line
+        bare = plan.replies.least / plan.replies.number
+        wanted = max(asked or small().sampling.max_tokens // 2, bare)
+        assert plan.reply_tokens == pytest.approx(wanted, abs=1)

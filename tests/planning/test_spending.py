@@ -16,7 +16,7 @@ from rmft_api.records import Choice, Hyperparameters, Job, Reply, Usage
 from tests.planning.world import drawn, rented, small
 
 DIGEST = digest_of(b"request")
-ASSUMED = 31
+ASSUMED = 30
 """Tokens of a reply that these plans assume."""
 
 
