@@ -159,7 +159,8 @@ def _reordered(adversary: Adversary, order: list[int]) -> Adversary:
     back = np.argsort(order)
 
     def faced(t: int, policy: Floats, row: Floats) -> Floats:
-        return adversary(t, policy[..., back], row[..., back])[..., order]
+        answer = adversary(t, policy[..., back], row[..., back])
+        return answer[..., order] if answer.shape[-1:] == (len(order),) else answer  # refused later
 
     faced.on_batches = getattr(adversary, "on_batches", False)  # pyright: ignore[reportFunctionMemberAccess]
     own = getattr(adversary, "extremes", None)

@@ -94,12 +94,12 @@ def filler(counter: TokenCounter, start: str, end: str, tokens: int) -> str:
     bare = counter.text(end.strip())
     if tokens <= bare:
         return ""
-    words: list[str] = (_THOUGHT * (1 + tokens // 20)).split()
+    words = [str(word) for word in (_THOUGHT * (1 + tokens // 20)).split()]
     low, high = 0, len(words)
     while low < high:
         middle = (low + high + 1) // 2
         low, high = (middle, high) if count(words[:middle]) <= tokens else (low, middle - 1)
-    found: list[str] = [*words[:low]]
+    found = words[:low]
     while fitting := [word for word in _SHORT if count([*found, word]) <= tokens]:
         found.append(fitting[0])
     if not found and count(_SHORT[:1]) - tokens < tokens - bare:
