@@ -16,6 +16,7 @@ from rmft_api.local_server.engine import (
     beyond_context,
 )
 from rmft_api.local_server.hf.checkpoint import Checkpoint
+from rmft_api.local_server.hf.controls import Controls
 from rmft_api.local_server.hf.packages import package
 
 UNLEARNED = -100
@@ -49,6 +50,7 @@ class Chats:
                 f"{checkpoint.folder.name!r} has no chat template, so it is no chat model; use "
                 "its instruction-tuned sibling, or put a chat_template.jinja into its folder"
             )
+        self.controls = Controls(self.tokenizer)
         self.context = checkpoint.context
         end = self.tokenizer.eos_token_id
         self._thinking = checkpoint.settings.thinking
@@ -113,7 +115,8 @@ class Chats:
         before = self._written(messages[:at], waiting=True)
         after = self._written(messages[: at + 1], waiting=False)
         told = after.startswith(before)
-        answer = self._tokens(after[len(before) :] if told else messages[at].content)
+        text = after[len(before) :] if told else self._turn(messages[at])["content"]
+        answer = self._tokens(text)
         return self._tokens(before), self._ended(answer)
 
     def _ended(self, answer: list[int]) -> list[int]:
@@ -140,7 +143,7 @@ class Chats:
 
     def _written(self, messages: Sequence[ChatMessage], *, waiting: bool) -> str:
         template_error: type[Exception] = package("jinja2").TemplateError
-        turns = [{"role": one.role, "content": one.content} for one in messages]
+        turns = [self._turn(message) for message in messages]
         try:
             return self._render(turns, waiting)
         except template_error as error:
@@ -153,6 +156,10 @@ class Chats:
                 reason = error
         raise ExampleError(f"the model's chat template refuses this chat: {reason}") from reason
 
+    def _turn(self, message: ChatMessage) -> dict[str, str]:
+        role, text = message.role, message.content
+        return {"role": role, "content": self.controls.hide(role, text)}
+
     def _render(self, turns: list[dict[str, str]], waiting: bool) -> str:
         return str(
             self.tokenizer.apply_chat_template(
@@ -164,8 +171,11 @@ class Chats:
         )
 
     def _tokens(self, text: str) -> list[int]:
-        """The template writes every special token itself."""
-        return list(self.tokenizer(text, add_special_tokens=False)["input_ids"])
+        """The template writes every special token itself, and nobody else writes any."""
+        return self.controls.tokens(text, self._encode)
+
+    def _encode(self, text: str) -> Sequence[int]:
+        return self.tokenizer(text, add_special_tokens=False)["input_ids"]
 
     def _require_room(self, tokens: int) -> None:
         if tokens > self.context:

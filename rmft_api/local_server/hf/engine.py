@@ -64,7 +64,7 @@ class HfEngine:
     def load(self, base: str, weights: Path | None) -> Model:
         """The base itself or a fine-tune of it. Raises EngineError."""
         if self._inference is not None:
-            return RemoteModel(self._inference, weights)
+            return RemoteModel(self._inference, weights, self._chats.controls)
         from rmft_api.local_server.hf.network import HfModel
 
         with self._loading:  # once, whoever asks first

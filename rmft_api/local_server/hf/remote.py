@@ -20,6 +20,7 @@ from rmft_api.local_server.engine import (
     Prompt,
     TokenLogprob,
 )
+from rmft_api.local_server.hf.controls import Controls
 from rmft_api.local_server.hf.inference import Inference, Refused, part
 from rmft_api.local_server.telling import Telling
 
@@ -29,8 +30,9 @@ T = TypeVar("T")
 class RemoteModel:
     """The base or a fine-tune, answered elsewhere; its adapter leaves with it."""
 
-    def __init__(self, server: Inference, weights: Path | None) -> None:
+    def __init__(self, server: Inference, weights: Path | None, controls: Controls) -> None:
         self._server = server
+        self._controls = controls
         self._weights = weights
         self._can = server.can
         self._name = server.base if weights is None else server.load(weights)
@@ -70,7 +72,10 @@ class RemoteModel:
     def _body(self, prompt: Prompt) -> dict[str, object]:
         body: dict[str, object] = {
             "model": self._name,
-            "messages": [{"role": one.role, "content": one.content} for one in prompt.messages],
+            "messages": [
+                {"role": one.role, "content": self._controls.part(one.role, one.content)}
+                for one in prompt.messages
+            ],
             "max_tokens": prompt.max_tokens,
             "temperature": prompt.temperature,
             "top_p": prompt.top_p,

@@ -5,8 +5,9 @@ them (`thinking`), or where they do so unasked, they cost tokens and are not tol
 """
 
 from rmft_api.local_server.hf.chats import Chats
+from rmft_api.local_server.hf.controls import THOUGHTS
 
-BEGIN, END = "<think>", "</think>"
+BEGIN, END = THOUGHTS
 
 
 class Thoughts:
