@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from itertools import pairwise
 from pathlib import Path
 from types import ModuleType
-from typing import Any
+from typing import Any, cast
 
 import pytest
 import typer
@@ -224,3 +224,27 @@ def test_the_guides_ten_lines_can_be_played(
 def test_every_python_block_is_python(page: Path) -> None:
     for block in blocks(page, "python"):
         compile(block, str(page), "exec")
+
+
+def test_the_guides_table_of_the_quick_start_quotes_its_run_file() -> None:
+    """Each value of the left column, in its section, is what the file holds."""
+    held = tomllib.loads((ROOT / "runs" / "quickstart.toml").read_text("utf-8"))
+    page = GUIDE.read_text("utf-8")
+    table = page.partition("`runs/quickstart.toml`:\n\n")[2].partition("\n\n")[0]
+    section: Any = held
+    quoted: list[str] = []
+    for row in table.splitlines()[2:]:
+        for cell in re.findall(r"`([^`]+)`", row.split(" | ")[0]):
+            named = re.match(r"(?:\[+([\w.]+)\]+ )?(\w+) = (.+)", cell)
+            assert named is not None, cell
+            if named[1]:
+                inner: Any = held
+                for part in named[1].split("."):
+                    inner = inner[part]
+                section = cast("list[Any]", inner)[0] if isinstance(inner, list) else inner
+            quoted.append(named[2])
+            if "[...]" in named[3]:
+                assert named[2] in section, cell
+            else:
+                assert tomllib.loads(f"value = {named[3]}")["value"] == section[named[2]], cell
+    assert len(quoted) == 22
