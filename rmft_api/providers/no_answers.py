@@ -4,10 +4,9 @@ An answer is a choice that ended as `finish_reasons.py` lists, in a reply that t
 beside it. Whatever else comes is the provider's fault, never the model's play.
 """
 
+import json
 from collections.abc import Mapping
 from typing import Any, cast
-
-import msgspec
 
 from rmft_api.errors import FaultKind, Mismatch, ProviderFault
 from rmft_api.pacing import Ending
@@ -35,7 +34,7 @@ def failed(
     begun: bool = False,
 ) -> ProviderFault:
     """The fault of an error in a reply; `begun`: words of an answer came with it."""
-    body = msgspec.json.encode({"error": error})
+    body = json.dumps({"error": error}).encode()  # half surrogate pairs and all
     doubtful = begun and billed is None
     return faults.error_in_reply(request, headers, body, billed=billed, begun=doubtful)
 
@@ -44,7 +43,7 @@ def broken(request: faults.Request, choice: Broken, billed: Tokens | None) -> Pr
     """The fault of a choice that did not end as an answer does."""
     if not choice.word:
         return faults.no_answer(request, choice.why, billed=billed)
-    quoted = msgspec.json.encode(choice.word).decode()
+    quoted = json.dumps(choice.word)
     why = (
         f"{choice.why}, which no list of finish reasons knows; if it ends an answer there, set "
         f'chat.finish_reasons = {{ {quoted} = "stop" }} in its profile'

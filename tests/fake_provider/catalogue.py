@@ -177,6 +177,13 @@ _BODIES = (
     ),
     _chat("choices_null", _with(choices=None), Outcome.SAME, Doubt.AMBIGUOUS),
     _chat("choices_empty", _with(choices=[]), Outcome.SAME, Doubt.AMBIGUOUS),
+    _chat(
+        "error_beside_choices",
+        _with(error={"message": "Provider returned error", "code": 502}),
+        Outcome.SAME,
+        Doubt.AMBIGUOUS,
+    ),
+    _chat("finish_abort", _content("I think", "abort"), Outcome.SAME, Doubt.AMBIGUOUS),
 )
 _CONTENT = (
     _chat("content_null", _content(None, "stop"), Outcome.DATA),

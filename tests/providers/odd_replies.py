@@ -8,9 +8,10 @@ import codecs
 import gzip
 import json
 import zlib
+from copy import deepcopy
 from dataclasses import dataclass, field
 from random import Random
-from typing import Any, Literal
+from typing import Any, Literal, cast
 
 NAMES = ("red", "blue")
 MODEL = "m-base"
@@ -335,6 +336,66 @@ def _no_completion(chance: Random, reply: Drawn) -> Drawn:
         ]
     )
     return reply
+
+
+def mutated(seed: int) -> bytes:
+    """A right reply with a few of its values, anywhere, replaced by others or left out."""
+    chance = Random(seed)
+    message: Table = {"role": "assistant", "content": "<Answer>red</Answer>", "refusal": None}
+    choice: Table = {"index": 0, "message": message, "finish_reason": "stop", "error": None}
+    usage: Table = {"prompt_tokens": 9, "completion_tokens": 2, "prompt_tokens_details": {}}
+    told: Any = {"id": "c", "model": MODEL, "choices": [choice], "usage": usage, "error": None}
+    for _ in range(chance.randint(1, 3)):
+        _mutate(chance, told)
+    return json.dumps(told).encode()
+
+
+VALUES: tuple[Any, ...] = (
+    None,
+    True,
+    False,
+    0,
+    -1,
+    1.5,
+    1e308,
+    10**30,
+    "",
+    "x",
+    "\ud800",
+    [],
+    [None],
+    [[]],
+    {},
+    {"": {}},
+    {"type": "text"},
+    {"type": "thinking", "thinking": [[1]]},
+    {"code": 429},
+    ["text", {"text": ["a", {"value": "b"}]}],
+)
+
+
+def _mutate(chance: Random, told: Any) -> None:
+    """Replace or remove one value, anywhere."""
+    place: Any = told
+    while True:
+        keys = _keys(place)
+        if not keys:
+            return
+        key = chance.choice(keys)
+        if _keys(place[key]) and chance.random() < 0.7:
+            place = place[key]
+        elif chance.random() < 0.2:
+            del place[key]
+            return
+        else:
+            place[key] = deepcopy(chance.choice(VALUES))
+            return
+
+
+def _keys(value: Any) -> list[Any]:
+    if isinstance(value, dict):
+        return list(cast(Table, value))
+    return list(range(len(cast("list[Any]", value)))) if isinstance(value, list) else []
 
 
 def stream_of(seed: int) -> tuple[bytes, str]:

@@ -1,5 +1,6 @@
 """Gemini: its own words for chats and data, jobs found by labels, endpoints by themselves."""
 
+import codecs
 import json
 from collections.abc import AsyncIterator, Mapping
 from itertools import pairwise
@@ -16,7 +17,7 @@ from rmft_api.providers import Connection, connect
 from rmft_api.providers.gemini import convert
 from rmft_api.providers.gemini.names import Place
 from rmft_api.providers.profiles import load
-from rmft_api.records import Ask, HostOrder, Hyperparameters, Message, Sampling
+from rmft_api.records import Ask, HostOrder, Hyperparameters, Message, Sampling, Usage
 from tests.contracts.chat_model import ChatModelContract
 from tests.contracts.fine_tuner import Bench, FineTunerContract, examples
 from tests.fakes.gemini import GEMINI, TOKEN, FakeGemini, environ, refusal
@@ -178,6 +179,61 @@ async def test_how_a_candidate_ended_is_told_in_our_words(
     gemini.plan("chat", Meets(body={"responseId": "r", "candidates": [{"finishReason": told}]}))
     (choice,) = (await connection.chat.reply(ask("Which?"))).choices
     assert (choice.content, choice.finish_reason) == (None, known)
+
+
+TEXT = "Yes."
+
+
+def generated(part: dict[str, Any] | None = None, **more: Any) -> dict[str, Any]:
+    content = {"role": "model", "parts": [{"text": "Hm.", "thought": True}, {"text": TEXT}]}
+    candidate = {"content": content, "finishReason": "STOP", **(part or {})}
+    usage = {"promptTokenCount": 9, "candidatesTokenCount": 2, "thoughtsTokenCount": 3}
+    return {"candidates": [candidate], "usageMetadata": usage, **more}
+
+
+@pytest.mark.parametrize(
+    ("body", "usage"),
+    [
+        (generated(), Usage(9, 5)),
+        (generated({"index": None}, responseId=None, modelVersion=None), Usage(9, 5)),
+        (generated(error={}), Usage(9, 5)),
+        (codecs.BOM_UTF8 + json.dumps(generated()).encode(), Usage(9, 5)),
+        (generated({"finishReason": None}), Usage(9, 5)),
+        (
+            generated(usageMetadata={"promptTokenCount": 9.0, "candidatesTokenCount": "5"}),
+            Usage(9, 5),
+        ),
+        (generated(usageMetadata={"promptTokenCount": -9}), None),
+        (generated(usageMetadata=None), None),
+    ],
+)
+async def test_what_nothing_depends_on_may_be_missing_or_odd(
+    gemini: FakeGemini, connection: Connection, body: Any, usage: Usage | None
+) -> None:
+    gemini.plan("chat", Meets(body=body))
+    reply = await connection.chat.reply(ask("Which?"))
+    assert [(one.content, one.thoughts) for one in reply.choices] == [(TEXT, "Hm.")]
+    assert reply.usage == usage
+
+
+@pytest.mark.parametrize(
+    ("body", "kind", "billed"),
+    [
+        (generated({"finishReason": "OTHER"}), "no_answer", (9, 5, 0)),
+        (generated({"finishReason": "OTHER"}, usageMetadata=None), "no_answer", None),
+        (generated(error={"code": 429, "message": "Slow down."}), "safe", (9, 5, 0)),
+        (generated(error={"code": 503, "status": "UNAVAILABLE"}), "no_answer", (9, 5, 0)),
+        (generated({"error": {"message": "broke off"}}), "no_answer", (9, 5, 0)),
+        (generated(candidates=[]), "no_answer", (9, 5, 0)),
+    ],
+)
+async def test_what_did_not_end_as_an_answer_is_none(
+    gemini: FakeGemini, connection: Connection, body: Any, kind: str, billed: Any
+) -> None:
+    gemini.plan("chat", Meets(body=body))
+    with pytest.raises(ProviderFault) as caught:
+        await connection.chat.reply(ask("Which?"))
+    assert (caught.value.kind, caught.value.billed) == (kind, billed)
 
 
 async def test_a_blocked_prompt_is_an_answer_for_ever(

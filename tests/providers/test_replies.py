@@ -2,13 +2,17 @@
 
 import asyncio
 import codecs
+import gzip
 import json
 import re
+import sys
 import tomllib
 from collections.abc import Mapping
 from itertools import count
+from types import SimpleNamespace
 from typing import Any
 
+import msgspec
 import pytest
 
 from rmft_api import answers
@@ -100,6 +104,23 @@ def test_no_reply_that_is_no_answer_is_read_and_no_answer_is_refused(part: int) 
         else:
             check(drawn, reply)
     assert 20 < faults < 130
+
+
+def test_any_value_may_stand_anywhere_in_a_reply() -> None:
+    """It is read or it is a fault, and what is read can be judged and kept."""
+    faults = 0
+    for seed in range(3000):
+        body = odd_replies.mutated(seed)
+        for rule in ("separate", "inline"):
+            try:
+                reply = read(body, thoughts=rule)
+            except ProviderFault as fault:
+                faults += 1
+                assert "\n" not in str(fault)
+            else:
+                judged(reply.choices[0])
+                assert msgspec.json.decode(msgspec.json.encode(reply), type=Reply) == reply
+    assert 1000 < faults < 4000
 
 
 def follow(drawn: Drawn, fault: ProviderFault) -> None:
@@ -266,9 +287,24 @@ def test_an_encoding_that_cannot_be_undone_is_named_with_its_header(encoding: st
     assert "pip install" in str(fault)
 
 
-def test_a_refusal_that_came_compressed_is_still_read() -> None:
-    import gzip
+@pytest.mark.parametrize(("encoding", "package"), [("br", "brotli"), ("zstd", "zstandard")])
+def test_an_encoding_is_undone_once_the_package_that_the_message_names_is_installed(
+    monkeypatch: pytest.MonkeyPatch, encoding: str, package: str
+) -> None:
+    body, headers = b"\x0b\x02\x80" + told()[::-1], {"content-encoding": encoding}
+    assert f"`pip install {package}`" in str(fault_of(body, headers=headers))
 
+    def undo(raw: bytes) -> bytes:
+        return raw[3:][::-1]
+
+    objects = SimpleNamespace(decompressobj=lambda: SimpleNamespace(decompress=undo))
+    library = SimpleNamespace(decompress=undo, ZstdDecompressor=lambda: objects)
+    monkeypatch.setitem(sys.modules, package, library)
+    (choice,) = read(body, headers=headers).choices
+    assert choice == Choice(ANSWER, "stop")
+
+
+def test_a_refusal_that_came_compressed_is_still_read() -> None:
     body = gzip.compress(b'{"error": {"message": "slow down please"}}')
     with pytest.raises(ProviderFault, match="slow down please"):
         replies().read(ask(), 429, {"content-encoding": "gzip"}, body)
