@@ -293,8 +293,8 @@ _LIMITS = (
     ),
     _rate("garbage", {"retry-after": "soon", "x-ratelimit-reset-requests": "NaNs"}),
     _answer(
-        "429_10h",
-        lambda: _limited({"retry-after": "36000"}, "Rate limit reached."),
+        "429_2days",
+        lambda: _limited({"retry-after": "172800"}, "Rate limit reached."),
         doubt=Doubt.SAFE,
         outcome=Outcome.WAITS,
     ),

@@ -22,7 +22,7 @@ CODES: Mapping[str, frozenset[int]] = {
     "403_closed": frozenset({77}),
     "429_quota": frozenset({75}),
     "429_daily_cap": frozenset({75}),
-    "429_10h": frozenset({69, 75}),
+    "429_2days": frozenset({69, 75}),
     "dns": frozenset({69}),
 }
 """Exit codes that docs/faults.md names; other stops may choose within their class."""
