@@ -181,3 +181,9 @@ def test_a_fine_tune_dies_with_its_base() -> None:
             assert base
             assert life
             assert row.shutdown == base.shutdown == life.shutdown
+
+
+def test_a_prices_file_may_begin_with_a_byte_order_mark(tmp_path: Path) -> None:
+    path = tmp_path / "prices.toml"
+    path.write_bytes(b"\xef\xbb\xbf" + SHIPPED.read_bytes())
+    assert load(path) == load(SHIPPED)

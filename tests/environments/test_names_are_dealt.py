@@ -1,6 +1,7 @@
 """No place among the names tells what an action earns, in problems of one's own."""
 
 from pathlib import Path
+from typing import get_args
 
 import numpy as np
 import pytest
@@ -11,6 +12,7 @@ from rmft_api.environments import ConcreteProblem, Environment, Scenario
 from rmft_api.environments.scenario import Floats
 from rmft_api.paths import Origin
 from rmft_api.prompts import of_run
+from rmft_api.records import Split
 from rmft_api.testing import EnvironmentContract
 
 FIXED = """
@@ -132,3 +134,25 @@ def test_the_contract_lets_places_stay_that_are_said_to_stay_on_purpose() -> Non
     contract = _Contract()
     contract.ordered = True
     contract.test_no_position_earns_more_than_another()
+
+
+class Cases(Steady):
+    """A class over a fixed set of cases, each split with its own."""
+
+    def draw_from(self, split: str, rng: np.random.Generator) -> Scenario:
+        level = {"train": 0.1, "validation": 0.2, "test": 0.3}[split]
+        table = np.full((self.T, self.K), level)
+        return Scenario(rewards=table, means=table, feedback="bandit", regret="pseudo")
+
+
+def test_a_class_of_ones_own_over_fixed_cases_is_asked_for_those_of_the_split(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def found(name: str, folder: Path) -> type[Cases]:
+        return Cases
+
+    monkeypatch.setattr("rmft_api.environments.registry._own", found)
+    problems = [ConcreteProblem("cases", 3, 4)]
+    levels = (0.1, 0.2, 0.3)
+    for level, split in zip(levels, get_args(Split), strict=True):
+        assert set(environments.draw(problems, 1, split, 0, 0).rewards.ravel()) == {level}
