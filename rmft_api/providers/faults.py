@@ -4,6 +4,7 @@ A reply that did arrive whole and still cannot be trusted (`malformed`) counts a
 """
 
 import re
+import socket
 import ssl
 import time
 from collections.abc import Mapping
@@ -86,8 +87,10 @@ def not_sent(request: Request, error: BaseException, proxy: Proxy | None = None)
     """The fault of a request that never left this machine, or never passed the proxy."""
     way = f"no connection through proxy {proxy}" if proxy else "no connection"
     check = "that proxy, network" if proxy else "network"
+    unknown = proxy is None and any(isinstance(one, socket.gaierror) for one in causes(error))
+    hint = ", or set HTTPS_PROXY where only a proxy leads out" if unknown else ""
     return ProviderFault(
-        _line(f"{_subject(request)}: {way} ({_what(error)}); check {check} and base_url"),
+        _line(f"{_subject(request)}: {way} ({_what(error)}); check {check} and base_url{hint}"),
         FaultKind.SAFE,
         never_sent=True,
     )

@@ -214,6 +214,7 @@ async def test_each_client_follows_no_proxy(bench: Bench, name: str) -> None:
     fault = await bench.fault(name)  # nobody else knows that name
     assert fault.kind is FaultKind.SAFE
     assert "no connection (" in str(fault)
+    assert "set HTTPS_PROXY where only a proxy leads out" in str(fault)
     assert proxy.asked == []
 
 
