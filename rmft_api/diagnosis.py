@@ -109,6 +109,6 @@ def _way_on(config: RunConfig) -> str:
         else ""
     )
     return (
-        "nothing more was sent. Changed settings need a run of another name; else "
+        "nothing more was sent. Changed settings need another name; else "
         f"{again}or {resume} --min-valid 0` to go on and score such replies as the worst action"
     )

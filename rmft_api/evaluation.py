@@ -107,6 +107,8 @@ class Results(Record, frozen=True):
     champion: Champion
     data: tuple[str, ...] = ()
     """How the rows of a file of one's own are divided among the splits, in words."""
+    stopped: str = ""
+    """Why it was not played on, where too little could be read."""
 
 
 @dataclass(frozen=True)

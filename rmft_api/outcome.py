@@ -16,6 +16,7 @@ from rmft_api.journal import Journal
 from rmft_api.makeup import MakeUp
 from rmft_api.records import Interval, Split
 from rmft_api.seating import held_out
+from rmft_api.validity import STOPPED, Stopped
 
 FILES = "files"
 """Where a journal's provenance keeps the SHA-256 of every file that scenarios are rows of."""
@@ -55,7 +56,13 @@ def results(config: RunConfig, journal: Journal) -> Results:
         baselines=_baselines(config),
         champion=champion(config, journal),
         data=_data(config, journal),
+        stopped=stopped(journal),
     )
+
+
+def stopped(journal: Journal) -> str:
+    """Why a split was stopped because its replies cannot be read; empty where none is."""
+    return next((one.says for _, one in journal.all(STOPPED, Stopped)), "")
 
 
 def changed_files(config: RunConfig, journal: Journal) -> list[str]:

@@ -10,10 +10,10 @@ from rmft_api.errors import UnreadableError
 from rmft_api.journal import Journal
 from rmft_api.ports import ChatModel, Console
 from rmft_api.prompts import PromptSet
-from rmft_api.records import Record, ReplyStatus, Split
+from rmft_api.records import ReplyStatus, Split
 from rmft_api.rollouts import Seat
 from rmft_api.shorthand import Kept
-from rmft_api.validity import Floor, TooFew, Validity
+from rmft_api.validity import STOPPED, Floor, Stopped, TooFew, Validity
 
 
 class Place(Protocol):
@@ -50,18 +50,6 @@ class Place(Protocol):
         ...
 
 
-class Stopped(Record, frozen=True):
-    """Why a split was not played on: too few of its replies could be read."""
-
-    valid: int
-    replies: int
-    says: str
-
-
-STOPPED = "unreadable"
-"""Under which the journal keeps why a split was stopped, by `key_of`."""
-
-
 async def play(
     at: Place, split: Split, iteration: int, model: str, title: str, count: int | None = None
 ) -> None:
@@ -72,7 +60,7 @@ async def play(
     """
     section = seating.section_of(at.config, split)
     floor = Floor(section.min_valid, section.min_valid_after)
-    _stay_stopped(at, split, iteration, floor)
+    await _stay_stopped(at, split, iteration, floor)
     horizons, plays = seating.horizons_of(at.config, split, count), section.trajectories
     played = _played(at, split, iteration, plays)
     owed = plays * sum(horizons) - sum(map(len, played.values()))
@@ -119,11 +107,15 @@ def key_of(split: Split, iteration: int) -> str:
     return f"{split}/{iteration}"
 
 
-def _stay_stopped(at: Place, split: Split, iteration: int, floor: Floor) -> None:
+async def _stay_stopped(at: Place, split: Split, iteration: int, floor: Floor) -> None:
     """Stop again, before anything is asked, where the same replies would stop it again."""
-    stopped = at.journal.get(STOPPED, key_of(split, iteration), Stopped)
-    if stopped is not None and stopped.valid < floor.least * stopped.replies:
+    key = key_of(split, iteration)
+    stopped = at.journal.get(STOPPED, key, Stopped)
+    if stopped is None:
+        return
+    if stopped.valid < floor.least * stopped.replies:
         raise UnreadableError(stopped.says)
+    await at.journal.forget(STOPPED, key)
 
 
 async def _save(journal: Journal, seat: Seat, finished: Sequence[Kept]) -> None:

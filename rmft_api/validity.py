@@ -51,6 +51,17 @@ class TooFew(Record, frozen=True):
     """One of the most frequent cause; None where all of them come from an earlier process."""
 
 
+class Stopped(Record, frozen=True):
+    """Why a split was not played on, as the journal keeps it."""
+
+    valid: int
+    replies: int
+    says: str
+    """The error that ended the run."""
+
+
+STOPPED = "unreadable"
+"""The kind of these records; their keys are `SPLIT/ITERATION`."""
 Refuse = Callable[[TooFew], Exception]
 """What a decision means for the run: the error to raise."""
 

@@ -15,7 +15,10 @@ from rmft_api.cli.data import results_json
 from rmft_api.cli.grids import compared, table_of
 from rmft_api.cli.sides import side_by_side, sides_table
 from rmft_api.cli.tables import results_table
+from rmft_api.contest import standings
+from rmft_api.errors import UnreadableError
 from rmft_api.grid import Cell, Place
+from rmft_api.journal import Journal
 from rmft_api.loop import iterate
 from rmft_api.measures import unread_warning
 from rmft_api.outcome import results
@@ -23,7 +26,7 @@ from rmft_api.planning import spending
 from rmft_api.records import Ask, Reply
 from rmft_api.report import page
 from rmft_api.report.story import Telling
-from tests.contest.test_contest import Hall, contest
+from tests.contest.test_contest import Hall, contest, told
 from tests.loop_world import Skilled, World, config
 
 BASE, BETTER = "skill-0.2", "skill-0.9"
@@ -132,6 +135,20 @@ async def test_a_contest_marks_rows_and_cells_and_its_csv_has_every_share(tmp_pa
     assert {row["valid"] for row in rows if row["player"] == BETTER} == {"1.0"}
     marked = [line for line in shown.splitlines() if " !" in line]
     assert marked
+
+
+async def test_an_evaluation_that_was_stopped_says_why_until_it_goes_on(tmp_path: Path) -> None:
+    hall = Hall(tmp_path / "c", contest(BASE, BETTER, min_valid=0.9))
+    hall.wire = Mumbling(hall.config.run)
+    with pytest.raises(UnreadableError, match=f"{BASE}: playing: only"):
+        await hall.play()
+    journal = Journal.read(tmp_path / "c")
+    found = standings(hall.config, journal, told(hall.config.run))
+    journal.close()
+    assert found.missing == (BASE, BETTER)
+    assert "stopped: skill-0.2: playing: only" in " ".join(standings_table(found).split())
+    hall.config = contest(BASE, BETTER, min_valid=0.1)
+    assert (await hall.play()).stopped == ""
 
 
 def test_tables_fit_eighty_columns(world: World, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -92,6 +92,8 @@ def _warnings(found: Standings) -> Iterator[str]:
     warned = [
         paragraph(f"warning: {one.label}: {told}") for one in found.players for told in one.warnings
     ]
+    if found.stopped:
+        warned.append(paragraph(f"stopped: {found.stopped}"))
     yield from ("", *warned) if warned else ()
 
 

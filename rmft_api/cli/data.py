@@ -20,6 +20,7 @@ def results_json(results: Results, money: Spending) -> str:
             "run": results.run,
             "iterations": [_iteration(one) for one in results.iterations],
             "baselines": {name: _figures(one) for name, one in results.baselines.items()},
+            "stopped": results.stopped or None,
             "champion": {"index": results.champion.index, "model": results.champion.model},
             "spending": spending_data(money),
         }

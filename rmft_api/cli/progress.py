@@ -48,6 +48,8 @@ class Status(Record, frozen=True):
     """What is waited for; empty: nothing for long."""
     waits_until: float = 0.0
     """UTC seconds: when that wait ends, or is given up."""
+    why: str = ""
+    """Why it ended, in a few words, where the way on is not just to resume it."""
 
 
 class Tracked:
@@ -63,6 +65,7 @@ class Tracked:
         self._spending: Spending | None = None
         self._wait: Wait | None = None
         self._is_over = False
+        self.why = ""
         self.write("running")
 
     def line(self, text: str) -> None:
@@ -133,6 +136,7 @@ class Tracked:
             spending=self._spent(anew=state != "running"),
             waits_for=self._wait.what if self._wait and state == "running" else "",
             waits_until=self._wait.until if self._wait and state == "running" else 0.0,
+            why=self.why,
         )
         replace_file(self._path, serialization.encode(status))
 
@@ -186,7 +190,9 @@ def line_of(run_dir: Path) -> str:
     cap = f" of ${status.cap / 1e6:.2f}" if status.cap else ""
     heading = _heading(status.spending) if status.cap and status.state != "finished" else ""
     ended = status.state in ("running", "finished")
-    resume = "" if ended else f"; `rmft-api resume {run_dir.name}` goes on"
+    way_on = f"{status.why}: `rmft-api report {run_dir.name}` says what to do"
+    goes_on = f"`rmft-api resume {run_dir.name}` goes on"
+    resume = "" if ended else f"; {way_on if status.why else goes_on}"
     age = max(0, int(time.time()) - status.at)
     what = f"{status.state}, {status.stage}{share}{money}{held}{cap}{heading}, {age} s ago{resume}"
     return f"{run_dir.name}: {what}{_waiting(status)}"

@@ -42,6 +42,7 @@ def report(
 
     An evaluation has figures alone.
     """
+    from rmft_api import outcome
     from rmft_api.cli import contests
     from rmft_api.cli.data import results_json
     from rmft_api.cli.money import spending_table
@@ -72,8 +73,10 @@ def report(
         money = spending(journal)
         if page is not None:
             write_page(page, recorded_config(journal), journal, found, telling_of(directory))
+        stopped = outcome.stopped(journal)
     if found is None:
-        nothing = f"run {run!r} has evaluated no model yet; `rmft-api resume {run}` goes on"
+        way_on = f"stopped: {stopped}" if stopped else f"`rmft-api resume {run}` goes on"
+        nothing = f"run {run!r} has evaluated no model yet; {way_on}"
         if as_json or page is None:
             raise UsageError(nothing)
         print(f"{nothing}\n\n{spending_table(money)}")  # noqa: T201

@@ -60,6 +60,8 @@ def _events(results: Results) -> Iterator[str]:
         if one.gate is not None and one.gate.decision != "continue":
             yield f"after iteration {one.index}: {gate_told(one.gate)}"
         yield from (f"warning, iteration {one.index}: {warning}" for warning in one.warnings)
+    if results.stopped:
+        yield f"stopped: {results.stopped}"
 
 
 def _models(results: Results) -> Iterator[tuple[str, ...]]:

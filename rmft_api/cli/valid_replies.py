@@ -5,8 +5,8 @@ from typing import cast
 from rmft_api.config import RunConfig
 from rmft_api.errors import UsageError
 from rmft_api.journal import Journal
-from rmft_api.playing import STOPPED, Stopped
 from rmft_api.records import Record, Split
+from rmft_api.validity import STOPPED, Stopped
 
 _KIND = "min_valid"
 

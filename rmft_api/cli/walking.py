@@ -14,7 +14,13 @@ from rmft_api.cli.prepare import batches_of
 from rmft_api.cli.progress import BEAT_S, State, Tracked
 from rmft_api.cli.signals import Stop
 from rmft_api.config import RunConfig
-from rmft_api.errors import InterruptedRunError, ResumableError, RmftError, StorageError
+from rmft_api.errors import (
+    InterruptedRunError,
+    ResumableError,
+    RmftError,
+    StorageError,
+    UnreadableError,
+)
 from rmft_api.journal import Journal
 from rmft_api.ports import Batches, ChatModel, Console
 from rmft_api.prices import Prices
@@ -47,6 +53,9 @@ async def walk(config: RunConfig, journal: Journal, opened: Opened[T]) -> T:
             state = "finished"
         except (InterruptedRunError, ResumableError):
             state = "interrupted"
+            raise
+        except UnreadableError:
+            show.why = "too few replies can be read"
             raise
         finally:
             stop.rest()

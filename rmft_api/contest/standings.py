@@ -85,6 +85,8 @@ class Standings(Record, frozen=True):
     """Models that have not."""
     pairs: tuple[Pair, ...]
     axes: tuple[Axis, ...]
+    stopped: str = ""
+    """Why a model was not played on; empty where none was stopped."""
 
 
 def standings(config: ContestConfig, journal: Journal, prompts: PromptSet) -> Standings:
@@ -107,6 +109,7 @@ def standings(config: ContestConfig, journal: Journal, prompts: PromptSet) -> St
         missing=tuple(p.label for p in config.players if p.label not in models),
         pairs=(*_pairs(list(combinations(models, 2)), everyone), *_against(models, rivals)),
         axes=tuple(_axes(config, _marks(config, prompts), everyone, first)),
+        stopped=outcome.stopped(journal),
     )
 
 

@@ -4,7 +4,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from rmft_api import seating
+from rmft_api import outcome, seating
 from rmft_api.config import RunConfig
 from rmft_api.evaluation import Figures, Results
 from rmft_api.journal import Journal
@@ -67,7 +67,7 @@ def gather(
             *words.rows(results),
         ),
         champion=champion,
-        warnings=words.warnings(results),
+        warnings=(*words.stopped(outcome.stopped(journal)), *words.warnings(results)),
         players=everybody,
         differences=(
             *against_others(tested if tested.models else validated, rivals, champion),

@@ -85,6 +85,11 @@ def rows(results: Results | None) -> tuple[Fact, ...]:
     return tuple(Fact("Rows", "divided once", line) for line in results.data) if results else ()
 
 
+def stopped(why: str) -> tuple[str, ...]:
+    """Why the run was stopped, where that was because its replies cannot be read."""
+    return (f"the run was stopped: {why}",) if why else ()
+
+
 def warnings(results: Results | None) -> tuple[str, ...]:
     """What a good headline hides: exploration that collapsed, replies that cannot be read."""
     if results is None:

@@ -41,6 +41,10 @@ def test_a_run_that_cannot_be_read_stops_and_every_advice_leads_on(
     again = said(world, "resume", NAME)
     assert (again.code, books.requests("POST", "chat")) == (65, asked)
     assert again.stderr.splitlines()[-1] == first.stderr.splitlines()[-1]
+    status = said(world, "status", NAME).stdout
+    assert f"too few replies can be read: `rmft-api report {NAME}` says what to do" in status
+    report = said(world, "report", NAME)
+    assert "has evaluated no model yet; stopped: iteration 0: validation: none" in report.stdout
     mended.touch()
     ended = said(world, "resume", NAME, "--ask-again")
     assert ended.code == 0, ended.stderr
