@@ -111,7 +111,7 @@ def test_retry_hints_come_in_every_form(tmp_path: Path) -> None:
     assert hints[2]["retry-after"].endswith("GMT")
     assert hints[3]["x-ratelimit-reset-requests"] == "6m0s"
     assert hints[4]["retry-after"] == "soon"
-    assert hints[5]["retry-after"] == "36000"
+    assert hints[5]["retry-after"] == "172800"
 
 
 def test_replies_with_odd_content_are_whole_replies_that_were_billed(tmp_path: Path) -> None:
