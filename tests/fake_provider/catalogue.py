@@ -1,4 +1,4 @@
-"""The 58 faults of docs/faults.md 4 D, by name.
+"""The 60 faults of docs/faults.md 4 D, by name.
 
 By itself a lost reply leaves the work done and billed, and a refusal does nothing. A rule with
 `executions` has the work done before either, as by a gateway whose upstream was slow.
@@ -395,7 +395,7 @@ EXTRAS: dict[str, Script] = {
     },
     "hold": _lost("hold", Manner.HELD),  # a time-out, or a client to be killed while it waits
 }
-"""Helpers of the harness beyond the 58."""
+"""Helpers of the harness beyond the 60."""
 
 
 def script(name: str) -> Script:

@@ -47,8 +47,8 @@ def rule(script: str, **more: Any) -> dict[str, Any]:
     return {"script": script, "endpoint": "chat", **more}
 
 
-def test_all_58_scripts_of_the_plan_exist_and_make_sense_somewhere() -> None:
-    assert len(SCRIPTS) == 58
+def test_all_60_scripts_of_the_plan_exist_and_make_sense_somewhere() -> None:
+    assert len(SCRIPTS) == 60
     assert all(script.endpoints for script in SCRIPTS.values())
     assert sum(len(script.endpoints) for script in SCRIPTS.values()) >= 200
 
