@@ -5,7 +5,7 @@ Written from the documented wire alone, never from our client, with the standard
 `tests.fake_provider.client` starts it and reads its books.
 
     wire      HTTP/1.1 on asyncio streams, and the ways in which a reply can be lost
-    scripts   what a fault is; `catalogue` lists the 58 by name
+    scripts   what a fault is; `catalogue` lists the 60 by name
     rules     which request a fault meets: endpoint, nth occurrence, how often, executed or not
     store     SQLite: files, jobs, and the books (requests, faults, bill)
     counting  tokens of texts and chats, prompt caching
