@@ -276,16 +276,16 @@ def forget_replies() -> None:
     """What was answered is asked again on resume."""
     from rmft_api.journal.ledger import Ledger
 
-    history = Ledger.history
+    attempts = Ledger.attempts
 
-    async def unanswered(self: Ledger, key: str, digest: bytes) -> Any:
-        found = await history(self, key, digest)
+    async def unanswered(self: Ledger, key: str) -> Any:
+        found = await attempts(self, key)
         return [replace_state(one) if one.kind == "chat" else one for one in found]
 
     def replace_state(one: Any) -> Any:
         return one._replace(state="released")
 
-    Ledger.history = unanswered
+    Ledger.attempts = unanswered
 
 
 @bug("I1", "G/batch.polled:1:KILL")
@@ -293,13 +293,13 @@ def batches_are_forgotten() -> None:
     """A request that went into a batch is sent anew on resume, as if it had gone by itself."""
     from rmft_api.journal.ledger import Ledger
 
-    history = Ledger.history
+    attempts = Ledger.attempts
 
-    async def alone(self: Ledger, key: str, digest: bytes) -> Any:
-        found = await history(self, key, digest)
+    async def alone(self: Ledger, key: str) -> Any:
+        found = await attempts(self, key)
         return [one._replace(request=None) if one.kind == "chat" else one for one in found]
 
-    Ledger.history = alone
+    Ledger.attempts = alone
 
 
 @bug("I7", "D/429_quota/*")

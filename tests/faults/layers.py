@@ -93,7 +93,7 @@ def _beyond_the_scripts(setting: Setting) -> Iterator[Case]:
     rule = {"script": "eof", "endpoint": Endpoint.CHAT, "nth": 1, "count": 4}
     codes = frozenset({69, 75})
     yield Case("D", "eof_forever/chat", alone, (rule,), outcome=Outcome.WAITS, codes=codes)
-    rule |= {"script": "wrong_model", "count": 3}
+    rule = rule | {"script": "wrong_model", "count": 3}
     yield Case("D", "wrong_model_always/chat", alone, (rule,), outcome=Outcome.STOPS)
     yield Case(
         "D",
