@@ -16,7 +16,7 @@ from rmft_api.environments.scenario import Scenario
 from rmft_api.makeup import MakeUp
 from rmft_api.measures import Measures
 from rmft_api.records import Interval, Record, RegretKind, Trajectory
-from rmft_api.regret import Floats, Play, per_round, play_in, stack
+from rmft_api.regret import Floats, Play, least_regret, per_round, play_in, stack
 
 RIVALS: Mapping[RegretKind, tuple[str, ...]] = {
     "static": ("random", "hedge", "ftrl_l2", "ftpl"),
@@ -139,7 +139,17 @@ class Performance:
     suff_fail_M: Floats
     k_min_frac_M: Floats
     valid_M: Floats
+    least_M: Floats
+    """What a scenario's regret cannot be below (`regret.least_regret`)."""
     measures: Measures
+
+    def regret(
+        self, level: float = statistics.LEVEL, among: Sequence[int] | None = None
+    ) -> Interval:
+        """Mean regret over all scenarios, or `among` some of them."""
+        chosen = range(len(self.regret_M)) if among is None else among
+        least = float(self.least_M[chosen].mean())
+        return statistics.regret_interval(self.regret_M[chosen], level, least)
 
     def drop_M(self, before: "Performance") -> Floats:
         """What regret fell by from `before` to here, on the scenarios that both played."""
@@ -200,8 +210,8 @@ def figures(
     drop_M = None if base is None else player.drop_M(base)
     return Figures(
         scenarios=len(player.regret_M),
-        regret=statistics.mean_interval(player.regret_M, level),
-        paired_drop=None if drop_M is None else statistics.mean_interval(drop_M, level),
+        regret=player.regret(level),
+        paired_drop=None if drop_M is None else statistics.drop_interval(drop_M, level),
         suff_fail_freq=float(player.suff_fail_M.mean()),
         k_min_frac=float(player.k_min_frac_M.mean()),
         valid=float(player.valid_M.mean()),
@@ -209,9 +219,9 @@ def figures(
         groups={
             name: Group(
                 scenarios=len(chosen),
-                regret=statistics.mean_interval(player.regret_M[chosen], level),
+                regret=player.regret(level, chosen),
                 paired_drop=(
-                    None if drop_M is None else statistics.mean_interval(drop_M[chosen], level)
+                    None if drop_M is None else statistics.drop_interval(drop_M[chosen], level)
                 ),
                 suff_fail_freq=float(player.suff_fail_M[chosen].mean()),
                 k_min_frac=float(player.k_min_frac_M[chosen].mean()),
@@ -238,10 +248,11 @@ def _perform(course: Course, plays: Sequence[Sequence[Play]]) -> Performance:
     )
 
 
-def _of_one(scenario: Scenario, plays: Play) -> tuple[float, float, float, float]:
+def _of_one(scenario: Scenario, plays: Play) -> tuple[float, ...]:
     return (
         float(per_round(plays, scenario.regret).sum(axis=-1).mean()),
         float(measures.suff_fail(plays, scenario.regret).mean()),
         scenario.K * float(measures.min_frac(plays).mean()),
         float(measures.valid(plays).mean()),
+        float(least_regret(plays, scenario.regret).mean()),
     )

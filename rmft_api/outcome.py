@@ -98,7 +98,7 @@ def gate(config: RunConfig, journal: Journal, iteration: int) -> Gate:
     best = 0
     for index in range(1, iteration + 1):
         best = evaluation.best({i: played[i] for i in played if i < index})
-        drops.append(statistics.mean_interval(played[index].drop_M(played[best]), level))
+        drops.append(statistics.drop_interval(played[index].drop_M(played[best]), level))
     rise = _rise(config, played, iteration) if wanted.fall_back else None
     worse = rise is not None and rise.found > rise.by_chance + ROUNDING
     decision = statistics.gate(drops, worse, wanted.stop_after or iteration + 1, wanted.gain)

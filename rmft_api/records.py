@@ -313,15 +313,19 @@ class Deployment(Record, frozen=True):
 
 
 class Interval(Record, frozen=True):
-    """A mean with its 95 % confidence interval; infinite bounds where one value alone has none."""
+    """A mean with its 95 % confidence interval; its ends are infinite where too few values say."""
 
     mean: float
     low: Annotated[float, msgspec.Meta(extra={NULL: -math.inf})]
     high: Annotated[float, msgspec.Meta(extra={NULL: math.inf})]
 
     def __str__(self) -> str:
-        """As `2.31 [1.87, 2.75]`, or `2.31 [unbounded]`."""
-        ends = [
-            f"{end:.2f}" if math.isfinite(end) else "unbounded" for end in (self.low, self.high)
-        ]
-        return f"{self.mean:.2f} [{', '.join(dict.fromkeys(ends))}]"
+        """As `2.31 [1.87, 2.75]`, or `2.31 (too few)`."""
+        if not self.known:
+            return f"{self.mean:.2f} (too few)"
+        return f"{self.mean:.2f} [{self.low:.2f}, {self.high:.2f}]"
+
+    @property
+    def known(self) -> bool:
+        """Whether it has two finite ends."""
+        return math.isfinite(self.low) and math.isfinite(self.high)

@@ -21,6 +21,7 @@ from rmft_api.records import Address, RegretKind, Regrets, Round, Scored
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
+_ROUNDING = 1e-9
 UNREAD = -1
 """The action of a round whose reply could not be read."""
 
@@ -139,6 +140,18 @@ def per_round(play: Play, kind: RegretKind) -> Floats:
     if kind == "pseudo":
         return _best_fixed(play.means_TK) - taken
     return play.means_TK.max(axis=-1) - taken
+
+
+def least_regret(play: Play, kind: RegretKind) -> Floats:
+    """What the best choice in every single round would have cost: no play has less regret.
+
+    0, or below it where the comparator is one fixed action and the best one moves.
+    """
+    best_T = play.rewards_TK if kind == "static" else play.means_TK
+    if kind == "dynamic":
+        return np.zeros(best_T.shape[:-2])
+    least: Floats = best_T.sum(axis=-2).max(axis=-1) - best_T.max(axis=-1).sum(axis=-1)
+    return np.where(least > -_ROUNDING, 0.0, least)
 
 
 def regret_curve(play: Play, kind: RegretKind) -> Floats:

@@ -119,11 +119,12 @@ SEQUENTIAL: dict[str, Any] = {
 
 
 async def test_an_evaluation_ends_once_its_interval_is_narrow(tmp_path: Path) -> None:
-    world = World(tmp_path, config(**SEQUENTIAL), ["skill-1.0"])
+    changes = {**SEQUENTIAL, "validation": {"scenarios": 60, "half_width": 1.5, "first_look": 24}}
+    world = World(tmp_path, config(**changes), ["skill-1.0"])
     results = await walk(world)
     base, model = results.iterations
-    assert base.validation.scenarios == 40
-    assert model.validation.scenarios in (8, 16, 32)
+    assert base.validation.scenarios == 60
+    assert model.validation.scenarios in (24, 48)
     assert len(played(world.chat.asked, "validation", 1)) == model.validation.scenarios
     drop = model.validation.paired_drop
     assert drop is not None

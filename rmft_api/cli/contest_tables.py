@@ -127,6 +127,8 @@ def _pairs(found: Standings) -> Iterator[str]:
 def _pair(pair: Pair) -> tuple[str, ...]:
     better = pair.p_holm < 0.05
     verdict = ("yes" if pair.drop.mean > 0 else "no, it is worse") if better else "not clear"
+    if not pair.drop.known:
+        verdict = "too few scenarios"
     return (f"{pair.one} than {pair.other}", _interval(pair.drop), f"{pair.p_holm:.3f}", verdict)
 
 
@@ -184,4 +186,8 @@ def _csv_rows(found: Standings) -> Iterator[tuple[Any, ...]]:
 
 
 def _numbers(interval: Interval | None) -> tuple[Any, Any, Any]:
-    return ("", "", "") if interval is None else (interval.mean, interval.low, interval.high)
+    if interval is None:
+        return ("", "", "")
+    return (
+        (interval.mean, interval.low, interval.high) if interval.known else (interval.mean, "", "")
+    )

@@ -68,4 +68,6 @@ def _group(group: Group) -> dict[str, Any]:
 def _interval(interval: Interval | None) -> dict[str, Any] | None:
     if interval is None:
         return None
+    if not interval.known:
+        return {"mean": interval.mean, "ci95": None, "reason": "too few scenarios"}
     return {"mean": interval.mean, "ci95": [interval.low, interval.high]}

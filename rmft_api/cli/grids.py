@@ -111,7 +111,7 @@ def compared(places: Sequence[Place], runs: Path) -> list[Row]:
             cell=name,
             says=says[name],
             scenarios=len(regrets[name]),
-            regret=statistics.mean_interval(list(regrets[name].values())),
+            regret=_regret([best for _, best in cells[name]]),
             drop=statistics.paired_drop(bases[name], regrets[name]),
             against=(
                 Comparison(others[name].drop, others[name].p, corrected[name])
@@ -142,6 +142,12 @@ def _by_scenario(played: Sequence[Performance]) -> dict[int, float]:
     """Regret by scenario; those of a further seed are further scenarios."""
     regrets: list[float] = np.concatenate([one.regret_M for one in played]).tolist()
     return dict(enumerate(regrets))
+
+
+def _regret(played: Sequence[Performance]) -> Interval:
+    regret_M = np.concatenate([one.regret_M for one in played])
+    least_M = np.concatenate([one.least_M for one in played])
+    return statistics.regret_interval(regret_M, least=float(least_M.mean()))
 
 
 def _mean(values: Sequence[float]) -> float:

@@ -85,11 +85,11 @@ def _pair(index: int, here: _Side, there: _Side) -> Pair:
         index=index,
         split=split,
         scenarios=len(drop_M),
-        here=statistics.mean_interval(mine.regret_M),
-        there=statistics.mean_interval(theirs.regret_M),
+        here=mine.regret(),
+        there=theirs.regret(),
         valid_here=float(mine.valid_M.mean()),
         valid_there=float(theirs.valid_M.mean()),
-        lower=statistics.mean_interval(drop_M),
+        lower=statistics.drop_interval(drop_M),
     )
 
 
@@ -117,7 +117,7 @@ def _warnings(sides: Sides) -> Iterator[str]:
 
 def _rows(sides: Sides) -> Iterator[tuple[str, ...]]:
     for one in sides.pairs:
-        told = (_interval(interval) for interval in (one.there, one.here, one.lower))
+        told = map(str, (one.there, one.here, one.lower))
         valid = f"{one.valid_there:.1%}, {one.valid_here:.1%}"
         yield (str(one.index), *told, valid, f"{one.scenarios} {one.split} scenarios")
 
@@ -127,11 +127,9 @@ def _verdict(sides: Sides) -> str:
     if not sides.pairs:
         return "no iteration was evaluated in both chains yet"
     last = sides.pairs[-1]
+    if not last.lower.known:
+        return f"iteration {last.index}: too few scenarios to say which chain has less regret"
     if last.lower.low <= 0 <= last.lower.high:
         return f"iteration {last.index}: no sure difference between the two chains"
     word = "below" if last.lower.low > 0 else "above"
     return f"iteration {last.index}: the replay's regret is surely {word} the replayed run's"
-
-
-def _interval(interval: Interval) -> str:
-    return f"{interval.mean:.2f} [{interval.low:.2f}, {interval.high:.2f}]"

@@ -95,11 +95,13 @@ def _verdict(results: Results) -> str:
         return "* no iteration beat the base in validation: the base is the champion"
     drop = best.test.paired_drop
     share = drop.mean / base.regret.mean if base.regret.mean else 0.0
-    sure = "clear of 0" if drop.low > 0 else "not clear of 0"
+    sure = f"the 95 % interval of the drop is {'' if drop.low > 0 else 'not '}clear of 0"
+    if not drop.known:
+        sure = "too few of them for a 95 % interval of the drop"
     doubt = min(best.test.valid, base.valid) < MOSTLY_READ
     return (
         f"* champion {best.model} (least validation regret): "
         f"regret {abs(share):.0%} {'below' if share >= 0 else 'above'} the base's "
-        f"on test scenarios that chose nothing; the 95 % interval of the drop is {sure}"
+        f"on test scenarios that chose nothing; {sure}"
         + ("; but much of what is compared could not be read, see the warnings" if doubt else "")
     )

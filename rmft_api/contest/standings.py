@@ -182,7 +182,7 @@ def _axes(
     for axis, value, chosen in axes.lines(marks):
         cells = {
             label: Cell(
-                regret=statistics.mean_interval(one.regret_M[chosen]),
+                regret=one.regret(among=chosen),
                 drop=_drop(one, first, chosen),
                 valid=float(one.valid_M[chosen].mean()),
                 trained=_trained(known.get(label), axis, value),
@@ -197,7 +197,7 @@ def _drop(one: Performance, first: Performance | None, chosen: list[int]) -> Int
     if first is None or one is first:
         return None
     drop_M: Floats = one.drop_M(first)
-    return statistics.mean_interval(drop_M[chosen])
+    return statistics.drop_interval(drop_M[chosen])
 
 
 def _trained(player: Player | None, axis: str, value: str) -> bool | None:

@@ -10,7 +10,7 @@ import numpy as np
 
 from rmft_api import measures, statistics
 from rmft_api.records import Interval, RegretKind
-from rmft_api.regret import Floats, Play, per_round, regret_curve
+from rmft_api.regret import Floats, Play, least_regret, per_round, regret_curve
 from rmft_api.report.groups import Sitting, spread
 from rmft_api.report.story import Curve, Measures
 
@@ -34,18 +34,29 @@ def measured(sittings: Sequence[Sitting]) -> Measures:
     if not sittings:
         return {}
     found = {
-        name: _interval(name, _by_scenario(sittings, spread(sittings, measure)))
+        name: _share(_by_scenario(sittings, spread(sittings, measure)))
         for name, measure in MEASURES.items()
+        if name != "regret"
     }
     entropy = measures.answer_entropy([one.play for one in sittings])
-    return {**found, "answer_entropy": Interval(entropy, np.nan, np.nan)}
+    return {
+        "regret": _regret(sittings),
+        **found,
+        "answer_entropy": Interval(entropy, np.nan, np.nan),
+    }
 
 
-def _interval(name: str, figures_M: Floats) -> Interval:
-    """The mean's interval; that of a share stays between 0 and 1."""
+def _regret(sittings: Sequence[Sitting]) -> Interval:
+    regret_M, least_M = (
+        _by_scenario(sittings, spread(sittings, figure))
+        for figure in (MEASURES["regret"], least_regret)
+    )
+    return statistics.regret_interval(regret_M, least=float(least_M.mean()))
+
+
+def _share(figures_M: Floats) -> Interval:
+    """The mean's interval, which stays between 0 and 1."""
     found = statistics.mean_interval(figures_M)
-    if name == "regret":
-        return found
     return Interval(found.mean, max(0.0, found.low), min(1.0, found.high))
 
 
@@ -71,7 +82,7 @@ def _curve(sittings: Sequence[Sitting], running: Sequence[Floats], T: int) -> Cu
     places = [place for place, one in enumerate(running) if len(one) == T]
     means_ST = _by_scenario([sittings[i] for i in places], [running[i] for i in places])
     rounds = shown(T)
-    bounds = [statistics.mean_interval(means_ST[:, t - 1]) for t in rounds]
+    bounds = [statistics.regret_interval(means_ST[:, t - 1]) for t in rounds]
     return Curve(
         T=T,
         scenarios=len(means_ST),

@@ -6,7 +6,7 @@ from rmft_api.evaluation import Results
 from rmft_api.journal import dollars
 from rmft_api.measures import MOSTLY_READ
 from rmft_api.planning import Spending
-from rmft_api.records import Split
+from rmft_api.records import Interval, Split
 from rmft_api.report.players import find
 from rmft_api.report.story import Fact, Headline, Player
 
@@ -54,16 +54,21 @@ def _told(best: Player, base: Player) -> Headline:
     by = f"by {abs(drop.mean):.2f}" if share is None else f"by {share:.0%}"
     sure = drop.low > 0 or drop.high < 0
     verb = "fell" if drop.mean >= 0 else "rose"
-    side = "is clear of 0" if sure else "contains 0"
     unread = _unread(best, base)
     doubt = ", but not all could be read" if unread else "" if sure else ", which may be chance"
     return Headline(
         title=f"Regret {verb} {by}{doubt}",
         text=f"From {before.mean:.2f} to {after.mean:.2f} a trajectory, base against "
-        f"iteration {best.index}, on {WHERE[best.split]}. The paired drop with its 95 % interval "
-        f"is {drop}, which {side}.{unread}",
+        f"iteration {best.index}, on {WHERE[best.split]}. {_paired(drop, sure)}{unread}",
         sure=sure and not unread,
     )
+
+
+def _paired(drop: Interval, sure: bool) -> str:
+    if not drop.known:
+        return f"The paired drop is {drop.mean:.2f}; too few scenarios for a 95 % interval of it."
+    side = "is clear of 0" if sure else "contains 0"
+    return f"The paired drop with its 95 % interval is {drop}, which {side}."
 
 
 def facts(

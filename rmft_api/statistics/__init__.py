@@ -17,6 +17,7 @@ from rmft_api.statistics.intervals import (
 )
 from rmft_api.statistics.no_regret import Decisions, Slope, decide, growth, regression, trend
 from rmft_api.statistics.rules import Gate, Look, StoppingRule, doubling, gate
+from rmft_api.statistics.skewed import drop_interval, regret_interval
 
 __all__ = [
     "LEVEL",
@@ -32,12 +33,14 @@ __all__ = [
     "compare",
     "decide",
     "doubling",
+    "drop_interval",
     "gate",
     "growth",
     "holm",
     "mean_interval",
     "paired_drop",
     "regression",
+    "regret_interval",
     "rise",
     "rise_by_chance",
     "trend",

@@ -14,9 +14,8 @@ import numpy as np
 from rmft_api import seeds
 from rmft_api.records import Interval, Record, Scored
 from rmft_api.statistics import student
-from rmft_api.statistics.arrays import Floats
-
-LEVEL = 0.95
+from rmft_api.statistics.arrays import LEVEL, Floats, checked
+from rmft_api.statistics.skewed import drop_interval
 
 
 class Comparison(Record, frozen=True):
@@ -31,8 +30,11 @@ class Comparison(Record, frozen=True):
 
 
 def mean_interval(values: Sequence[float] | Floats, level: float = LEVEL) -> Interval:
-    """Mean with its Student t interval. One value alone has an infinite one."""
-    array = _checked(values)
+    """Mean with its Student t interval, for figures that are not skewed much.
+
+    One value alone has an infinite one. Regrets and their differences: `skewed`.
+    """
+    array = checked(values)
     mean = float(array.mean())
     if len(array) < 2:
         return Interval(mean, -math.inf, math.inf)
@@ -44,7 +46,7 @@ def bootstrap_interval(
     values: Sequence[float] | Floats, seed: int = 0, level: float = LEVEL, samples: int = 2000
 ) -> Interval:
     """Mean with its percentile bootstrap interval, for figures that are far from normal."""
-    array = _checked(values)
+    array = checked(values)
     means = resampling(len(array), samples, seed) @ array
     low, high = np.quantile(means, [0.5 - level / 2, 0.5 + level / 2]).tolist()
     return Interval(float(array.mean()), low, high)
@@ -77,11 +79,11 @@ def averaged(figures: Iterable[tuple[int, float]]) -> dict[int, float]:
 def paired_drop(
     before: Mapping[int, float], after: Mapping[int, float], level: float = LEVEL
 ) -> Interval:
-    """What regret fell by from `before` to `after`, scenario by scenario.
+    """What regret fell by from `before` to `after`, scenario by scenario (`drop_interval`).
 
     Raises ValueError unless both played the same scenarios.
     """
-    return mean_interval(_differences(before, after), level)
+    return drop_interval(_differences(before, after), level)
 
 
 def compare(
@@ -92,7 +94,7 @@ def compare(
     ps = {name: _p(difference) for name, difference in differences.items()}
     corrected = holm(ps)
     return {
-        name: Comparison(mean_interval(differences[name]), ps[name], corrected[name])
+        name: Comparison(drop_interval(differences[name]), ps[name], corrected[name])
         for name in others
     }
 
@@ -129,12 +131,3 @@ def _p(differences: Floats) -> float:
 
 def _error(array: Floats) -> float:
     return float(array.std(ddof=1)) / math.sqrt(len(array))
-
-
-def _checked(values: Sequence[float] | Floats) -> Floats:
-    array = np.asarray(values, dtype=np.float64)
-    if array.ndim != 1 or not len(array):
-        raise ValueError("an interval needs a list of at least one figure")
-    if not np.isfinite(array).all():
-        raise ValueError(f"figures must be finite, got {array[~np.isfinite(array)][0]}")
-    return array

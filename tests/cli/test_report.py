@@ -95,9 +95,7 @@ def nulled(payload: bytes) -> bytes:
 
 
 @pytest.mark.parametrize("older", [False, True], ids=["now", "older journal"])
-def test_one_scenario_alone_has_unbounded_intervals_and_a_report(
-    tmp_path: Path, older: bool
-) -> None:
+def test_one_scenario_alone_has_no_interval_and_a_report(tmp_path: Path, older: bool) -> None:
     played(tmp_path / "loop", **ONE_SCENARIO)
     if older:
         with closing(sqlite3.connect(tmp_path / "loop" / "journal.sqlite")) as journal, journal:
@@ -107,12 +105,12 @@ def test_one_scenario_alone_has_unbounded_intervals_and_a_report(
         played(tmp_path / "loop", **ONE_SCENARIO)  # resumed
     ended = rmft("report", "loop", "--runs", tmp_path)
     assert ended.returncode == 0, ended.stderr
-    assert re.search(r"\*\d +skill-0\.\d +\d\.\d\d \[unbounded\]", ended.stdout), ended.stdout
+    assert re.search(r"\*\d +skill-0\.\d +\d\.\d\d \(too few\)", ended.stdout), ended.stdout
     assert "inf" not in ended.stdout
     told = rmft("report", "loop", "--runs", tmp_path, "--json").stdout
     found = json.loads(told, parse_constant=pytest.fail)
-    assert found["iterations"][1]["gate"]["drop"]["ci95"] == [None, None]
+    assert found["iterations"][1]["gate"]["drop"]["ci95"] is None
     page = blocks((tmp_path / "loop" / "report.html").read_text("utf-8"))
     story = page["story"]["story"]
-    assert "[unbounded]" in story["headline"]["text"]
+    assert "too few scenarios for a 95 % interval" in story["headline"]["text"]
     assert "inf" not in json.dumps(story["headline"])

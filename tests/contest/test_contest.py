@@ -78,7 +78,7 @@ class Hall:
 
 
 async def test_the_better_model_is_seen_to_be_better(tmp_path: Path) -> None:
-    found = await Hall(tmp_path / "c", contest(BAD, GOOD)).play()
+    found = await Hall(tmp_path / "c", contest(BAD, GOOD, scenarios=24)).play()
     assert [one.label for one in found.players] == [BAD, GOOD, "random", "ucb1"]
     (pair, *against) = found.pairs
     assert (pair.one, pair.other) == (BAD, GOOD)

@@ -217,16 +217,14 @@ def test_paper_is_white_for_those_too_who_read_in_the_dark(reader: Chromium) -> 
         reader.prefer("light")
 
 
-def test_figures_of_one_scenario_alone_say_that_nothing_bounds_them(
-    browser: Chromium, tmp_path: Path
-) -> None:
+def test_figures_of_too_few_scenarios_say_so(browser: Chromium, tmp_path: Path) -> None:
     path = played(tmp_path / "loop", validation={"scenarios": 1}, test={"scenarios": 1})
     browser.open(written(path, tmp_path / "report.html").as_uri())
     browser.run("document.querySelectorAll('details').forEach((one) => { one.open = true; })")
     browser.until("document.querySelectorAll('#iterations table').length > 1")
     tables = browser.run("document.querySelector('#iterations').textContent")
-    assert "[unbounded]" in tables
-    assert "[unbounded], which contains 0" in browser.run("document.body.textContent")
+    assert "(too few)" in tables
+    assert "too few scenarios for a 95 % interval" in browser.run("document.body.textContent")
     drawn = browser.run("[...document.querySelectorAll('path')].map((p) => p.getAttribute('d'))")
     assert not any(word in one for one in drawn if one for word in ("NaN", "Infinity", "null"))
     assert browser.complaints() == []

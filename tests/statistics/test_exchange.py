@@ -55,7 +55,7 @@ def test_equal_figures_have_no_rise_at_all() -> None:
     assert rise_by_chance(np.ones((5, 3)), 0.05, rng()) == 0.0
 
 
-@settings(max_examples=20)
+@settings(max_examples=20, deadline=None)
 @given(st.integers(2, 6), st.integers(2, 5))
 def test_less_error_asks_for_a_larger_rise(N: int, M: int) -> None:
     figures = skewed(rng(), N, M)

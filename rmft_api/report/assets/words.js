@@ -25,11 +25,11 @@ const known = (x) => typeof x === "number" && Number.isFinite(x);
 const num = (x, digits = 2) => (known(x) ? x.toFixed(digits).replace("-", "−") : "–");
 const short = (x) => (known(x) ? String(Number(x.toFixed(2))).replace("-", "−") : "–");
 const count = (x) => x.toLocaleString("en");
-// An end that is null is not finite: one scenario alone bounds nothing.
+// Ends that are null: too few scenarios to say.
 const interval = (one, digits = 2) => {
   if (!one) return "–";
-  const ends = [one.low, one.high].map((end) => (known(end) ? num(end, digits) : "unbounded"));
-  return `${num(one.mean, digits)} [${[...new Set(ends)].join(", ")}]`;
+  if (!known(one.low) || !known(one.high)) return `${num(one.mean, digits)} (too few)`;
+  return `${num(one.mean, digits)} [${num(one.low, digits)}, ${num(one.high, digits)}]`;
 };
 const dollars = (micro) =>
   micro === null
