@@ -105,7 +105,7 @@ def test_many_turns_are_read(model: TinyModel):
 
 def test_a_chat_beyond_the_context_is_refused(model: TinyModel):
     long = ChatMessage("user", "é" * 300)
-    with pytest.raises(ExampleError, match=r"60\d tokens; .* at most 512"):
+    with pytest.raises(ExampleError, match=r"maximum context length is 512 tokens.* 60\d tokens"):
         model.complete([Prompt((long,), seed=1)])
 
 

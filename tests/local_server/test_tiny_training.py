@@ -75,7 +75,7 @@ def test_an_answer_of_weight_0_is_not_learned():
 
 
 def test_a_chat_beyond_the_context_cannot_be_trained_on():
-    with pytest.raises(ExampleError, match="at most 512"):
+    with pytest.raises(ExampleError, match="maximum context length is 512 tokens"):
         TinyEngine().check((ASKED, SAID._replace(content="é" * 300)))
 
 
