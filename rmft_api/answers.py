@@ -43,9 +43,14 @@ names no action, or gives no distribution.
 """
 
 OPENING, CLOSING = "<Answer>", "</Answer>"
-_QUOTES = " \t\r\n\"'`*\u2018\u2019\u201c\u201d"
+_UNSEEN = "\u00a0\u00ad\u2028\u2029\u202f\u205f\u2060\u3000\ufeff" + "".join(
+    map(chr, range(0x2000, 0x2010))
+)
+"""No-break, thin and zero-width spaces, and marks of direction."""
+_QUOTES = " \t\r\n\"'`*\u2018\u2019\u201a\u201c\u201d\u201e\u00ab\u00bb\u300c\u300d" + _UNSEEN
 _NEITHER_WORD_NOR_MARK = _QUOTES + ".!"
-_NUMBER = re.compile(r"(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)%?")
+_NUMBER = re.compile(r"(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)\s?%?")
+_FENCED = re.compile(r"\Ajson\s+", re.IGNORECASE)
 _UNSPEAKABLE = re.compile("[\x00\ud800-\udfff]")
 _LEAST, _SUM_TOLERANCE = -1e-9, 1e-3
 
@@ -180,7 +185,8 @@ def _index(said: str, names: tuple[str, ...]) -> int:
     """The action of this name: exactly, else without quotes, else whatever its case."""
     exact, folded = _lookup(names)
     bare = said.strip(_QUOTES)
-    for index in (exact.get(said.strip()), exact.get(bare), folded.get(bare.casefold())):
+    spaced = " ".join(bare.split())
+    for index in (exact.get(said.strip()), exact.get(bare), folded.get(spaced.casefold())):
         if index is not None:
             return index
     raise _Unreadable(f"{_shown(bare)} is not one action of {', '.join(names)}")
@@ -190,7 +196,7 @@ def _index(said: str, names: tuple[str, ...]) -> int:
 def _lookup(names: tuple[str, ...]) -> tuple[dict[str, int], dict[str, int]]:
     """Index by name, and by case-folded name where only one action has it."""
     exact = {name: index for index, name in enumerate(names)}
-    keys = [name.casefold() for name in names]
+    keys = [" ".join(name.split()).casefold() for name in names]
     return exact, {key: index for index, key in enumerate(keys) if keys.count(key) == 1}
 
 
@@ -202,6 +208,7 @@ def _one_hot(action: int, K: int) -> tuple[float, ...]:
 def _weights(said: str, names: tuple[str, ...]) -> tuple[float, ...]:
     """Normalise "A:3,B:1"."""
     weights: dict[int, float] = {}
+    units: set[bool] = set()
     for part in said.strip(_QUOTES).split(","):
         name, colon, number = part.rpartition(":")
         if not colon or not _NUMBER.fullmatch(number := number.strip(_QUOTES)):
@@ -209,7 +216,11 @@ def _weights(said: str, names: tuple[str, ...]) -> tuple[float, ...]:
         action = _index(name, names)
         if action in weights:
             raise _Unreadable(f"{names[action]!r} is given two weights")
-        weights[action] = float(number.removesuffix("%"))
+        weights[action] = weight = float(number.removesuffix("%"))
+        if weight:
+            units.add(number.endswith("%"))
+    if len(units) > 1:
+        raise _Unreadable(f"some weights have a % and some have none: {_shown(said)}")
     total = sum(weights.values())
     if not 0 < total < math.inf:
         raise _Unreadable(f"the weights sum to {total}")
@@ -224,9 +235,12 @@ _decode = msgspec.json.Decoder(_Policy).decode
 
 
 def _policy(said: str, K: int) -> tuple[float, ...]:
-    """Read {"policy":[...]}: K probabilities up to rounding, made exactly that."""
+    """Read {"policy":[...]}: K probabilities up to rounding, made exactly that.
+
+    It may stand between quotes, or in a block of code as Markdown writes it.
+    """
     try:
-        policy = _decode(said).policy
+        policy = _decode(_FENCED.sub("", said.strip(_QUOTES))).policy
     except (msgspec.DecodeError, RecursionError) as error:
         raise _Unreadable(f'not {{"policy":[{K} numbers]}}: {error}') from None
     if len(policy) != K or said.count('"policy"') != 1:

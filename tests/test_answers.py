@@ -43,7 +43,10 @@ def test_the_action_stands_in_the_answer_tag_after_any_reasoning() -> None:
     assert result == Answer(1, (0.0, 1.0, 0.0), text.index("<"), len(text))
 
 
-@pytest.mark.parametrize("said", ["B", " B\n", '"B"', "`B`", "“B”", "'B' ", "b", "**B**"])
+@pytest.mark.parametrize(
+    "said",
+    ["B", " B\n", '"B"', "`B`", "“B”", "'B' ", "b", "**B**", "«B»", "\u200bB\u00a0", "\ufeffB"],
+)
 def test_white_space_quotes_and_case_do_not_hide_a_name(said: str) -> None:
     assert action(f"<Answer>{said}</Answer>") == 1
 
@@ -53,6 +56,12 @@ def test_white_space_quotes_and_case_do_not_hide_a_name(said: str) -> None:
 )
 def test_anything_but_one_name_is_unreadable(said: str) -> None:
     assert status(f"<Answer>{said}</Answer>") == "unreadable"
+
+
+@pytest.mark.parametrize("said", ["green lamp", "Green  lamp", "green\nlamp", "green\u00a0lamp"])
+def test_any_white_space_may_part_the_words_of_a_name(said: str) -> None:
+    assert action(f"<Answer>{said}</Answer>", names=("red", "green lamp")) == 1
+    assert status("<Answer>greenlamp</Answer>", names=("red", "green lamp")) == "unreadable"
 
 
 def test_case_is_not_ignored_where_two_names_differ_by_it_alone() -> None:
@@ -84,6 +93,7 @@ def test_exactly_one_answer_tag_is_asked_for(text: str) -> None:
 def test_words_after_the_answer_make_it_unreadable_but_marks_do_not() -> None:
     assert status("<Answer>A</Answer> or rather B") == "unreadable"
     assert action("**<Answer>A</Answer>**.\n") == 0
+    assert action("\ufeff<Answer>A</Answer>\u200b\u00a0") == 0
 
 
 def test_an_empty_reply_is_told_apart_from_one_without_an_answer() -> None:
@@ -136,6 +146,8 @@ def test_a_reply_of_thoughts_alone_is_told_from_an_empty_one() -> None:
 def test_a_distribution_is_normalised_and_missing_names_weigh_nothing() -> None:
     assert policy("<Answer>A:3, C:1</Answer>", "distribution") == (0.75, 0.0, 0.25)
     assert policy("<Answer>b: 40%,A:60%</Answer>", "distribution") == (0.6, 0.4, 0.0)
+    assert policy("<Answer>A: 70 %, B: 30 %</Answer>", "distribution") == (0.7, 0.3, 0.0)
+    assert policy("<Answer>A:100%,B:0</Answer>", "distribution") == (1.0, 0.0, 0.0)
     assert policy('<Answer>"A":.5,B:1.5</Answer>', "distribution") == (0.25, 0.75, 0.0)
 
 
@@ -155,6 +167,7 @@ def test_a_distribution_is_normalised_and_missing_names_weigh_nothing() -> None:
         "A:1,",
         "A:1,D:1",
         "A:1;B:1",
+        "A:0.5,B:50%",
         "A:٣",
         "A:" + "9" * 400,
         "",
@@ -171,6 +184,14 @@ def test_a_policy_is_json_in_the_tag_or_as_the_whole_reply() -> None:
     assert result.policy == (0.5, 0.25, 0.25)
     assert bare[result.start : result.end] == bare.strip()
     assert policy(f"So.\n<Answer>{bare}</Answer>", "policy") == (0.5, 0.25, 0.25)
+
+
+@pytest.mark.parametrize("fence", ["```json\n{}\n```", "```\n{}\n```\n", "`{}`", "\ufeff{}"])
+def test_a_policy_may_stand_in_a_block_of_code(fence: str) -> None:
+    block = fence.replace("{}", '{"policy":[0.5,0.25,0.25]}')
+    assert policy(block, "policy") == (0.5, 0.25, 0.25)
+    assert policy(f"<Answer>{block}</Answer>", "policy") == (0.5, 0.25, 0.25)
+    assert status(f"So: {block}", "policy") == "unreadable"
 
 
 def test_a_policy_off_by_rounding_is_made_exact() -> None:
