@@ -1,8 +1,11 @@
 """How often each test of "regret is sublinear" says yes: size on uniform play, power on learners.
 
     python benchmarks/statistics_size_power.py --sets 1000
+    python benchmarks/statistics_size_power.py --sets 1000 --T 25 --plays 10
 
-One set is N = 50 plays of fresh scenarios. Uniform play has linear regret: whatever passes it more
+One set is N = 50 plays of fresh scenarios, where `--plays` says nothing else. "lock-in" says that
+play locks in on an action that is not the best: greedy play does, the others do not. Uniform play
+has linear regret: whatever passes it more
 than 7 % of the time is no test. The published tests look at one curve; they are run on the mean
 curve of each set ("mean") and on its first play alone ("one").
 """
@@ -11,7 +14,9 @@ import argparse
 import sys
 from collections import Counter
 
-from rmft_api import baselines, environments, regret, statistics
+import numpy as np
+
+from rmft_api import baselines, environments, measures, regret, statistics
 from rmft_api.environments import ConcreteProblem, Scenario
 from rmft_api.regret import Floats
 
@@ -23,7 +28,16 @@ PROBLEMS = {
     "full information": ("online_learning", 3, {"process": "gaussian"}),
 }
 PLAYERS = ("random", "greedy", "ucb1", "thompson")
-TESTS = ("decision", "growth", "halves", "trend mean", "trend one", "regr. mean", "regr. one")
+TESTS = (
+    "decision",
+    "growth",
+    "halves",
+    "lock-in",
+    "trend mean",
+    "trend one",
+    "regr. mean",
+    "regr. one",
+)
 LEVEL = 0.05
 TOGETHER = 50
 """Sets played at once."""
@@ -58,8 +72,9 @@ def rates(problem: str, sets: int, N: int, T: int, seed: int) -> dict[str, Count
             plays = regret.stack(baselines.play(player, scenarios, seed + first))
             per_round = regret.per_round(plays, kind).reshape(count, N, T)
             curves = regret.regret_curve(plays, kind).reshape(count, N, T)
-            for per_round_NT, curves_NT in zip(per_round, curves, strict=True):
-                counts[player].update(passing(per_round_NT, curves_NT))
+            locked = measures.locked_in(plays, kind).reshape(count, N).astype(np.float64)
+            for per_round_NT, curves_NT, locked_N in zip(per_round, curves, locked, strict=True):
+                counts[player].update(passing(per_round_NT, curves_NT, locked_N))
     return counts
 
 
@@ -70,15 +85,16 @@ def drawn(problem: str, count: int, T: int, seed: int, first: int) -> list[Scena
     return [environments.draw(concrete, seed, "test", first, i) for i in range(count)]
 
 
-def passing(per_round_NT: Floats, curves_NT: Floats) -> list[str]:
-    """The tests that say "sublinear"."""
-    decisions = statistics.decide(per_round_NT)
+def passing(per_round_NT: Floats, curves_NT: Floats, locked_N: Floats) -> list[str]:
+    """The tests that say "sublinear", and "lock-in" where play is said to lock in."""
+    decisions = statistics.decide(per_round_NT, locked_N=locked_N)
     mean_T, one_T = curves_NT.mean(axis=0), curves_NT[0]
     regressions = {"mean": statistics.regression(mean_T), "one": statistics.regression(one_T)}
     says = {
         "decision": decisions.learns,
         "growth": decisions.sublinear,
         "halves": decisions.falling,
+        "lock-in": decisions.locks_in,
         "trend mean": statistics.trend(mean_T) < LEVEL,
         "trend one": statistics.trend(one_T) < LEVEL,
         "regr. mean": regressions["mean"].p < LEVEL,

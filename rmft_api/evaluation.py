@@ -17,6 +17,7 @@ from rmft_api.makeup import MakeUp
 from rmft_api.measures import Measures
 from rmft_api.records import Interval, Record, RegretKind, Trajectory
 from rmft_api.regret import Floats, Play, least_regret, per_round, play_in, stack
+from rmft_api.statistics import Decisions
 
 RIVALS: Mapping[RegretKind, tuple[str, ...]] = {
     "static": ("random", "hedge", "ftrl_l2", "ftpl"),
@@ -58,6 +59,9 @@ class Figures(Record, frozen=True):
     measures: Measures
     """Of all its trajectories."""
     groups: dict[str, Group]
+    over_time: dict[str, Decisions]
+    """Whether regret is sublinear and play locks in, by horizon ("T=25"); none for a horizon below
+    4, or of fewer than 10 scenarios (docs/method.md 5)."""
 
 
 class Gate(Record, frozen=True):
@@ -142,6 +146,20 @@ class Performance:
     least_M: Floats
     """What a scenario's regret cannot be below (`regret.least_regret`)."""
     measures: Measures
+    rounds: tuple[Floats, ...]
+    """Regret of each round, scenario by scenario."""
+    locked_M: Floats
+    """Share of plays that lock in (`measures.locked_in`)."""
+
+    def over_time(self) -> dict[str, Decisions]:
+        """What is decided about regret over time, for each horizon, the longest first."""
+        found: dict[str, Decisions] = {}
+        for T in sorted({len(one) for one in self.rounds}, reverse=True):
+            some = [place for place, one in enumerate(self.rounds) if len(one) == T]
+            if T >= 4 and len(some) >= statistics.FEWEST_DECIDED:
+                rows_NT = np.stack([self.rounds[place] for place in some])
+                found[f"T={T}"] = statistics.decide(rows_NT, locked_N=self.locked_M[some])
+        return found
 
     def regret(
         self, level: float = statistics.LEVEL, among: Sequence[int] | None = None
@@ -229,6 +247,7 @@ def figures(
             )
             for name, chosen in course.first(len(player.regret_M)).groups()
         },
+        over_time=player.over_time(),
     )
 
 
@@ -239,12 +258,17 @@ def _kinds(problem: ConcreteProblem) -> tuple[str, ...]:
 
 def _perform(course: Course, plays: Sequence[Sequence[Play]]) -> Performance:
     """Averages over the plays of each scenario."""
-    rows = [_of_one(s, stack(some)) for s, some in zip(course.scenarios, plays, strict=True)]
+    stacks = [stack(some) for _, some in zip(course.scenarios, plays, strict=True)]
+    pairs = list(zip(course.scenarios, stacks, strict=True))
+    rows = [_of_one(scenario, some) for scenario, some in pairs]
     kinds: list[RegretKind] = [
         s.regret for s, some in zip(course.scenarios, plays, strict=True) for _ in some
     ]
     return Performance(
-        *np.array(rows).T, measures=measures.summary([p for some in plays for p in some], kinds)
+        *np.array(rows).T,
+        measures=measures.summary([p for some in plays for p in some], kinds),
+        rounds=tuple([per_round(some, scenario.regret).mean(axis=0) for scenario, some in pairs]),
+        locked_M=np.array([measures.locked_in(some, s.regret).mean() for s, some in pairs]),
     )
 
 

@@ -86,6 +86,14 @@ def suff_fail(play: Play, kind: RegretKind, t: int | None = None) -> Bools:
     return np.asarray(~chose_best(play, kind)[..., start - 1 :].any(axis=-1))
 
 
+def locked_in(play: Play, kind: RegretKind) -> Bools:
+    """Whether one action alone is chosen from round T/2 + 1 on, and it is never the best there."""
+    late = play.actions_T.shape[-1] // 2
+    late_T = play.actions_T[..., late:]
+    same = (late_T == late_T[..., :1]).all(axis=-1) & (late_T[..., 0] != UNREAD)
+    return np.asarray(same & ~chose_best(play, kind)[..., late:].any(axis=-1))
+
+
 def min_frac(play: Play) -> Floats:
     """The least chosen action's share of all rounds."""
     shares_K: Floats = _chosen(play).mean(axis=-2)

@@ -8,6 +8,7 @@ from rmft_api.cli.money import spending_data
 from rmft_api.evaluation import Evaluated, Figures, Group, Results
 from rmft_api.planning import Spending
 from rmft_api.records import Interval
+from rmft_api.statistics import Decisions
 
 
 def results_json(results: Results, money: Spending) -> str:
@@ -50,7 +51,21 @@ def _figures(figures: Figures) -> dict[str, Any]:
         "valid": figures.valid,
         "scenarios": figures.scenarios,
         "measures": msgspec.to_builtins(figures.measures),
+        "over_time": {horizon: _over_time(one) for horizon, one in figures.over_time.items()},
         "groups": {name: _group(group) for name, group in figures.groups.items()},
+    }
+
+
+def _over_time(found: Decisions) -> dict[str, Any]:
+    """Whether regret is sublinear, and whether play locks in."""
+    return {
+        "scenarios": found.scenarios,
+        "growth": _interval(found.growth),
+        "halves": _interval(found.halves),
+        "last_quarter": _interval(found.last_quarter),
+        "locked": _interval(found.locked),
+        "learns": found.learns,
+        "locks_in": found.locks_in,
     }
 
 

@@ -55,7 +55,7 @@ def report(
     )
     from rmft_api.cli.places import existing_run
     from rmft_api.cli.recorded import recorded_config
-    from rmft_api.cli.tables import results_table, selections_table
+    from rmft_api.cli.tables import over_time_table, results_table, selections_table
     from rmft_api.figures import regret_svg
     from rmft_api.files import replace_file
     from rmft_api.planning import spending
@@ -88,4 +88,5 @@ def report(
         return
     if selections:
         print(selections_table(found), end="\n\n")  # noqa: T201
-    print(results_table(found) + "\n\n" + spending_table(money))  # noqa: T201
+    parts = (results_table(found), over_time_table(found), spending_table(money))
+    print("\n\n".join(part for part in parts if part))  # noqa: T201

@@ -9,6 +9,7 @@ from rmft_api.measures import MOSTLY_READ
 
 HEADINGS = ("", "model", "regret [95 % CI]", "drop to base", "SuffFail", "K x MinFrac", "valid")
 
+OVER_TIME = ("", "player", "rounds", "log-log slope", "1st - 2nd half", "lock-in", "regret")
 OF_SELECTIONS = (
     *("iter", "", "plays", "regret", "SuffFail", "K x MinFrac", "greedy", "best", "reward"),
     *("entropy", "delay", "valid"),
@@ -21,6 +22,15 @@ def results_table(results: Results) -> str:
     shown = table(rows, words=4, optional=("K x MinFrac", "SuffFail"), foot=0)
     told = (paragraph(line) for line in (_verdict(results), *_events(results)))
     return "\n".join([shown, "", *told])
+
+
+def over_time_table(results: Results) -> str:
+    """Whether regret is sublinear and play locks in, by horizon; empty where nothing is decided."""
+    rows = list(_over_time(results))
+    if not rows:
+        return ""
+    title = "regret over time (docs/method.md 5): slope below 1 and cheaper second half, or lock-in"
+    return "\n".join([title, "", *_lines([OVER_TIME, *rows])])
 
 
 def selections_table(results: Results) -> str:
@@ -74,6 +84,19 @@ def _models(results: Results) -> Iterator[tuple[str, ...]]:
 def _baselines(results: Results) -> Iterator[tuple[str, ...]]:
     for name, figures in results.baselines.items():
         yield ("", name, *_cells(figures), "")
+
+
+def _over_time(results: Results) -> Iterator[tuple[str, ...]]:
+    shown = [
+        (f"{'*' if one.index == results.champion.index else ' '}{one.index}", one.model, one.test)
+        for one in results.iterations
+        if one.test is not None
+    ]
+    rivals = [("", name, figures) for name, figures in results.baselines.items()]
+    for mark, name, figures in (*shown, *rivals):
+        for horizon, one in figures.over_time.items():
+            locked = "" if one.locked is None else str(one.locked)
+            yield (mark, name, horizon, str(one.growth), str(one.halves), locked, one.verdict)
 
 
 def _cells(figures: Figures) -> tuple[str, str, str, str]:

@@ -8,7 +8,7 @@ from rmft_api.evaluation import BASELINE_PLAYS, Figures
 from rmft_api.records import Split
 from rmft_api.report import figures
 from rmft_api.report.groups import Group, Sitting
-from rmft_api.report.story import Player
+from rmft_api.report.story import OverTime, Player
 
 
 def of_group(group: Group, told: Figures | None) -> Player:
@@ -28,6 +28,15 @@ def of_group(group: Group, told: Figures | None) -> Player:
         paired_drop=told.paired_drop if told else None,
         measures=figures.measured(judged),
         curves=figures.curves(judged),
+        over_time=_over_time(told),
+    )
+
+
+def _over_time(told: Figures | None) -> tuple[OverTime, ...]:
+    found = told.over_time.items() if told else ()
+    return tuple(
+        OverTime(horizon, one.scenarios, one.growth, one.halves, one.locked, one.verdict)
+        for horizon, one in found
     )
 
 
@@ -67,6 +76,7 @@ def of_baseline(name: str, sittings: Sequence[Sitting], told: Figures) -> Player
         paired_drop=None,
         measures=figures.measured(sittings),
         curves=figures.curves(sittings),
+        over_time=_over_time(told),
     )
 
 

@@ -35,6 +35,17 @@ class Curve(Record, frozen=True):
     high: tuple[float, ...]
 
 
+class OverTime(Record, frozen=True):
+    """What is decided about regret over the rounds of one horizon (docs/method.md 5)."""
+
+    horizon: str
+    scenarios: int
+    growth: Interval
+    halves: Interval
+    locked: Interval | None
+    verdict: str
+
+
 class Player(Record, frozen=True):
     """One model or baseline on one split."""
 
@@ -52,6 +63,7 @@ class Player(Record, frozen=True):
     """Regret of the base less this player's, on the same scenarios."""
     measures: Measures
     curves: tuple[Curve, ...]
+    over_time: tuple[OverTime, ...] = ()
 
 
 class Difference(Record, frozen=True):

@@ -14,12 +14,22 @@ from rmft_api.statistics.intervals import (
     holm,
     mean_interval,
     paired_drop,
+    share_interval,
 )
-from rmft_api.statistics.no_regret import Decisions, Slope, decide, growth, regression, trend
+from rmft_api.statistics.no_regret import (
+    FEWEST_DECIDED,
+    Decisions,
+    Slope,
+    decide,
+    growth,
+    regression,
+    trend,
+)
 from rmft_api.statistics.rules import Gate, Look, StoppingRule, doubling, gate
 from rmft_api.statistics.skewed import drop_interval, regret_interval
 
 __all__ = [
+    "FEWEST_DECIDED",
     "LEVEL",
     "Comparison",
     "Decisions",
@@ -43,5 +53,6 @@ __all__ = [
     "regret_interval",
     "rise",
     "rise_by_chance",
+    "share_interval",
     "trend",
 ]

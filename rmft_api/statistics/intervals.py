@@ -42,6 +42,20 @@ def mean_interval(values: Sequence[float] | Floats, level: float = LEVEL) -> Int
     return Interval(mean, mean - reach, mean + reach)
 
 
+def share_interval(successes: float, count: int, level: float = LEVEL) -> Interval:
+    """A share with its exact interval (Clopper-Pearson 1934), which holds however few it is of.
+
+    `successes` may be a sum of shares: their mean varies less than that of yes and no.
+    """
+    if not 0 <= successes <= count or not count:
+        raise ValueError(f"{successes} of {count} is no share")
+    tail = (1.0 - level) / 2.0
+    low = student.beta_quantile(tail, successes, count - successes + 1) if successes else 0.0
+    failures = count - successes
+    high = 1.0 - student.beta_quantile(tail, failures, successes + 1) if failures else 1.0
+    return Interval(successes / count, low, high)
+
+
 def bootstrap_interval(
     values: Sequence[float] | Floats, seed: int = 0, level: float = LEVEL, samples: int = 2000
 ) -> Interval:

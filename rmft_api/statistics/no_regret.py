@@ -12,8 +12,13 @@ import numpy as np
 from rmft_api.records import Interval, Record
 from rmft_api.statistics import student
 from rmft_api.statistics.arrays import Floats
-from rmft_api.statistics.intervals import LEVEL, mean_interval, resampling
+from rmft_api.statistics.intervals import LEVEL, mean_interval, resampling, share_interval
 
+FEWEST_DECIDED = 10
+"""Scenarios below which nothing is decided."""
+LEARNERS_LOCK_IN = 0.02
+"""Share of plays that may lock in without a word: UCB1, UCB and Thompson sampling do in at most
+.011 on the problems of `benchmarks/statistics_size_power.py`, greedy play in .14 to .38."""
 FLOOR = math.exp(-10.0)
 """Stands for a regret of 0 or less where a logarithm is taken, as in arXiv 2403.16843."""
 
@@ -29,12 +34,15 @@ class Slope(Record, frozen=True):
 class Decisions(Record, frozen=True):
     """What N plays say about regret over time; the unit is the scenario."""
 
+    scenarios: int
     growth: Interval
     """(i) Log-log slope of the mean regret curve from T/4 on, bootstrapped: 1 is linear."""
     halves: Interval
     """(ii) Regret per round of the first half less that of the second, paired."""
     last_quarter: Interval
-    """(iii) Regret per round of the last quarter."""
+    """(iii) Regret per round of the last quarter: above 0 for all that still explore, too."""
+    locked: Interval | None = None
+    """(iv) Share of plays that lock in on an action that is not the best (`measures.locked_in`)."""
 
     @property
     def sublinear(self) -> bool:
@@ -48,12 +56,23 @@ class Decisions(Record, frozen=True):
 
     @property
     def still_paying(self) -> bool:
-        """Whether (iii) shows that regret has not ended.
-
-        True for a play that tried the bad actions and then locked onto the second best: its regret
-        falls and is linear from there on. Read it beside `learns`.
-        """
+        """Whether (iii) shows that regret has not ended, by lock-in or because play explores."""
         return self.last_quarter.low > 0.0
+
+    @property
+    def locks_in(self) -> bool:
+        """Whether (iv) shows more lock-ins than learners have.
+
+        A play that tried the bad actions and then keeps the second best passes (i) and (ii): its
+        regret falls, and is linear from there on. This finds it.
+        """
+        return self.locked is not None and self.locked.low > LEARNERS_LOCK_IN
+
+    @property
+    def verdict(self) -> str:
+        """What is decided, in words; each of them at 95 %."""
+        learnt = "falls" if self.learns else "not shown to fall"
+        return f"{learnt}, locks in" if self.locks_in else learnt
 
     @property
     def learns(self) -> bool:
@@ -62,12 +81,16 @@ class Decisions(Record, frozen=True):
 
 
 def decide(
-    per_round_NT: Floats, scenarios: Sequence[int] | None = None, seed: int = 0
+    per_round_NT: Floats,
+    scenarios: Sequence[int] | None = None,
+    seed: int = 0,
+    locked_N: Floats | None = None,
 ) -> Decisions:
     """Decide on N plays of one horizon T >= 4, from `regret.per_round` of each.
 
     `scenarios` names each play's scenario, whose plays are averaged first; absent, all differ.
-    (iv), the difference to other players, is `intervals.compare`.
+    `locked_N` is `measures.locked_in` of each play, or its mean. The difference to other players is
+    `intervals.compare`.
     """
     if per_round_NT.ndim != 2 or per_round_NT.shape[1] < 4:
         raise ValueError(f"decide needs N x T with T >= 4, got shape {per_round_NT.shape}")
@@ -75,10 +98,18 @@ def decide(
     T = len(rows_MT[0])
     half, quarter = T // 2, T - max(1, T // 4)
     return Decisions(
+        scenarios=len(rows_MT),
         growth=growth(rows_MT.cumsum(axis=1), seed),
         halves=mean_interval(rows_MT[:, :half].mean(axis=1) - rows_MT[:, T - half :].mean(axis=1)),
         last_quarter=mean_interval(rows_MT[:, quarter:].mean(axis=1)),
+        locked=None if locked_N is None else _share(locked_N, scenarios),
     )
+
+
+def _share(locked_N: Floats, scenarios: Sequence[int] | None) -> Interval:
+    column = np.asarray(locked_N, dtype=np.float64)[:, None]
+    shares = column if scenarios is None else _clustered(column, scenarios)
+    return share_interval(float(shares.sum()), len(shares))
 
 
 def growth(curves_NT: Floats, seed: int = 0, samples: int = 1000) -> Interval:

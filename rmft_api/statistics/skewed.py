@@ -5,7 +5,7 @@ locks in it holds 80 to 90 % of the time, not 95 %. The remedy is the skewness t
 of t (Johnson 1978, Hall 1992), moving the end on the side of the long tail outwards. The skewness
 of few figures falls short of the true one, as they cannot show what is rare. So the term counts
 more than once, the more the fewer they are; and where a regret cannot be negative it has a long
-tail to expect, whether it was met or not. The constants were chosen by coverage and width on 26
+tail to expect, whether it was met or not. The constants were chosen by coverage and width on 32
 families of regrets, `benchmarks/interval_coverage.py`: at least 93 % for all of them.
 
 Below a number of scenarios no interval is given, for none could hold: what happens in every tenth

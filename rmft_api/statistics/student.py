@@ -8,7 +8,7 @@ def cdf(t: float, freedom: float) -> float:
     """P(T <= t) with `freedom` degrees of freedom."""
     if math.isinf(t):
         return 1.0 if t > 0 else 0.0
-    tail = 0.5 * _incomplete_beta(freedom / (freedom + t * t), freedom / 2.0, 0.5)
+    tail = 0.5 * incomplete_beta(freedom / (freedom + t * t), freedom / 2.0, 0.5)
     return 1.0 - tail if t > 0 else tail
 
 
@@ -33,7 +33,16 @@ def quantile(p: float, freedom: float) -> float:
     return (low + high) / 2.0
 
 
-def _incomplete_beta(x: float, a: float, b: float) -> float:
+def beta_quantile(p: float, a: float, b: float) -> float:
+    """The x below which a Beta(a, b) lies with probability p, by halving."""
+    low, high = 0.0, 1.0
+    for _ in range(60):
+        middle = (low + high) / 2.0
+        low, high = (middle, high) if incomplete_beta(middle, a, b) < p else (low, middle)
+    return (low + high) / 2.0
+
+
+def incomplete_beta(x: float, a: float, b: float) -> float:
     """The regularised incomplete beta function I_x(a, b)."""
     if x <= 0.0 or x >= 1.0:
         return 0.0 if x <= 0.0 else 1.0

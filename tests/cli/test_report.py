@@ -114,3 +114,23 @@ def test_one_scenario_alone_has_no_interval_and_a_report(tmp_path: Path, older: 
     story = page["story"]["story"]
     assert "too few scenarios for a 95 % interval" in story["headline"]["text"]
     assert "inf" not in json.dumps(story["headline"])
+
+
+def test_a_report_tells_whether_regret_falls_and_play_locks_in(tmp_path: Path) -> None:
+    played(tmp_path / "loop", test={"scenarios": 12})
+    told = rmft("report", "loop", "--runs", tmp_path).stdout
+    assert re.search(r"skill-0\.2 +T=8 .*not shown to fall", told), told
+    figures = json.loads(rmft("report", "loop", "--runs", tmp_path, "--json").stdout)
+    over_time = figures["iterations"][0]["over_time"]["T=8"]
+    assert over_time["scenarios"] == 12
+    assert (over_time["learns"], over_time["locks_in"]) == (False, False)
+    assert figures["baselines"]["greedy"]["over_time"]["T=8"]["locked"]["mean"] >= 0
+    page = blocks((tmp_path / "loop" / "report.html").read_text("utf-8"))["story"]["story"]
+    players = [one for one in page["players"] if one["split"] == "test"]
+    assert {one["over_time"][0]["horizon"] for one in players} == {"T=8"}
+
+
+def test_too_few_scenarios_decide_nothing_over_time(tmp_path: Path) -> None:
+    played(tmp_path / "loop", test={"scenarios": 9})
+    told = rmft("report", "loop", "--runs", tmp_path).stdout
+    assert "regret over time" not in told

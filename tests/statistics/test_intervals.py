@@ -88,6 +88,20 @@ def test_a_bootstrap_is_the_same_for_the_same_seed() -> None:
     assert first != statistics.bootstrap_interval(values, seed=2)
 
 
+# Printed: Clopper and Pearson's 95 % limits.
+@pytest.mark.parametrize(
+    ("successes", "count", "low", "high"),
+    [(0, 10, 0.0, 0.3085), (3, 10, 0.0667, 0.6525), (10, 10, 0.6915, 1.0), (5, 50, 0.0333, 0.2181)],
+)
+def test_a_share_has_the_exact_interval(
+    successes: int, count: int, low: float, high: float
+) -> None:
+    found = statistics.share_interval(successes, count)
+    assert (found.low, found.high) == pytest.approx((low, high), abs=1e-4)
+    with pytest.raises(ValueError, match="no share"):
+        statistics.share_interval(count + 1, count)
+
+
 def scored(scenario: int, trajectory: int, regret: float) -> Scored:
     return Scored(
         address=Address(split="test", iteration=0, scenario=scenario, trajectory=trajectory),

@@ -3,7 +3,7 @@ import math
 import numpy as np
 import pytest
 
-from rmft_api import baselines, environments, regret, statistics
+from rmft_api import baselines, environments, measures, regret, statistics
 from rmft_api.environments import ConcreteProblem
 from rmft_api.records import Interval
 from rmft_api.regret import Floats
@@ -52,11 +52,60 @@ def locked_on_second_best() -> Floats:
     return np.hstack([early, np.full((N, T - 10), 0.1)])
 
 
-def test_play_that_locks_onto_the_second_best_is_seen_to_be_paying_still() -> None:
-    decisions = statistics.decide(locked_on_second_best())
+def test_play_that_locks_onto_the_second_best_is_seen_to_lock_in() -> None:
+    decisions = statistics.decide(locked_on_second_best(), locked_N=np.ones(N))
     assert decisions.falling
     assert decisions.still_paying
     assert decisions.last_quarter.mean == pytest.approx(0.1)
+    assert decisions.locks_in
+    assert decisions.verdict.endswith("locks in")
+
+
+def share_that_locks_in(name: str, T: int, N: int, sets: int = 40) -> float:
+    """Of sets of N plays of random bandits with three actions."""
+    problem = ConcreteProblem("bandit", 3, T, {"reward": "bernoulli"})
+    scenarios = [environments.draw([problem], 9, "test", 0, i) for i in range(sets * N)]
+    plays = regret.stack(baselines.play(name, scenarios, 9))
+    locked = measures.locked_in(plays, "pseudo").reshape(sets, N).astype(np.float64)
+    rows = regret.per_round(plays, "pseudo").reshape(sets, N, T)
+    found = [statistics.decide(r, locked_N=some) for r, some in zip(rows, locked, strict=True)]
+    return sum(one.locks_in for one in found) / sets
+
+
+@pytest.mark.parametrize("name", ["random", "ucb1", "thompson"])
+def test_play_that_explores_is_not_said_to_lock_in(name: str) -> None:
+    """Though it pays still in the last quarter."""
+    assert share_that_locks_in(name, 25, 10) <= 0.05
+    assert share_that_locks_in(name, 25, 50, 20) <= 0.05
+
+
+def test_greedy_play_is_said_to_lock_in() -> None:
+    assert share_that_locks_in("greedy", 25, 10) >= 0.5
+    assert share_that_locks_in("greedy", 25, 50, 20) >= 0.9
+
+
+def test_a_lock_in_is_one_action_that_is_not_the_best_to_the_end() -> None:
+    means = np.tile([0.9, 0.5, 0.1], (6, 1))
+
+    def play(*actions: int) -> regret.Play:
+        return regret.Play(means, means, np.array(actions), regret.one_hot(np.array(actions), 3))
+
+    said = [
+        bool(measures.locked_in(one, "pseudo"))
+        for one in (
+            play(0, 1, 2, 1, 1, 1),  # the second best
+            play(0, 1, 2, 0, 0, 0),  # the best
+            play(0, 1, 2, 1, 2, 1),  # still moving
+            play(0, 1, 2, regret.UNREAD, regret.UNREAD, regret.UNREAD),
+        )
+    ]
+    assert said == [True, False, False, False]
+
+
+def test_lock_ins_are_shares_of_scenarios() -> None:
+    rows, locked = np.random.default_rng(0).random((8, 12)), np.array([1.0, 0, 1, 1, 0, 0, 0, 0])
+    found = statistics.decide(rows, [0, 0, 1, 1, 2, 2, 3, 3], locked_N=locked).locked
+    assert found == statistics.share_interval(1.5, 4)
 
 
 def test_play_that_finds_the_best_pays_no_more() -> None:
@@ -76,7 +125,9 @@ def test_halves_and_last_quarter_are_means_of_their_own_rounds() -> None:
 def test_learning_needs_both_a_slope_below_one_and_cheaper_later_rounds() -> None:
     yes, no = Interval(0.5, 0.4, 0.6), Interval(0.9, -0.1, 1.1)
     for growth, halves, learns in ((yes, yes, True), (yes, no, False), (no, yes, False)):
-        decisions = statistics.Decisions(growth=growth, halves=halves, last_quarter=yes)
+        decisions = statistics.Decisions(
+            scenarios=9, growth=growth, halves=halves, last_quarter=yes
+        )
         assert decisions.learns is learns
 
 

@@ -101,6 +101,27 @@ const playersTable = (story) => {
   );
 };
 
+// Regret falls: the slope of log regret on log t is below 1, and the second half costs less a round.
+const overTimeTable = (story, players) =>
+  table(
+    "Regret over time",
+    ["who", "rounds", "scenarios", "log-log slope", "1st less 2nd half", "plays that lock in", "regret"],
+    players.flatMap((p) =>
+      p.over_time.map((one) => ({
+        mark: isChampion(story, p) ? "champion" : "",
+        cells: [
+          named(story, p),
+          one.horizon,
+          one.scenarios,
+          interval(one.growth),
+          interval(one.halves),
+          interval(one.locked),
+          one.verdict,
+        ],
+      })),
+    ),
+  );
+
 const byRound = (story) => {
   const split = evaluated(story);
   const palette = paletteOf(story);
@@ -144,6 +165,9 @@ const byRound = (story) => {
     "Regret over the rounds",
     "How fast the players stop losing: mean regret after each round.",
     charts,
+    players.some((p) => p.over_time.length)
+      ? folded("Whether regret falls, and play locks in", () => overTimeTable(story, players))
+      : null,
     unreadNote(models),
   );
 };
