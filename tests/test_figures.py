@@ -15,7 +15,7 @@ SVG = "{http://www.w3.org/2000/svg}"
 
 def figures(mean: float) -> Figures:
     measures = Measures(1, 0.0, 0.1, 0.5, 0.5, 0.5, 0.5, None, 1.0, 1.0)
-    return Figures(1, Interval(mean, mean - 1, mean + 1), None, 0.0, 0.5, 1.0, measures, {})
+    return Figures(1, Interval(mean, mean - 1, mean + 1), None, 0.0, 0.5, 1.0, measures, {}, {})
 
 
 def results(*, all_tested: bool) -> Results:
