@@ -64,7 +64,7 @@ class ArmHost:
     def __init__(self, profile: Profile, environ: Mapping[str, str]) -> None:
         self._profile = profile
         self._traits = profile.hosting
-        base = environ.get(self._traits.base_url_env or "", "") or self._traits.base_url
+        base = environ.get(self._traits.base_url_env or "", "").strip() or self._traits.base_url
         waits = profile.timeouts
         self._account = profile.setting("account", environ).strip("/")
         self._rest = Rest(

@@ -92,7 +92,11 @@ class Profile(Section):
     def _the_address_is_one(self) -> Self:
         parts = urlsplit(self.base_url)
         if parts.scheme not in ("http", "https") or not parts.hostname:
-            raise ValueError(f"base_url={self.base_url!r} must begin with https:// and name a host")
+            raise ValueError(
+                f"base_url={self.base_url!r} must begin with https:// or http:// and name a host"
+            )
+        if not self.base_url.isprintable() or " " in self.base_url:
+            raise ValueError(f"base_url={self.base_url!r} must hold no space and no line break")
         if parts.username or parts.password or parts.query or parts.fragment:
             raise ValueError("base_url must hold no key and no query; keys come from api_key_env")
         return self
@@ -103,7 +107,7 @@ class Profile(Section):
 
     def here(self, environ: Mapping[str, str] = os.environ) -> "Profile":
         """The profile with the address that the environment gives it. Raises ConfigError."""
-        given = environ.get(self.base_url_env or "", "")
+        given = environ.get(self.base_url_env or "", "").strip()
         if self.base_url_required and not given:
             raise ConfigError(
                 f"profile {self.name!r} has no address: set {self.base_url_env}, "

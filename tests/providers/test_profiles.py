@@ -68,6 +68,8 @@ def test_a_shipped_profile_can_be_changed_in_part(tmp_path: Path) -> None:
         ("[x]\nbase_url = 'https://a.b'\nnonsense = 1\n", "nonsense"),
         ("[x]\nbase_url = 'ftp://a.b'\n", "https"),
         ("[x]\nbase_url = 'https://'\n", "host"),
+        ('[x]\nbase_url = "https://a.b/v1\\r"\n', "line break"),
+        ("[x]\nbase_url = 'https://a.b/v 1'\n", "space"),
         ("[x]\nbase_url = 'https://user:pw@a.b/v1'\n", "no key"),
         ("[x]\nbase_url = 'https://a.b/v1?key=1'\n", "no key"),
         ("[x]\nlike = 'nobody'\n", "nobody"),
@@ -85,6 +87,8 @@ def test_the_environment_may_move_an_endpoint() -> None:
     moved = load("openai").here({"OPENAI_BASE_URL": "http://127.0.0.1:1234/v1"})
     assert moved.base_url == "http://127.0.0.1:1234/v1"
     assert load("openai").here({}).base_url == "https://api.openai.com/v1"
+    spaced = load("openai").here({"OPENAI_BASE_URL": " http://127.0.0.1:1234/v1\r\n"})
+    assert spaced.base_url == "http://127.0.0.1:1234/v1"
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1:80", "localhost", "[::1]:8000"])
