@@ -2,22 +2,37 @@
 
 Servers tell thoughts in a field of their own, in parts of the content, or in the content itself, in
 a block that begins it: `<think>...</think>`. Where a server's prompt opens the block already, the
-reply holds its end alone; where the token limit cuts it, its beginning alone.
+reply holds its end alone; where the token limit cuts it, its beginning alone. Kimi writes the block
+with triangles; gpt-oss writes channels, which a server may leave in.
 """
 
 import re
 from typing import Literal
 
 Thoughts = Literal["separate", "fallback", "inline"]
-_END = re.compile(r"</(?:think|thinking|thought|seed:think)>|\[/THINK\]")
-_BEGIN = re.compile(r"\s*(?:<(?:think|thinking|thought|seed:think)>|\[THINK\])")
-_BEGINNINGS = ("<t", "<s", "[T", " ", "\n", "\t", "\r")
+_END = re.compile(
+    r"</(?:think|thinking|thought|seed:think)>|\[/THINK\]|\u25c1/think\u25b7"
+    r"|<\|channel\|>final<\|message\|>",
+    re.IGNORECASE,
+)
+_BEGIN = re.compile(
+    r"\s*(?:<(?:think|thinking|thought|seed:think)>|\[THINK\]|\u25c1think\u25b7"
+    r"|<\|channel\|>analysis<\|message\|>)",
+    re.IGNORECASE,
+)
+_BEGINNINGS = ("<t", "<T", "<s", "<|", "[T", "\u25c1", " ", "\n", "\t", "\r")
 
 
 def may_be_in(content: str) -> bool:
     """Whether a block may stand in a content: a quick look, for most hold none."""
     return (
-        "</t" in content or "</s" in content or "[/T" in content or content.startswith(_BEGINNINGS)
+        "</t" in content
+        or "</s" in content
+        or "[/T" in content
+        or "</T" in content
+        or "\u25c1/" in content
+        or "final<|" in content
+        or content.startswith(_BEGINNINGS)
     )
 
 
