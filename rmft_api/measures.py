@@ -175,10 +175,10 @@ def chose_best(play: Play, kind: RegretKind) -> Bools:
 def collapses(before: Measures, after: Measures, drop: Interval) -> list[str]:
     """What got worse about exploration while regret fell (docs/method.md 3); else empty.
 
-    `drop` is the paired fall of regret from `before` to `after`: surely above 0, or above it on too
-    few scenarios to be sure.
+    `drop` is the paired fall of regret from `before` to `after`: where it may be chance, or rests on
+    too few scenarios to say, nothing is claimed.
     """
-    if drop.mean <= 0 or (drop.known and drop.low <= 0):
+    if not drop.known or drop.low <= 0:
         return []
     warnings: list[str] = []
     if after.suff_fail_freq > before.suff_fail_freq + 0.05:

@@ -66,11 +66,18 @@ async def test_measures_are_told_and_kept_of_every_model(tmp_path: Path) -> None
 
 
 async def test_exploration_that_collapses_is_warned_of(tmp_path: Path) -> None:
-    world = World(tmp_path, config(), ["skill-0.5", "skill-1.0", "skill-1.0"])
+    enough = config(validation={"scenarios": 30})
+    world = World(tmp_path, enough, ["skill-0.5", "skill-1.0", "skill-1.0"])
     results = await walk(world)
     assert results.iterations[1].warnings == ()
     assert any("actions go untried" in warning for warning in results.iterations[2].warnings)
     assert any(line.startswith("warning: K x MinFrac") for line in world.console.said)
+
+
+async def test_nothing_is_claimed_of_exploration_on_too_few_scenarios(tmp_path: Path) -> None:
+    world = World(tmp_path, config(), ["skill-0.5", "skill-1.0", "skill-1.0"])
+    results = await walk(world)
+    assert not any(one.warnings for one in results.iterations)
 
 
 async def test_without_a_gain_the_gate_ends_the_run(tmp_path: Path) -> None:
