@@ -175,8 +175,8 @@ def chose_best(play: Play, kind: RegretKind) -> Bools:
 def collapses(before: Measures, after: Measures, drop: Interval) -> list[str]:
     """What got worse about exploration while regret fell (docs/method.md 3); else empty.
 
-    `drop` is the paired fall of regret from `before` to `after`: where it may be chance, or rests on
-    too few scenarios to say, nothing is claimed.
+    `drop` is the paired fall of regret from `before` to `after`. Where that may be chance, or rests
+    on too few scenarios to say, nothing is claimed.
     """
     if not drop.known or drop.low <= 0:
         return []
