@@ -51,6 +51,11 @@ def _asks_to_wait(least_s: float, most_s: float) -> Callable[[Refusal], bool]:
     )
 
 
+def _field(name: str) -> Callable[[Refusal], bool]:
+    """A field of the request is refused."""
+    return lambda refusal: refusal.status in (400, 422) and refusal.param in (name, f"body.{name}")
+
+
 def _window(name: str) -> Callable[[Refusal], bool]:
     return lambda refusal: refusal.window == name
 
@@ -83,6 +88,7 @@ _SHORT_S = 60.0
 PATIENCE_S = RETRIES[FaultKind.WAIT].within_s
 """No longer wait is waited for: the run stops at once, and can be resumed."""
 
+_TOO_LARGE = _says(r"request (is )?too large|must be reduced in order to run")
 _NO_MODEL = _named("model_not_found", "deploymentnotfound", "modelnotfound")
 _NO_MODEL_TEXT = _says(r"model.{0,200}(does not exist|not found)|no such model", 404)
 _MONEY_CODES = (
@@ -135,6 +141,14 @@ RULES = (
         _any(_named("daily_rate_limit_exceeded"), _window("day")),
         FaultKind.WAIT,
         "the provider's daily limit is reached; `rmft-api resume RUN` tomorrow",
+    ),
+    Rule(
+        "larger than the limit",
+        lambda refusal: _LIMIT(refusal) and _TOO_LARGE(refusal),
+        FaultKind.STOP,
+        "one request is larger than the account's limit a minute: lower sampling.max_tokens, set "
+        "prompts.history = 'summary', or have the limit raised",
+        "request_too_large",
     ),
     Rule("limit a minute", _window("minute"), FaultKind.SAFE, "slowing down"),
     Rule("money in words", _says(_MONEY_WORDS, 400, 403, 429), FaultKind.STOP, _MONEY_ADVICE),
@@ -234,9 +248,20 @@ RULES = (
     ),
     Rule(
         "one choice only",
-        _says(r"multiple candidates|candidate_?count", 400),
+        _any(_says(r"multiple candidates|candidate_?count", 400), _field("n")),
         FaultKind.STOP,
         "set chat.n = 1 in a profile of yours",
+    ),
+    Rule("no seed", _field("seed"), FaultKind.STOP, "set chat.seed = false in a profile of yours"),
+    Rule(
+        "length under another name",
+        _says(
+            r"max_tokens.{0,200}max_completion_tokens|max_completion_tokens.{0,200}max_tokens",
+            400,
+            422,
+        ),
+        FaultKind.STOP,
+        "set chat.max_tokens_field in a profile of yours to the name that it takes",
     ),
     Rule(
         "deployments are full",
@@ -254,7 +279,9 @@ RULES = (
         "the gateway did not reach the provider",
     ),
     Rule("rate limit", _LIMIT, FaultKind.SAFE, "slowing down"),
-    Rule("doubtful", _status(408, 409, 425, 499), FaultKind.AMBIGUOUS, "it may have been done"),
+    Rule(
+        "doubtful", _status(408, 409, 424, 425, 499), FaultKind.AMBIGUOUS, "it may have been done"
+    ),
     Rule(
         "told to come back",
         lambda refusal: 402 < refusal.status < 500 and refusal.wait_s is not None,

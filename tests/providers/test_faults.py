@@ -88,6 +88,12 @@ def fault(
         (fault(500, "Overloaded", kind="overloaded_error"), SAFE),
         (fault(498, "Flex tier capacity exceeded", kind="capacity_exceeded"), SAFE),
         (fault(498, "x"), SAFE),
+        (fault(424, "Request failed during generation", kind="generation"), AMBIGUOUS),
+        (fault(413, "Request too large on TPM: Limit 6", "rate_limit_exceeded", "tokens"), STOP),
+        (
+            fault(429, "Request too large for x on tokens per min (TPM): Limit 6", kind="tokens"),
+            STOP,
+        ),
         (fault(520, "x"), AMBIGUOUS),
         (fault(521, "x"), SAFE),
         (fault(522, "x"), AMBIGUOUS),
@@ -119,6 +125,24 @@ def fault(
 )
 def test_every_row_of_the_table(met: ProviderFault, kind: FaultKind) -> None:
     assert met.kind is kind
+
+
+@pytest.mark.parametrize(
+    ("met", "advice"),
+    [
+        (fault(400, "Unsupported parameter: 'seed'.", param="seed"), "chat.seed = false"),
+        (fault(422, "extra fields not permitted", param="body.seed"), "chat.seed = false"),
+        (fault(400, "'n' must be 1", param="n"), "chat.n = 1"),
+        (
+            fault(400, "'max_tokens' is not supported. Use 'max_completion_tokens' instead."),
+            "chat.max_tokens_field",
+        ),
+        (fault(429, "Request too large: Limit 6, Requested 7"), "sampling.max_tokens"),
+        (fault(503, "Maintenance", headers={"retry-after": "7200"}), "asks to wait 2 h"),
+    ],
+)
+def test_a_refusal_names_the_setting_that_helps(met: ProviderFault, advice: str) -> None:
+    assert advice in str(met)
 
 
 @pytest.mark.parametrize("code", QUOTA_CODES)
