@@ -16,8 +16,8 @@ from pathlib import Path
 
 import msgspec
 
+from rmft_api.core.records import Reply
 from rmft_api.journal import FILE
-from rmft_api.records import Reply
 
 _ANSWERED = "SELECT key, answer FROM attempts WHERE kind = 'chat' AND state = 'done'"
 

@@ -11,12 +11,14 @@ billed once, whatever n is.
 import asyncio
 from collections.abc import Sequence
 
-from rmft_api import answers, resources, rollouts, seating, seeds, tokens
-from rmft_api.config import RunConfig
-from rmft_api.prompts import load
-from rmft_api.records import Ask, Choice, Reply
-from rmft_api.rollouts import Seat
-from rmft_api.shorthand import Kept
+from rmft_api.config.schema import RunConfig
+from rmft_api.core import resources, seeds
+from rmft_api.core.records import Ask, Choice, Reply
+from rmft_api.core.transcripts import Kept
+from rmft_api.datasets import tokens
+from rmft_api.prompts import load, reader
+from rmft_api.rollouts import engine, preparation
+from rmft_api.rollouts.engine import Seat
 
 MODEL = "gpt-4o-mini"
 SKILLS = (0.0, 0.5, 0.9)
@@ -52,7 +54,7 @@ class Player:
         rng, means = seeds.rng(0, "coalescing", ask.key, i), seat.scenario.means.mean(axis=0)
         best = rng.random() < self._skill
         action = int(means.argmax()) if best else int(rng.integers(seat.scenario.K))
-        return f"The first looks best.\n{answers.render_action(action, seat.names)}"
+        return f"The first looks best.\n{reader.render_action(action, seat.names)}"
 
 
 def config(history: str, conversation: str, L: int, K: int) -> RunConfig:
@@ -73,14 +75,14 @@ def saved(history: str, conversation: str, L: int, K: int, skill: float) -> floa
     """The share of input tokens that `n` saves."""
     settings = config(history, conversation, L, K)
     prompts = load(settings.prompts, [resources.prompts_dir()])
-    seats = list(seating.seats(settings, prompts, "train", 1))
+    seats = list(preparation.seats(settings, prompts, "train", 1))
     player = Player(seats, skill)
 
     async def forget(seat: Seat, finished: Sequence[Kept]) -> None:
         """Only the asking counts."""
 
-    game = seating.game(settings, "train", 1, MODEL, largest_n=128)
-    asyncio.run(rollouts.play(game, seats, player, forget))
+    game = preparation.game(settings, "train", 1, MODEL, largest_n=128)
+    asyncio.run(engine.play(game, seats, player, forget))
     return 1 - player.billed / player.apart
 
 

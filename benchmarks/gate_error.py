@@ -19,7 +19,7 @@ import numpy as np
 
 from rmft_api import statistics
 from rmft_api.journal import Journal
-from rmft_api.regret import Floats
+from rmft_api.selection.regret import Floats
 
 ITERATIONS, WORSE_AT = 6, 4
 SIZES = (24, 60)

@@ -16,10 +16,11 @@ from itertools import combinations
 
 import numpy as np
 
-from rmft_api import baselines, environments, regret, statistics
+from rmft_api import baselines, environments, statistics
+from rmft_api.core.records import Interval
 from rmft_api.environments import ConcreteProblem
-from rmft_api.records import Interval
-from rmft_api.regret import Floats
+from rmft_api.selection import regret
+from rmft_api.selection.regret import Floats
 
 SIZES = (4, 10, 24, 30, 36, 48, 96, 120)
 POOL = 6000

@@ -20,10 +20,10 @@ from aiohttp import web
 
 from benchmarks.calls.servers import REPLY
 from rmft_api.cli.errors import run_async
-from rmft_api.errors import ProviderFault
-from rmft_api.pacing import Pacer
+from rmft_api.core.errors import ProviderFault
+from rmft_api.core.records import Ask, Message, Sampling
 from rmft_api.providers import connect, profiles
-from rmft_api.records import Ask, Message, Sampling
+from rmft_api.requests.pacing import Pacer
 
 PER_S = 20.0
 LATENCY_S = 0.25

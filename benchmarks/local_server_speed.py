@@ -18,8 +18,8 @@ from pathlib import Path
 
 import aiohttp
 
-from rmft_api import resources, seeds
-from rmft_api.config import PromptConfig
+from rmft_api.config.schema import PromptConfig
+from rmft_api.core import resources, seeds
 from rmft_api.environments import Scenario
 from rmft_api.prompts import PromptSet, load
 

@@ -8,7 +8,7 @@ import sys
 import time
 from collections import Counter
 
-from rmft_api.errors import ProviderFault
+from rmft_api.core.errors import ProviderFault
 from tests.providers import odd_replies
 from tests.providers.test_replies import check, follow, judged, read
 

@@ -18,8 +18,8 @@ from typing import Any, cast
 import trustme
 import uvloop
 
+from rmft_api.providers.http_client import Posts
 from rmft_api.providers.network import Network
-from rmft_api.providers.posts import Posts
 from tests.providers.proxy import ConnectProxy, proxying
 
 REQUESTS, AT_ONCE, TIMES, TURNS = 20_000, 64, 2, 5

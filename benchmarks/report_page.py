@@ -13,14 +13,14 @@ import time
 from pathlib import Path
 from typing import Any, cast
 
-from rmft_api import resources, seeds
-from rmft_api.config import RunConfig, parse
+from rmft_api.config.schema import RunConfig, parse
+from rmft_api.core import resources, seeds
+from rmft_api.core.records import Ask, Choice, Reply
+from rmft_api.evaluation.outcome import results
 from rmft_api.journal import Journal
 from rmft_api.loop import iterate
-from rmft_api.outcome import results
-from rmft_api.records import Ask, Choice, Reply
 from rmft_api.report import page
-from rmft_api.report.story import Telling
+from rmft_api.report.data import Telling
 from tests.loop_world import World
 from tests.report.chromium import Chromium, find
 

@@ -16,9 +16,11 @@ from collections import Counter
 
 import numpy as np
 
-from rmft_api import baselines, environments, measures, regret, statistics
+from rmft_api import baselines, environments, statistics
 from rmft_api.environments import ConcreteProblem, Scenario
-from rmft_api.regret import Floats
+from rmft_api.evaluation import measures
+from rmft_api.selection import regret
+from rmft_api.selection.regret import Floats
 
 PROBLEMS = {
     "hard bandit": ("bandit", 5, {"instance": "hard"}),

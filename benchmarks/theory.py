@@ -13,12 +13,13 @@ from pathlib import Path
 
 import numpy as np
 
-from rmft_api import baselines, outcome
-from rmft_api.cli.recorded import recorded_config
+from rmft_api import baselines
+from rmft_api.core.records import Round
 from rmft_api.environments import Scenario
+from rmft_api.evaluation import outcome
 from rmft_api.journal import Journal
-from rmft_api.records import Round
-from rmft_api.regret import Floats, Play, play_in, regret_curve
+from rmft_api.selection.regret import Floats, Play, play_in, regret_curve
+from rmft_api.session.recorded_config import recorded_config
 
 RIVALS = ("ftrl_l2", "hedge", "random")
 MOST_RATIO, MOST_SLOPE = 1.25, 0.7

@@ -5,8 +5,8 @@ python -m benchmarks.tokens
 
 import time
 
-from rmft_api import tokens
-from rmft_api.records import Message
+from rmft_api.core.records import Message
+from rmft_api.datasets import tokens
 
 MODEL = "gpt-4o-mini"
 ROUNDS = 200

@@ -16,9 +16,9 @@ from typing import Any, Union, get_args, get_origin
 from pydantic import BaseModel
 from pydantic_core import PydanticUndefined
 
-from rmft_api import errors
 from rmft_api.cli.main import COMMANDS
-from rmft_api.config import RunConfig, Section
+from rmft_api.config.schema import RunConfig, Section
+from rmft_api.core import errors
 from rmft_api.providers.profiles import Profile
 
 TARGET = Path(__file__).with_name("reference.md")
@@ -138,7 +138,7 @@ def _shown(value: Any) -> str:
 
 def _type(kind: Any) -> str:
     text = kind.__name__ if isinstance(kind, type) and not hasattr(kind, "__args__") else str(kind)
-    for noise in ("typing.", "rmft_api.config.", "collections.abc."):
+    for noise in ("typing.", "rmft_api.config.schema.", "collections.abc."):
         text = text.replace(noise, "")
     if "Annotated[" in text:
         text = text[text.index("Annotated[") + 10 :].split(",")[0]

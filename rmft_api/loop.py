@@ -9,31 +9,25 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from rmft_api import (
-    evaluation,
-    lessons,
-    makeup,
-    outcome,
-    playing,
-    replaying,
-    seating,
-    selection,
-    tracking,
-)
-from rmft_api.config import ReplayStep, RunConfig
-from rmft_api.evaluation import Gate, Results
-from rmft_api.files import make_directory, replace_file
-from rmft_api.finetuning import Trainer, TrainingData
-from rmft_api.hosting import Hosting
+from rmft_api import tracking
+from rmft_api.config.schema import ReplayStep, RunConfig
+from rmft_api.core.files import make_directory, replace_file
+from rmft_api.core.ports import ChatModel, Console, Tracker
+from rmft_api.core.records import Method, Split
+from rmft_api.datasets import training_files
+from rmft_api.datasets.tokens import TokenCounter
+from rmft_api.datasets.training_files import Chosen, Lesson
+from rmft_api.deployments import Hosting
+from rmft_api.evaluation import outcome, scoring, selection_summary
+from rmft_api.evaluation.scoring import Gate, Results
+from rmft_api.evaluation.selection_summary import MakeUp
+from rmft_api.finetuning import Trainer, TrainingData, retrain
 from rmft_api.journal import Journal
-from rmft_api.lessons import Chosen, Lesson
-from rmft_api.makeup import MakeUp
-from rmft_api.ports import ChatModel, Console, Tracker
 from rmft_api.prompts import PromptSet
-from rmft_api.reasoning import Reasons
-from rmft_api.records import Method, Split
-from rmft_api.teacher import Teacher
-from rmft_api.tokens import TokenCounter
+from rmft_api.rollouts import preparation, splits
+from rmft_api.rollouts.reasons import Reasons
+from rmft_api.rollouts.teacher import Teacher
+from rmft_api.selection import ranking
 
 
 @dataclass(frozen=True)
@@ -86,7 +80,7 @@ async def retrace(run: Run, steps: Sequence[ReplayStep]) -> Results:
     await evaluate(run, 0, models[0])
     for iteration, step in enumerate(steps, start=1):
         await enter(run, iteration)
-        taught = replaying.given(run.directory, iteration, step)
+        taught = retrain.given(run.directory, iteration, step)
         models.append(await fine_tune(run, iteration, models[step.start], taught))
         await evaluate(run, iteration, models[-1])
         await run.hosting.close(models[-1])
@@ -105,7 +99,7 @@ async def play(
 ) -> None:
     """Play the split's scenarios, or its first `count`; finished trajectories go to the journal."""
     title = _title(split, iteration)
-    await playing.play(_player(run, split, iteration), split, iteration, model, title, count)
+    await splits.play(_player(run, split, iteration), split, iteration, model, title, count)
 
 
 async def write_lessons(run: Run, iteration: int) -> list[Lesson]:
@@ -119,7 +113,9 @@ async def write_lessons(run: Run, iteration: int) -> list[Lesson]:
     reason = None if template is None else Reasons(config, template)
     found: list[Lesson] = []
     for method in config.finetuning.methods:
-        lesson = lessons.build(method, chosen, config, run.counter, run.trainer.profile, reason)
+        lesson = training_files.build(
+            method, chosen, config, run.counter, run.trainer.profile, reason
+        )
         replace_file(folder / lesson.file, lesson.data.content)
         run.console.line(f"iteration {iteration}: {lesson.file}: {lesson.told()}")
         for refused in lesson.data.refused:
@@ -132,15 +128,17 @@ async def select(run: Run, iteration: int) -> Chosen:
     """What the iteration's play is learnt from; every verdict goes to the journal."""
     config, played = run.config, list(run.journal.plays("train", iteration))
     scored = [score for _, score in played]
-    verdicts = selection.judge(scored, config.selection, config.seed, iteration)
+    verdicts = ranking.judge(scored, config.selection, config.seed, iteration)
     await run.journal.put("selection", f"{iteration:02}", verdicts)
-    made = makeup.of(tuple(seating.scenarios(config, "train", iteration)), played, verdicts)
+    made = selection_summary.of(
+        tuple(preparation.scenarios(config, "train", iteration)), played, verdicts
+    )
     if run.journal.get("makeup", f"{iteration:02}", MakeUp) is None:
-        run.console.line(f"iteration {iteration}: {makeup.told(made)}")
+        run.console.line(f"iteration {iteration}: {selection_summary.told(made)}")
     await run.journal.put("makeup", f"{iteration:02}", made)
-    wanted = lessons.wanted(verdicts, config)
+    wanted = training_files.wanted(verdicts, config)
     whole = [one for one, _ in run.journal.trajectories("train", iteration, wanted)]
-    return lessons.chosen(whole, verdicts, config)
+    return training_files.chosen(whole, verdicts, config)
 
 
 async def fine_tune(run: Run, iteration: int, model: str, taught: Taught) -> str:
@@ -149,7 +147,7 @@ async def fine_tune(run: Run, iteration: int, model: str, taught: Taught) -> str
     run.console.stage(f"iteration {iteration}: training")
     for method, data in taught:
         trained = await run.trainer.train(iteration, start, data, method)
-        await run.journal.put("trained", replaying.step_of(iteration, method), trained)
+        await run.journal.put("trained", retrain.step_of(iteration, method), trained)
         start = trained.model
     return start
 
@@ -187,7 +185,7 @@ async def judge(run: Run, iteration: int) -> Gate:
     gate = run.journal.get("gate", key, Gate) or outcome.gate(run.config, run.journal, iteration)
     await run.journal.put("gate", key, gate)
     if gate.decision != "continue":
-        run.console.line(f"iteration {iteration}: {evaluation.gate_told(gate)}")
+        run.console.line(f"iteration {iteration}: {scoring.gate_told(gate)}")
     return gate
 
 

@@ -7,20 +7,29 @@ from functools import cache
 from pathlib import Path
 from typing import Any, cast
 
-from rmft_api import answers, resources, seating, seeds
-from rmft_api.config import RunConfig
+from rmft_api.config.schema import RunConfig
+from rmft_api.core import resources, seeds
+from rmft_api.core.errors import ResumableError
+from rmft_api.core.records import (
+    Ask,
+    Choice,
+    Hyperparameters,
+    Job,
+    Method,
+    Reply,
+    Split,
+)
+from rmft_api.core.waits import Wait
+from rmft_api.datasets.tokens import counter_for
+from rmft_api.deployments import Hosting
 from rmft_api.environments import Scenario
-from rmft_api.errors import ResumableError
 from rmft_api.finetuning import Trained, Trainer, TrainingData
-from rmft_api.hosting import Hosting
 from rmft_api.journal import Journal
 from rmft_api.loop import Run
-from rmft_api.prompts import load
+from rmft_api.prompts import load, reader
 from rmft_api.providers import profiles
-from rmft_api.records import Ask, Choice, Hyperparameters, Job, Method, Reply, Split
-from rmft_api.retries import Retries
-from rmft_api.tokens import counter_for
-from rmft_api.waits import Wait
+from rmft_api.requests.retries import Retries
+from rmft_api.rollouts import preparation
 
 NAMES = tuple(
     (resources.prompts_dir() / "standard/scenarios/buttons/actions.txt").read_text().split("\n")[:3]
@@ -67,8 +76,8 @@ class Skilled:
 
     def _answer(self, action: int) -> str:
         if self.config.prompts.output == "action":
-            return answers.render_action(action, NAMES)
-        return answers.render_distribution([float(a == action) for a in range(3)], NAMES)
+            return reader.render_action(action, NAMES)
+        return reader.render_distribution([float(a == action) for a in range(3)], NAMES)
 
     def _action(self, ask: Ask, i: int) -> int:
         split, iteration, scenario, trajectory, t = ask.key.split("/")
@@ -84,7 +93,9 @@ class Skilled:
 
 @cache
 def _drawn(config_json: str, split: Split, iteration: int) -> Sequence[Scenario]:
-    return tuple(seating.scenarios(RunConfig.model_validate_json(config_json), split, iteration))
+    return tuple(
+        preparation.scenarios(RunConfig.model_validate_json(config_json), split, iteration)
+    )
 
 
 @dataclass

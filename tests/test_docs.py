@@ -15,10 +15,13 @@ from typing import Any, cast
 import pytest
 import typer
 
-from rmft_api import config, prices, resources, seating, testing
+from rmft_api import testing
 from rmft_api.cli.main import app
+from rmft_api.config import schema
+from rmft_api.core import resources
 from rmft_api.prompts import load
-from rmft_api.providers import profiles
+from rmft_api.providers import prices, profiles
+from rmft_api.rollouts import preparation
 
 ROOT = Path(__file__).parents[1]
 PAGES = (ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md")))
@@ -89,7 +92,7 @@ def test_every_command_of_the_pages_can_be_typed(words: list[str], page: Path) -
     changes = [after for word, after in pairwise(arguments) if word == "--set"]
     path = ROOT / (files[0] if files else "runs/quickstart.toml")
     if changes and path.is_file():
-        config.load(path, changes)
+        schema.load(path, changes)
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
@@ -134,7 +137,7 @@ def test_commands_named_in_a_sentence_exist(page: Path) -> None:
 def test_every_toml_block_can_be_used(block: str, tmp_path: Path) -> None:
     raw = tomllib.loads(block)
     if "model" in raw:
-        config.parse({"name": "from-the-page", **raw}, "the page")
+        schema.parse({"name": "from-the-page", **raw}, "the page")
     if any("base_url" in table for table in raw.values() if isinstance(table, dict)):
         (tmp_path / "own.toml").write_text(block)
         assert raw.keys() <= profiles.load_all(tmp_path / "own.toml").keys()
@@ -211,11 +214,11 @@ def test_the_guides_ten_lines_can_be_played(
     (tmp_path / "visits.csv").write_text(shown.partition("\n")[2])
     for name in ("visits", "cart"):
         (block,) = titled(GUIDE, f"{name}.toml")
-        settings = config.parse({"name": name, **tomllib.loads(block)}, name)
+        settings = schema.parse({"name": name, **tomllib.loads(block)}, name)
         if name == "cart" and importlib.util.find_spec("gymnasium") is None:
             continue
         prompts = load(settings.prompts, [resources.prompts_dir()])
-        seat = next(seating.seats(settings, prompts, "train", 1))
+        seat = next(preparation.seats(settings, prompts, "train", 1))
         assert seat.scenario.T == 25
         assert seat.telling().chat()
 

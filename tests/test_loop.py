@@ -6,11 +6,11 @@ from typing import Any
 
 import pytest
 
-from rmft_api import outcome
-from rmft_api.errors import ResumableError
-from rmft_api.evaluation import Gate, Results
+from rmft_api.core.errors import ResumableError
+from rmft_api.core.records import Ask, Interval
+from rmft_api.evaluation import outcome
+from rmft_api.evaluation.scoring import Gate, Results
 from rmft_api.loop import iterate, retrace
-from rmft_api.records import Ask, Interval
 from tests.loop_world import World, config
 
 

@@ -24,8 +24,8 @@ from statistics import median
 
 from benchmarks.calls import servers, vocabulary
 from benchmarks.calls.meter import Load, Reading
-from rmft_api import resources, seeds
-from rmft_api.config import PromptConfig
+from rmft_api.config.schema import PromptConfig
+from rmft_api.core import resources, seeds
 from rmft_api.environments import Scenario
 from rmft_api.prompts import load
 

@@ -13,21 +13,22 @@ from pathlib import Path
 from typing import NamedTuple
 
 from benchmarks.calls.meter import Load, Reading, take, tell
-from rmft_api import playing, resources, seating
-from rmft_api.calls import JournaledChat
 from rmft_api.cli.console import console
 from rmft_api.cli.errors import run_async
 from rmft_api.cli.main import tune
-from rmft_api.cli.progress import Tracked
-from rmft_api.cli.signals import Stop, StoppableChat
-from rmft_api.config import RunConfig
+from rmft_api.config.schema import RunConfig
+from rmft_api.core import resources
+from rmft_api.core.ports import ChatModel, Console
 from rmft_api.journal import Journal
-from rmft_api.pacing import Pacer
-from rmft_api.ports import ChatModel, Console
-from rmft_api.prices import Prices
 from rmft_api.prompts import PromptSet, load
 from rmft_api.providers import connect, profiles
-from rmft_api.retries import Retries
+from rmft_api.providers.prices import Prices
+from rmft_api.requests.journaled_chat import JournaledChat
+from rmft_api.requests.pacing import Pacer
+from rmft_api.requests.retries import Retries
+from rmft_api.rollouts import preparation, splits
+from rmft_api.session.progress import Tracked
+from rmft_api.session.signals import Stop, StoppableChat
 
 WARM_T = 5
 
@@ -93,12 +94,12 @@ async def play(load_: Load, settings: RunConfig, n: int, folder: Path) -> Readin
             largest_n=n,
             console=Tracked(console(lambda: totals().spent / 1e6), journal),
         )
-        await playing.play(desk, "validation", 1, "gpt-4o-mini", "warming up")
+        await splits.play(desk, "validation", 1, "gpt-4o-mini", "warming up")
         before = journal.ledger.count()
-        rounds = seating.rounds_of(settings, "train")
+        rounds = preparation.rounds_of(settings, "train")
         reading = await take(
             0,
-            lambda: playing.play(desk, "train", 1, "gpt-4o-mini", "playing"),
+            lambda: splits.play(desk, "train", 1, "gpt-4o-mini", "playing"),
             lag=load_.lag,
             rounds=rounds,
         )

@@ -8,7 +8,7 @@ non-stationary rewards" (NIPS 2014).
 import numpy as np
 
 from rmft_api.baselines.game import Player, Table
-from rmft_api.regret import Floats, Ints
+from rmft_api.selection.regret import Floats, Ints
 
 
 class Exp3(Player):

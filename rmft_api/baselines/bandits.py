@@ -6,7 +6,7 @@ All but Thompson try every action once first; equals are settled by the lowest i
 import numpy as np
 
 from rmft_api.baselines.game import Player, Table
-from rmft_api.regret import Floats, Ints
+from rmft_api.selection.regret import Floats, Ints
 
 
 class Random(Player):

@@ -9,8 +9,8 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from rmft_api import seeds
-from rmft_api.regret import Floats
+from rmft_api.core import seeds
+from rmft_api.selection.regret import Floats
 
 Bits = NDArray[np.uint64]
 GOLDEN = np.uint64(0x9E3779B97F4A7C15)

@@ -3,7 +3,7 @@
 import numpy as np
 
 from rmft_api.baselines.game import Player, Table
-from rmft_api.regret import Floats, Ints
+from rmft_api.selection.regret import Floats, Ints
 
 
 class Summing(Player):

@@ -7,7 +7,7 @@ import numpy as np
 
 from rmft_api.baselines.chance import Chance
 from rmft_api.environments.scenario import Adversary, Scenario
-from rmft_api.regret import Floats, Ints, Play, one_hot
+from rmft_api.selection.regret import Floats, Ints, Play, one_hot
 
 ACTING = 4095
 """The lane of chance that turns a distribution into an action; no player draws from it."""

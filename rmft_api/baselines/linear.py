@@ -3,8 +3,8 @@
 import numpy as np
 
 from rmft_api.baselines.game import Player, Table
-from rmft_api.errors import ConfigError
-from rmft_api.regret import Floats, Ints
+from rmft_api.core.errors import ConfigError
+from rmft_api.selection.regret import Floats, Ints
 
 
 class LinUCB(Player):

@@ -6,7 +6,7 @@ import numpy as np
 
 from rmft_api.baselines.game import Player
 from rmft_api.environments.scenario import Scenario
-from rmft_api.regret import Ints
+from rmft_api.selection.regret import Ints
 
 
 class BestFixed(Player):

@@ -6,12 +6,19 @@ from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from rmft_api.baselines import adversarial, bandits, full_information, linear, moving, oracles
+from rmft_api.baselines import (
+    adversarial,
+    bandits,
+    full_information,
+    linear,
+    moving,
+    oracles,
+)
 from rmft_api.baselines.chance import Chance
 from rmft_api.baselines.game import Player, is_binary, run, table
+from rmft_api.core.errors import ConfigError
 from rmft_api.environments.scenario import Scenario
-from rmft_api.errors import ConfigError
-from rmft_api.regret import Play
+from rmft_api.selection.regret import Play
 
 CELLS = 1 << 23
 """T x N x K of one batch: bounds memory, changes nothing else."""

@@ -10,6 +10,6 @@ into; so whoever comes after a crash joins that batch, and pays for nothing twic
 
 from rmft_api.batches.answers import Answers
 from rmft_api.batches.chat import BatchedChat
-from rmft_api.batches.journey import Journeys
+from rmft_api.batches.jobs import Journeys
 
 __all__ = ["Answers", "BatchedChat", "Journeys"]

@@ -7,12 +7,12 @@ from dataclasses import dataclass
 import msgspec
 
 from rmft_api.batches.waiting import Waiting
-from rmft_api.calls import cost_of
-from rmft_api.errors import ConfigError, FaultKind, ProviderFault, ResumableError
-from rmft_api.faultpoints import reached
+from rmft_api.core.errors import ConfigError, FaultKind, ProviderFault, ResumableError
+from rmft_api.core.fault_points import reached
+from rmft_api.core.ports import Batches
+from rmft_api.core.records import Ask, Batch, BatchAnswer, Reply
 from rmft_api.journal import Ledger
-from rmft_api.ports import Batches
-from rmft_api.records import Ask, Batch, BatchAnswer, Reply
+from rmft_api.requests.journaled_chat import cost_of
 
 
 @dataclass(frozen=True)

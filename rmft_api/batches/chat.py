@@ -3,12 +3,12 @@
 import asyncio
 from collections.abc import Iterator, Sequence
 
-from rmft_api.batches.journey import Journeys
+from rmft_api.batches.jobs import Journeys
 from rmft_api.batches.waiting import Waiting
-from rmft_api.calls import answered, history_of, request_digest
-from rmft_api.errors import ResumableError
+from rmft_api.core.errors import ResumableError
+from rmft_api.core.records import Ask, Reply
 from rmft_api.journal import Journal
-from rmft_api.records import Ask, Reply
+from rmft_api.requests.journaled_chat import answered, history_of, request_digest
 
 GATHER_S = 0.1
 """A round is complete when nobody has asked for so long."""

@@ -4,8 +4,8 @@ import asyncio
 from dataclasses import dataclass, field
 from hashlib import sha256
 
-from rmft_api.errors import Mismatch
-from rmft_api.records import Ask, Record, Reply
+from rmft_api.core.errors import Mismatch
+from rmft_api.core.records import Ask, Record, Reply
 
 
 @dataclass(eq=False)

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from rmft_api.cli.places import RUNS, RunsDir
+from rmft_api.session.run_directories import RUNS, RunsDir
 
 
 def ablate(
@@ -30,17 +30,17 @@ def ablate(
     """
     import msgspec
 
-    from rmft_api import resources
-    from rmft_api.cli import grids
-    from rmft_api.grid import load, places
+    from rmft_api.config.grid import load, places
+    from rmft_api.core import resources
+    from rmft_api.session import ablations
 
     path = file or resources.run_files_dir() / "ablations.toml"
     grid = load(path)
-    wanted = grids.chosen(list(places(path, grid)), cell or ())
+    wanted = ablations.chosen(list(places(path, grid)), cell or ())
     if dry_run:
-        print(grids.told(wanted))  # noqa: T201
+        print(ablations.told(wanted))  # noqa: T201
         return
     for place in wanted:
-        grids.walk(place, runs)
-    table = grids.compared(wanted, runs)
-    print(msgspec.json.encode(table).decode() if as_json else grids.table_of(table))  # noqa: T201
+        ablations.walk(place, runs)
+    table = ablations.compared(wanted, runs)
+    print(msgspec.json.encode(table).decode() if as_json else ablations.table_of(table))  # noqa: T201

@@ -9,8 +9,8 @@ from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from rmft_api.ports import Console
-from rmft_api.waits import Wait, clock_time
+from rmft_api.core.ports import Console
+from rmft_api.core.waits import Wait, clock_time
 
 if TYPE_CHECKING:
     from rich.progress import Progress, TaskID

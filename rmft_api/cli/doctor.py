@@ -5,11 +5,11 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from rmft_api.cli.places import RUNS, RunsDir
+from rmft_api.session.run_directories import RUNS, RunsDir
 
 if TYPE_CHECKING:
-    from rmft_api.cli.checkup import Subject
-    from rmft_api.cli.machine import Finding
+    from rmft_api.session.doctor_checks import Subject
+    from rmft_api.session.environment_checks import Finding
 
 
 def doctor(
@@ -32,14 +32,14 @@ def doctor(
     """
     import asyncio
 
-    from rmft_api.cli import checkup
     from rmft_api.cli.console import clean
-    from rmft_api.errors import ConfigError
+    from rmft_api.core.errors import ConfigError
+    from rmft_api.session import doctor_checks
 
     subject = _subject(file, profile, runs)
-    found = list(checkup.findings(subject))
+    found = list(doctor_checks.findings(subject))
     if online:
-        found += asyncio.run(checkup.online(subject))
+        found += asyncio.run(doctor_checks.online(subject))
     print(clean(screen(found)))  # noqa: T201
     failed = list(dict.fromkeys(one.what for one in found if one.verdict == "fail"))
     if failed:
@@ -50,11 +50,12 @@ def _subject(file: Path | None, name: str | None, runs: Path) -> "Subject":
     import os
     from datetime import UTC, datetime
 
-    from rmft_api import config, resources
-    from rmft_api.cli.checkup import Subject
     from rmft_api.cli.plan import profiles_of
-    from rmft_api.errors import UsageError
+    from rmft_api.config import schema
+    from rmft_api.core import resources
+    from rmft_api.core.errors import UsageError
     from rmft_api.providers import profiles
+    from rmft_api.session.doctor_checks import Subject
 
     if file and name:
         raise UsageError("give a run file or --profile, not both: a run file names its own profile")
@@ -62,7 +63,7 @@ def _subject(file: Path | None, name: str | None, runs: Path) -> "Subject":
     if name:
         one = profiles.load(name)
         return Subject(one, one, None, runs, now, os.environ)
-    settings = config.load(file or resources.run_files_dir() / "quickstart.toml")
+    settings = schema.load(file or resources.run_files_dir() / "quickstart.toml")
     return Subject(*profiles_of(settings), settings, runs, now, os.environ)
 
 

@@ -7,7 +7,7 @@ from collections.abc import Callable, Coroutine, Generator
 from contextlib import contextmanager
 from typing import Any, TypeVar
 
-from rmft_api.errors import InterruptedRunError, RmftError
+from rmft_api.core.errors import InterruptedRunError, RmftError
 
 T = TypeVar("T")
 _NAMES = ("SIGINT", "SIGTERM", "SIGHUP")

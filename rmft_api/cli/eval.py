@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from rmft_api.cli.options import Budget, Overrides, ReplyTokens
-from rmft_api.cli.places import RUNS, RunsDir
+from rmft_api.session.run_directories import RUNS, RunsDir
 
 
 def eval(
@@ -55,9 +55,9 @@ def eval(
     What was played is kept as a run's is: `rmft-api resume NAME` goes on, `rmft-api report NAME`
     shows it again.
     """
-    from rmft_api.cli import contests
-    from rmft_api.cli.contenders import Wanted, described
     from rmft_api.cli.errors import run_async
+    from rmft_api.session import comparisons
+    from rmft_api.session.players import Wanted, described
 
     wanted = Wanted(
         models=tuple(models or ()),
@@ -71,6 +71,6 @@ def eval(
     )
     config = described(wanted, runs)
     if dry_run:
-        contests.show_plan(config, reply_tokens, as_json=as_json)
+        comparisons.show_plan(config, reply_tokens, as_json=as_json)
         return
-    run_async(contests.begin(config, runs, as_json=as_json, csv=csv))
+    run_async(comparisons.begin(config, runs, as_json=as_json, csv=csv))

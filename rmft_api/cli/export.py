@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from rmft_api.cli.places import RUNS, RunName, RunsDir
+from rmft_api.session.run_directories import RUNS, RunName, RunsDir
 
 if TYPE_CHECKING:
     from rmft_api.journal import Journal
@@ -52,15 +52,15 @@ def export(
 
     As a table, as a dataset, or as training data for TRL.
     """
-    from rmft_api.cli.pages import looked_into
-    from rmft_api.cli.places import existing_run
-    from rmft_api.files import replace_file
+    from rmft_api.core.files import replace_file
+    from rmft_api.session.pages import looked_into
+    from rmft_api.session.run_directories import existing_run
 
     directory = existing_run(runs, run)
     _check_name(to, table)
     with looked_into(directory) as journal:
         if table is Table.DATASETS:
-            from rmft_api.analysis import write_folder
+            from rmft_api.report.frames import write_folder
 
             count = write_folder(to, run, journal.all_trajectories())
             print(f"{count} trajectories in {to}")  # noqa: T201
@@ -73,7 +73,7 @@ def export(
 
 
 def _check_name(to: Path, table: Table) -> None:
-    from rmft_api.errors import UsageError
+    from rmft_api.core.errors import UsageError
 
     if table in FRAMES and to.suffix not in KINDS:
         raise UsageError(f"{str(to)!r} must end in {', '.join(KINDS)}")
@@ -84,7 +84,7 @@ def _check_name(to: Path, table: Table) -> None:
 
 
 def _frame(journal: "Journal", table: Table, suffix: str) -> tuple[bytes, int]:
-    from rmft_api.analysis import as_text, parquet, rounds_df, trajectories_df
+    from rmft_api.report.frames import as_text, parquet, rounds_df, trajectories_df
 
     played = journal.all_trajectories()
     frame = trajectories_df(played) if table is Table.TRAJECTORIES else rounds_df(played)
@@ -94,7 +94,7 @@ def _frame(journal: "Journal", table: Table, suffix: str) -> tuple[bytes, int]:
 
 def _lines(journal: "Journal", table: Table) -> tuple[bytes, int]:
     """JSON lines of what was selected. Raises UsageError where nothing was, or nothing opposes."""
-    from rmft_api.errors import UsageError
+    from rmft_api.core.errors import UsageError
 
     lines = list(_learnt(journal, table))
     if not lines:
@@ -103,15 +103,15 @@ def _lines(journal: "Journal", table: Table) -> tuple[bytes, int]:
 
 
 def _learnt(journal: "Journal", table: Table) -> Iterator[bytes]:
-    from rmft_api import selection
-    from rmft_api.analysis import trl
-    from rmft_api.cli.recorded import recorded_config
-    from rmft_api.selection import Selected
+    from rmft_api.report.frames import trl
+    from rmft_api.selection import ranking
+    from rmft_api.selection.ranking import Selected
+    from rmft_api.session.recorded_config import recorded_config
 
     config = recorded_config(journal)
     for key, verdicts in journal.all("selection", list[Selected]):
         kept = [verdict.address for verdict in verdicts if verdict.kept]
-        opposed = list(selection.opposed(verdicts, config.finetuning.dpo.rivals))
+        opposed = list(ranking.opposed(verdicts, config.finetuning.dpo.rivals))
         wanted = {*kept, *(one for pair in opposed for one in pair)}
         played = {t.address: t for t, _ in journal.trajectories("train", int(key), wanted)}
         learnt = [played[address] for address in kept]

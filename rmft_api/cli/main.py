@@ -20,9 +20,9 @@ from rmft_api.cli.run import run
 from rmft_api.cli.serve import serve
 from rmft_api.cli.status import status
 from rmft_api.cli.sweep import sweep
-from rmft_api.cli.usage import one_line
-from rmft_api.errors import UsageError
-from rmft_api.locks import check_platform
+from rmft_api.cli.usage_errors import one_line
+from rmft_api.core.errors import UsageError
+from rmft_api.core.locks import check_platform
 
 app = typer.Typer(
     help="Fine-tune a chat model on its own lowest-regret play, through its fine-tuning API.",

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from rmft_api.errors import StorageError, UsageError
+from rmft_api.core.errors import StorageError, UsageError
 
 
 def make_checkpoint(
@@ -21,7 +21,7 @@ def make_checkpoint(
     Some hundred thousand parameters, half a minute on one core. It is no evidence about large
     models.
     """
-    from rmft_api.cli.embedded import require_open_extra
+    from rmft_api.session.embedded_server import require_open_extra
 
     require_open_extra()
     if folder.exists():

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 if TYPE_CHECKING:
-    from rmft_api.config import RunConfig
+    from rmft_api.config.schema import RunConfig
 
 RunFile = Annotated[
     Path | None,
@@ -31,14 +31,14 @@ AcceptShutdown = Annotated[
 
 def run_file(file: Path | None) -> Path:
     """The file named, or the embedded quick start."""
-    from rmft_api import resources
+    from rmft_api.core import resources
 
     return file or resources.run_files_dir() / "quickstart.toml"
 
 
 def described(file: Path, overrides: list[str] | None, budget: float | None) -> "RunConfig":
     """The run that a file and the command line describe. Raises ConfigError."""
-    from rmft_api import config
+    from rmft_api.config import schema
 
     cap = [] if budget is None else [f"budget_usd={budget}"]
-    return config.load(file, [*(overrides or ()), *cap])
+    return schema.load(file, [*(overrides or ()), *cap])

@@ -14,10 +14,10 @@ from rmft_api.cli.options import (
     described,
     run_file,
 )
-from rmft_api.cli.places import RUNS, RunsDir, run_directory
+from rmft_api.session.run_directories import RUNS, RunsDir, run_directory
 
 if TYPE_CHECKING:
-    from rmft_api.config import RunConfig
+    from rmft_api.config.schema import RunConfig
     from rmft_api.providers.profiles import Profile
 
 
@@ -59,16 +59,16 @@ def show(
     import asyncio
     from datetime import UTC, datetime
 
-    from rmft_api.cli.counters import counter_at
-    from rmft_api.cli.embedded import check_base
-    from rmft_api.cli.planned import plan_json, plan_table
-    from rmft_api.cli.prepare import batches_of
-    from rmft_api.cli.progress import heard_of
-    from rmft_api.cli.trainable import check_training
-    from rmft_api.errors import ConfigError
+    from rmft_api.core.errors import ConfigError
     from rmft_api.planning import draw_up
     from rmft_api.prompts import of_run as prompts_of_run
-    from rmft_api.teacher import Teacher
+    from rmft_api.report.text.plan import plan_json, plan_table
+    from rmft_api.rollouts.teacher import Teacher
+    from rmft_api.session.embedded_server import check_base
+    from rmft_api.session.prepare import batches_of
+    from rmft_api.session.progress import heard_of
+    from rmft_api.session.token_counters import counter_at
+    from rmft_api.session.training_checks import check_training
 
     prompts = prompts_of_run(config)
     playing, training = profiles_of(config)

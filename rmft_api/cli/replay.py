@@ -5,14 +5,14 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from rmft_api.cli.options import AcceptShutdown, Budget, Overrides, ReplyTokens
-from rmft_api.cli.places import RUNS, RunName, RunsDir
+from rmft_api.session.run_directories import RUNS, RunName, RunsDir
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from rmft_api.cli.chains import Chain
-    from rmft_api.config import RunConfig
-    from rmft_api.evaluation import Results
+    from rmft_api.config.schema import RunConfig
+    from rmft_api.evaluation.scoring import Results
+    from rmft_api.session.chains import Chain
 
 
 def replay(
@@ -45,9 +45,9 @@ def replay(
     """
     import sys
 
-    from rmft_api.cli.chains import Wanted, chain_of, described, fitted
-    from rmft_api.cli.places import existing_run
     from rmft_api.cli.plan import refuse_shutdown, show
+    from rmft_api.session.chains import Wanted, chain_of, described, fitted
+    from rmft_api.session.run_directories import existing_run
 
     def say(text: str) -> None:
         print(text, file=sys.stderr)  # noqa: T201
@@ -76,12 +76,12 @@ def _walk(
     """Begin the replay or go on with it, and compare."""
     import msgspec
 
-    from rmft_api.cli.build import begin, go_on
-    from rmft_api.cli.caps import Caps
     from rmft_api.cli.errors import run_async
-    from rmft_api.cli.places import run_directory
-    from rmft_api.cli.sides import side_by_side, sides_table
-    from rmft_api.cli.tables import results_table
+    from rmft_api.report.text.results import results_table
+    from rmft_api.session.budgets import Caps
+    from rmft_api.session.retrain_comparison import side_by_side, sides_table
+    from rmft_api.session.run_directories import run_directory
+    from rmft_api.session.runs import begin, go_on
 
     directory = run_directory(runs, config.name)
 
@@ -99,9 +99,9 @@ def _walk(
 
 def _has_begun(directory: "Path", config: "RunConfig") -> bool:
     """Whether the directory holds this very replay. Raises ConfigError for another run's."""
-    from rmft_api.cli.recorded import recorded_config
-    from rmft_api.errors import ConfigError
+    from rmft_api.core.errors import ConfigError
     from rmft_api.journal import Journal
+    from rmft_api.session.recorded_config import recorded_config
 
     if not (directory / "journal.sqlite").exists():
         return False

@@ -5,8 +5,8 @@ from typing import Annotated
 
 import typer
 
-from rmft_api.cli.places import RUNS, RunName, RunsDir
-from rmft_api.errors import UsageError
+from rmft_api.core.errors import UsageError
+from rmft_api.session.run_directories import RUNS, RunName, RunsDir
 
 PAGE = "report.html"
 
@@ -42,23 +42,27 @@ def report(
 
     An evaluation has figures alone.
     """
-    from rmft_api import outcome
-    from rmft_api.cli import contests
-    from rmft_api.cli.data import results_json
-    from rmft_api.cli.money import spending_table
-    from rmft_api.cli.pages import (
+    from rmft_api.core.files import replace_file
+    from rmft_api.evaluation import outcome
+    from rmft_api.planning import spending
+    from rmft_api.report.regret_svg import regret_svg
+    from rmft_api.report.results_json import results_json
+    from rmft_api.report.text.money import spending_table
+    from rmft_api.report.text.results import (
+        over_time_table,
+        results_table,
+        selections_table,
+    )
+    from rmft_api.session import comparisons
+    from rmft_api.session.pages import (
         looked_into,
         results_so_far,
         serve_page,
         telling_of,
         write_page,
     )
-    from rmft_api.cli.places import existing_run
-    from rmft_api.cli.recorded import recorded_config
-    from rmft_api.cli.tables import over_time_table, results_table, selections_table
-    from rmft_api.figures import regret_svg
-    from rmft_api.files import replace_file
-    from rmft_api.planning import spending
+    from rmft_api.session.recorded_config import recorded_config
+    from rmft_api.session.run_directories import existing_run
 
     directory = existing_run(runs, run)
     if live:
@@ -66,8 +70,8 @@ def report(
         return
     page = html or (None if no_html or as_json else directory / PAGE)
     with looked_into(directory) as journal:
-        if contests.is_contest(journal):
-            contests.report(journal, as_json=as_json)
+        if comparisons.is_contest(journal):
+            comparisons.report(journal, as_json=as_json)
             return
         found = results_so_far(journal)
         money = spending(journal)

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from rmft_api.cli.places import RUNS, RunName, RunsDir
+from rmft_api.session.run_directories import RUNS, RunName, RunsDir
 
 
 def resume(
@@ -56,21 +56,21 @@ def resume(
 
     What was paid for is not asked again.
     """
-    from rmft_api.cli import contests
-    from rmft_api.cli.build import go_on
-    from rmft_api.cli.caps import Caps
     from rmft_api.cli.errors import run_async
-    from rmft_api.cli.places import existing_run
-    from rmft_api.cli.valid_replies import OnStopped
     from rmft_api.journal import Journal
+    from rmft_api.session import comparisons
+    from rmft_api.session.budgets import Caps
+    from rmft_api.session.run_directories import existing_run
+    from rmft_api.session.runs import go_on
+    from rmft_api.session.valid_replies import OnStopped
 
     directory = existing_run(runs, run)
     caps = Caps(budget, iteration_budget)
     on_stopped = OnStopped(min_valid, ask_again)
     with closing(Journal.read(directory)) as journal:
-        evaluation = contests.is_contest(journal)
+        evaluation = comparisons.is_contest(journal)
     if evaluation:
-        run_async(contests.go_on(directory, caps, on_stopped))
+        run_async(comparisons.go_on(directory, caps, on_stopped))
         return
     run_async(
         go_on(

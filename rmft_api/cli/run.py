@@ -13,7 +13,7 @@ from rmft_api.cli.options import (
     described,
     run_file,
 )
-from rmft_api.cli.places import RUNS, RunsDir
+from rmft_api.session.run_directories import RUNS, RunsDir
 
 
 def run(
@@ -35,10 +35,10 @@ def run(
     In the end it shows what came of it.
     Without FILE, a small text model on this machine learns a bandit: no key, no network, no GPU.
     """
-    from rmft_api.cli.build import begin
     from rmft_api.cli.errors import run_async
     from rmft_api.cli.plan import refuse_shutdown, show
-    from rmft_api.errors import UsageError
+    from rmft_api.core.errors import UsageError
+    from rmft_api.session.runs import begin
 
     if not dry_run and (as_json or reply_tokens is not None):
         raise UsageError(

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from rmft_api.errors import ConfigError
+from rmft_api.core.errors import ConfigError
 
 STATE = Path(".rmft-server")
 """Where the server keeps its files when no --state is given."""

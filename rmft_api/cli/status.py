@@ -4,7 +4,7 @@ from typing import Annotated
 
 import typer
 
-from rmft_api.cli.places import RUNS, RunsDir
+from rmft_api.session.run_directories import RUNS, RunsDir
 
 
 def status(
@@ -19,10 +19,10 @@ def status(
     """
     import sys
 
-    from rmft_api.cli.money import spending_table
-    from rmft_api.cli.places import existing_run, run_names
-    from rmft_api.cli.progress import check_begun, line_of, status_of
-    from rmft_api.errors import RmftError
+    from rmft_api.core.errors import RmftError
+    from rmft_api.report.text.money import spending_table
+    from rmft_api.session.progress import check_begun, line_of, status_of
+    from rmft_api.session.run_directories import existing_run, run_names
 
     if run is None:
         names = run_names(runs)

@@ -5,11 +5,11 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from rmft_api.cli.places import RUNS, RunsDir
+from rmft_api.session.run_directories import RUNS, RunsDir
 
 if TYPE_CHECKING:
+    from rmft_api.core.records import Deployment
     from rmft_api.providers.profiles import Profile
-    from rmft_api.records import Deployment
 
 
 def sweep(
@@ -33,10 +33,10 @@ def sweep(
 
 async def _sweep(profile: "Profile", runs: Path, *, remove: bool) -> None:
     from rmft_api.cli.console import clean
-    from rmft_api.errors import UsageError
-    from rmft_api.prices import Prices
+    from rmft_api.core.errors import UsageError
     from rmft_api.providers import connect
-    from rmft_api.retries import Retries
+    from rmft_api.providers.prices import Prices
+    from rmft_api.requests.retries import Retries
 
     retries = Retries()
     async with connect(profile) as connection:
@@ -56,8 +56,8 @@ async def _sweep(profile: "Profile", runs: Path, *, remove: bool) -> None:
 
 
 def _is_at_work(one: "Deployment", runs: Path) -> bool:
+    from rmft_api.core.names import RUN_NAME
     from rmft_api.journal.lock import is_owned
-    from rmft_api.naming import RUN_NAME
 
     return bool(RUN_NAME.match(one.run)) and is_owned(runs / one.run)
 

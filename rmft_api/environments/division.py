@@ -13,11 +13,11 @@ from typing import get_args
 
 import numpy as np
 
-from rmft_api import seeds
+from rmft_api.core import seeds
+from rmft_api.core.errors import DataError
+from rmft_api.core.records import Split
 from rmft_api.environments.logs import Log
 from rmft_api.environments.options import nearest
-from rmft_api.errors import DataError
-from rmft_api.records import Split
 
 SPLITS: tuple[Split, ...] = get_args(Split)
 RANDOM, ORDER, NONE = "random", "order", "none"

@@ -17,11 +17,11 @@ from typing import Any, Literal, get_args
 
 import numpy as np
 
+from rmft_api.core.errors import ConfigError, DataError
+from rmft_api.core.records import RegretKind, Split
 from rmft_api.environments import options
 from rmft_api.environments.loading import imported
 from rmft_api.environments.scenario import Floats, Scenario
-from rmft_api.errors import ConfigError, DataError
-from rmft_api.records import RegretKind, Split
 
 Against = Literal["best", "fixed"]
 Policy = Callable[[Any, int, np.random.Generator], int]

@@ -6,7 +6,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from rmft_api.errors import ConfigError
+from rmft_api.core.errors import ConfigError
 
 _FOUND: dict[tuple[str, str], ModuleType] = {}
 """What was imported from which folder: two run files may each have a module of one name."""

@@ -7,12 +7,12 @@ from typing import Literal, get_args
 
 import numpy as np
 
+from rmft_api.core.errors import DataError
+from rmft_api.core.records import Feedback, RegretKind, Split
 from rmft_api.environments import logs, options
 from rmft_api.environments.division import Division, Rows
 from rmft_api.environments.noise import gap
 from rmft_api.environments.scenario import Floats, Scenario
-from rmft_api.errors import DataError
-from rmft_api.records import Feedback, RegretKind, Split
 
 Scale = Literal["none", "unit"]
 Order = Literal["shuffled", "file"]

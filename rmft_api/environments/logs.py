@@ -13,9 +13,9 @@ from typing import Any
 
 import numpy as np
 
+from rmft_api.core.errors import ConfigError, DataError
 from rmft_api.environments.options import nearest
 from rmft_api.environments.scenario import Floats
-from rmft_api.errors import ConfigError, DataError
 
 KINDS = (".csv", ".tsv", ".parquet")
 MOST_WORDS = 64

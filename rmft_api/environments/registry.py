@@ -9,8 +9,10 @@ from importlib.metadata import entry_points
 from pathlib import Path
 from typing import Any, cast
 
-from rmft_api import paths, seeds
-from rmft_api.config import Problem, as_words
+from rmft_api.config.schema import Problem, as_words
+from rmft_api.core import paths, seeds
+from rmft_api.core.errors import ConfigError, DataError
+from rmft_api.core.records import Split
 from rmft_api.environments.bandit import Bandit
 from rmft_api.environments.contextual import Contextual
 from rmft_api.environments.division import NONE
@@ -28,8 +30,6 @@ from rmft_api.environments.scenario import (
     Options,
     Scenario,
 )
-from rmft_api.errors import ConfigError, DataError
-from rmft_api.records import Split
 
 GROUP = "rmft_api.environments"
 """The entry-point group that other packages name their environments in."""

@@ -13,8 +13,8 @@ from typing import Any, NamedTuple, Protocol, runtime_checkable
 import numpy as np
 from numpy.typing import NDArray
 
-from rmft_api.errors import DataError
-from rmft_api.records import Feedback, RegretKind, Split
+from rmft_api.core.errors import DataError
+from rmft_api.core.records import Feedback, RegretKind, Split
 
 Floats = NDArray[np.float64]
 MOST = sys.float_info.max

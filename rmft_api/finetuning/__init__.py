@@ -3,7 +3,7 @@
 commission (what is wanted, and its name for ever) -> work (file, job, model) -> trained
 """
 
-from rmft_api.finetuning.trained import Trained, TrainingData, hyperparameters
-from rmft_api.finetuning.training import Trainer
+from rmft_api.finetuning.results import Trained, TrainingData, hyperparameters
+from rmft_api.finetuning.trainer import Trainer
 
 __all__ = ["Trained", "Trainer", "TrainingData", "hyperparameters"]

@@ -17,19 +17,19 @@ from typing import Self, TypeVar
 
 import msgspec
 
-from rmft_api import serialization
-from rmft_api.errors import DataError, StorageError, UsageError
-from rmft_api.faultpoints import reached
-from rmft_api.files import make_directory, sync
-from rmft_api.journal import plays, schema
-from rmft_api.journal.ballast import Ballast
-from rmft_api.journal.flights import Flights
+from rmft_api.core import serialization
+from rmft_api.core.errors import DataError, StorageError, UsageError
+from rmft_api.core.fault_points import reached
+from rmft_api.core.files import make_directory, sync
+from rmft_api.core.records import Address, Record, Scored, Split
+from rmft_api.core.transcripts import Kept
+from rmft_api.journal import schema, stored_plays
+from rmft_api.journal.in_flight import Flights
 from rmft_api.journal.ledger import Ledger
 from rmft_api.journal.lock import RunLock
-from rmft_api.journal.plays import Played
+from rmft_api.journal.reserved_space import Ballast
+from rmft_api.journal.stored_plays import Played
 from rmft_api.journal.writer import Writer
-from rmft_api.records import Address, Record, Scored, Split
-from rmft_api.shorthand import Kept
 
 T = TypeVar("T")
 Clock = Callable[[], float]
@@ -94,7 +94,7 @@ class Journal:
             self._writer.close()
             raise
         self.flights = Flights()
-        self._plays = plays.Reader(self._writer.work_now)
+        self._plays = stored_plays.Reader(self._writer.work_now)
 
     @classmethod
     def create(
@@ -167,8 +167,8 @@ class Journal:
 
     async def save_trajectories(self, finished: Iterable[tuple[Kept, Scored]]) -> None:
         """Keep finished trajectories, all or none."""
-        rows = [plays.row(kept, scored) for kept, scored in finished]
-        await self._writer.write_all(plays.SAVE, rows)
+        rows = [stored_plays.row(kept, scored) for kept, scored in finished]
+        await self._writer.write_all(stored_plays.SAVE, rows)
         reached("trajectories.saved")
 
     def trajectories(

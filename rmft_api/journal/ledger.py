@@ -20,8 +20,8 @@ from typing import Any, Literal, NamedTuple
 
 import msgspec
 
-from rmft_api.errors import BudgetError, DataError, FaultKind, ProviderFault
-from rmft_api.journal.books import Books
+from rmft_api.core.errors import BudgetError, DataError, FaultKind, ProviderFault
+from rmft_api.journal.accounting import Books
 from rmft_api.journal.schema import RUN_SCOPE
 from rmft_api.journal.writer import Rows, Value, Writer
 

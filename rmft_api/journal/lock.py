@@ -8,8 +8,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Self
 
-from rmft_api import locks
-from rmft_api.errors import LockedError, StorageError
+from rmft_api.core import locks
+from rmft_api.core.errors import LockedError, StorageError
 
 FILE = "run.lock"
 _OWN = os.O_RDWR | os.O_CREAT

@@ -22,8 +22,8 @@ from operator import attrgetter
 from queue import SimpleQueue
 from typing import Any, NamedTuple, TypeVar, cast
 
-from rmft_api.errors import StorageError
-from rmft_api.faultpoints import reached
+from rmft_api.core.errors import StorageError
+from rmft_api.core.fault_points import reached
 
 T = TypeVar("T")
 Value = int | str | bytes | None

@@ -8,7 +8,7 @@ from typing import Literal
 
 import msgspec
 
-from rmft_api.files import replace_file, sync
+from rmft_api.core.files import replace_file, sync
 from rmft_api.local_server import storage
 from rmft_api.local_server.paging import without_nulls
 from rmft_api.local_server.refusals import Refusal

@@ -6,9 +6,9 @@ from typing import Annotated
 import msgspec
 from msgspec import Meta
 
+from rmft_api.core.seeds import number
 from rmft_api.local_server.engine import ChatMessage, Prompt
 from rmft_api.local_server.refusals import Refusal, decode, invalid, unsupported
-from rmft_api.seeds import number
 
 MAX_TOKENS = 1024
 """Of an answer that names no limit; the context may end it earlier."""

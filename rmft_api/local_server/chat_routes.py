@@ -14,7 +14,12 @@ from aiohttp import web
 from rmft_api.local_server import chat_answer
 from rmft_api.local_server.batching import Batcher
 from rmft_api.local_server.chat_answer import Stream
-from rmft_api.local_server.chat_request import ChatRequest, read_chat, too_long, unreadable
+from rmft_api.local_server.chat_request import (
+    ChatRequest,
+    read_chat,
+    too_long,
+    unreadable,
+)
 from rmft_api.local_server.engine import (
     Completion,
     ContextLengthError,

@@ -3,7 +3,7 @@
 import re
 from collections.abc import Callable, Iterable
 
-from rmft_api.tokens import Said, TokenCounter
+from rmft_api.datasets.tokens import Said, TokenCounter
 
 NUMERIC = (
     "rmft-linear-attention",

@@ -9,7 +9,7 @@ from functools import partial
 from importlib import import_module
 from typing import NamedTuple, cast
 
-from rmft_api.errors import ConfigError
+from rmft_api.core.errors import ConfigError
 from rmft_api.local_server.engine import Engine, Registry
 
 

@@ -14,7 +14,7 @@ from typing import Any, Literal
 
 import msgspec
 
-from rmft_api.files import replace_file, sync
+from rmft_api.core.files import replace_file, sync
 from rmft_api.local_server import storage
 from rmft_api.local_server.files import link_or_copy
 from rmft_api.local_server.job_records import Event, Job, Status

@@ -18,8 +18,8 @@ from pathlib import Path
 import msgspec
 from aiohttp import web
 
-from rmft_api.errors import ConfigError
-from rmft_api.files import replace_file
+from rmft_api.core.errors import ConfigError
+from rmft_api.core.files import replace_file
 from rmft_api.local_server import engines, storage
 from rmft_api.local_server.app import application
 from rmft_api.local_server.batch_records import BatchStore

@@ -8,8 +8,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TypeVar
 
-from rmft_api import locks
-from rmft_api.errors import LockedError, StorageError
+from rmft_api.core import locks
+from rmft_api.core.errors import LockedError, StorageError
 
 T = TypeVar("T")
 FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})

@@ -13,7 +13,7 @@ from contextlib import AsyncExitStack
 
 import msgspec
 
-from rmft_api.files import replace_file
+from rmft_api.core.files import replace_file
 from rmft_api.local_server.engine import EngineError, Resumes
 from rmft_api.local_server.engines import Owner
 from rmft_api.local_server.job_records import Job, JobError, Saved, Status, later

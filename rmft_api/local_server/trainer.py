@@ -17,8 +17,8 @@ from typing import BinaryIO, NamedTuple
 
 import msgspec
 
-from rmft_api.errors import ConfigError
-from rmft_api.files import sync
+from rmft_api.core.errors import ConfigError
+from rmft_api.core.files import sync
 from rmft_api.local_server import engines, storage
 from rmft_api.local_server.engine import (
     ChatPair,
@@ -29,7 +29,11 @@ from rmft_api.local_server.engine import (
     Resumes,
     TrainingStep,
 )
-from rmft_api.local_server.training_data import TrainingFileError, read_examples, read_pairs
+from rmft_api.local_server.training_data import (
+    TrainingFileError,
+    read_examples,
+    read_pairs,
+)
 from rmft_api.local_server.training_messages import (
     GO,
     SCRATCH,

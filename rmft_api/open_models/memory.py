@@ -9,9 +9,9 @@ CPU it was seen to hold (benchmarks/training_memory.py).
 from collections.abc import Iterable
 from typing import NamedTuple
 
+from rmft_api.core.records import Record
 from rmft_api.open_models.settings import HfSettings
 from rmft_api.open_models.shapes import Shape
-from rmft_api.records import Record
 
 GIB = 2**30
 MIB = 2**20

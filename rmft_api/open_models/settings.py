@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 import msgspec
 from msgspec import Meta
 
-from rmft_api.errors import ConfigError
+from rmft_api.core.errors import ConfigError
 
 Count = Annotated[int, Meta(ge=1)]
 

@@ -14,7 +14,7 @@ from typing import Any, NamedTuple, cast
 
 import msgspec
 
-from rmft_api.records import Record
+from rmft_api.core.records import Record
 
 PUBLISHED = Path(__file__).with_name("published.toml")
 """Shapes of checkpoints that a plan may name without having them."""

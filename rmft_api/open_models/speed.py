@@ -14,11 +14,11 @@ from pathlib import Path
 
 import msgspec
 
-from rmft_api.errors import ConfigError
+from rmft_api.core.errors import ConfigError
+from rmft_api.core.records import Record
 from rmft_api.open_models.memory import cached
 from rmft_api.open_models.settings import HfSettings
 from rmft_api.open_models.shapes import Shape
-from rmft_api.records import Record
 
 CARDS = Path(__file__).with_name("accelerators.toml")
 COMPUTE_SHARE = 0.35

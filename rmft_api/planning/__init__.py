@@ -9,13 +9,13 @@ The plan follows the real path: the real prompts are told to a player that answe
 `rollouts.play`, and `selection` and `dataset` choose and count what would be trained on.
 """
 
-from rmft_api.planning.contests import ContestPlan, draw_up_contest
-from rmft_api.planning.drawing import draw_up
-from rmft_api.planning.hearing import Heard
+from rmft_api.planning.build import draw_up
+from rmft_api.planning.comparisons import ContestPlan, draw_up_contest
 from rmft_api.planning.lifecycle import refuse
+from rmft_api.planning.observed_lengths import Heard
 from rmft_api.planning.plan import Cost, Phase, Plan
-from rmft_api.planning.rest import of_the_rest
-from rmft_api.planning.spending import Line, Spending, spending
+from rmft_api.planning.plan_vs_actual import Line, Spending, spending
+from rmft_api.planning.remaining import of_the_rest
 
 __all__ = [
     "ContestPlan",

@@ -7,8 +7,8 @@ of characters and then counted in tokens, so a count is at most a step's tokens 
 import zlib
 from collections.abc import Sequence
 
-from rmft_api.records import Message
-from rmft_api.tokens import TokenCounter
+from rmft_api.core.records import Message
+from rmft_api.datasets.tokens import TokenCounter
 
 STEP = 64
 """Characters that beginnings are compared by."""

@@ -4,16 +4,16 @@ from collections.abc import Callable, Iterator
 
 import numpy as np
 
-from rmft_api import seating
-from rmft_api.config import RunConfig
-from rmft_api.planning.bounds import LONGEST_WORD, long_word
-from rmft_api.planning.player import answer_of
-from rmft_api.prices import most_tokens
+from rmft_api.config.schema import RunConfig
+from rmft_api.core.records import Message
+from rmft_api.datasets.tokens import TokenCounter
+from rmft_api.planning.simulated_model import answer_of
+from rmft_api.planning.worst_case import LONGEST_WORD, long_word
 from rmft_api.prompts import PromptSet
+from rmft_api.providers.prices import most_tokens
 from rmft_api.providers.profiles import Profile
-from rmft_api.records import Message
-from rmft_api.rollouts import Seat
-from rmft_api.tokens import TokenCounter
+from rmft_api.rollouts import preparation
+from rmft_api.rollouts.engine import Seat
 
 _ANSWER = 8
 """Tokens that are left for the answer after the reasoning."""
@@ -48,10 +48,10 @@ def too_long(
 
 def _kinds(config: RunConfig, prompts: PromptSet) -> Iterator[Seat]:
     """A seat of each problem and story, of the first scenarios to be played."""
-    problems = seating.problems_of(config, "train")
+    problems = preparation.problems_of(config, "train")
     known: set[tuple[int, str]] = set()
-    for seat in seating.seats(config, prompts, "train", 1):
-        story = seating.wording_of(config, prompts, problems, "train", 1, seat.index)
+    for seat in preparation.seats(config, prompts, "train", 1):
+        story = preparation.wording_of(config, prompts, problems, "train", 1, seat.index)
         if (kind := (seat.index % len(problems), story)) not in known:
             known.add(kind)
             yield seat

@@ -8,13 +8,13 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 
-from rmft_api import seating
-from rmft_api.config import RunConfig
-from rmft_api.errors import ConfigError
+from rmft_api.config.schema import RunConfig
+from rmft_api.core.errors import ConfigError
+from rmft_api.core.records import Split
 from rmft_api.planning.timing import Pace, pace_of
+from rmft_api.providers.capabilities import Lifecycle
 from rmft_api.providers.profiles import Profile
-from rmft_api.providers.traits import Lifecycle
-from rmft_api.records import Split
+from rmft_api.rollouts import preparation
 
 STILL_OPEN = (
     "what still trains, as model.profile: Azure ('azure', customers it already has), Nebius "
@@ -137,14 +137,15 @@ def _playing_s(config: RunConfig, pace: Pace) -> float:
         "test": tested,
     }
     return sum(
-        number * (pace.playing_s(seating.rounds_of(config, split), 0, rounds(config, split)) or 0.0)
+        number
+        * (pace.playing_s(preparation.rounds_of(config, split), 0, rounds(config, split)) or 0.0)
         for split, number in times.items()
     )
 
 
 def rounds(config: RunConfig, split: Split) -> int:
     """The longest horizon: its rounds follow each other."""
-    return max(problem.T for problem in seating.problems_of(config, split))
+    return max(problem.T for problem in preparation.problems_of(config, split))
 
 
 def _days(number: int) -> str:

@@ -3,13 +3,13 @@
 import math
 from typing import NamedTuple
 
-from rmft_api.config import RunConfig
+from rmft_api.config.schema import RunConfig
+from rmft_api.core.records import Record
 from rmft_api.open_models import fitting, memory, shapes, speed
 from rmft_api.open_models.memory import GIB, Memory, Pass
 from rmft_api.open_models.settings import HfSettings, of_run
 from rmft_api.open_models.shapes import Shape
 from rmft_api.open_models.speed import Accelerator, Speed
-from rmft_api.records import Record
 
 
 class OpenModel(Record, frozen=True):

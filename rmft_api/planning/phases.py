@@ -4,10 +4,11 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from rmft_api import seating
-from rmft_api.config import ReplayLesson, RunConfig
+from rmft_api.config.schema import ReplayLesson, RunConfig
+from rmft_api.core.records import Method, Split
 from rmft_api.open_models.speed import Speed
-from rmft_api.planning.bills import Bills, Most
+from rmft_api.planning.cost import Bills, Most
+from rmft_api.planning.deployment_hours import Stays
 from rmft_api.planning.lifecycle import rounds
 from rmft_api.planning.plan import (
     Cost,
@@ -20,10 +21,9 @@ from rmft_api.planning.plan import (
     total,
 )
 from rmft_api.planning.simulation import Course
-from rmft_api.planning.stays import Stays
-from rmft_api.planning.tally import Tally
 from rmft_api.planning.timing import pace_of
-from rmft_api.records import Method, Split
+from rmft_api.planning.token_counts import Tally
+from rmft_api.rollouts import preparation
 
 NAMES: dict[Split, PhaseName] = {"train": "rollouts", "validation": "validation", "test": "test"}
 SPLITS: dict[PhaseName, Split] = {"rollouts": "train", "validation": "validation", "test": "test"}
@@ -154,7 +154,7 @@ class Walk:
 
     def _playing_s(self, split: Split, tally: Tally) -> float | None:
         if self.speed is not None:
-            section = seating.section_of(self.config, split)
+            section = preparation.section_of(self.config, split)
             plays = section.scenarios * section.trajectories
             return self.speed.playing_s(tally.prompt, tally.output, plays)
         pace = pace_of(self.config, self.playing.profile)
@@ -223,7 +223,7 @@ class Walk:
         tokens = most.prompts + most.replies
         reply_s = self.playing.profile.timeouts.chat_s
         pace = pace_of(self.config, self.playing.profile)
-        looks = 1 if split == "train" else len(seating.held_out(self.config, split).looks)
+        looks = 1 if split == "train" else len(preparation.held_out(self.config, split).looks)
         one_by_one = looks * rounds(self.config, split)
         return pace.longest_s(most.calls, tokens, one_by_one, reply_s)
 
@@ -231,9 +231,9 @@ class Walk:
         return self.courses[split].tally(iteration if split == "train" else 0)
 
     def _most(self, split: Split, iteration: int) -> Most:
-        plays = seating.section_of(self.config, split).trajectories
+        plays = preparation.section_of(self.config, split).trajectories
         longest = self.courses[split].longest_of(iteration if split == "train" else 0)
-        calls = seating.rounds_of(self.config, split)
+        calls = preparation.rounds_of(self.config, split)
         prompts = plays * sum(one.prompt_bound for one in longest)
         return Most(calls, prompts, calls * self.config.sampling.max_tokens)
 
@@ -259,7 +259,7 @@ class Walk:
         return round(float(price.input) * tally.shared), round(less)
 
     def _lost(self, split: Split, model: int) -> int | None:
-        section = seating.section_of(self.config, split)
+        section = preparation.section_of(self.config, split)
         largest = self.playing.profile.chat.n if self.config.rollouts.coalesce else 1
         choices = min(section.trajectories, largest)
         longest = self.courses[split].longest.values()

@@ -3,9 +3,9 @@
 from collections.abc import Iterable
 from typing import Literal
 
+from rmft_api.core.records import Record
 from rmft_api.planning.lifecycle import OVERRULED
 from rmft_api.planning.open_model import OpenModel
-from rmft_api.records import Record
 
 PhaseName = Literal["rollouts", "training", "validation", "test", "hosting"]
 

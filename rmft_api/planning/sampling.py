@@ -7,11 +7,11 @@ whole. Strata are as fine as the number of decisions that may be simulated allow
 from collections.abc import Callable, Iterator, Mapping
 from typing import NamedTuple
 
-from rmft_api import seating
-from rmft_api.config import RunConfig
+from rmft_api.config.schema import RunConfig
+from rmft_api.core.records import Split
 from rmft_api.environments import ConcreteProblem
 from rmft_api.prompts import PromptSet
-from rmft_api.records import Split
+from rmft_api.rollouts import preparation
 
 DECISIONS: dict[Split, int] = {"train": 1800, "validation": 600, "test": 600}
 """Simulated per split, where the strata do not need more."""
@@ -60,8 +60,8 @@ def sample(config: RunConfig, split: Split, alike: Strata, decisions: int) -> di
 
 def _costs(config: RunConfig, split: Split, alike: Strata) -> dict[Stratum, int]:
     """Decisions in all plays of one scenario of each stratum."""
-    problems = seating.problems_of(config, split)
-    plays = seating.section_of(config, split).trajectories
+    problems = preparation.problems_of(config, split)
+    plays = preparation.section_of(config, split).trajectories
     return {
         s: plays * problems[places[0].scenario % len(problems)].T for s, places in alike.items()
     }
@@ -73,11 +73,11 @@ def iterations_of(config: RunConfig, split: Split) -> range:
 
 
 def _strata(config: RunConfig, prompts: PromptSet, split: Split, key: _Key) -> Strata:
-    problems = seating.problems_of(config, split)
+    problems = preparation.problems_of(config, split)
     found: dict[Stratum, list[Place]] = {}
     for place in _places(config, split):
         number = place.scenario % len(problems)
-        story = seating.wording_of(
+        story = preparation.wording_of(
             config, prompts, problems, split, place.iteration, place.scenario
         )
         found.setdefault(key(number, problems[number], story), []).append(place)
@@ -86,5 +86,5 @@ def _strata(config: RunConfig, prompts: PromptSet, split: Split, key: _Key) -> S
 
 def _places(config: RunConfig, split: Split) -> Iterator[Place]:
     for iteration in iterations_of(config, split):
-        for index in range(seating.section_of(config, split).scenarios):
+        for index in range(preparation.section_of(config, split).scenarios):
             yield Place(iteration, index)

@@ -3,20 +3,22 @@
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from rmft_api import dataset, lessons, preferences, regret, rollouts, seating, selection
-from rmft_api.answers import OPENING
-from rmft_api.config import RunConfig
-from rmft_api.planning import bounds, sampling
-from rmft_api.planning.player import SimulatedChat, Speech
+from rmft_api.config.schema import RunConfig
+from rmft_api.core.records import Example, ExampleMessage, Scored, Split, Trajectory
+from rmft_api.core.transcripts import Kept
+from rmft_api.datasets import dataset, preferences, training_files
+from rmft_api.datasets.preferences import Preference
+from rmft_api.datasets.tokens import TokenCounter
+from rmft_api.planning import sampling, worst_case
 from rmft_api.planning.sampling import Place, Strata
-from rmft_api.planning.tally import Longest, Tally
-from rmft_api.preferences import Preference
+from rmft_api.planning.simulated_model import SimulatedChat, Speech
+from rmft_api.planning.token_counts import Longest, Tally
 from rmft_api.prompts import PromptSet
-from rmft_api.providers.traits import ChatTraits
-from rmft_api.records import Example, ExampleMessage, Scored, Split, Trajectory
-from rmft_api.rollouts import Seat
-from rmft_api.shorthand import Kept
-from rmft_api.tokens import TokenCounter
+from rmft_api.prompts.reader import OPENING
+from rmft_api.providers.capabilities import ChatTraits
+from rmft_api.rollouts import engine, preparation
+from rmft_api.rollouts.engine import Seat
+from rmft_api.selection import ranking, regret
 
 
 @dataclass(frozen=True)
@@ -81,12 +83,12 @@ async def simulate(world: Simulation, split: Split, *, worst: bool) -> Course:
             tallies[Place(iteration, index)] = tally
         for seat in seats:
             if worst and (place := Place(iteration, seat.index)) in first:
-                longest[place] = bounds.longest(config, seat, world.counter)
+                longest[place] = worst_case.longest(config, seat, world.counter)
     return Course(strata, tallies, longest)
 
 
 def _seats(world: Simulation, split: Split, iteration: int, wanted: set[int]) -> list[Seat]:
-    seats = seating.seats(world.config, world.prompts, split, iteration)
+    seats = preparation.seats(world.config, world.prompts, split, iteration)
     return [seat for seat in seats if seat.index in wanted]
 
 
@@ -102,8 +104,8 @@ async def _play(
         if split == "train":
             played.extend((kept.whole(), _scored(seat, kept.silent)) for kept in finished)
 
-    game = seating.game(world.config, split, iteration, "simulated", world.chat.n)
-    await rollouts.play(game, seats, chat, save)
+    game = preparation.game(world.config, split, iteration, "simulated", world.chat.n)
+    await engine.play(game, seats, chat, save)
     for index, tally in _learnt(world, iteration, played):
         chat.tallies[index] += tally
     return chat.tallies
@@ -121,8 +123,8 @@ def _learnt(
     """What each kept trajectory's examples and pairs weigh, by its scenario."""
     config = world.config
     scores = [score for _, score in played]
-    verdicts = selection.judge(scores, config.selection, config.seed, iteration)
-    chosen = lessons.chosen([trajectory for trajectory, _ in played], verdicts, config)
+    verdicts = ranking.judge(scores, config.selection, config.seed, iteration)
+    chosen = training_files.chosen([trajectory for trajectory, _ in played], verdicts, config)
     for trajectory in chosen.kept:
         examples = dataset.examples_of(trajectory, config.dataset, config.prompts)
         yield trajectory.address.scenario, _weight(examples, world.counter)

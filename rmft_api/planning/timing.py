@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from rmft_api.config import RunConfig
+from rmft_api.config.schema import RunConfig
 from rmft_api.providers.profiles import Profile
 
 REPLY_S = 2.0

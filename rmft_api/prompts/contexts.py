@@ -17,9 +17,9 @@ from typing import Literal
 
 import msgspec
 
-from rmft_api.errors import ConfigError, DataError
+from rmft_api.core.errors import ConfigError, DataError
+from rmft_api.core.records import Record
 from rmft_api.prompts.templates import Fields, Folder
-from rmft_api.records import Record
 
 WORDS: Fields = frozenset({"setting", "options", "stake"})
 NAME = re.compile(r"[a-z0-9][a-z0-9-]*")

@@ -8,8 +8,8 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from rmft_api.config import PromptConfig
-from rmft_api.errors import ConfigError
+from rmft_api.config.schema import PromptConfig
+from rmft_api.core.errors import ConfigError
 from rmft_api.prompts import contexts, histories
 from rmft_api.prompts.histories import OUTCOME_FIELDS, REWARDS_FIELDS, HistoryTemplates
 from rmft_api.prompts.templates import Fields, Folder, Template, Variants

@@ -5,16 +5,17 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NamedTuple
 
-from rmft_api import answers, resources, seeds
-from rmft_api.config import PromptConfig, RunConfig
+from rmft_api.config.schema import PromptConfig, RunConfig
+from rmft_api.core import resources, seeds
+from rmft_api.core.errors import ConfigError
+from rmft_api.core.records import Address, Message
 from rmft_api.environments.scenario import Scenario
-from rmft_api.errors import ConfigError
 from rmft_api.prompts import parts as parts_of_a_set
+from rmft_api.prompts import reader
+from rmft_api.prompts.builder import Script, Telling
 from rmft_api.prompts.histories import REWARDS_FIELDS, TELLS_NUMBERS
 from rmft_api.prompts.parts import NAME, PARTS, Parts
-from rmft_api.prompts.telling import Script, Telling
 from rmft_api.prompts.templates import Folder, Template
-from rmft_api.records import Address, Message
 
 LOSSES = "losses"
 """The folder of a set whose files tell losses in place of rewards."""
@@ -222,7 +223,7 @@ def _find(name: str, roots: Sequence[Path], folder: Path) -> Path:
     )
 
 
-def _example(names: tuple[str, ...], output: answers.Output) -> str:
+def _example(names: tuple[str, ...], output: reader.Output) -> str:
     """The form of an answer that holds numbers, with letters in their place; "" for an action."""
     if output == "action":
         return ""
@@ -230,4 +231,4 @@ def _example(names: tuple[str, ...], output: answers.Output) -> str:
         inside = ",".join(f"{name}:n{index}" for index, name in enumerate(names, start=1))
     else:
         inside = '{"policy":[' + ",".join(f"p{i}" for i in range(1, len(names) + 1)) + "]}"
-    return f"{answers.OPENING}{inside}{answers.CLOSING}"
+    return f"{reader.OPENING}{inside}{reader.CLOSING}"

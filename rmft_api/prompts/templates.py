@@ -12,7 +12,7 @@ from itertools import groupby
 from pathlib import Path
 from typing import NamedTuple
 
-from rmft_api.errors import ConfigError, DataError
+from rmft_api.core.errors import ConfigError, DataError
 
 Fields = frozenset[str]
 

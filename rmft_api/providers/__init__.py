@@ -4,19 +4,19 @@ import os
 from collections.abc import AsyncIterator, Awaitable, Mapping
 from typing import TYPE_CHECKING
 
-from rmft_api.errors import ConfigError, ProviderFault
-from rmft_api.pacing import Pacer
-from rmft_api.ports import Batches, ChatModel, FineTuner, Host
+from rmft_api.core.errors import ConfigError, ProviderFault
+from rmft_api.core.ports import Batches, ChatModel, FineTuner, Host
 from rmft_api.providers.profiles import Profile, load
+from rmft_api.requests.pacing import Pacer
 
 if TYPE_CHECKING:
-    from rmft_api.providers.arm import ArmHost
+    from rmft_api.providers.azure_deployments import ArmHost
     from rmft_api.providers.batch_wire import WireBatches
     from rmft_api.providers.chat import WireChat
     from rmft_api.providers.gemini.chat import GeminiChat
     from rmft_api.providers.gemini.host import GeminiHost
     from rmft_api.providers.gemini.tuner import GeminiTuner
-    from rmft_api.providers.models_object import ModelsObjectHost
+    from rmft_api.providers.nebius_models import ModelsObjectHost
     from rmft_api.providers.openai_wire import OpenAITuner
 
 __all__ = ["Connection", "connect", "load"]
@@ -123,7 +123,7 @@ def connect(
     """Get ready to ask. Raises ConfigError for a missing key; sends nothing.
 
     `pacer` is told how every chat ended; whoever asks waits for it first (`pacing.py`). `targets`
-    says what requests name instead of a model (`hosting.py`).
+    says what requests name instead of a model (`manager.py`).
     """
     return Connection(profile.here(environ), environ, pacer, {} if targets is None else targets)
 
@@ -157,11 +157,11 @@ def _host(
     profile: Profile, environ: Mapping[str, str]
 ) -> "ArmHost | ModelsObjectHost | GeminiHost":
     if profile.deploy == "arm":
-        from rmft_api.providers.arm import ArmHost
+        from rmft_api.providers.azure_deployments import ArmHost
 
         return ArmHost(profile, environ)
     if profile.deploy == "models_object":
-        from rmft_api.providers.models_object import ModelsObjectHost
+        from rmft_api.providers.nebius_models import ModelsObjectHost
 
         return ModelsObjectHost(profile, environ)
     from rmft_api.providers.gemini.host import GeminiHost

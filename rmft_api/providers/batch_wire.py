@@ -11,12 +11,27 @@ from typing import Any
 import httpx2
 import msgspec
 
+from rmft_api.core.records import (
+    Ask,
+    Batch,
+    BatchAnswer,
+    BatchOrder,
+    Reply,
+    UploadedFile,
+)
 from rmft_api.providers import faults
 from rmft_api.providers.chat import WireChat
 from rmft_api.providers.network import Network, watched
 from rmft_api.providers.profiles import Profile
-from rmft_api.providers.strict import KEY, Entry, WireFile, WirePage, converted, decoded, is_ours
-from rmft_api.records import Ask, Batch, BatchAnswer, BatchOrder, Reply, UploadedFile
+from rmft_api.providers.validation import (
+    KEY,
+    Entry,
+    WireFile,
+    WirePage,
+    converted,
+    decoded,
+    is_ours,
+)
 
 ENDPOINT = "/v1/chat/completions"
 PURPOSE = "batch"

@@ -1,24 +1,24 @@
 """Chats on the OpenAI wire, close to the socket: this is the hot path of every rollout.
 
-Our own few lines of HTTP (`posts.py`) and msgspec, because the openai package's `create()` costs
-milliseconds of CPU a call and grows with the history; docs/performance.md has the figures. Nothing
-retries or follows a redirect: what was sent is what the caller knows of.
+Our own few lines of HTTP (`http_client.py`) and msgspec, because the openai package's `create()`
+costs milliseconds of CPU a call and grows with the history; docs/performance.md has the figures.
+Nothing retries or follows a redirect: what was sent is what the caller knows of.
 """
 
 import os
 from collections.abc import Mapping
 
-from rmft_api.errors import ProviderFault
-from rmft_api.pacing import Ending, Pacer
+from rmft_api.core.errors import ProviderFault
+from rmft_api.core.records import Ask, Reply
 from rmft_api.providers import faults
-from rmft_api.providers.bodies import Bodies
+from rmft_api.providers.encoding import Bodies
+from rmft_api.providers.http_client import LostError, NotConnectedError, Posts
 from rmft_api.providers.network import Network, Passage
 from rmft_api.providers.no_answers import ending_of
-from rmft_api.providers.posts import LostError, NotConnectedError, Posts
 from rmft_api.providers.profiles import Profile
 from rmft_api.providers.replies import Replies
 from rmft_api.providers.tunnel import ProxyRefusedError
-from rmft_api.records import Ask, Reply
+from rmft_api.requests.pacing import Ending, Pacer
 
 _HEADERS = {
     "Content-Type": "application/json",

@@ -11,10 +11,10 @@ from typing import Any, cast
 
 import msgspec
 
-from rmft_api.errors import Mismatch
+from rmft_api.core.errors import Mismatch
+from rmft_api.core.records import Usage
 from rmft_api.providers import event_stream
 from rmft_api.providers import usage as usages
-from rmft_api.records import Usage
 
 Table = dict[str, Any]
 

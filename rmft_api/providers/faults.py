@@ -10,11 +10,11 @@ import time
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
-from rmft_api import durations
-from rmft_api.errors import FaultKind, Mismatch, ProviderFault
+from rmft_api.core import durations
+from rmft_api.core.errors import FaultKind, Mismatch, ProviderFault
 from rmft_api.providers import refusals
+from rmft_api.providers.error_rules import RULES
 from rmft_api.providers.network import Passage, Proxy, causes
-from rmft_api.providers.rules import RULES
 
 _PROXY_WANTS_A_USER = 407
 _PROXY_IS_BUSY = (408, 429)

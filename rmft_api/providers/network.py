@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any
 
 import yarl
 
-from rmft_api.errors import ConfigError
+from rmft_api.core.errors import ConfigError
 
 if TYPE_CHECKING:  # each is slow to import, and many commands need none
     import aiohttp

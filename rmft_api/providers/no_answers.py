@@ -8,10 +8,10 @@ import json
 from collections.abc import Mapping
 from typing import Any, cast
 
-from rmft_api.errors import FaultKind, Mismatch, ProviderFault
-from rmft_api.pacing import Ending
+from rmft_api.core.errors import FaultKind, Mismatch, ProviderFault
 from rmft_api.providers import encodings, faults
 from rmft_api.providers.finish_reasons import Broken
+from rmft_api.requests.pacing import Ending
 
 Tokens = tuple[int, int, int]
 

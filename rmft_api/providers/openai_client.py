@@ -13,7 +13,7 @@ import openai
 from rmft_api.providers import faults
 from rmft_api.providers.network import Network, Route, watched
 from rmft_api.providers.profiles import Profile
-from rmft_api.providers.strict import Entry, WirePage, decoded
+from rmft_api.providers.validation import Entry, WirePage, decoded
 
 PAGE = 100
 """Entries asked for at once."""

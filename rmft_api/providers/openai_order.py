@@ -3,11 +3,11 @@
 import re
 from typing import Any
 
-from rmft_api.errors import ConfigError
+from rmft_api.core.errors import ConfigError
+from rmft_api.core.records import JobOrder
+from rmft_api.providers.capabilities import TrainingTraits
 from rmft_api.providers.profiles import Profile
-from rmft_api.providers.strict import KEY
-from rmft_api.providers.traits import TrainingTraits
-from rmft_api.records import JobOrder
+from rmft_api.providers.validation import KEY
 
 
 def job_request(order: JobOrder, profile: Profile) -> dict[str, Any]:

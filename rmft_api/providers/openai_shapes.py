@@ -6,9 +6,9 @@ from typing import Any, cast
 
 import msgspec
 
+from rmft_api.core.records import Checkpoint, Job, JobEvent
 from rmft_api.providers.refusals import reason
-from rmft_api.providers.strict import Entry
-from rmft_api.records import Checkpoint, Job, JobEvent
+from rmft_api.providers.validation import Entry
 
 CHECKPOINT = re.compile(r"(?P<base>.+):(?P<job>ftjob-[^:]+):(?P<checkpoint>[^:]+)")
 """How a checkpoint is called where its endpoint has no name for it."""

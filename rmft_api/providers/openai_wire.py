@@ -8,20 +8,28 @@ without an id). Nothing retries here: `retries.py` does.
 import os
 from collections.abc import AsyncIterator, Awaitable, Mapping
 
-from rmft_api.errors import ConfigError, FaultKind, ProviderFault
+from rmft_api.core.errors import ConfigError, FaultKind, ProviderFault
+from rmft_api.core.records import Checkpoint, Job, JobEvent, JobOrder, UploadedFile
 from rmft_api.providers import faults
-from rmft_api.providers.openai_client import MOST_PAGES, OMIT, PAGE, Cursor, Exchange, RawReply
+from rmft_api.providers.capabilities import TrainingTraits
+from rmft_api.providers.openai_client import (
+    MOST_PAGES,
+    OMIT,
+    PAGE,
+    Cursor,
+    Exchange,
+    RawReply,
+)
 from rmft_api.providers.openai_order import job_request
 from rmft_api.providers.openai_shapes import CHECKPOINT, WireCheckpoint, WireJob, event
 from rmft_api.providers.profiles import Profile
-from rmft_api.providers.strict import KEY, Entry, WireFile, converted, decoded, is_ours
-from rmft_api.providers.traits import TrainingTraits
-from rmft_api.records import (
-    Checkpoint,
-    Job,
-    JobEvent,
-    JobOrder,
-    UploadedFile,
+from rmft_api.providers.validation import (
+    KEY,
+    Entry,
+    WireFile,
+    converted,
+    decoded,
+    is_ours,
 )
 
 _NO_SUCH_PAGE = (404, 405, 501)

@@ -10,10 +10,11 @@ from urllib.parse import urlsplit
 
 from pydantic import Field, ValidationError, model_validator
 
-from rmft_api.config import Section
-from rmft_api.errors import ConfigError
-from rmft_api.mistakes import first_mistake
-from rmft_api.providers.traits import (
+from rmft_api.config.mistakes import first_mistake
+from rmft_api.config.schema import Section
+from rmft_api.core.errors import ConfigError
+from rmft_api.core.records import Hyperparameters
+from rmft_api.providers.capabilities import (
     BatchTraits,
     ChatTraits,
     HostingTraits,
@@ -21,7 +22,6 @@ from rmft_api.providers.traits import (
     Timeouts,
     TrainingTraits,
 )
-from rmft_api.records import Hyperparameters
 
 _RATES = {
     "multiplier": "set learning_rate_multiplier (1 is the provider's own rate) in its place",

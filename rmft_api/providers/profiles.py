@@ -18,8 +18,8 @@ from functools import cache
 from pathlib import Path
 from typing import Any, cast
 
-from rmft_api.errors import ConfigError
-from rmft_api.mistakes import unreadable
+from rmft_api.config.mistakes import unreadable
+from rmft_api.core.errors import ConfigError
 from rmft_api.providers.profile import Profile, Secret, checked
 
 __all__ = ["Profile", "Secret", "load", "load_all"]

@@ -7,14 +7,14 @@ model that was asked. Where it tells neither id nor model nor usage, nothing dep
 import re
 from collections.abc import Mapping, Sequence
 
-from rmft_api.errors import Mismatch, ProviderFault
+from rmft_api.core.errors import Mismatch, ProviderFault
+from rmft_api.core.records import Ask, Choice, Reply, Usage
 from rmft_api.providers import faults, finish_reasons, no_answers
 from rmft_api.providers import thoughts as thoughts_
 from rmft_api.providers.completion import ChoiceTold, Completion, OddReplyError, decode
 from rmft_api.providers.finish_reasons import ENDS, Broken
 from rmft_api.providers.no_answers import Tokens
 from rmft_api.providers.profiles import Profile
-from rmft_api.records import Ask, Choice, Reply, Usage
 
 
 class Replies:

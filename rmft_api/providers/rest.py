@@ -6,7 +6,7 @@ from typing import TypeVar
 import aiohttp
 import msgspec
 
-from rmft_api.errors import ProviderFault
+from rmft_api.core.errors import ProviderFault
 from rmft_api.providers import faults, refusals
 from rmft_api.providers.network import Network, watched
 

@@ -2,7 +2,7 @@
 
 from typing import Any, cast
 
-from rmft_api.records import Usage
+from rmft_api.core.records import Usage
 
 _MOST_TOKENS = 100_000_000
 """A usage beyond this is not a count of one request's tokens."""

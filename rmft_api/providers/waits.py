@@ -13,7 +13,7 @@ import re
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, cast
 
-from rmft_api import durations
+from rmft_api.core import durations
 
 Scope = Mapping[str, Any]
 """Names and values that stand together: the headers, or one object of the body."""

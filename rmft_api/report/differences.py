@@ -5,9 +5,9 @@ from itertools import pairwise
 from typing import NamedTuple
 
 from rmft_api import statistics
-from rmft_api.records import Split
+from rmft_api.core.records import Split
+from rmft_api.report.data import Difference
 from rmft_api.report.figures import Regrets
-from rmft_api.report.story import Difference
 
 Pair = tuple[str, str]
 """Ours and the other, by name."""

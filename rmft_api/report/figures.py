@@ -8,11 +8,18 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 
 import numpy as np
 
-from rmft_api import measures, statistics
-from rmft_api.records import Interval, RegretKind
-from rmft_api.regret import Floats, Play, least_regret, per_round, regret_curve
+from rmft_api import statistics
+from rmft_api.core.records import Interval, RegretKind
+from rmft_api.evaluation import measures
+from rmft_api.report.data import Curve, Measures
 from rmft_api.report.groups import Sitting, spread
-from rmft_api.report.story import Curve, Measures
+from rmft_api.selection.regret import (
+    Floats,
+    Play,
+    least_regret,
+    per_round,
+    regret_curve,
+)
 
 Regrets = Mapping[int, float]
 """Mean regret of each scenario."""

@@ -8,12 +8,12 @@ from typing import TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from rmft_api import seating
-from rmft_api.config import RunConfig
+from rmft_api.config.schema import RunConfig
+from rmft_api.core.records import RegretKind, Scored, Split, Trajectory
 from rmft_api.environments import Scenario
 from rmft_api.journal import Journal
-from rmft_api.records import RegretKind, Scored, Split, Trajectory
-from rmft_api.regret import Play, play_in, stack
+from rmft_api.rollouts import preparation
+from rmft_api.selection.regret import Play, play_in, stack
 
 N = TypeVar("N", np.float64, np.int64)
 SPLITS: tuple[Split, ...] = ("test", "validation", "train")
@@ -87,9 +87,9 @@ def _alike(sittings: Sequence[Sitting]) -> Iterator[tuple[RegretKind, list[int]]
 def _group(
     config: RunConfig, split: Split, iteration: int, played: Sequence[tuple[Trajectory, Scored]]
 ) -> Group:
-    scenarios = tuple(seating.scenarios(config, split, iteration))
-    problems = seating.problems_of(config, split)
-    section = seating.section_of(config, split)
+    scenarios = tuple(preparation.scenarios(config, split, iteration))
+    problems = preparation.problems_of(config, split)
+    section = preparation.section_of(config, split)
     return Group(
         split=split,
         iteration=iteration,

@@ -4,11 +4,11 @@ import json
 from collections.abc import Iterator, Mapping
 from typing import Any, cast
 
-from rmft_api.config import RunConfig
-from rmft_api.evaluation import Gate, gate_told
+from rmft_api.config.schema import RunConfig
+from rmft_api.evaluation.scoring import Gate, gate_told
 from rmft_api.finetuning import Trained
 from rmft_api.journal import Journal
-from rmft_api.report.story import Step
+from rmft_api.report.data import Step
 
 PROVENANCE = {"rmft_api": "rmft-api", "python": "Python", "prompts": "prompts, SHA-256"}
 """What is told of a run's provenance, and what it is called; no path of a machine is among it."""

@@ -20,10 +20,10 @@ from dataclasses import dataclass, field
 
 from aiohttp import web
 
-from rmft_api.errors import ConfigError, RmftError
+from rmft_api.core.errors import ConfigError, RmftError
 from rmft_api.report import page
-from rmft_api.report.book import packed
-from rmft_api.report.story import Telling
+from rmft_api.report.data import Telling
+from rmft_api.report.trajectory_index import packed
 
 HOST = "127.0.0.1"
 PULSE_S = 1.0

@@ -13,14 +13,14 @@ from typing import Any
 
 import msgspec
 
-from rmft_api.config import RunConfig
-from rmft_api.evaluation import Results
+from rmft_api.config.schema import RunConfig
+from rmft_api.evaluation.scoring import Results
 from rmft_api.journal import Journal
-from rmft_api.report import makeups
-from rmft_api.report.book import Book, packed
-from rmft_api.report.gather import gather
+from rmft_api.report import selections
+from rmft_api.report.build import gather
+from rmft_api.report.data import Story, Telling
 from rmft_api.report.groups import groups
-from rmft_api.report.story import Story, Telling
+from rmft_api.report.trajectory_index import Book, packed
 
 LIMIT = 24_000_000
 """Characters of trajectories in one file; texts of some are left out above it."""
@@ -56,7 +56,7 @@ def read(
         share *= 0.95 * limit / book.size
         book = Book(share)
         for group in groups(config, journal):
-            book.add(group, makeups.verdicts(group, journal))
+            book.add(group, selections.verdicts(group, journal))
     return story, book
 
 

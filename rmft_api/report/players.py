@@ -2,13 +2,14 @@
 
 from collections.abc import Iterable, Iterator, Sequence
 
-from rmft_api import baselines, outcome
-from rmft_api.config import RunConfig
-from rmft_api.evaluation import BASELINE_PLAYS, Figures
-from rmft_api.records import Split
+from rmft_api import baselines
+from rmft_api.config.schema import RunConfig
+from rmft_api.core.records import Split
+from rmft_api.evaluation import outcome
+from rmft_api.evaluation.scoring import BASELINE_PLAYS, Figures
 from rmft_api.report import figures
+from rmft_api.report.data import OverTime, Player
 from rmft_api.report.groups import Group, Sitting
-from rmft_api.report.story import OverTime, Player
 
 
 def of_group(group: Group, told: Figures | None) -> Player:

@@ -11,8 +11,8 @@ from collections.abc import Iterable, Mapping, Sequence
 
 import numpy as np
 
-from rmft_api import seeds
-from rmft_api.records import Interval, Record, Scored
+from rmft_api.core import seeds
+from rmft_api.core.records import Interval, Record, Scored
 from rmft_api.statistics import student
 from rmft_api.statistics.arrays import LEVEL, Floats, checked
 from rmft_api.statistics.skewed import drop_interval

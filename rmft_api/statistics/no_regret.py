@@ -9,10 +9,15 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from rmft_api.records import Interval, Record
+from rmft_api.core.records import Interval, Record
 from rmft_api.statistics import student
 from rmft_api.statistics.arrays import Floats
-from rmft_api.statistics.intervals import LEVEL, mean_interval, resampling, share_interval
+from rmft_api.statistics.intervals import (
+    LEVEL,
+    mean_interval,
+    resampling,
+    share_interval,
+)
 
 FEWEST_DECIDED = 10
 """Scenarios below which nothing is decided."""

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from rmft_api.records import Interval, Record
+from rmft_api.core.records import Interval, Record
 from rmft_api.statistics.arrays import Floats
 from rmft_api.statistics.intervals import LEVEL, mean_interval
 

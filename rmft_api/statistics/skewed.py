@@ -18,7 +18,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from rmft_api.records import Interval
+from rmft_api.core.records import Interval
 from rmft_api.statistics import student
 from rmft_api.statistics.arrays import LEVEL, Floats, checked
 

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from rmft_api.errors import ConfigError
+from rmft_api.core.errors import ConfigError
 from rmft_api.suites.suite import Suite, load_file
 
 __all__ = ["Suite", "load", "names"]

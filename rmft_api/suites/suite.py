@@ -6,8 +6,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, PrivateAttr
 
-from rmft_api import paths
-from rmft_api.config import (
+from rmft_api.config.schema import (
     Positive,
     Problem,
     PromptConfig,
@@ -21,7 +20,8 @@ from rmft_api.config import (
     parse,
     read,
 )
-from rmft_api.paths import Origin
+from rmft_api.core import paths
+from rmft_api.core.paths import Origin
 
 
 class Suite(Section):

@@ -9,9 +9,9 @@ Run it with pytest; this module itself needs nothing but the package.
 
 import numpy as np
 
-from rmft_api import regret
+from rmft_api.core.records import Regrets
 from rmft_api.environments import Environment, Scenario
-from rmft_api.records import Regrets
+from rmft_api.selection import regret
 
 DRAWS = 40
 NOT_REPRODUCIBLE = "draw(rng) gave two scenarios for one stream; take all chance from `rng`"

@@ -6,9 +6,9 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from rmft_api.config import TrackingConfig
-from rmft_api.errors import ConfigError
-from rmft_api.ports import Tracker
+from rmft_api.config.schema import TrackingConfig
+from rmft_api.core.errors import ConfigError
+from rmft_api.core.ports import Tracker
 from rmft_api.tracking.mlflow import MlflowTracker
 from rmft_api.tracking.wandb import WandbTracker
 

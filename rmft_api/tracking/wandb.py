@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from rmft_api.config import TrackingConfig
+from rmft_api.config.schema import TrackingConfig
 
 if TYPE_CHECKING:
     from rmft_api.tracking.opening import Identity

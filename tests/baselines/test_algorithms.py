@@ -9,14 +9,20 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from rmft_api import baselines, environments, regret
-from rmft_api.baselines.bandits import BetaThompson, GaussianThompson, kl_bound, thompson
+from rmft_api import baselines, environments
+from rmft_api.baselines.bandits import (
+    BetaThompson,
+    GaussianThompson,
+    kl_bound,
+    thompson,
+)
 from rmft_api.baselines.chance import Chance
 from rmft_api.baselines.full_information import leading, project
 from rmft_api.baselines.game import table
 from rmft_api.baselines.moving import DiscountedBetaThompson, discounted_thompson
 from rmft_api.environments import ConcreteProblem, Scenario
-from rmft_api.regret import Floats, Play
+from rmft_api.selection import regret
+from rmft_api.selection.regret import Floats, Play
 
 HARD = ConcreteProblem("bandit", 5, 100, {"instance": "hard"})
 

@@ -1,12 +1,13 @@
 import numpy as np
 import pytest
 
-from rmft_api import baselines, environments, regret
+from rmft_api import baselines, environments
 from rmft_api.baselines import BASELINES, ORACLES
+from rmft_api.core.errors import ConfigError
 from rmft_api.environments import ConcreteProblem, Scenario
 from rmft_api.environments.online_learning import ZeroTheFavourite
-from rmft_api.errors import ConfigError
-from rmft_api.regret import Floats, Play
+from rmft_api.selection import regret
+from rmft_api.selection.regret import Floats, Play
 
 EVERY = sorted(BASELINES)
 

@@ -10,7 +10,7 @@ import msgspec
 import pytest
 
 from rmft_api.batches import Answers, BatchedChat, Journeys
-from rmft_api.errors import (
+from rmft_api.core.errors import (
     BudgetError,
     ConfigError,
     DataError,
@@ -19,9 +19,7 @@ from rmft_api.errors import (
     ProviderFault,
     ResumableError,
 )
-from rmft_api.journal import Journal
-from rmft_api.providers.traits import BatchTraits
-from rmft_api.records import (
+from rmft_api.core.records import (
     Ask,
     Batch,
     BatchAnswer,
@@ -33,7 +31,9 @@ from rmft_api.records import (
     UploadedFile,
     Usage,
 )
-from rmft_api.retries import Retries
+from rmft_api.journal import Journal
+from rmft_api.providers.capabilities import BatchTraits
+from rmft_api.requests.retries import Retries
 from tests.virtual import VirtualTime
 
 COST = 10

@@ -13,15 +13,16 @@ import pytest
 import trustme
 from aiohttp import web
 
-from rmft_api import config, resources
-from rmft_api.cli import checkup, machine
-from rmft_api.cli.checkup import Subject
 from rmft_api.cli.doctor import screen
-from rmft_api.cli.machine import Finding
 from rmft_api.cli.main import main
+from rmft_api.config import schema
+from rmft_api.core import resources
+from rmft_api.core.records import HostOrder
 from rmft_api.providers import connect, profiles
-from rmft_api.providers.posts import NotConnectedError, Posts
-from rmft_api.records import HostOrder
+from rmft_api.providers.http_client import NotConnectedError, Posts
+from rmft_api.session import doctor_checks, environment_checks
+from rmft_api.session.doctor_checks import Subject
+from rmft_api.session.environment_checks import Finding
 from tests.fakes.azure import AZURE, PREFIX, TOKEN, FakeAzure, environ
 from tests.fakes.gemini import GEMINI, FakeGemini
 from tests.fakes.gemini import environ as of_gemini
@@ -35,7 +36,7 @@ Serve = Callable[[list[dict[str, str]], datetime], None]
 
 
 def subject(runs: Path, name: str = "gpt-4o-mini", **environ: str) -> Subject:
-    settings = config.load(resources.run_files_dir() / f"{name}.toml")
+    settings = schema.load(resources.run_files_dir() / f"{name}.toml")
     profile = profiles.load(settings.model.profile)
     return Subject(profile, profile, settings, runs, NOW, environ)
 
@@ -45,11 +46,11 @@ def found(all_: list[Finding], what: str) -> Finding:
 
 
 def of(subject: Subject, what: str) -> Finding:
-    return found(list(checkup.findings(subject)), what)
+    return found(list(doctor_checks.findings(subject)), what)
 
 
 def test_a_healthy_machine_with_a_key_finds_nothing_that_fails(tmp_path: Path) -> None:
-    findings = list(checkup.findings(subject(tmp_path, OPENAI_API_KEY=CANARY)))
+    findings = list(doctor_checks.findings(subject(tmp_path, OPENAI_API_KEY=CANARY)))
     assert [one for one in findings if one.verdict == "fail" and one.what != "local"] == []
     assert CANARY not in str(findings)
     assert "OPENAI_API_KEY is set" in found(findings, "key").said
@@ -79,7 +80,7 @@ def test_a_model_without_prices_fails(tmp_path: Path) -> None:
 
 def test_a_profile_alone_is_told_with_all_its_dates(tmp_path: Path) -> None:
     alone = replace(subject(tmp_path), config=None)
-    dates = [one for one in checkup.findings(alone) if one.what == "dates"]
+    dates = [one for one in doctor_checks.findings(alone) if one.what == "dates"]
     assert len(dates) == len(profiles.load("openai").lifecycle)
     assert any(one.verdict == "note" and "gpt-4.1-nano" in one.said for one in dates)
 
@@ -109,14 +110,14 @@ def test_a_clock_before_the_price_list_is_wrong(tmp_path: Path) -> None:
 
 def test_a_full_disk_fails(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert of(subject(tmp_path), "disk").verdict == "ok"
-    monkeypatch.setattr(machine, "LEAST_FREE", 2**80)
+    monkeypatch.setattr(environment_checks, "LEAST_FREE", 2**80)
     assert of(subject(tmp_path), "disk").verdict == "fail"
 
 
 def test_missing_packages_of_the_local_model_fail_only_where_they_are_needed(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(machine, "LOCAL_PACKAGES", ("none_such",))
+    monkeypatch.setattr(environment_checks, "LOCAL_PACKAGES", ("none_such",))
     assert of(subject(tmp_path), "local").verdict == "note"
     local = of(subject(tmp_path, "quickstart"), "local")
     assert local.verdict == "fail"
@@ -163,7 +164,7 @@ async def test_online_the_endpoint_itself_tells_of_the_model_and_its_end(
 ) -> None:
     one, say = serve
     say([{"id": BASE, "shutdown_date": "2027-01-14"}, {"id": "other"}], NOW)
-    findings = await checkup.online(one)
+    findings = await doctor_checks.online(one)
     assert [finding.verdict for finding in findings[:3]] == ["ok", "note", "note"]
     assert "2027-01-14" in findings[1].said
 
@@ -173,7 +174,7 @@ async def test_online_a_model_that_is_not_listed_and_a_wrong_clock_fail(
 ) -> None:
     one, say = serve
     say([{"id": "other"}], NOW + timedelta(hours=1))
-    verdicts = [(f.verdict, f.said) for f in await checkup.online(one) if f.verdict == "fail"]
+    verdicts = [(f.verdict, f.said) for f in await doctor_checks.online(one) if f.verdict == "fail"]
     assert any(BASE in said for _, said in verdicts)
     assert any("3,600 s" in said for _, said in verdicts)
 
@@ -183,7 +184,7 @@ async def test_online_a_refused_key_is_one_finding_without_the_key(
 ) -> None:
     one, _ = serve
     wrong = replace(one, environ={"OPENAI_API_KEY": CANARY + "x"})
-    (finding,) = await checkup.online(wrong)
+    (finding,) = await doctor_checks.online(wrong)
     assert finding.verdict == "fail"
     assert CANARY not in finding.said
 
@@ -237,12 +238,12 @@ async def test_online_tells_what_stands_deployed_and_what_it_costs(tmp_path: Pat
     fake = FakeAzure(models={BASE, f"{BASE}.ft-1"})
     async with Serving(fake, AZURE, PREFIX):
         one = subject(tmp_path, "azure-gpt-4.1-mini", **environ(fake))
-        assert found(await checkup.online(one), "deployments").said == "none of ours stands"
+        assert found(await doctor_checks.online(one), "deployments").said == "none of ours stands"
         async with connect(one.playing, environ=one.environ) as connection:
             host = connection.host
             assert host
             await host.deploy(HostOrder("rmft-a-1", f"{BASE}.ft-1", "a", "mark"))
-        standing = found(await checkup.online(one), "deployments")
+        standing = found(await doctor_checks.online(one), "deployments")
     assert standing.verdict == "note"
     assert "rmft-a-1: $1.70 an hour" in standing.said
     assert TOKEN not in str(standing)
@@ -252,10 +253,10 @@ async def test_online_gemini_is_asked_for_its_tuning_jobs(tmp_path: Path) -> Non
     fake = FakeGemini()
     async with Serving(fake, GEMINI):
         one = subject(tmp_path, "gemini-3.5-flash", **of_gemini(fake))
-        first, *_ = await checkup.online(one)
+        first, *_ = await doctor_checks.online(one)
         assert (first.verdict, first.said) == ("ok", "answers, and lets this key in")
         wrong = {**of_gemini(fake), "GOOGLE_OAUTH_ACCESS_TOKEN": "old"}
-        (refused,) = await checkup.online(replace(one, environ=wrong))
+        (refused,) = await doctor_checks.online(replace(one, environ=wrong))
     assert refused.verdict == "fail"
     assert "the Google credentials" in refused.said
 
@@ -266,9 +267,9 @@ async def test_online_a_closed_organisation_is_told(tmp_path: Path) -> None:
         profile = profiles.load("openai").at(stub.url)
         one = replace(subject(tmp_path, OPENAI_API_KEY=CANARY), playing=profile, training=profile)
         stub.limits = {"data": [{"model": BASE, "jobs_per_day": 12}]}
-        assert "jobs_per_day" in found(await checkup.online(one), "entitlement").said
+        assert "jobs_per_day" in found(await doctor_checks.online(one), "entitlement").said
         stub.plan("limits", error(403, "no", code="training_not_available"))
-        assert found(await checkup.online(one), "entitlement").verdict == "fail"
+        assert found(await doctor_checks.online(one), "entitlement").verdict == "fail"
 
 
 async def test_online_each_way_of_a_run_is_tried(
@@ -278,7 +279,7 @@ async def test_online_each_way_of_a_run_is_tried(
         stub.models.add(BASE)
         profile = profiles.load("openai").at(stub.url)
         one = replace(subject(tmp_path, OPENAI_API_KEY=CANARY), playing=profile, training=profile)
-        findings = await checkup.online(one)
+        findings = await doctor_checks.online(one)
         for what in ("chats", "files and jobs"):
             assert found(findings, what).verdict == "ok"
         assert stub.asked("chat") == []
@@ -288,7 +289,7 @@ async def test_online_each_way_of_a_run_is_tried(
 
         stub.plan("files", error(403, "no", code="forbidden"))
         monkeypatch.setattr(Posts, "reach", unreachable)
-        findings = await checkup.online(one)
+        findings = await doctor_checks.online(one)
     assert found(findings, "openai online").verdict == "ok"
     for what, said in (("chats", "no way"), ("files and jobs", "HTTP 403")):
         assert found(findings, what).verdict == "fail"
@@ -317,7 +318,7 @@ def test_the_proxy_and_the_certificates_of_a_run_are_told(tmp_path: Path) -> Non
 async def test_online_an_endpoint_that_is_down_is_one_finding(tmp_path: Path) -> None:
     profile = profiles.load("openai").at("http://127.0.0.1:9/v1")
     down = replace(subject(tmp_path, OPENAI_API_KEY=CANARY), playing=profile, training=profile)
-    (finding,) = await checkup.online(down)
+    (finding,) = await doctor_checks.online(down)
     assert finding.verdict == "fail"
 
 
@@ -353,7 +354,7 @@ SHOWN = {"key", "dates", "prices", "entitlement", "journal", "disk", "clock", "l
 @pytest.fixture
 def any_time(monkeypatch: pytest.MonkeyPatch) -> None:
     """The fakes tell the time of day, and what is looked at is dated."""
-    monkeypatch.setattr(checkup, "CLOCK_TOLERANCE_S", 1e12)
+    monkeypatch.setattr(doctor_checks, "CLOCK_TOLERANCE_S", 1e12)
 
 
 @dataclass(frozen=True)
@@ -414,7 +415,7 @@ async def test_every_provider_is_looked_at_in_one_screen_and_billed_for_nothing(
         monkeypatch.setenv("RMFT_PRICES", str(tmp_path / "prices.toml"))
     async with Serving(fake.stub, fake.routes, fake.prefix) as stub:
         one = subject(tmp_path / "runs", fake.run_file, **fake.environ(stub))
-        told = [*checkup.findings(one), *await checkup.online(one)]
+        told = [*doctor_checks.findings(one), *await doctor_checks.online(one)]
     assert [finding for finding in told if finding.verdict == "fail"] == []
     assert {finding.what for finding in told} >= SHOWN | {f"profile {name}", f"{name} online"}
     assert len(told) <= 24
@@ -432,7 +433,7 @@ async def test_any_server_of_the_wire_is_looked_at_for_nothing(tmp_path: Path) -
         told = {"OPENAI_COMPATIBLE_BASE_URL": stub.url}
         profile = profiles.load("openai-compatible")
         one = Subject(profile, profile, None, tmp_path / "runs", NOW, told)
-        found = [*checkup.findings(one), *await checkup.online(one)]
+        found = [*doctor_checks.findings(one), *await doctor_checks.online(one)]
     assert [finding for finding in found if finding.verdict == "fail"] == []
     assert {seen.route for seen in stub.seen} == {"models", "files"}
 
@@ -441,5 +442,5 @@ async def test_the_embedded_server_is_not_asked_before_a_run_has_started_it(
     tmp_path: Path,
 ) -> None:
     one = subject(tmp_path / "runs", "quickstart")
-    (finding,) = await checkup.online(one)
+    (finding,) = await doctor_checks.online(one)
     assert (finding.verdict, finding.said) == ("ok", "a run starts a server of its own")

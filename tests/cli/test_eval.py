@@ -10,7 +10,7 @@ import pytest
 from typer.testing import CliRunner
 
 from rmft_api.cli.main import app
-from rmft_api.errors import RmftError
+from rmft_api.core.errors import RmftError
 
 MINE = """
 scenarios = 4

@@ -8,15 +8,18 @@ from pathlib import Path
 
 import pytest
 
-from rmft_api import config as configs
-from rmft_api import environments, grid, resources, seating, suites
-from rmft_api.cli.recorded import kept_origin, recorded_config
-from rmft_api.config import RunConfig
+from rmft_api import environments, suites
+from rmft_api.config import grid
+from rmft_api.config import schema as configs
+from rmft_api.config.schema import RunConfig
+from rmft_api.core import resources
+from rmft_api.core.errors import ConfigError
 from rmft_api.environments.loading import imported
-from rmft_api.errors import ConfigError
+from rmft_api.evaluation.outcome import changed_files
 from rmft_api.journal import Journal
-from rmft_api.outcome import changed_files
 from rmft_api.prompts import of_run
+from rmft_api.rollouts import preparation
+from rmft_api.session.recorded_config import kept_origin, recorded_config
 
 OWN = """
 from pathlib import Path
@@ -81,7 +84,7 @@ def decoy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def numbers(config: RunConfig) -> set[float]:
     return {
-        round(float(x), 6) for s in seating.scenarios(config, "test", 0) for x in s.rewards.flat
+        round(float(x), 6) for s in preparation.scenarios(config, "test", 0) for x in s.rewards.flat
     }
 
 
@@ -175,7 +178,7 @@ def test_a_run_of_an_earlier_version_looks_in_the_working_folder_as_it_did(
     old = recorded_config(journal)
     journal.close()
     assert (old.origin.folder, old.origin.rules) == (decoy, 1)
-    assert seating.divisions(old) == (seating.SHARED,)
+    assert preparation.divisions(old) == (preparation.SHARED,)
     assert old == config
 
 
@@ -198,7 +201,7 @@ def test_what_is_not_there_is_refused_in_a_line_that_names_it(
     config = configs.load(own / "file.toml")
     named = after.partition("= ")[2].strip('"') or after
     with pytest.raises(ConfigError, match=named) as raised:
-        seating.problems_of(config, "test")
+        preparation.problems_of(config, "test")
         of_run(config)
     assert "\n" not in str(raised.value)
 
@@ -226,5 +229,7 @@ def test_plan_and_doctor_look_beside_the_run_file(tmp_path: Path, kind: str) -> 
 def test_files_of_rows_are_known_by_what_they_hold(tmp_path: Path) -> None:
     own = project(tmp_path / "own")
     config = configs.load(own / "file.toml")
-    assert list(seating.files(config)) == ["data/visits.csv"]
-    assert environments.files(seating.problems_of(configs.load(own / "class.toml"), "test")) == {}
+    assert list(preparation.files(config)) == ["data/visits.csv"]
+    assert (
+        environments.files(preparation.problems_of(configs.load(own / "class.toml"), "test")) == {}
+    )

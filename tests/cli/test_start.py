@@ -16,7 +16,7 @@ def test_help_waits_for_no_heavy_package(package: str, loaded: set[str]) -> None
 
 @pytest.mark.parametrize("package", ["aiohttp", "httpx2", "openai", "pandas", "torch"])
 def test_a_run_begins_without_packages_that_only_later_stages_need(package: str) -> None:
-    assert package not in loaded_by("rmft_api.cli.build")
+    assert package not in loaded_by("rmft_api.session.runs")
 
 
 @pytest.fixture(scope="module")

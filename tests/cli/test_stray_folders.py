@@ -7,9 +7,9 @@ import pytest
 from typer.testing import CliRunner
 
 from rmft_api.cli.main import app
-from rmft_api.cli.places import existing_run, run_names
-from rmft_api.errors import RmftError, UsageError
+from rmft_api.core.errors import RmftError, UsageError
 from rmft_api.journal import Journal
+from rmft_api.session.run_directories import existing_run, run_names
 from tests.report.conftest import played
 
 STRAY = (

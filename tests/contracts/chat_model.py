@@ -4,9 +4,9 @@ import asyncio
 
 import pytest
 
-from rmft_api.errors import FaultKind, ProviderFault
-from rmft_api.ports import ChatModel
-from rmft_api.records import Ask, Message, Sampling
+from rmft_api.core.errors import FaultKind, ProviderFault
+from rmft_api.core.ports import ChatModel
+from rmft_api.core.records import Ask, Message, Sampling
 
 
 class ChatModelContract:

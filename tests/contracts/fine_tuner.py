@@ -7,9 +7,9 @@ from dataclasses import dataclass, field
 
 import pytest
 
-from rmft_api.errors import ProviderFault
-from rmft_api.ports import FineTuner
-from rmft_api.records import Hyperparameters, Job, JobOrder
+from rmft_api.core.errors import ProviderFault
+from rmft_api.core.ports import FineTuner
+from rmft_api.core.records import Hyperparameters, Job, JobOrder
 
 FINAL = ("succeeded", "failed", "cancelled")
 

@@ -10,7 +10,7 @@ from hypothesis.extra.numpy import arrays
 
 from rmft_api.environments.best import TIE, best_of, changes
 from rmft_api.environments.nonstationary import switches
-from rmft_api.regret import Floats
+from rmft_api.selection.regret import Floats
 
 FEW_LEVELS = st.tuples(st.integers(1, 6), st.integers(2, 3)).flatmap(
     lambda shape: arrays(np.float64, shape, elements=st.sampled_from([0.1, 0.3, 0.3 + 1e-12, 0.7]))

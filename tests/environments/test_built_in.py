@@ -6,10 +6,16 @@ import numpy as np
 import pytest
 
 from rmft_api import environments
-from rmft_api.environments import Environment, Scenario, noise, nonstationary, online_learning
+from rmft_api.environments import (
+    Environment,
+    Scenario,
+    noise,
+    nonstationary,
+    online_learning,
+)
 from rmft_api.environments.nonstationary import change_points
 from rmft_api.environments.online_learning import OnlineLearning
-from rmft_api.regret import Floats
+from rmft_api.selection.regret import Floats
 from rmft_api.testing import EnvironmentContract
 
 REWARDS = get_args(noise.Reward)

@@ -10,12 +10,13 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from rmft_api import environments, paths
-from rmft_api import seeds as seeds_
-from rmft_api.config import Problem
+from rmft_api import environments
+from rmft_api.config.schema import Problem
+from rmft_api.core import paths
+from rmft_api.core import seeds as seeds_
+from rmft_api.core.errors import ConfigError, DataError
+from rmft_api.core.records import Split
 from rmft_api.environments import ConcreteProblem
-from rmft_api.errors import ConfigError, DataError
-from rmft_api.records import Split
 
 SPLITS: tuple[Split, ...] = get_args(Split)
 

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 
 from rmft_api import environments
+from rmft_api.core.errors import ConfigError, DataError, RmftError
+from rmft_api.core.records import Split
 from rmft_api.environments import Environment, Scenario
-from rmft_api.errors import ConfigError, DataError, RmftError
-from rmft_api.records import Split
 from rmft_api.testing import EnvironmentContract
 
 gymnasium = pytest.importorskip("gymnasium")

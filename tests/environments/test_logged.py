@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from rmft_api import baselines, environments
+from rmft_api.core.errors import ConfigError, DataError, RmftError
 from rmft_api.environments import Environment, Scenario
-from rmft_api.errors import ConfigError, DataError, RmftError
 from rmft_api.testing import EnvironmentContract
 
 ACTIONS = ("mail", "call", "visit", "gift", "wait")

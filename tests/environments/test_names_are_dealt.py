@@ -6,13 +6,14 @@ from typing import get_args
 import numpy as np
 import pytest
 
-from rmft_api import environments, seating
-from rmft_api.config import parse
+from rmft_api import environments
+from rmft_api.config.schema import parse
+from rmft_api.core.paths import Origin
+from rmft_api.core.records import Split
 from rmft_api.environments import ConcreteProblem, Environment, Scenario
 from rmft_api.environments.scenario import Floats
-from rmft_api.paths import Origin
 from rmft_api.prompts import of_run
-from rmft_api.records import Split
+from rmft_api.rollouts import preparation
 from rmft_api.testing import EnvironmentContract
 
 FIXED = """
@@ -98,7 +99,7 @@ def test_a_meaningful_name_stays_with_its_column_and_changes_its_place(place: Pa
     prompts = of_run(config)
     story = prompts.names("buttons", 3)
     orders: set[tuple[str, ...]] = set()
-    for seat in seating.seats(config, prompts, "test", 0):
+    for seat in preparation.seats(config, prompts, "test", 0):
         by_name = dict(zip(seat.names, seat.scenario.rewards.T.tolist(), strict=True))
         assert set(by_name[story[1]]) == {0.0}
         assert set(by_name[story[2]]) == {1.0}

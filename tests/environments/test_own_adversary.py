@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from rmft_api.environments import Environment, Extremes, Scenario
-from rmft_api.regret import Floats
+from rmft_api.selection.regret import Floats
 from rmft_api.testing import EnvironmentContract
 
 

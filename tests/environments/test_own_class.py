@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 
 from rmft_api import environments
-from rmft_api.config import Problem
-from rmft_api.errors import ConfigError
+from rmft_api.config.schema import Problem
+from rmft_api.core.errors import ConfigError
 
 MINE = """
 import numpy as np

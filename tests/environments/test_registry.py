@@ -8,10 +8,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rmft_api import environments
-from rmft_api.config import Problem
+from rmft_api.config.schema import Problem
+from rmft_api.core.errors import ConfigError, DataError
+from rmft_api.core.records import Split
 from rmft_api.environments import ConcreteProblem, Environment, Scenario, registry
-from rmft_api.errors import ConfigError, DataError
-from rmft_api.records import Split
 from rmft_api.testing import EnvironmentContract
 
 

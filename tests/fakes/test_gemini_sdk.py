@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
+from rmft_api.core.records import Hyperparameters, JobOrder
 from rmft_api.providers import connect
 from rmft_api.providers.profiles import load
-from rmft_api.records import Hyperparameters, JobOrder
 from tests.contracts.fine_tuner import examples
 from tests.fakes.gemini import GEMINI, LOCATION, PROJECT, TOKEN, FakeGemini, environ
 from tests.providers.stub import Serving

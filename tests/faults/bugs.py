@@ -81,7 +81,7 @@ def nothing_reserved() -> None:
 @bug("I2", "D/eof/chat")
 def doubt_is_free() -> None:
     """What may have been billed is taken for certainly not billed."""
-    from rmft_api.errors import FaultKind, ProviderFault
+    from rmft_api.core.errors import FaultKind, ProviderFault
     from rmft_api.journal.ledger import Ledger
 
     failed = Ledger.failed
@@ -99,14 +99,14 @@ def doubt_is_free() -> None:
 @bug("I2", "D/usage_missing/chat")
 def no_usage_no_cost() -> None:
     """A reply that does not tell its usage counts as free."""
-    from rmft_api import calls
+    from rmft_api.requests import journaled_chat
 
-    make = calls.JournaledChat.__init__
+    make = journaled_chat.JournaledChat.__init__
 
-    def free(self: Any, *args: Any, cost: calls.Cost, **more: Any) -> None:
+    def free(self: Any, *args: Any, cost: journaled_chat.Cost, **more: Any) -> None:
         make(self, *args, cost=lambda ask, reply: cost(ask, reply) if reply.usage else 0, **more)
 
-    calls.JournaledChat.__init__ = free
+    journaled_chat.JournaledChat.__init__ = free
 
 
 @bug("I1", "E/job_create:1/*/done1")
@@ -123,7 +123,7 @@ def no_look_up() -> None:
 @bug("I1", "E/job_create:1/*/lag60/done1")
 def no_quarantine() -> None:
     """One look at the list is enough, however far it lags."""
-    from rmft_api.journal import outbox
+    from rmft_api.requests import outbox
 
     make = outbox.Outbox.__init__
 
@@ -137,8 +137,8 @@ def no_quarantine() -> None:
 @bug("I1", "J/job_create/429_[gms]*/done1/lag0")
 def refusals_are_believed() -> None:
     """A creation that was refused for its speed is sent again unseen, inside one send."""
-    from rmft_api.errors import FaultKind, ProviderFault
-    from rmft_api.journal import outbox
+    from rmft_api.core.errors import FaultKind, ProviderFault
+    from rmft_api.requests import outbox
 
     once = outbox.Outbox.once
 
@@ -173,8 +173,8 @@ def sdk_retries() -> None:
 @bug("I3", "D/content_null/chat")
 def reask_bad_replies() -> None:
     """A reply that cannot be read is asked for again until it can."""
+    from rmft_api.core.records import Ask, Reply
     from rmft_api.providers.chat import WireChat
-    from rmft_api.records import Ask, Reply
 
     reply = WireChat.reply
 
@@ -190,8 +190,8 @@ def reask_bad_replies() -> None:
 @bug("I3", "A/call.*:TERM")
 def naive_gather() -> None:
     """A signal cancels what is under way, and with it the replies that were paid for."""
-    from rmft_api.cli.signals import Stop
-    from rmft_api.journal.flights import Flights
+    from rmft_api.journal.in_flight import Flights
+    from rmft_api.session.signals import Stop
 
     signalled = Stop._signalled  # pyright: ignore[reportPrivateUsage]
 
@@ -228,7 +228,7 @@ def key_in_errors() -> None:
     """An error message shows the request's headers."""
     import os
 
-    from rmft_api.errors import ProviderFault
+    from rmft_api.core.errors import ProviderFault
     from rmft_api.providers import faults
 
     lost = faults.lost
@@ -254,18 +254,18 @@ def no_way_out() -> None:
     """An interrupted run does not say how to go on."""
     from contextlib import nullcontext
 
-    from rmft_api.cli import walking
-    from rmft_api.cli.signals import Stop
-    from rmft_api.errors import InterruptedRunError
+    from rmft_api.core.errors import InterruptedRunError
+    from rmft_api.session import lifecycle
+    from rmft_api.session.signals import Stop
 
-    walking.telling_the_way_on = lambda name: nullcontext()
+    lifecycle.telling_the_way_on = lambda name: nullcontext()
     Stop.error = lambda self: InterruptedRunError("interrupted", self.signal_number)
 
 
 @bug("I4", "A/call.*:KILL")
 def global_chance() -> None:
     """Scenarios are drawn by one generator, so that what ran before changes what comes after."""
-    from rmft_api import seeds
+    from rmft_api.core import seeds
 
     dice, rng = seeds.rng(1, "dice"), seeds.rng
     seeds.rng = lambda seed, *path: dice if path[0] == "scenario" else rng(seed, *path)
@@ -325,8 +325,8 @@ def any_model_will_do() -> None:
 @bug("I3", "D/eof_forever/chat")
 def endless_reissue() -> None:
     """A call whose reply was lost is sent again and again."""
-    from rmft_api import retries
-    from rmft_api.errors import FaultKind
+    from rmft_api.core.errors import FaultKind
+    from rmft_api.requests import retries
 
     rules: Mapping[FaultKind, retries.Rule] = {
         **retries.RULES,
@@ -341,7 +341,7 @@ def endless_reissue() -> None:
 
 
 def _rule_kind(name: str, kind: str) -> None:
-    from rmft_api.errors import FaultKind
+    from rmft_api.core.errors import FaultKind
     from rmft_api.providers import faults
 
     faults.RULES = tuple(

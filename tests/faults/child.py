@@ -15,8 +15,8 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
-from rmft_api import faultpoints
-from rmft_api.records import Message
+from rmft_api.core import fault_points
+from rmft_api.core.records import Message
 from tests.faults import speed
 from tests.faults.world import BASE
 
@@ -28,7 +28,7 @@ def warm() -> None:
         importlib.import_module(f"rmft_api.{name}")
     import openai
 
-    from rmft_api.tokens import counter_for
+    from rmft_api.datasets.tokens import counter_for
 
     counter_for(BASE).chat([Message("user", "one word loads the vocabulary")])
     client = openai.AsyncOpenAI(api_key="-", base_url="http://127.0.0.1:9")
@@ -38,7 +38,7 @@ def warm() -> None:
 def main() -> None:
     """Prepare, then hand over to the real command line."""
     speed.from_environment(os.environ)
-    importlib.reload(faultpoints)  # reads RMFT_CRASH_AT: a forked process has its own
+    importlib.reload(fault_points)  # reads RMFT_CRASH_AT: a forked process has its own
     if times := os.environ.get("RMFT_FAULTS_DNS"):
         break_names(int(times))
     if path := os.environ.get("RMFT_FAULTS_TRACE"):
@@ -82,7 +82,7 @@ def trace_points(path: Path) -> None:
     def reached(point: str) -> None:
         seen[point] += 1
 
-    faultpoints.reached = reached
+    fault_points.reached = reached
     atexit.register(lambda: path.write_text(json.dumps(seen)))
 
 

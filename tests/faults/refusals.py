@@ -11,7 +11,7 @@ from tests.faults.layers import CODES
 from tests.faults.world import FAITHFUL, Setting
 
 EFFECTS = (Endpoint.UPLOAD, Endpoint.JOB_CREATE, Endpoint.BATCH_CREATE)
-"""What makes something that can be looked for. Deployments: `hosted.py`."""
+"""What makes something that can be looked for. Deployments: `deployments.py`."""
 ANSWERS = tuple(
     script
     for script in (*SCRIPTS.values(), *GATEWAY)

@@ -16,13 +16,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from rmft_api.errors import RmftError
+from rmft_api.core.errors import RmftError
 from rmft_api.finetuning import Trained, Trainer
 from rmft_api.journal import Journal
 from rmft_api.journal.ledger import Totals
 from rmft_api.providers import Connection, connect
 from rmft_api.providers.profiles import Profile, load
-from rmft_api.retries import Retries
+from rmft_api.requests.retries import Retries
 from tests.fakes import azure, gemini, nebius
 from tests.finetuning.test_training import Data, Time, config
 from tests.providers.conftest import ENVIRON

@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from rmft_api.config import RunConfig
-from rmft_api.errors import (
+from rmft_api.config.schema import RunConfig
+from rmft_api.core.errors import (
     BudgetError,
     ConfigError,
     DataError,
@@ -18,14 +18,14 @@ from rmft_api.errors import (
     ProviderFault,
     ResumableError,
 )
+from rmft_api.core.records import Ask, Job, JobOrder, Method
+from rmft_api.core.waits import Wait, Waits
 from rmft_api.finetuning import Trained, Trainer
 from rmft_api.journal import Journal
-from rmft_api.prices import Prices
 from rmft_api.providers import Connection, connect
+from rmft_api.providers.prices import Prices
 from rmft_api.providers.profiles import Profile, load
-from rmft_api.records import Ask, Job, JobOrder, Method
-from rmft_api.retries import Retries
-from rmft_api.waits import Wait, Waits
+from rmft_api.requests.retries import Retries
 from tests.contracts.fine_tuner import examples
 from tests.providers.conftest import ENVIRON
 from tests.providers.stub import Meets, Serving, StubProvider, error

@@ -10,10 +10,11 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from rmft_api.calls import JournaledChat
-from rmft_api.journal import Journal, Outbox, Quarantine
-from rmft_api.records import Ask, Choice, Message, Record, Reply, Sampling, Usage
-from rmft_api.retries import Retries
+from rmft_api.core.records import Ask, Choice, Message, Record, Reply, Sampling, Usage
+from rmft_api.journal import Journal
+from rmft_api.requests.journaled_chat import JournaledChat
+from rmft_api.requests.outbox import Outbox, Quarantine
+from rmft_api.requests.retries import Retries
 
 CALLS, WORST, COST = 6, 100, 30
 JOB_WORST, JOB_COST = 5000, 4000

@@ -3,9 +3,9 @@ from pathlib import Path
 
 import pytest
 
-from rmft_api.errors import StorageError
-from rmft_api.files import make_directory, replace_file
-from rmft_api.journal.ballast import Ballast
+from rmft_api.core.errors import StorageError
+from rmft_api.core.files import make_directory, replace_file
+from rmft_api.journal.reserved_space import Ballast
 
 
 def test_a_file_is_replaced_whole_and_private(tmp_path: Path) -> None:

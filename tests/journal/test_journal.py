@@ -5,10 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from rmft_api.errors import DataError, LockedError, StorageError, UsageError
-from rmft_api.journal import FILE, Event, Journal, plays
-from rmft_api.journal.ballast import Ballast
-from rmft_api.records import (
+from rmft_api.core.errors import DataError, LockedError, StorageError, UsageError
+from rmft_api.core.records import (
     Address,
     Message,
     Record,
@@ -18,7 +16,9 @@ from rmft_api.records import (
     Split,
     Trajectory,
 )
-from rmft_api.shorthand import Kept
+from rmft_api.core.transcripts import Kept
+from rmft_api.journal import FILE, Event, Journal, stored_plays
+from rmft_api.journal.reserved_space import Ballast
 from tests.virtual import VirtualTime
 
 
@@ -103,7 +103,7 @@ async def test_plays_come_without_words_and_words_for_those_that_are_asked_for(
 async def test_more_trajectories_than_are_read_at_once_come_in_order(
     journal: Journal, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(plays, "TOGETHER", 2)
+    monkeypatch.setattr(stored_plays, "TOGETHER", 2)
     saved = [played("train", i, s, n) for i in (1, 2) for s in (0, 10, 11) for n in range(3)]
     await journal.save_trajectories(kept(saved[::-1]))
     assert journal.trajectories("train", 1) == saved[:9]

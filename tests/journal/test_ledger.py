@@ -9,7 +9,7 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
-from rmft_api.errors import BudgetError, DataError, FaultKind, ProviderFault
+from rmft_api.core.errors import BudgetError, DataError, FaultKind, ProviderFault
 from rmft_api.journal import Journal, Ledger, Totals, dollars
 from rmft_api.journal.ledger import digest_of, fault_of
 

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from rmft_api.errors import LockedError, StorageError
+from rmft_api.core.errors import LockedError, StorageError
 from rmft_api.journal.lock import RunLock
 
 HOLD = """

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from rmft_api.errors import (
+from rmft_api.core.errors import (
     BudgetError,
     ConfigError,
     DataError,
@@ -18,10 +18,11 @@ from rmft_api.errors import (
     ProviderFault,
     ResumableError,
 )
-from rmft_api.journal import Journal, Outbox, Quarantine
+from rmft_api.core.records import Record
+from rmft_api.journal import Journal
 from rmft_api.journal.ledger import Totals
-from rmft_api.records import Record
-from rmft_api.retries import Retries
+from rmft_api.requests.outbox import Outbox, Quarantine
+from rmft_api.requests.retries import Retries
 from tests.virtual import VirtualTime
 
 

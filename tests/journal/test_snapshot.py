@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from rmft_api.errors import LockedError, ResumableError
-from rmft_api.journal import Journal, copying, snapshot
+from rmft_api.core.errors import LockedError, ResumableError
+from rmft_api.journal import Journal, snapshot, snapshots
 from tests.virtual import VirtualTime
 
 
@@ -86,7 +86,7 @@ def test_a_log_that_was_started_anew_meanwhile_is_copied_again(
     written = [False, True]
     write(20)
     monkeypatch.setattr(shutil, "copyfile", copied_too_early)
-    copying.copy_database(source, target)
+    snapshots.copy_database(source, target)
     with closing(sqlite3.connect(target)) as seen:
         assert seen.execute("SELECT count(*) FROM numbers").fetchone() == (71,)
         assert seen.execute("PRAGMA integrity_check").fetchone() == ("ok",)
@@ -102,8 +102,8 @@ def test_a_log_that_is_always_new_is_given_up(
     def another(log: Path) -> bytes:
         return b"%d" % next(headers)
 
-    monkeypatch.setattr(copying, "_header", another)
-    monkeypatch.setattr(copying, "PAUSE_S", 0)
+    monkeypatch.setattr(snapshots, "_header", another)
+    monkeypatch.setattr(snapshots, "PAUSE_S", 0)
     with pytest.raises(ResumableError, match="too fast"), snapshot(run_dir):
         pass
     owned.close()

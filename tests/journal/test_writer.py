@@ -8,7 +8,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from rmft_api.errors import DataError, StorageError
+from rmft_api.core.errors import DataError, StorageError
 from rmft_api.journal.writer import GROUP, Writer
 
 INSERT = "INSERT INTO numbers (n) VALUES (?)"

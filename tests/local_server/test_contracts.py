@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
+from rmft_api.core.ports import ChatModel
 from rmft_api.local_server.server import Settings, running
-from rmft_api.ports import ChatModel
 from rmft_api.providers import Connection, connect, load
 from tests.contracts.chat_model import ChatModelContract
 from tests.contracts.fine_tuner import Bench, FineTunerContract

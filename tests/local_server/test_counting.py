@@ -7,10 +7,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from rmft_api.datasets.tokens import TokenCounter
 from rmft_api.local_server.counting import BASES, counter_of
 from rmft_api.local_server.engine import ChatMessage, Prompt
 from rmft_api.local_server.engines import DEFAULT, make, make_all
-from rmft_api.tokens import TokenCounter
 
 TEXT = "Round 3: button A, reward 0.25.\nWhich button? <Answer>A</Answer>"
 

@@ -10,8 +10,14 @@ import numpy as np
 import pytest
 
 from rmft_api.baselines import full_information
-from rmft_api.errors import DataError
-from rmft_api.local_server.engine import ChatMessage, ExampleError, Hyperparameters, Model, Prompt
+from rmft_api.core.errors import DataError
+from rmft_api.local_server.engine import (
+    ChatMessage,
+    ExampleError,
+    Hyperparameters,
+    Model,
+    Prompt,
+)
 from rmft_api.local_server.numeric import weights
 from rmft_api.local_server.numeric.engine import BASES, NumericEngine, NumericModel
 from rmft_api.local_server.numeric.linear_attention import LinearAttention

@@ -7,14 +7,25 @@ import numpy as np
 import pytest
 import torch
 
-from rmft_api.local_server.engine import ChatMessage, Hyperparameters, Model, Prompt, TrainingStep
+from rmft_api.local_server.engine import (
+    ChatMessage,
+    Hyperparameters,
+    Model,
+    Prompt,
+    TrainingStep,
+)
 from rmft_api.local_server.numeric import chats, weights
 from rmft_api.local_server.numeric.engine import BASES, NumericEngine, NumericModel
 from rmft_api.local_server.numeric.family import Encoded
 from rmft_api.local_server.numeric.linear_attention import LinearAttention
 from rmft_api.local_server.numeric.simplex import Floats
 from rmft_api.local_server.numeric.transformer import Transformer
-from rmft_api.local_server.numeric.transformer_network import bias, forward, padded, seen
+from rmft_api.local_server.numeric.transformer_network import (
+    bias,
+    forward,
+    padded,
+    seen,
+)
 
 ENGINE = NumericEngine()
 WORST, TRANSFORMER = "rmft-linear-attention-worst", "rmft-transformer"

@@ -8,7 +8,12 @@ from typing import Any
 import pytest
 
 from rmft_api.local_server import training_data
-from rmft_api.local_server.engine import ChatMessage, ChatPair, Hyperparameters, TrainingStep
+from rmft_api.local_server.engine import (
+    ChatMessage,
+    ChatPair,
+    Hyperparameters,
+    TrainingStep,
+)
 from tests.local_server.serving import Served, finished, served, upload
 
 torch = pytest.importorskip("torch")

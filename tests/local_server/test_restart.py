@@ -6,7 +6,7 @@ from pathlib import Path
 import openai
 import pytest
 
-from rmft_api.errors import StorageError
+from rmft_api.core.errors import StorageError
 from rmft_api.local_server.jobs import JobStore
 from tests.local_server.serving import (
     HELLO,

@@ -15,7 +15,7 @@ import openai
 import pytest
 
 from rmft_api.cli.serve import serve
-from rmft_api.errors import ConfigError
+from rmft_api.core.errors import ConfigError
 from tests.local_server.serving import HELLO, Served, dataset, refused, served, until
 
 KEY = "local-key"

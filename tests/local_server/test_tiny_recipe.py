@@ -3,10 +3,10 @@
 import numpy as np
 
 from rmft_api import prompts
-from rmft_api.config import PromptConfig
+from rmft_api.config.schema import PromptConfig
+from rmft_api.core.resources import prompts_dir
 from rmft_api.environments.scenario import Scenario
 from rmft_api.local_server.tiny import corpus, scripted, tokenizer, training
-from rmft_api.resources import prompts_dir
 
 PROMPTS = corpus.Templates(prompts_dir() / "compact")
 

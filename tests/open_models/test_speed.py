@@ -2,7 +2,7 @@
 
 import pytest
 
-from rmft_api.errors import ConfigError
+from rmft_api.core.errors import ConfigError
 from rmft_api.open_models import shapes, speed
 from rmft_api.open_models.settings import HfSettings
 from rmft_api.open_models.shapes import Shape

@@ -13,8 +13,8 @@ from unittest import mock
 import msgspec
 
 from rmft_api.cli.main import main
-from rmft_api.records import ExampleMessage, Record
-from rmft_api.tokens import counter_for
+from rmft_api.core.records import ExampleMessage, Record
+from rmft_api.datasets.tokens import counter_for
 from tests.fake_provider.client import Books, running
 
 BASE = "gpt-4.1-mini-2025-04-14"

@@ -6,10 +6,13 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from rmft_api import config, seating, seeds, tokens
-from rmft_api.config import RunConfig
-from rmft_api.planning.player import Speech
-from rmft_api.records import Split
+from rmft_api.config import schema
+from rmft_api.config.schema import RunConfig
+from rmft_api.core import seeds
+from rmft_api.core.records import Split
+from rmft_api.datasets import tokens
+from rmft_api.planning.simulated_model import Speech
+from rmft_api.rollouts import preparation
 from tests.planning.world import prompts_of
 
 ENV = "RMFT_TEST_ECHO"
@@ -19,7 +22,7 @@ SPEAKER = f"{__name__}:say"
 
 def write(run_file: Path, to: Path, reply_tokens: int) -> None:
     """Everything that a plan of this run assumes to be said, by the seed of its request."""
-    settings = config.load(run_file)
+    settings = schema.load(run_file)
     said: dict[int, list[str]] = {}
     splits: tuple[Split, ...] = ("train", "validation", "test")
     for split in splits:
@@ -30,9 +33,9 @@ def write(run_file: Path, to: Path, reply_tokens: int) -> None:
 
 def _of(settings: RunConfig, split: Split, iteration: int, length: int) -> dict[int, list[str]]:
     speech = Speech(settings, tokens.counter_for(settings.model.base), length)
-    plays = seating.section_of(settings, split).trajectories
+    plays = preparation.section_of(settings, split).trajectories
     found: dict[int, list[str]] = {}
-    for seat in seating.seats(settings, prompts_of(settings), split, iteration):
+    for seat in preparation.seats(settings, prompts_of(settings), split, iteration):
         for number in range(plays):
             for t in range(seat.scenario.T):
                 place = (split, seat.index, number, t)

@@ -6,11 +6,12 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from rmft_api import seating, tokens
-from rmft_api.config import RunConfig
-from rmft_api.planning import bounds
-from rmft_api.prices import most_tokens
-from rmft_api.rollouts import Seat
+from rmft_api.config.schema import RunConfig
+from rmft_api.datasets import tokens
+from rmft_api.planning import worst_case
+from rmft_api.providers.prices import most_tokens
+from rmft_api.rollouts import preparation
+from rmft_api.rollouts.engine import Seat
 from tests.planning.world import FAMILIES, prompts_of, small
 
 WAYS: dict[str, dict[str, Any]] = {
@@ -26,7 +27,7 @@ COUNTER = tokens.counter_for("gpt-4o-mini")
 
 
 def seat_of(run: RunConfig) -> Seat:
-    return next(seating.seats(run, prompts_of(run), "train", 1))
+    return next(preparation.seats(run, prompts_of(run), "train", 1))
 
 
 def told(run: RunConfig, seat: Seat, outcomes: list[Outcome]) -> tuple[int, int, int]:
@@ -37,7 +38,7 @@ def told(run: RunConfig, seat: Seat, outcomes: list[Outcome]) -> tuple[int, int,
     for t, (action, long) in enumerate(outcomes):
         chat = telling.chat()
         reserved.append(most_tokens(chat))
-        words = bounds.LONGEST_WORD * (run.sampling.max_tokens - 10) if long else ""
+        words = worst_case.LONGEST_WORD * (run.sampling.max_tokens - 10) if long else ""
         answer = f"\n<Answer>{seat.names[action]}</Answer>" if action >= 0 else ""
         learnt += COUNTER.chat(chat) + COUNTER.text(words + answer) + 4
         rewards = tuple(seat.scenario.rewards[t].tolist())
@@ -48,7 +49,7 @@ def told(run: RunConfig, seat: Seat, outcomes: list[Outcome]) -> tuple[int, int,
 def assert_bounded(family: str, way: str, outcomes: list[Outcome]) -> None:
     run = small(family, prompts=WAYS[way])
     seat = seat_of(run)
-    most = bounds.longest(run, seat, COUNTER)
+    most = worst_case.longest(run, seat, COUNTER)
     reserved, last, learnt = told(
         run, seat, [(min(a, seat.scenario.K - 1), w) for a, w in outcomes]
     )
@@ -60,7 +61,7 @@ def assert_bounded(family: str, way: str, outcomes: list[Outcome]) -> None:
 @pytest.fixture(autouse=True, scope="module")
 def _without_the_spare() -> Any:
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(bounds, "SPARE", 1.0)
+        patch.setattr(worst_case, "SPARE", 1.0)
         yield
 
 
@@ -80,4 +81,4 @@ def test_the_bound_is_no_more_than_a_few_times_a_real_play() -> None:
         run = small(family)
         seat = seat_of(run)
         reserved, _, _ = told(run, seat, [(t % 3, True) for t in range(6)])
-        assert bounds.longest(run, seat, COUNTER).prompt_bound < 2 * reserved
+        assert worst_case.longest(run, seat, COUNTER).prompt_bound < 2 * reserved

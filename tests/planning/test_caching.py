@@ -3,9 +3,9 @@
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from rmft_api import tokens
+from rmft_api.core.records import Message
+from rmft_api.datasets import tokens
 from rmft_api.planning.caching import PIECE, PromptCache
-from rmft_api.records import Message
 
 COUNTER = tokens.counter_for("gpt-4.1")
 HEAD = Message("system", "You are in a room with three buttons on the wall. " * 120)

@@ -4,12 +4,12 @@ from typing import Any
 
 import pytest
 
-from rmft_api import config
-from rmft_api.cli.counters import counter_at
+from rmft_api.config import schema
+from rmft_api.datasets.tokens import TokenCounter
 from rmft_api.planning import lengths
 from rmft_api.planning.lengths import too_long
 from rmft_api.providers import profiles
-from rmft_api.tokens import TokenCounter
+from rmft_api.session.token_counters import counter_at
 from tests.planning.world import (
     FAMILIES,
     assumed,
@@ -24,7 +24,7 @@ from tests.planning.world import (
 GROWING: dict[str, Any] = {"conversation": "multi_turn", "history": "raw"}
 
 
-def refusal(run: config.RunConfig) -> str | None:
+def refusal(run: schema.RunConfig) -> str | None:
     profile = profiles.load(run.model.profile)
     return too_long(run, prompts_of(run), profile, lambda: counter_at(profile, run.model))
 
@@ -69,7 +69,7 @@ def test_the_vocabulary_is_not_loaded_for_examples_that_are_surely_short(
     assert too_long(run, prompts_of(run), openai(), loaded) is None
 
 
-def embedded(**sections: dict[str, Any]) -> config.RunConfig:
+def embedded(**sections: dict[str, Any]) -> schema.RunConfig:
     """A run of the embedded model on problems of the usual size."""
     usual = {"scenarios": 2, "trajectories": 4, "problems": [{"environment": "bandit", "T": 25}]}
     model = {"base": "rmft-tiny", "profile": "local"}

@@ -8,8 +8,10 @@ from typing import Any
 
 import pytest
 
-from rmft_api import config, planning, resources
-from rmft_api.errors import ConfigError
+from rmft_api import planning
+from rmft_api.config import schema
+from rmft_api.core import resources
+from rmft_api.core.errors import ConfigError
 from rmft_api.planning import Cost, sampling
 from rmft_api.providers import profiles
 from tests.planning.world import NOW, drawn, openai, phase, prompts_of, small
@@ -33,7 +35,7 @@ def test_every_shipped_run_is_planned_with_sockets_shut_and_without_a_key(
         monkeypatch.setattr(f"socket.socket.{name}", shut)
     monkeypatch.setitem(sys.modules, "torch", None)
     monkeypatch.setitem(sys.modules, "openai", None)
-    settings = config.load(path)
+    settings = schema.load(path)
     plan = drawn(settings)
     unpriced = any("no price is known" in warning for warning in plan.warnings)
     assert (plan.total.worst is None) == unpriced
@@ -158,7 +160,7 @@ def test_a_sample_stands_for_a_run_that_is_too_large_to_play() -> None:
     assert few.total.expected == pytest.approx(_whole(run), rel=0.01)
 
 
-def _whole(run: config.RunConfig) -> int:
+def _whole(run: schema.RunConfig) -> int:
     with pytest.MonkeyPatch.context() as patch:
         for split in list(sampling.DECISIONS):
             patch.setitem(sampling.DECISIONS, split, 10**6)

@@ -7,7 +7,7 @@ import msgspec
 import pytest
 
 from rmft_api.planning import Phase, Plan, Spending, of_the_rest
-from rmft_api.planning.spending import Amounts, Line
+from rmft_api.planning.plan_vs_actual import Amounts, Line
 from rmft_api.providers.profile import Profile
 from tests.planning.world import NOW, drawn, openai, small
 

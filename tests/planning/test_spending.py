@@ -7,12 +7,12 @@ from typing import Any
 import msgspec
 import pytest
 
+from rmft_api.core.records import Choice, Hyperparameters, Job, Reply, Usage
 from rmft_api.finetuning import Trained
 from rmft_api.journal import Journal, Place, Sum
 from rmft_api.journal.ledger import digest_of
 from rmft_api.planning import Line, Phase, Plan, Spending, spending
-from rmft_api.planning.spending import PLAN, TRAINED
-from rmft_api.records import Choice, Hyperparameters, Job, Reply, Usage
+from rmft_api.planning.plan_vs_actual import PLAN, TRAINED
 from tests.planning.world import drawn, rented, small
 
 DIGEST = digest_of(b"request")
@@ -93,7 +93,7 @@ async def test_a_second_look_at_the_books_tells_what_a_first_one_would(
     journal: Journal, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """However few attempts are read at once."""
-    monkeypatch.setattr("rmft_api.journal.books.TOGETHER", 3)
+    monkeypatch.setattr("rmft_api.journal.accounting.TOGETHER", 3)
     await journal.ledger.set_cap(10**9)
     for number in range(5):
         await journal.ledger.begin(f"train/1/0/{number}/0", "chat", DIGEST, 10)

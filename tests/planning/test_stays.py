@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from rmft_api.hosting import Lease, Rent
+from rmft_api.deployments import Lease, Rent
 from rmft_api.journal import Journal
 from tests.planning.world import drawn, phase, rented, small
 

@@ -7,12 +7,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from rmft_api import lessons, preferences, seeds, selection
-from rmft_api.config import RunConfig
+from rmft_api.config.schema import RunConfig
+from rmft_api.core import seeds
+from rmft_api.core.records import Ask, Split
+from rmft_api.datasets import preferences, training_files
+from rmft_api.datasets.tokens import counter_for
 from rmft_api.planning import Plan
-from rmft_api.prices import Prices
-from rmft_api.records import Ask, Split
-from rmft_api.tokens import counter_for
+from rmft_api.providers.prices import Prices
+from rmft_api.selection import ranking
 from tests.planning.world import (
     FAMILIES,
     Say,
@@ -132,8 +134,8 @@ def test_trained_tokens_of_preferences_are_those_that_would_be_written(way: str)
     run = small(prompts=WAYS[way], finetuning={"method": "supervised-then-dpo"})
     planned = phase(drawn(run), "training", 1)
     kept = played(run, "train", 1, assumed(run))[1]
-    verdicts = selection.judge([score for _, score in kept], run.selection, run.seed, 1)
-    chosen = lessons.chosen([one for one, _ in kept], verdicts, run)
+    verdicts = ranking.judge([score for _, score in kept], run.selection, run.seed, 1)
+    chosen = training_files.chosen([one for one, _ in kept], verdicts, run)
     pairs = preferences.build(
         chosen.opposed, run.dataset, run.prompts, counter_for(run.model.base), least=1
     )

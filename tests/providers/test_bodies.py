@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from rmft_api.providers.bodies import Chats, cache_key
-from rmft_api.records import Message
+from rmft_api.core.records import Message
+from rmft_api.providers.encoding import Chats, cache_key
 
 messages = st.builds(Message, st.sampled_from(["user", "assistant", "system"]), st.text())
 

@@ -6,12 +6,12 @@ from typing import Any
 
 import pytest
 
-from rmft_api.errors import ConfigError, FaultKind, ProviderFault
-from rmft_api.pacing import Pacer
-from rmft_api.ports import ChatModel
+from rmft_api.core.errors import ConfigError, FaultKind, ProviderFault
+from rmft_api.core.ports import ChatModel
+from rmft_api.core.records import Ask, Choice, Message, Sampling, Usage
 from rmft_api.providers import Connection, connect
 from rmft_api.providers.profiles import Profile, load
-from rmft_api.records import Ask, Choice, Message, Sampling, Usage
+from rmft_api.requests.pacing import Pacer
 from tests.providers.conftest import CANARY, ENVIRON
 from tests.providers.stub import Meets, StubProvider
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from rmft_api.ports import ChatModel
+from rmft_api.core.ports import ChatModel
 from rmft_api.providers import Connection
 from tests.contracts.chat_model import ChatModelContract
 from tests.contracts.fine_tuner import Bench, FineTunerContract

@@ -7,10 +7,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from rmft_api.errors import FaultKind, ProviderFault
+from rmft_api.core.errors import FaultKind, ProviderFault
 from rmft_api.providers import faults, refusals
+from rmft_api.providers.error_rules import RULES
 from rmft_api.providers.faults import Request
-from rmft_api.providers.rules import RULES
 
 POST = Request("openai", "answer a chat", model="gpt-4.1-mini", key_name="OPENAI_API_KEY")
 GET = Request("openai", "list jobs", repeatable=True)

@@ -11,13 +11,20 @@ from hypothesis import given
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
-from rmft_api.errors import ConfigError, DataError, FaultKind, ProviderFault
-from rmft_api.ports import ChatModel
+from rmft_api.core.errors import ConfigError, DataError, FaultKind, ProviderFault
+from rmft_api.core.ports import ChatModel
+from rmft_api.core.records import (
+    Ask,
+    HostOrder,
+    Hyperparameters,
+    Message,
+    Sampling,
+    Usage,
+)
 from rmft_api.providers import Connection, connect
 from rmft_api.providers.gemini import convert
 from rmft_api.providers.gemini.names import Place
 from rmft_api.providers.profiles import load
-from rmft_api.records import Ask, HostOrder, Hyperparameters, Message, Sampling, Usage
 from tests.contracts.chat_model import ChatModelContract
 from tests.contracts.fine_tuner import Bench, FineTunerContract, examples
 from tests.fakes.gemini import GEMINI, TOKEN, FakeGemini, environ, refusal

@@ -41,7 +41,7 @@ import sys
 from rmft_api.providers import connect, load
 connection = connect(load({name!r}), environ={environ!r})
 connection.chat, connection.host, {trains}
-adapters = ("arm", "chat", "gemini", "models_object", "openai_wire")
+adapters = ("azure_deployments", "chat", "gemini", "nebius_models", "openai_wire")
 print(*sorted(set(sys.modules) & {vendors!r}))
 print(*[one for one in adapters if "rmft_api.providers." + one in sys.modules])
 """
@@ -62,8 +62,8 @@ def loaded(name: str, trains: str) -> tuple[set[str], set[str]]:
     [
         ("local", {"openai", "httpx2"}, {"chat", "openai_wire"}),
         ("openai", {"openai", "httpx2"}, {"chat", "openai_wire"}),
-        ("azure", {"openai", "httpx2"}, {"chat", "openai_wire", "arm"}),
-        ("nebius", {"openai", "httpx2"}, {"chat", "openai_wire", "models_object"}),
+        ("azure", {"openai", "httpx2"}, {"chat", "openai_wire", "azure_deployments"}),
+        ("nebius", {"openai", "httpx2"}, {"chat", "openai_wire", "nebius_models"}),
         ("gemini", set[str](), {"gemini"}),
         ("openai-compatible", {"openai", "httpx2"}, {"chat", "openai_wire"}),
     ],

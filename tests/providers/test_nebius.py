@@ -5,12 +5,12 @@ from collections.abc import AsyncIterator
 import pytest
 from msgspec.structs import replace
 
-from rmft_api.errors import ConfigError, ProviderFault
-from rmft_api.ports import ChatModel
-from rmft_api.prices import price_of
+from rmft_api.core.errors import ConfigError, ProviderFault
+from rmft_api.core.ports import ChatModel
+from rmft_api.core.records import HostOrder, Hyperparameters
 from rmft_api.providers import Connection, connect
+from rmft_api.providers.prices import price_of
 from rmft_api.providers.profiles import load
-from rmft_api.records import HostOrder, Hyperparameters
 from tests.contracts.chat_model import ChatModelContract
 from tests.contracts.fine_tuner import Bench, FineTunerContract
 from tests.fakes.nebius import BASE, NEBIUS, FakeNebius, environ

@@ -9,7 +9,7 @@ import trustme
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rmft_api.errors import ConfigError
+from rmft_api.core.errors import ConfigError
 from rmft_api.providers.network import Network, is_loopback
 
 PROXY = "http://proxy.test:3128"

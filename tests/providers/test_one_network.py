@@ -13,11 +13,8 @@ import pytest
 import trustme
 from aiohttp import web
 
-from rmft_api.errors import FaultKind, ProviderFault
-from rmft_api.providers import Connection, bearers, connect, load
-from rmft_api.providers.listing import list_models, training_limits
-from rmft_api.providers.profiles import Profile
-from rmft_api.records import (
+from rmft_api.core.errors import FaultKind, ProviderFault
+from rmft_api.core.records import (
     Ask,
     BatchOrder,
     HostOrder,
@@ -26,6 +23,9 @@ from rmft_api.records import (
     Message,
     Sampling,
 )
+from rmft_api.providers import Connection, access_tokens, connect, load
+from rmft_api.providers.model_list import list_models, training_limits
+from rmft_api.providers.profiles import Profile
 from tests.providers.proxy import ConnectProxy, proxying
 
 SECRET = "pass-canary-word"
@@ -66,7 +66,7 @@ def connected(name: str, work: Callable[[Connection], Awaitable[object]], **more
 
 
 async def google_token(url: str, environ: Environ) -> None:
-    transport = bearers.GoogleTransport(environ)
+    transport = access_tokens.GoogleTransport(environ)
     reply = await asyncio.to_thread(transport, f"{url}/token", "POST", b"{}")
     raise ProviderFault("answered", FaultKind.STOP, status=reply.status)
 

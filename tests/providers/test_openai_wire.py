@@ -5,12 +5,12 @@ from typing import Any
 
 import pytest
 
-from rmft_api.errors import ConfigError, FaultKind, ProviderFault
-from rmft_api.ports import FineTuner
+from rmft_api.core.errors import ConfigError, FaultKind, ProviderFault
+from rmft_api.core.ports import FineTuner
+from rmft_api.core.records import Hyperparameters, JobOrder
 from rmft_api.providers import Connection, connect
+from rmft_api.providers.capabilities import TrainingTraits
 from rmft_api.providers.profiles import Profile, load
-from rmft_api.providers.traits import TrainingTraits
-from rmft_api.records import Hyperparameters, JobOrder
 from tests.contracts.fine_tuner import examples
 from tests.providers.conftest import CANARY, ENVIRON
 from tests.providers.stub import Meets, StubProvider, advance, error

@@ -8,10 +8,10 @@ from dataclasses import dataclass, field
 
 import pytest
 
-from rmft_api.errors import ConfigError
-from rmft_api.providers import posts
+from rmft_api.core.errors import ConfigError
+from rmft_api.providers import http_client
+from rmft_api.providers.http_client import LostError, NotConnectedError, Posts
 from rmft_api.providers.network import Network
-from rmft_api.providers.posts import LostError, NotConnectedError, Posts
 
 OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nX-Told: Yes\r\n\r\nok"
 
@@ -85,7 +85,7 @@ async def test_requests_at_once_have_connections_of_their_own(
 async def test_an_idle_connection_is_not_trusted_for_long(
     server: Server, sender: Posts, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(posts, "KEEP_ALIVE_S", 0.0)
+    monkeypatch.setattr(http_client, "KEEP_ALIVE_S", 0.0)
     await sender.post(b"")
     await sender.post(b"")
     assert server.connections == 2

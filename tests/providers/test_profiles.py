@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from rmft_api.errors import ConfigError
+from rmft_api.core.errors import ConfigError
+from rmft_api.core.records import Hyperparameters
 from rmft_api.providers.profiles import Profile, Secret, load, load_all
-from rmft_api.records import Hyperparameters
 
 CANARY = "sk-canary-0123456789abcdef"
 

@@ -15,12 +15,18 @@ from typing import Any
 import msgspec
 import pytest
 
-from rmft_api import answers
-from rmft_api.errors import ConfigError, FaultKind, Mismatch, ProviderFault, RmftError
+from rmft_api.core.errors import (
+    ConfigError,
+    FaultKind,
+    Mismatch,
+    ProviderFault,
+    RmftError,
+)
+from rmft_api.core.records import Ask, Choice, Message, Reply, Sampling, Usage
+from rmft_api.prompts import reader
 from rmft_api.providers.profile import Profile, checked
 from rmft_api.providers.replies import Replies
-from rmft_api.records import Ask, Choice, Message, Reply, Sampling, Usage
-from rmft_api.retries import NO_ANSWERS, Retries
+from rmft_api.requests.retries import NO_ANSWERS, Retries
 from tests.providers import odd_replies
 from tests.providers.odd_replies import MODEL, NAMES, Drawn
 from tests.virtual import VirtualTime
@@ -68,8 +74,8 @@ def fault_of(body: bytes, n: int = 1, **more: Any) -> ProviderFault:
     return caught.value
 
 
-def judged(choice: Choice) -> answers.Answer | answers.Unread:
-    return answers.read(
+def judged(choice: Choice) -> reader.Answer | reader.Unread:
+    return reader.read(
         choice.content, choice.finish_reason, choice.refusal, NAMES, "action", choice.thoughts
     )
 
@@ -80,10 +86,10 @@ def check(drawn: Drawn, reply: Reply) -> None:
     assert len(reply.choices) == drawn.n
     found = [judged(choice) for choice in reply.choices]
     if drawn.truth == "answer":
-        acted = [one.action for one in found if isinstance(one, answers.Answer)]
+        acted = [one.action for one in found if isinstance(one, reader.Answer)]
         assert sorted(map(str, acted)) == sorted(map(str, drawn.actions))
     else:
-        assert any(isinstance(one, answers.Unread) for one in found)
+        assert any(isinstance(one, reader.Unread) for one in found)
     known = drawn.tokens and Usage(*drawn.tokens)
     assert reply.usage == (known or None)
 

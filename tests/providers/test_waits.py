@@ -9,12 +9,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from rmft_api.durations import LONGEST_S
-from rmft_api.errors import FaultKind, ProviderFault
+from rmft_api.core.durations import LONGEST_S
+from rmft_api.core.errors import FaultKind, ProviderFault
 from rmft_api.providers import faults
+from rmft_api.providers.error_rules import PATIENCE_S
 from rmft_api.providers.faults import Request
-from rmft_api.providers.rules import PATIENCE_S
-from rmft_api.retries import Retries
+from rmft_api.requests.retries import Retries
 from tests.virtual import VirtualTime
 
 NOON = datetime(2026, 11, 22, 12, tzinfo=UTC)

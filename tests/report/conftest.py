@@ -10,13 +10,13 @@ from typing import Any
 import msgspec
 import pytest
 
-from rmft_api.errors import ResumableError
+from rmft_api.core.errors import ResumableError
+from rmft_api.core.records import Ask, Reply
+from rmft_api.evaluation.outcome import results
 from rmft_api.journal import Journal
 from rmft_api.loop import iterate
-from rmft_api.outcome import results
-from rmft_api.records import Ask, Reply
 from rmft_api.report import page
-from rmft_api.report.story import Telling
+from rmft_api.report.data import Telling
 from tests.loop_world import Skilled, World, config
 from tests.report import chromium
 from tests.report.chromium import Chromium

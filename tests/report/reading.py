@@ -7,13 +7,13 @@ import zlib
 from pathlib import Path
 from typing import Any
 
-from rmft_api.config import RunConfig
-from rmft_api.evaluation import Results
+from rmft_api.config.schema import RunConfig
+from rmft_api.evaluation.outcome import results
+from rmft_api.evaluation.scoring import Results
 from rmft_api.journal import Journal
-from rmft_api.outcome import results
-from rmft_api.report.book import Book
-from rmft_api.report.gather import gather
-from rmft_api.report.story import Story, Telling
+from rmft_api.report.build import gather
+from rmft_api.report.data import Story, Telling
+from rmft_api.report.trajectory_index import Book
 
 TOLD = Telling("finished", "")
 BLOCK = re.compile(r'<script type="text/plain" id="([\w-]+)">([A-Za-z0-9+/=]*)</script>')

@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 
 from rmft_api.journal import Journal
 from rmft_api.report import page
-from rmft_api.report.book import Book, packed
 from rmft_api.report.groups import Group, groups
+from rmft_api.report.trajectory_index import Book, packed
 from tests.loop_world import config
 from tests.report.reading import TOLD, told, unpacked
 
@@ -45,7 +45,9 @@ def play_in(book: Book, group: Any, place: int) -> tuple[dict[str, Any], dict[st
 def test_a_trajectory_comes_out_as_it_went_in(
     finished: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("rmft_api.report.book.CHAPTER", 5_000)  # so that there are several
+    monkeypatch.setattr(
+        "rmft_api.report.trajectory_index.CHAPTER", 5_000
+    )  # so that there are several
     book = Book()
     found = all_groups(finished)
     for group in found:

@@ -6,12 +6,12 @@ from typing import Any
 import msgspec
 import pytest
 
-from rmft_api.evaluation import Results
+from rmft_api.core.records import Interval
+from rmft_api.evaluation.scoring import Results
 from rmft_api.journal import Journal
-from rmft_api.records import Interval
-from rmft_api.report import words
-from rmft_api.report.book import Book
-from rmft_api.report.story import Player, Story
+from rmft_api.report import headlines
+from rmft_api.report.data import Player, Story
+from rmft_api.report.trajectory_index import Book
 from tests.loop_world import config
 from tests.report.conftest import played
 from tests.report.reading import told, unpacked
@@ -88,7 +88,7 @@ def test_the_chain_of_models_is_told(story_and_results: tuple[Story, Results]) -
 @pytest.mark.parametrize("requests", [3, 110])
 def test_a_run_stopped_early_tells_what_there_is(tmp_path: Path, requests: int) -> None:
     story, book, _, _ = told(played(tmp_path / "loop", end_after=requests))
-    assert story.headline == words.NOTHING
+    assert story.headline == headlines.NOTHING
     assert story.champion is None
     assert sum(len(group["regret"]) for group in book.index) == sum(
         one.trajectories for one in story.players
@@ -134,16 +134,16 @@ def player(index: int, mean: float, drop: Interval | None, split: str = "test") 
 def test_the_headline_says_no_more_than_the_interval(
     drop: Interval, title: str, sure: bool
 ) -> None:
-    found = words.headline([player(0, 5.0, None), player(2, 3.0, drop)], 2)
+    found = headlines.headline([player(0, 5.0, None), player(2, 3.0, drop)], 2)
     assert (found.title, found.sure) == (title, sure)
 
 
 def test_without_test_figures_the_headline_says_that_validation_chose() -> None:
     drop = Interval(2.0, 1.0, 3.0)
     told_of = [player(0, 5.0, None, "validation"), player(1, 3.0, drop, "validation")]
-    assert "also chose this model" in words.headline(told_of, 1).text
-    assert words.headline(told_of, 0) == words.NO_GAIN
-    assert words.headline(told_of[:1], 0) == words.ALONE
+    assert "also chose this model" in headlines.headline(told_of, 1).text
+    assert headlines.headline(told_of, 0) == headlines.NO_GAIN
+    assert headlines.headline(told_of[:1], 0) == headlines.ALONE
 
 
 PROBLEMS = {

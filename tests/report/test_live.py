@@ -9,14 +9,14 @@ from pathlib import Path
 import aiohttp
 import pytest
 
-from rmft_api.config import RunConfig
-from rmft_api.errors import ConfigError
+from rmft_api.config.schema import RunConfig
+from rmft_api.core.errors import ConfigError
+from rmft_api.evaluation.outcome import results
 from rmft_api.journal import Journal
-from rmft_api.outcome import results
 from rmft_api.report import live, page
-from rmft_api.report.book import packed
+from rmft_api.report.data import Telling
 from rmft_api.report.live import Edition, Show, Watched
-from rmft_api.report.story import Telling
+from rmft_api.report.trajectory_index import packed
 from tests.report.chromium import Chromium
 from tests.report.conftest import played
 

@@ -3,7 +3,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from rmft_api.regret import Floats
+from rmft_api.selection.regret import Floats
 from rmft_api.statistics import mean_interval, rise, rise_by_chance
 
 

@@ -6,8 +6,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from rmft_api import statistics
-from rmft_api.records import Address, Regrets, Scored
-from rmft_api.regret import Floats
+from rmft_api.core.records import Address, Regrets, Scored
+from rmft_api.selection.regret import Floats
 from rmft_api.statistics import student
 
 

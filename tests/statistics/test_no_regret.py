@@ -3,10 +3,12 @@ import math
 import numpy as np
 import pytest
 
-from rmft_api import baselines, environments, measures, regret, statistics
+from rmft_api import baselines, environments, statistics
+from rmft_api.core.records import Interval
 from rmft_api.environments import ConcreteProblem
-from rmft_api.records import Interval
-from rmft_api.regret import Floats
+from rmft_api.evaluation import measures
+from rmft_api.selection import regret
+from rmft_api.selection.regret import Floats
 from rmft_api.statistics import student
 
 N, T = 50, 100

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rmft_api.records import Interval
+from rmft_api.core.records import Interval
 from rmft_api.statistics import StoppingRule, doubling, gate, mean_interval
 
 

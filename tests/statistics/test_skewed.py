@@ -5,10 +5,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from rmft_api import baselines, environments, regret, statistics
+from rmft_api import baselines, environments, statistics
+from rmft_api.core.records import Interval
 from rmft_api.environments import ConcreteProblem
-from rmft_api.records import Interval
-from rmft_api.regret import Floats
+from rmft_api.selection import regret
+from rmft_api.selection.regret import Floats
 from rmft_api.statistics.skewed import FEWEST, FEWEST_PAIRS
 
 Draw = Callable[[np.random.Generator, int], Floats]

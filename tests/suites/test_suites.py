@@ -2,9 +2,11 @@ from pathlib import Path
 
 import pytest
 
-from rmft_api import resources, seating, suites
-from rmft_api.errors import ConfigError
+from rmft_api import suites
+from rmft_api.core import resources
+from rmft_api.core.errors import ConfigError
 from rmft_api.prompts import load
+from rmft_api.rollouts import preparation
 
 MINE = """
 about = "Mine."
@@ -22,7 +24,7 @@ def test_every_shipped_suite_can_be_told_whole(name: str) -> None:
     assert suite.about
     run = suite.as_run("told", None)
     prompts = load(run.prompts, [resources.prompts_dir()], run.contexts)
-    seats = list(seating.seats(run, prompts, "test", 0))
+    seats = list(preparation.seats(run, prompts, "test", 0))
     assert len(seats) == suite.scenarios
     assert all(seat.telling().chat() for seat in seats)
 
@@ -30,17 +32,17 @@ def test_every_shipped_suite_can_be_told_whole(name: str) -> None:
 @pytest.mark.parametrize("name", suites.names())
 def test_every_problem_of_a_shipped_suite_is_played(name: str) -> None:
     run = suites.load(name).as_run("told", None)
-    assert len(seating.problems_of(run, "test")) <= run.test.scenarios
+    assert len(preparation.problems_of(run, "test")) <= run.test.scenarios
 
 
 def test_the_reference_suite_is_the_published_one() -> None:
     run = suites.load("k24").as_run("k24", None)
     found = {
         (problem.options["instance"], problem.K, problem.T)
-        for problem in seating.problems_of(run, "test")
+        for problem in preparation.problems_of(run, "test")
     }
     assert found == {("hard", 5, 100), ("easy", 4, 100)}
-    for scenario in seating.scenarios(run, "test", 0):
+    for scenario in preparation.scenarios(run, "test", 0):
         best, rest = (0.6, 0.4) if scenario.K == 5 else (0.75, 0.25)
         assert sorted(set(scenario.means[0].tolist())) == pytest.approx([rest, best])
 
@@ -48,9 +50,10 @@ def test_the_reference_suite_is_the_published_one() -> None:
 def test_all_contexts_are_played_in_the_real_world_suite() -> None:
     run = suites.load("real-world").as_run("told", None)
     prompts = load(run.prompts, [resources.prompts_dir()], run.contexts)
-    problems = seating.problems_of(run, "test")
+    problems = preparation.problems_of(run, "test")
     told = {
-        seating.wording_of(run, prompts, problems, "test", 0, i) for i in range(run.test.scenarios)
+        preparation.wording_of(run, prompts, problems, "test", 0, i)
+        for i in range(run.test.scenarios)
     }
     assert len(told) == len(prompts.contexts(["all"])) == 24
 

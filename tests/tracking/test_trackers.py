@@ -9,10 +9,10 @@ from typing import Any
 
 import pytest
 
-from rmft_api import config as configs
 from rmft_api import tracking
-from rmft_api.config import TrackingConfig
-from rmft_api.errors import ConfigError
+from rmft_api.config import schema as configs
+from rmft_api.config.schema import TrackingConfig
+from rmft_api.core.errors import ConfigError
 from rmft_api.loop import iterate
 from rmft_api.tracking import Identity
 from tests.loop_world import World, config

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from functools import lru_cache
 from typing import Any, NamedTuple
 
-from rmft_api.errors import ConfigError
+from rmft_api.core.errors import ConfigError
 from rmft_api.local_server.engine import (
     ChatMessage,
     ChatPair,

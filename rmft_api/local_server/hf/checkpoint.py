@@ -6,7 +6,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, cast
 
-from rmft_api.errors import ConfigError
+from rmft_api.core.errors import ConfigError
 from rmft_api.local_server.hf.packages import package
 from rmft_api.open_models.settings import HfSettings
 

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any, NamedTuple, cast
 from urllib.parse import urlsplit
 
-from rmft_api.errors import ConfigError
+from rmft_api.core.errors import ConfigError
 from rmft_api.local_server.engine import EngineError
 from rmft_api.local_server.hf import adapters
 from rmft_api.local_server.hf.checkpoint import Checkpoint

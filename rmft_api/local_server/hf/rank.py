@@ -10,7 +10,7 @@ import sys
 import threading
 from pathlib import Path
 
-from rmft_api.errors import StorageError
+from rmft_api.core.errors import StorageError
 from rmft_api.local_server import storage
 from rmft_api.local_server.engine import EngineError, TrainingStep
 from rmft_api.local_server.hf import launching

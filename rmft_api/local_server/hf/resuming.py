@@ -7,7 +7,7 @@ folder. A file written last says that one is whole; a torn one is never taken up
 import shutil
 from pathlib import Path
 
-from rmft_api.files import sync
+from rmft_api.core.files import sync
 
 WHOLE = "whole"
 """Name of the file that is written last."""

@@ -14,13 +14,13 @@ from typing import Any, cast
 import numpy as np
 import torch
 
+from rmft_api.core.resources import prompts_dir
 from rmft_api.local_server.engine import ChatMessage
 from rmft_api.local_server.hf.chats import UNLEARNED, Chats, Row
 from rmft_api.local_server.hf.checkpoint import Checkpoint
 from rmft_api.local_server.hf.packages import package
 from rmft_api.local_server.tiny import corpus, scripted
 from rmft_api.open_models.settings import HfSettings
-from rmft_api.resources import prompts_dir
 
 VOCABULARY = 768
 CONTEXT = 512

@@ -9,7 +9,13 @@ import numpy as np
 
 from rmft_api.local_server.numeric.family import Learner, Tensors
 from rmft_api.local_server.numeric.simplex import Floats
-from rmft_api.local_server.numeric.transformer_network import FEATURES, bias, forward, seen, shapes
+from rmft_api.local_server.numeric.transformer_network import (
+    FEATURES,
+    bias,
+    forward,
+    seen,
+    shapes,
+)
 
 
 class Transformer:

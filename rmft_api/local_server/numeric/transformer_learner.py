@@ -7,7 +7,12 @@ import torch
 
 from rmft_api.local_server.numeric import simplex
 from rmft_api.local_server.numeric.family import Encoded, Progress, Tensors
-from rmft_api.local_server.numeric.transformer_network import bias, forward, padded, seen
+from rmft_api.local_server.numeric.transformer_network import (
+    bias,
+    forward,
+    padded,
+    seen,
+)
 
 
 class TransformerLearner:

@@ -8,7 +8,7 @@ import numpy as np
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save_file  # pyright: ignore[reportUnknownVariableType]
 
-from rmft_api.errors import DataError
+from rmft_api.core.errors import DataError
 from rmft_api.local_server.numeric.family import Tensors
 from rmft_api.local_server.numeric.simplex import Floats
 

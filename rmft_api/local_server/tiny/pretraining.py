@@ -17,9 +17,9 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from rmft_api.core.resources import prompts_dir
 from rmft_api.local_server.tiny import corpus, tokenizer, training, vocabulary
 from rmft_api.local_server.tiny.network import WIDTH, Network, save
-from rmft_api.resources import prompts_dir
 
 CHUNKS = 10
 """The chats are made in this many portions, each shuffled for itself."""

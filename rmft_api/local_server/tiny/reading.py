@@ -11,13 +11,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from rmft_api.local_server.tiny.inference import (
-    Layer,
-    Turn,
-    Weights,
-    finish,
-    turn,
-)
+from rmft_api.local_server.tiny.inference import Layer, Turn, Weights, finish, turn
 from rmft_api.local_server.tiny.network import HEAD, HEADS, WIDTH, normalise
 
 ROWS = 32

@@ -5,11 +5,11 @@ from urllib.parse import quote
 
 import msgspec
 
-from rmft_api.errors import ConfigError, ProviderFault
-from rmft_api.providers import bearers, faults
+from rmft_api.core.errors import ConfigError, ProviderFault
+from rmft_api.core.records import UploadedFile
+from rmft_api.providers import access_tokens, faults
 from rmft_api.providers.profiles import Profile
 from rmft_api.providers.rest import Rest, read
-from rmft_api.records import UploadedFile
 
 _EXISTS = 412
 _MOST_PAGES = 50
@@ -40,7 +40,7 @@ class Bucket:
         hosting, waits = profile.hosting, profile.timeouts
         self._rest = Rest(
             environ.get(hosting.base_url_env or "", "") or hosting.base_url,
-            bearers.google(profile, environ),
+            access_tokens.google(profile, environ),
             environ=environ,
             connect_s=waits.connect_s,
             total_s=waits.list_s,

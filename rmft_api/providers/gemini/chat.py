@@ -6,8 +6,8 @@ from typing import Any
 
 import msgspec
 
-from rmft_api.errors import ConfigError, FaultKind, Mismatch, ProviderFault
-from rmft_api.pacing import Ending, Pacer
+from rmft_api.core.errors import ConfigError, FaultKind, Mismatch, ProviderFault
+from rmft_api.core.records import Ask, Choice, Reply, Usage
 from rmft_api.providers import faults, finish_reasons, no_answers
 from rmft_api.providers import thoughts as thoughts_
 from rmft_api.providers.completion import OddReplyError, parsed
@@ -16,7 +16,7 @@ from rmft_api.providers.gemini.names import Place, connected
 from rmft_api.providers.no_answers import ending_of
 from rmft_api.providers.profiles import Profile
 from rmft_api.providers.usage import believed, count
-from rmft_api.records import Ask, Choice, Reply, Usage
+from rmft_api.requests.pacing import Ending, Pacer
 
 _SEEDS = 2**31
 """Seeds are signed 32-bit numbers there."""

@@ -5,8 +5,8 @@ from typing import Any
 
 import msgspec
 
-from rmft_api.errors import DataError
-from rmft_api.records import Message
+from rmft_api.core.errors import DataError
+from rmft_api.core.records import Message
 
 Content = dict[str, Any]
 _ROLES = {"user": "user", "assistant": "model"}

@@ -4,12 +4,12 @@ from collections.abc import Mapping
 
 import msgspec
 
-from rmft_api.errors import ConfigError, ProviderFault
+from rmft_api.core.errors import ConfigError, ProviderFault
+from rmft_api.core.records import Deployment, HostOrder
 from rmft_api.providers import faults
 from rmft_api.providers.gemini.names import Place, connected, split
 from rmft_api.providers.profiles import Profile
 from rmft_api.providers.rest import read
-from rmft_api.records import Deployment, HostOrder
 
 
 class _Ref(msgspec.Struct):

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Self
 
-from rmft_api.providers import bearers
+from rmft_api.providers import access_tokens
 from rmft_api.providers.profiles import Profile
 from rmft_api.providers.rest import Rest
 
@@ -52,7 +52,7 @@ def connected(profile: Profile, environ: Mapping[str, str], place: Place) -> Res
     waits = profile.timeouts
     return Rest(
         place.address(profile),
-        bearers.google(profile, environ),
+        access_tokens.google(profile, environ),
         environ=environ,
         connect_s=waits.connect_s,
         total_s=waits.list_s,

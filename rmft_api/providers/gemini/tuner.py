@@ -7,14 +7,14 @@ from typing import Any
 
 import msgspec
 
-from rmft_api.errors import ConfigError, ProviderFault
+from rmft_api.core.errors import ConfigError, ProviderFault
+from rmft_api.core.records import Checkpoint, Job, JobEvent, JobOrder, UploadedFile
 from rmft_api.providers import faults
 from rmft_api.providers.gemini import convert, names
 from rmft_api.providers.gemini.bucket import Bucket
 from rmft_api.providers.gemini.names import Place, connected
 from rmft_api.providers.profiles import Profile
 from rmft_api.providers.rest import read
-from rmft_api.records import Checkpoint, Job, JobEvent, JobOrder, UploadedFile
 
 _STATES = {
     "JOB_STATE_QUEUED": "queued",

@@ -5,8 +5,13 @@ from pathlib import Path
 
 import pytest
 
-from rmft_api.errors import ConfigError
-from rmft_api.local_server.engine import ChatMessage, ChatPair, ContextLengthError, ExampleError
+from rmft_api.core.errors import ConfigError
+from rmft_api.local_server.engine import (
+    ChatMessage,
+    ChatPair,
+    ContextLengthError,
+    ExampleError,
+)
 from rmft_api.local_server.hf.chats import UNLEARNED, Chats, Row
 from rmft_api.local_server.hf.checkpoint import Checkpoint
 from rmft_api.local_server.hf.engine import HfEngine

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from rmft_api.errors import ConfigError
+from rmft_api.core.errors import ConfigError
 from rmft_api.local_server.engine import (
     ChatMessage,
     ContextLengthError,

@@ -1,6 +1,0 @@
-"""Runs as pandas frames, for notebooks and for `rmft-api export`. Only here is pandas imported."""
-
-from rmft_api.analysis.arrow import parquet, write_folder
-from rmft_api.analysis.tables import as_text, rounds_df, trajectories_df
-
-__all__ = ["as_text", "parquet", "rounds_df", "trajectories_df", "write_folder"]

@@ -1,0 +1,1 @@
+"""What every other room may use: records, ports, errors, seeds, files. It imports no other room."""

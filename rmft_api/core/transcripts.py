@@ -1,0 +1,136 @@
+"""Prompts told as what is new in them: a play of T rounds takes room for T rounds, not for T * T.
+
+Where every round is a chat of its own, its prompt tells the whole history again, so it begins and
+ends as the one before it. A `Piece` keeps of a message only what stands between.
+"""
+
+from collections.abc import Iterable
+from typing import NamedTuple
+
+import msgspec
+
+from rmft_api.core.records import Address, Message, Role, Round, Trajectory
+
+Prompt = tuple[Message, ...]
+_NOTHING = Message("user", "")
+_SHORT = 1000
+"""Characters of which no end is looked for."""
+
+
+class Piece(msgspec.Struct, frozen=True, array_like=True):
+    """A message, by the message in its place a round before (an empty one if there was none)."""
+
+    role: Role
+    head: int
+    """Characters that it begins with."""
+    tail: int
+    """Characters that it ends with."""
+    text: str
+    """What stands between."""
+
+
+Pieces = tuple[Piece, ...]
+
+
+class Words(msgspec.Struct, frozen=True, array_like=True):
+    """What one round told and heard."""
+
+    prompt: Pieces
+    reply: str
+
+
+class Kept(NamedTuple):
+    """A trajectory as it is kept, its words apart from its figures."""
+
+    silent: Trajectory
+    """All but the words: prompts and replies are empty."""
+    words: bytes
+    """The `Words` of its rounds as JSON: 0.6 of the room that they take as objects."""
+
+    @staticmethod
+    def of(whole: Trajectory) -> "Kept":
+        """Take its words from a trajectory."""
+        diary = Diary()
+        for one in whole.rounds:
+            diary.add(one.prompt, one.reply, _spoken(one, (), ""))
+        return diary.kept(whole.address, whole.model, whole.names)
+
+    def whole(self) -> Trajectory:
+        """Give it its words back."""
+        bare, words = self.silent, _words.decode(self.words)
+        prompts = restored(one.prompt for one in words)
+        rounds = map(_spoken, bare.rounds, prompts, [one.reply for one in words])
+        return Trajectory(bare.address, bare.model, bare.names, tuple(rounds))
+
+
+_encode = msgspec.json.Encoder().encode
+_words = msgspec.json.Decoder(list[Words])
+
+
+class Diary:
+    """The rounds of a growing play."""
+
+    def __init__(self) -> None:
+        self._rounds: list[Round] = []
+        self._words: list[bytes] = []
+        self._last: Prompt = ()
+
+    def add(self, prompt: Prompt, reply: str, silent: Round) -> None:
+        """Another round; `silent` is all of it but its words."""
+        self._rounds.append(silent)
+        self._words.append(_encode(Words(shorten(prompt, self._last), reply)))
+        self._last = prompt
+
+    def kept(self, address: Address, model: str, names: tuple[str, ...]) -> Kept:
+        """The play so far."""
+        words = b"[%s]" % b",".join(self._words)
+        return Kept(Trajectory(address, model, names, tuple(self._rounds)), words)
+
+
+def shorten(prompt: Prompt, before: Prompt) -> Pieces:
+    """`prompt` by the one `before` it."""
+    return tuple([_piece(message, _at(before, i)) for i, message in enumerate(prompt)])
+
+
+def restored(shortened: Iterable[Pieces]) -> list[Prompt]:
+    """The prompts of a whole play; messages that stayed the same are one object."""
+    prompts: list[Prompt] = []
+    before: Prompt = ()
+    for pieces in shortened:
+        before = tuple([_message(piece, _at(before, i)) for i, piece in enumerate(pieces)])
+        prompts.append(before)
+    return prompts
+
+
+def _spoken(one: Round, prompt: Prompt, reply: str) -> Round:
+    return Round(prompt, reply, one.status, one.action, one.policy, one.rewards)
+
+
+def _at(before: Prompt, place: int) -> Message:
+    return before[place] if place < len(before) else _NOTHING
+
+
+def _piece(message: Message, base: Message) -> Piece:
+    text, known = message.content, base.content
+    if text == known:
+        return Piece(message.role, len(text), 0, "")
+    head = _alike(text, known)
+    tail = _alike(text[head:][::-1], known[head:][::-1]) if len(text) - head > _SHORT else 0
+    return Piece(message.role, head, tail, text[head : len(text) - tail])
+
+
+def _message(piece: Piece, base: Message) -> Message:
+    known = base.content
+    if piece.head == len(known) and not piece.text and piece.role == base.role:
+        return base
+    return Message(piece.role, known[: piece.head] + piece.text + known[len(known) - piece.tail :])
+
+
+def _alike(one: str, other: str) -> int:
+    """How many characters both begin with."""
+    low, high = 0, min(len(one), len(other))
+    while low < high:
+        middle = (low + high + 1) // 2
+        same = one[low:middle] == other[low:middle]
+        low, high = (middle, high) if same else (low, middle - 1)
+    return low

@@ -1,0 +1,1 @@
+"""Selected trajectories become training files: examples, preference pairs, token counts."""

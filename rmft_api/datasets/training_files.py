@@ -1,0 +1,87 @@
+"""Lessons: what the jobs of an iteration learn, from what was selected. Pure.
+
+supervised: the kept trajectories, as a dataset. dpo: kept against opposed ones, as preferences.
+"""
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from rmft_api.config.schema import RunConfig
+from rmft_api.core.records import Address, Method, Trajectory
+from rmft_api.datasets import dataset, preferences
+from rmft_api.datasets.dataset import Dataset, Reason
+from rmft_api.datasets.preferences import Opposed, Preferences
+from rmft_api.datasets.tokens import TokenCounter
+from rmft_api.providers.profile import Profile
+from rmft_api.selection import ranking
+from rmft_api.selection.ranking import Selected
+
+FILES: dict[Method, str] = {"supervised": "dataset.jsonl", "dpo": "preferences.jsonl"}
+"""What the training files of an iteration are called in its directory."""
+
+
+class Chosen(NamedTuple):
+    """What one iteration's play is learnt from."""
+
+    kept: list[Trajectory]
+    opposed: list[Opposed]
+
+
+class Lesson(NamedTuple):
+    """One job's training file."""
+
+    method: Method
+    data: Dataset | Preferences
+
+    @property
+    def file(self) -> str:
+        """Its name in the iteration's directory."""
+        return FILES[self.method]
+
+    def told(self) -> str:
+        """The file in a few words."""
+        data = self.data
+        if isinstance(data, Preferences):
+            return f"{len(data.pairs)} pairs, sha256 {data.sha256[:12]}"
+        played = len({example.source for example in data.examples})
+        return f"{len(data.examples)} examples of {played} trajectories, sha256 {data.sha256[:12]}"
+
+
+def wanted(verdicts: Sequence[Selected], config: RunConfig) -> set[Address]:
+    """The trajectories that `chosen` needs whole."""
+    kept = {verdict.address for verdict in verdicts if verdict.kept}
+    return kept.union(*_opposed(verdicts, config))
+
+
+def chosen(played: Sequence[Trajectory], verdicts: Sequence[Selected], config: RunConfig) -> Chosen:
+    """What selection's verdicts leave to learn from."""
+    at = {trajectory.address: trajectory for trajectory in played}
+    return Chosen(
+        kept=[at[verdict.address] for verdict in verdicts if verdict.kept],
+        opposed=[(at[lower], at[higher]) for lower, higher in _opposed(verdicts, config)],
+    )
+
+
+def _opposed(verdicts: Sequence[Selected], config: RunConfig) -> list[tuple[Address, Address]]:
+    """Pairs to prefer by; none where no method learns from them."""
+    if "dpo" not in config.finetuning.methods:
+        return []
+    return list(ranking.opposed(verdicts, config.finetuning.dpo.rivals))
+
+
+def build(
+    method: Method,
+    of: Sequence[Chosen],
+    config: RunConfig,
+    counter: TokenCounter,
+    trains: Profile,
+    reason: Reason | None = None,
+) -> Lesson:
+    """The lesson of one method from what one or several iterations chose. Raises DataError."""
+    limit, traits = trains.tokens_per_example(config.model.base), trains.training
+    least = traits.least_examples if traits else dataset.LEAST_EXAMPLES
+    how = (config.dataset, config.prompts, counter, limit, least)
+    if method == "supervised":
+        kept = [one for each in of for one in each.kept]
+        return Lesson(method, dataset.build(kept, *how, reason))
+    return Lesson(method, preferences.build([two for each in of for two in each.opposed], *how))

@@ -1,0 +1,1 @@
+"""How well models play: measures of a play, scores of a model, outcome of a run, comparisons."""

@@ -1,0 +1,44 @@
+"""The players of a contest play its suite, one after the other; each meets the same scenarios."""
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+
+from rmft_api.config.schema import RunConfig
+from rmft_api.core.ports import ChatModel, Console
+from rmft_api.evaluation.comparison.results import Standings, standings
+from rmft_api.evaluation.comparison.settings import ContestConfig, Player
+from rmft_api.journal import Journal
+from rmft_api.prompts import PromptSet
+from rmft_api.rollouts import splits
+
+
+@dataclass(frozen=True)
+class Desk:
+    """Where one player sits: implements `playing.Place`."""
+
+    config: RunConfig
+    journal: Journal
+    prompts: PromptSet
+    chat: ChatModel
+    largest_n: int
+    console: Console
+
+
+Seated = Callable[[Player], Awaitable[Desk]]
+"""Connects a player's endpoint when its turn comes."""
+
+
+async def play_all(
+    config: ContestConfig, journal: Journal, prompts: PromptSet, seated: Seated
+) -> Standings:
+    """Every player plays what it still owes; a finished contest asks nobody."""
+    whole = config.run.test.scenarios * config.run.test.trajectories
+    for index, player in enumerate(config.players):
+        if sum(1 for _ in journal.plays("test", index)) == whole:
+            continue
+        await journal.ledger.enter_iteration(index)
+        desk = await seated(player)
+        await splits.play(desk, "test", index, player.model, f"{player.label}: playing")
+    found = standings(config, journal, prompts)
+    await journal.put("standings", "", found)
+    return found

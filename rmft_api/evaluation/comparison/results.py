@@ -1,0 +1,208 @@
+"""What a contest came to: figures, paired differences corrected for being several, and axes."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import combinations
+
+from rmft_api import statistics
+from rmft_api.core.records import Interval, Record
+from rmft_api.evaluation import measures, outcome, scoring
+from rmft_api.evaluation.comparison import axes
+from rmft_api.evaluation.comparison.settings import ContestConfig, Player
+from rmft_api.evaluation.scoring import Course, Figures, Performance
+from rmft_api.journal import Journal
+from rmft_api.prompts import PromptSet
+from rmft_api.rollouts import preparation
+from rmft_api.selection.regret import Floats
+
+Marks = Sequence[Mapping[str, str]]
+"""What each scenario is called along the axes."""
+
+
+class Standing(Record, frozen=True):
+    """One player's figures over the whole suite."""
+
+    label: str
+    model: str | None
+    """None for a known algorithm."""
+    figures: Figures
+    """`paired_drop` is to the first model; None for that one."""
+    warnings: tuple[str, ...] = ()
+    """Why its regret is in doubt."""
+
+
+class Pair(Record, frozen=True):
+    """Two players on the same scenarios, at least one of them a model."""
+
+    one: str
+    other: str
+    drop: Interval
+    """Regret of `other` less that of `one`: above 0, `one` is better. All intervals of a family
+    (models, or models against algorithms) hold together with 95 %."""
+    p: float
+    """Two-sided, paired t."""
+    p_holm: float
+    """The same, corrected for its whole family."""
+
+
+class Cell(Record, frozen=True):
+    """One player on the scenarios of one line."""
+
+    regret: Interval
+    drop: Interval | None
+    """Paired, to the first model."""
+    valid: float
+    """Share of replies that could be read."""
+    trained: bool | None
+    """Whether it was trained on this value; None: nobody knows."""
+
+
+class Line(Record, frozen=True):
+    """The scenarios that share a value."""
+
+    value: str
+    scenarios: int
+    cells: dict[str, Cell]
+    """By the player's label."""
+
+
+class Axis(Record, frozen=True):
+    """One way in which the suite's scenarios differ."""
+
+    name: str
+    lines: tuple[Line, ...]
+
+
+class Standings(Record, frozen=True):
+    """What a contest came to, or came to so far."""
+
+    contest: str
+    suite: str
+    about: str
+    scenarios: int
+    trajectories: int
+    """Plays of each scenario by each model."""
+    players: tuple[Standing, ...]
+    """Models that have played to the end, in their order, then algorithms."""
+    missing: tuple[str, ...]
+    """Models that have not."""
+    pairs: tuple[Pair, ...]
+    axes: tuple[Axis, ...]
+    stopped: str = ""
+    """Why a model was not played on; empty where none was stopped."""
+
+
+def standings(config: ContestConfig, journal: Journal, prompts: PromptSet) -> Standings:
+    """The standings, from the journal alone."""
+    course = outcome.course(config.run, "test")
+    models = _models(config, journal, course)
+    rivals = {n: scoring.of_baseline(course, n, config.run.seed) for n in config.baselines}
+    everyone = {**models, **rivals}
+    first = next(iter(models.values()), None)
+    return Standings(
+        contest=config.name,
+        suite=config.suite,
+        about=config.about,
+        scenarios=config.run.test.scenarios,
+        trajectories=config.run.test.trajectories,
+        players=tuple(
+            _standing(label, _id(config, label), _figures(course, one, first))
+            for label, one in everyone.items()
+        ),
+        missing=tuple(p.label for p in config.players if p.label not in models),
+        pairs=(*_pairs(list(combinations(models, 2)), everyone), *_against(models, rivals)),
+        axes=tuple(_axes(config, _marks(config, prompts), everyone, first)),
+        stopped=outcome.stopped(journal),
+    )
+
+
+def _standing(label: str, model: str | None, figures: Figures) -> Standing:
+    told = measures.unread_warning(figures.valid)
+    return Standing(label, model, figures, (told,) if told else ())
+
+
+def _models(config: ContestConfig, journal: Journal, course: Course) -> dict[str, Performance]:
+    found: dict[str, Performance] = {}
+    for index, player in enumerate(config.players):
+        played = [trajectory for trajectory, _ in journal.plays("test", index)]
+        if len(played) == config.run.test.scenarios * config.run.test.trajectories:
+            found[player.label] = scoring.of_trajectories(course, played)
+    return found
+
+
+def _id(config: ContestConfig, label: str) -> str | None:
+    return next((player.model for player in config.players if player.label == label), None)
+
+
+def _figures(course: Course, one: Performance, first: Performance | None) -> Figures:
+    return scoring.figures(course, one, None if one is first else first)
+
+
+def _against(
+    models: Mapping[str, Performance], rivals: Mapping[str, Performance]
+) -> Iterator[Pair]:
+    pairs = [(model, rival) for model in models for rival in rivals]
+    return _pairs(pairs, {**models, **rivals})
+
+
+def _pairs(pairs: Sequence[tuple[str, str]], players: Mapping[str, Performance]) -> Iterator[Pair]:
+    """One family of comparisons, corrected for their number."""
+    figures = {label: _by_scenario(one) for label, one in players.items()}
+    level = 1.0 - (1.0 - statistics.LEVEL) / max(len(pairs), 1)
+    ps = {
+        f"{i}": statistics.compare(figures[one], {other: figures[other]})[other].p
+        for i, (one, other) in enumerate(pairs)
+    }
+    corrected = statistics.holm(ps)
+    for i, (one, other) in enumerate(pairs):
+        drop = statistics.paired_drop(figures[other], figures[one], level)
+        yield Pair(one, other, drop, ps[f"{i}"], corrected[f"{i}"])
+
+
+def _by_scenario(one: Performance) -> dict[int, float]:
+    return {index: float(regret) for index, regret in enumerate(one.regret_M)}
+
+
+def _marks(config: ContestConfig, prompts: PromptSet) -> Marks:
+    problems = preparation.problems_of(config.run, "test")
+    return [
+        axes.of_scenario(
+            problems[index % len(problems)],
+            preparation.wording_of(config.run, prompts, problems, "test", 0, index),
+        )
+        for index in range(config.run.test.scenarios)
+    ]
+
+
+def _axes(
+    config: ContestConfig,
+    marks: Marks,
+    players: Mapping[str, Performance],
+    first: Performance | None,
+) -> Iterator[Axis]:
+    known = {player.label: player for player in config.players}
+    found: dict[str, list[Line]] = {}
+    for axis, value, chosen in axes.lines(marks):
+        cells = {
+            label: Cell(
+                regret=one.regret(among=chosen),
+                drop=_drop(one, first, chosen),
+                valid=float(one.valid_M[chosen].mean()),
+                trained=_trained(known.get(label), axis, value),
+            )
+            for label, one in players.items()
+        }
+        found.setdefault(axis, []).append(Line(value, len(chosen), cells))
+    return (Axis(name, tuple(lines)) for name, lines in found.items())
+
+
+def _drop(one: Performance, first: Performance | None, chosen: list[int]) -> Interval | None:
+    if first is None or one is first:
+        return None
+    drop_M: Floats = one.drop_M(first)
+    return statistics.drop_interval(drop_M[chosen])
+
+
+def _trained(player: Player | None, axis: str, value: str) -> bool | None:
+    if player is None or player.trained is None or axis not in player.trained:
+        return None
+    return value in player.trained[axis]

@@ -1,0 +1,272 @@
+"""The outcome of a run, finished or not, from its journal alone."""
+
+import math
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from typing import NamedTuple
+
+import msgspec
+import numpy as np
+
+from rmft_api import statistics
+from rmft_api.config.schema import RunConfig
+from rmft_api.core import seeds
+from rmft_api.core.errors import UsageError
+from rmft_api.core.records import Interval, Split
+from rmft_api.evaluation import measures, scoring
+from rmft_api.evaluation.scoring import (
+    Champion,
+    Course,
+    Evaluated,
+    Figures,
+    Gate,
+    Performance,
+    Results,
+)
+from rmft_api.evaluation.selection_summary import MakeUp
+from rmft_api.journal import Journal
+from rmft_api.rollouts import preparation
+from rmft_api.rollouts.preparation import held_out
+from rmft_api.rollouts.validity import STOPPED, Stopped
+
+FILES = "files"
+"""Where a journal's provenance keeps the SHA-256 of every file that scenarios are rows of."""
+ROUNDING = 1e-9
+"""Regrets that differ by less are the same."""
+
+
+def results(config: RunConfig, journal: Journal) -> Results:
+    """Every model evaluated so far, the baselines beside them, and the champion.
+
+    Raises UsageError before the base has been evaluated: there is nothing to tell yet.
+    """
+    validation = _figures(config, journal, "validation")
+    test = _figures(config, journal, "test")
+    if not validation:
+        raise UsageError(
+            f"run {config.name!r} has evaluated no model yet; "
+            f"`rmft-api resume {config.name}` goes on"
+        )
+    ids = models(journal)
+    makeups = dict(journal.all("makeup", MakeUp))
+    gates = dict(journal.all("gate", Gate))
+    return Results(
+        run=config.name,
+        iterations=tuple(
+            Evaluated(
+                index=index,
+                model=ids[index],
+                validation=figures,
+                test=test.get(index),
+                made_from=makeups.get(f"{index:02}"),
+                warnings=(*_unread(validation, test, index), *_warnings(validation, index)),
+                gate=gates.get(f"{index:02}"),
+            )
+            for index, figures in validation.items()
+        ),
+        baselines=_baselines(config),
+        champion=champion(config, journal),
+        data=_data(config, journal),
+        stopped=stopped(journal),
+    )
+
+
+def stopped(journal: Journal) -> str:
+    """Why a split was stopped because its replies cannot be read; empty where none is."""
+    return next((one.says for _, one in journal.all(STOPPED, Stopped)), "")
+
+
+def changed_files(config: RunConfig, journal: Journal) -> list[str]:
+    """The files of rows that hold something else than when the run began."""
+    kept = msgspec.json.decode(journal.run.provenance.get(FILES, "{}"), type=dict[str, str])
+    now = preparation.files(config) if kept else {}
+    return [path for path, sha256 in kept.items() if now.get(path) != sha256]
+
+
+def _data(config: RunConfig, journal: Journal) -> tuple[str, ...]:
+    """How rows are divided, and which file is not what it was."""
+    changed = changed_files(config, journal)
+    return (
+        *preparation.divisions(config),
+        *(
+            f"{path} has changed since the run began: algorithms play its new rows"
+            for path in changed
+        ),
+    )
+
+
+def champion(config: RunConfig, journal: Journal) -> Champion:
+    """The model whose validation regret fell most below the base's so far."""
+    index = scoring.best(performances(config, journal, "validation"))
+    return Champion(index, models(journal)[index])
+
+
+def gate(config: RunConfig, journal: Journal, iteration: int) -> Gate:
+    """What is decided after an iteration, from validation alone (docs/method.md 5)."""
+    wanted, level = config.gate, held_out(config, "validation").level
+    played = performances(config, journal, "validation")
+    drops: list[Interval] = []
+    best = 0
+    for index in range(1, iteration + 1):
+        best = scoring.best({i: played[i] for i in played if i < index})
+        drops.append(statistics.drop_interval(played[index].drop_M(played[best]), level))
+    rise = _rise(config, played, iteration) if wanted.fall_back else None
+    worse = rise is not None and rise.found > rise.by_chance + ROUNDING
+    decision = statistics.gate(drops, worse, wanted.stop_after or iteration + 1, wanted.gain)
+    start = best if decision == "fall_back" else iteration
+    return Gate(decision, start, drops[-1], *(rise or (None, None)))
+
+
+class _Rise(NamedTuple):
+    found: float
+    by_chance: float
+
+
+def _rise(config: RunConfig, played: dict[int, Performance], iteration: int) -> _Rise:
+    """How much worse the newest model is than the best of all others, and what chance explains.
+
+    One run may look once in every iteration, and end an evaluation at any of its looks: the 5 % are
+    divided among them, so that a run in which nothing changes falls back in at most 5 % of cases.
+    """
+    looks = len(held_out(config, "validation").looks)
+    common = min(len(played[index].regret_M) for index in range(iteration + 1))
+    regret_NM = np.stack([played[i].regret_M[:common] for i in range(iteration + 1)], axis=1)
+    error = (1.0 - statistics.LEVEL) / (config.iterations * looks)
+    rng = seeds.rng(config.seed, "gate", iteration)
+    return _Rise(statistics.rise(regret_NM), statistics.rise_by_chance(regret_NM, error, rng))
+
+
+def told(config: RunConfig, journal: Journal, index: int) -> list[str]:
+    """How the model of iteration `index` did in validation, and what to be warned of."""
+    figures = _figures(config, journal, "validation")
+    mine, drop = figures[index], figures[index].paired_drop
+    whole = config.validation.scenarios
+    line = (
+        f"iteration {index}: validation regret {mine.regret.mean:.2f}"
+        + (f", {abs(drop.mean):.2f} {_side(drop.mean)} the base" if drop else " (the base)")
+        + (f" on {mine.scenarios} of {whole} scenarios" if mine.scenarios < whole else "")
+        + f"; {mine.valid:.1%} of replies valid; {measures.told(mine.measures)}"
+    )
+    warnings = (*_unread(figures, {}, index), *_warnings(figures, index))
+    return [line, *(f"warning: {one}" for one in warnings)]
+
+
+def tracked(config: RunConfig, journal: Journal, index: int) -> dict[str, float]:
+    """The figures of iteration `index` so far, by names that a tracker takes."""
+    found: dict[str, float] = {"usd_spent": journal.ledger.totals().spent / 1e6}
+    for split in ("validation", "test"):
+        figures = _figures(config, journal, split).get(index)
+        if figures is None:
+            continue
+        found |= {f"{split}/{name}": value for name, value in _numbers(figures).items()}
+    makeup = journal.get("makeup", f"{index:02}", MakeUp)
+    if makeup is not None:
+        found["train/regret"] = makeup.all.regret
+        if makeup.kept is not None:
+            found["train/regret_kept"] = makeup.kept.regret
+    return {name: value for name, value in found.items() if math.isfinite(value)}
+
+
+def _numbers(figures: Figures) -> dict[str, float]:
+    intervals = {"regret": figures.regret, "drop_to_base": figures.paired_drop}
+    found = {
+        f"{name}{end}": value
+        for name, one in intervals.items()
+        if one is not None
+        for end, value in (("", one.mean), ("_low", one.low), ("_high", one.high))
+    }
+    shares = (figures.suff_fail_freq, figures.k_min_frac, figures.valid)
+    return {**found, **dict(zip(("suff_fail_freq", "k_min_frac", "valid"), shares, strict=True))}
+
+
+def owed(config: RunConfig, journal: Journal, split: Split, index: int) -> int | None:
+    """Scenarios, from the first, that a model must have played to be looked at; None: it has.
+
+    From the journal alone, so a resumed evaluation ends at the same look as an undisturbed one.
+    """
+    base = None if index == 0 else _standing(config, journal, split, 0, None).performance
+    return _standing(config, journal, split, index, base).owed
+
+
+def _side(drop: float) -> str:
+    return "below" if drop >= 0 else "above"
+
+
+def course(config: RunConfig, split: Split) -> Course:
+    """The held-out scenarios of a split."""
+    return Course(
+        scenarios=tuple(preparation.scenarios(config, split, 0)),
+        problems=preparation.problems_of(config, split),
+    )
+
+
+def models(journal: Journal) -> dict[int, str]:
+    """The id of every iteration's model; 0 is the base."""
+    return {int(key): model for key, model in journal.all("model", str)}
+
+
+def performances(config: RunConfig, journal: Journal, split: Split) -> dict[int, Performance]:
+    """Index -> performance of every model whose evaluation has ended."""
+    base = _standing(config, journal, split, 0, None).performance
+    found = {0: base}
+    for index in models(journal):
+        if index:
+            found[index] = _standing(config, journal, split, index, base).performance
+    return {index: one for index, one in found.items() if one is not None}
+
+
+class _Standing(NamedTuple):
+    """How far an evaluation is: its outcome, or the scenarios that it still has to reach."""
+
+    performance: Performance | None
+    owed: int | None
+
+
+def _standing(
+    config: RunConfig, journal: Journal, split: Split, index: int, base: Performance | None
+) -> _Standing:
+    plan, held = held_out(config, split), course(config, split)
+    played = [trajectory for trajectory, _ in journal.plays(split, index)]
+    plays = Counter(trajectory.address.scenario for trajectory in played)
+    for count in plan.looks if base else plan.looks[-1:]:
+        if any(plays[scenario] < plan.trajectories for scenario in range(count)):
+            return _Standing(None, count)
+        mine = [trajectory for trajectory in played if trajectory.address.scenario < count]
+        performance = scoring.of_trajectories(held.first(count), mine)
+        if base is None or plan.ends(performance.drop_M(base)):
+            return _Standing(performance, None)
+    raise AssertionError("a rule ends at its last look")
+
+
+def _figures(config: RunConfig, journal: Journal, split: Split) -> dict[int, Figures]:
+    held, level = course(config, split), held_out(config, split).level
+    found = performances(config, journal, split)
+    base = found.get(0)
+    return {
+        index: scoring.figures(held, one, base if index else None, level)
+        for index, one in found.items()
+    }
+
+
+def _unread(
+    validation: Mapping[int, Figures], test: Mapping[int, Figures], index: int
+) -> Iterator[str]:
+    """Where so little of a model's replies could be read that its regret is in doubt."""
+    for split, figures in (("validation", validation), ("test", test)):
+        if index in figures and (told := measures.unread_warning(figures[index].valid)):
+            yield f"{split}: {told}"
+
+
+def _warnings(figures: dict[int, Figures], index: int) -> tuple[str, ...]:
+    base, mine = figures[0], figures[index]
+    if mine.paired_drop is None:
+        return ()
+    return tuple(measures.collapses(base.measures, mine.measures, mine.paired_drop))
+
+
+def _baselines(config: RunConfig) -> dict[str, Figures]:
+    held = course(config, "test")
+    return {
+        name: scoring.figures(held, scoring.of_baseline(held, name, config.seed), None)
+        for name in scoring.rivals(held)
+    }

@@ -1,0 +1,290 @@
+"""Evaluation: plays of held-out scenarios -> the figures of every model and baseline.
+
+Every figure is a mean over scenarios (the trajectories of one scenario are averaged first, for they
+share its chance), with a 95 % interval. Differences are paired: the same scenario, two players.
+Validation figures choose the champion; test figures choose nothing and are what is reported.
+"""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from rmft_api import baselines, statistics
+from rmft_api.core.records import Interval, Record, RegretKind, Trajectory
+from rmft_api.environments.registry import ConcreteProblem
+from rmft_api.environments.scenario import Scenario
+from rmft_api.evaluation import measures
+from rmft_api.evaluation.measures import Measures
+from rmft_api.evaluation.selection_summary import MakeUp
+from rmft_api.selection.regret import (
+    Floats,
+    Play,
+    least_regret,
+    per_round,
+    play_in,
+    stack,
+)
+from rmft_api.statistics import Decisions
+
+RIVALS: Mapping[RegretKind, tuple[str, ...]] = {
+    "static": ("random", "hedge", "ftrl_l2", "ftpl"),
+    "pseudo": ("random", "greedy", "ucb1", "thompson"),
+    "dynamic": ("random", "greedy", "ucb1", "thompson", "sw_ucb", "exp3s"),
+}
+"""The baselines shown beside a model, by the kind of regret that its scenarios rank by."""
+BASELINE_PLAYS = 16
+"""Plays of each scenario by each baseline: they cost nothing, and their own luck averages out."""
+
+
+class Group(Record, frozen=True):
+    """The scenarios of one kind: a problem, or all of one environment, K or T."""
+
+    scenarios: int
+    regret: Interval
+    paired_drop: Interval | None
+    """Regret of the base less this player's, scenario by scenario; None for the base itself."""
+    suff_fail_freq: float
+    k_min_frac: float
+    valid: float
+    """Share of replies that could be read."""
+
+
+class Figures(Record, frozen=True):
+    """One player on one split. Every interval holds though the evaluation may have ended early."""
+
+    scenarios: int
+    """How many were played; paired figures are over those that the base played too."""
+    regret: Interval
+    """Of a trajectory, in the form that its scenario ranks by."""
+    paired_drop: Interval | None
+    suff_fail_freq: float
+    """Share of trajectories that never choose the best action in their second half."""
+    k_min_frac: float
+    """K x the share of rounds on the least chosen action: 1 spreads evenly, 0 never explores."""
+    valid: float
+    """Share of replies that could be read."""
+    measures: Measures
+    """Of all its trajectories."""
+    groups: dict[str, Group]
+    over_time: dict[str, Decisions]
+    """Whether regret is sublinear and play locks in, by horizon ("T=25"); none for a horizon below
+    4, or of fewer than 10 scenarios (docs/method.md 5)."""
+
+
+class Gate(Record, frozen=True):
+    """What becomes of a run after an iteration (docs/method.md 5)."""
+
+    decision: statistics.Gate
+    start: int
+    """The iteration whose model the next one starts from."""
+    drop: Interval
+    """Paired fall of validation regret from the champion so far to the new model."""
+    rise: float | None = None
+    """Validation regret of the new model above the least of all before it, on the scenarios that
+    all of them played; None where no gate may fall back, and where it was not recorded yet."""
+    by_chance: float | None = None
+    """What models that are all alike rise by in at most 5 % of runs, all iterations together."""
+
+
+class Evaluated(Record, frozen=True):
+    """The model of one iteration; 0 is the base."""
+
+    index: int
+    model: str
+    validation: Figures
+    test: Figures | None
+    """None where only the base and the champion are tested."""
+    made_from: MakeUp | None = None
+    """What it learnt from, beside all that was played; None for the base."""
+    warnings: tuple[str, ...] = ()
+    """What got worse about exploration while regret fell (docs/method.md 3)."""
+    gate: Gate | None = None
+    """What was decided after it; None where no gate stands, and for the base."""
+
+
+class Champion(Record, frozen=True):
+    """The model with the least validation regret (`best`); never just the last one."""
+
+    index: int
+    model: str
+
+
+class Results(Record, frozen=True):
+    """What a run came to."""
+
+    run: str
+    iterations: tuple[Evaluated, ...]
+    baselines: dict[str, Figures]
+    champion: Champion
+    data: tuple[str, ...] = ()
+    """How the rows of a file of one's own are divided among the splits, in words."""
+    stopped: str = ""
+    """Why it was not played on, where too little could be read."""
+
+
+@dataclass(frozen=True)
+class Course:
+    """The scenarios of a split, and what each is called in groups."""
+
+    scenarios: tuple[Scenario, ...]
+    problems: tuple[ConcreteProblem, ...]
+
+    def first(self, count: int) -> "Course":
+        """Its first scenarios alone."""
+        return Course(self.scenarios[:count], self.problems)
+
+    def groups(self) -> Iterator[tuple[str, list[int]]]:
+        """Group name -> indices of its scenarios; one that holds all of them is none."""
+        found: dict[str, list[int]] = {}
+        for index in range(len(self.scenarios)):
+            for name in _kinds(self.problems[index % len(self.problems)]):
+                found.setdefault(name, []).append(index)
+        yield from ((name, some) for name, some in found.items() if len(some) < len(self.scenarios))
+
+
+@dataclass(frozen=True)
+class Performance:
+    """One player's plays of a course, per scenario (axis M), from the first one on."""
+
+    regret_M: Floats
+    suff_fail_M: Floats
+    k_min_frac_M: Floats
+    valid_M: Floats
+    least_M: Floats
+    """What a scenario's regret cannot be below (`regret.least_regret`)."""
+    measures: Measures
+    rounds: tuple[Floats, ...]
+    """Regret of each round, scenario by scenario."""
+    locked_M: Floats
+    """Share of plays that lock in (`measures.locked_in`)."""
+
+    def over_time(self) -> dict[str, Decisions]:
+        """What is decided about regret over time, for each horizon, the longest first."""
+        found: dict[str, Decisions] = {}
+        for T in sorted({len(one) for one in self.rounds}, reverse=True):
+            some = [place for place, one in enumerate(self.rounds) if len(one) == T]
+            if T >= 4 and len(some) >= statistics.FEWEST_DECIDED:
+                rows_NT = np.stack([self.rounds[place] for place in some])
+                found[f"T={T}"] = statistics.decide(rows_NT, locked_N=self.locked_M[some])
+        return found
+
+    def regret(
+        self, level: float = statistics.LEVEL, among: Sequence[int] | None = None
+    ) -> Interval:
+        """Mean regret over all scenarios, or `among` some of them."""
+        chosen = range(len(self.regret_M)) if among is None else among
+        least = float(self.least_M[chosen].mean())
+        return statistics.regret_interval(self.regret_M[chosen], level, least)
+
+    def drop_M(self, before: "Performance") -> Floats:
+        """What regret fell by from `before` to here, on the scenarios that both played."""
+        both = min(len(self.regret_M), len(before.regret_M))
+        return before.regret_M[:both] - self.regret_M[:both]
+
+
+def of_trajectories(course: Course, played: Iterable[Trajectory]) -> Performance:
+    """How a model did."""
+    plays: list[list[Play]] = [[] for _ in course.scenarios]
+    for trajectory in played:
+        scenario = course.scenarios[trajectory.address.scenario]
+        plays[trajectory.address.scenario].append(play_in(scenario, trajectory.rounds))
+    return _perform(course, plays)
+
+
+def of_baseline(course: Course, name: str, seed: int) -> Performance:
+    """How a baseline does on the same scenarios."""
+    repeated = [s for s in course.scenarios for _ in range(BASELINE_PLAYS)]
+    plays = baselines.play(name, repeated, seed)
+    size = BASELINE_PLAYS
+    return _perform(course, [plays[i : i + size] for i in range(0, len(plays), size)])
+
+
+def gate_told(gate: Gate) -> str:
+    """A decision in words."""
+    against = f"validation regret fell by {gate.drop} from the champion's"
+    if gate.decision == "stop":
+        return f"{against}; no gain again, so the run ends here (gate.stop_after)"
+    if gate.rise is not None and gate.by_chance is not None:
+        against = (
+            f"validation regret is {gate.rise:.2f} above the least before it, "
+            f"where chance explains {gate.by_chance:.2f}"
+        )
+    return f"{against}; the next iteration starts from iteration {gate.start} (gate.fall_back)"
+
+
+def best(played: Mapping[int, Performance]) -> int:
+    """The player whose regret fell most below that of player 0 (the base), scenario by scenario.
+
+    The earlier one wins a tie. Where all played the same scenarios it has the least mean regret.
+    """
+    return max(played, key=lambda index: (float(played[index].drop_M(played[0]).mean()), -index))
+
+
+def rivals(course: Course) -> tuple[str, ...]:
+    """The baselines that fit these scenarios."""
+    kinds: dict[RegretKind, None] = dict.fromkeys(s.regret for s in course.scenarios)
+    names = dict.fromkeys(name for kind in kinds for name in RIVALS[kind])
+    fit = [set(baselines.suitable(scenario)) for scenario in course.scenarios]
+    return tuple(name for name in names if all(name in able for able in fit))
+
+
+def figures(
+    course: Course, player: Performance, base: Performance | None, level: float = statistics.LEVEL
+) -> Figures:
+    """The player's figures; `base` is what it is compared with, `level` that of the intervals."""
+    drop_M = None if base is None else player.drop_M(base)
+    return Figures(
+        scenarios=len(player.regret_M),
+        regret=player.regret(level),
+        paired_drop=None if drop_M is None else statistics.drop_interval(drop_M, level),
+        suff_fail_freq=float(player.suff_fail_M.mean()),
+        k_min_frac=float(player.k_min_frac_M.mean()),
+        valid=float(player.valid_M.mean()),
+        measures=player.measures,
+        groups={
+            name: Group(
+                scenarios=len(chosen),
+                regret=player.regret(level, chosen),
+                paired_drop=(
+                    None if drop_M is None else statistics.drop_interval(drop_M[chosen], level)
+                ),
+                suff_fail_freq=float(player.suff_fail_M[chosen].mean()),
+                k_min_frac=float(player.k_min_frac_M[chosen].mean()),
+                valid=float(player.valid_M[chosen].mean()),
+            )
+            for name, chosen in course.first(len(player.regret_M)).groups()
+        },
+        over_time=player.over_time(),
+    )
+
+
+def _kinds(problem: ConcreteProblem) -> tuple[str, ...]:
+    environment, K, T = problem.environment, f"K={problem.K}", f"T={problem.T}"
+    return (environment, K, T, f"{environment} {T}", f"{environment} {K} {T}", problem.label)
+
+
+def _perform(course: Course, plays: Sequence[Sequence[Play]]) -> Performance:
+    """Averages over the plays of each scenario."""
+    stacks = [stack(some) for _, some in zip(course.scenarios, plays, strict=True)]
+    pairs = list(zip(course.scenarios, stacks, strict=True))
+    rows = [_of_one(scenario, some) for scenario, some in pairs]
+    kinds: list[RegretKind] = [
+        s.regret for s, some in zip(course.scenarios, plays, strict=True) for _ in some
+    ]
+    return Performance(
+        *np.array(rows).T,
+        measures=measures.summary([p for some in plays for p in some], kinds),
+        rounds=tuple([per_round(some, scenario.regret).mean(axis=0) for scenario, some in pairs]),
+        locked_M=np.array([measures.locked_in(some, s.regret).mean() for s, some in pairs]),
+    )
+
+
+def _of_one(scenario: Scenario, plays: Play) -> tuple[float, ...]:
+    return (
+        float(per_round(plays, scenario.regret).sum(axis=-1).mean()),
+        float(measures.suff_fail(plays, scenario.regret).mean()),
+        scenario.K * float(measures.min_frac(plays).mean()),
+        float(measures.valid(plays).mean()),
+        float(least_regret(plays, scenario.regret).mean()),
+    )

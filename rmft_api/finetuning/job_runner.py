@@ -1,0 +1,262 @@
+"""One job, from its file to its model: upload, job, wait, and a model that answers.
+
+    upload (once) -> file processed -> job (once) -> poll to its end -> the model answers
+
+Both effects go through the outbox, so a run that is stopped anywhere goes on with the same file and
+the same job: the job's id is in the journal before the first poll. Nothing here retries by itself
+and nothing waits without an end (wall-clock time).
+"""
+
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+from functools import partial
+from hashlib import sha256
+from typing import TypeVar
+
+from rmft_api.core.errors import (
+    ConfigError,
+    DataError,
+    NotEntitledError,
+    ProviderFault,
+    ResumableError,
+    StorageError,
+)
+from rmft_api.core.ports import FineTuner
+from rmft_api.core.records import Job, JobOrder, UploadedFile
+from rmft_api.finetuning.job_context import Means
+from rmft_api.finetuning.job_errors import failure, rejected
+from rmft_api.finetuning.job_spec import Commission
+from rmft_api.finetuning.polling import ENDED, Waiting, stage_of
+from rmft_api.finetuning.results import Trained
+from rmft_api.providers.capabilities import TrainingTraits
+from rmft_api.requests.journaled_chat import probe, probe_of
+
+_NAME_LAG_S = 600.0
+"""A job that succeeded may name its model this much later."""
+_READY_WITHIN_S = 900.0
+"""A new model may take so long to appear everywhere."""
+_FILE_WITHIN_S = 6 * 3600.0
+"""A file may be processed for so long."""
+_ENDED = ("failed", "cancelled")
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class Work:
+    """What becomes of a commission."""
+
+    means: Means
+    traits: TrainingTraits
+    wanted: Commission
+
+    @property
+    def tuner(self) -> FineTuner:
+        """Where files and jobs go."""
+        return self.means.connection.tuner
+
+    async def done(self) -> Trained:
+        """The whole way; a model that answered once is not asked for again."""
+        job = await self.end_of(await self.job())
+        model = await self.model_of(job)
+        await self.settle(job)
+        return Trained(
+            model=model,
+            start=self.wanted.start,
+            dataset=self.wanted.data.sha256,
+            job=job,
+            trained_tokens=job.trained_tokens,
+            hyperparameters=self.wanted.hyperparameters,
+            seed=self.wanted.seed,
+        )
+
+    async def job(self) -> Job:
+        """The job, created now or earlier."""
+        reserve = self._price()
+        file = await self._file()
+        if self.traits.wait_for_file:
+            await self._processed(file)
+        order = self.wanted.order(file)
+        outbox = self.means.outbox(self.means.profile.timeouts.list_s, self.traits.quarantine_s)
+        try:
+            job = await outbox.once(
+                f"job/{order.key}",
+                "job",
+                order,
+                look_up=lambda: self._jobs_of(order),
+                act=lambda: self.tuner.create_job(order),
+                returns=Job,
+                reserve=reserve,
+                cost=None,
+                cancel=lambda others: self._cancel(order, others),
+                repeatable=self.traits.look_up == "token",
+            )
+        except ProviderFault as fault:
+            raise rejected(fault, self.wanted) from fault
+        except NotEntitledError as error:
+            left = f"file {file.id} ({file.filename}) was stored there and may be deleted"
+            raise NotEntitledError(f"{error}; {left}") from error
+        self.means.say(f"job {job.id}: trains {self.wanted.start} on {file.filename}")
+        return job
+
+    async def end_of(self, job: Job) -> Job:
+        """The job once it has succeeded, with its model's name or without."""
+        with self._waiting(self.means.config.finetuning.give_up_after_s) as waiting:
+            while stage_of(job := await waiting.look(job)) not in ENDED:
+                await waiting.pause(f"job {job.id} is still {job.status!r}")
+        if stage_of(job) == "succeeded":
+            return job
+        await self.settle(job)
+        why = failure(job, self.wanted)
+        await self.means.journal.put("failure", self.wanted.key, why)
+        raise why.error()
+
+    async def model_of(self, job: Job) -> str:
+        """The new model's id, once it answers."""
+        names_none = self.traits.result == "checkpoint"
+        naming = self._waiting(0.0 if names_none else _NAME_LAG_S)
+        while not job.fine_tuned_model and not naming.is_over:
+            await naming.pause("")
+            job = await naming.look(job)
+        model = job.fine_tuned_model or await self._last_checkpoint(job)
+        with self._waiting(_READY_WITHIN_S) as appearing:
+            while why := await self._why_not_ready(model):
+                await appearing.pause(f"model {model} of job {job.id} does not answer yet: {why}")
+        return model
+
+    async def _why_not_ready(self, model: str) -> str:
+        """Why the model is not ready; empty once the endpoint lists it or it answers a chat.
+
+        Some endpoints serve a new model minutes before they list it, and some never list any.
+        """
+        if self.traits.readiness == "models" and await self._look(
+            lambda: self.tuner.model_ready(model), f"asking for {model}"
+        ):
+            return ""
+        ask = probe_of(f"ready/{model}", model)
+        reserve = self.means.probe_price(ask)
+        if reserve is None:
+            return "it is not listed"
+        try:
+            await probe(self.means.journal, self.means.connection.chat, ask, reserve)
+        except ProviderFault as fault:
+            return str(fault)
+        return ""
+
+    async def settle(self, job: Job) -> None:
+        """Book what the job did cost, as far as the provider tells."""
+        if job.trained_tokens is None:
+            return
+        cost = self.means.price(self.wanted.start, job.trained_tokens, 1)
+        if cost is not None:
+            await self.means.journal.ledger.settle(f"job/{self.wanted.key}", cost)
+
+    async def _file(self) -> UploadedFile:
+        content = self.wanted.data.content
+        if sha256(content).hexdigest() != self.wanted.data.sha256:
+            raise StorageError(
+                f"{self.wanted.filename} changed since it was written; resume to write it anew"
+            )
+        size, most = len(self.tuner.stored(content)), self.traits.file_bytes
+        if most is not None and size > most:
+            raise DataError(
+                f"{self.wanted.filename} has {size:,} bytes and the endpoint takes {most:,}; a run "
+                "with fewer rollouts.scenarios or a smaller selection.k makes smaller ones"
+            )
+
+        async def look_up() -> list[UploadedFile]:
+            found = await self.tuner.find_uploads(self.wanted.filename)
+            return [file for file in found if file.bytes == size and file.status != "error"]
+
+        waits = self.means.profile.timeouts.upload_s
+        # A file that stays behind costs nothing, so only the list's own lag is waited for.
+        outbox = self.means.outbox(waits, self.traits.list_lag_s)
+        try:
+            return await outbox.once(
+                f"upload/{self.wanted.filename}",
+                "upload",
+                {
+                    "filename": self.wanted.filename,
+                    "bytes": size,
+                    "sha256": self.wanted.data.sha256,
+                },
+                look_up=look_up,
+                act=lambda: self.tuner.upload(self.wanted.filename, content),
+                returns=UploadedFile,
+            )
+        except ProviderFault as fault:
+            raise rejected(fault, self.wanted) from fault
+
+    async def _processed(self, file: UploadedFile) -> None:
+        with self._waiting(_FILE_WITHIN_S) as waiting:
+            while file.status not in ("processed", "error"):
+                await waiting.pause(f"file {file.id} is still {file.status!r}")
+                ask = partial(self.tuner.file, file.id)
+                file = await self._look(ask, f"asking for {file.id}")
+        if file.status == "error":
+            raise DataError(f"{file.filename}: the provider cannot process it as {file.id}")
+
+    def _price(self) -> int | None:
+        """The most that the job can cost. Raises ConfigError where that has no bound."""
+        epochs = self.wanted.hyperparameters.n_epochs
+        if epochs is None and self.means.profile.paid:
+            raise ConfigError(
+                "finetuning.n_epochs is left to the provider, so the job's price has no bound; "
+                "set it, e.g. n_epochs = 3"
+            )
+        return self.means.price(self.wanted.start, self.wanted.data.tokens, epochs or 1)
+
+    def _waiting(self, within_s: float) -> Waiting:
+        wanted = self.means.config.finetuning
+        chosen = wanted.poll_every_s != type(wanted).model_fields["poll_every_s"].default
+        return Waiting(
+            tuner=self.tuner,
+            retries=self.means.retries,
+            say=self.means.say,
+            run=self.wanted.run,
+            every_s=wanted.poll_every_s if chosen else self.traits.poll_every_s,
+            within_s=within_s,
+        )
+
+    async def _jobs_of(self, order: JobOrder) -> list[Job]:
+        found = await self.tuner.find_jobs(order)
+        return [job for job in found if job.metadata.get("rmft_key", order.key) == order.key]
+
+    async def _cancel(self, order: JobOrder, others: Sequence[Job]) -> None:
+        """End further jobs of one order, where they surely are ours and cost nothing yet."""
+        for job in others:
+            ours = job.metadata.get("rmft_key") == order.key
+            if stage_of(job) in _ENDED:
+                continue
+            if not ours or stage_of(job) != "pending":
+                self._show(others)
+                raise ResumableError(
+                    f"job {job.id} ({job.status}) trains on the same file {job.training_file}; "
+                    "cancel one of the two in the provider's console, then resume"
+                )
+            await self._look(partial(self._end, job.id), f"cancelling {job.id}")
+
+    async def _end(self, job_id: str) -> None:
+        """One request to cancel. It may be refused because an earlier one was heeded."""
+        try:
+            await self.tuner.cancel_job(job_id)
+        except ProviderFault as fault:
+            if fault.never_sent or stage_of(await self.tuner.job(job_id)) not in _ENDED:
+                raise
+
+    def _show(self, jobs: Sequence[Job]) -> None:
+        """Jobs of one order as a table, for whoever must choose among them."""
+        for job in jobs:
+            key = job.metadata.get("rmft_key", "not ours")
+            self.means.say(f"{job.id:34} {job.status:12} {job.created_at} {key}")
+
+    async def _last_checkpoint(self, job: Job) -> str:
+        saved = await self._look(lambda: self.tuner.checkpoints(job.id), f"asking for {job.id}")
+        if not saved:
+            raise ResumableError(
+                f"job {job.id} succeeded but names no model; look for it in the provider's "
+                f"console; `rmft-api resume {self.wanted.run}` asks again"
+            )
+        return saved[-1].model
+
+    def _look(self, ask: Callable[[], Awaitable[T]], what: str) -> Awaitable[T]:
+        return self.means.retries.look(ask, what)

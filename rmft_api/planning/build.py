@@ -1,0 +1,120 @@
+"""Draws up a plan: simulates, walks through the phases, adds them up, looks at the calendar."""
+
+import math
+from dataclasses import replace
+from datetime import datetime
+
+import msgspec
+
+from rmft_api.config.schema import RunConfig
+from rmft_api.core.records import Split
+from rmft_api.datasets import tokens
+from rmft_api.datasets.tokens import TokenCounter
+from rmft_api.planning import assumptions, lifecycle
+from rmft_api.planning.cost import Bills
+from rmft_api.planning.lengths import limit_of
+from rmft_api.planning.observed_lengths import Expected, Heard, expectation
+from rmft_api.planning.open_model import open_model, settings_of
+from rmft_api.planning.phases import Walk
+from rmft_api.planning.plan import Phase, Plan, total
+from rmft_api.planning.simulated_model import Speech, replies_are_told
+from rmft_api.planning.simulation import Course, Simulation, simulate
+from rmft_api.prompts import PromptSet
+from rmft_api.providers.prices import Prices
+from rmft_api.providers.profiles import Profile
+
+SPLITS: tuple[Split, ...] = ("train", "validation", "test")
+
+
+async def draw_up(
+    config: RunConfig,
+    prompts: PromptSet,
+    playing: Profile,
+    training: Profile,
+    now: datetime,
+    *,
+    reply_tokens: int | None = None,
+    heard: Heard | None = None,
+    counter: TokenCounter | None = None,
+) -> Plan:
+    """The plan of a run that is begun at `now`. Asks nobody; needs no key.
+
+    `reply_tokens` is the expected length of a reply. Where it is absent, that is the mean of what
+    was `heard` of this run, else half of `sampling.max_tokens`. `counter` counts the model's
+    tokens; absent: as far as its id tells its vocabulary.
+    """
+    expected = expectation(config, reply_tokens, heard)
+    length = expected.tokens
+    counter = counter or tokens.counter_for(config.model.base)
+    world = Simulation(config, prompts, counter, Speech(config, counter, length), playing.chat)
+    paid = playing.paid or training.paid
+    bounded = settings_of(config) is not None or limit_of(config, training) is not None
+    courses = await _courses(world, worst=paid or bounded)
+    short = courses
+    if paid and replies_are_told(config.prompts):
+        bare = replace(world, speech=Speech(config, counter, 0))
+        short = await _courses(bare, worst=False)
+    batch = config.rollouts.transport == "batch"
+    walk = Walk(
+        config=config,
+        playing=Bills(playing, config.model.base, Prices(playing, batch=batch)),
+        other=Bills(playing, config.model.base, Prices(playing, batch=not batch)),
+        training=Bills(training, config.model.base, Prices(training)),
+        courses=courses,
+        short=short,
+    )
+    mine = open_model(config, math.ceil(walk.longest_example() * (1 + counter.error)))
+    walk = replace(walk, speed=None if mine is None else mine.speed)
+    plan = _plan(walk, counter, expected, now)
+    doubts = tuple(assumptions.of_open_model(config, mine, walk.longest_example()))
+    return msgspec.structs.replace(plan, open_model=mine, warnings=(*plan.warnings, *doubts))
+
+
+async def _courses(world: Simulation, *, worst: bool) -> dict[Split, Course]:
+    return {split: await simulate(world, split, worst=worst) for split in SPLITS}
+
+
+def _plan(walk: Walk, counter: TokenCounter, expected: Expected, now: datetime) -> Plan:
+    config, phases = walk.config, walk.with_hosting()
+    replies = walk.replies(phases)
+    expected = expected.played(replies)
+    seconds = _seconds(phases)
+    profiles = walk.playing.profile, walk.training.profile
+    dates = lifecycle.calendar(config, *profiles, now, seconds, _last_job_s(phases))
+    budget = config.budget_usd
+    plan = Plan(
+        run=config.name,
+        profile=walk.playing.profile.name,
+        model=config.model.base,
+        counted_by=counter.basis,
+        count_error=counter.error,
+        reply_tokens=expected.tokens,
+        phases=tuple(phases),
+        total=total(phase.cost for phase in phases),
+        saves=walk.savings(phases),
+        crash=walk.crash(),
+        budget=None if budget is None else round(budget * 1e6),
+        seconds=seconds,
+        begins=str(dates.begins.date()),
+        ends=str(dates.ends.date()),
+        prices=tuple(dict.fromkeys([*walk.playing.used(), *walk.training.used()])),
+        assumptions=tuple(assumptions.assumptions(walk, counter, expected)),
+        warnings=(),
+        refusal=dates.refusal(),
+        batches=walk.in_batches(phases),
+        replies=replies,
+        heard=expected.heard,
+    )
+    warnings = (*dates.warnings(), *assumptions.doubts(walk, plan))
+    return msgspec.structs.replace(plan, warnings=warnings)
+
+
+def _seconds(phases: list[Phase]) -> float | None:
+    times = [phase.seconds for phase in phases if phase.seconds is not None]
+    return sum(times) if len(times) == len(phases) else None
+
+
+def _last_job_s(phases: list[Phase]) -> float | None:
+    """Seconds until the last job is created."""
+    last = max(i for i, phase in enumerate(phases) if phase.name == "training")
+    return _seconds(phases[:last])

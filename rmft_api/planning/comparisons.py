@@ -1,0 +1,127 @@
+"""The plan of a contest: what every player will take and cost. Sends and spends nothing."""
+
+from collections.abc import Mapping
+from dataclasses import replace
+from datetime import date
+
+from rmft_api.config.schema import RunConfig
+from rmft_api.core.records import Record
+from rmft_api.datasets import tokens
+from rmft_api.planning.cost import Bills
+from rmft_api.planning.phases import Walk
+from rmft_api.planning.plan import Cost, Phase, PriceUsed, added, total
+from rmft_api.planning.simulated_model import Speech, replies_are_told
+from rmft_api.planning.simulation import Simulation, simulate
+from rmft_api.prompts import PromptSet
+from rmft_api.providers.prices import Prices
+from rmft_api.providers.profiles import Profile
+
+
+class Seated(Record, frozen=True):
+    """One player of a contest that is planned."""
+
+    label: str
+    model: str
+    profile: str
+    counted_by: str
+    """The vocabulary that tokens were counted with, or what the estimate is made from."""
+    phase: Phase
+    crash: int | None
+    """The most that a crash while it plays can waste."""
+    prices: tuple[PriceUsed, ...]
+
+
+class ContestPlan(Record, frozen=True):
+    """What a contest will do and cost. Money is integer micro-dollars; None is "unknown"."""
+
+    contest: str
+    suite: str
+    reply_tokens: int
+    """The assumed length of a reply."""
+    players: tuple[Seated, ...]
+    total: Cost
+    budget: int | None
+    seconds: float | None
+    """One player after the other; None: unknown."""
+    warnings: tuple[str, ...]
+    refusal: str | None
+    """Why it is not begun."""
+
+
+async def draw_up_contest(
+    suite: str,
+    players: Mapping[str, tuple[RunConfig, Profile]],
+    prompts: PromptSet,
+    today: date,
+    reply_tokens: int | None = None,
+) -> ContestPlan:
+    """The plan. `players` holds, by label, what each plays under and where."""
+    seats = [
+        await _seat(label, config, profile, prompts, reply_tokens)
+        for label, (config, profile) in players.items()
+    ]
+    config = next(config for config, _ in players.values())
+    cost = total(seat.phase.cost for seat in seats)
+    budget = None if config.budget_usd is None else round(config.budget_usd * 1e6)
+    times = [seat.phase.seconds for seat in seats if seat.phase.seconds is not None]
+    return ContestPlan(
+        contest=config.name,
+        suite=suite,
+        reply_tokens=_length(config, reply_tokens),
+        players=tuple(seats),
+        total=cost,
+        budget=budget,
+        seconds=sum(times) if len(times) == len(seats) else None,
+        warnings=_warnings(cost, budget),
+        refusal=_refusal(players, today),
+    )
+
+
+def _length(config: RunConfig, reply_tokens: int | None) -> int:
+    return config.sampling.max_tokens // 2 if reply_tokens is None else reply_tokens
+
+
+async def _seat(
+    label: str, config: RunConfig, profile: Profile, prompts: PromptSet, reply_tokens: int | None
+) -> Seated:
+    model = config.model.base
+    counter = tokens.counter_for(model)
+    speech = Speech(config, counter, _length(config, reply_tokens))
+    world = Simulation(config, prompts, counter, speech, profile.chat)
+    course = await simulate(world, "test", worst=profile.paid)
+    short = course
+    if profile.paid and replies_are_told(config.prompts):
+        bare = replace(world, speech=Speech(config, counter, 0))
+        short = await simulate(bare, "test", worst=False)
+    bills = Bills(profile, model, Prices(profile))
+    walk = Walk(config, bills, bills, {"test": course}, {"test": short})
+    return Seated(
+        label=label,
+        model=model,
+        profile=profile.name,
+        counted_by=counter.basis,
+        phase=walk.tested(),
+        crash=walk.crash(),
+        prices=tuple(dict.fromkeys(bills.used()))[:1],
+    )
+
+
+def _refusal(players: Mapping[str, tuple[RunConfig, Profile]], today: date) -> str | None:
+    for label, (config, profile) in players.items():
+        life = profile.lifecycle_of(config.model.base)
+        if life is not None and life.shutdown is not None and life.shutdown <= today:
+            return (
+                f"{label}: {config.model.base!r} stopped answering at {profile.name!r} on "
+                f"{life.shutdown} ({life.source}); leave it out"
+            )
+    return None
+
+
+def _warnings(cost: Cost, budget: int | None) -> tuple[str, ...]:
+    if budget is None:
+        return ()
+    if cost.expected is not None and cost.expected > budget:
+        return ("the budget is below the expected cost: the contest will stop before its end",)
+    if added([cost.worst]) is None or (cost.worst or 0) > budget:
+        return ("the budget is below the worst case: the contest may stop before its end",)
+    return ()

@@ -1,0 +1,189 @@
+"""One trajectory's chat, grown round by round: pure, without chance, clock or file."""
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import msgspec
+
+from rmft_api.core import chat_stats
+from rmft_api.core.errors import DataError
+from rmft_api.core.records import Message, Sums
+from rmft_api.prompts import reader
+from rmft_api.prompts.histories import History, HistoryTemplates, Told
+from rmft_api.prompts.templates import Template
+
+_SILENCE: Mapping[str, str] = {"said": "", "outcome": ""}
+
+
+@dataclass(frozen=True, eq=False)
+class Script:
+    """How scenarios of one wording, K, T and feedback are told: all that is the same for them."""
+
+    names: tuple[str, ...]
+    T: int
+    full: bool
+    """Whether all K rewards of a round are told."""
+    loss: bool
+    """Whether a reward r is told as the loss 1 - r."""
+    constant: Mapping[str, str]
+    """Fields that no round changes."""
+    system: tuple[Message, ...]
+    """The system message, or nothing."""
+    user: Template
+    next: Template | None
+    """Later user messages of a chat that grows; None: every round is a chat of its own."""
+    silent: str
+    """What stands for an empty reply in a chat that grows."""
+    history: HistoryTemplates | None
+    outcome: Template | None
+    said: Template | None
+    """None: the model's reason is not repeated."""
+    unread: Template | None
+    context: Template | None
+    rows: bool
+    """Whether a template tells the reward rows as JSON."""
+
+
+class Telling:
+    """What one trajectory is told. Equal visible histories make equal messages."""
+
+    def __init__(self, script: Script, contexts: Sequence[str] | None = None) -> None:
+        self._script, self._contexts = script, contexts
+        self._round = 1
+        self._past: list[Message] = []
+        self._sums = chat_stats.NOTHING
+        """Of `_past`."""
+        self._silence: tuple[Message, ...] = ()
+        self._mood = _SILENCE
+        self._rows = ""
+        self._history: History | None = script.history and script.history.start(
+            script.names, full=script.full, contextual=contexts is not None
+        )
+        self._turn: tuple[Message, ...] | None = None
+
+    def chat(self) -> tuple[Message, ...]:
+        """All messages to send now."""
+        return (*self._past, *self.turn())
+
+    def turn(self) -> tuple[Message, ...]:
+        """The messages of `chat()` that are new in this round.
+
+        Where the last reply of a growing chat was empty, they begin with what stands for it.
+        """
+        if self._turn is None:
+            self._turn = self._compose()
+        return self._turn
+
+    def sums(self) -> Sums | None:
+        """Of `chat()`, where it grows; None where every round is a chat of its own."""
+        return None if self._script.next is None else chat_stats.grown(self._sums, self.turn())
+
+    def heard(self, reply: str, action: int | None, rewards: tuple[float, ...]) -> None:
+        """Go on to the next round. `action` None: the reply could not be read.
+
+        `rewards` are all K: bandit feedback tells that of `action`, full feedback every one.
+        Raises DataError for a told reward that is not finite, ValueError past the last round.
+        """
+        if self._round > self._script.T:
+            raise ValueError(f"the trajectory is over: it has T={self._script.T} rounds")
+        told = self._told(action, rewards)
+        said = reader.clean(reply)
+        self._remember(said)
+        self._mood = self._of_last_round(said, told)
+        if self._history is not None:
+            self._history.add(told)
+        if self._script.rows:
+            self._rows = ",".join(filter(None, (self._rows, _row(told))))
+        self._round += 1
+        self._turn = None
+
+    def _told(self, action: int | None, rewards: tuple[float, ...]) -> Told:
+        script = self._script
+        told: list[float | None] = list(rewards) if script.full else [None] * len(script.names)
+        if action is not None:
+            told[action] = rewards[action]
+        for a, reward in enumerate(told):
+            if reward is None:
+                continue
+            if not math.isfinite(reward):
+                raise DataError(
+                    f"round {self._round}: the reward of {script.names[a]!r} is {reward}; "
+                    "an environment's rewards must be finite"
+                )
+            if script.loss:
+                told[a] = 1.0 - reward
+        return Told(self._round, action, tuple(told), self._context_text())
+
+    def _remember(self, said: str) -> None:
+        """Keep the finished round of a chat that grows."""
+        if self._script.next is None:
+            return
+        told = self.turn()
+        if said.strip():
+            told = (*told, Message("assistant", said))
+            self._silence = ()
+        else:
+            self._silence = (Message("assistant", self._script.silent),)
+        self._past.extend(told)
+        self._sums = chat_stats.grown(self._sums, told)
+
+    def _of_last_round(self, said: str, told: Told) -> Mapping[str, str]:
+        """What the next round says of this one: a mishap, or its outcome and reason."""
+        script = self._script
+        if told.action is None:
+            return {**_SILENCE, "said": _fill(script.unread, told, script.names)}
+        reason = reader.reason(said) if script.said else ""
+        tells_outcome = "outcome" in (script.next or script.user).fields
+        return {
+            "outcome": _fill(script.outcome, told, script.names) if tells_outcome else "",
+            "said": _fill(script.said, told, script.names, reason=reason) if reason else "",
+        }
+
+    def _compose(self) -> tuple[Message, ...]:
+        script = self._script
+        later = script.next is not None and self._round > 1
+        template = script.next if script.next is not None and later else script.user
+        values = {name: self._field(name) for name in template.fields}
+        user = Message("user", template.fill(values))
+        return (*self._silence, user) if later else (*script.system, user)
+
+    def _field(self, name: str) -> str:
+        """What a user message says in the place of `$name`."""
+        match name:
+            case "said" | "outcome":
+                return self._mood[name]
+            case "round":
+                return str(self._round)
+            case "left":
+                return str(self._script.T - self._round + 1)
+            case "history":
+                return self._history.tell() if self._history else ""
+            case "context":
+                return self._context()
+            case "rewards_json":
+                return f"[{self._rows}]"
+            case _:
+                return self._script.constant[name]
+
+    def _context(self) -> str:
+        text = self._context_text()
+        if not text or self._script.context is None:
+            return text
+        return self._script.context.fill({"context": text, "round": str(self._round)})
+
+    def _context_text(self) -> str:
+        contexts, at = self._contexts, self._round - 1
+        return contexts[at] if contexts is not None and at < len(contexts) else ""
+
+
+def _fill(template: Template | None, told: Told, names: Sequence[str], reason: str = "") -> str:
+    if template is None:
+        return ""
+    fields = template.fields
+    return template.fill({f: reason if f == "reason" else told.field(f, names) for f in fields})
+
+
+def _row(told: Told) -> str:
+    """The round's rewards as compact JSON, four decimals."""
+    return msgspec.json.encode([None if r is None else round(r, 4) for r in told.rewards]).decode()

@@ -1,0 +1,130 @@
+"""Request bodies, encoded straight from records; a growing chat is not encoded anew each round."""
+
+from collections import OrderedDict
+from collections.abc import Sequence
+from functools import lru_cache
+from hashlib import blake2b
+
+import msgspec
+
+from rmft_api.core.errors import ConfigError
+from rmft_api.core.records import Ask, Message
+from rmft_api.providers.capabilities import ChatTraits
+
+_LONG = 8
+"""Chats from this many messages are worth remembering."""
+_REMEMBERED_BYTES = 64 * 2**20
+"""What all remembered chats may take together."""
+
+
+class _Body(msgspec.Struct, omit_defaults=True):
+    model: str
+    messages: msgspec.Raw
+    temperature: float
+    top_p: float | None = None
+    n: int = 1
+    max_tokens: int | None = None
+    max_completion_tokens: int | None = None
+    seed: int | None = None
+    stop: Sequence[str] = ()
+    prompt_cache_key: str | None = None
+
+
+class Bodies:
+    """Encodes `Ask`s as an endpoint understands them. Raises ConfigError for more than it can."""
+
+    def __init__(self, traits: ChatTraits) -> None:
+        self._traits = traits
+        self._encoder = msgspec.json.Encoder()
+        self._chats = Chats()
+        self._extra = self._encoder.encode(traits.extra)[1:] if traits.extra else b""
+
+    def encode(self, ask: Ask, model: str | None = None) -> bytes:
+        """The JSON body of one request, to `model` where that answers for the one that is asked."""
+        traits, sampling = self._traits, ask.sampling
+        if ask.n > traits.n:
+            raise ConfigError(f"n={ask.n} choices in one request, but chat.n={traits.n} there")
+        body = _Body(
+            model=model or ask.model,
+            messages=msgspec.Raw(self._chats.encode(ask.messages)),
+            temperature=sampling.temperature,
+            top_p=sampling.top_p if sampling.top_p != 1 else None,
+            n=ask.n,
+            seed=ask.seed if traits.seed else None,
+            stop=sampling.stop,
+            prompt_cache_key=cache_key(ask.messages) if traits.prompt_cache_key else None,
+        )
+        if traits.max_tokens_field == "max_tokens":
+            body.max_tokens = sampling.max_tokens
+        else:
+            body.max_completion_tokens = sampling.max_tokens
+        encoded = self._encoder.encode(body)
+        return encoded[:-1] + b"," + self._extra if self._extra else encoded
+
+
+class Chats:
+    """Encodes lists of messages; one that continues a list it knows costs only what is new.
+
+    A known list is found by its last message *object*, then compared as a whole, which is fast
+    because the objects are the same. So it helps callers that keep their messages, and is right
+    for all others.
+    """
+
+    def __init__(self, remembered_bytes: int = _REMEMBERED_BYTES) -> None:
+        self._encoder = msgspec.json.Encoder()
+        self._known: OrderedDict[int, tuple[tuple[Message, ...], bytes]] = OrderedDict()
+        self._most = self._room = remembered_bytes
+
+    @property
+    def remembered_bytes(self) -> int:
+        """What the remembered chats take."""
+        return self._most - self._room
+
+    def encode(self, messages: tuple[Message, ...]) -> bytes:
+        """The messages as a JSON array."""
+        if len(messages) < _LONG:
+            return self._encoder.encode(messages)
+        known, start = self._beginning(messages)
+        rest = self._encoder.encode(messages[known:])
+        encoded = start[:-1] + b"," + rest[1:] if known else rest
+        self._remember(messages, encoded)
+        return encoded
+
+    def _beginning(self, messages: tuple[Message, ...]) -> tuple[int, bytes]:
+        """How many messages are known already, and their encoding. A round adds two."""
+        for length in (len(messages) - 2, len(messages) - 1):
+            found = self._known.pop(id(messages[length - 1]), None)
+            if found and found[0] == messages[:length]:
+                self._room += len(found[1])
+                return length, found[1]
+            if found:
+                self._room += len(found[1])
+        return 0, b""
+
+    def _remember(self, messages: tuple[Message, ...], encoded: bytes) -> None:
+        key = id(messages[-1])
+        before = self._known.pop(key, None)
+        self._room += len(before[1]) if before else 0
+        self._known[key] = (messages, encoded)
+        self._room -= len(encoded)
+        while self._room < 0 and self._known:
+            _, (_, oldest) = self._known.popitem(last=False)
+            self._room += len(oldest)
+
+
+def cache_key(messages: tuple[Message, ...]) -> str:
+    """What steers prompts that begin alike to one cache: a grown chat to its own, others by topic.
+
+    A growing chat shares its whole history with its last round, so its first two messages name it;
+    chats of one round share only their standing instructions.
+    """
+    return _name_of(messages[:2] if len(messages) > 2 else messages[:1])
+
+
+@lru_cache(maxsize=2**14)
+def _name_of(alike: tuple[Message, ...]) -> str:
+    digest = blake2b(digest_size=12)
+    for message in alike:
+        digest.update(message.content.encode("utf-8", "replace"))
+        digest.update(b"\0")
+    return digest.hexdigest()

@@ -1,0 +1,267 @@
+"""What things cost: rows of `prices.toml`, and sums in integer micro-dollars.
+
+One USD per million tokens is one micro-dollar per token, so a price multiplies tokens as it stands.
+Sums are rounded up. What is not known is None, never 0, and whoever spends must refuse it.
+"""
+
+import os
+import re
+import tomllib
+from collections.abc import Mapping
+from datetime import date
+from decimal import ROUND_CEILING, Decimal
+from functools import cache, cached_property
+from math import lcm
+from pathlib import Path
+from typing import Annotated, Any, NamedTuple, Protocol, Self
+
+from pydantic import Field, ValidationError, field_validator
+
+from rmft_api.config.schema import Section
+from rmft_api.core.chat_stats import size_of
+from rmft_api.core.errors import ConfigError
+from rmft_api.core.records import Ask, Message, Reply, Usage
+
+SHIPPED = Path(__file__).with_name("prices.toml")
+OWN_ENV = "RMFT_PRICES"
+"""Environment variable that names a prices file of the user's own."""
+_PER_MESSAGE = 16
+"""No chat format adds more tokens than this to a message."""
+Amount = Annotated[Decimal, Field(ge=0, allow_inf_nan=False)] | None
+
+
+class _Rates(NamedTuple):
+    """Micro-dollars per token times `of`, as integers: exact, and quick to sum."""
+
+    input: int
+    cached: int
+    output: int
+    of: int
+
+
+class Price(Section):
+    """The prices of one model family at one provider: USD per million tokens, or None: unknown."""
+
+    provider: str
+    model: str
+    input: Amount = None
+    cached: Amount = None
+    """Prompt tokens that a cache answered; charged as `input` where unknown."""
+    output: Amount = None
+    batch_input: Amount = None
+    batch_cached: Amount = None
+    batch_output: Amount = None
+    train: Amount = None
+    """Per trained token: tokens of the file x epochs."""
+    hosting_per_hour: Amount = None
+    shutdown: date | None = None
+    as_of: date
+    source: str
+
+    @field_validator("*", mode="before")
+    @classmethod
+    def _unknown_is_said(cls, value: Any) -> Any:
+        return None if value == "unknown" else value
+
+    def worst_case(self, ask: Ask, prompt_tokens: int) -> int | None:
+        """The most that a request can cost, given a bound on its prompt's tokens."""
+        return self.actual(Usage(prompt_tokens, ask.n * ask.sampling.max_tokens))
+
+    def actual(self, usage: Usage) -> int | None:
+        """What a request did cost."""
+        rates = self._rates
+        if rates is None:
+            return None
+        fresh = usage.prompt_tokens - usage.cached_tokens
+        return -(
+            -(
+                fresh * rates.input
+                + usage.cached_tokens * rates.cached
+                + usage.completion_tokens * rates.output
+            )
+            // rates.of
+        )
+
+    @cached_property
+    def _rates(self) -> "_Rates | None":
+        """The prices of a chat; None: unknown."""
+        if self.input is None or self.output is None:
+            return None
+        cached = self.input if self.cached is None else self.cached
+        exact = [amount.as_integer_ratio() for amount in (self.input, cached, self.output)]
+        of = lcm(*(below for _, below in exact))
+        input_, cached_, output = (above * of // below for above, below in exact)
+        return _Rates(input_, cached_, output, of)
+
+    def batched(self) -> Self:
+        """The same row for chats that are asked in batches."""
+        chats = {"input": self.batch_input, "cached": self.batch_cached}
+        chats["output"] = self.batch_output
+        return type(self).model_validate(self.model_dump() | chats)
+
+    def training(self, tokens: int, epochs: int = 1) -> int | None:
+        """What a job costs. `tokens` that already count epochs (`trained_tokens`): epochs 1."""
+        return None if self.train is None else _up(tokens * epochs * self.train)
+
+    def hosting(self, hours: float) -> int | None:
+        """What a deployment costs."""
+        price = self.hosting_per_hour
+        return None if price is None else _up(Decimal(str(hours)) * price * 1_000_000)
+
+
+class Endpoint(Protocol):
+    """What a profile tells about its bills."""
+
+    @property
+    def price_list(self) -> str:
+        """The provider's name in `prices.toml`."""
+        ...
+
+    @property
+    def paid(self) -> bool:
+        """Whether anybody sends a bill."""
+        ...
+
+
+class Prices:
+    """The prices of one endpoint. `own` is a file of the user's; `batch`: chats go in batches."""
+
+    def __init__(self, endpoint: Endpoint, own: Path | None = None, *, batch: bool = False) -> None:
+        self._endpoint = endpoint
+        self._batch = batch
+        self._own = own
+        self._known: dict[str, Price | None] = {}
+
+    @property
+    def batch(self) -> bool:
+        """Whether these are the prices of chats in batches."""
+        return self._batch
+
+    def of(self, model: str) -> Price | None:
+        """The model's prices; None where nobody told them."""
+        if model not in self._known:
+            found = self._find(model)
+            self._known[model] = found.batched() if found and self._batch else found
+        return self._known[model]
+
+    def check(self, *models: str) -> None:
+        """Refuse models whose answers have no known price. Raises ConfigError."""
+        for model in models:
+            price = self.of(model)
+            if price is None or price.input is None or price.output is None:
+                raise ConfigError(
+                    f"no price is known for {model!r} at {self._endpoint.price_list!r}: write one "
+                    f"into a prices file and name it in {OWN_ENV}, or say paid = false in a "
+                    "profile of yours"
+                )
+
+    def worst_case(self, ask: Ask) -> int | None:
+        """The most that a request can cost; None: unknown."""
+        price = self.of(ask.model)
+        if price is None:
+            return None
+        if not price.input and not price.output:
+            return price.actual(_NOTHING)
+        if ask.sums is None:
+            return price.worst_case(ask, most_tokens(ask.messages))
+        return price.worst_case(ask, _bound(ask.sums.size, len(ask.messages)))
+
+    def cost(self, ask: Ask, reply: Reply) -> int | None:
+        """What a reply cost; None where it does not tell, or the price is unknown."""
+        price = self.of(ask.model)
+        return None if price is None or reply.usage is None else price.actual(reply.usage)
+
+    def training(self, model: str, tokens: int, epochs: int = 1) -> int | None:
+        """What it costs to train `model` further; None: unknown."""
+        price = self.of(model)
+        return None if price is None else price.training(tokens, epochs)
+
+    def hosting(self, model: str) -> int | None:
+        """What an hour of a deployment of the model costs; None: unknown."""
+        price = self.of(model)
+        return None if price is None else price.hosting(1)
+
+    def _find(self, model: str) -> Price | None:
+        if not self._endpoint.paid:
+            return price_of("local", model)
+        return price_of(self._endpoint.price_list, model, self._own)
+
+
+_NOTHING = Usage(0, 0)
+
+
+def price_of(provider: str, model: str, own: Path | None = None) -> Price | None:
+    """The row of a model, fine-tuned or not; None where there is none. Raises ConfigError."""
+    own = own or (Path(named) if (named := os.environ.get(OWN_ENV)) else None)
+    for table in (load(own) if own else None, load(SHIPPED)):
+        found = table.find(provider, model) if table else None
+        if found:
+            return found
+    return None
+
+
+class Table(Section):
+    """The rows of one file."""
+
+    price: tuple[Price, ...] = ()
+
+    def find(self, provider: str, model: str) -> Price | None:
+        """The row of the longest family that the model belongs to."""
+        rows = self._by_provider.get(provider, ())
+        fits = [row for row in rows if row.model == "*" or _belongs(model, row.model)]
+        return max(fits, key=lambda row: len(row.model), default=None)
+
+    @cached_property
+    def _by_provider(self) -> Mapping[str, list[Price]]:
+        rows: dict[str, list[Price]] = {}
+        for row in self.price:
+            rows.setdefault(row.provider, []).append(row)
+        return rows
+
+
+@cache
+def load(path: Path) -> Table:
+    """The rows of a file. Raises ConfigError."""
+    try:
+        raw = tomllib.loads(path.read_text(encoding="utf-8-sig"), parse_float=Decimal)
+        table = Table.model_validate(raw)
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        raise ConfigError(f"prices {path}: {error}") from error
+    except ValidationError as error:
+        first = error.errors(include_url=False)[0]
+        where = ".".join(str(part) for part in first["loc"])
+        raise ConfigError(f"prices {path}: {where}: {first['msg']}") from None
+    names = [(row.provider, row.model) for row in table.price]
+    for name in names:
+        if names.count(name) > 1:
+            raise ConfigError(f"prices {path}: {name[0]} {name[1]} stands there twice")
+    return table
+
+
+def most_tokens(messages: tuple[Message, ...]) -> int:
+    """A bound on the tokens of a prompt: no token is shorter than a byte."""
+    size = 0
+    for message in messages:
+        size += size_of(message.content)
+    return _bound(size, len(messages))
+
+
+def _bound(size: int, count: int) -> int:
+    return size + _PER_MESSAGE * (count + 1)
+
+
+def _up(amount: Decimal) -> int:
+    return int(amount.to_integral_value(ROUND_CEILING))
+
+
+@cache
+def _pattern(family: str) -> re.Pattern[str]:
+    return re.compile(re.escape(family) + r"(-[0-9]{4}-[0-9]{2}-[0-9]{2})?(:.*|[.]ft-.*)?")
+
+
+def _belongs(model: str, family: str) -> bool:
+    """Whether `model` is the family, a dated snapshot of it, or a fine-tune of either.
+
+    OpenAI writes a fine-tune `ft:<base>:...`, Azure `<base>.ft-...`.
+    """
+    return _pattern(family).fullmatch(model) is not None

@@ -1,0 +1,113 @@
+"""From a run's journal to its story. Tells what there is, however early the run stopped."""
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from rmft_api.config.schema import RunConfig
+from rmft_api.core.records import Split
+from rmft_api.evaluation import outcome
+from rmft_api.evaluation.scoring import Figures, Results
+from rmft_api.journal import Journal
+from rmft_api.planning import spending
+from rmft_api.report import figures, headlines, lineage, players, selections
+from rmft_api.report.data import Makeup, Player, Story, Telling
+from rmft_api.report.differences import Field, against_others, step_by_step
+from rmft_api.report.figures import Regrets
+from rmft_api.report.groups import Group, groups
+from rmft_api.rollouts import preparation
+from rmft_api.selection.ranking import Selected
+
+Visit = Callable[[Group, tuple[Selected, ...]], None]
+"""Is shown a group and, in training, the verdicts of selection."""
+
+
+@dataclass
+class _Found:
+    """What was seen while the groups went by."""
+
+    players: list[Player] = field(default_factory=list[Player])
+    makeups: list[Makeup] = field(default_factory=list[Makeup])
+    regrets: dict[Split, dict[int, Regrets]] = field(
+        default_factory=dict[Split, dict[int, Regrets]]
+    )
+
+
+def gather(
+    config: RunConfig,
+    journal: Journal,
+    results: Results | None,
+    telling: Telling,
+    visit: Visit,
+) -> Story:
+    """The story of a run. `results` is None before the base has been evaluated.
+
+    `visit` is shown every group on the way, so that each is read once.
+    """
+    found = _look(config, journal, results, visit)
+    champion = results.champion.index if results else None
+    tested, validated = _field(config, found, "test"), _field(config, found, "validation")
+    told = results.baselines if results and tested.models else {}
+    plays = dict(players.baseline_plays(config, told))
+    rivals = {name: figures.regret_by_scenario(one) for name, one in plays.items()}
+    everybody = (
+        *found.players,
+        *(players.of_baseline(name, plays[name], told[name]) for name in plays),
+    )
+    everybody_tested = tested.models.keys() == validated.models.keys()
+    money = spending(journal)
+    return Story(
+        run=config.name,
+        state=telling.state,
+        stage=telling.stage,
+        made_at=int(time.time() * 1000),
+        began_at=journal.run.created,
+        headline=headlines.headline(everybody, champion),
+        facts=(
+            *headlines.facts(everybody, champion, config.iterations, money),
+            *headlines.rows(results),
+        ),
+        champion=champion,
+        warnings=(*headlines.stopped(outcome.stopped(journal)), *headlines.warnings(results)),
+        players=everybody,
+        differences=(
+            *against_others(tested if tested.models else validated, rivals, champion),
+            *step_by_step(tested if everybody_tested else validated),
+        ),
+        makeups=tuple(found.makeups),
+        money=money,
+        phases=money.by_phase(),
+        steps=tuple(lineage.steps(journal)),
+        origin=lineage.origin(config, journal),
+        settings=lineage.settings(journal),
+    )
+
+
+def _look(config: RunConfig, journal: Journal, results: Results | None, visit: Visit) -> _Found:
+    found = _Found()
+    for group in groups(config, journal):
+        verdicts = selections.verdicts(group, journal)
+        told = _told(results, group.split, group.iteration)
+        visit(group, verdicts)
+        found.players.append(players.of_group(group, told))
+        if made := selections.makeup(group, verdicts):
+            found.makeups.append(made)
+        if told is not None:
+            regrets = figures.regret_by_scenario(players.judged_sittings(group, told))
+            found.regrets.setdefault(group.split, {})[group.iteration] = regrets
+    return found
+
+
+def _field(config: RunConfig, found: _Found, split: Split) -> Field:
+    looks = len(preparation.held_out(config, split).looks)
+    return Field(split, found.regrets.get(split, {}), looks)
+
+
+def _told(results: Results | None, split: Split, index: int) -> Figures | None:
+    """A model's figures on a split, where its evaluation has ended."""
+    if results is None or split == "train":
+        return None
+    one = next((one for one in results.iterations if one.index == index), None)
+    if one is None:
+        return None
+    return one.test if split == "test" else one.validation

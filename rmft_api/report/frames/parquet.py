@@ -1,0 +1,148 @@
+"""Parquet, and folders that Hugging Face `datasets` loads. Needs the `[parquet]` extra.
+
+FOLDER/README.md                     which file is which split
+FOLDER/data/test-00000-of-00001.parquet   a row is a trajectory, its rounds a list of structs
+"""
+
+import io
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import ExitStack
+from importlib import import_module
+from itertools import islice
+from pathlib import Path
+from typing import Any, get_args
+
+import msgspec
+import pandas as pd
+
+from rmft_api.core.errors import ConfigError
+from rmft_api.core.files import make_directory, replace_file
+from rmft_api.core.records import Round, Scored, Split, Trajectory
+from rmft_api.report.frames.tables import Played, place
+
+ROWS = 256
+"""Trajectories written at once: bounds memory."""
+CARD = """---
+configs:
+- config_name: default
+  data_files:
+{files}
+---
+
+# Trajectories of run {run}
+
+Written by `rmft-api export`. A row is one trajectory: its address in the run, its model, its
+regret in every form, and its rounds (what was told, replied, done and earned).
+"""
+
+
+def parquet(frame: pd.DataFrame) -> bytes:
+    """The frame as one Parquet file. Raises ConfigError where pyarrow is missing."""
+    arrow()
+    out = io.BytesIO()
+    frame.to_parquet(out, index=False, engine="pyarrow")
+    return out.getvalue()
+
+
+def write_folder(folder: Path, run: str, played: Iterable[Played]) -> int:
+    """Write a folder that `datasets.load_dataset` reads; how many trajectories it holds."""
+    arrow()
+    data = folder / "data"
+    make_directory(data)
+    counts: dict[str, int] = {}
+    with ExitStack() as stack:
+        writers: dict[str, Any] = {}
+        for split, rows in _batches(played):
+            if split not in writers:
+                writers[split] = stack.enter_context(_writer(data / _name(split)))
+            writers[split].write_table(arrow().Table.from_pylist(rows, schema=_schema()))
+            counts[split] = counts.get(split, 0) + len(rows)
+    files = (
+        f"  - split: {split}\n    path: data/{_name(split)}"
+        for split in get_args(Split)
+        if split in counts
+    )
+    card = CARD.format(files="\n".join(files), run=run)
+    replace_file(folder / "README.md", card.encode())
+    return sum(counts.values())
+
+
+def arrow() -> Any:
+    """The pyarrow module. Raises ConfigError where it is missing."""
+    try:
+        return import_module("pyarrow")
+    except ImportError:
+        raise ConfigError("Parquet needs pyarrow: pip install 'rmft-api[parquet]'") from None
+
+
+def _writer(path: Path) -> Any:
+    return import_module("pyarrow.parquet").ParquetWriter(path, _schema())
+
+
+def _name(split: str) -> str:
+    return f"{split}-00000-of-00001.parquet"
+
+
+def _batches(played: Iterable[Played]) -> Iterator[tuple[str, list[dict[str, Any]]]]:
+    """Rows of one split together; a journal hands trajectories out split by split."""
+    stream = iter(played)
+    while some := list(islice(stream, ROWS)):
+        splits: dict[str, list[dict[str, Any]]] = {}
+        for trajectory, scored in some:
+            splits.setdefault(trajectory.address.split, []).append(_row(trajectory, scored))
+        yield from splits.items()
+
+
+def _row(trajectory: Trajectory, scored: Scored) -> dict[str, Any]:
+    regrets = {f"regret_{k}": v for k, v in msgspec.structs.asdict(scored.regrets).items()}
+    return {
+        **place(trajectory.address),
+        "model": trajectory.model,
+        "names": list(trajectory.names),
+        "kind": scored.kind,
+        "regret": scored.regret,
+        **regrets,
+        "reward": scored.reward,
+        "valid": scored.valid,
+        "rounds": [_round(trajectory, told) for told in trajectory.rounds],
+    }
+
+
+def _round(trajectory: Trajectory, told: Round) -> dict[str, Any]:
+    return {
+        "prompt": [{"role": m.role, "content": m.content} for m in told.prompt],
+        "reply": told.reply,
+        "status": told.status,
+        "action": None if told.action is None else trajectory.names[told.action],
+        "policy": None if told.policy is None else list(told.policy),
+        "rewards": list(told.rewards),
+    }
+
+
+def _schema() -> Any:
+    pa = arrow()
+    numbers = pa.list_(pa.float64())
+    told = pa.list_(pa.struct({"role": pa.string(), "content": pa.string()}))
+    rounds = pa.struct(
+        {
+            "prompt": told,
+            "reply": pa.string(),
+            "status": pa.string(),
+            "action": pa.string(),
+            "policy": numbers,
+            "rewards": numbers,
+        }
+    )
+    forms = ("static_expected", "static_realised", "pseudo", "realised", "hindsight", "dynamic")
+    fields: Mapping[str, Any] = {
+        "split": pa.string(),
+        **{name: pa.int64() for name in ("iteration", "scenario", "trajectory")},
+        "model": pa.string(),
+        "names": pa.list_(pa.string()),
+        "kind": pa.string(),
+        "regret": pa.float64(),
+        **{f"regret_{form}": pa.float64() for form in forms},
+        **{name: pa.float64() for name in ("reward", "valid")},
+        "rounds": pa.list_(rounds),
+    }
+    return pa.schema(list(fields.items()))

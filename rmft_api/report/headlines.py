@@ -1,0 +1,134 @@
+"""The figures in plain words. No more is said than the intervals allow."""
+
+from collections.abc import Sequence
+
+from rmft_api.core.records import Interval, Split
+from rmft_api.evaluation.measures import MOSTLY_READ
+from rmft_api.evaluation.scoring import Results
+from rmft_api.journal import dollars
+from rmft_api.planning import Spending
+from rmft_api.report.data import Fact, Headline, Player
+from rmft_api.report.players import find
+
+NOTHING = Headline(
+    title="No model has been evaluated yet",
+    text="There are no figures before the base has played the validation scenarios. "
+    "What was played so far is in the trajectory browser below.",
+    sure=None,
+)
+ALONE = Headline(
+    title="Only the base has been evaluated",
+    text="No fine-tuned model has played the validation scenarios yet.",
+    sure=None,
+)
+NO_GAIN = Headline(
+    title="No iteration beat the base",
+    text="No fine-tuned model had less regret on the validation scenarios than the base.",
+    sure=None,
+)
+WHERE: dict[Split, str] = {
+    "test": "test scenarios, which chose nothing",
+    "validation": "validation scenarios, which also chose this model",
+}
+
+
+def headline(players: Sequence[Player], champion: int | None) -> Headline:
+    """What the run came to, by the split that chose nothing where that was played."""
+    if champion is None:
+        return NOTHING
+    if champion == 0:
+        judged = [one for one in players if one.split == "validation" and one.regret]
+        return NO_GAIN if len(judged) > 1 else ALONE
+    for split in ("test", "validation"):
+        best, base = find(players, split, champion), find(players, split, 0)
+        if best is not None and base is not None:
+            return _told(best, base)
+    return NOTHING
+
+
+def _told(best: Player, base: Player) -> Headline:
+    drop, before, after = best.paired_drop, base.regret, best.regret
+    if drop is None or before is None or after is None:
+        return NOTHING
+    share = abs(drop.mean / before.mean) if before.mean > 0 else None
+    by = f"by {abs(drop.mean):.2f}" if share is None else f"by {share:.0%}"
+    sure = drop.low > 0 or drop.high < 0
+    verb = "fell" if drop.mean >= 0 else "rose"
+    unread = _unread(best, base)
+    doubt = ", but not all could be read" if unread else "" if sure else ", which may be chance"
+    return Headline(
+        title=f"Regret {verb} {by}{doubt}",
+        text=f"From {before.mean:.2f} to {after.mean:.2f} a trajectory, base against "
+        f"iteration {best.index}, on {WHERE[best.split]}. {_paired(drop, sure)}{unread}",
+        sure=sure and not unread,
+    )
+
+
+def _paired(drop: Interval, sure: bool) -> str:
+    if not drop.known:
+        return f"The paired drop is {drop.mean:.2f}; too few scenarios for a 95 % interval of it."
+    side = "is clear of 0" if sure else "contains 0"
+    return f"The paired drop with its 95 % interval is {drop}, which {side}."
+
+
+def facts(
+    players: Sequence[Player], champion: int | None, iterations: int, taken: Spending
+) -> tuple[Fact, ...]:
+    """Figures worth a glance."""
+    played = sum(one.trajectories for one in players if one.index is not None)
+    rounds = sum(1 for one in players if one.split == "validation" and one.index and one.regret)
+    found = [
+        Fact("Played", f"{played:,}", "trajectories"),
+        Fact("Iterations", f"{rounds} of {iterations}", "trained and evaluated"),
+        Fact("Spent", dollars(taken.spent), _limits(taken)),
+    ]
+    return (*found, *_rival(players, champion))
+
+
+def rows(results: Results | None) -> tuple[Fact, ...]:
+    """How the rows of a file of one's own are divided."""
+    return tuple(Fact("Rows", "divided once", line) for line in results.data) if results else ()
+
+
+def stopped(why: str) -> tuple[str, ...]:
+    """Why the run was stopped, where that was because its replies cannot be read."""
+    return (f"the run was stopped: {why}",) if why else ()
+
+
+def warnings(results: Results | None) -> tuple[str, ...]:
+    """What a good headline hides: exploration that collapsed, replies that cannot be read."""
+    if results is None:
+        return ()
+    best = next(one for one in results.iterations if one.index == results.champion.index)
+    base = results.iterations[0].warnings if results.champion.index else ()
+    return (*(f"the base, {line}" for line in base), *best.warnings)
+
+
+def _unread(best: Player, base: Player) -> str:
+    """Whose regret is in doubt in a headline, because little of it could be read."""
+    told = ((who, _read(one)) for who, one in (("the base", base), ("the champion", best)))
+    return "".join(
+        f" Only {share:.1%} of the replies of {who} could be read, and each other one counts as "
+        "the worst action: so much of the difference is not about decisions."
+        for who, share in told
+        if share < MOSTLY_READ
+    )
+
+
+def _read(player: Player) -> float:
+    return player.measures["valid"].mean if "valid" in player.measures else 1.0
+
+
+def _limits(taken: Spending) -> str:
+    held = f"{dollars(taken.reserved)} reserved; " if taken.reserved else ""
+    return f"{held}cap {dollars(taken.cap)}" if taken.cap else f"{held}no budget was set"
+
+
+def _rival(players: Sequence[Player], champion: int | None) -> list[Fact]:
+    """The best baseline, where the champion played the same scenarios."""
+    best = find(players, "test", champion)
+    rivals = [(one.regret.mean, one.name) for one in players if one.index is None and one.regret]
+    if champion is None or best is None or best.regret is None or not rivals:
+        return []
+    regret, name = min(rivals)
+    return [Fact("Best rival", f"{regret:.2f}", f"{name}; the champion has {best.regret.mean:.2f}")]

@@ -1,0 +1,88 @@
+"""Results as programs read them: the promised shape of `report RUN --json`."""
+
+from typing import Any
+
+import msgspec
+
+from rmft_api.core.records import Interval
+from rmft_api.evaluation.scoring import Evaluated, Figures, Group, Results
+from rmft_api.planning import Spending
+from rmft_api.report.text.money import spending_data
+from rmft_api.statistics import Decisions
+
+
+def results_json(results: Results, money: Spending) -> str:
+    """One JSON object; figures are those of the test split, validation's stand beside them.
+
+    `spending` is planned against actual by phase, in US dollars; null is "unknown".
+    """
+    return msgspec.json.encode(
+        {
+            "run": results.run,
+            "iterations": [_iteration(one) for one in results.iterations],
+            "baselines": {name: _figures(one) for name, one in results.baselines.items()},
+            "stopped": results.stopped or None,
+            "champion": {"index": results.champion.index, "model": results.champion.model},
+            "spending": spending_data(money),
+        }
+    ).decode()
+
+
+def _iteration(one: Evaluated) -> dict[str, Any]:
+    shown = one.test or one.validation
+    return {
+        "index": one.index,
+        "model": one.model,
+        "split": "test" if one.test else "validation",
+        **_figures(shown),
+        "validation": _figures(one.validation),
+        "made_from": msgspec.to_builtins(one.made_from),
+        "warnings": one.warnings,
+        "gate": one.gate and {**msgspec.to_builtins(one.gate), "drop": _interval(one.gate.drop)},
+    }
+
+
+def _figures(figures: Figures) -> dict[str, Any]:
+    return {
+        "regret": _interval(figures.regret),
+        "paired_drop": _interval(figures.paired_drop),
+        "suff_fail_freq": figures.suff_fail_freq,
+        "k_min_frac": figures.k_min_frac,
+        "valid": figures.valid,
+        "scenarios": figures.scenarios,
+        "measures": msgspec.to_builtins(figures.measures),
+        "over_time": {horizon: _over_time(one) for horizon, one in figures.over_time.items()},
+        "groups": {name: _group(group) for name, group in figures.groups.items()},
+    }
+
+
+def _over_time(found: Decisions) -> dict[str, Any]:
+    """Whether regret is sublinear, and whether play locks in."""
+    return {
+        "scenarios": found.scenarios,
+        "growth": _interval(found.growth),
+        "halves": _interval(found.halves),
+        "last_quarter": _interval(found.last_quarter),
+        "locked": _interval(found.locked),
+        "learns": found.learns,
+        "locks_in": found.locks_in,
+    }
+
+
+def _group(group: Group) -> dict[str, Any]:
+    return {
+        "scenarios": group.scenarios,
+        "regret": _interval(group.regret),
+        "paired_drop": _interval(group.paired_drop),
+        "suff_fail_freq": group.suff_fail_freq,
+        "k_min_frac": group.k_min_frac,
+        "valid": group.valid,
+    }
+
+
+def _interval(interval: Interval | None) -> dict[str, Any] | None:
+    if interval is None:
+        return None
+    if not interval.known:
+        return {"mean": interval.mean, "ci95": None, "reason": "too few scenarios"}
+    return {"mean": interval.mean, "ci95": [interval.low, interval.high]}

@@ -1,0 +1,1 @@
+"""Tables and paragraphs for a terminal. Each function takes records and returns text."""

@@ -1,0 +1,193 @@
+"""A contest as people read it, and as programs do: its plan, its standings."""
+
+import csv
+import io
+from collections.abc import Iterator
+from typing import Any
+
+import msgspec
+
+from rmft_api.core.records import Interval
+from rmft_api.evaluation.comparison import Cell, Pair, Standing, Standings
+from rmft_api.evaluation.measures import MOSTLY_READ
+from rmft_api.planning import ContestPlan
+from rmft_api.report.text.columns import paragraph, table
+from rmft_api.report.text.plan import dollars
+
+PLAYERS = (
+    "player",
+    "model",
+    "regret [95 % CI]",
+    "drop to first",
+    "SuffFail",
+    "K x MinFrac",
+    "valid",
+)
+PLAN = ("player", "profile", "calls", "prompt", "output", "low $", "expected $", "worst $")
+COLUMNS = (
+    *("contest", "suite", "player", "model", "axis", "value", "trained", "scenarios"),
+    *("regret", "regret_low", "regret_high", "drop", "drop_low", "drop_high"),
+    *("suff_fail_freq", "k_min_frac", "valid"),
+)
+
+
+def standings_table(found: Standings) -> str:
+    """Players, then pairs, then an axis after the other."""
+    parts = [_title(found), _players(found), *_pairs(found), *_axes(found)]
+    return "\n\n".join(part for part in parts if part)
+
+
+def standings_csv(found: Standings) -> str:
+    """One row for each player over the whole suite, and on every value of every axis."""
+    out = io.StringIO()
+    writer = csv.writer(out, lineterminator="\n")
+    writer.writerow(COLUMNS)
+    writer.writerows(_csv_rows(found))
+    return out.getvalue()
+
+
+def plan_table(plan: ContestPlan) -> str:
+    """A row for each player, and their sum."""
+    rows = [PLAN, *_plan_rows(plan)]
+    notes = [
+        f"a reply is assumed to have {plan.reply_tokens} tokens; tokens are counted by "
+        + ", ".join(dict.fromkeys(seat.counted_by for seat in plan.players)),
+        *(f"warning: {warning}" for warning in plan.warnings),
+    ]
+    title = f"evaluation {plan.contest} of suite {plan.suite}: {len(plan.players)} models"
+    return "\n".join([title, "", table(rows, words=2), "", *notes])
+
+
+def plan_json(plan: ContestPlan) -> str:
+    """One JSON object; money in micro-dollars, null is "unknown"."""
+    return msgspec.json.encode(plan).decode()
+
+
+def _plan_rows(plan: ContestPlan) -> Iterator[tuple[str, ...]]:
+    for seat in plan.players:
+        phase = seat.phase
+        counts = (phase.calls, phase.prompt_tokens, phase.output_tokens)
+        costs = (phase.cost.low, phase.cost.expected, phase.cost.worst)
+        yield (seat.label, seat.profile, *(f"{n:,}" for n in counts), *map(dollars, costs))
+    costs = (plan.total.low, plan.total.expected, plan.total.worst)
+    yield ("total", "", "", "", "", *map(dollars, costs))
+
+
+def _title(found: Standings) -> str:
+    said = f"{found.scenarios} scenarios x {found.trajectories} plays"
+    missing = f"; not yet played: {', '.join(found.missing)}" if found.missing else ""
+    return paragraph(
+        f"{found.contest}: suite {found.suite}, {said}. {found.about}{missing}".strip()
+    )
+
+
+def _players(found: Standings) -> str:
+    rows = [PLAYERS, *(_player(one) for one in found.players)]
+    shown = table(rows, words=4, optional=("model", "K x MinFrac", "SuffFail"), foot=0)
+    return "\n".join([shown, *_warnings(found)])
+
+
+def _warnings(found: Standings) -> Iterator[str]:
+    """Whose regret is in doubt because little could be read, one line each."""
+    warned = [
+        paragraph(f"warning: {one.label}: {told}") for one in found.players for told in one.warnings
+    ]
+    if found.stopped:
+        warned.append(paragraph(f"stopped: {found.stopped}"))
+    yield from ("", *warned) if warned else ()
+
+
+def _player(one: Standing) -> tuple[str, ...]:
+    figures = one.figures
+    return (
+        one.label,
+        one.model or "(algorithm)",
+        _interval(figures.regret),
+        _interval(figures.paired_drop) if one.model else "",
+        f"{figures.suff_fail_freq:.2f}",
+        f"{figures.k_min_frac:.2f}",
+        f"{figures.valid:.1%}" if one.model else "",
+    )
+
+
+def _pairs(found: Standings) -> Iterator[str]:
+    """Pairs of models, then models against algorithms: each family is corrected by itself."""
+    models = {one.label for one in found.players if one.model}
+    families = (
+        ("models, pair by pair", [p for p in found.pairs if p.other in models]),
+        ("models against known algorithms", [p for p in found.pairs if p.other not in models]),
+    )
+    for title, pairs in families:
+        if pairs:
+            rows = [("", "is better by", "p (Holm)", ""), *map(_pair, pairs)]
+            said = "95 % for all of them together"
+            yield f"{title}: {said}\n\n{table(rows, words=4, foot=0)}"
+
+
+def _pair(pair: Pair) -> tuple[str, ...]:
+    better = pair.p_holm < 0.05
+    verdict = ("yes" if pair.drop.mean > 0 else "no, it is worse") if better else "not clear"
+    if not pair.drop.known:
+        verdict = "too few scenarios"
+    return (f"{pair.one} than {pair.other}", _interval(pair.drop), f"{pair.p_holm:.3f}", verdict)
+
+
+def _axes(found: Standings) -> Iterator[str]:
+    labels = [one.label for one in found.players]
+    known = [c.trained for a in found.axes for line in a.lines for c in line.cells.values()]
+    for axis in found.axes:
+        rows = [(axis.name, "scenarios", *labels)]
+        for line in axis.lines:
+            cells = (_cell(line.cells[label]) for label in labels)
+            rows.append((line.value, str(line.scenarios), *cells))
+        yield table(rows, words=1, foot=0)
+    if any(one is not None for one in known):
+        yield "+ trained on this value, - never met it in training"
+    cells = [c for a in found.axes for line in a.lines for c in line.cells.values()]
+    if any(cell.valid < MOSTLY_READ for cell in cells):
+        yield paragraph(
+            f"! fewer than {MOSTLY_READ:.0%} of the replies could be read: each other one counts "
+            "as the worst action"
+        )
+
+
+def _cell(cell: Cell) -> str:
+    mark = {True: " +", False: " -", None: ""}[cell.trained]
+    return f"{cell.regret.mean:.2f}{' !' if cell.valid < MOSTLY_READ else ''}{mark}"
+
+
+def _interval(interval: Interval | None) -> str:
+    return "" if interval is None else str(interval)
+
+
+def _csv_rows(found: Standings) -> Iterator[tuple[Any, ...]]:
+    for one in found.players:
+        head = (found.contest, found.suite, one.label, one.model or "")
+        f = one.figures
+        shares = (f.suff_fail_freq, f.k_min_frac, f.valid)
+        whole = (*_numbers(f.regret), *_numbers(f.paired_drop if one.model else None))
+        yield (*head, "all", "", "", found.scenarios, *whole, *shares)
+        for axis in found.axes:
+            for line in axis.lines:
+                cell = line.cells[one.label]
+                trained = "" if cell.trained is None else str(cell.trained).lower()
+                numbers = (*_numbers(cell.regret), *_numbers(cell.drop if one.model else None))
+                yield (
+                    *head,
+                    axis.name,
+                    line.value,
+                    trained,
+                    line.scenarios,
+                    *numbers,
+                    "",
+                    "",
+                    cell.valid,
+                )
+
+
+def _numbers(interval: Interval | None) -> tuple[Any, Any, Any]:
+    if interval is None:
+        return ("", "", "")
+    return (
+        (interval.mean, interval.low, interval.high) if interval.known else (interval.mean, "", "")
+    )

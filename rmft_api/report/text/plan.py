@@ -1,0 +1,168 @@
+"""A plan as people read it, and as programs do."""
+
+from collections.abc import Iterator
+from datetime import timedelta
+from typing import Any
+
+import msgspec
+
+from rmft_api.planning import Cost, Phase, Plan
+from rmft_api.planning.plan import InBatches
+from rmft_api.report.text.columns import paragraph, table
+from rmft_api.report.text.open_model import open_plan
+
+HEADINGS = (
+    *("iter", "phase", "model", "calls", "prompt", "cached", "output", "trained"),
+    *("low $", "expected $", "worst $", "time"),
+)
+_OPTIONAL = ("cached", "calls", "model", "output", "prompt", "low $")
+
+
+def plan_table(plan: Plan) -> str:
+    """The phases, their total, and what they rest on."""
+    rows = [HEADINGS, *map(_row, plan.phases), _total(plan)]
+    phases = table(rows, words=3, optional=_OPTIONAL)
+    mine = [] if plan.open_model is None else [open_plan(plan.open_model)]
+    return "\n".join([_title(plan), "", phases, *mine, "", *map(paragraph, _notes(plan))])
+
+
+def in_short(plan: Plan) -> str:
+    """What a run is expected to come to, in a line."""
+    cost = plan.total
+    within = "" if plan.budget is None else f" of a budget of ${dollars(plan.budget)}"
+    return (
+        f"plan: ${dollars(cost.expected)} expected, ${dollars(cost.worst)} at worst{within}; a "
+        f"crash wastes at most ${dollars(plan.crash)}; "
+        f"time {_time(plan.seconds)}, until {plan.ends}"
+    )
+
+
+def plan_json(plan: Plan) -> str:
+    """One JSON object; money in US dollars, null is "unknown"."""
+    raw: dict[str, Any] = msgspec.to_builtins(plan)
+    names = ("phases", "total", "saves", "crash", "budget", "batches")
+    rest = {name: value for name, value in raw.items() if name not in names}
+    return msgspec.json.encode(
+        {
+            **rest,
+            "phases": [_phase_json(phase) for phase in plan.phases],
+            "total_usd": _cost_json(plan.total),
+            "saves_usd": {name: _dollars(value) for name, value in raw["saves"].items()},
+            "crash_usd": _dollars(plan.crash),
+            "budget_usd": _dollars(plan.budget),
+            "batches": _batches_json(plan.batches),
+        }
+    ).decode()
+
+
+def dollars(micro: int | None) -> str:
+    """To the cent; what is less than one is said to be."""
+    if micro is None:
+        return "unknown"
+    return "<0.01" if 0 < micro < 5_000 else f"{micro / 1e6:,.2f}"
+
+
+def _phase_json(phase: Phase) -> dict[str, Any]:
+    raw: dict[str, Any] = msgspec.to_builtins(phase)
+    del raw["cost"]
+    return {**raw, "usd": _cost_json(phase.cost)}
+
+
+def _cost_json(cost: Cost) -> dict[str, float | None]:
+    return {
+        "low": _dollars(cost.low),
+        "expected": _dollars(cost.expected),
+        "worst": _dollars(cost.worst),
+    }
+
+
+def _dollars(micro: int | None) -> float | None:
+    return None if micro is None else micro / 1e6
+
+
+def _title(plan: Plan) -> str:
+    return (
+        f"run {plan.run} at {plan.profile}: {plan.model} (iteration 0) and its fine-tunes; "
+        f"{plan.begins} to {plan.ends}"
+    )
+
+
+def _row(phase: Phase) -> tuple[str, ...]:
+    tokens = (phase.prompt_tokens, phase.cached_tokens, phase.output_tokens)
+    return (
+        str(phase.iteration),
+        phase.name,
+        str(phase.model) if phase.model else "base",
+        _count(phase.calls),
+        *map(_count, tokens),
+        "unknown" if phase.trained_tokens is None else _count(phase.trained_tokens),
+        *_amounts(phase.cost),
+        _time(phase.seconds) if phase.name != "hosting" else "",
+    )
+
+
+def _total(plan: Plan) -> tuple[str, ...]:
+    phases = plan.phases
+    trained = [phase.trained_tokens for phase in phases]
+    known = [tokens for tokens in trained if tokens is not None]
+    return (
+        "total",
+        "",
+        "",
+        _count(sum(phase.calls for phase in phases)),
+        _count(sum(phase.prompt_tokens for phase in phases)),
+        _count(sum(phase.cached_tokens for phase in phases)),
+        _count(sum(phase.output_tokens for phase in phases)),
+        _count(sum(known)) if len(known) == len(trained) else "unknown",
+        *_amounts(plan.total),
+        _time(plan.seconds),
+    )
+
+
+def _notes(plan: Plan) -> Iterator[str]:
+    saves = plan.saves
+    yield (
+        f"saved by coalescing ${dollars(saves.coalescing)}, by prompt caching "
+        f"${dollars(saves.caching)}; a crash wastes at most ${dollars(plan.crash)}"
+    )
+    if plan.batches is not None:
+        yield _batches(plan.batches)
+    for price in plan.prices:
+        told = (price.input, price.cached, price.output, price.train)
+        amounts = " / ".join("unknown" if amount is None else amount for amount in told)
+        yield (
+            f"price: {price.model} {amounts} per million tokens in / cached / out / trained, "
+            f"as of {price.as_of} ({price.source})"
+        )
+    yield from plan.assumptions
+    for warning in plan.warnings:
+        yield f"warning: {warning}"
+
+
+def _batches(found: InBatches) -> str:
+    takes = f"{_time(found.seconds)} of playing, {_time(found.at_most)} at most"
+    if found.used:
+        return f"saved by batches ${dollars(found.saves)}; {takes}"
+    return (
+        f"in batches (rollouts.transport = 'batch') playing would cost ${dollars(found.saves)} "
+        f"less and take {takes}"
+    )
+
+
+def _batches_json(found: InBatches | None) -> dict[str, Any] | None:
+    if found is None:
+        return None
+    saves = {"saves_usd": _dollars(found.saves)}
+    return {"used": found.used, **saves, "seconds": found.seconds, "at_most_s": found.at_most}
+
+
+def _amounts(cost: Cost) -> tuple[str, str, str]:
+    return dollars(cost.low), dollars(cost.expected), dollars(cost.worst)
+
+
+def _count(number: int) -> str:
+    return f"{number:,}" if number else ""
+
+
+def _time(seconds: float | None) -> str:
+    return "unknown" if seconds is None else str(timedelta(seconds=round(seconds)))

@@ -1,0 +1,130 @@
+"""Results as people read them: one table, models above, baselines below."""
+
+from collections.abc import Iterator
+
+from rmft_api.evaluation.measures import MOSTLY_READ
+from rmft_api.evaluation.scoring import Figures, Results, gate_told
+from rmft_api.evaluation.selection_summary import Share
+from rmft_api.report.text.columns import paragraph, table
+
+HEADINGS = ("", "model", "regret [95 % CI]", "drop to base", "SuffFail", "K x MinFrac", "valid")
+
+OVER_TIME = ("", "player", "rounds", "log-log slope", "1st - 2nd half", "lock-in", "regret")
+OF_SELECTIONS = (
+    *("iter", "", "plays", "regret", "SuffFail", "K x MinFrac", "greedy", "best", "reward"),
+    *("entropy", "delay", "valid"),
+)
+
+
+def results_table(results: Results) -> str:
+    """The table that ends a run: held-out test scenarios that chose nothing."""
+    rows = [HEADINGS, *_models(results), *_baselines(results)]
+    shown = table(rows, words=4, optional=("K x MinFrac", "SuffFail"), foot=0)
+    told = (paragraph(line) for line in (_verdict(results), *_events(results)))
+    return "\n".join([shown, "", *told])
+
+
+def over_time_table(results: Results) -> str:
+    """Whether regret is sublinear and play locks in, by horizon; empty where nothing is decided."""
+    rows = list(_over_time(results))
+    if not rows:
+        return ""
+    title = "regret over time (docs/method.md 5): slope below 1 and cheaper second half, or lock-in"
+    return "\n".join([title, "", *_lines([OVER_TIME, *rows])])
+
+
+def selections_table(results: Results) -> str:
+    """What each model learnt from, beside all that it was chosen from."""
+    return "\n".join(_lines([OF_SELECTIONS, *_selections(results)]))
+
+
+def _lines(rows: list[tuple[str, ...]]) -> Iterator[str]:
+    widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
+    for number, row in enumerate(rows):
+        yield "  ".join(cell.ljust(w) for cell, w in zip(row, widths, strict=True)).rstrip()
+        if number == 0:
+            yield "  ".join("-" * width for width in widths)
+
+
+def _selections(results: Results) -> Iterator[tuple[str, ...]]:
+    for one in results.iterations:
+        if one.made_from is not None:
+            yield (str(one.index), "played", *_share(one.made_from.all))
+        if one.made_from is not None and one.made_from.kept is not None:
+            yield ("", "kept", *_share(one.made_from.kept))
+
+
+def _share(share: Share) -> Iterator[str]:
+    m = share.measures
+    yield from (str(m.plays), f"{share.regret:.2f}")
+    shares = (m.suff_fail_freq, m.k_min_frac, m.greedy_frac, m.best_share, m.median_reward)
+    yield from (f"{value:.2f}" for value in (*shares, m.answer_entropy))
+    yield "" if m.switch_delay is None else f"{m.switch_delay:.1f}"
+    yield f"{m.valid:.1%}"
+
+
+def _events(results: Results) -> Iterator[str]:
+    """How rows were divided, what the gate did, and what to be warned of."""
+    yield from results.data
+    for one in results.iterations:
+        if one.gate is not None and one.gate.decision != "continue":
+            yield f"after iteration {one.index}: {gate_told(one.gate)}"
+        yield from (f"warning, iteration {one.index}: {warning}" for warning in one.warnings)
+    if results.stopped:
+        yield f"stopped: {results.stopped}"
+
+
+def _models(results: Results) -> Iterator[tuple[str, ...]]:
+    for one in results.iterations:
+        mark = "*" if one.index == results.champion.index else " "
+        if one.test is not None:
+            yield (f"{mark}{one.index}", one.model, *_cells(one.test), f"{one.test.valid:.1%}")
+
+
+def _baselines(results: Results) -> Iterator[tuple[str, ...]]:
+    for name, figures in results.baselines.items():
+        yield ("", name, *_cells(figures), "")
+
+
+def _over_time(results: Results) -> Iterator[tuple[str, ...]]:
+    shown = [
+        (f"{'*' if one.index == results.champion.index else ' '}{one.index}", one.model, one.test)
+        for one in results.iterations
+        if one.test is not None
+    ]
+    rivals = [("", name, figures) for name, figures in results.baselines.items()]
+    for mark, name, figures in (*shown, *rivals):
+        for horizon, one in figures.over_time.items():
+            locked = "" if one.locked is None else str(one.locked)
+            yield (mark, name, horizon, str(one.growth), str(one.halves), locked, one.verdict)
+
+
+def _cells(figures: Figures) -> tuple[str, str, str, str]:
+    return (
+        str(figures.regret),
+        str(figures.paired_drop) if figures.paired_drop else "",
+        f"{figures.suff_fail_freq:.2f}",
+        f"{figures.k_min_frac:.2f}",
+    )
+
+
+def _verdict(results: Results) -> str:
+    """What the champion's figures say, and no more than they say."""
+    best = next(o for o in results.iterations if o.index == results.champion.index)
+    base = next((o.test for o in results.iterations if o.index == 0), None)
+    if best.test is None or base is None:
+        return f"* least validation regret so far: iteration {best.index}, {best.model}"
+    if best.test.paired_drop is None:
+        return "* no iteration beat the base in validation: the base is the champion"
+    drop = best.test.paired_drop
+    share = drop.mean / base.regret.mean if base.regret.mean else 0.0
+    sure = f"the 95 % interval of the drop is {'' if drop.low > 0 else 'not '}clear of 0"
+    if not drop.known:
+        sure = "too few of them for a 95 % interval of the drop"
+    doubt = min(best.test.valid, base.valid) < MOSTLY_READ
+    return (
+        f"* champion {best.model} (least validation regret): "
+        f"regret {abs(share):.0%} {'below' if share >= 0 else 'above'} the base's "
+        f"on test scenarios that chose nothing; {sure}"
+        + ("; but much of what is compared could not be read, see the warnings" if doubt else "")
+    )

@@ -1,0 +1,202 @@
+"""Every trajectory in little room: an index that the page reads at once, chapters that it opens.
+
+A chapter holds the texts of some trajectories in a row, each distinct text once, deflated: prompts
+of one scenario differ in a few words, so they cost a few bytes. The page inflates a chapter when
+one of its trajectories is looked at, so that opening a page costs the index alone.
+"""
+
+import base64
+import json
+import math
+import zlib
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import numpy as np
+
+from rmft_api.core.records import RegretKind, Round, Scored, Trajectory
+from rmft_api.report.groups import Group, Sitting, spread
+from rmft_api.selection.ranking import Selected
+from rmft_api.selection.regret import Floats, Ints, Play, per_round, regret_curve
+
+CHAPTER = 750_000
+"""Characters of text after which a chapter ends: one takes milliseconds to open."""
+BINS = 50
+"""Cells of the strip that shows a trajectory's regret in the list."""
+DIGITS = 4
+WITHOUT = -1
+"""The place of a text that was left out."""
+
+
+class Book:
+    """Takes group after group; `chapters` and `index` are ready at any time.
+
+    `share` is the part of the trajectories whose texts are kept; the best and the worst of each
+    scenario come first. Actions, rewards and regrets are kept of all.
+    """
+
+    def __init__(self, share: float = 1.0) -> None:
+        self.chapters: list[str] = []
+        self._groups: list[dict[str, Any]] = []
+        self._share = share
+
+    @property
+    def size(self) -> int:
+        """Characters of all chapters."""
+        return sum(len(chapter) for chapter in self.chapters)
+
+    @property
+    def index(self) -> list[dict[str, Any]]:
+        """The columns of every group."""
+        return self._groups
+
+    def add(self, group: Group, verdicts: Sequence[Selected] = ()) -> None:
+        """Write a group down."""
+        told = _told(group, self._share)
+        curves = spread(group.sittings, regret_curve)
+        starts: list[list[int]] = []
+        for start, chapter in _chapters(group, told, curves):
+            starts.append([start, len(self.chapters)])
+            self.chapters.append(chapter)
+        self._groups.append({**_columns(group, verdicts), "told": told, "chapters": starts})
+
+
+def packed(value: Any) -> str:
+    """JSON, deflated, in base64. ASCII before it is deflated: any text at all survives."""
+    squeeze = zlib.compressobj(6, zlib.DEFLATED, -zlib.MAX_WBITS)
+    raw = json.dumps(value, separators=(",", ":"), allow_nan=False).encode("ascii")
+    return base64.b64encode(squeeze.compress(raw) + squeeze.flush()).decode("ascii")
+
+
+def _columns(group: Group, verdicts: Sequence[Selected]) -> dict[str, Any]:
+    """What the list shows and sorts by."""
+    judged = {verdict.address: verdict for verdict in verdicts}
+    scores = [scored for _, scored in group.played]
+    found = [judged.get(scored.address) for scored in scores]
+    return {
+        "split": group.split,
+        "iteration": group.iteration,
+        "model": group.model,
+        "problems": group.problems,
+        "scenario": [scored.address.scenario for scored in scores],
+        "trajectory": [scored.address.trajectory for scored in scores],
+        "regret": [_short(scored.regret) for scored in scores],
+        "reward": [_short(scored.reward) for scored in scores],
+        "valid": [_short(scored.valid) for scored in scores],
+        "why": [verdict.why if verdict else "" for verdict in found],
+        "rank": [verdict.rank if verdict else None for verdict in found],
+        "strip": _strips(group.sittings),
+    }
+
+
+def _told(group: Group, share: float) -> list[int]:
+    """1 where a trajectory's texts are kept: in each scenario best, worst, second best ..."""
+    count = len(group.played)
+    if share >= 1:
+        return [1] * count
+    chosen = set(sorted(range(count), key=_turns(group.played).__getitem__)[: int(share * count)])
+    return [int(place in chosen) for place in range(count)]
+
+
+def _turns(played: Sequence[tuple[Trajectory, Scored]]) -> list[int]:
+    """How late the texts of each trajectory are chosen: by its place from either end."""
+    scenarios: defaultdict[int, list[int]] = defaultdict(list)
+    for place, (_, scored) in enumerate(played):
+        scenarios[scored.address.scenario].append(place)
+    turns = [0] * len(played)
+    for places in scenarios.values():
+        ranked = sorted(places, key=lambda place: played[place][1].regret)
+        for rank, place in enumerate(ranked):
+            turns[place] = min(2 * rank, 2 * (len(ranked) - 1 - rank) + 1)
+    return turns
+
+
+def _chapters(
+    group: Group, told: Sequence[int], curves: Sequence[Floats]
+) -> Iterator[tuple[int, str]]:
+    """(place of the first trajectory, the chapter)."""
+    first, chapter = 0, _Chapter(group)
+    for place, (trajectory, _) in enumerate(group.played):
+        if chapter.length > CHAPTER:
+            yield first, chapter.packed()
+            first, chapter = place, _Chapter(group)
+        chapter.add(trajectory, bool(told[place]), curves[place])
+    yield first, chapter.packed()
+
+
+class _Chapter:
+    """Trajectories in a row, each distinct text once, each scenario's tables once."""
+
+    def __init__(self, group: Group) -> None:
+        self._group = group
+        self._texts: dict[str, int] = {}
+        self._tables: dict[int, dict[str, Any]] = {}
+        self._plays: list[dict[str, Any]] = []
+        self.length = 0
+
+    def add(self, trajectory: Trajectory, told: bool, curve_T: Floats) -> None:
+        index = trajectory.address.scenario
+        scenario = self._group.scenarios[index]
+        if index not in self._tables:
+            means = scenario.means
+            alike = bool((means == means[0]).all())
+            self._tables[index] = {
+                "rewards": _rounded(scenario.rewards),
+                "means": _rounded(means[:1] if alike else means),
+                "feedback": scenario.feedback,
+            }
+        play: dict[str, Any] = {
+            "names": trajectory.names,
+            "rounds": [self._round(one, told) for one in trajectory.rounds],
+            "curve": _rounded(curve_T),
+        }
+        if scenario.adversary is not None:
+            play["rewards"] = [_rounded(np.array(one.rewards)) for one in trajectory.rounds]
+        self._plays.append(play)
+
+    def _round(self, one: Round, told: bool) -> list[Any]:
+        """[status, action, reply, prompt, policy]; texts by their place."""
+        policy = None
+        if one.policy is not None and max(one.policy) < 1:
+            policy = [_short(p) for p in one.policy]
+        if not told:
+            return [one.status, one.action, WITHOUT, [], policy]
+        prompt = [[message.role, self._place(message.content)] for message in one.prompt]
+        return [one.status, one.action, self._place(one.reply), prompt, policy]
+
+    def _place(self, text: str) -> int:
+        if text not in self._texts:
+            self._texts[text] = len(self._texts)
+            self.length += len(text)
+        return self._texts[text]
+
+    def packed(self) -> str:
+        return packed(
+            {"texts": list(self._texts), "tables": self._tables, "plays": self._plays},
+        )
+
+
+def _strips(sittings: Sequence[Sitting]) -> list[str]:
+    """Each play's regret over time: digits from 0 (none) to 9 (the worst action all along)."""
+    return ["".join(map(str, digits)) for digits in spread(sittings, _digits)]
+
+
+def _digits(plays: Play, kind: RegretKind) -> Ints:
+    means_NTK = plays.means_TK
+    worst_N = (means_NTK.max(axis=-1) - means_NTK.min(axis=-1)).max(axis=-1)
+    cost_NT = per_round(plays, kind) / np.where(worst_N > 0, worst_N, 1.0)[:, None]
+    T = cost_NT.shape[1]
+    bins = min(T, BINS)
+    starts = [T * i // bins for i in range(bins)]
+    widths = np.diff([*starts, T])
+    shares = np.add.reduceat(cost_NT, starts, axis=1) / widths
+    return np.ceil(9 * shares.clip(0, 1)).astype(np.int64)
+
+
+def _rounded(table: Floats) -> Any:
+    return np.round(table, DIGITS).tolist()
+
+
+def _short(value: float) -> float | None:
+    return round(value, DIGITS) if math.isfinite(value) else None

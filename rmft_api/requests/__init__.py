@@ -1,0 +1,6 @@
+"""Requests that are retried, paced, and paid for once.
+
+`retries.py` is the one owner of every retry; `journaled_chat.py` asks the journal before the
+wire; `outbox.py` does once what must not be done twice; `pacing.py` and `limits.py` keep to
+what the provider allows.
+"""

@@ -1,0 +1,310 @@
+"""Rollouts: a model plays scenarios, many at once, and every finished trajectory is saved.
+
+A *cohort* is a set of trajectories of one scenario that advance round by round together, so that
+those whose chats are identical are asked as one request with `n` choices: the prompt is paid once
+(docs/design.md 6). Without coalescing every cohort is one trajectory and waits for nobody.
+
+Nothing here knows of money, retries or crashes: the `ChatModel` it is given answers from the
+journal what was already paid for, so playing again from the start is how a run resumes.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Literal
+
+import numpy as np
+
+from rmft_api.core import seeds
+from rmft_api.core.errors import FaultKind, ProviderFault, ResumableError
+from rmft_api.core.ports import ChatModel, Telling
+from rmft_api.core.records import (
+    Address,
+    Ask,
+    Choice,
+    Message,
+    Reply,
+    Round,
+    Sampling,
+    Split,
+)
+from rmft_api.core.transcripts import Diary, Kept
+from rmft_api.environments.scenario import Floats, Scenario
+from rmft_api.prompts import reader
+from rmft_api.requests.retries import POISON
+from rmft_api.rollouts.validity import Validity, Wave
+
+Output = Literal["action", "distribution", "policy"]
+OF_THE_SAMPLE: dict[str | None, str] = {
+    "content_filter": "content_filter",
+    "content_policy_violation": "content_filter",
+    "invalid_prompt": "content_filter",
+    "cyber_policy": "content_filter",
+    "context_length_exceeded": "length",
+    POISON: "lost",
+}
+"""Refusal codes that say something of one chat only -> the finish reason they stand for."""
+_AT_A_TIME = 16
+"""Trajectories that begin in one turn of the event loop."""
+
+
+@dataclass(frozen=True)
+class Game:
+    """Who plays, and by which rules."""
+
+    split: Split
+    iteration: int
+    model: str
+    seed: int
+    trajectories: int
+    """L: plays of each scenario."""
+    sampling: Sampling
+    output: Output
+    largest_n: int = 1
+    """Choices that one request may ask for; 1: no coalescing."""
+    live: int = 128
+    """Trajectories under way at once."""
+    unreadable: Literal["worst", "end"] = "worst"
+    """What an unreadable reply does: cost its round, or end the trajectory."""
+    seed_block: int = 1
+    """Rounds in a row that share one sampling seed."""
+
+
+@dataclass(frozen=True)
+class Seat:
+    """A scenario ready to be played: its index, its problem, how it is told."""
+
+    index: int
+    scenario: Scenario
+    names: tuple[str, ...]
+    """The K action names told."""
+    telling: Callable[[], Telling]
+    """A fresh teller for one trajectory."""
+
+
+Save = Callable[[Seat, Sequence[Kept]], Awaitable[None]]
+
+
+async def play(
+    game: Game,
+    seats: Iterable[Seat],
+    chat: ChatModel,
+    save: Save,
+    done: Callable[[int], frozenset[int]] = lambda index: frozenset(),
+    tick: Callable[[int], None] = lambda rounds: None,
+    validity: Validity | None = None,
+) -> None:
+    """Play every scenario L times, but for the trajectories that `done(index)` names.
+
+    `save` is awaited for each finished cohort; `tick` counts decisions. A cohort whose request
+    stays without an answer is set aside and the others go on; then ResumableError. Raises what
+    else `chat` raises, and what `validity` does, after the other trajectories were stopped.
+    """
+    cohorts = _cohorts(game, seats, done)
+    workers = max(1, game.live // _together(game))
+    aside: list[ProviderFault] = []
+
+    async def work() -> None:
+        for cohort in cohorts:
+            try:
+                await _play_cohort(game, cohort, chat, tick, validity)
+            except ProviderFault as fault:
+                if fault.kind not in (FaultKind.AMBIGUOUS, FaultKind.NO_ANSWER):
+                    raise
+                aside.append(fault)
+                if validity is not None:
+                    for player in cohort.players:
+                        validity.ended(_number(game, cohort.seat, player))
+            else:
+                await save(cohort.seat, [p.kept(game, cohort.seat) for p in cohort.players])
+
+    try:
+        async with asyncio.TaskGroup() as group:
+            for number in range(workers):
+                group.create_task(work())
+                if number % _AT_A_TIME == 0:  # the first requests go out meanwhile
+                    await asyncio.sleep(0)
+    except BaseExceptionGroup as errors:
+        raise errors.exceptions[0] from None
+    if aside:
+        raise ResumableError(
+            f"{len(aside)} requests stayed without an answer, the first: {aside[0]}; their "
+            "trajectories were set aside, and `rmft-api resume` asks again"
+        )
+
+
+def wave(game: Game, horizons: Sequence[int]) -> Wave:
+    """How scenarios of these horizons are played."""
+    size = max(1, game.live // _together(game)) * _together(game)
+    return Wave(horizons, game.trajectories, min(size, len(horizons) * game.trajectories))
+
+
+def _together(game: Game) -> int:
+    """Trajectories of a cohort."""
+    return game.trajectories if game.largest_n > 1 else 1
+
+
+@dataclass
+class _Player:
+    """One trajectory as it grows."""
+
+    number: int
+    telling: Telling
+    diary: Diary = field(default_factory=Diary)
+    over: bool = False
+
+    def kept(self, game: Game, seat: Seat) -> Kept:
+        address = Address(game.split, game.iteration, seat.index, self.number)
+        return self.diary.kept(address, game.model, seat.names)
+
+
+@dataclass(frozen=True)
+class _Cohort:
+    seat: Seat
+    players: tuple[_Player, ...]
+
+
+def _cohorts(
+    game: Game, seats: Iterable[Seat], done: Callable[[int], frozenset[int]]
+) -> Iterator[_Cohort]:
+    for seat in seats:
+        finished = done(seat.index)
+        owed = [
+            _Player(number, seat.telling())
+            for number in range(game.trajectories)
+            if number not in finished
+        ]
+        if game.largest_n > 1:
+            yield from [_Cohort(seat, tuple(owed))] if owed else []
+        else:
+            yield from (_Cohort(seat, (player,)) for player in owed)
+
+
+async def _play_cohort(
+    game: Game,
+    cohort: _Cohort,
+    chat: ChatModel,
+    tick: Callable[[int], None],
+    validity: Validity | None,
+) -> None:
+    seat = cohort.seat
+    for t in range(seat.scenario.T):
+        if validity is not None:
+            validity.check()
+        groups = list(_groups(game, cohort.players))
+        asks = [_ask(game, seat, t, group) for group in groups]
+        for group, reply in zip(groups, await _replies(chat, asks), strict=True):
+            for player, choice in zip(group, reply.choices, strict=True):
+                unread = _step(game, seat, player, t, choice)
+                if validity is not None:
+                    _tell(validity, _number(game, seat, player), player, choice, unread, seat)
+            tick(len(group))
+
+
+def _tell(
+    validity: Validity,
+    number: int,
+    player: _Player,
+    choice: Choice,
+    unread: reader.Unread | None,
+    seat: Seat,
+) -> None:
+    validity.reply(number, choice, unread, seat.names)
+    if player.over:
+        validity.ended(number)
+
+
+def _number(game: Game, seat: Seat, player: _Player) -> int:
+    """Of a trajectory among all of the split."""
+    return seat.index * game.trajectories + player.number
+
+
+async def _replies(chat: ChatModel, asks: Sequence[Ask]) -> list[Reply]:
+    if len(asks) == 1:  # the common case needs no task of its own
+        return [await _reply(chat, asks[0])]
+    return list(await asyncio.gather(*(_reply(chat, ask) for ask in asks)))
+
+
+async def _reply(chat: ChatModel, ask: Ask) -> Reply:
+    """The reply; a refusal of this very chat is the model's result too, and ends no run."""
+    try:
+        return await chat.reply(ask)
+    except ProviderFault as fault:
+        if fault.kind is not FaultKind.REJECTED or fault.code not in OF_THE_SAMPLE:
+            raise
+        choice = Choice(content=None, finish_reason=OF_THE_SAMPLE[fault.code])
+        return Reply(id="", model=ask.model, choices=(choice,) * ask.n, usage=None)
+
+
+def _groups(game: Game, players: Sequence[_Player]) -> Iterator[list[_Player]]:
+    """Players whose chats are identical, at most `largest_n` together, in order of number."""
+    if len(players) == 1:  # nobody to compare it with
+        yield from [] if players[0].over else [list(players)]
+        return
+    same: dict[tuple[Message, ...], list[_Player]] = {}
+    for player in players:
+        if not player.over:
+            same.setdefault(player.telling.chat(), []).append(player)
+    for group in same.values():
+        for start in range(0, len(group), game.largest_n):
+            yield group[start : start + game.largest_n]
+
+
+def _ask(game: Game, seat: Seat, t: int, group: Sequence[_Player]) -> Ask:
+    first = group[0].number
+    place = (game.split, game.iteration, seat.index, first)
+    return Ask(
+        key="/".join(map(str, (*place, t))),
+        model=game.model,
+        messages=group[0].telling.chat(),
+        n=len(group),
+        seed=seeds.number(game.seed, "reply", *place, t // game.seed_block),
+        sampling=game.sampling,
+        sums=group[0].telling.sums(),
+    )
+
+
+def _step(game: Game, seat: Seat, player: _Player, t: int, choice: Choice) -> reader.Unread | None:
+    """Read the reply, act, earn, and let the player hear of it; why it decides nothing."""
+    answer = reader.read(
+        choice.content,
+        choice.finish_reason,
+        choice.refusal,
+        seat.names,
+        game.output,
+        choice.thoughts,
+    )
+    told = player.telling.turn()
+    text = reader.clean(choice.content or "")
+    if isinstance(answer, reader.Unread):
+        rewards = _face(seat.scenario, t, None)
+        player.diary.add(told, text, Round((), "", answer.status, None, None, rewards))
+        player.telling.heard(text, None, rewards)
+        player.over = game.unreadable == "end"
+        return answer
+    policy = answer.policy
+    action = answer.action if answer.action is not None else _draw(game, seat, player, t, policy)
+    rewards = _face(seat.scenario, t, policy)
+    player.diary.add(told, text, Round((), "", "read", action, policy, rewards))
+    player.telling.heard(text, action, rewards)
+    return None
+
+
+def _draw(game: Game, seat: Seat, player: _Player, t: int, policy: Sequence[float]) -> int:
+    """Sample an action from a stated distribution, by an addressed draw of our own."""
+    place = (game.split, game.iteration, seat.index, player.number, t)
+    point = seeds.number(game.seed, "action", *place) / 2**31
+    below = np.searchsorted(np.cumsum(policy), point * sum(policy), side="right")
+    return int(min(below, max(a for a, p in enumerate(policy) if p > 0)))
+
+
+def _face(scenario: Scenario, t: int, policy: Sequence[float] | None) -> tuple[float, ...]:
+    """The round's K rewards, to be told; an adversary meets an unread reply as uniform play.
+
+    What such a reply costs is worked out by `regret.play_in`.
+    """
+    if scenario.adversary is None:
+        return tuple(scenario.rewards[t].tolist())
+    K = scenario.K
+    acted: Floats = np.full(K, 1 / K) if policy is None else np.asarray(policy, dtype=np.float64)
+    return tuple(scenario.face(t, acted).tolist())

@@ -1,0 +1,175 @@
+"""Seating: environments x prompts -> scenarios ready to be played.
+
+Training scenarios are fresh in every iteration; validation and test scenarios are the same for
+every model, so that two models meet the same chance.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import get_args
+
+from rmft_api import environments, statistics
+from rmft_api.config.schema import RunConfig, ScenarioConfig
+from rmft_api.core.errors import ConfigError
+from rmft_api.core.paths import RULES
+from rmft_api.core.records import Address, Sampling, Split
+from rmft_api.environments import ConcreteProblem, Scenario
+from rmft_api.environments.scenario import Floats
+from rmft_api.prompts import PromptSet
+from rmft_api.rollouts.engine import Game, Seat
+
+
+def section_of(config: RunConfig, split: Split) -> ScenarioConfig:
+    """The part of the run file that describes a split."""
+    return {"train": config.rollouts, "validation": config.validation, "test": config.test}[split]
+
+
+@dataclass(frozen=True)
+class HeldOut:
+    """How a model plays a held-out split, and when it has played enough (docs/method.md 5)."""
+
+    trajectories: int
+    """L: plays of each scenario."""
+    looks: tuple[int, ...]
+    """Numbers of scenarios, from the first one, at which the evaluation may end; rising."""
+    half_width: float | None
+    """Narrow enough; None: only the last look counts."""
+
+    @property
+    def level(self) -> float:
+        """What each look's intervals are made at, so that the one stopped at holds at 95 %."""
+        return 1.0 - (1.0 - statistics.LEVEL) / len(self.looks)
+
+    def ends(self, drop_M: Floats) -> bool:
+        """Whether the paired drop over one of the looks' scenarios is known well enough."""
+        if self.half_width is None or len(drop_M) == self.looks[-1]:
+            return True
+        return statistics.StoppingRule(self.half_width, self.looks).look(drop_M).stop
+
+
+def held_out(config: RunConfig, split: Split) -> HeldOut:
+    """The plan of a held-out split. Looks are at whole rounds of its problems, evenly drawn."""
+    section = config.validation if split == "validation" else config.test
+    problems = len(problems_of(config, split))
+    first = -(-section.first_look // problems) * problems
+    early = section.half_width is not None and first < section.scenarios
+    looks = statistics.doubling(first, section.scenarios) if early else (section.scenarios,)
+    return HeldOut(section.trajectories, looks, section.half_width)
+
+
+def problems_of(config: RunConfig, split: Split) -> tuple[ConcreteProblem, ...]:
+    """What a split's scenarios are drawn from: scenario i is of problem i mod their number."""
+    return environments.expand(config.problems_of(section_of(config, split)), config.origin.folder)
+
+
+SHARED = "rows of the file serve every split: this run was begun by an earlier version"
+
+
+def divisions(config: RunConfig, splits: Sequence[Split] = get_args(Split)) -> tuple[str, ...]:
+    """How the rows of the run's files are divided, a line each. Raises ConfigError, DataError."""
+    problems: dict[Split, tuple[ConcreteProblem, ...]] = {
+        split: problems_of(config, split) for split in splits
+    }
+    if config.origin.rules >= RULES:
+        return environments.divisions(problems)
+    files = any(problem.environment == "logged" for many in problems.values() for problem in many)
+    return (SHARED,) if files else ()
+
+
+def files(config: RunConfig) -> dict[str, str]:
+    """Every file that the run's scenarios are rows of, by its path, and its SHA-256."""
+    splits: tuple[Split, ...] = get_args(Split)
+    problems = [problem for split in splits for problem in problems_of(config, split)]
+    return environments.files(problems)
+
+
+def scenarios(config: RunConfig, split: Split, iteration: int) -> Iterator[Scenario]:
+    """The M scenarios of a split, drawn one by one as they are needed."""
+    problems = problems_of(config, split)
+    draw = iteration if split == "train" else 0
+    for index in range(section_of(config, split).scenarios):
+        yield environments.draw(problems, config.seed, split, draw, index, config.origin.rules)
+
+
+def seats(config: RunConfig, prompts: PromptSet, split: Split, iteration: int) -> Iterator[Seat]:
+    """The scenarios of a split and how each is told.
+
+    Raises ConfigError for an adversary that would answer models and algorithms by two rules.
+    """
+    problems = problems_of(config, split)
+    for index, scenario in enumerate(scenarios(config, split, iteration)):
+        if scenario.adversary is not None and config.prompts.output == "action":
+            raise ConfigError(
+                f"{problems[index % len(problems)].label}: its adversary answers the distribution "
+                "acted from, and nobody knows that of a model which names one action; set "
+                "prompts.output = 'distribution' or 'policy', or play another problem"
+            )
+        wording = wording_of(config, prompts, problems, split, iteration, index)
+        address = _address(split, iteration, index)
+        names = prompts.names(wording, scenario.K, config.seed, address, scenario.bears)
+        yield Seat(
+            index=index,
+            scenario=scenario,
+            names=names,
+            telling=partial(prompts.telling, wording, scenario, names),
+        )
+
+
+def wording_of(
+    config: RunConfig,
+    prompts: PromptSet,
+    problems: Sequence[ConcreteProblem],
+    split: Split,
+    iteration: int,
+    index: int,
+) -> str:
+    """The story of scenario `index`: one of its problem's contexts, or of the set's own."""
+    pool = problems[index % len(problems)].contexts
+    return prompts.wording(config.seed, _address(split, iteration, index), pool)
+
+
+def _address(split: Split, iteration: int, index: int) -> Address:
+    """Where a scenario's own draws stand: held-out ones are the same for every model."""
+    return Address(split, iteration if split == "train" else 0, index, 0)
+
+
+def _live(config: RunConfig, split: Split) -> int:
+    """Trajectories under way at once."""
+    if config.rollouts.transport == "batch":  # all of them are a round's batch
+        section = section_of(config, split)
+        return section.scenarios * section.trajectories
+    return 2 * config.rollouts.concurrency  # while one is read and stepped, another is asked
+
+
+def rounds_of(config: RunConfig, split: Split, count: int | None = None) -> int:
+    """Decisions in one play of a split, or of its first `count` scenarios."""
+    return section_of(config, split).trajectories * sum(horizons_of(config, split, count))
+
+
+def horizons_of(config: RunConfig, split: Split, count: int | None = None) -> list[int]:
+    """T of every scenario of a split, or of its first `count`."""
+    problems = problems_of(config, split)
+    whole = section_of(config, split).scenarios if count is None else count
+    return [problems[index % len(problems)].T for index in range(whole)]
+
+
+def game(config: RunConfig, split: Split, iteration: int, model: str, largest_n: int) -> Game:
+    """The rules that `model` plays a split by; `largest_n`: most choices of one request."""
+    return Game(
+        split=split,
+        iteration=iteration,
+        model=model,
+        seed=config.seed,
+        trajectories=section_of(config, split).trajectories,
+        sampling=Sampling(
+            temperature=config.temperature(split, iteration),
+            top_p=config.sampling.top_p,
+            max_tokens=config.sampling.max_tokens,
+        ),
+        output=config.prompts.output,
+        largest_n=largest_n if config.rollouts.coalesce else 1,
+        live=_live(config, split),
+        unreadable=config.rollouts.unreadable,
+        seed_block=config.rollouts.seed_block,
+    )

@@ -1,0 +1,71 @@
+"""A known algorithm in the place of the model: what it plays is what is learnt from.
+
+Algorithm distillation, one of the two prior routes that the method is compared with (docs/method.md
+1). A teacher answers like a model, so that selection, datasets and everything after them stay as
+they are; it costs nothing and is asked for nothing.
+"""
+
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from rmft_api import baselines
+from rmft_api.config.schema import RunConfig, TeacherConfig
+from rmft_api.core.records import Ask, Choice, Reply
+from rmft_api.prompts import PromptSet, reader
+from rmft_api.rollouts import preparation, reasons
+from rmft_api.rollouts.engine import Seat
+from rmft_api.selection.regret import Play
+
+
+@dataclass
+class Teacher:
+    """A `ports.ChatModel` that plays the scenarios of one iteration by an algorithm."""
+
+    config: RunConfig
+    algorithm: TeacherConfig
+    prompts: PromptSet
+    iteration: int
+    _seats: list[Seat] = field(default_factory=list[Seat])
+    _plays: list[Play] = field(default_factory=list[Play])
+
+    def __post_init__(self) -> None:
+        """Play everything. Raises ConfigError for an algorithm that does not fit."""
+        self._seats = list(preparation.seats(self.config, self.prompts, "train", self.iteration))
+        plays = self.config.rollouts.trajectories
+        tables = [seat.scenario for seat in self._seats for _ in range(plays)]
+        wanted = self.algorithm
+        self._plays = baselines.play(wanted.algorithm, tables, self.config.seed, wanted.options)
+
+    async def reply(self, ask: Ask) -> Reply:
+        """What the algorithm does at this place of the run."""
+        _, _, scenario, trajectory, t = ask.key.split("/")
+        seat = self._seats[int(scenario)]
+        place = int(scenario) * self.config.rollouts.trajectories + int(trajectory)
+        said = self._said(seat, self._plays[place], int(t))
+        return Reply("teacher", ask.model, (Choice(said, "stop"),), None)
+
+    def _said(self, seat: Seat, play: Play, t: int) -> str:
+        """The reason, where it is to give one, and the answer."""
+        action = int(play.actions_T[t])
+        answer = self._answer(seat, play, t)
+        template = self.prompts.reasons
+        if template is None:
+            return answer
+        full = seat.scenario.feedback == "full"
+        K = seat.scenario.K
+        told_tK = np.ones((t, K)) if full else np.eye(K)[play.actions_T[:t]]
+        words = reasons.reason(template, seat.names, play.rewards_TK[:t], told_tK, action)
+        return f"{words}\n{answer}"
+
+    def _answer(self, seat: Seat, play: Play, t: int) -> str:
+        output = self.config.prompts.output
+        if output == "action":
+            return reader.render_action(int(play.actions_T[t]), seat.names)
+        # A bandit player goes on from what it did, so the answer is what it did, not what it mixed.
+        full = seat.scenario.feedback == "full"
+        shares = play.policies_TK[t] if full else np.eye(seat.scenario.K)[play.actions_T[t]]
+        policy: list[float] = [round(share, 4) for share in shares.tolist()]
+        if output == "distribution":
+            return reader.render_distribution(policy, seat.names)
+        return reader.render_policy(policy)

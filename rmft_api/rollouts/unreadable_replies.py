@@ -1,0 +1,114 @@
+"""Why replies cannot be read, in one line: one of them, the form asked for, what to change."""
+
+from rmft_api.config.schema import RunConfig
+from rmft_api.core.errors import UnreadableError
+from rmft_api.prompts.reader import CLOSING, OPENING, Cause
+from rmft_api.rollouts.validity import Sample, TooFew
+
+SHOWN = 160
+"""Characters of a reply that a message quotes."""
+_WORDS: dict[Cause, str] = {
+    "refused": "refused by the model",
+    "filtered": "stopped by a content filter",
+    "cut": "cut at the token limit",
+    "only_thoughts": "empty beside their thoughts",
+    "empty": "empty",
+    "no_answer": "without an answer",
+    "several_answers": "with several answers",
+    "text_after": "with text after the answer",
+    "wrong_form": "with an answer of another form",
+}
+
+
+def unreadable(found: TooFew, what: str, model: str, config: RunConfig) -> UnreadableError:
+    """The error of a split too little of which can be read. `what` was being done by `model`."""
+    sample = found.sample
+    seen = _seen(found) if found.causes else ""
+    parts = [
+        f"{what}: {_share(found)} of {model!r} can be read{seen}",
+        *(() if sample is None else (f"one of them: {_quoted(sample)} ({sample.why})",)),
+        f"asked for: {form(config, sample)}",
+        *(() if sample is None else (likely(sample, config),)),
+        _way_on(config),
+    ]
+    return UnreadableError("; ".join(parts))
+
+
+def form(config: RunConfig, sample: Sample | None) -> str:
+    """What the reader wants."""
+    output = config.prompts.output
+    if output == "policy":
+        K = f"{len(sample.names)} " if sample else ""
+        return f'{OPENING}{{"policy":[{K}probabilities]}}{CLOSING}, or that JSON alone'
+    inside = "NAME" if output == "action" else "NAME:weight,NAME:weight"
+    names = f" with NAME one of {', '.join(sample.names)}" if sample else ""
+    return f"{OPENING}{inside}{CLOSING}{names}, once and last"
+
+
+def likely(sample: Sample, config: RunConfig) -> str:
+    """The likely cause, and what mends it."""
+    most, words = config.sampling.max_tokens, config.prompts.set
+    longer = f"raise sampling.max_tokens = {most}"
+    other = (
+        f"prompts.set = {words!r} may not be what it was trained with (rmft-tiny: 'compact'), or "
+        "it is too small for the task"
+    )
+    silent = sample.cause == "cut" and not sample.text.strip()
+    says: dict[Cause, str] = {
+        "cut": (
+            f"the prompt fills the model's context, or thoughts that nobody sees use up all of "
+            f"sampling.max_tokens = {most}; {other}"
+            if silent
+            else f"sampling.max_tokens = {most} ends replies before their answer: raise it"
+        ),
+        "only_thoughts": (
+            "the endpoint tells the whole reply apart as thoughts: serve the model without a "
+            "reasoning parser or with thinking off, or have the thoughts read where nothing "
+            f"follows them: chat.thoughts = 'fallback' in its profile; or {longer}"
+        ),
+        "empty": (
+            "the endpoint sends no content: look at the chat template and the log of its server; "
+            f"where the model thinks first, {longer}"
+        ),
+        "no_answer": f"the model does not follow the form: {other}",
+        "several_answers": (
+            "the model quotes the form or thinks aloud, which makes several answers: have the "
+            "server tell thoughts apart, or set prompts.reasoning = 'none'"
+        ),
+        "text_after": f"the model goes on after its answer: {other}",
+        "wrong_form": f"the model answers in a form of its own: {other}",
+        "refused": "the model refuses the task: try another prompts.scenario, or another model",
+        "filtered": "the provider's filter stops it: try another prompts.scenario",
+    }
+    return f"likely {says.get(sample.cause, 'the endpoint')}"
+
+
+def _share(found: TooFew) -> str:
+    if not found.valid:
+        return f"none of the first {found.replies} replies"
+    return f"only {found.valid} of the first {found.replies} replies"
+
+
+def _seen(found: TooFew) -> str:
+    counts = (f"{count} {_WORDS.get(cause, cause)}" for cause, count in found.causes.items())
+    return f" (so far {', '.join(counts)})"
+
+
+def _quoted(sample: Sample) -> str:
+    text = sample.text
+    short = text if len(text) <= SHOWN else f"{text[: SHOWN - 1]}\u2026"
+    return repr(short)
+
+
+def _way_on(config: RunConfig) -> str:
+    """What can be done, and what becomes of what was paid."""
+    resume = f"`rmft-api resume {config.name}"
+    again = (
+        f"{resume} --ask-again` once the endpoint is mended (asks and pays for this split anew), "
+        if config.rollouts.transport == "direct"
+        else ""
+    )
+    return (
+        "nothing more was sent. Changed settings need another name; else "
+        f"{again}or {resume} --min-valid 0` to go on and score such replies as the worst action"
+    )

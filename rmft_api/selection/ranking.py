@@ -1,0 +1,151 @@
+"""Which trajectories are learnt from: the k best of each scenario (docs/method.md 1 and 3).
+
+Pure: the verdicts depend on the scored trajectories alone, not on the order they come in. Random
+ranking, the control that must not improve, draws by address.
+"""
+
+import math
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from itertools import pairwise
+from typing import Literal
+
+from rmft_api.config.schema import SelectionConfig
+from rmft_api.core import seeds
+from rmft_api.core.errors import DataError
+from rmft_api.core.records import Address, Record, Scored
+
+_Key = tuple[str, int, int, int]
+_Why = Literal["kept", "rank", "floor", "valid"]
+
+
+class Selected(Record, frozen=True):
+    """What selection made of one trajectory."""
+
+    address: Address
+    cost: float
+    """What it was ranked by, lowest first: regret, reward with its sign turned, or chance."""
+    rank: int | None
+    """From 1, among the trajectories it competed with; None where it was not ranked."""
+    why: _Why
+    """Kept; or ranked below the k kept; or not ranked: too little tried, too often unreadable."""
+
+    @property
+    def kept(self) -> bool:
+        """Whether it is learnt from."""
+        return self.why == "kept"
+
+
+def select(
+    scored: Iterable[Scored], config: SelectionConfig, seed: int, iteration: int
+) -> tuple[Address, ...]:
+    """Addresses of the kept trajectories, in order of address."""
+    return tuple(
+        verdict.address for verdict in judge(scored, config, seed, iteration) if verdict.kept
+    )
+
+
+def judge(
+    scored: Iterable[Scored], config: SelectionConfig, seed: int, iteration: int
+) -> tuple[Selected, ...]:
+    """A verdict on every trajectory, in order of address.
+
+    Each scenario keeps its k lowest costs, or all that are eligible where those are fewer.
+    `config.scope="global"` keeps as many, but lowest of all. Equal costs go by address.
+    Raises DataError for a cost that is not finite and for an address that comes twice.
+    """
+    ordered = sorted(scored, key=lambda one: _key(one.address))
+    _check_addresses(ordered)
+    costs = {one.address: _cost(one, config, seed, iteration) for one in ordered}
+    barred: dict[Address, _Why] = {}
+    for one in ordered:
+        if why := _bar(one, config):
+            barred[one.address] = why
+    ranks: dict[Address, int] = {}
+    whys = dict(barred)
+    for rivals, keep in _rivals(ordered, config):
+        able = sorted((a for a in rivals if a not in barred), key=lambda a: (costs[a], _key(a)))
+        for rank, address in enumerate(able, start=1):
+            ranks[address] = rank
+            whys[address] = "kept" if rank <= keep else "rank"
+    return tuple(Selected(a, costs[a], ranks.get(a), whys[a]) for a in costs)
+
+
+def opposed(verdicts: Iterable[Selected], rivals: int) -> tuple[tuple[Address, Address], ...]:
+    """Each kept trajectory against the last ranked ones of its scenario, `rivals` at most.
+
+    Lower cost first, in order of address. Trajectories that were not ranked oppose nobody, nor do
+    those of equal cost.
+    """
+    scenarios: defaultdict[_Key, list[Selected]] = defaultdict(list)
+    for verdict in verdicts:
+        if verdict.rank is not None:
+            a = verdict.address
+            scenarios[(a.split, a.iteration, a.scenario, 0)].append(verdict)
+    return tuple(
+        (mine.address, theirs.address)
+        for ranked in scenarios.values()
+        for mine in sorted(ranked, key=lambda one: _key(one.address))
+        if mine.kept
+        for theirs in _last(ranked, rivals)
+        if theirs.cost > mine.cost
+    )
+
+
+def _last(ranked: Sequence[Selected], rivals: int) -> list[Selected]:
+    """Those of highest cost that were not kept, the highest first."""
+    others = [one for one in ranked if not one.kept]
+    return sorted(others, key=lambda one: (-one.cost, _key(one.address)))[:rivals]
+
+
+def _key(address: Address) -> _Key:
+    return (address.split, address.iteration, address.scenario, address.trajectory)
+
+
+def _rivals(ordered: Sequence[Scored], config: SelectionConfig) -> list[tuple[list[Address], int]]:
+    """The groups that are ranked apart, each with the number it keeps."""
+    scenarios: defaultdict[_Key, list[Address]] = defaultdict(list)
+    for one in ordered:
+        a = one.address
+        scenarios[(a.split, a.iteration, a.scenario, 0)].append(a)
+    if config.scope == "global":
+        return [([one.address for one in ordered], config.k * len(scenarios))]
+    return [(rivals, config.k) for rivals in scenarios.values()]
+
+
+def _bar(one: Scored, config: SelectionConfig) -> _Why | None:
+    """Why the trajectory is not ranked at all."""
+    if one.valid < config.valid:
+        return "valid"
+    return "floor" if min(one.pulls) < config.floor else None
+
+
+def _cost(one: Scored, config: SelectionConfig, seed: int, iteration: int) -> float:
+    if config.rank_by == "random":
+        address = one.address
+        place = (address.split, address.iteration, address.scenario, address.trajectory)
+        return float(seeds.rng(seed, "selection", iteration, *place).random())
+    cost = -one.reward if config.rank_by == "reward" else _regret(one, config)
+    if not math.isfinite(cost):
+        raise DataError(f"{config.rank_by} of {_place(one.address)} is {cost}; it must be finite")
+    return cost
+
+
+def _regret(one: Scored, config: SelectionConfig) -> float:
+    """Expected: what the policy earns on average. Realised: what was in fact drawn."""
+    if config.form == "expected":
+        return one.regret
+    return one.regrets.static_realised if one.kind == "static" else one.regrets.realised
+
+
+def _check_addresses(ordered: Sequence[Scored]) -> None:
+    for before, after in pairwise(ordered):
+        if before.address == after.address:
+            raise DataError(f"{_place(after.address)} was scored twice")
+
+
+def _place(address: Address) -> str:
+    return (
+        f"{address.split} iteration {address.iteration}, scenario {address.scenario}, "
+        f"trajectory {address.trajectory}"
+    )

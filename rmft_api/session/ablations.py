@@ -1,0 +1,189 @@
+"""The runs of a grid: walked one after the other, and held against the first cell's."""
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import numpy as np
+
+from rmft_api import statistics
+from rmft_api.cli.errors import run_async
+from rmft_api.config.grid import Place
+from rmft_api.core.errors import ConfigError
+from rmft_api.core.records import Interval, Record
+from rmft_api.evaluation import outcome
+from rmft_api.evaluation.measures import unread_warning
+from rmft_api.evaluation.scoring import Performance
+from rmft_api.journal import Journal
+from rmft_api.report.text.columns import paragraph, table
+from rmft_api.session.recorded_config import recorded_config
+from rmft_api.session.runs import begin, go_on
+from rmft_api.statistics import Comparison
+
+HEADINGS = (
+    "cell",
+    "regret",
+    "drop to base",
+    "against the first",
+    "p",
+    "SuffFail",
+    "K x MinFrac",
+    "valid",
+)
+
+
+class Row(Record, frozen=True):
+    """One cell: its champions on the test scenarios of all seeds."""
+
+    cell: str
+    says: str
+    scenarios: int
+    regret: Interval
+    drop: Interval
+    """What regret fell by from the base, scenario by scenario; 0 where the base is the champion."""
+    against: Comparison | None
+    """How far regret is below the first cell's, on the same scenarios; None for the first."""
+    suff_fail_freq: float
+    k_min_frac: float
+    valid: float
+    """Share of the champions' replies that could be read."""
+    base_valid: float
+    """The same of the base's."""
+
+
+def chosen(every: Sequence[Place], cells: Sequence[str]) -> list[Place]:
+    """The runs of these cells, all where none is named; the first cell is always among them."""
+    known = list(dict.fromkeys(place.cell.name for place in every))
+    for name in cells:
+        if name not in known:
+            raise ConfigError(f"no cell {name!r} in this grid; it has {', '.join(known)}")
+    return [one for one in every if not cells or one.cell.name in (known[0], *cells)]
+
+
+def told(places: Sequence[Place]) -> str:
+    """The runs by name, and what each changes."""
+    return "\n".join(
+        f"{place.config.name}: "
+        + (", ".join(f"{k} = {v!r}" for k, v in place.cell.set.items()) or "as the base file says")
+        for place in places
+    )
+
+
+def walk(place: Place, runs: Path) -> None:
+    """Take one run to its end, wherever it stands. Raises ConfigError for one of other settings."""
+    directory = runs / place.config.name
+    if not (directory / "journal.sqlite").exists():
+        run_async(begin(place.config, runs, None, tell=lambda results: None))
+        return
+    journal = Journal.read(directory)
+    try:
+        recorded, ended = recorded_config(journal), _has_ended(journal)
+    finally:
+        journal.close()
+    if recorded != place.config:
+        raise ConfigError(
+            f"run {place.config.name!r} exists with other settings than the grid's; move it away, "
+            "or give another folder with --runs"
+        )
+    if not ended:
+        run_async(go_on(directory, tell=lambda results: None))
+
+
+def _has_ended(journal: Journal) -> bool:
+    return bool(journal.all("results", object))
+
+
+def compared(places: Sequence[Place], runs: Path) -> list[Row]:
+    """One row for each cell, in the grid's order."""
+    cells: dict[str, list[tuple[Performance, Performance]]] = {}
+    says = {place.cell.name: place.cell.says for place in places}
+    for place in places:
+        cells.setdefault(place.cell.name, []).append(_ends(runs / place.config.name))
+    names = list(cells)
+    regrets = {name: _by_scenario([best for _, best in cells[name]]) for name in names}
+    bases = {name: _by_scenario([base for base, _ in cells[name]]) for name in names}
+    first = names[0]
+    others = {
+        name: statistics.compare(regrets[name], {first: regrets[first]})[first]
+        for name in names[1:]
+    }
+    corrected = statistics.holm({name: one.p for name, one in others.items()})
+    return [
+        Row(
+            cell=name,
+            says=says[name],
+            scenarios=len(regrets[name]),
+            regret=_regret([best for _, best in cells[name]]),
+            drop=statistics.paired_drop(bases[name], regrets[name]),
+            against=(
+                Comparison(others[name].drop, others[name].p, corrected[name])
+                if name in others
+                else None
+            ),
+            suff_fail_freq=_mean([best.suff_fail_M.mean() for _, best in cells[name]]),
+            k_min_frac=_mean([best.k_min_frac_M.mean() for _, best in cells[name]]),
+            valid=_mean([best.valid_M.mean() for _, best in cells[name]]),
+            base_valid=_mean([base.valid_M.mean() for base, _ in cells[name]]),
+        )
+        for name in names
+    ]
+
+
+def _ends(directory: Path) -> tuple[Performance, Performance]:
+    """The base and the champion on the run's test scenarios."""
+    journal = Journal.read(directory)
+    try:
+        config = recorded_config(journal)
+        played = outcome.performances(config, journal, "test")
+        return played[0], played[outcome.champion(config, journal).index]
+    finally:
+        journal.close()
+
+
+def _by_scenario(played: Sequence[Performance]) -> dict[int, float]:
+    """Regret by scenario; those of a further seed are further scenarios."""
+    regrets: list[float] = np.concatenate([one.regret_M for one in played]).tolist()
+    return dict(enumerate(regrets))
+
+
+def _regret(played: Sequence[Performance]) -> Interval:
+    regret_M = np.concatenate([one.regret_M for one in played])
+    least_M = np.concatenate([one.least_M for one in played])
+    return statistics.regret_interval(regret_M, least=float(least_M.mean()))
+
+
+def _mean(values: Sequence[float]) -> float:
+    return float(np.mean(values))
+
+
+def table_of(rows: Sequence[Row]) -> str:
+    """The grid as people read it."""
+    shown = table(
+        [HEADINGS, *map(_cells, rows)], words=4, optional=("K x MinFrac", "SuffFail"), foot=0
+    )
+    return "\n".join([shown, "", *map(paragraph, _notes(rows))])
+
+
+def _cells(row: Row) -> tuple[str, ...]:
+    against = row.against
+    return (
+        row.cell,
+        str(row.regret),
+        str(row.drop),
+        str(against.drop) if against else "",
+        f"{against.p_holm:.3f}" if against else "",
+        f"{row.suff_fail_freq:.2f}",
+        f"{row.k_min_frac:.2f}",
+        f"{row.valid:.1%}",
+    )
+
+
+def _notes(rows: Sequence[Row]) -> Iterator[str]:
+    yield (
+        f"champions on {rows[0].scenarios} test scenarios; drops are paired, 95 %; p is of the "
+        "difference to the first cell, corrected for all cells (Holm)"
+    )
+    yield from (f"{row.cell}: {row.says}" for row in rows if row.says)
+    for row in rows:
+        for who, valid in (("the base", row.base_valid), ("the champion", row.valid)):
+            if told := unread_warning(valid):
+                yield f"warning, {row.cell}, {who}: {told}"

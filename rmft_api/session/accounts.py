@@ -1,0 +1,34 @@
+"""Whose keys a run goes on with: another project sees other jobs, and would pay for them again."""
+
+from rmft_api.core.errors import ConfigError
+from rmft_api.journal import Journal
+from rmft_api.session.prepare import Prepared
+
+_KIND = "accounts"
+Accounts = dict[str, str]
+"""Profile -> what tells its key and project from others, as a salted hash."""
+
+
+def check_accounts(journal: Journal, prepared: Prepared) -> None:
+    """Raise ConfigError where a profile's key or project is another than the run knows."""
+    known = journal.get(_KIND, "", Accounts) or {}
+    name = prepared.config.name
+    for profile, account in _accounts(journal, prepared).items():
+        if known.get(profile, account) != account:
+            raise ConfigError(
+                f"profile {profile!r} has another key or project than run {name!r} knows, and may "
+                f"not see its jobs; restore it, or, if both belong to one project, "
+                f"`rmft-api resume {name} --new-key`"
+            )
+
+
+async def keep_accounts(journal: Journal, prepared: Prepared) -> None:
+    """Remember whose keys the run goes on with."""
+    accounts = _accounts(journal, prepared)
+    if accounts != journal.get(_KIND, "", Accounts):
+        await journal.put(_KIND, "", accounts)
+
+
+def _accounts(journal: Journal, prepared: Prepared) -> Accounts:
+    salt = f"{journal.run_dir.name} {journal.run.created}"
+    return {one.name: one.account(salt) for one in (prepared.chats, prepared.trains)}

@@ -1,0 +1,45 @@
+"""What a run may spend at most: said when it begins, and anew whenever it is resumed."""
+
+from rmft_api.config.schema import RunConfig
+from rmft_api.core.records import Record
+from rmft_api.journal import Journal
+
+_KIND = "caps"
+
+
+class Caps(Record, frozen=True):
+    """Caps in USD; None leaves what the run file or an earlier resumption said."""
+
+    run_usd: float | None = None
+    iteration_usd: float | None = None
+
+
+NO_CAPS = Caps()
+
+
+def capped(journal: Journal, config: RunConfig, asked: Caps) -> RunConfig:
+    """The settings of a run with the caps asked for now, or else last."""
+    kept = journal.get(_KIND, "", Caps) or NO_CAPS
+    wanted = {
+        "budget_usd": _first(asked.run_usd, kept.run_usd, config.budget_usd),
+        "iteration_budget_usd": _first(
+            asked.iteration_usd, kept.iteration_usd, config.iteration_budget_usd
+        ),
+    }
+    return config.model_copy(update=wanted)
+
+
+async def set_caps(journal: Journal, config: RunConfig) -> None:
+    """Keep the settings' caps and hold the run to its own; the loop holds each iteration to its.
+
+    Raises BudgetError for a cap below what is already taken.
+    """
+    if config.budget_usd is not None:
+        await journal.ledger.set_cap(round(config.budget_usd * 1e6))
+    caps = Caps(config.budget_usd, config.iteration_budget_usd)
+    if caps != (journal.get(_KIND, "", Caps) or NO_CAPS):
+        await journal.put(_KIND, "", caps)
+
+
+def _first(*values: float | None) -> float | None:
+    return next((value for value in values if value is not None), None)

@@ -1,0 +1,167 @@
+"""The chain of a run, described as a run of its own at another endpoint."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from rmft_api.config import schema as configs
+from rmft_api.config.schema import ModelConfig, ReplayConfig, ReplayStep, RunConfig
+from rmft_api.core.errors import ConfigError, UsageError
+from rmft_api.core.files import make_directory, replace_file
+from rmft_api.core.records import Method
+from rmft_api.evaluation import outcome
+from rmft_api.finetuning import Trained, retrain
+from rmft_api.finetuning.retrain import Link, Rate, mapped
+from rmft_api.journal import Journal
+from rmft_api.prompts import of_run as prompts_of_run
+from rmft_api.providers import profiles
+from rmft_api.providers.capabilities import TrainingTraits
+from rmft_api.session.recorded_config import recorded_config
+from rmft_api.session.token_counters import counter_at
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """What the command line asks for; None: as in the run that is replayed."""
+
+    profile: str
+    model: str | None
+    name: str | None
+    overrides: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Chain:
+    """A finished or interrupted run: its settings, and its iterations that were trained."""
+
+    directory: Path
+    config: RunConfig
+    prompts: str
+    """SHA-256 of what its models were told."""
+    links: tuple[Link, ...]
+    whole: bool = False
+    """Every model is trained from the base, on all that its chain has learnt so far."""
+
+    def start(self, iteration: int) -> int:
+        """The iteration whose model this one starts from."""
+        return 0 if self.whole else self.links[iteration - 1].start
+
+    def content(self, iteration: int, place: int) -> tuple[Method, bytes]:
+        """How the iteration's job at a place learns, and what. Raises DataError."""
+        past = retrain.learnt(self.links, iteration) if self.whole else (iteration,)
+        method, _ = self.links[iteration - 1].files[place]
+        files = [(number, *self.links[number - 1].files[place]) for number in past]
+        return method, b"".join(
+            retrain.read(self.directory, number, how, sha256) for number, how, sha256 in files
+        )
+
+    def furnish(self, directory: Path) -> None:
+        """Copy the training files into the directory of a replay."""
+        for iteration, link in enumerate(self.links, start=1):
+            for place in range(len(link.files)):
+                method, content = self.content(iteration, place)
+                copy = retrain.file_of(directory, iteration, method)
+                make_directory(copy.parent)
+                replace_file(copy, content)
+
+
+def chain_of(directory: Path) -> Chain:
+    """The chain of the run in a directory. Raises UsageError where nothing was trained yet."""
+    journal = Journal.read(directory)
+    try:
+        config = recorded_config(journal)
+        trained = dict(journal.all("trained", Trained))
+        found = retrain.links(outcome.models(journal), trained, config.finetuning.methods)
+        chain = Chain(directory, config, journal.run.provenance["prompts"], tuple(found))
+    finally:
+        journal.close()
+    if not chain.links:
+        raise UsageError(f"run {directory.name!r} has trained no model yet: nothing to replay")
+    return chain
+
+
+def fitted(chain: Chain, profile: str, say: Callable[[str], None]) -> Chain:
+    """The chain as it can be walked there. Raises ConfigError.
+
+    Where no tuned model may be trained further, every model is trained from the base.
+    """
+    if _traits(profile).continue_from_tuned or all(link.start == 0 for link in chain.links):
+        return chain
+    say(
+        f"profile {profile!r} cannot train a tuned model further: each model is trained from the "
+        "base there, on all that its chain has learnt so far"
+    )
+    return replace(chain, whole=True)
+
+
+def described(chain: Chain, wanted: Wanted, say: Callable[[str], None]) -> RunConfig:
+    """The replay's settings. Raises ConfigError, and DataError for files that do not fit."""
+    old = chain.config
+    here = _traits(old.model.training_profile or old.model.profile)
+    there = _traits(wanted.profile)
+    base = wanted.model or old.model.base
+    trains, model = profiles.load(wanted.profile), ModelConfig(base=base, profile=wanted.profile)
+    counter, limit = counter_at(trains, model), trains.tokens_per_example(base)
+    steps = [
+        ReplayStep(
+            start=chain.start(i),
+            lessons=tuple(
+                retrain.weighed(*chain.content(i, place), counter, there.least_examples, limit)
+                for place in range(len(link.files))
+            ),
+        )
+        for i, link in enumerate(chain.links, start=1)
+    ]
+    raw = old.model_dump(mode="json") | {
+        "name": wanted.name or f"{old.name[:40]}-at-{wanted.profile}"[:64],
+        "iterations": len(steps),
+        "model": model.model_dump(mode="json"),
+        "finetuning": _finetuning(old, here, there, say)
+        | ({"chain": "from_base"} if chain.whole else {}),
+        "gate": {},
+        "budget_usd": None,
+        "iteration_budget_usd": None,
+        "replay": ReplayConfig(run=old.name, steps=tuple(steps)).model_dump(mode="json"),
+    }
+    for override in wanted.overrides:
+        configs.apply(raw, override)
+    return _same_words(configs.parse(raw, f"the replay of {old.name}", old.origin), chain)
+
+
+def _finetuning(
+    old: RunConfig, here: TrainingTraits, there: TrainingTraits, say: Callable[[str], None]
+) -> dict[str, Any]:
+    """How jobs are asked for there: rates mapped, everything else as it was."""
+    raw = old.finetuning.model_dump(mode="json")
+    for section in (raw, raw["dpo"]):
+        asked = Rate(section["learning_rate_multiplier"], section["learning_rate"])
+        rate = mapped(asked, here, there)
+        section["learning_rate_multiplier"] = rate.multiplier
+        section["learning_rate"] = rate.absolute
+        if asked != rate:
+            say(f"learning rate: {_told(asked)} there becomes {_told(rate)} here")
+    return raw
+
+
+def _told(rate: Rate) -> str:
+    if rate.absolute is not None:
+        return f"{rate.absolute:g}"
+    return "the provider's own" if rate.multiplier is None else f"{rate.multiplier:g} x its own"
+
+
+def _traits(profile: str) -> TrainingTraits:
+    traits = profiles.load(profile).training
+    if traits is None:
+        raise ConfigError(f"profile {profile!r} cannot train; name one that can")
+    return traits
+
+
+def _same_words(config: RunConfig, chain: Chain) -> RunConfig:
+    """The held-out scenarios must be told as they were, or the chains cannot be compared."""
+    if prompts_of_run(config).sha256 != chain.prompts:
+        raise ConfigError(
+            f"the prompt files have changed since run {chain.config.name!r} began; restore them, "
+            "so that both chains are told the same"
+        )
+    return config

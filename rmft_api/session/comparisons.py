@@ -1,0 +1,228 @@
+"""Begins a contest, goes on with it, and shows what it came to; journalled as a run is."""
+
+import asyncio
+import sys
+import time
+from collections.abc import AsyncGenerator
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from importlib.metadata import version
+from pathlib import Path
+
+import msgspec
+
+from rmft_api.config import schema as configs
+from rmft_api.core.errors import ConfigError, DataError, UsageError
+from rmft_api.core.files import replace_file
+from rmft_api.core.ports import ChatModel, Console
+from rmft_api.core.waits import Waits
+from rmft_api.evaluation.comparison import (
+    ContestConfig,
+    Desk,
+    Player,
+    Standings,
+    play_all,
+    standings,
+)
+from rmft_api.journal import Journal
+from rmft_api.planning import draw_up_contest
+from rmft_api.prompts import PromptSet
+from rmft_api.prompts import of_run as prompts_of_run
+from rmft_api.providers import profiles
+from rmft_api.providers.prices import Prices
+from rmft_api.providers.profiles import Profile
+from rmft_api.report.text.comparison import (
+    plan_json,
+    plan_table,
+    standings_csv,
+    standings_table,
+)
+from rmft_api.requests.pacing import Pacer
+from rmft_api.requests.retries import Retries
+from rmft_api.rollouts import preparation
+from rmft_api.session.budgets import Caps, capped
+from rmft_api.session.deployments import hosted
+from rmft_api.session.embedded_server import (
+    embedded_server,
+    is_embedded,
+    require_local_extra,
+)
+from rmft_api.session.lifecycle import Work, telling_the_way_on, walk
+from rmft_api.session.recorded_config import kept_origin, origin_of
+from rmft_api.session.run_directories import run_directory
+from rmft_api.session.run_identity import refuse_other_data
+from rmft_api.session.signals import Stop, StoppableChat
+from rmft_api.session.valid_replies import AS_BEFORE, OnStopped, eased, keep
+
+KIND = "eval"
+
+
+async def begin(config: ContestConfig, runs: Path, *, as_json: bool, csv: Path | None) -> None:
+    """Begin a contest and play it to its end. Raises UsageError where one of its name exists."""
+    directory = run_directory(runs, config.name)
+    if (directory / "journal.sqlite").exists():
+        raise UsageError(
+            f"{config.name!r} exists; `rmft-api resume {config.name}` goes on with it, "
+            f"`rmft-api report {config.name}` shows it, --name OTHER begins another"
+        )
+    prompts = _prepared(config)
+    provenance = {
+        "kind": KIND,
+        "rmft_api": version("rmft-api"),
+        "python": sys.version.split()[0],
+        "prompts": prompts.sha256,
+        **kept_origin(config.run, directory),
+    }
+    journal = Journal.create(directory, config.model_dump_json(), provenance)
+    show(await _walked(config, journal, prompts), as_json=as_json, csv=csv)
+
+
+async def go_on(directory: Path, caps: Caps, on_stopped: OnStopped = AS_BEFORE) -> None:
+    """Go on with a contest. Raises ConfigError where its prompts have changed since."""
+    with telling_the_way_on(directory.name):
+        journal = Journal.open(directory)
+    try:
+        config = recorded(journal)
+        run = eased(journal, capped(journal, config.run, caps), on_stopped)
+        config = config.model_copy(update={"run": run})
+        refuse_other_data(run, journal)
+        prompts = _prepared(config)
+        if prompts.sha256 != journal.run.provenance["prompts"]:
+            raise ConfigError(
+                f"the prompt files in {prompts.root} have changed since {config.name!r} began; "
+                "restore them, or begin an evaluation of another name"
+            )
+        await keep(journal, run, on_stopped)
+    except BaseException:
+        journal.close()
+        raise
+    show(await _walked(config, journal, prompts), as_json=False, csv=None)
+
+
+def is_contest(journal: Journal) -> bool:
+    """Whether a journal is a contest's."""
+    return journal.run.provenance.get("kind") == KIND
+
+
+def report(journal: Journal, *, as_json: bool, csv: Path | None = None) -> None:
+    """Show what a contest came to so far."""
+    config = recorded(journal)
+    show(standings(config, journal, _told(config)), as_json=as_json, csv=csv)
+
+
+def recorded(journal: Journal) -> ContestConfig:
+    """The frozen copy of what was begun."""
+    raw = msgspec.json.decode(journal.run.config_json)
+    source = f"the journal of {journal.run_dir.name}"
+    return configs.checked(ContestConfig, raw, source, origin_of(journal))
+
+
+def show(found: Standings, *, as_json: bool, csv: Path | None) -> None:
+    """Print the standings, and write them as a table where one is wanted."""
+    if csv is not None:
+        replace_file(csv, standings_csv(found).encode())
+    told = msgspec.json.encode(found).decode() if as_json else standings_table(found)
+    print(told)  # noqa: T201
+
+
+def show_plan(config: ContestConfig, reply_tokens: int | None, *, as_json: bool) -> None:
+    """Print the plan. Raises ConfigError, after it, where the contest would not be begun."""
+    if not config.players:
+        raise UsageError("known algorithms alone cost nothing; leave out --dry-run")
+    players = {
+        player.label: (config.settings(player), profiles.load(player.profile))
+        for player in config.players
+    }
+    prompts, today = _told(config), datetime.now(UTC).date()
+    plan = asyncio.run(draw_up_contest(config.suite, players, prompts, today, reply_tokens))
+    print(plan_json(plan) if as_json else plan_table(plan))  # noqa: T201
+    if plan.refusal:
+        raise ConfigError(plan.refusal)
+
+
+def _told(config: ContestConfig) -> PromptSet:
+    return prompts_of_run(config.run)
+
+
+def _prepared(config: ContestConfig) -> PromptSet:
+    """Check all that can be known before anything is sent. Raises ConfigError, DataError."""
+    prompts = _told(config)
+    preparation.divisions(config.run, ("test",))
+    for seat in preparation.seats(config.run, prompts, "test", 0):
+        seat.telling()
+    for player in config.players:
+        _check(player, config)
+    return prompts
+
+
+def _check(player: Player, config: ContestConfig) -> None:
+    profile = profiles.load(player.profile)
+    profile.key()
+    if profile.deploy == "arm":
+        raise ConfigError(
+            f"{player.label}: profile {profile.name!r} rents a deployment for every model; deploy "
+            "it yourself and name that endpoint in a profile of yours"
+        )
+    if is_embedded(profile):
+        require_local_extra()
+    if player.server is not None and not Path(player.server).is_dir():
+        raise DataError(f"{player.label}: its models lay in {player.server}, which is gone")
+    if profile.paid:
+        Prices(profile).check(player.model)
+        if config.run.budget_usd is None:
+            raise ConfigError(
+                f"profile {profile.name!r} costs money: say how much at most, with --budget USD"
+            )
+
+
+async def _walked(config: ContestConfig, journal: Journal, prompts: PromptSet) -> Standings:
+    @asynccontextmanager
+    async def opened(stop: Stop, show: Console) -> AsyncGenerator[Work[Standings]]:
+        async with AsyncExitStack() as stack:
+            hall = _Hall(config, journal, prompts, stop, show, stack)
+            yield play_all(config, journal, prompts, hall.seated)
+
+    return await walk(config.run, journal, opened)
+
+
+@dataclass
+class _Hall:
+    """Seats players, connecting each endpoint once, when its first player comes."""
+
+    config: ContestConfig
+    journal: Journal
+    prompts: PromptSet
+    stop: Stop
+    console: Console
+    stack: AsyncExitStack
+    _open: dict[tuple[str, str | None], tuple[Profile, ChatModel]] = field(
+        default_factory=dict[tuple[str, str | None], tuple[Profile, ChatModel]]
+    )
+
+    async def seated(self, player: Player) -> Desk:
+        """The player's desk."""
+        place = (player.profile, player.server)
+        if place not in self._open:
+            self._open[place] = await self._connected(player)
+        profile, chat = self._open[place]
+        return Desk(
+            config=self.config.settings(player),
+            journal=self.journal,
+            prompts=self.prompts,
+            chat=chat,
+            largest_n=profile.chat.n,
+            console=self.console,
+        )
+
+    async def _connected(self, player: Player) -> tuple[Profile, ChatModel]:
+        profile = profiles.load(player.profile).here()
+        if is_embedded(profile):
+            state = Path(player.server or self.journal.run_dir / "server")
+            url = await self.stack.enter_async_context(embedded_server(state))
+            profile = profile.at(url)
+        retries = Retries(sleep=self.stop.sleep, waits=Waits(time.time, self.console.waiting))
+        pacer = Pacer(self.config.run.rollouts.concurrency, waits=retries.waits)
+        say = self.console.line
+        _, _, chat = await hosted(self.stack, profile, self.journal, retries, pacer, say)
+        return profile, StoppableChat(chat, self.stop)

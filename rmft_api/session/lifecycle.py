@@ -1,0 +1,128 @@
+"""Walks whatever a journal keeps to its end: signals, caps, `status.json`, and the way on."""
+
+import asyncio
+import sys
+from collections.abc import Callable, Coroutine, Generator
+from contextlib import AbstractAsyncContextManager, closing, contextmanager, suppress
+from typing import Any, TypeVar
+
+from rmft_api.batches import Answers, BatchedChat, Journeys
+from rmft_api.cli.console import console
+from rmft_api.config.schema import RunConfig
+from rmft_api.core.errors import (
+    InterruptedRunError,
+    ResumableError,
+    RmftError,
+    StorageError,
+    UnreadableError,
+)
+from rmft_api.core.ports import Batches, ChatModel, Console
+from rmft_api.journal import Journal
+from rmft_api.providers.prices import Prices
+from rmft_api.providers.profiles import Profile
+from rmft_api.requests.journaled_chat import JournaledChat, Pace
+from rmft_api.requests.retries import Retries
+from rmft_api.session.budgets import set_caps
+from rmft_api.session.prepare import batches_of
+from rmft_api.session.progress import BEAT_S, State, Tracked
+from rmft_api.session.signals import Stop
+
+T = TypeVar("T")
+Work = Coroutine[Any, Any, T]
+Opened = Callable[[Stop, Console], AbstractAsyncContextManager[Work[T]]]
+"""Connects everything for the length of its block, and hands out the work to be done there."""
+
+
+async def walk(config: RunConfig, journal: Journal, opened: Opened[T]) -> T:
+    """Do the work to its end, and end well whatever happens; the journal is closed then."""
+    name, totals = config.name, journal.ledger.totals
+    with telling_the_way_on(name), closing(journal):
+        show = Tracked(console(lambda: totals().spent / 1e6), journal)
+        stop = Stop(name, show.line)
+        state: State = "failed"
+        try:
+            await set_caps(journal, config)
+            async with opened(stop, show) as work:
+                task = asyncio.create_task(work)
+                beat = asyncio.create_task(_beat(show))
+                stop.listen(task)
+                try:
+                    result = await _ended(task, stop, journal)
+                finally:
+                    beat.cancel()
+            state = "finished"
+        except (InterruptedRunError, ResumableError):
+            state = "interrupted"
+            raise
+        except UnreadableError:
+            show.why = "too few replies can be read"
+            raise
+        finally:
+            stop.rest()
+            show.write(state)
+    return result
+
+
+@contextmanager
+def telling_the_way_on(name: str) -> Generator[None]:
+    """A run that has begun can go on once its cause is mended, whatever ended it."""
+    try:
+        yield
+    except RmftError as error:
+        if "rmft-api resume" not in str(error):
+            print(  # noqa: T201
+                f"once that is mended, `rmft-api resume {name}` goes on", file=sys.stderr
+            )
+        raise
+
+
+def paid_once(
+    journal: Journal, wire: ChatModel, retries: Retries, profile: Profile, pace: Pace
+) -> JournaledChat:
+    """The endpoint's chats, asked for once, paced, and held to the prices of its profile."""
+    prices = Prices(profile)
+    return JournaledChat(
+        journal, wire, retries, price=prices.worst_case, cost=prices.cost, pace=pace
+    )
+
+
+def in_batches(
+    journal: Journal,
+    wire: Batches,
+    retries: Retries,
+    profile: Profile,
+    say: Callable[[str], None],
+) -> BatchedChat:
+    """The endpoint's chats in batches, held to the batch prices of its profile.
+
+    Raises ConfigError where the profile has none.
+    """
+    traits = batches_of(profile)
+    prices = Prices(profile, batch=True)
+    answers = Answers(journal.ledger, wire, prices.cost)
+    wait_s = profile.timeouts.upload_s
+    journeys = Journeys(
+        journal, wire, retries, traits, prices.worst_case, answers, say, timeout_s=wait_s
+    )
+    return BatchedChat(journal, journeys)
+
+
+async def _beat(show: Tracked) -> None:
+    """Tell `status` that the run is alive, also while it waits."""
+    while True:
+        await asyncio.sleep(BEAT_S)
+        with suppress(StorageError):  # whoever keeps something for the run meets it too
+            await asyncio.to_thread(show.beat)
+
+
+async def _ended(work: asyncio.Task[T], stop: Stop, journal: Journal) -> T:
+    """The results; whatever ends the work, replies under way are awaited and saved first."""
+    try:
+        return await work
+    except asyncio.CancelledError:
+        raise stop.error() from None
+    except ResumableError:
+        stop.check()  # whoever stopped the run hears that it stopped, not what it left open
+        raise
+    finally:
+        await journal.drain(0 if stop.cut.is_set() else stop.drain_s)

@@ -1,0 +1,100 @@
+"""The page of a run: what the command line tells it, and where it goes."""
+
+import asyncio
+import itertools
+import os
+import signal
+import sys
+from collections.abc import Generator
+from contextlib import contextmanager
+from pathlib import Path
+
+from rmft_api.config.schema import RunConfig
+from rmft_api.core.errors import UsageError
+from rmft_api.core.files import replace_file
+from rmft_api.evaluation.outcome import results
+from rmft_api.evaluation.scoring import Results
+from rmft_api.journal import FILE, Journal, is_owned, snapshot
+from rmft_api.report import live, page
+from rmft_api.report.data import Telling
+from rmft_api.report.trajectory_index import packed
+from rmft_api.session.progress import status_of
+from rmft_api.session.recorded_config import recorded_config
+
+
+@contextmanager
+def looked_into(directory: Path) -> Generator[Journal]:
+    """A run's journal, to read: the file itself, or a copy while somebody works on the run."""
+    if is_owned(directory):
+        with snapshot(directory) as journal:
+            yield journal
+        return
+    journal = Journal.read(directory)
+    try:
+        yield journal
+    finally:
+        journal.close()
+
+
+def results_so_far(journal: Journal) -> Results | None:
+    """What the run came to; None before the base has been evaluated."""
+    try:
+        return results(recorded_config(journal), journal)
+    except UsageError:
+        return None
+
+
+def telling_of(directory: Path) -> Telling:
+    """How far a run is, by its own last word."""
+    status = status_of(directory)
+    if status is None:
+        return Telling("interrupted", "")
+    if status.state == "finished":
+        return Telling("finished", "")
+    rounds = f", {status.rounds:,} of {status.of:,} rounds" if status.rounds < status.of else ""
+    return Telling(status.state, f"{status.stage}{rounds}")
+
+
+def write_page(
+    path: Path, config: RunConfig, journal: Journal, found: Results | None, telling: Telling
+) -> None:
+    """Write the page and say where. Raises StorageError."""
+    content = page.html(config, journal, found, telling)
+    replace_file(path, content)
+    print(f"page: {path} ({len(content) / 1e6:.1f} MB)", file=sys.stderr)  # noqa: T201
+
+
+def serve_page(directory: Path, port: int) -> None:
+    """Serve the page until Ctrl-C, up to date while the run goes on."""
+    os.nice(10)  # the run comes first
+    asyncio.run(_serve(directory, port))
+
+
+async def _serve(directory: Path, port: int) -> None:
+    ended = asyncio.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        asyncio.get_running_loop().add_signal_handler(number, ended.set)
+    async with live.running(live.Show(directory.name, _watched(directory)), port) as url:
+        print(url, flush=True)  # noqa: T201
+        print("Ctrl-C ends it", file=sys.stderr, flush=True)  # noqa: T201
+        await ended.wait()
+
+
+def _watched(directory: Path) -> live.Watched:
+    numbers = itertools.count(1)
+
+    def look() -> live.Edition:
+        with looked_into(directory) as journal:
+            found, config = results_so_far(journal), recorded_config(journal)
+            story, book = page.read(config, journal, found, telling_of(directory))
+        version = str(next(numbers))
+        return live.Edition(version, packed(page.data(story, book, version)), tuple(book.chapters))
+
+    return live.Watched(look, lambda: telling_of(directory), lambda: _mark(directory))
+
+
+def _mark(directory: Path) -> object:
+    """What changes with every commit, and when somebody begins or ceases to work on the run."""
+    log = directory / f"{FILE}-wal"
+    files = [path.stat() for path in (directory / FILE, log) if path.exists()]
+    return (is_owned(directory), *((one.st_mtime_ns, one.st_size) for one in files))

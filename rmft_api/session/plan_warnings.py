@@ -1,0 +1,76 @@
+"""What a plan warns of: told before a run spends anything, and each thing once in its life."""
+
+import asyncio
+import re
+import sys
+from collections.abc import Callable, Iterable
+from datetime import UTC, datetime
+
+from rmft_api.cli.console import clean
+from rmft_api.core.errors import ConfigError
+from rmft_api.journal import Journal
+from rmft_api.planning import Plan, of_the_rest, spending
+from rmft_api.planning.plan_vs_actual import PLAN
+from rmft_api.report.text.columns import paragraph
+from rmft_api.report.text.plan import in_short
+from rmft_api.session.prepare import Prepared, drawn_up
+
+Say = Callable[[str], None]
+_KIND = "warned"
+_MOVING = re.compile(r", (?:in|since) \d+ days?\b|(?<= on )[0-9]{4}-[0-9]{2}-[0-9]{2}(?=, but )")
+"""What moves in a warning from day to day, though it says the same."""
+
+
+async def foretell(prepared: Prepared, *, accept_shutdown: bool) -> Plan | None:
+    """Tell the plan of a run in short, with its warnings, on stderr.
+
+    None for runs of the built-in models: their plan is worth no second of waiting. Raises
+    ConfigError where the run would end after its model, unless that is accepted.
+    """
+    paid = prepared.chats.paid or prepared.trains.paid
+    if not paid and prepared.config.model.checkpoint is None:
+        return None
+    plan = await asyncio.to_thread(drawn_up, prepared)
+    if plan.refusal and not accept_shutdown:
+        raise ConfigError(plan.refusal)
+    for line in (*([in_short(plan)] if paid else ()), *map(_warning, plan.against())):
+        print(paragraph(clean(line)), file=sys.stderr, flush=True)  # noqa: T201
+    return plan
+
+
+async def keep(journal: Journal, plan: Plan) -> None:
+    """Keep a plan that was foretold, to hold the run's costs against it."""
+    await journal.put(PLAN, "", plan)
+    await journal.put(_KIND, "", [_gist(one) for one in plan.against()])
+
+
+async def keep_and_tell(journal: Journal, plan: Plan, say: Say) -> None:
+    """Keep a plan that was drawn up beside the run, and tell its warnings."""
+    await journal.put(PLAN, "", plan)
+    await _tell(journal, plan.against(), say)
+
+
+async def tell_news(journal: Journal, prepared: Prepared, plan: Plan, say: Say) -> None:
+    """Tell what speaks against the rest of a run, as far as it was not told before."""
+    if journal.get(_KIND, "", list[str]) is None:
+        await keep(journal, plan)
+    profiles = prepared.chats, prepared.trains
+    now = datetime.now(UTC)
+    rest = of_the_rest(prepared.config, *profiles, plan, spending(journal), now)
+    await _tell(journal, rest, say)
+
+
+async def _tell(journal: Journal, found: Iterable[str], say: Say) -> None:
+    told = journal.get(_KIND, "", list[str]) or []
+    news = {_gist(one): one for one in found if _gist(one) not in told}
+    for one in news.values():
+        say(_warning(one))
+    await journal.put(_KIND, "", [*told, *news])
+
+
+def _gist(warning: str) -> str:
+    return _MOVING.sub("", warning)
+
+
+def _warning(text: str) -> str:
+    return f"warning: {text}"

@@ -1,0 +1,92 @@
+"""Where runs lie, and which name means which directory."""
+
+import os
+import tomllib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from rmft_api.core.errors import UsageError
+from rmft_api.core.names import A_NAME, RUN_NAME, as_run_name
+
+RunsDir = Annotated[
+    Path,
+    typer.Option("--runs", help="The folder that holds runs.", envvar="RMFT_RUNS"),
+]
+RUNS = Path("runs")
+JOURNAL = "journal.sqlite"
+RunName = Annotated[str, typer.Argument(metavar="RUN", help="A run's name.", show_default=False)]
+
+
+def run_directory(runs: Path, name: str) -> Path:
+    """The directory of run `name`. Raises UsageError for what cannot be a run's name."""
+    if not RUN_NAME.match(name):
+        raise UsageError(f"{name!r} is not a valid run name; names have {A_NAME}{_known(runs)}")
+    return runs / name
+
+
+def existing_run(runs: Path, name: str) -> Path:
+    """As `run_directory`, for a run that must be there: by its name, or its run file's."""
+    found = next((runs / one for one in _meant(name) if _holds_a_journal(runs / one)), None)
+    if found is not None:
+        return found
+    directory = run_directory(runs, name)
+    if os.path.lexists(directory):
+        raise UsageError(f"{str(directory)!r} is not a run: {_kind(directory)}{_known(runs)}")
+    raise UsageError(f"no run {name!r} in {str(runs)!r}{_known(runs)}")
+
+
+def run_names(runs: Path) -> list[str]:
+    """The runs in a folder, by name; what else lies there is passed over."""
+    try:
+        found = sorted(entry.name for entry in os.scandir(runs))
+    except OSError:
+        return []
+    return [name for name in found if RUN_NAME.match(name) and _holds_a_journal(runs / name)]
+
+
+def _meant(name: str) -> Iterator[str]:
+    """The runs that a word may stand for: `gpt-4.1-mini.toml` begins the run gpt-4-1-mini."""
+    if RUN_NAME.match(name):
+        yield name
+    path = Path(name)
+    if path.suffix == ".toml":
+        yield from _written_in(path)
+    yield as_run_name(path.name.removesuffix(".toml"))
+
+
+def _written_in(path: Path) -> Iterator[str]:
+    """The name that a run file says, where it says one."""
+    try:
+        name = tomllib.loads(path.read_text(encoding="utf-8-sig")).get("name")
+    except (OSError, ValueError):
+        return
+    if isinstance(name, str) and RUN_NAME.match(name):
+        yield name
+
+
+def _holds_a_journal(directory: Path) -> bool:
+    try:
+        return (directory / JOURNAL).is_file()
+    except OSError:  # a folder that may not be looked into
+        return False
+
+
+def _kind(path: Path) -> str:
+    """What lies where a run would."""
+    if path.is_symlink() and not path.exists():
+        return f"a link to {str(path.readlink())!r}, which does not exist"
+    if not path.is_dir():
+        return "a file, and runs are folders"
+    try:
+        next(path.iterdir(), None)
+    except OSError as error:
+        return f"the folder cannot be read ({error.strerror})"
+    return f"the folder has no {JOURNAL}"
+
+
+def _known(runs: Path) -> str:
+    names = run_names(runs)
+    return f"; runs there: {', '.join(names)}" if names else "; `rmft-api run` begins one"

@@ -1,0 +1,74 @@
+"""What a run was begun with, held against what is asked for now."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+from rmft_api.config import schema as configs
+from rmft_api.config.schema import RunConfig
+from rmft_api.core.errors import ConfigError, UsageError
+from rmft_api.evaluation import outcome
+from rmft_api.journal import Journal
+from rmft_api.session.recorded_config import recorded_config
+
+
+def described_by(source: Path) -> dict[str, str]:
+    """Where a run file lies and what it says, for the journal."""
+    return {"source": str(source.resolve()), "file": _canonical(configs.read(source))}
+
+
+def begun_with(directory: Path) -> RunConfig | None:
+    """The settings of the run that is there; None where none is, or none came to its beginning."""
+    try:
+        journal = Journal.read(directory)
+    except UsageError:
+        return None
+    try:
+        return recorded_config(journal)
+    finally:
+        journal.close()
+
+
+def exists(begun: RunConfig, config: RunConfig) -> Exception:
+    """What to say to somebody who begins a run that exists: how it differs, and how to go on."""
+    changed = configs.differences(begun.model_dump(mode="json"), config.model_dump(mode="json"))
+    name = config.name
+    if changed:
+        return ConfigError(
+            f"run {name!r} exists and was begun with other settings ({'; '.join(changed)}); "
+            f"`rmft-api resume {name}` goes on with its own, --set name=OTHER begins another"
+        )
+    return UsageError(
+        f"run {name!r} exists; `rmft-api resume {name}` goes on with it, "
+        f"`rmft-api report {name}` shows it, --set name=OTHER begins another"
+    )
+
+
+def refuse_changes(journal: Journal) -> None:
+    """Refuse to go on when the run file says something else now than when the run began."""
+    recorded = journal.run.provenance.get("source")
+    source = None if recorded is None else Path(recorded)
+    name = journal.run_dir.name
+    if source is None or not source.exists():
+        return
+    then = json.loads(journal.run.provenance["file"])
+    now = json.loads(_canonical(configs.read(source)))
+    changed = configs.differences(then, now)
+    if changed:
+        raise ConfigError(
+            f"{source.name} has changed since run {name!r} began: {'; '.join(changed)}; "
+            f"restore it, or `rmft-api resume {name} --as-recorded`"
+        )
+
+
+def refuse_other_data(config: RunConfig, journal: Journal) -> None:
+    """Refuse to go on over files that hold something else: their rows would be other scenarios."""
+    if changed := outcome.changed_files(config, journal):
+        raise ConfigError(
+            f"{', '.join(changed)} changed since run {journal.run_dir.name!r} began, so its "
+            "scenarios would be others; restore the file, or begin a run of another name"
+        )
+
+
+def _canonical(raw: dict[str, Any]) -> str:
+    return json.dumps(raw, sort_keys=True, default=str)

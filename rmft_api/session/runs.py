@@ -1,0 +1,254 @@
+"""Puts a run together: settings, journal, endpoint, and the loop that walks through them."""
+
+import asyncio
+import sys
+import time
+from collections.abc import AsyncGenerator, Callable
+from contextlib import AsyncExitStack, asynccontextmanager
+from importlib.metadata import version
+from pathlib import Path
+
+from rmft_api.config import schema as configs
+from rmft_api.config.schema import RunConfig
+from rmft_api.core.errors import ConfigError, StorageError
+from rmft_api.core.ports import ChatModel, Console, Tracker
+from rmft_api.core.waits import Waits
+from rmft_api.evaluation.scoring import Results
+from rmft_api.finetuning import Trainer
+from rmft_api.journal import Journal
+from rmft_api.loop import Run, iterate, retrace
+from rmft_api.planning import Plan
+from rmft_api.planning.plan_vs_actual import PLAN
+from rmft_api.providers import connect
+from rmft_api.providers.prices import Prices
+from rmft_api.providers.profiles import Profile
+from rmft_api.report.text.results import results_table
+from rmft_api.requests.pacing import Pacer
+from rmft_api.requests.retries import Retries
+from rmft_api.session.accounts import check_accounts, keep_accounts
+from rmft_api.session.budgets import NO_CAPS, Caps, capped
+from rmft_api.session.deployments import hosted
+from rmft_api.session.embedded_server import (
+    embedded_server,
+    engine_options,
+    is_embedded,
+)
+from rmft_api.session.lifecycle import Work, in_batches, telling_the_way_on, walk
+from rmft_api.session.plan_warnings import foretell, keep, keep_and_tell, tell_news
+from rmft_api.session.preflight import preflight
+from rmft_api.session.prepare import Prepared, drawn_up, prepare
+from rmft_api.session.recorded_config import kept_origin, recorded_config
+from rmft_api.session.run_directories import run_directory
+from rmft_api.session.run_identity import (
+    begun_with,
+    described_by,
+    exists,
+    refuse_changes,
+    refuse_other_data,
+)
+from rmft_api.session.signals import Stop, StoppableChat
+from rmft_api.session.token_counters import counter_at
+from rmft_api.session.valid_replies import AS_BEFORE, OnStopped, eased
+from rmft_api.session.valid_replies import keep as keep_on
+from rmft_api.tracking import Identity, open_tracker, told
+
+Tell = Callable[[Results], str | None]
+"""What is printed when a run has ended; None: nothing."""
+_LOOK_EVERY_S = 0.05
+"""How often a run that begins is asked whether it has begun."""
+
+
+async def begin(
+    config: RunConfig,
+    runs: Path,
+    source: Path | None,
+    furnish: Callable[[Path], None] = lambda directory: None,
+    tell: Tell = results_table,
+    *,
+    accept_shutdown: bool = True,
+) -> None:
+    """Begin a run and walk it to its end. Raises UsageError where one of its name exists.
+
+    `source` is its run file, where it has one; `furnish` puts into its directory what it needs;
+    `tell` says what came of it. Without `accept_shutdown`, an end that the endpoint itself tells is
+    a reason not to begin.
+    """
+    directory = run_directory(runs, config.name)
+    begun = begun_with(directory)
+    if begun is not None:
+        raise exists(begun, config)
+    prepared = prepare(config)
+    await preflight(config, prepared.chats, prepared.trains, accept_shutdown=accept_shutdown)
+    plan = await foretell(prepared, accept_shutdown=accept_shutdown)
+    provenance = {
+        "rmft_api": version("rmft-api"),
+        "python": sys.version.split()[0],
+        **({} if source is None else described_by(source)),
+        "prompts": prepared.prompts.sha256,
+        **kept_origin(config, directory),
+    }
+    furnish(directory)
+    try:
+        journal = Journal.create(directory, config.model_dump_json(), provenance)
+    except StorageError as error:
+        raise StorageError(
+            f"{error}; once that is mended, begin the run again, or, where it says that it "
+            f"exists, `rmft-api resume {config.name}`"
+        ) from error
+    await _walk(prepared, journal, tell, plan)
+
+
+async def go_on(
+    directory: Path,
+    caps: Caps = NO_CAPS,
+    on_stopped: OnStopped = AS_BEFORE,
+    *,
+    as_recorded: bool = False,
+    again: bool = False,
+    new_key: bool = False,
+    tell: Tell = results_table,
+) -> None:
+    """Go on with a run under the caps asked for now or last; `again`: what failed is ordered anew.
+
+    Raises ConfigError where its settings, prompts, or (unless `new_key`) keys have changed since.
+    """
+    with telling_the_way_on(directory.name):
+        journal = Journal.open(directory)
+    try:
+        config = eased(journal, capped(journal, recorded_config(journal), caps), on_stopped)
+        if not as_recorded:
+            refuse_changes(journal)
+        refuse_other_data(config, journal)
+        prepared = prepare(config)
+        if prepared.prompts.sha256 != journal.run.provenance["prompts"]:
+            raise ConfigError(
+                f"the prompt files in {prepared.prompts.root} have changed since run "
+                f"{config.name!r} began; restore them, or begin a run of another name"
+            )
+        if not new_key:
+            check_accounts(journal, prepared)
+        await keep_on(journal, config, on_stopped)
+    except BaseException:
+        journal.close()
+        raise
+    await _walk(prepared, journal, tell, None, again=again)
+
+
+async def _walk(
+    prepared: Prepared, journal: Journal, tell: Tell, plan: Plan | None, *, again: bool = False
+) -> None:
+    """Run the loop to its end, and tell what came of it. `plan`: what was foretold just now."""
+
+    @asynccontextmanager
+    async def opened(stop: Stop, show: Console) -> AsyncGenerator[Work[Results]]:
+        await keep_accounts(journal, prepared)
+        if plan is not None:
+            await keep(journal, plan)
+        elif (planned := journal.get(PLAN, "", Plan)) is not None:
+            await tell_news(journal, prepared, planned, show.line)
+        async with _run(prepared, journal, stop, show, again=again) as run:
+            yield _planned(prepared, run)
+
+    results = await walk(prepared.config, journal, opened)
+    if (told := tell(results)) is not None:
+        print(told)  # noqa: T201
+
+
+async def _planned(prepared: Prepared, run: Run) -> Results:
+    """Walk through the run, and draw up its plan where none is kept, to hold its costs against.
+
+    That is done beside the event loop once the first requests are under way: a second of
+    arithmetic that nobody waits for.
+    """
+    journal = run.journal
+    if journal.get(PLAN, "", Plan) is not None:
+        return await _walked(run)
+    try:
+        async with asyncio.TaskGroup() as group:
+            walking = group.create_task(_walked(run))
+            while not journal.ledger.count() and not walking.done():
+                await asyncio.wait({walking}, timeout=_LOOK_EVERY_S)
+            plan = await asyncio.to_thread(drawn_up, prepared)
+            await keep_and_tell(journal, plan, run.console.line)
+    except BaseExceptionGroup as errors:
+        raise errors.exceptions[0] from None
+    return walking.result()
+
+
+async def _walked(run: Run) -> Results:
+    replay = run.config.replay
+    return await (iterate(run) if replay is None else retrace(run, replay.steps))
+
+
+@asynccontextmanager
+async def _run(
+    prepared: Prepared, journal: Journal, stop: Stop, show: Console, *, again: bool
+) -> AsyncGenerator[Run]:
+    """The run with its endpoint connected; everything is let go of in the end."""
+    config = prepared.config
+    async with AsyncExitStack() as stack:
+        chats, trains = await _endpoints(prepared, journal.run_dir, stack)
+        retries = Retries(sleep=stop.sleep, waits=Waits(time.time, show.waiting))
+        pacer = Pacer(config.rollouts.concurrency, waits=retries.waits)
+        chat: ChatModel
+        connection, hosting, chat = await hosted(stack, chats, journal, retries, pacer, show.line)
+        trainer = connection
+        if trains != chats:
+            trainer = await stack.enter_async_context(connect(trains))
+        if config.rollouts.transport == "batch":
+            chat = await stack.enter_async_context(
+                in_batches(journal, connection.batches, retries, chats, show.line)
+            )
+        yield Run(
+            config=config,
+            directory=journal.run_dir,
+            journal=journal,
+            prompts=prepared.prompts,
+            chat=StoppableChat(chat, stop),
+            largest_n=chats.chat.n,
+            counter=counter_at(trains, config.model),
+            trainer=Trainer(
+                trains,
+                trainer,
+                journal,
+                retries,
+                config,
+                Prices(trains).training,
+                show.line,
+                probe_price=Prices(trains).worst_case,
+                again=again,
+            ),
+            hosting=hosting,
+            console=show,
+            tracker=await stack.enter_async_context(_tracked(config, journal, show)),
+        )
+
+
+@asynccontextmanager
+async def _tracked(
+    config: RunConfig, journal: Journal, show: Console
+) -> AsyncGenerator[Tracker | None]:
+    """The run file's tracker, closed in the end, whatever that is."""
+    settings = configs.leaves(config)
+    run = Identity(config.name, journal.run.created, journal.run_dir, settings)
+    tracker = open_tracker(config.tracking, run)
+    finished = False
+    try:
+        yield tracker
+        finished = True
+    finally:
+        if tracker is not None:
+            await told(lambda: tracker.close(finished=finished), show.line)
+
+
+async def _endpoints(
+    prepared: Prepared, run_dir: Path, stack: AsyncExitStack
+) -> tuple[Profile, Profile]:
+    """Who answers and who trains; the embedded server is started if either is on this machine."""
+    profiles = (prepared.chats, prepared.trains)
+    if not any(is_embedded(profile) for profile in profiles):
+        return profiles
+    options = engine_options(prepared.config.model)
+    url = await stack.enter_async_context(embedded_server(run_dir / "server", options))
+    chats, trains = (one.at(url) if is_embedded(one) else one.here() for one in profiles)
+    return chats, trains

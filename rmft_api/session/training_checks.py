@@ -1,0 +1,41 @@
+"""What a job would be refused for, known from the run file: said before anything is played."""
+
+from rmft_api.config.schema import RunConfig, many
+from rmft_api.core.errors import ConfigError
+from rmft_api.finetuning import hyperparameters
+from rmft_api.planning.lengths import too_long
+from rmft_api.prompts import PromptSet
+from rmft_api.providers.profiles import Profile
+from rmft_api.session.token_counters import counter_at
+
+
+def check_training(profile: Profile, config: RunConfig, prompts: PromptSet) -> None:
+    """Raise ConfigError for a method, a rate, a chain, a number or a length that is refused."""
+    if profile.training is None:
+        raise ConfigError(
+            f"profile {profile.name!r} cannot train; name one in model.training_profile"
+        )
+    methods = config.finetuning.methods
+    for method in methods:
+        profile.check_training(config.model.base, method, hyperparameters(config, method))
+    chained = (config.iterations > 1 and config.finetuning.chain == "continue") or len(methods) > 1
+    if chained and not profile.training.continue_from_tuned:
+        raise profile.cannot_continue(config.model.base)
+    if config.replay is not None:
+        return  # its files are there: they are counted when the replay is described
+    if methods != ("dpo",):  # how many pairs play makes, nobody knows before it
+        _check_number(profile, config, profile.training.least_examples)
+    if why := too_long(config, prompts, profile, lambda: counter_at(profile, config.model)):
+        raise ConfigError(why)
+
+
+def _check_number(profile: Profile, config: RunConfig, least: int) -> None:
+    per_scenario = config.selection.k
+    if config.dataset.example == "round":
+        per_scenario *= max(max(many(problem.T)) for problem in config.rollouts.problems)
+    most = config.rollouts.scenarios * per_scenario
+    if most < least:
+        raise ConfigError(
+            f"an iteration makes {most} examples at most, and profile {profile.name!r} trains on "
+            f"{least} or more; raise rollouts.scenarios or selection.k"
+        )
