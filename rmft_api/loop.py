@@ -16,11 +16,11 @@ from rmft_api.core.ports import ChatModel, Console, Tracker
 from rmft_api.core.records import Method, Split
 from rmft_api.datasets import training_files
 from rmft_api.datasets.tokens import TokenCounter
-from rmft_api.datasets.training_files import Chosen, Lesson
-from rmft_api.deployments import Hosting
+from rmft_api.datasets.training_files import SelectedPlays, TrainingFile
+from rmft_api.deployments import Deployments
 from rmft_api.evaluation import outcome, scoring, selection_summary
-from rmft_api.evaluation.scoring import Gate, Results
-from rmft_api.evaluation.selection_summary import MakeUp
+from rmft_api.evaluation.scoring import GateDecision, Results
+from rmft_api.evaluation.selection_summary import SelectionSummary
 from rmft_api.finetuning import Trainer, TrainingData, retrain
 from rmft_api.journal import Journal
 from rmft_api.prompts import PromptSet
@@ -44,7 +44,7 @@ class Run:
     counter: TokenCounter
     """Counts what is learnt from."""
     trainer: Trainer
-    hosting: Hosting
+    hosting: Deployments
     console: Console
     tracker: Tracker | None = None
 
@@ -102,7 +102,7 @@ async def play(
     await splits.play(_player(run, split, iteration), split, iteration, model, title, count)
 
 
-async def write_lessons(run: Run, iteration: int) -> list[Lesson]:
+async def write_lessons(run: Run, iteration: int) -> list[TrainingFile]:
     """Select, write and check what is learnt from: the very bytes that will be uploaded."""
     config = run.config
     first = iteration if config.finetuning.chain == "continue" else 1
@@ -111,34 +111,34 @@ async def write_lessons(run: Run, iteration: int) -> list[Lesson]:
     make_directory(folder)
     template = run.prompts.reasons if config.teacher is None else None  # a teacher says it itself
     reason = None if template is None else Reasons(config, template)
-    found: list[Lesson] = []
+    found: list[TrainingFile] = []
     for method in config.finetuning.methods:
         lesson = training_files.build(
             method, chosen, config, run.counter, run.trainer.profile, reason
         )
         replace_file(folder / lesson.file, lesson.data.content)
-        run.console.line(f"iteration {iteration}: {lesson.file}: {lesson.told()}")
+        run.console.line(f"iteration {iteration}: {lesson.file}: {lesson.in_words()}")
         for refused in lesson.data.refused:
             run.console.line(f"left out: {refused}")
         found.append(lesson)
     return found
 
 
-async def select(run: Run, iteration: int) -> Chosen:
+async def select(run: Run, iteration: int) -> SelectedPlays:
     """What the iteration's play is learnt from; every verdict goes to the journal."""
     config, played = run.config, list(run.journal.plays("train", iteration))
     scored = [score for _, score in played]
-    verdicts = ranking.judge(scored, config.selection, config.seed, iteration)
+    verdicts = ranking.rank(scored, config.selection, config.seed, iteration)
     await run.journal.put("selection", f"{iteration:02}", verdicts)
-    made = selection_summary.of(
+    made = selection_summary.summary(
         tuple(preparation.scenarios(config, "train", iteration)), played, verdicts
     )
-    if run.journal.get("makeup", f"{iteration:02}", MakeUp) is None:
-        run.console.line(f"iteration {iteration}: {selection_summary.told(made)}")
+    if run.journal.get("makeup", f"{iteration:02}", SelectionSummary) is None:
+        run.console.line(f"iteration {iteration}: {selection_summary.in_words(made)}")
     await run.journal.put("makeup", f"{iteration:02}", made)
-    wanted = training_files.wanted(verdicts, config)
+    wanted = training_files.selected_addresses(verdicts, config)
     whole = [one for one, _ in run.journal.trajectories("train", iteration, wanted)]
-    return training_files.chosen(whole, verdicts, config)
+    return training_files.selected_plays(whole, verdicts, config)
 
 
 async def fine_tune(run: Run, iteration: int, model: str, taught: Taught) -> str:
@@ -158,7 +158,7 @@ async def evaluate(run: Run, index: int, model: str) -> None:
     await hold_out(run, "validation", index, model)
     if run.config.test_models == "all":
         await hold_out(run, "test", index, model)
-    for line in outcome.told(run.config, run.journal, index):
+    for line in outcome.in_words(run.config, run.journal, index):
         run.console.line(line)
     await track(run, index, model)
 
@@ -175,17 +175,19 @@ async def track(run: Run, index: int, model: str) -> None:
 
 async def hold_out(run: Run, split: Split, index: int, model: str) -> None:
     """Play a held-out split until enough is known: from look to look, or all of it at once."""
-    while (count := outcome.owed(run.config, run.journal, split, index)) is not None:
+    while (count := outcome.scenarios_to_play(run.config, run.journal, split, index)) is not None:
         await play(run, split, index, model, count)
 
 
-async def judge(run: Run, iteration: int) -> Gate:
+async def judge(run: Run, iteration: int) -> GateDecision:
     """Whether and from which model the run goes on. What was once decided stays so."""
     key = f"{iteration:02}"
-    gate = run.journal.get("gate", key, Gate) or outcome.gate(run.config, run.journal, iteration)
+    gate = run.journal.get("gate", key, GateDecision) or outcome.gate(
+        run.config, run.journal, iteration
+    )
     await run.journal.put("gate", key, gate)
     if gate.decision != "continue":
-        run.console.line(f"iteration {iteration}: {scoring.gate_told(gate)}")
+        run.console.line(f"iteration {iteration}: {scoring.gate_in_words(gate)}")
     return gate
 
 

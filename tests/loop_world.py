@@ -11,19 +11,19 @@ from rmft_api.config.schema import RunConfig
 from rmft_api.core import resources, seeds
 from rmft_api.core.errors import ResumableError
 from rmft_api.core.records import (
-    Ask,
+    ChatRequest,
+    ChatResponse,
     Choice,
     Hyperparameters,
     Job,
     Method,
-    Reply,
     Split,
 )
 from rmft_api.core.waits import Wait
 from rmft_api.datasets.tokens import counter_for
-from rmft_api.deployments import Hosting
+from rmft_api.deployments import Deployments
 from rmft_api.environments import Scenario
-from rmft_api.finetuning import Trained, Trainer, TrainingData
+from rmft_api.finetuning import FineTuned, Trainer, TrainingData
 from rmft_api.journal import Journal
 from rmft_api.loop import Run
 from rmft_api.prompts import load, reader
@@ -62,24 +62,24 @@ class Skilled:
     """A `ports.ChatModel`: model `skill-0.7` takes the best action in 70 % of rounds."""
 
     config: RunConfig
-    asked: list[Ask] = field(default_factory=list[Ask])
+    asked: list[ChatRequest] = field(default_factory=list[ChatRequest])
     end_after: int | None = None
     """Raise ResumableError at this request: as a run is stopped."""
 
-    async def reply(self, ask: Ask) -> Reply:
+    async def reply(self, ask: ChatRequest) -> ChatResponse:
         if self.end_after is not None and len(self.asked) >= self.end_after:
             raise ResumableError("stopped by the test")
         self.asked.append(ask)
         said = [self._answer(self._action(ask, i)) for i in range(ask.n)]
         choices = tuple(Choice(f"I see.\n{answer}", "stop") for answer in said)
-        return Reply("r", ask.model, choices, None)
+        return ChatResponse("r", ask.model, choices, None)
 
     def _answer(self, action: int) -> str:
         if self.config.prompts.output == "action":
             return reader.render_action(action, NAMES)
         return reader.render_distribution([float(a == action) for a in range(3)], NAMES)
 
-    def _action(self, ask: Ask, i: int) -> int:
+    def _action(self, ask: ChatRequest, i: int) -> int:
         split, iteration, scenario, trajectory, t = ask.key.split("/")
         table = self._scenarios(cast(Split, split), int(iteration))[int(scenario)]
         best = int(table.means.mean(axis=0).argmax())
@@ -130,12 +130,12 @@ class Scripted(Trainer):
 
     async def train(
         self, iteration: int, start: str, data: TrainingData, method: Method = "supervised"
-    ) -> Trained:
+    ) -> FineTuned:
         model = self.makes[len(self.started)]
         self.started.append(start)
         self.learnt.append((method, data.content))
         job = Job(f"job-{iteration}", "succeeded", start, "file-1", 1, model)
-        return Trained(model, start, data.sha256, job, None, Hyperparameters(), 1)
+        return FineTuned(model, start, data.sha256, job, None, Hyperparameters(), 1)
 
 
 @dataclass
@@ -172,7 +172,7 @@ class World:
             started=self.started,
             learnt=self.learnt,
         )
-        hosting = Hosting(
+        hosting = Deployments(
             profile=profiles.load("local"),
             host=None,
             chat=self.chat,

@@ -218,9 +218,9 @@ def test_the_guides_ten_lines_can_be_played(
         if name == "cart" and importlib.util.find_spec("gymnasium") is None:
             continue
         prompts = load(settings.prompts, [resources.prompts_dir()])
-        seat = next(preparation.seats(settings, prompts, "train", 1))
+        seat = next(preparation.prepared_scenarios(settings, prompts, "train", 1))
         assert seat.scenario.T == 25
-        assert seat.telling().chat()
+        assert seat.prompt_builder().messages()
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)

@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 
 from rmft_api.core.errors import ResumableError
-from rmft_api.core.records import Ask, Interval
+from rmft_api.core.records import ChatRequest, Interval
 from rmft_api.evaluation import outcome
-from rmft_api.evaluation.scoring import Gate, Results
+from rmft_api.evaluation.scoring import GateDecision, Results
 from rmft_api.loop import iterate, retrace
 from tests.loop_world import World, config
 
@@ -22,7 +22,7 @@ async def walk(world: World) -> Results:
         journal.close()
 
 
-def played(asked: list[Ask], split: str, iteration: int) -> set[str]:
+def played(asked: list[ChatRequest], split: str, iteration: int) -> set[str]:
     """The scenarios that were asked about."""
     keys = (ask.key.split("/") for ask in asked)
     return {key[2] for key in keys if key[:2] == [split, str(iteration)]}
@@ -111,7 +111,7 @@ async def test_what_a_gate_decided_once_stays_decided(tmp_path: Path) -> None:
         tmp_path, config(gate={"fall_back": True}), ["skill-0.8", "skill-0.1", "skill-0.9"]
     )
     journal = world.journal()
-    earlier = Gate("fall_back", 0, Interval(-1.0, -2.0, -0.5))
+    earlier = GateDecision("fall_back", 0, Interval(-1.0, -2.0, -0.5))
     await journal.put("gate", "01", earlier)  # as an earlier version wrote it
     journal.close()
     results = await walk(world)
@@ -167,7 +167,7 @@ async def test_an_unfinished_evaluation_counts_for_nothing(tmp_path: Path) -> No
     journal = world.journal()
     try:
         assert outcome.performances(world.config, journal, "validation") == {}
-        assert outcome.owed(world.config, journal, "validation", 0) == 12
+        assert outcome.scenarios_to_play(world.config, journal, "validation", 0) == 12
     finally:
         journal.close()
 

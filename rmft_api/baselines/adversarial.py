@@ -7,11 +7,11 @@ non-stationary rewards" (NIPS 2014).
 
 import numpy as np
 
-from rmft_api.baselines.game import Player, Table
+from rmft_api.baselines.game import Algorithm, GameInfo
 from rmft_api.selection.regret import Floats, Ints
 
 
-class Exp3(Player):
+class Exp3(Algorithm):
     """p = (1 - gamma) w / sum w + gamma / K; w of the chosen grows by exp(gamma r / (p K)).
 
     `alpha` > 0 shares weight with all actions every round (EXP3.S); `restart_N` rounds after the
@@ -19,7 +19,7 @@ class Exp3(Player):
     """
 
     def __init__(
-        self, table: Table, gamma_N: Floats, alpha: float = 0.0, restart_N: Floats | None = None
+        self, table: GameInfo, gamma_N: Floats, alpha: float = 0.0, restart_N: Floats | None = None
     ) -> None:
         self._K = table.K
         self._alpha = alpha
@@ -47,12 +47,12 @@ class Exp3(Player):
         self._weights_NK = grown_NK / grown_NK.sum(axis=1, keepdims=True)
 
 
-def exp3(table: Table) -> Exp3:
+def exp3(table: GameInfo) -> Exp3:
     """EXP3 with the gamma of its Corollary 3.2, all T rounds being the bound on what can be won."""
     return Exp3(table, _gamma(table.K, np.array(float(table.T))))
 
 
-def exp3s(table: Table, segments: float | None = None) -> Exp3:
+def exp3s(table: GameInfo, segments: float | None = None) -> Exp3:
     """EXP3.S with the constants of its Corollary 8.3, which know T and `segments`.
 
     alpha = 1 / T and gamma = min(1, sqrt(K (S ln(K T) + e) / ((e - 1) T))). S is the hardness of
@@ -64,7 +64,7 @@ def exp3s(table: Table, segments: float | None = None) -> Exp3:
     return Exp3(table, np.minimum(1.0, gamma_N), alpha=1.0 / T)
 
 
-def rexp3(table: Table) -> Exp3:
+def rexp3(table: GameInfo) -> Exp3:
     """Rexp3: a new start every (K ln K)^(1/3) (T / V_T)^(2/3) rounds; never where V_T is 0.
 
     Between two starts it is EXP3 for so many rounds.

@@ -5,14 +5,14 @@ All but Thompson try every action once first; equals are settled by the lowest i
 
 import numpy as np
 
-from rmft_api.baselines.game import Player, Table
+from rmft_api.baselines.game import Algorithm, GameInfo
 from rmft_api.selection.regret import Floats, Ints
 
 
-class Random(Player):
+class Random(Algorithm):
     """Every action alike."""
 
-    def __init__(self, table: Table) -> None:
+    def __init__(self, table: GameInfo) -> None:
         self._policies_NK = np.full((table.N, table.K), 1.0 / table.K)
 
     def mix(self, t: int) -> Floats:
@@ -20,10 +20,10 @@ class Random(Player):
         return self._policies_NK
 
 
-class Counting(Player):
+class Counting(Algorithm):
     """Counts and sums of each action: what index algorithms remember."""
 
-    def __init__(self, table: Table) -> None:
+    def __init__(self, table: GameInfo) -> None:
         self.counts_NK: Floats = np.zeros((table.N, table.K))
         self.sums_NK: Floats = np.zeros((table.N, table.K))
         self._rows_N = np.arange(table.N)
@@ -51,7 +51,7 @@ class Greedy(Counting):
 class EpsGreedy(Counting):
     """Greedy, with `eps` given evenly to all actions."""
 
-    def __init__(self, table: Table, eps: float = 0.1) -> None:
+    def __init__(self, table: GameInfo, eps: float = 0.1) -> None:
         super().__init__(table)
         self._eps, self._K = eps, table.K
 
@@ -68,7 +68,7 @@ class EpsGreedy(Counting):
 class UCB(Counting):
     """mean + sqrt(c log t / n), t the rounds played so far."""
 
-    def __init__(self, table: Table, c: float = 0.5) -> None:
+    def __init__(self, table: GameInfo, c: float = 0.5) -> None:
         super().__init__(table)
         self._c = c
 
@@ -78,7 +78,7 @@ class UCB(Counting):
         return (self.means_NK + width).argmax(axis=1)
 
 
-def ucb1(table: Table) -> UCB:
+def ucb1(table: GameInfo) -> UCB:
     """UCB with c = 2."""
     return UCB(table, c=2.0)
 
@@ -121,10 +121,10 @@ def kl_bound(p: Floats, reach: Floats) -> Floats:
     return np.where(p >= 1.0, 1.0, np.maximum(-np.expm1(-s), p))
 
 
-class BetaThompson(Player):
+class BetaThompson(Algorithm):
     """Beta(1, 1) on the chance of a coin."""
 
-    def __init__(self, table: Table) -> None:
+    def __init__(self, table: GameInfo) -> None:
         self._chance = table.chance
         self._wins_NK = np.ones((table.N, table.K))
         self._losses_NK = np.ones((table.N, table.K))
@@ -140,14 +140,14 @@ class BetaThompson(Player):
         self._losses_NK[self._rows_N, actions_N] += 1.0 - earned_N
 
 
-class GaussianThompson(Player):
+class GaussianThompson(Algorithm):
     """N(mean, s^2 / (n + 1)) around the mean of the rewards and one imagined reward of 1/2.
 
     s is the spread of rewards within actions, pooled, with one imagined deviation of 1/2: it need
     not be told, and fits rewards of any scale.
     """
 
-    def __init__(self, table: Table, discount: float = 1.0) -> None:
+    def __init__(self, table: GameInfo, discount: float = 1.0) -> None:
         self._chance = table.chance
         self._discount = discount
         self._counts_NK, self._sums_NK, self._squares_NK = np.zeros((3, table.N, table.K))
@@ -178,6 +178,6 @@ class GaussianThompson(Player):
         return np.sqrt((0.25 + within_N) / (1.0 + freedom_N))
 
 
-def thompson(table: Table) -> BetaThompson | GaussianThompson:
+def thompson(table: GameInfo) -> BetaThompson | GaussianThompson:
     """Beta for coins, Gaussian for anything else: a Beta belief is wrong about other rewards."""
     return BetaThompson(table) if table.binary else GaussianThompson(table)

@@ -21,7 +21,7 @@ LANE = 16
 ROUND = 32
 
 
-class Chance:
+class RandomStreams:
     """The streams of N trajectories."""
 
     def __init__(self, seed: int, name: str, indices: Sequence[int]) -> None:

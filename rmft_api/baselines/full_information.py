@@ -2,14 +2,14 @@
 
 import numpy as np
 
-from rmft_api.baselines.game import Player, Table
+from rmft_api.baselines.game import Algorithm, GameInfo
 from rmft_api.selection.regret import Floats, Ints
 
 
-class Summing(Player):
+class Summing(Algorithm):
     """The sum of all rewards so far: what these algorithms remember."""
 
-    def __init__(self, table: Table) -> None:
+    def __init__(self, table: GameInfo) -> None:
         self.sums_NK = np.zeros((table.N, table.K))
 
     def learn_all(self, t: int, faced_NK: Floats) -> None:

@@ -5,22 +5,22 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from rmft_api.baselines.chance import Chance
+from rmft_api.baselines.chance import RandomStreams
 from rmft_api.environments.scenario import Adversary, Scenario
-from rmft_api.selection.regret import Floats, Ints, Play, one_hot
+from rmft_api.selection.regret import Floats, Ints, PlayArrays, one_hot
 
 ACTING = 4095
 """The lane of chance that turns a distribution into an action; no player draws from it."""
 
 
 @dataclass(frozen=True, eq=False)
-class Table:
+class GameInfo:
     """What a player may know before it plays: sizes, its own chance, and published facts."""
 
     N: int
     T: int
     K: int
-    chance: Chance
+    chance: RandomStreams
     binary: bool
     """Rewards are 0 or 1."""
     switches_N: Floats
@@ -33,7 +33,7 @@ class Table:
     """The contexts as numbers."""
 
 
-class Player:
+class Algorithm:
     """An algorithm on N trajectories: overrides `choose` or `mix`, and what it learns from."""
 
     def choose(self, t: int) -> Ints:
@@ -51,10 +51,10 @@ class Player:
         """What full information tells: all K rewards."""
 
 
-def table(scenarios: Sequence[Scenario], chance: Chance) -> Table:
+def table(scenarios: Sequence[Scenario], chance: RandomStreams) -> GameInfo:
     """The table of scenarios of one shape."""
     first = scenarios[0]
-    return Table(
+    return GameInfo(
         N=len(scenarios),
         T=first.T,
         K=first.K,
@@ -67,7 +67,7 @@ def table(scenarios: Sequence[Scenario], chance: Chance) -> Table:
     )
 
 
-def run(player: Player, scenarios: Sequence[Scenario], known: Table) -> list[Play]:
+def run(player: Algorithm, scenarios: Sequence[Scenario], known: GameInfo) -> list[PlayArrays]:
     """Play all rounds. The scenarios have one shape, and one kind of adversary or none."""
     faced_TNK = np.stack([s.rewards for s in scenarios], axis=1)
     actions_TN = np.empty((known.T, known.N), dtype=np.int64)
@@ -89,7 +89,7 @@ def run(player: Player, scenarios: Sequence[Scenario], known: Table) -> list[Pla
         player.learn_all(t, faced_TNK[t])
     policies_TNK = one_hot(actions_TN, known.K) if mixed_TNK is None else mixed_TNK
     return [
-        Play(
+        PlayArrays(
             faced_TNK[:, n],
             faced_TNK[:, n] if scenario.adversary else scenario.means,
             actions_TN[:, n],
@@ -104,7 +104,7 @@ def is_binary(scenario: Scenario) -> bool:
     return bool(((scenario.rewards == 0.0) | (scenario.rewards == 1.0)).all())
 
 
-def _sampled(policies_NK: Floats, chance: Chance, t: int) -> Ints:
+def _sampled(policies_NK: Floats, chance: RandomStreams, t: int) -> Ints:
     u_N1 = chance.uniform(t, 1, lane=ACTING)
     return (policies_NK[:, :-1].cumsum(axis=1) <= u_N1).sum(axis=1)
 

@@ -2,15 +2,15 @@
 
 import numpy as np
 
-from rmft_api.baselines.game import Player, Table
+from rmft_api.baselines.game import Algorithm, GameInfo
 from rmft_api.core.errors import ConfigError
 from rmft_api.selection.regret import Floats, Ints
 
 
-class LinUCB(Player):
+class LinUCB(Algorithm):
     """theta_a x + alpha sqrt(x A_a^-1 x), A_a = I + the sum of x x^T over a's rounds."""
 
-    def __init__(self, table: Table, alpha: float = 1.0) -> None:
+    def __init__(self, table: GameInfo, alpha: float = 1.0) -> None:
         if table.features_TNd is None:
             raise ConfigError("linucb needs scenarios with features; play it on contextual ones")
         self._x_TNd = table.features_TNd

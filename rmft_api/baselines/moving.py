@@ -7,7 +7,7 @@ best action changes.
 import numpy as np
 
 from rmft_api.baselines.bandits import Counting, GaussianThompson
-from rmft_api.baselines.game import Player, Table
+from rmft_api.baselines.game import Algorithm, GameInfo
 from rmft_api.selection.regret import Floats, Ints
 
 XI = 0.6
@@ -16,7 +16,7 @@ XI = 0.6
 class SlidingWindowUCB(Counting):
     """UCB over the last tau = 2 sqrt(T ln T / S) rounds: mean + sqrt(xi log min(t, tau) / n)."""
 
-    def __init__(self, table: Table) -> None:
+    def __init__(self, table: GameInfo) -> None:
         super().__init__(table)
         log_T = np.log(max(table.T, 2))
         tau_N = 2.0 * np.sqrt(table.T * log_T / table.switches_N)
@@ -44,7 +44,7 @@ class SlidingWindowUCB(Counting):
 class DiscountedUCB(Counting):
     """UCB with gamma = 1 - sqrt(S / T) / 4: mean + 2 sqrt(xi log(sum n) / n), all discounted."""
 
-    def __init__(self, table: Table) -> None:
+    def __init__(self, table: GameInfo) -> None:
         super().__init__(table)
         self._gamma_N1 = (1.0 - np.sqrt(table.switches_N / table.T) / 4.0)[:, None]
 
@@ -61,10 +61,10 @@ class DiscountedUCB(Counting):
         super().learn(t, actions_N, earned_N)
 
 
-class DiscountedBetaThompson(Player):
+class DiscountedBetaThompson(Algorithm):
     """Beta(1 + wins, 1 + losses), both discounted every round."""
 
-    def __init__(self, table: Table, discount: float) -> None:
+    def __init__(self, table: GameInfo, discount: float) -> None:
         self._chance, self._discount = table.chance, discount
         self._wins_NK, self._losses_NK = np.zeros((2, table.N, table.K))
         self._rows_N = np.arange(table.N)
@@ -82,7 +82,7 @@ class DiscountedBetaThompson(Player):
 
 
 def discounted_thompson(
-    table: Table, discount: float = 0.95
+    table: GameInfo, discount: float = 0.95
 ) -> DiscountedBetaThompson | GaussianThompson:
     """Discounted Beta for coins, discounted Gaussian for anything else."""
     if table.binary:

@@ -4,12 +4,12 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from rmft_api.baselines.game import Player
+from rmft_api.baselines.game import Algorithm
 from rmft_api.environments.scenario import Scenario
 from rmft_api.selection.regret import Ints
 
 
-class BestFixed(Player):
+class BestFixed(Algorithm):
     """The action that is best to keep: by rewards where static regret ranks, else by means."""
 
     def __init__(self, scenarios: Sequence[Scenario]) -> None:
@@ -21,7 +21,7 @@ class BestFixed(Player):
         return self._actions_N
 
 
-class BestDynamic(Player):
+class BestDynamic(Algorithm):
     """The action with the best mean of each round."""
 
     def __init__(self, scenarios: Sequence[Scenario]) -> None:

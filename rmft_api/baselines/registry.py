@@ -14,11 +14,11 @@ from rmft_api.baselines import (
     moving,
     oracles,
 )
-from rmft_api.baselines.chance import Chance
-from rmft_api.baselines.game import Player, is_binary, run, table
+from rmft_api.baselines.chance import RandomStreams
+from rmft_api.baselines.game import Algorithm, is_binary, run, table
 from rmft_api.core.errors import ConfigError
 from rmft_api.environments.scenario import Scenario
-from rmft_api.selection.regret import Play
+from rmft_api.selection.regret import PlayArrays
 
 CELLS = 1 << 23
 """T x N x K of one batch: bounds memory, changes nothing else."""
@@ -28,7 +28,7 @@ CELLS = 1 << 23
 class Baseline:
     """An algorithm and what it has to be told."""
 
-    make: Callable[..., Player]
+    make: Callable[..., Algorithm]
     needs: Literal["bandit", "full", "features"] = "bandit"
     known_mix: bool = True
     """Whether its distribution is known: it says its mix, or acts without chance. One that hides
@@ -56,7 +56,7 @@ BASELINES: Mapping[str, Baseline] = {
     "ftpl": Baseline(full_information.FTPL, needs="full"),
     "linucb": Baseline(linear.LinUCB, needs="features"),
 }
-ORACLES: Mapping[str, Callable[[Sequence[Scenario]], Player]] = {
+ORACLES: Mapping[str, Callable[[Sequence[Scenario]], Algorithm]] = {
     "best_fixed": oracles.BestFixed,
     "best_dynamic": oracles.BestDynamic,
 }
@@ -69,7 +69,7 @@ def suitable(scenario: Scenario) -> tuple[str, ...]:
 
 def play(
     name: str, scenarios: Sequence[Scenario], seed: int, options: Mapping[str, Any] | None = None
-) -> list[Play]:
+) -> list[PlayArrays]:
     """One play of each scenario, in their order, by a baseline or an oracle.
 
     Chance has the address (seed, name, place in `scenarios`), so the first plays of a longer list
@@ -77,10 +77,10 @@ def play(
     Raises ConfigError for an unknown name or option, or a scenario that tells too little.
     """
     _check(name, scenarios, options or {})
-    plays: dict[int, Play] = {}
+    plays: dict[int, PlayArrays] = {}
     for indices in _batches(scenarios):
         batch = [scenarios[i] for i in indices]
-        known = table(batch, Chance(seed, name, indices))
+        known = table(batch, RandomStreams(seed, name, indices))
         if name in ORACLES:
             player = ORACLES[name](batch)
         else:

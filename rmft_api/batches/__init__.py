@@ -8,8 +8,8 @@ Every request keeps its own key and its own reservation, and its row names the b
 into; so whoever comes after a crash joins that batch, and pays for nothing twice.
 """
 
-from rmft_api.batches.answers import Answers
+from rmft_api.batches.answers import BatchAnswers
 from rmft_api.batches.chat import BatchedChat
-from rmft_api.batches.jobs import Journeys
+from rmft_api.batches.jobs import BatchJobs
 
-__all__ = ["Answers", "BatchedChat", "Journeys"]
+__all__ = ["BatchAnswers", "BatchJobs", "BatchedChat"]

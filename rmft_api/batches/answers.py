@@ -6,26 +6,26 @@ from dataclasses import dataclass
 
 import msgspec
 
-from rmft_api.batches.waiting import Waiting
+from rmft_api.batches.waiting import WaitingRequest
 from rmft_api.core.errors import ConfigError, FaultKind, ProviderFault, ResumableError
-from rmft_api.core.fault_points import reached
-from rmft_api.core.ports import Batches
-from rmft_api.core.records import Ask, Batch, BatchAnswer, Reply
+from rmft_api.core.fault_points import fault_point
+from rmft_api.core.ports import BatchClient
+from rmft_api.core.records import Batch, BatchAnswer, ChatRequest, ChatResponse
 from rmft_api.journal import Ledger
 from rmft_api.requests.journaled_chat import cost_of
 
 
 @dataclass(frozen=True)
-class Answers:
+class BatchAnswers:
     """Settles the requests of a batch, each by its own answer."""
 
     ledger: Ledger
-    wire: Batches
-    cost: Callable[[Ask, Reply], int | None]
+    wire: BatchClient
+    cost: Callable[[ChatRequest, ChatResponse], int | None]
     """What a reply cost in micro-dollars; None: not told, so what was reserved counts as spent."""
 
     async def save(
-        self, found: Sequence[BatchAnswer], group: Sequence[Waiting], batch: Batch
+        self, found: Sequence[BatchAnswer], group: Sequence[WaitingRequest], batch: Batch
     ) -> None:
         """Keep every answer, and free what has none; who waits for it is told once it is kept."""
         by_key = {answer.key: answer for answer in found}
@@ -37,12 +37,12 @@ class Answers:
             for one, fault in zip(group, faults, strict=True):
                 one.fail(ConfigError(f"batch {batch.id}: {fault} (so in all its answers)"))
 
-    async def release(self, group: Sequence[Waiting], why: ProviderFault) -> None:
+    async def release(self, group: Sequence[WaitingRequest], why: ProviderFault) -> None:
         """Nothing of these was carried out: their reservations are free again."""
         await asyncio.gather(*(self._free(one, why) for one in group))
 
     async def _settle(
-        self, one: Waiting, answer: BatchAnswer | None, batch: Batch
+        self, one: WaitingRequest, answer: BatchAnswer | None, batch: Batch
     ) -> ProviderFault | None:
         """Keep one answer; the fault that it is, where it is none."""
         if answer is None or answer.status == 0:
@@ -59,11 +59,11 @@ class Answers:
         cost = one.reserved if cost is None else cost
         kept = cost if one.reserved or cost else None
         await self.ledger.done(_attempt_of(one), msgspec.json.encode(reply), kept)
-        reached("batch.saved")
+        fault_point("batch.saved")
         one.answer(reply)
         return None
 
-    async def _failed(self, one: Waiting, answer: BatchAnswer, fault: ProviderFault) -> None:
+    async def _failed(self, one: WaitingRequest, answer: BatchAnswer, fault: ProviderFault) -> None:
         """A refusal is an answer; what came and is no answer may be billed; errors are not."""
         if fault.kind is FaultKind.REJECTED:
             await self._keep(one, fault)
@@ -77,24 +77,24 @@ class Answers:
         if fault.kind is FaultKind.STOP:
             one.fail(ResumableError(f"{one.ask.key}: {fault}"))
 
-    async def _keep(self, one: Waiting, fault: ProviderFault) -> None:
+    async def _keep(self, one: WaitingRequest, fault: ProviderFault) -> None:
         cost = cost_of(fault, one.ask, self.cost)
         await self.ledger.failed(_attempt_of(one), fault, cost)
 
-    def _again(self, one: Waiting, fault: ProviderFault) -> None:
+    def _again(self, one: WaitingRequest, fault: ProviderFault) -> None:
         """Ask anew, but not for a form that comes again: the endpoint is set up so."""
         if fault.mismatch is not None and fault.mismatch == one.mismatch:
             one.fail(ConfigError(f"{one.ask.key}: {fault} (in two batches in a row)"))
         one.mismatch = fault.mismatch
         one.forget()
 
-    async def _free(self, one: Waiting, why: ProviderFault) -> None:
+    async def _free(self, one: WaitingRequest, why: ProviderFault) -> None:
         freed = ProviderFault(str(why), FaultKind.SAFE, status=why.status, code=why.code)
         await self.ledger.failed(_attempt_of(one), freed)
         one.forget()
 
 
-def _attempt_of(one: Waiting) -> int:
+def _attempt_of(one: WaitingRequest) -> int:
     if one.attempt is None:
         raise TypeError(f"{one.ask.key} has no open attempt")
     return one.attempt

@@ -3,10 +3,10 @@
 import asyncio
 from collections.abc import Iterator, Sequence
 
-from rmft_api.batches.jobs import Journeys
-from rmft_api.batches.waiting import Waiting
+from rmft_api.batches.jobs import BatchJobs
+from rmft_api.batches.waiting import WaitingRequest
 from rmft_api.core.errors import ResumableError
-from rmft_api.core.records import Ask, Reply
+from rmft_api.core.records import ChatRequest, ChatResponse
 from rmft_api.journal import Journal
 from rmft_api.requests.journaled_chat import answered, history_of, request_digest
 
@@ -23,15 +23,15 @@ class BatchedChat:
     step over all trajectories. What is asked while a batch is under way is the next one.
     """
 
-    def __init__(self, journal: Journal, journeys: Journeys) -> None:
+    def __init__(self, journal: Journal, journeys: BatchJobs) -> None:
         self._ledger = journal.ledger
         self._journeys = journeys
-        self._waiting: list[Waiting] = []
+        self._waiting: list[WaitingRequest] = []
         self._arrived = asyncio.Event()
         self._worker: asyncio.Task[None] | None = None
         self._tries: dict[str, int] = {}
 
-    async def reply(self, ask: Ask) -> Reply:
+    async def reply(self, ask: ChatRequest) -> ChatResponse:
         """The reply under `ask.key`, paid for at most once.
 
         Raises BudgetError, DataError if the key asked something else before, ProviderFault
@@ -44,7 +44,7 @@ class BatchedChat:
         if reply is not None:
             return reply
         last = history[-1] if history else None
-        waiting = Waiting(ask, digest, number=len(history))
+        waiting = WaitingRequest(ask, digest, number=len(history))
         if last and last.state == "sent" and last.request:
             waiting.attempt, waiting.reserved = last.id, last.reserved
             waiting.batch = last.request.decode()
@@ -59,7 +59,7 @@ class BatchedChat:
             self._worker.cancel()
             await asyncio.wait([self._worker])
 
-    async def _join(self, waiting: Waiting) -> Reply:
+    async def _join(self, waiting: WaitingRequest) -> ChatResponse:
         self._waiting.append(waiting)
         self._arrived.set()
         return await waiting.reply
@@ -82,7 +82,7 @@ class BatchedChat:
             self._arrived.clear()
             await asyncio.sleep(GATHER_S)
 
-    async def _round(self, asked: list[Waiting]) -> None:
+    async def _round(self, asked: list[WaitingRequest]) -> None:
         """Batches of an earlier process first: their trajectories then catch up with the others."""
         joined = [one for one in asked if one.batch is not None]
         fresh = [one for one in asked if one.batch is None]
@@ -95,7 +95,7 @@ class BatchedChat:
             await asyncio.gather(*map(self._journeys.begin, groups))
         self._again(asked)
 
-    def _again(self, asked: Sequence[Waiting]) -> None:
+    def _again(self, asked: Sequence[WaitingRequest]) -> None:
         """Ask once more for what was not carried out."""
         left = [one for one in asked if not one.reply.done()]
         for one in left:
@@ -109,11 +109,11 @@ class BatchedChat:
             self._waiting = [*left, *self._waiting]
             self._arrived.set()
 
-    def _parts(self, asked: list[Waiting]) -> Iterator[list[Waiting]]:
+    def _parts(self, asked: list[WaitingRequest]) -> Iterator[list[WaitingRequest]]:
         """As many batches as the provider's limits make of them: one model each, in key order."""
         for model in dict.fromkeys(one.ask.model for one in asked):
             same = sorted((o for o in asked if o.ask.model == model), key=lambda o: o.ask.key)
-            part: list[Waiting] = []
+            part: list[WaitingRequest] = []
             size, traits = 0, self._journeys.traits
             for one in same:
                 more = len(self._journeys.line(one)) + 1

@@ -5,8 +5,8 @@ from dataclasses import dataclass
 
 import msgspec
 
-from rmft_api.batches.answers import Answers
-from rmft_api.batches.waiting import Manifest, Waiting, manifest_of, name_of
+from rmft_api.batches.answers import BatchAnswers
+from rmft_api.batches.waiting import Manifest, WaitingRequest, manifest_of, name_of
 from rmft_api.core.errors import (
     BudgetError,
     DataError,
@@ -14,13 +14,13 @@ from rmft_api.core.errors import (
     ProviderFault,
     ResumableError,
 )
-from rmft_api.core.fault_points import reached
-from rmft_api.core.ports import Batches
-from rmft_api.core.records import Ask, Batch, BatchAnswer, BatchOrder, UploadedFile
+from rmft_api.core.fault_points import fault_point
+from rmft_api.core.ports import BatchClient
+from rmft_api.core.records import Batch, BatchAnswer, BatchOrder, ChatRequest, UploadedFile
 from rmft_api.journal import Journal
 from rmft_api.journal import ledger as ledgers
 from rmft_api.journal.accounting import BATCH
-from rmft_api.providers.capabilities import BatchTraits
+from rmft_api.providers.capabilities import BatchCapabilities
 from rmft_api.requests.outbox import Outbox, Quarantine
 from rmft_api.requests.retries import Retries
 
@@ -39,25 +39,25 @@ _NOT_WHOLE = "not_whole"
 
 
 @dataclass(frozen=True)
-class Journeys:
+class BatchJobs:
     """Takes groups of requests through batches for one run."""
 
     journal: Journal
-    wire: Batches
+    wire: BatchClient
     retries: Retries
-    traits: BatchTraits
-    price: Callable[[Ask], int | None]
+    traits: BatchCapabilities
+    price: Callable[[ChatRequest], int | None]
     """The most that a request of a batch can cost in micro-dollars; None: unknown, so not sent."""
-    answers: Answers
+    answers: BatchAnswers
     say: Callable[[str], None]
     timeout_s: float
     """A creation is given up after this long."""
 
-    def line(self, one: Waiting) -> bytes:
+    def line(self, one: WaitingRequest) -> bytes:
         """The request as it stands in the file."""
         return self.wire.line(one.ask)
 
-    async def begin(self, group: list[Waiting]) -> None:
+    async def begin(self, group: list[WaitingRequest]) -> None:
         """Send a group that is in no batch yet, and see it to its end."""
         run = self.journal.run_dir.name
         name = name_of(run, self.journal.run.created, group)
@@ -65,10 +65,10 @@ class Journeys:
         manifest = manifest_of(name, run, content, len(group))
         await self.journal.put(_KIND, name, manifest)
         await self._reserve(name, group)
-        reached("batch.reserved")
+        fault_point("batch.reserved")
         await self._walk(name, manifest, content, group)
 
-    async def go_on(self, group: list[Waiting]) -> None:
+    async def go_on(self, group: list[WaitingRequest]) -> None:
         """See a group to its end that an earlier process began to send."""
         name = str(group[0].batch)
         manifest = self.journal.get(_KIND, name, Manifest)
@@ -79,7 +79,7 @@ class Journeys:
         await self._walk(name, manifest, content if whole else None, group)
 
     async def _walk(
-        self, name: str, manifest: Manifest, content: bytes | None, group: list[Waiting]
+        self, name: str, manifest: Manifest, content: bytes | None, group: list[WaitingRequest]
     ) -> None:
         place = _place_of(group)
         try:
@@ -95,14 +95,17 @@ class Journeys:
         except ProviderFault as fault:
             raise await self._refused(group, fault) from fault
         batch = await self._end_of(batch)
-        reached("batch.ended")
+        fault_point("batch.ended")
         await self._settle(batch, group)
 
-    async def _reserve(self, name: str, group: Sequence[Waiting]) -> None:
+    async def _reserve(self, name: str, group: Sequence[WaitingRequest]) -> None:
         """Hold the worst case of all, or of none."""
         for one in group:
             one.reserved = self._worst_case(one.ask)
-        asks = [ledgers.Ask(one.ask.key, one.digest, one.number + 1, one.reserved) for one in group]
+        asks = [
+            ledgers.NewAttempt(one.ask.key, one.digest, one.number + 1, one.reserved)
+            for one in group
+        ]
         ids = await self.journal.ledger.begin_all(asks, "chat", name.encode())
         for one, attempt in zip(group, ids, strict=True):
             one.attempt, one.batch, one.number = attempt, name, one.number + 1
@@ -176,7 +179,7 @@ class Journeys:
     async def _polled(self, id_: str, until: float, tell_at: float) -> Batch:
         while True:
             batch = await self.retries.look(lambda: self.wire.batch(id_), f"asking for batch {id_}")
-            reached("batch.polled")
+            fault_point("batch.polled")
             news = f"batch {batch.id}: {batch.status}, {batch.completed} of {batch.total} answered"
             if self.retries.clock() >= tell_at:
                 self.say(news)
@@ -189,7 +192,7 @@ class Journeys:
                 )
             await self.retries.pause(self.traits.poll_every_s)
 
-    async def _settle(self, batch: Batch, group: list[Waiting]) -> None:
+    async def _settle(self, batch: Batch, group: list[WaitingRequest]) -> None:
         """Save what was answered, and free what was not carried out."""
         if batch.status == "failed":
             fault = ProviderFault(f"batch {batch.id} failed: {batch.errors}", FaultKind.SAFE)
@@ -199,7 +202,7 @@ class Journeys:
                 "begin a run of another name with rollouts.transport = 'direct'"
             )
         found = await self._answers(batch)
-        reached("batch.answered")
+        fault_point("batch.answered")
         await self.answers.save(found, group, batch)
         if batch.status == "cancelled":
             raise ResumableError(
@@ -223,7 +226,7 @@ class Journeys:
             "`rmft-api resume` reads them again"
         )
 
-    async def _refused(self, group: list[Waiting], fault: ProviderFault) -> Exception:
+    async def _refused(self, group: list[WaitingRequest], fault: ProviderFault) -> Exception:
         """What to raise when the batch itself was refused: none of it was carried out."""
         if fault.kind is not FaultKind.REJECTED:
             return fault
@@ -233,7 +236,7 @@ class Journeys:
             "rollouts.transport = 'direct'"
         )
 
-    def _content(self, group: Sequence[Waiting]) -> bytes:
+    def _content(self, group: Sequence[WaitingRequest]) -> bytes:
         return b"".join(self.line(one) + b"\n" for one in group)
 
     def _outbox(self) -> Outbox:
@@ -242,7 +245,7 @@ class Journeys:
         quarantine = Quarantine(tuple(looks), self.timeout_s)
         return Outbox(self.journal, self.retries, quarantine, say=self.say)
 
-    def _worst_case(self, ask: Ask) -> int:
+    def _worst_case(self, ask: ChatRequest) -> int:
         price = self.price(ask)
         if price is None:
             raise BudgetError(
@@ -252,6 +255,6 @@ class Journeys:
         return price
 
 
-def _place_of(group: Sequence[Waiting]) -> str:
+def _place_of(group: Sequence[WaitingRequest]) -> str:
     """Split and iteration, the beginning of every key."""
     return "/".join(group[0].ask.key.split("/", 2)[:2])

@@ -5,14 +5,14 @@ from dataclasses import dataclass, field
 from hashlib import sha256
 
 from rmft_api.core.errors import Mismatch
-from rmft_api.core.records import Ask, Record, Reply
+from rmft_api.core.records import ChatRequest, ChatResponse, Record
 
 
 @dataclass(eq=False)
-class Waiting:
+class WaitingRequest:
     """One ask, and who waits for its reply."""
 
-    ask: Ask
+    ask: ChatRequest
     digest: bytes
     number: int
     """Attempts so far."""
@@ -23,11 +23,11 @@ class Waiting:
     reserved: int = 0
     mismatch: Mismatch | None = None
     """The form of the reply that it last had, where that was no answer."""
-    reply: "asyncio.Future[Reply]" = field(
+    reply: "asyncio.Future[ChatResponse]" = field(
         default_factory=lambda: asyncio.get_running_loop().create_future()
     )
 
-    def answer(self, reply: Reply) -> None:
+    def answer(self, reply: ChatResponse) -> None:
         """Hand the reply on; nobody may be waiting any more."""
         if not self.reply.done():
             self.reply.set_result(reply)
@@ -58,7 +58,7 @@ def manifest_of(name: str, run: str, content: bytes, requests: int) -> Manifest:
     return Manifest(filename, len(content), sha256(content).hexdigest(), requests)
 
 
-def name_of(run: str, created: int, group: list[Waiting]) -> str:
+def name_of(run: str, created: int, group: list[WaitingRequest]) -> str:
     """A batch's name for ever: the same requests of the same run, the same name."""
     told = [f"{one.ask.key}|{one.number}|{one.digest.hex()}" for one in group]
     return sha256("\n".join([run, str(created), *told]).encode()).hexdigest()[:24]

@@ -30,13 +30,13 @@ def ablate(
     """
     import msgspec
 
-    from rmft_api.config.grid import load, places
+    from rmft_api.config.grid import grid_runs, load
     from rmft_api.core import resources
     from rmft_api.session import ablations
 
     path = file or resources.run_files_dir() / "ablations.toml"
     grid = load(path)
-    wanted = ablations.chosen(list(places(path, grid)), cell or ())
+    wanted = ablations.chosen(list(grid_runs(path, grid)), cell or ())
     if dry_run:
         print(ablations.told(wanted))  # noqa: T201
         return

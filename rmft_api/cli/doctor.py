@@ -8,7 +8,7 @@ import typer
 from rmft_api.session.run_directories import RUNS, RunsDir
 
 if TYPE_CHECKING:
-    from rmft_api.session.doctor_checks import Subject
+    from rmft_api.session.doctor_checks import CheckContext
     from rmft_api.session.environment_checks import Finding
 
 
@@ -46,7 +46,7 @@ def doctor(
         raise ConfigError(f"a run would not go well here: see {', '.join(failed)}")
 
 
-def _subject(file: Path | None, name: str | None, runs: Path) -> "Subject":
+def _subject(file: Path | None, name: str | None, runs: Path) -> "CheckContext":
     import os
     from datetime import UTC, datetime
 
@@ -55,16 +55,16 @@ def _subject(file: Path | None, name: str | None, runs: Path) -> "Subject":
     from rmft_api.core import resources
     from rmft_api.core.errors import UsageError
     from rmft_api.providers import profiles
-    from rmft_api.session.doctor_checks import Subject
+    from rmft_api.session.doctor_checks import CheckContext
 
     if file and name:
         raise UsageError("give a run file or --profile, not both: a run file names its own profile")
     now = datetime.now(UTC)
     if name:
         one = profiles.load(name)
-        return Subject(one, one, None, runs, now, os.environ)
+        return CheckContext(one, one, None, runs, now, os.environ)
     settings = schema.load(file or resources.run_files_dir() / "quickstart.toml")
-    return Subject(*profiles_of(settings), settings, runs, now, os.environ)
+    return CheckContext(*profiles_of(settings), settings, runs, now, os.environ)
 
 
 def screen(found: "list[Finding]") -> str:

@@ -57,9 +57,9 @@ def eval(
     """
     from rmft_api.cli.errors import run_async
     from rmft_api.session import comparisons
-    from rmft_api.session.players import Wanted, described
+    from rmft_api.session.players import ComparisonOptions, described
 
-    wanted = Wanted(
+    wanted = ComparisonOptions(
         models=tuple(models or ()),
         suite=suite,
         profile=profile,

@@ -60,7 +60,7 @@ def show(
     from datetime import UTC, datetime
 
     from rmft_api.core.errors import ConfigError
-    from rmft_api.planning import draw_up
+    from rmft_api.planning import build_plan
     from rmft_api.prompts import of_run as prompts_of_run
     from rmft_api.report.text.plan import plan_json, plan_table
     from rmft_api.rollouts.teacher import Teacher
@@ -79,7 +79,7 @@ def show(
     check_base(playing, config.model)
     check_training(training, config, prompts)
     drawn = asyncio.run(
-        draw_up(
+        build_plan(
             config,
             prompts,
             playing,

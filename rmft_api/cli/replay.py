@@ -46,7 +46,7 @@ def replay(
     import sys
 
     from rmft_api.cli.plan import refuse_shutdown, show
-    from rmft_api.session.chains import Wanted, chain_of, described, fitted
+    from rmft_api.session.chains import RetrainOptions, chain_of, described, fitted
     from rmft_api.session.run_directories import existing_run
 
     def say(text: str) -> None:
@@ -54,7 +54,7 @@ def replay(
 
     chain = fitted(chain_of(existing_run(runs, run)), profile, say)
     cap = () if budget is None else (f"budget_usd={budget}",)
-    wanted = Wanted(profile, model, name, (*(overrides or ()), *cap))
+    wanted = RetrainOptions(profile, model, name, (*(overrides or ()), *cap))
     config = described(chain, wanted, say)
     if dry_run:
         show(
@@ -78,10 +78,10 @@ def _walk(
 
     from rmft_api.cli.errors import run_async
     from rmft_api.report.text.results import results_table
-    from rmft_api.session.budgets import Caps
+    from rmft_api.session.budgets import Budgets
     from rmft_api.session.retrain_comparison import side_by_side, sides_table
     from rmft_api.session.run_directories import run_directory
-    from rmft_api.session.runs import begin, go_on
+    from rmft_api.session.runs import begin, resume
 
     directory = run_directory(runs, config.name)
 
@@ -92,7 +92,7 @@ def _walk(
         return f"{results_table(results)}\n\n{sides_table(sides)}"
 
     if _has_begun(directory, config):
-        run_async(go_on(directory, Caps(run_usd=budget), tell=tell))
+        run_async(resume(directory, Budgets(run_usd=budget), tell=tell))
     else:
         run_async(begin(config, runs, None, chain.furnish, tell))
 

@@ -57,8 +57,8 @@ def report(
     from rmft_api.session.pages import (
         looked_into,
         results_so_far,
+        run_state,
         serve_page,
-        telling_of,
         write_page,
     )
     from rmft_api.session.recorded_config import recorded_config
@@ -70,13 +70,13 @@ def report(
         return
     page = html or (None if no_html or as_json else directory / PAGE)
     with looked_into(directory) as journal:
-        if comparisons.is_contest(journal):
+        if comparisons.is_comparison(journal):
             comparisons.report(journal, as_json=as_json)
             return
         found = results_so_far(journal)
         money = spending(journal)
         if page is not None:
-            write_page(page, recorded_config(journal), journal, found, telling_of(directory))
+            write_page(page, recorded_config(journal), journal, found, run_state(directory))
         stopped = outcome.stopped(journal)
     if found is None:
         way_on = f"stopped: {stopped}" if stopped else f"`rmft-api resume {run}` goes on"

@@ -59,21 +59,21 @@ def resume(
     from rmft_api.cli.errors import run_async
     from rmft_api.journal import Journal
     from rmft_api.session import comparisons
-    from rmft_api.session.budgets import Caps
+    from rmft_api.session.budgets import Budgets
     from rmft_api.session.run_directories import existing_run
-    from rmft_api.session.runs import go_on
+    from rmft_api.session.runs import resume
     from rmft_api.session.valid_replies import OnStopped
 
     directory = existing_run(runs, run)
-    caps = Caps(budget, iteration_budget)
+    caps = Budgets(budget, iteration_budget)
     on_stopped = OnStopped(min_valid, ask_again)
     with closing(Journal.read(directory)) as journal:
-        evaluation = comparisons.is_contest(journal)
+        evaluation = comparisons.is_comparison(journal)
     if evaluation:
-        run_async(comparisons.go_on(directory, caps, on_stopped))
+        run_async(comparisons.resume(directory, caps, on_stopped))
         return
     run_async(
-        go_on(
+        resume(
             directory,
             caps,
             on_stopped,

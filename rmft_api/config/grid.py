@@ -58,7 +58,7 @@ class Grid(Section):
 
 
 @dataclass(frozen=True)
-class Place:
+class GridRun:
     """One cell with one seed: a run of its own."""
 
     cell: Cell
@@ -74,12 +74,12 @@ def load(path: Path) -> Grid:
         raise ConfigError(f"{path}: {first_mistake(error, Grid)}") from None
 
 
-def places(path: Path, grid: Grid) -> Iterator[Place]:
+def grid_runs(path: Path, grid: Grid) -> Iterator[GridRun]:
     """Every run of the grid, cell by cell. Raises ConfigError for a cell that is no run."""
     base = configs.read(path.parent / grid.base)
     for cell in grid.cell:
         for seed in grid.seeds:
-            yield Place(cell, seed, _config(path, base, grid, cell, seed))
+            yield GridRun(cell, seed, _config(path, base, grid, cell, seed))
 
 
 def _config(path: Path, base: Mapping[str, Any], grid: Grid, cell: Cell, seed: int) -> RunConfig:

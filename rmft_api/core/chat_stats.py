@@ -9,25 +9,25 @@ from hashlib import sha256
 
 import msgspec
 
-from rmft_api.core.records import Ask, Message, Sums
+from rmft_api.core.records import ChatRequest, ChatStats, Message
 
-NOTHING = Sums(0, 0, b"")
+NOTHING = ChatStats(0, 0, b"")
 _encode = msgspec.json.Encoder().encode
 
 
-def grown(sums: Sums, messages: Iterable[Message]) -> Sums:
+def extended(sums: ChatStats, messages: Iterable[Message]) -> ChatStats:
     """The sums of a chat that goes on with `messages`."""
     chars, size, digest = sums.chars, sums.size, sums.digest
     for message in messages:
         chars += len(message.content)
         size += size_of(message.content)
         digest = sha256(digest + _encode(message)).digest()[:16]
-    return Sums(chars, size, digest)
+    return ChatStats(chars, size, digest)
 
 
-def of(ask: Ask) -> Sums:
+def of(ask: ChatRequest) -> ChatStats:
     """The sums of what is asked."""
-    return ask.sums or grown(NOTHING, ask.messages)
+    return ask.sums or extended(NOTHING, ask.messages)
 
 
 def size_of(text: str) -> int:

@@ -13,7 +13,7 @@ _OCCURRENCE, _, _SIGNAL = _REST.partition(":")
 _seen = count(1)
 
 
-def reached(point: str) -> None:
+def fault_point(point: str) -> None:
     """Say that the program stands at `point`."""
     if point == _POINT and next(_seen) == int(_OCCURRENCE or 1):
         _strike(_SIGNAL or "KILL")

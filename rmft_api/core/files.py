@@ -4,7 +4,7 @@ import os
 from pathlib import Path
 
 from rmft_api.core.errors import StorageError
-from rmft_api.core.fault_points import reached
+from rmft_api.core.fault_points import fault_point
 
 
 def make_directory(path: Path) -> None:
@@ -28,10 +28,10 @@ def replace_file(path: Path, content: bytes) -> None:
             file.write(content)
             file.flush()
             os.fsync(file.fileno())
-        reached(f"{path.stem}.drafted")
+        fault_point(f"{path.stem}.drafted")
         draft.replace(path)
-        sync(path.parent)
-        reached(f"{path.stem}.replaced")
+        fsync_directory(path.parent)
+        fault_point(f"{path.stem}.replaced")
     except OSError as error:
         raise StorageError(
             f"cannot write {path}: {error.strerror}; check its folder, its permissions and the "
@@ -39,7 +39,7 @@ def replace_file(path: Path, content: bytes) -> None:
         ) from error
 
 
-def sync(path: Path) -> None:
+def fsync_directory(path: Path) -> None:
     """Wait until a file's bytes, or a directory's names, would survive a power cut."""
     descriptor = os.open(path, os.O_RDONLY)
     try:

@@ -5,19 +5,19 @@ from contextlib import AbstractContextManager
 from typing import Protocol
 
 from rmft_api.core.records import (
-    Ask,
     Batch,
     BatchAnswer,
     BatchOrder,
+    ChatRequest,
+    ChatResponse,
+    ChatStats,
     Checkpoint,
     Deployment,
-    HostOrder,
+    DeploymentOrder,
     Job,
     JobEvent,
     JobOrder,
     Message,
-    Reply,
-    Sums,
     UploadedFile,
 )
 from rmft_api.core.waits import Wait
@@ -26,7 +26,7 @@ from rmft_api.core.waits import Wait
 class ChatModel(Protocol):
     """Answers chats."""
 
-    async def reply(self, ask: Ask) -> Reply:
+    async def reply(self, ask: ChatRequest) -> ChatResponse:
         """One request, `ask.n` choices. Raises ProviderFault, already classified."""
         ...
 
@@ -79,19 +79,19 @@ class FineTuner(Protocol):
         ...
 
 
-class Host(Protocol):
+class DeploymentClient(Protocol):
     """Makes models answer that do not by themselves. Nothing here retries: `retries.py` does."""
 
     @property
-    def rented(self) -> bool:
+    def billed_hourly(self) -> bool:
         """Whether what is deployed is paid by the hour, so that it must not outlive its use."""
         ...
 
-    async def deploy(self, order: HostOrder) -> Deployment:
+    async def deploy(self, order: DeploymentOrder) -> Deployment:
         """Begin to make the model answer, under the order's name."""
         ...
 
-    async def find(self, order: HostOrder) -> list[Deployment]:
+    async def find(self, order: DeploymentOrder) -> list[Deployment]:
         """What stands under the order's name, as it is now."""
         ...
 
@@ -104,14 +104,14 @@ class Host(Protocol):
         ...
 
 
-class Batches(Protocol):
+class BatchClient(Protocol):
     """Answers many chats at once, later and cheaper. Nothing here retries: `retries.py` does."""
 
-    def line(self, ask: Ask) -> bytes:
+    def line(self, ask: ChatRequest) -> bytes:
         """The request as a line of a batch's file, under the ask's own key."""
         ...
 
-    def read(self, ask: Ask, answer: BatchAnswer) -> Reply:
+    def read(self, ask: ChatRequest, answer: BatchAnswer) -> ChatResponse:
         """The reply that an answer holds. Raises ProviderFault, already classified."""
         ...
 
@@ -144,22 +144,22 @@ class Batches(Protocol):
         ...
 
 
-class Telling(Protocol):
+class PromptBuilder(Protocol):
     """What one trajectory is told, round by round. Pure: no chance, no clock."""
 
-    def chat(self) -> tuple[Message, ...]:
+    def messages(self) -> tuple[Message, ...]:
         """All messages to send now; equal for trajectories that saw the same."""
         ...
 
-    def turn(self) -> tuple[Message, ...]:
+    def new_messages(self) -> tuple[Message, ...]:
         """The messages of `chat()` that are new in this round."""
         ...
 
-    def sums(self) -> Sums | None:
+    def stats(self) -> ChatStats | None:
         """Of `chat()`, where it grows; None where every round is a chat of its own."""
         ...
 
-    def heard(self, reply: str, action: int | None, rewards: tuple[float, ...]) -> None:
+    def observe(self, reply: str, action: int | None, rewards: tuple[float, ...]) -> None:
         """Go on to the next round. `action` None: the reply could not be read.
 
         `rewards` are all K; what is told of them depends on the scenario's feedback.

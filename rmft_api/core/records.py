@@ -56,7 +56,7 @@ class Sampling(Record, frozen=True):
     stop: tuple[str, ...] = ()
 
 
-class Sums(Record, frozen=True):
+class ChatStats(Record, frozen=True):
     """What is known of a whole chat without reading it again (`chat_stats.py`)."""
 
     chars: int
@@ -66,7 +66,7 @@ class Sums(Record, frozen=True):
     """16 bytes that no other chat has."""
 
 
-class Ask(Record, frozen=True):
+class ChatRequest(Record, frozen=True):
     """One request for `n` replies to the same chat. `key` is its place in the run."""
 
     key: str
@@ -75,7 +75,7 @@ class Ask(Record, frozen=True):
     n: int
     seed: int
     sampling: Sampling
-    sums: Sums | None = None
+    sums: ChatStats | None = None
     """Of `messages`, where somebody kept them."""
 
 
@@ -97,7 +97,7 @@ class Usage(Record, frozen=True):
     cached_tokens: int = 0
 
 
-class Reply(Record, frozen=True):
+class ChatResponse(Record, frozen=True):
     """What came back for one `Ask`: exactly `n` choices, in order."""
 
     id: str
@@ -287,7 +287,7 @@ class Checkpoint(Record, frozen=True):
     step: int
 
 
-class HostOrder(Record, frozen=True):
+class DeploymentOrder(Record, frozen=True):
     """What a deployment is made from. `name` names it to us and to its provider for ever."""
 
     name: str

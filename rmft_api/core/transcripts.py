@@ -17,7 +17,7 @@ _SHORT = 1000
 """Characters of which no end is looked for."""
 
 
-class Piece(msgspec.Struct, frozen=True, array_like=True):
+class MessageDiff(msgspec.Struct, frozen=True, array_like=True):
     """A message, by the message in its place a round before (an empty one if there was none)."""
 
     role: Role
@@ -29,45 +29,45 @@ class Piece(msgspec.Struct, frozen=True, array_like=True):
     """What stands between."""
 
 
-Pieces = tuple[Piece, ...]
+MessageDiffs = tuple[MessageDiff, ...]
 
 
-class Words(msgspec.Struct, frozen=True, array_like=True):
+class RoundText(msgspec.Struct, frozen=True, array_like=True):
     """What one round told and heard."""
 
-    prompt: Pieces
+    prompt: MessageDiffs
     reply: str
 
 
-class Kept(NamedTuple):
+class StoredTrajectory(NamedTuple):
     """A trajectory as it is kept, its words apart from its figures."""
 
-    silent: Trajectory
+    figures: Trajectory
     """All but the words: prompts and replies are empty."""
-    words: bytes
+    transcript: bytes
     """The `Words` of its rounds as JSON: 0.6 of the room that they take as objects."""
 
     @staticmethod
-    def of(whole: Trajectory) -> "Kept":
+    def of(whole: Trajectory) -> "StoredTrajectory":
         """Take its words from a trajectory."""
-        diary = Diary()
+        diary = TranscriptRecorder()
         for one in whole.rounds:
             diary.add(one.prompt, one.reply, _spoken(one, (), ""))
-        return diary.kept(whole.address, whole.model, whole.names)
+        return diary.trajectory(whole.address, whole.model, whole.names)
 
     def whole(self) -> Trajectory:
         """Give it its words back."""
-        bare, words = self.silent, _words.decode(self.words)
+        bare, words = self.figures, _words.decode(self.transcript)
         prompts = restored(one.prompt for one in words)
         rounds = map(_spoken, bare.rounds, prompts, [one.reply for one in words])
         return Trajectory(bare.address, bare.model, bare.names, tuple(rounds))
 
 
 _encode = msgspec.json.Encoder().encode
-_words = msgspec.json.Decoder(list[Words])
+_words = msgspec.json.Decoder(list[RoundText])
 
 
-class Diary:
+class TranscriptRecorder:
     """The rounds of a growing play."""
 
     def __init__(self) -> None:
@@ -78,21 +78,21 @@ class Diary:
     def add(self, prompt: Prompt, reply: str, silent: Round) -> None:
         """Another round; `silent` is all of it but its words."""
         self._rounds.append(silent)
-        self._words.append(_encode(Words(shorten(prompt, self._last), reply)))
+        self._words.append(_encode(RoundText(diff_of(prompt, self._last), reply)))
         self._last = prompt
 
-    def kept(self, address: Address, model: str, names: tuple[str, ...]) -> Kept:
+    def trajectory(self, address: Address, model: str, names: tuple[str, ...]) -> StoredTrajectory:
         """The play so far."""
         words = b"[%s]" % b",".join(self._words)
-        return Kept(Trajectory(address, model, names, tuple(self._rounds)), words)
+        return StoredTrajectory(Trajectory(address, model, names, tuple(self._rounds)), words)
 
 
-def shorten(prompt: Prompt, before: Prompt) -> Pieces:
+def diff_of(prompt: Prompt, before: Prompt) -> MessageDiffs:
     """`prompt` by the one `before` it."""
     return tuple([_piece(message, _at(before, i)) for i, message in enumerate(prompt)])
 
 
-def restored(shortened: Iterable[Pieces]) -> list[Prompt]:
+def restored(shortened: Iterable[MessageDiffs]) -> list[Prompt]:
     """The prompts of a whole play; messages that stayed the same are one object."""
     prompts: list[Prompt] = []
     before: Prompt = ()
@@ -110,16 +110,16 @@ def _at(before: Prompt, place: int) -> Message:
     return before[place] if place < len(before) else _NOTHING
 
 
-def _piece(message: Message, base: Message) -> Piece:
+def _piece(message: Message, base: Message) -> MessageDiff:
     text, known = message.content, base.content
     if text == known:
-        return Piece(message.role, len(text), 0, "")
+        return MessageDiff(message.role, len(text), 0, "")
     head = _alike(text, known)
     tail = _alike(text[head:][::-1], known[head:][::-1]) if len(text) - head > _SHORT else 0
-    return Piece(message.role, head, tail, text[head : len(text) - tail])
+    return MessageDiff(message.role, head, tail, text[head : len(text) - tail])
 
 
-def _message(piece: Piece, base: Message) -> Message:
+def _message(piece: MessageDiff, base: Message) -> Message:
     known = base.content
     if piece.head == len(known) and not piece.text and piece.role == base.role:
         return base

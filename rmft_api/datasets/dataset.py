@@ -144,9 +144,7 @@ def check(example: Example, line: bytes, trajectory: Trajectory, output: reader.
         _check_label(label.content, trajectory, t, output)
 
 
-def told_before(
-    trajectory: Trajectory, t: int, prompts: PromptConfig
-) -> tuple[ExampleMessage, ...]:
+def prompt_of(trajectory: Trajectory, t: int, prompts: PromptConfig) -> tuple[ExampleMessage, ...]:
     """The chat that round `t` (from 0) answers; turns of the model's own have weight 0."""
     since = t if prompts.conversation == "single_turn" else 0
     messages: list[ExampleMessage] = []
@@ -213,9 +211,9 @@ def _label(
     return said if content == "action" or reason is None else f"{reason(trajectory, t)}\n{said}"
 
 
-def _read(text: str, trajectory: Trajectory, t: int, output: reader.Output) -> reader.Answer:
+def _read(text: str, trajectory: Trajectory, t: int, output: reader.Output) -> reader.ParsedReply:
     answer = reader.read(text, "stop", None, trajectory.names, output)
-    if isinstance(answer, reader.Unread):
+    if isinstance(answer, reader.UnreadableReply):
         raise DataError(
             f"{_where(trajectory.address, (t,))}: recorded as read, but its reply is not readable "
             f"({answer.why}); was prompts.output changed?"

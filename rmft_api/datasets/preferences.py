@@ -118,8 +118,8 @@ def pairs_of(
             continue
         if (mine.action, mine.policy) == (theirs.action, theirs.policy):
             continue
-        told = dataset.told_before(lower, t, prompts)
-        if told != dataset.told_before(higher, t, prompts):
+        told = dataset.prompt_of(lower, t, prompts)
+        if told != dataset.prompt_of(higher, t, prompts):
             continue
         preferred = dataset.label(lower, t, config.content, prompts.output)
         rejected = dataset.label(higher, t, config.content, prompts.output)

@@ -72,7 +72,7 @@ _FAMILIES: tuple[tuple[Vocabulary, re.Pattern[str]], ...] = (
 )
 
 
-class Said(Protocol):
+class TokenizedMessage(Protocol):
     """A message: of a prompt, or of a training example."""
 
     @property
@@ -102,7 +102,7 @@ class TokenCounter:
         """Whether the counts are those that are billed."""
         return self.error == 0
 
-    def chat(self, messages: Iterable[Said]) -> int:
+    def chat(self, messages: Iterable[TokenizedMessage]) -> int:
         """Tokens of a chat as a prompt is billed: texts, roles, frames, and the reply's opening."""
         return _PRIMING + sum(
             _FRAME + self.text(message.role) + self.text(message.content) for message in messages

@@ -20,14 +20,14 @@ FILES: dict[Method, str] = {"supervised": "dataset.jsonl", "dpo": "preferences.j
 """What the training files of an iteration are called in its directory."""
 
 
-class Chosen(NamedTuple):
+class SelectedPlays(NamedTuple):
     """What one iteration's play is learnt from."""
 
     kept: list[Trajectory]
     opposed: list[Opposed]
 
 
-class Lesson(NamedTuple):
+class TrainingFile(NamedTuple):
     """One job's training file."""
 
     method: Method
@@ -38,7 +38,7 @@ class Lesson(NamedTuple):
         """Its name in the iteration's directory."""
         return FILES[self.method]
 
-    def told(self) -> str:
+    def in_words(self) -> str:
         """The file in a few words."""
         data = self.data
         if isinstance(data, Preferences):
@@ -47,16 +47,18 @@ class Lesson(NamedTuple):
         return f"{len(data.examples)} examples of {played} trajectories, sha256 {data.sha256[:12]}"
 
 
-def wanted(verdicts: Sequence[Selected], config: RunConfig) -> set[Address]:
+def selected_addresses(verdicts: Sequence[Selected], config: RunConfig) -> set[Address]:
     """The trajectories that `chosen` needs whole."""
     kept = {verdict.address for verdict in verdicts if verdict.kept}
     return kept.union(*_opposed(verdicts, config))
 
 
-def chosen(played: Sequence[Trajectory], verdicts: Sequence[Selected], config: RunConfig) -> Chosen:
+def selected_plays(
+    played: Sequence[Trajectory], verdicts: Sequence[Selected], config: RunConfig
+) -> SelectedPlays:
     """What selection's verdicts leave to learn from."""
     at = {trajectory.address: trajectory for trajectory in played}
-    return Chosen(
+    return SelectedPlays(
         kept=[at[verdict.address] for verdict in verdicts if verdict.kept],
         opposed=[(at[lower], at[higher]) for lower, higher in _opposed(verdicts, config)],
     )
@@ -71,17 +73,19 @@ def _opposed(verdicts: Sequence[Selected], config: RunConfig) -> list[tuple[Addr
 
 def build(
     method: Method,
-    of: Sequence[Chosen],
+    of: Sequence[SelectedPlays],
     config: RunConfig,
     counter: TokenCounter,
     trains: Profile,
     reason: Reason | None = None,
-) -> Lesson:
+) -> TrainingFile:
     """The lesson of one method from what one or several iterations chose. Raises DataError."""
     limit, traits = trains.tokens_per_example(config.model.base), trains.training
     least = traits.least_examples if traits else dataset.LEAST_EXAMPLES
     how = (config.dataset, config.prompts, counter, limit, least)
     if method == "supervised":
         kept = [one for each in of for one in each.kept]
-        return Lesson(method, dataset.build(kept, *how, reason))
-    return Lesson(method, preferences.build([two for each in of for two in each.opposed], *how))
+        return TrainingFile(method, dataset.build(kept, *how, reason))
+    return TrainingFile(
+        method, preferences.build([two for each in of for two in each.opposed], *how)
+    )

@@ -1,8 +1,8 @@
 """Models that answer only while they are deployed, and what they cost by the hour."""
 
-from rmft_api.deployments.hourly_cost import Rent
+from rmft_api.deployments.hourly_cost import HourlyCost
 from rmft_api.deployments.leases import Lease
-from rmft_api.deployments.manager import Hosting
-from rmft_api.deployments.pace import HostedPace
+from rmft_api.deployments.manager import Deployments
+from rmft_api.deployments.pace import DeploymentPace
 
-__all__ = ["HostedPace", "Hosting", "Lease", "Rent"]
+__all__ = ["DeploymentPace", "Deployments", "HourlyCost", "Lease"]

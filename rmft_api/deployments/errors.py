@@ -1,7 +1,7 @@
 """What a run ends with when a deployment is not to be had now."""
 
 from rmft_api.core.errors import ResumableError
-from rmft_api.core.records import Deployment, HostOrder
+from rmft_api.core.records import Deployment, DeploymentOrder
 
 
 def late(name: str, why: str, run: str) -> ResumableError:
@@ -12,7 +12,7 @@ def late(name: str, why: str, run: str) -> ResumableError:
     )
 
 
-def failed(order: HostOrder, found: Deployment) -> ResumableError:
+def failed(order: DeploymentOrder, found: Deployment) -> ResumableError:
     """A deployment that its provider gave up."""
     return ResumableError(
         f"deployment {order.name} of {order.model} is {found.detail or 'failed'}: the provider "

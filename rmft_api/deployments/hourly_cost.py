@@ -11,7 +11,7 @@ from rmft_api.journal.ledger import digest_of, dollars
 HOUR_MS = 3_600_000
 
 
-class Rent:
+class HourlyCost:
     """What the deployments of one run cost by the hour. The first hour is the deployment's own."""
 
     def __init__(

@@ -17,13 +17,13 @@ from dataclasses import dataclass, field
 import msgspec
 
 from rmft_api.core.errors import ResumableError, RmftError, StorageError
-from rmft_api.core.ports import ChatModel, Host
-from rmft_api.core.records import Ask, Deployment, HostOrder
+from rmft_api.core.ports import ChatModel, DeploymentClient
+from rmft_api.core.records import ChatRequest, Deployment, DeploymentOrder
 from rmft_api.deployments.errors import failed, late
-from rmft_api.deployments.hourly_cost import Rent
+from rmft_api.deployments.hourly_cost import HourlyCost
 from rmft_api.deployments.leases import KIND as _KIND
 from rmft_api.deployments.leases import Lease, Removed, deploy_key, mark_of, name_of
-from rmft_api.deployments.readiness import FirstToken
+from rmft_api.deployments.readiness import ReadinessProbe
 from rmft_api.journal import Journal
 from rmft_api.journal.ledger import Attempt, digest_of
 from rmft_api.providers.profiles import Profile
@@ -37,19 +37,19 @@ _LEAVE_WITHIN_S = 60.0
 
 
 @dataclass
-class Hosting:
+class Deployments:
     """The deployments of one run. `targets` is what its chats name instead of the models."""
 
     profile: Profile
-    host: Host | None
+    host: DeploymentClient | None
     chat: ChatModel
     """The bare wire: it asks a new deployment for its first token."""
     journal: Journal
     retries: Retries
     leaving: Retries
     """For what a run that was told to stop still has to do."""
-    rent: Rent
-    token: Callable[[Ask], int | None]
+    rent: HourlyCost
+    token: Callable[[ChatRequest], int | None]
     """The most that the first token can cost."""
     say: Callable[[str], None]
     targets: MutableMapping[str, str] = field(default_factory=dict[str, str])
@@ -69,7 +69,7 @@ class Hosting:
             if model not in self._answering:
                 await self._open(self.host, model)
 
-    async def _open(self, host: Host, model: str) -> None:
+    async def _open(self, host: DeploymentClient, model: str) -> None:
         lease = self._lease_of(model)
         standing = await self._standing(host, model, lease) if lease else None
         if lease is None or standing is None:
@@ -84,7 +84,7 @@ class Hosting:
                 f"the provider's console, then `rmft-api resume {self._run}`"
             )
         self.targets[model] = standing.target
-        token = FirstToken(self.chat, self.journal, self.retries, self.token)
+        token = ReadinessProbe(self.chat, self.journal, self.retries, self.token)
         await token.first(model, lease, self.profile.hosting.ready_within_s)
         self._answering.add(model)
         if self._rents(model):
@@ -94,7 +94,7 @@ class Hosting:
     async def close(self, model: str) -> None:
         """Take the model down where it is rented: nobody plays it for a while."""
         lease = self._lease_of(model)
-        if self.host is None or not self.host.rented or lease is None:
+        if self.host is None or not self.host.billed_hourly or lease is None:
             return
         await self._close(self.host, model, lease, self.retries)
 
@@ -106,7 +106,7 @@ class Hosting:
 
     async def leave(self) -> None:
         """Take down whatever still stands: the run ends, however it ends. Never raises."""
-        if self.host is None or not self.host.rented:
+        if self.host is None or not self.host.billed_hourly:
             return
         for model, lease in self.journal.all(_KIND, Lease):
             if lease.until is None:
@@ -119,7 +119,7 @@ class Hosting:
                         f"`rmft-api sweep --profile {self.profile.name} --remove` takes it down"
                     )
 
-    async def _leave(self, host: Host, model: str, lease: Lease) -> None:
+    async def _leave(self, host: DeploymentClient, model: str, lease: Lease) -> None:
         try:
             await self._close(host, model, lease, self.leaving)
         except StorageError:
@@ -129,7 +129,7 @@ class Hosting:
 
     async def sweep(self) -> None:
         """Take down what this run left standing without a lease, and tell of what others left."""
-        if self.host is None or not self.host.rented:
+        if self.host is None or not self.host.billed_hourly:
             return
         host = self.host
         leases = self.journal.all(_KIND, Lease)
@@ -152,7 +152,7 @@ class Hosting:
         lease = Lease(
             last.number + 1 if last else 1, name_of(self._run, self._mark, model), self._now()
         )
-        if last is not None and last.until is not None and self.host and self.host.rented:
+        if last is not None and last.until is not None and self.host and self.host.billed_hourly:
             rest = last.until / 1000 + self.profile.hosting.rest_s - self.retries.clock()
             await self.retries.pause(
                 max(0.0, min(rest, self.profile.hosting.rest_s)),
@@ -161,7 +161,9 @@ class Hosting:
         await self.journal.put(_KIND, model, lease)
         return lease
 
-    async def _standing(self, host: Host, model: str, lease: Lease) -> Deployment | None:
+    async def _standing(
+        self, host: DeploymentClient, model: str, lease: Lease
+    ) -> Deployment | None:
         """The deployment once it is provisioned; None where it is gone."""
         order, key = self._order(model, lease), deploy_key(lease)
         rent = self.rent.hour(model) if self._rents(model) else 0
@@ -175,7 +177,7 @@ class Hosting:
             returns=Deployment,
             reserve=rent,
             cost=None if rent else 0,
-            repeatable=host.rented,
+            repeatable=host.billed_hourly,
         )
         if is_new and made.state != "ready":
             self.say(f"deploying {model} as {lease.name}")
@@ -184,7 +186,7 @@ class Hosting:
             return await self._provisioned(host, order, made, is_new=is_new)
 
     async def _provisioned(
-        self, host: Host, order: HostOrder, made: Deployment, *, is_new: bool
+        self, host: DeploymentClient, order: DeploymentOrder, made: Deployment, *, is_new: bool
     ) -> Deployment | None:
         waits = self.profile.hosting
         began = self.retries.clock()
@@ -204,7 +206,9 @@ class Hosting:
             if now is None or now.state == "pending":
                 await self.retries.pause(waits.poll_every_s)
 
-    async def _close(self, host: Host, model: str, lease: Lease, retries: Retries) -> None:
+    async def _close(
+        self, host: DeploymentClient, model: str, lease: Lease, retries: Retries
+    ) -> None:
         self.targets.pop(model, None)
         self._answering.discard(model)
         self.rent.end(model)
@@ -226,7 +230,7 @@ class Hosting:
         self.say(f"{lease.name} is taken down")
 
     async def _is_found(
-        self, host: Host, order: HostOrder, doubtful: Attempt, retries: Retries
+        self, host: DeploymentClient, order: DeploymentOrder, doubtful: Attempt, retries: Retries
     ) -> bool:
         """Whether a deployment whose creation was not confirmed has been standing."""
         try:
@@ -238,7 +242,7 @@ class Hosting:
             await ledger.done(doubtful.id, msgspec.json.encode(found[0]), None)
         return bool(found) or doubtful.refused_as is None
 
-    async def _remove(self, host: Host, lease: Lease, retries: Retries) -> Removed:
+    async def _remove(self, host: DeploymentClient, lease: Lease, retries: Retries) -> Removed:
         async def act() -> Removed:
             await host.remove(lease.name)
             return Removed(lease.name, self._now())
@@ -272,7 +276,7 @@ class Hosting:
 
     def _rents(self, model: str) -> bool:
         """A base model is not rented: it is paid by the token alone."""
-        return bool(self.host and self.host.rented) and self.profile.is_tuned(model)
+        return bool(self.host and self.host.billed_hourly) and self.profile.is_tuned(model)
 
     def _outbox(self, retries: Retries) -> Outbox:
         longest = self.profile.hosting.quarantine_s
@@ -280,8 +284,8 @@ class Hosting:
         quarantine = Quarantine(looks, timeout_s=self.profile.timeouts.list_s)
         return Outbox(self.journal, retries, quarantine, say=self.say)
 
-    def _order(self, model: str, lease: Lease) -> HostOrder:
-        return HostOrder(lease.name, model, self._run, self._mark)
+    def _order(self, model: str, lease: Lease) -> DeploymentOrder:
+        return DeploymentOrder(lease.name, model, self._run, self._mark)
 
     def _now(self) -> int:
         return int(self.retries.clock() * 1000)

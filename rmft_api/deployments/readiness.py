@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from rmft_api.core.errors import ProviderFault, ResumableError
 from rmft_api.core.ports import ChatModel
-from rmft_api.core.records import Ask
+from rmft_api.core.records import ChatRequest
 from rmft_api.deployments.errors import late
 from rmft_api.deployments.leases import Lease
 from rmft_api.journal import Journal
@@ -14,14 +14,14 @@ from rmft_api.requests.retries import Retries
 
 
 @dataclass(frozen=True)
-class FirstToken:
+class ReadinessProbe:
     """Asks for it, and pays for it like for any other."""
 
     chat: ChatModel
     """The bare wire."""
     journal: Journal
     retries: Retries
-    price: Callable[[Ask], int | None]
+    price: Callable[[ChatRequest], int | None]
     """The most that it can cost."""
 
     async def first(self, model: str, lease: Lease, within_s: float) -> None:

@@ -38,11 +38,11 @@ class Contextual:
             means=means_TK,
             feedback="bandit",
             regret="dynamic",
-            contexts=tuple(told(x_d) for x_d in x_Td.tolist()),
+            contexts=tuple(context_text(x_d) for x_d in x_Td.tolist()),
             features=x_Td,
         )
 
 
-def told(x_d: list[float]) -> str:
+def context_text(x_d: list[float]) -> str:
     """A context in words: `x1=0.25, x2=0.90`."""
     return ", ".join(f"x{i}={x:.2f}" for i, x in enumerate(x_d, start=1))

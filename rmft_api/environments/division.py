@@ -16,7 +16,7 @@ import numpy as np
 from rmft_api.core import seeds
 from rmft_api.core.errors import DataError
 from rmft_api.core.records import Split
-from rmft_api.environments.logs import Log
+from rmft_api.environments.logs import LogTable
 from rmft_api.environments.options import nearest
 
 SPLITS: tuple[Split, ...] = get_args(Split)
@@ -53,14 +53,14 @@ class Division:
     def __str__(self) -> str:
         return f"split = {self.by!r}, shares = {self.shares!r}, split_seed = {self.seed}"
 
-    def rows(self, log: Log, split: Split, least: int) -> Rows:
+    def rows(self, log: LogTable, split: Split, least: int) -> Rows:
         """The rows of a split, rising. Raises DataError where there are fewer than `least`."""
         parts = _divided(log, self, least)
         if len(parts[split]) < least:
             raise DataError(self._too_few(log, split, len(parts[split]), least))
         return parts[split]
 
-    def told(self, log: Log, least: int) -> str:
+    def told(self, log: LogTable, least: int) -> str:
         """The division in one line."""
         if self.by == NONE:
             return f"{log.path.name}: all {log.rows:,} rows serve one split (split = 'none')"
@@ -72,7 +72,7 @@ class Division:
             f": {counts}; no row serves two splits"
         )
 
-    def _too_few(self, log: Log, split: Split, count: int, least: int) -> str:
+    def _too_few(self, log: LogTable, split: Split, count: int, least: int) -> str:
         start = f"{log.path}: {count} rows for {split}, {least} are needed"
         if self.by in (RANDOM, NONE, ORDER):
             needed = least if self.by == NONE else least * len(SPLITS)
@@ -81,7 +81,7 @@ class Division:
 
 
 @functools.lru_cache(maxsize=64)
-def _divided(log: Log, how: Division, least: int) -> Mapping[Split, Rows]:
+def _divided(log: LogTable, how: Division, least: int) -> Mapping[Split, Rows]:
     if how.by == NONE:
         return dict.fromkeys(SPLITS, tuple(range(log.rows)))
     if how.by not in WAYS:
@@ -97,7 +97,7 @@ def _divided(log: Log, how: Division, least: int) -> Mapping[Split, Rows]:
     }
 
 
-def _by_column(log: Log, name: str) -> Mapping[Split, Rows]:
+def _by_column(log: LogTable, name: str) -> Mapping[Split, Rows]:
     if name not in log.columns:
         raise DataError(
             f"{log.path}: split={name!r} is neither {', '.join(WAYS)} nor a column"

@@ -152,7 +152,7 @@ class Logged:
     def _tables(self) -> "_Tables":
         return _made(self._log(), self.rewards, self.features, self.means, self.scale, self.K)
 
-    def _log(self) -> logs.Log:
+    def _log(self) -> logs.LogTable:
         return logs.read(str(self.folder / self.path))
 
 
@@ -167,7 +167,9 @@ class _Tables:
 
 
 @functools.lru_cache(maxsize=16)
-def _made(log: logs.Log, rewards: str, features: str, means: str, scale: Scale, K: int) -> _Tables:
+def _made(
+    log: logs.LogTable, rewards: str, features: str, means: str, scale: Scale, K: int
+) -> _Tables:
     """The tables of a log, worked out once. Raises DataError."""
     names, told = log.named(rewards), log.named(features)
     expected = log.named(means)
@@ -194,7 +196,7 @@ def _made(log: logs.Log, rewards: str, features: str, means: str, scale: Scale, 
     )
 
 
-def _check_bounds(log: logs.Log, names: tuple[str, ...], rewards_RK: Floats) -> None:
+def _check_bounds(log: logs.LogTable, names: tuple[str, ...], rewards_RK: Floats) -> None:
     outside = np.argwhere((rewards_RK < 0) | (rewards_RK > 1))
     if len(outside):
         row, column = (int(i) for i in outside[0])
@@ -204,7 +206,7 @@ def _check_bounds(log: logs.Log, names: tuple[str, ...], rewards_RK: Floats) -> 
         )
 
 
-def _contexts(log: logs.Log, told: tuple[str, ...]) -> list[str]:
+def _contexts(log: logs.LogTable, told: tuple[str, ...]) -> list[str]:
     """Each row in words: `age=34, region=north`."""
     columns = [
         log.words(name) if log.is_text(name) else [f"{x:g}" for x in log.numbers(name).tolist()]

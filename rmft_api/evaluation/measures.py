@@ -13,7 +13,7 @@ import numpy as np
 
 from rmft_api.core.records import Interval, Record, RegretKind
 from rmft_api.environments.best import TIE, Bools, best_of, changes
-from rmft_api.selection.regret import UNREAD, Floats, Ints, Play, earned_T, stack
+from rmft_api.selection.regret import UNREAD, Floats, Ints, PlayArrays, earned_T, stack
 
 MOSTLY_READ = 0.9
 """Share of readable replies below which a regret carries a warning."""
@@ -45,7 +45,7 @@ class Measures(Record, frozen=True):
     """Of all answers by position: 1 when every position is as frequent, 0 when there is one."""
 
 
-def summary(plays: Sequence[Play], kinds: RegretKind | Sequence[RegretKind]) -> Measures:
+def summary(plays: Sequence[PlayArrays], kinds: RegretKind | Sequence[RegretKind]) -> Measures:
     """All measures of a set of plays, which may differ in K, T and, one each, in kind of regret."""
     if not plays:
         raise ValueError("no plays to summarise; play at least one trajectory")
@@ -69,7 +69,7 @@ def summary(plays: Sequence[Play], kinds: RegretKind | Sequence[RegretKind]) -> 
     )
 
 
-def told(measures: Measures) -> str:
+def in_words(measures: Measures) -> str:
     """All measures but `valid` in one line."""
     delay = measures.switch_delay
     return (
@@ -80,13 +80,13 @@ def told(measures: Measures) -> str:
     )
 
 
-def suff_fail(play: Play, kind: RegretKind, t: int | None = None) -> Bools:
+def suff_fail(play: PlayArrays, kind: RegretKind, t: int | None = None) -> Bools:
     """SuffFail(t): the best action is never chosen in rounds t..T (from 1; T/2 when absent)."""
     start = max(1, play.actions_T.shape[-1] // 2) if t is None else t
     return np.asarray(~chose_best(play, kind)[..., start - 1 :].any(axis=-1))
 
 
-def locked_in(play: Play, kind: RegretKind) -> Bools:
+def locked_in(play: PlayArrays, kind: RegretKind) -> Bools:
     """Whether one action alone is chosen from round T/2 + 1 on, and it is never the best there."""
     late = play.actions_T.shape[-1] // 2
     late_T = play.actions_T[..., late:]
@@ -94,13 +94,13 @@ def locked_in(play: Play, kind: RegretKind) -> Bools:
     return np.asarray(same & ~chose_best(play, kind)[..., late:].any(axis=-1))
 
 
-def min_frac(play: Play) -> Floats:
+def min_frac(play: PlayArrays) -> Floats:
     """The least chosen action's share of all rounds."""
     shares_K: Floats = _chosen(play).mean(axis=-2)
     return shares_K.min(axis=-1)
 
 
-def greedy_frac(play: Play) -> Floats:
+def greedy_frac(play: PlayArrays) -> Floats:
     """Share of rounds on an action of largest empirical mean; one never tried counts as such."""
     chosen_TK = _chosen(play)
     earned_TK: Floats = chosen_TK * play.rewards_TK
@@ -112,7 +112,7 @@ def greedy_frac(play: Play) -> Floats:
     return _at(greedy_TK, play).mean(axis=-1)
 
 
-def scaled_reward(play: Play) -> Floats:
+def scaled_reward(play: PlayArrays) -> Floats:
     """Mean reward on the scale of the table's means: 0 the worst action, 1 the best.
 
     On the reference bandits this is (mean reward - (.5 - gap/2)) / gap; 1 where all are equal.
@@ -125,12 +125,12 @@ def scaled_reward(play: Play) -> Floats:
     return np.where(equal, 1.0, above / np.where(equal, 1.0, width))
 
 
-def best_share(play: Play, kind: RegretKind) -> Floats:
+def best_share(play: PlayArrays, kind: RegretKind) -> Floats:
     """Share of rounds on the best action."""
     return chose_best(play, kind).mean(axis=-1)
 
 
-def switch_delays(play: Play) -> list[int]:
+def switch_delays(play: PlayArrays) -> list[int]:
     """For each change of the best action: rounds until a best one is chosen.
 
     0 means at once, and the stretch's length never.
@@ -143,12 +143,12 @@ def switch_delays(play: Play) -> list[int]:
     return delays
 
 
-def valid(play: Play) -> Floats:
+def valid(play: PlayArrays) -> Floats:
     """Share of rounds whose reply could be read."""
     return (play.actions_T != UNREAD).mean(axis=-1)
 
 
-def answer_entropy(plays: Sequence[Play]) -> float:
+def answer_entropy(plays: Sequence[PlayArrays]) -> float:
     """Entropy of the positions answered, all plays of one K together, over its largest value.
 
     Where the best action's position is drawn, a model that reads its task has a high one. Several K
@@ -164,7 +164,7 @@ def answer_entropy(plays: Sequence[Play]) -> float:
     return sum(_entropy(count_K) * int(count_K.sum()) for count_K in counts) / rounds
 
 
-def chose_best(play: Play, kind: RegretKind) -> Bools:
+def chose_best(play: PlayArrays, kind: RegretKind) -> Bools:
     """In which rounds the best action was chosen; equals are all best."""
     judged_TK = play.means_TK
     if kind != "dynamic":
@@ -208,9 +208,11 @@ def unread_warning(valid: float) -> str:
     )
 
 
-def _stacked(plays: Sequence[Play], kinds: Sequence[RegretKind]) -> list[tuple[Play, RegretKind]]:
+def _stacked(
+    plays: Sequence[PlayArrays], kinds: Sequence[RegretKind]
+) -> list[tuple[PlayArrays, RegretKind]]:
     """Plays of one shape and kind together: each measure is worked out for all of them at once."""
-    groups: defaultdict[tuple[RegretKind, tuple[int, ...]], list[Play]] = defaultdict(list)
+    groups: defaultdict[tuple[RegretKind, tuple[int, ...]], list[PlayArrays]] = defaultdict(list)
     for play, kind in zip(plays, kinds, strict=True):
         groups[kind, play.rewards_TK.shape].append(play)
     return [
@@ -224,17 +226,17 @@ def _mean(groups: Sequence[Floats | Bools]) -> float:
     return float(np.concatenate([np.asarray(group, dtype=np.float64) for group in groups]).mean())
 
 
-def _read(play: Play) -> Ints:
+def _read(play: PlayArrays) -> Ints:
     return play.actions_T[play.actions_T != UNREAD]
 
 
-def _chosen(play: Play) -> Floats:
+def _chosen(play: PlayArrays) -> Floats:
     """1 where an action was executed; rows of 0 where the reply could not be read."""
     K = int(play.rewards_TK.shape[-1])
     return np.equal(play.actions_T[..., None], np.arange(K)).astype(np.float64)
 
 
-def _at(facts_TK: Bools, play: Play) -> Bools:
+def _at(facts_TK: Bools, play: PlayArrays) -> Bools:
     """The fact of each round's action; False where there was none."""
     facts: Bools = np.take_along_axis(facts_TK, play.actions_T[..., None], axis=-1)
     return facts[..., 0] & (play.actions_T != UNREAD)

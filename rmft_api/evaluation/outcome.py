@@ -16,14 +16,14 @@ from rmft_api.core.records import Interval, Split
 from rmft_api.evaluation import measures, scoring
 from rmft_api.evaluation.scoring import (
     Champion,
-    Course,
     Evaluated,
     Figures,
-    Gate,
+    GateDecision,
     Performance,
     Results,
+    ScenarioSet,
 )
-from rmft_api.evaluation.selection_summary import MakeUp
+from rmft_api.evaluation.selection_summary import SelectionSummary
 from rmft_api.journal import Journal
 from rmft_api.rollouts import preparation
 from rmft_api.rollouts.preparation import held_out
@@ -48,8 +48,8 @@ def results(config: RunConfig, journal: Journal) -> Results:
             f"`rmft-api resume {config.name}` goes on"
         )
     ids = models(journal)
-    makeups = dict(journal.all("makeup", MakeUp))
-    gates = dict(journal.all("gate", Gate))
+    makeups = dict(journal.all("makeup", SelectionSummary))
+    gates = dict(journal.all("gate", GateDecision))
     return Results(
         run=config.name,
         iterations=tuple(
@@ -97,24 +97,24 @@ def _data(config: RunConfig, journal: Journal) -> tuple[str, ...]:
 
 def champion(config: RunConfig, journal: Journal) -> Champion:
     """The model whose validation regret fell most below the base's so far."""
-    index = scoring.best(performances(config, journal, "validation"))
+    index = scoring.lowest_regret(performances(config, journal, "validation"))
     return Champion(index, models(journal)[index])
 
 
-def gate(config: RunConfig, journal: Journal, iteration: int) -> Gate:
+def gate(config: RunConfig, journal: Journal, iteration: int) -> GateDecision:
     """What is decided after an iteration, from validation alone (docs/method.md 5)."""
     wanted, level = config.gate, held_out(config, "validation").level
     played = performances(config, journal, "validation")
     drops: list[Interval] = []
     best = 0
     for index in range(1, iteration + 1):
-        best = scoring.best({i: played[i] for i in played if i < index})
+        best = scoring.lowest_regret({i: played[i] for i in played if i < index})
         drops.append(statistics.drop_interval(played[index].drop_M(played[best]), level))
     rise = _rise(config, played, iteration) if wanted.fall_back else None
     worse = rise is not None and rise.found > rise.by_chance + ROUNDING
     decision = statistics.gate(drops, worse, wanted.stop_after or iteration + 1, wanted.gain)
     start = best if decision == "fall_back" else iteration
-    return Gate(decision, start, drops[-1], *(rise or (None, None)))
+    return GateDecision(decision, start, drops[-1], *(rise or (None, None)))
 
 
 class _Rise(NamedTuple):
@@ -136,7 +136,7 @@ def _rise(config: RunConfig, played: dict[int, Performance], iteration: int) -> 
     return _Rise(statistics.rise(regret_NM), statistics.rise_by_chance(regret_NM, error, rng))
 
 
-def told(config: RunConfig, journal: Journal, index: int) -> list[str]:
+def in_words(config: RunConfig, journal: Journal, index: int) -> list[str]:
     """How the model of iteration `index` did in validation, and what to be warned of."""
     figures = _figures(config, journal, "validation")
     mine, drop = figures[index], figures[index].paired_drop
@@ -145,7 +145,7 @@ def told(config: RunConfig, journal: Journal, index: int) -> list[str]:
         f"iteration {index}: validation regret {mine.regret.mean:.2f}"
         + (f", {abs(drop.mean):.2f} {_side(drop.mean)} the base" if drop else " (the base)")
         + (f" on {mine.scenarios} of {whole} scenarios" if mine.scenarios < whole else "")
-        + f"; {mine.valid:.1%} of replies valid; {measures.told(mine.measures)}"
+        + f"; {mine.valid:.1%} of replies valid; {measures.in_words(mine.measures)}"
     )
     warnings = (*_unread(figures, {}, index), *_warnings(figures, index))
     return [line, *(f"warning: {one}" for one in warnings)]
@@ -159,7 +159,7 @@ def tracked(config: RunConfig, journal: Journal, index: int) -> dict[str, float]
         if figures is None:
             continue
         found |= {f"{split}/{name}": value for name, value in _numbers(figures).items()}
-    makeup = journal.get("makeup", f"{index:02}", MakeUp)
+    makeup = journal.get("makeup", f"{index:02}", SelectionSummary)
     if makeup is not None:
         found["train/regret"] = makeup.all.regret
         if makeup.kept is not None:
@@ -179,7 +179,7 @@ def _numbers(figures: Figures) -> dict[str, float]:
     return {**found, **dict(zip(("suff_fail_freq", "k_min_frac", "valid"), shares, strict=True))}
 
 
-def owed(config: RunConfig, journal: Journal, split: Split, index: int) -> int | None:
+def scenarios_to_play(config: RunConfig, journal: Journal, split: Split, index: int) -> int | None:
     """Scenarios, from the first, that a model must have played to be looked at; None: it has.
 
     From the journal alone, so a resumed evaluation ends at the same look as an undisturbed one.
@@ -192,9 +192,9 @@ def _side(drop: float) -> str:
     return "below" if drop >= 0 else "above"
 
 
-def course(config: RunConfig, split: Split) -> Course:
+def scenario_set(config: RunConfig, split: Split) -> ScenarioSet:
     """The held-out scenarios of a split."""
-    return Course(
+    return ScenarioSet(
         scenarios=tuple(preparation.scenarios(config, split, 0)),
         problems=preparation.problems_of(config, split),
     )
@@ -225,7 +225,7 @@ class _Standing(NamedTuple):
 def _standing(
     config: RunConfig, journal: Journal, split: Split, index: int, base: Performance | None
 ) -> _Standing:
-    plan, held = held_out(config, split), course(config, split)
+    plan, held = held_out(config, split), scenario_set(config, split)
     played = [trajectory for trajectory, _ in journal.plays(split, index)]
     plays = Counter(trajectory.address.scenario for trajectory in played)
     for count in plan.looks if base else plan.looks[-1:]:
@@ -239,7 +239,7 @@ def _standing(
 
 
 def _figures(config: RunConfig, journal: Journal, split: Split) -> dict[int, Figures]:
-    held, level = course(config, split), held_out(config, split).level
+    held, level = scenario_set(config, split), held_out(config, split).level
     found = performances(config, journal, split)
     base = found.get(0)
     return {
@@ -265,8 +265,8 @@ def _warnings(figures: dict[int, Figures], index: int) -> tuple[str, ...]:
 
 
 def _baselines(config: RunConfig) -> dict[str, Figures]:
-    held = course(config, "test")
+    held = scenario_set(config, "test")
     return {
         name: scoring.figures(held, scoring.of_baseline(held, name, config.seed), None)
-        for name in scoring.rivals(held)
+        for name in scoring.default_baselines(held)
     }

@@ -16,10 +16,10 @@ from rmft_api.environments.registry import ConcreteProblem
 from rmft_api.environments.scenario import Scenario
 from rmft_api.evaluation import measures
 from rmft_api.evaluation.measures import Measures
-from rmft_api.evaluation.selection_summary import MakeUp
+from rmft_api.evaluation.selection_summary import SelectionSummary
 from rmft_api.selection.regret import (
     Floats,
-    Play,
+    PlayArrays,
     least_regret,
     per_round,
     play_in,
@@ -27,7 +27,7 @@ from rmft_api.selection.regret import (
 )
 from rmft_api.statistics import Decisions
 
-RIVALS: Mapping[RegretKind, tuple[str, ...]] = {
+DEFAULT_BASELINES: Mapping[RegretKind, tuple[str, ...]] = {
     "static": ("random", "hedge", "ftrl_l2", "ftpl"),
     "pseudo": ("random", "greedy", "ucb1", "thompson"),
     "dynamic": ("random", "greedy", "ucb1", "thompson", "sw_ucb", "exp3s"),
@@ -37,7 +37,7 @@ BASELINE_PLAYS = 16
 """Plays of each scenario by each baseline: they cost nothing, and their own luck averages out."""
 
 
-class Group(Record, frozen=True):
+class GroupFigures(Record, frozen=True):
     """The scenarios of one kind: a problem, or all of one environment, K or T."""
 
     scenarios: int
@@ -66,13 +66,13 @@ class Figures(Record, frozen=True):
     """Share of replies that could be read."""
     measures: Measures
     """Of all its trajectories."""
-    groups: dict[str, Group]
+    groups: dict[str, GroupFigures]
     over_time: dict[str, Decisions]
     """Whether regret is sublinear and play locks in, by horizon ("T=25"); none for a horizon below
     4, or of fewer than 10 scenarios (docs/method.md 5)."""
 
 
-class Gate(Record, frozen=True):
+class GateDecision(Record, frozen=True):
     """What becomes of a run after an iteration (docs/method.md 5)."""
 
     decision: statistics.Gate
@@ -95,11 +95,11 @@ class Evaluated(Record, frozen=True):
     validation: Figures
     test: Figures | None
     """None where only the base and the champion are tested."""
-    made_from: MakeUp | None = None
+    made_from: SelectionSummary | None = None
     """What it learnt from, beside all that was played; None for the base."""
     warnings: tuple[str, ...] = ()
     """What got worse about exploration while regret fell (docs/method.md 3)."""
-    gate: Gate | None = None
+    gate: GateDecision | None = None
     """What was decided after it; None where no gate stands, and for the base."""
 
 
@@ -124,15 +124,15 @@ class Results(Record, frozen=True):
 
 
 @dataclass(frozen=True)
-class Course:
+class ScenarioSet:
     """The scenarios of a split, and what each is called in groups."""
 
     scenarios: tuple[Scenario, ...]
     problems: tuple[ConcreteProblem, ...]
 
-    def first(self, count: int) -> "Course":
+    def first(self, count: int) -> "ScenarioSet":
         """Its first scenarios alone."""
-        return Course(self.scenarios[:count], self.problems)
+        return ScenarioSet(self.scenarios[:count], self.problems)
 
     def groups(self) -> Iterator[tuple[str, list[int]]]:
         """Group name -> indices of its scenarios; one that holds all of them is none."""
@@ -183,16 +183,16 @@ class Performance:
         return before.regret_M[:both] - self.regret_M[:both]
 
 
-def of_trajectories(course: Course, played: Iterable[Trajectory]) -> Performance:
+def of_trajectories(course: ScenarioSet, played: Iterable[Trajectory]) -> Performance:
     """How a model did."""
-    plays: list[list[Play]] = [[] for _ in course.scenarios]
+    plays: list[list[PlayArrays]] = [[] for _ in course.scenarios]
     for trajectory in played:
         scenario = course.scenarios[trajectory.address.scenario]
         plays[trajectory.address.scenario].append(play_in(scenario, trajectory.rounds))
     return _perform(course, plays)
 
 
-def of_baseline(course: Course, name: str, seed: int) -> Performance:
+def of_baseline(course: ScenarioSet, name: str, seed: int) -> Performance:
     """How a baseline does on the same scenarios."""
     repeated = [s for s in course.scenarios for _ in range(BASELINE_PLAYS)]
     plays = baselines.play(name, repeated, seed)
@@ -200,7 +200,7 @@ def of_baseline(course: Course, name: str, seed: int) -> Performance:
     return _perform(course, [plays[i : i + size] for i in range(0, len(plays), size)])
 
 
-def gate_told(gate: Gate) -> str:
+def gate_in_words(gate: GateDecision) -> str:
     """A decision in words."""
     against = f"validation regret fell by {gate.drop} from the champion's"
     if gate.decision == "stop":
@@ -213,7 +213,7 @@ def gate_told(gate: Gate) -> str:
     return f"{against}; the next iteration starts from iteration {gate.start} (gate.fall_back)"
 
 
-def best(played: Mapping[int, Performance]) -> int:
+def lowest_regret(played: Mapping[int, Performance]) -> int:
     """The player whose regret fell most below that of player 0 (the base), scenario by scenario.
 
     The earlier one wins a tie. Where all played the same scenarios it has the least mean regret.
@@ -221,16 +221,19 @@ def best(played: Mapping[int, Performance]) -> int:
     return max(played, key=lambda index: (float(played[index].drop_M(played[0]).mean()), -index))
 
 
-def rivals(course: Course) -> tuple[str, ...]:
+def default_baselines(course: ScenarioSet) -> tuple[str, ...]:
     """The baselines that fit these scenarios."""
     kinds: dict[RegretKind, None] = dict.fromkeys(s.regret for s in course.scenarios)
-    names = dict.fromkeys(name for kind in kinds for name in RIVALS[kind])
+    names = dict.fromkeys(name for kind in kinds for name in DEFAULT_BASELINES[kind])
     fit = [set(baselines.suitable(scenario)) for scenario in course.scenarios]
     return tuple(name for name in names if all(name in able for able in fit))
 
 
 def figures(
-    course: Course, player: Performance, base: Performance | None, level: float = statistics.LEVEL
+    course: ScenarioSet,
+    player: Performance,
+    base: Performance | None,
+    level: float = statistics.LEVEL,
 ) -> Figures:
     """The player's figures; `base` is what it is compared with, `level` that of the intervals."""
     drop_M = None if base is None else player.drop_M(base)
@@ -243,7 +246,7 @@ def figures(
         valid=float(player.valid_M.mean()),
         measures=player.measures,
         groups={
-            name: Group(
+            name: GroupFigures(
                 scenarios=len(chosen),
                 regret=player.regret(level, chosen),
                 paired_drop=(
@@ -264,7 +267,7 @@ def _kinds(problem: ConcreteProblem) -> tuple[str, ...]:
     return (environment, K, T, f"{environment} {T}", f"{environment} {K} {T}", problem.label)
 
 
-def _perform(course: Course, plays: Sequence[Sequence[Play]]) -> Performance:
+def _perform(course: ScenarioSet, plays: Sequence[Sequence[PlayArrays]]) -> Performance:
     """Averages over the plays of each scenario."""
     stacks = [stack(some) for _, some in zip(course.scenarios, plays, strict=True)]
     pairs = list(zip(course.scenarios, stacks, strict=True))
@@ -280,7 +283,7 @@ def _perform(course: Course, plays: Sequence[Sequence[Play]]) -> Performance:
     )
 
 
-def _of_one(scenario: Scenario, plays: Play) -> tuple[float, ...]:
+def _of_one(scenario: Scenario, plays: PlayArrays) -> tuple[float, ...]:
     return (
         float(per_round(plays, scenario.regret).sum(axis=-1).mean()),
         float(measures.suff_fail(plays, scenario.regret).mean()),

@@ -23,7 +23,7 @@ class Share(Record, frozen=True):
     measures: Measures
 
 
-class MakeUp(Record, frozen=True):
+class SelectionSummary(Record, frozen=True):
     """One iteration's selection."""
 
     all: Share
@@ -33,22 +33,22 @@ class MakeUp(Record, frozen=True):
     """How many trajectories were kept, and why the others were not: rank, floor, valid."""
 
 
-def of(
+def summary(
     scenarios: Sequence[Scenario],
     played: Sequence[tuple[Trajectory, Scored]],
     verdicts: Sequence[Selected],
-) -> MakeUp:
+) -> SelectionSummary:
     """What the verdicts made of the trajectories of these scenarios."""
     kept = {verdict.address for verdict in verdicts if verdict.kept}
     chosen = [one for one in played if one[0].address in kept]
-    return MakeUp(
+    return SelectionSummary(
         all=_share(scenarios, played),
         kept=_share(scenarios, chosen) if chosen else None,
         verdicts=dict(Counter(verdict.why for verdict in verdicts)),
     )
 
 
-def told(makeup: MakeUp) -> str:
+def in_words(makeup: SelectionSummary) -> str:
     """The make-up in one line."""
     before, after = makeup.all, makeup.kept
     counts = makeup.verdicts

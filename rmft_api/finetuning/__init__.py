@@ -3,7 +3,7 @@
 commission (what is wanted, and its name for ever) -> work (file, job, model) -> trained
 """
 
-from rmft_api.finetuning.results import Trained, TrainingData, hyperparameters
+from rmft_api.finetuning.results import FineTuned, TrainingData, hyperparameters
 from rmft_api.finetuning.trainer import Trainer
 
-__all__ = ["Trained", "Trainer", "TrainingData", "hyperparameters"]
+__all__ = ["FineTuned", "Trainer", "TrainingData", "hyperparameters"]

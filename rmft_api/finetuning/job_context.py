@@ -6,7 +6,7 @@ from typing import Protocol
 
 from rmft_api.config.schema import RunConfig
 from rmft_api.core.ports import ChatModel, FineTuner
-from rmft_api.core.records import Ask
+from rmft_api.core.records import ChatRequest
 from rmft_api.journal import Journal
 from rmft_api.providers.profiles import Profile
 from rmft_api.requests.outbox import Outbox, Quarantine
@@ -15,7 +15,7 @@ from rmft_api.requests.retries import Retries
 _LOOKS_S = (0.0, 5.0, 15.0, 30.0, 60.0, 120.0)
 
 
-class Trains(Protocol):
+class TrainingConnection(Protocol):
     """A connection that can train; its tuner is only made when it is needed."""
 
     @property
@@ -34,11 +34,11 @@ Price = Callable[[str, int, int], int | None]
 
 
 @dataclass(frozen=True)
-class Means:
+class JobContext:
     """Endpoint, journal, retries, and whom to tell."""
 
     profile: Profile
-    connection: Trains
+    connection: TrainingConnection
     journal: Journal
     retries: Retries
     config: RunConfig
@@ -46,7 +46,7 @@ class Means:
     say: Callable[[str], None]
     again: bool = False
     """Whether an order that was refused, failed or cancelled is placed once more."""
-    probe_price: Callable[[Ask], int | None] = lambda ask: None
+    probe_price: Callable[[ChatRequest], int | None] = lambda ask: None
     """What asking a new model for a token costs at most, in micro-dollars; None: nobody asks."""
 
     def outbox(self, timeout_s: float, quarantine_s: float) -> Outbox:

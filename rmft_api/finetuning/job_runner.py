@@ -23,12 +23,12 @@ from rmft_api.core.errors import (
 )
 from rmft_api.core.ports import FineTuner
 from rmft_api.core.records import Job, JobOrder, UploadedFile
-from rmft_api.finetuning.job_context import Means
+from rmft_api.finetuning.job_context import JobContext
 from rmft_api.finetuning.job_errors import failure, rejected
-from rmft_api.finetuning.job_spec import Commission
-from rmft_api.finetuning.polling import ENDED, Waiting, stage_of
-from rmft_api.finetuning.results import Trained
-from rmft_api.providers.capabilities import TrainingTraits
+from rmft_api.finetuning.job_spec import JobSpec
+from rmft_api.finetuning.polling import ENDED, JobPolling, stage_of
+from rmft_api.finetuning.results import FineTuned
+from rmft_api.providers.capabilities import TrainingCapabilities
 from rmft_api.requests.journaled_chat import probe, probe_of
 
 _NAME_LAG_S = 600.0
@@ -42,31 +42,31 @@ T = TypeVar("T")
 
 
 @dataclass(frozen=True)
-class Work:
+class JobRunner:
     """What becomes of a commission."""
 
-    means: Means
-    traits: TrainingTraits
-    wanted: Commission
+    context: JobContext
+    traits: TrainingCapabilities
+    spec: JobSpec
 
     @property
     def tuner(self) -> FineTuner:
         """Where files and jobs go."""
-        return self.means.connection.tuner
+        return self.context.connection.tuner
 
-    async def done(self) -> Trained:
+    async def run(self) -> FineTuned:
         """The whole way; a model that answered once is not asked for again."""
-        job = await self.end_of(await self.job())
-        model = await self.model_of(job)
+        job = await self.wait_for_end(await self.job())
+        model = await self.wait_for_model(job)
         await self.settle(job)
-        return Trained(
+        return FineTuned(
             model=model,
-            start=self.wanted.start,
-            dataset=self.wanted.data.sha256,
+            start=self.spec.start,
+            dataset=self.spec.data.sha256,
             job=job,
             trained_tokens=job.trained_tokens,
-            hyperparameters=self.wanted.hyperparameters,
-            seed=self.wanted.seed,
+            hyperparameters=self.spec.hyperparameters,
+            seed=self.spec.seed,
         )
 
     async def job(self) -> Job:
@@ -75,8 +75,8 @@ class Work:
         file = await self._file()
         if self.traits.wait_for_file:
             await self._processed(file)
-        order = self.wanted.order(file)
-        outbox = self.means.outbox(self.means.profile.timeouts.list_s, self.traits.quarantine_s)
+        order = self.spec.order(file)
+        outbox = self.context.outbox(self.context.profile.timeouts.list_s, self.traits.quarantine_s)
         try:
             job = await outbox.once(
                 f"job/{order.key}",
@@ -91,26 +91,26 @@ class Work:
                 repeatable=self.traits.look_up == "token",
             )
         except ProviderFault as fault:
-            raise rejected(fault, self.wanted) from fault
+            raise rejected(fault, self.spec) from fault
         except NotEntitledError as error:
             left = f"file {file.id} ({file.filename}) was stored there and may be deleted"
             raise NotEntitledError(f"{error}; {left}") from error
-        self.means.say(f"job {job.id}: trains {self.wanted.start} on {file.filename}")
+        self.context.say(f"job {job.id}: trains {self.spec.start} on {file.filename}")
         return job
 
-    async def end_of(self, job: Job) -> Job:
+    async def wait_for_end(self, job: Job) -> Job:
         """The job once it has succeeded, with its model's name or without."""
-        with self._waiting(self.means.config.finetuning.give_up_after_s) as waiting:
+        with self._waiting(self.context.config.finetuning.give_up_after_s) as waiting:
             while stage_of(job := await waiting.look(job)) not in ENDED:
                 await waiting.pause(f"job {job.id} is still {job.status!r}")
         if stage_of(job) == "succeeded":
             return job
         await self.settle(job)
-        why = failure(job, self.wanted)
-        await self.means.journal.put("failure", self.wanted.key, why)
+        why = failure(job, self.spec)
+        await self.context.journal.put("failure", self.spec.key, why)
         raise why.error()
 
-    async def model_of(self, job: Job) -> str:
+    async def wait_for_model(self, job: Job) -> str:
         """The new model's id, once it answers."""
         names_none = self.traits.result == "checkpoint"
         naming = self._waiting(0.0 if names_none else _NAME_LAG_S)
@@ -133,11 +133,11 @@ class Work:
         ):
             return ""
         ask = probe_of(f"ready/{model}", model)
-        reserve = self.means.probe_price(ask)
+        reserve = self.context.probe_price(ask)
         if reserve is None:
             return "it is not listed"
         try:
-            await probe(self.means.journal, self.means.connection.chat, ask, reserve)
+            await probe(self.context.journal, self.context.connection.chat, ask, reserve)
         except ProviderFault as fault:
             return str(fault)
         return ""
@@ -146,45 +146,45 @@ class Work:
         """Book what the job did cost, as far as the provider tells."""
         if job.trained_tokens is None:
             return
-        cost = self.means.price(self.wanted.start, job.trained_tokens, 1)
+        cost = self.context.price(self.spec.start, job.trained_tokens, 1)
         if cost is not None:
-            await self.means.journal.ledger.settle(f"job/{self.wanted.key}", cost)
+            await self.context.journal.ledger.settle(f"job/{self.spec.key}", cost)
 
     async def _file(self) -> UploadedFile:
-        content = self.wanted.data.content
-        if sha256(content).hexdigest() != self.wanted.data.sha256:
+        content = self.spec.data.content
+        if sha256(content).hexdigest() != self.spec.data.sha256:
             raise StorageError(
-                f"{self.wanted.filename} changed since it was written; resume to write it anew"
+                f"{self.spec.filename} changed since it was written; resume to write it anew"
             )
         size, most = len(self.tuner.stored(content)), self.traits.file_bytes
         if most is not None and size > most:
             raise DataError(
-                f"{self.wanted.filename} has {size:,} bytes and the endpoint takes {most:,}; a run "
+                f"{self.spec.filename} has {size:,} bytes and the endpoint takes {most:,}; a run "
                 "with fewer rollouts.scenarios or a smaller selection.k makes smaller ones"
             )
 
         async def look_up() -> list[UploadedFile]:
-            found = await self.tuner.find_uploads(self.wanted.filename)
+            found = await self.tuner.find_uploads(self.spec.filename)
             return [file for file in found if file.bytes == size and file.status != "error"]
 
-        waits = self.means.profile.timeouts.upload_s
+        waits = self.context.profile.timeouts.upload_s
         # A file that stays behind costs nothing, so only the list's own lag is waited for.
-        outbox = self.means.outbox(waits, self.traits.list_lag_s)
+        outbox = self.context.outbox(waits, self.traits.list_lag_s)
         try:
             return await outbox.once(
-                f"upload/{self.wanted.filename}",
+                f"upload/{self.spec.filename}",
                 "upload",
                 {
-                    "filename": self.wanted.filename,
+                    "filename": self.spec.filename,
                     "bytes": size,
-                    "sha256": self.wanted.data.sha256,
+                    "sha256": self.spec.data.sha256,
                 },
                 look_up=look_up,
-                act=lambda: self.tuner.upload(self.wanted.filename, content),
+                act=lambda: self.tuner.upload(self.spec.filename, content),
                 returns=UploadedFile,
             )
         except ProviderFault as fault:
-            raise rejected(fault, self.wanted) from fault
+            raise rejected(fault, self.spec) from fault
 
     async def _processed(self, file: UploadedFile) -> None:
         with self._waiting(_FILE_WITHIN_S) as waiting:
@@ -197,22 +197,22 @@ class Work:
 
     def _price(self) -> int | None:
         """The most that the job can cost. Raises ConfigError where that has no bound."""
-        epochs = self.wanted.hyperparameters.n_epochs
-        if epochs is None and self.means.profile.paid:
+        epochs = self.spec.hyperparameters.n_epochs
+        if epochs is None and self.context.profile.paid:
             raise ConfigError(
                 "finetuning.n_epochs is left to the provider, so the job's price has no bound; "
                 "set it, e.g. n_epochs = 3"
             )
-        return self.means.price(self.wanted.start, self.wanted.data.tokens, epochs or 1)
+        return self.context.price(self.spec.start, self.spec.data.tokens, epochs or 1)
 
-    def _waiting(self, within_s: float) -> Waiting:
-        wanted = self.means.config.finetuning
+    def _waiting(self, within_s: float) -> JobPolling:
+        wanted = self.context.config.finetuning
         chosen = wanted.poll_every_s != type(wanted).model_fields["poll_every_s"].default
-        return Waiting(
+        return JobPolling(
             tuner=self.tuner,
-            retries=self.means.retries,
-            say=self.means.say,
-            run=self.wanted.run,
+            retries=self.context.retries,
+            say=self.context.say,
+            run=self.spec.run,
             every_s=wanted.poll_every_s if chosen else self.traits.poll_every_s,
             within_s=within_s,
         )
@@ -247,16 +247,16 @@ class Work:
         """Jobs of one order as a table, for whoever must choose among them."""
         for job in jobs:
             key = job.metadata.get("rmft_key", "not ours")
-            self.means.say(f"{job.id:34} {job.status:12} {job.created_at} {key}")
+            self.context.say(f"{job.id:34} {job.status:12} {job.created_at} {key}")
 
     async def _last_checkpoint(self, job: Job) -> str:
         saved = await self._look(lambda: self.tuner.checkpoints(job.id), f"asking for {job.id}")
         if not saved:
             raise ResumableError(
                 f"job {job.id} succeeded but names no model; look for it in the provider's "
-                f"console; `rmft-api resume {self.wanted.run}` asks again"
+                f"console; `rmft-api resume {self.spec.run}` asks again"
             )
         return saved[-1].model
 
     def _look(self, ask: Callable[[], Awaitable[T]], what: str) -> Awaitable[T]:
-        return self.means.retries.look(ask, what)
+        return self.context.retries.look(ask, what)

@@ -12,7 +12,7 @@ from rmft_api.finetuning.results import TrainingData
 
 
 @dataclass(frozen=True)
-class Commission:
+class JobSpec:
     """One job that a run wants of an endpoint."""
 
     config: RunConfig

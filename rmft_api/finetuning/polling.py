@@ -4,7 +4,7 @@ from collections.abc import Callable
 from typing import Literal, Self
 
 from rmft_api.core.errors import ProviderFault, ResumableError
-from rmft_api.core.fault_points import reached
+from rmft_api.core.fault_points import fault_point
 from rmft_api.core.ports import FineTuner
 from rmft_api.core.records import Job, JobEvent
 from rmft_api.requests.retries import Retries
@@ -33,7 +33,7 @@ def stage_of(job: Job) -> Stage:
     return STAGES.get(job.status, "unknown")
 
 
-class Waiting:
+class JobPolling:
     """One wait. Its clock and its sleep are the retry owner's, so a test can let time pass."""
 
     def __init__(
@@ -81,7 +81,7 @@ class Waiting:
     async def look(self, job: Job) -> Job:
         """The job as it stands now; its news are told."""
         now = await self._retries.look(lambda: self._tuner.job(job.id), f"asking for job {job.id}")
-        reached("job.polled")
+        fault_point("job.polled")
         if now.status != self._status:
             self._status = now.status
             known = "" if stage_of(now) != "unknown" else " (an unknown status: waiting goes on)"

@@ -41,7 +41,7 @@ class TrainingData(Protocol):
         ...
 
 
-class Trained(Record, frozen=True):
+class FineTuned(Record, frozen=True):
     """A new model, and where it comes from."""
 
     model: str
@@ -57,7 +57,7 @@ class Trained(Record, frozen=True):
     seed: int
 
 
-class Failure(Record, frozen=True):
+class JobFailure(Record, frozen=True):
     """A job that ended without a model. It is not started again by itself: that costs again."""
 
     message: str

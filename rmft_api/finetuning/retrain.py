@@ -16,11 +16,11 @@ from rmft_api.core.errors import DataError
 from rmft_api.core.records import ExampleMessage, Method, Record
 from rmft_api.datasets import training_files
 from rmft_api.datasets.tokens import TokenCounter
-from rmft_api.finetuning import Trained
-from rmft_api.providers.capabilities import TrainingTraits
+from rmft_api.finetuning import FineTuned
+from rmft_api.providers.capabilities import TrainingCapabilities
 
 
-class Given(Record, frozen=True):
+class GivenFile(Record, frozen=True):
     """A training file as it was written by the run that is replayed."""
 
     content: bytes
@@ -33,7 +33,7 @@ class Given(Record, frozen=True):
         return f"line {line} of {self.name}, as the replayed run wrote it"
 
 
-class Link(Record, frozen=True):
+class ChainLink(Record, frozen=True):
     """One iteration of a chain."""
 
     start: int
@@ -43,8 +43,8 @@ class Link(Record, frozen=True):
 
 
 def links(
-    models: Mapping[int, str], trained: Mapping[str, Trained], methods: Sequence[Method]
-) -> Iterator[Link]:
+    models: Mapping[int, str], trained: Mapping[str, FineTuned], methods: Sequence[Method]
+) -> Iterator[ChainLink]:
     """The iterations of a chain that were trained to their end, in order.
 
     `trained` as in the journal: "01" for an iteration's job, "01/dpo" where it learns preferences.
@@ -56,10 +56,10 @@ def links(
         known = [job for job in jobs if job is not None]
         start = min(index for index, model in models.items() if model == known[0].start)
         files = zip(methods, (job.dataset for job in known), strict=True)
-        yield Link(start, tuple(files))
+        yield ChainLink(start, tuple(files))
 
 
-def learnt(chain: Sequence[Link], iteration: int) -> tuple[int, ...]:
+def learnt(chain: Sequence[ChainLink], iteration: int) -> tuple[int, ...]:
     """The iterations that a model has learnt from on its way from the base, oldest first."""
     path: list[int] = []
     while iteration > 0:
@@ -92,7 +92,7 @@ def read(directory: Path, iteration: int, method: Method, sha256: str) -> bytes:
     return content
 
 
-def weighed(
+def check_tokens(
     method: Method, content: bytes, counter: TokenCounter, least: int, limit: int | None
 ) -> ReplayLesson:
     """What a training file comes to at the endpoint that it is replayed at.
@@ -122,25 +122,27 @@ def weighed(
     )
 
 
-def given(directory: Path, iteration: int, step: ReplayStep) -> list[tuple[Method, Given]]:
+def given(directory: Path, iteration: int, step: ReplayStep) -> list[tuple[Method, GivenFile]]:
     """What an iteration of a replay learns, from the copies in its own directory."""
     return [(one.method, _given(directory, iteration, one)) for one in step.lessons]
 
 
-def _given(directory: Path, iteration: int, one: ReplayLesson) -> Given:
+def _given(directory: Path, iteration: int, one: ReplayLesson) -> GivenFile:
     content = read(directory, iteration, one.method, one.sha256)
     name = f"iteration_{iteration:02}/{training_files.FILES[one.method]}"
-    return Given(content, one.sha256, one.tokens, name)
+    return GivenFile(content, one.sha256, one.tokens, name)
 
 
-class Rate(Record, frozen=True):
+class LearningRate(Record, frozen=True):
     """A learning rate in either kind; None twice: the provider's own."""
 
     multiplier: float | None = None
     absolute: float | None = None
 
 
-def mapped(rate: Rate, here: TrainingTraits, there: TrainingTraits) -> Rate:
+def mapped(
+    rate: LearningRate, here: TrainingCapabilities, there: TrainingCapabilities
+) -> LearningRate:
     """The rate at another endpoint: the same multiple of what the endpoint takes by itself.
 
     Where an endpoint does not tell that rate, an absolute rate is taken over as it stands, and
@@ -150,10 +152,10 @@ def mapped(rate: Rate, here: TrainingTraits, there: TrainingTraits) -> Rate:
     if rate.absolute is not None and here.own_rate is not None:
         multiplier = rate.absolute / here.own_rate
     if there.learning_rate == "multiplier":
-        return Rate(multiplier=multiplier)
+        return LearningRate(multiplier=multiplier)
     if multiplier is not None and there.own_rate is not None:
-        return Rate(absolute=multiplier * there.own_rate)
-    return Rate(absolute=rate.absolute)
+        return LearningRate(absolute=multiplier * there.own_rate)
+    return LearningRate(absolute=rate.absolute)
 
 
 class _Chat(msgspec.Struct):

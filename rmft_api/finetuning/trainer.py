@@ -3,21 +3,21 @@
 from dataclasses import dataclass, replace
 
 from rmft_api.core.records import Method
-from rmft_api.finetuning.job_context import Means
-from rmft_api.finetuning.job_runner import Work
-from rmft_api.finetuning.job_spec import Commission
-from rmft_api.finetuning.results import Failure, Trained, TrainingData, hyperparameters
+from rmft_api.finetuning.job_context import JobContext
+from rmft_api.finetuning.job_runner import JobRunner
+from rmft_api.finetuning.job_spec import JobSpec
+from rmft_api.finetuning.results import FineTuned, JobFailure, TrainingData, hyperparameters
 
 _KIND = "training"
 
 
 @dataclass(frozen=True)
-class Trainer(Means):
+class Trainer(JobContext):
     """Makes models for one run."""
 
     async def train(
         self, iteration: int, start: str, data: TrainingData, method: Method = "supervised"
-    ) -> Trained:
+    ) -> FineTuned:
         """The model that `start` becomes by learning `data`.
 
         Raises ConfigError for what this profile cannot do; DataError for a rejected file;
@@ -29,19 +29,19 @@ class Trainer(Means):
         traits = self.profile.check_training(start, method, wanted)
         created, endpoint = self.journal.run.created, self.profile.name
         order = await self._attempt(
-            Commission(self.config, created, endpoint, wanted, iteration, start, data, method)
+            JobSpec(self.config, created, endpoint, wanted, iteration, start, data, method)
         )
-        done = self.journal.get(_KIND, order.key, Trained)
+        done = self.journal.get(_KIND, order.key, FineTuned)
         if done is None:
-            done = await Work(self, traits, order).done()
+            done = await JobRunner(self, traits, order).run()
             await self.journal.put(_KIND, order.key, done)
         return done
 
-    async def _attempt(self, first: Commission) -> Commission:
+    async def _attempt(self, first: JobSpec) -> JobSpec:
         """The attempt to go on with: the last one, or a further one after a failure, if asked."""
         number = self.journal.get("attempt", first.key, int) or 1
         last = replace(first, attempt=number)
-        failure = self.journal.get("failure", last.key, Failure)
+        failure = self.journal.get("failure", last.key, JobFailure)
         if failure is None:
             return last
         if not self.again:

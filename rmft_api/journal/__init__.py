@@ -4,22 +4,22 @@ A lock makes one process the owner; its writer thread commits in groups; the led
 request before it leaves.
 """
 
-from rmft_api.journal.accounting import Books, Place, Sum
-from rmft_api.journal.journal import FILE, Event, Journal, RunRow
+from rmft_api.journal.accounting import Accounting, PhaseKey, PhaseSum
+from rmft_api.journal.journal import FILE, Journal, LogEvent, RunRow
 from rmft_api.journal.ledger import Attempt, Ledger, Totals, dollars
 from rmft_api.journal.lock import is_owned
 from rmft_api.journal.snapshots import snapshot
 
 __all__ = [
     "FILE",
+    "Accounting",
     "Attempt",
-    "Books",
-    "Event",
     "Journal",
     "Ledger",
-    "Place",
+    "LogEvent",
+    "PhaseKey",
+    "PhaseSum",
     "RunRow",
-    "Sum",
     "Totals",
     "dollars",
     "is_owned",

@@ -32,14 +32,14 @@ TOGETHER = 256
 """Rows read at once: what is to be saved meanwhile waits for no more."""
 
 
-class Place(NamedTuple):
+class PhaseKey(NamedTuple):
     """A phase of a run."""
 
     activity: Activity
     iteration: int
 
 
-class Sum(NamedTuple):
+class PhaseSum(NamedTuple):
     """What a phase took so far. Money is micro-dollars."""
 
     calls: int = 0
@@ -71,10 +71,10 @@ class _Row(NamedTuple):
         return self.state in ("sent", "lost") or self.reserved > 0
 
 
-_Sums = dict[Place, list[int]]
+_Sums = dict[PhaseKey, list[int]]
 
 
-class Books:
+class Accounting:
     """Sums by phase over the attempts of a journal."""
 
     def __init__(self, writer: Writer) -> None:
@@ -83,7 +83,7 @@ class Books:
         self._open: tuple[int, ...] = ()
         self._last = 0
 
-    def sums(self) -> dict[Place, Sum]:
+    def sums(self) -> dict[PhaseKey, PhaseSum]:
         """Every phase that anything was asked for. Each attempt is of the moment it is read at."""
         rows = [*self._again(), *self._new()]
         self._last = max((self._last, *(row.id for row in rows)))
@@ -91,7 +91,7 @@ class Books:
         _book(self._closed, [row for row in rows if not row.is_open])
         whole = {place: list(sums) for place, sums in self._closed.items()}
         _book(whole, [row for row in rows if row.is_open])
-        return {place: Sum(*sums) for place, sums in whole.items()}
+        return {place: PhaseSum(*sums) for place, sums in whole.items()}
 
     def _again(self) -> Iterator[_Row]:
         """The attempts that were open."""
@@ -113,20 +113,20 @@ class Books:
         return [_Row(*row) for row in rows]
 
 
-def place_of(key: str, iteration: int) -> Place:
+def phase_of(key: str, iteration: int) -> PhaseKey:
     """The phase of an attempt that was made in `iteration`."""
     head, *rest = key.removeprefix(BATCH).split("/", 2)
     at = int(rest[0]) if head in _CHATS else iteration
-    return Place(ACTIVITIES.get(head, "other"), at)
+    return PhaseKey(ACTIVITIES.get(head, "other"), at)
 
 
 def _book(sums: _Sums, rows: list[_Row]) -> None:
     """Add rows up, as the fields of a `Sum` stand."""
     for row in rows:
-        place = place_of(row.key, row.iteration)
+        place = phase_of(row.key, row.iteration)
         found = sums.get(place)
         if found is None:
-            found = sums[place] = [0] * len(Sum._fields)
+            found = sums[place] = [0] * len(PhaseSum._fields)
         found[4] += row.spent
         found[5] += row.reserved
         if row.state == "done" and row.key.startswith(_CHATS):

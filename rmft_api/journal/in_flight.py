@@ -7,7 +7,7 @@ from typing import Any, TypeVar
 T = TypeVar("T")
 
 
-class Flights:
+class InFlight:
     """Shields requests from the cancellation of those who wait for them."""
 
     def __init__(self) -> None:

@@ -19,15 +19,15 @@ import msgspec
 
 from rmft_api.core import serialization
 from rmft_api.core.errors import DataError, StorageError, UsageError
-from rmft_api.core.fault_points import reached
-from rmft_api.core.files import make_directory, sync
+from rmft_api.core.fault_points import fault_point
+from rmft_api.core.files import fsync_directory, make_directory
 from rmft_api.core.records import Address, Record, Scored, Split
-from rmft_api.core.transcripts import Kept
+from rmft_api.core.transcripts import StoredTrajectory
 from rmft_api.journal import schema, stored_plays
-from rmft_api.journal.in_flight import Flights
+from rmft_api.journal.in_flight import InFlight
 from rmft_api.journal.ledger import Ledger
 from rmft_api.journal.lock import RunLock
-from rmft_api.journal.reserved_space import Ballast
+from rmft_api.journal.reserved_space import ReservedSpace
 from rmft_api.journal.stored_plays import Played
 from rmft_api.journal.writer import Writer
 
@@ -63,7 +63,7 @@ class RunRow(Record, frozen=True):
     """Hashes and versions, as the caller named them."""
 
 
-class Event(Record, frozen=True):
+class LogEvent(Record, frozen=True):
     """A line of the run's log, for people."""
 
     seq: int
@@ -93,8 +93,8 @@ class Journal:
         except BaseException:  # a signal, too: nobody may close the file under its thread
             self._writer.close()
             raise
-        self.flights = Flights()
-        self._plays = stored_plays.Reader(self._writer.work_now)
+        self.flights = InFlight()
+        self._plays = stored_plays.TrajectoryReader(self._writer.work_now)
 
     @classmethod
     def create(
@@ -124,11 +124,11 @@ class Journal:
         """The lock first, then everything else; what fails lets go of all of it."""
         with ExitStack() as held:
             held.callback(RunLock.own(run_dir).release)
-            reached("run.locked")
+            fault_point("run.locked")
             connection = held.enter_context(closing(_connect(run_dir / FILE)))
             prepare(connection)
-            reached("run.opened")
-            ballast = Ballast(run_dir)
+            fault_point("run.opened")
+            ballast = ReservedSpace(run_dir)
             ballast.load()
             held.callback(ballast.drop)
             journal = cls(connection, run_dir, clock, ballast.drop)
@@ -165,11 +165,11 @@ class Journal:
         """What is wrong with the file or its sums; empty for a sound journal."""
         return self._writer.work_now(_problems)
 
-    async def save_trajectories(self, finished: Iterable[tuple[Kept, Scored]]) -> None:
+    async def save_trajectories(self, finished: Iterable[tuple[StoredTrajectory, Scored]]) -> None:
         """Keep finished trajectories, all or none."""
         rows = [stored_plays.row(kept, scored) for kept, scored in finished]
         await self._writer.write_all(stored_plays.SAVE, rows)
-        reached("trajectories.saved")
+        fault_point("trajectories.saved")
 
     def trajectories(
         self, split: Split, iteration: int, among: Container[Address] | None = None
@@ -188,7 +188,7 @@ class Journal:
     async def put(self, kind: str, key: str, record: object) -> None:
         """Keep a record under (kind, key), in place of an earlier one."""
         await self._writer.write(_PUT, (kind, key, serialization.encode(record)))
-        reached(f"{kind}.saved")
+        fault_point(f"{kind}.saved")
 
     def get(self, kind: str, key: str, returns: type[T]) -> T | None:
         """The record under (kind, key)."""
@@ -220,11 +220,11 @@ class Journal:
         """Add a line to the run's log."""
         await self._writer.write(_EVENT, (int(self._clock() * 1000), kind, text))
 
-    def events(self) -> list[Event]:
+    def events(self) -> list[LogEvent]:
         """The run's log."""
         sql = "SELECT seq, at, kind, text FROM events ORDER BY seq"
         rows = self._writer.work_now(lambda connection: connection.execute(sql).fetchall())
-        return [Event(*row) for row in rows]
+        return [LogEvent(*row) for row in rows]
 
 
 def _require(run_dir: Path) -> None:
@@ -271,9 +271,9 @@ def _begin_run(connection: sqlite3.Connection, run_dir: Path, row: tuple[int, st
         connection.execute("BEGIN")
         schema.create(connection)
         connection.execute(_RUN, row)
-        reached("run.creating")
+        fault_point("run.creating")
         connection.execute("COMMIT")
-        sync(run_dir)
+        fsync_directory(run_dir)
     except (sqlite3.Error, OSError) as error:
         raise StorageError(
             f"cannot write {run_dir / FILE}: {error}; free some space, then try again"

@@ -21,9 +21,9 @@ from typing import Any, Literal, NamedTuple
 import msgspec
 
 from rmft_api.core.errors import BudgetError, DataError, FaultKind, ProviderFault
-from rmft_api.journal.accounting import Books
+from rmft_api.journal.accounting import Accounting
 from rmft_api.journal.schema import RUN_SCOPE
-from rmft_api.journal.writer import Rows, Value, Writer
+from rmft_api.journal.writer import RowStatement, Value, Writer
 
 State = Literal["sent", "done", "lost", "released", "refused"]
 
@@ -35,8 +35,8 @@ _STATES: Mapping[FaultKind, State] = {
 _BEGIN_INTO = """INSERT INTO attempts
   (id, key, number, kind, iteration, digest, request, reserved, created, state) VALUES"""
 _BEGIN_ROW = "(?, ?, ?, ?, ?, ?, ?, ?, ?, 'sent')"
-_BEGIN = Rows(f"{_BEGIN_INTO} {_BEGIN_ROW}", f"{_BEGIN_INTO} {{rows}}", _BEGIN_ROW)
-_DONE = Rows(
+_BEGIN = RowStatement(f"{_BEGIN_INTO} {_BEGIN_ROW}", f"{_BEGIN_INTO} {{rows}}", _BEGIN_ROW)
+_DONE = RowStatement(
     """UPDATE attempts SET state = 'done', answer = ?2, settled = ?3, reserved = 0,
   spent = min(?4, reserved), excess = max(?4 - reserved, 0) WHERE id = ?1""",
     """WITH done (attempt, said, at, cost) AS (VALUES {rows})
@@ -101,7 +101,7 @@ class Attempt(NamedTuple):
         return None if _STATES.get(kind) == "lost" else kind
 
 
-class Ask(NamedTuple):
+class NewAttempt(NamedTuple):
     """One attempt of several that begin together."""
 
     key: str
@@ -118,7 +118,7 @@ class Totals(NamedTuple):
     cap: int | None
 
 
-class Fault(msgspec.Struct, frozen=True):
+class StoredFault(msgspec.Struct, frozen=True):
     """A ProviderFault as it is kept."""
 
     message: str
@@ -134,7 +134,7 @@ class Ledger:
         self._writer = writer
         self._name = name
         self._clock = clock
-        self.books = Books(writer)
+        self.books = Accounting(writer)
         self._ids = writer.work_now(_ids_by_key)
         self._new_ids = count(1 + max((ids[-1] for ids in self._ids.values()), default=0))
         self._iteration = 0
@@ -201,7 +201,7 @@ class Ledger:
             raise self._refusal(reserve) from None
         return attempt
 
-    async def begin_all(self, asks: Sequence[Ask], kind: str, request: bytes) -> list[int]:
+    async def begin_all(self, asks: Sequence[NewAttempt], kind: str, request: bytes) -> list[int]:
         """Reserve and record several attempts, all or none; their ids.
 
         Raises BudgetError when the cap is too near for all of them together.
@@ -234,7 +234,7 @@ class Ledger:
 
     def _done(
         self, attempt: int, answer: bytes, cost: int | None
-    ) -> tuple[str | Rows, Sequence[Value]]:
+    ) -> tuple[str | RowStatement, Sequence[Value]]:
         if cost is None:
             return _DONE_UNSETTLED, (answer, self._now(), attempt)
         return _DONE, (attempt, answer, self._now(), cost)
@@ -323,7 +323,7 @@ def digest_of(request: bytes) -> bytes:
 
 
 def _kept(fault: ProviderFault) -> bytes:
-    return msgspec.json.encode(Fault(str(fault), fault.kind, fault.status, fault.code))
+    return msgspec.json.encode(StoredFault(str(fault), fault.kind, fault.status, fault.code))
 
 
 def _state_after(kind: FaultKind) -> State:
@@ -332,7 +332,7 @@ def _state_after(kind: FaultKind) -> State:
 
 def fault_of(attempt: Attempt) -> ProviderFault:
     """The refusal that an attempt met."""
-    fault = msgspec.json.decode(attempt.answer or b"", type=Fault)
+    fault = msgspec.json.decode(attempt.answer or b"", type=StoredFault)
     return ProviderFault(fault.message, fault.kind, status=fault.status, code=fault.code)
 
 

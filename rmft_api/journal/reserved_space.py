@@ -7,7 +7,7 @@ from typing import IO
 from rmft_api.core.errors import StorageError
 
 
-class Ballast:
+class ReservedSpace:
     """A file that takes space until it is dropped."""
 
     SIZE = 16 * 2**20

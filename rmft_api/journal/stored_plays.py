@@ -14,8 +14,8 @@ import msgspec
 
 from rmft_api.core import serialization
 from rmft_api.core.records import Address, Scored, Split, Trajectory
-from rmft_api.core.transcripts import Kept
-from rmft_api.journal.writer import Rows
+from rmft_api.core.transcripts import StoredTrajectory
+from rmft_api.journal.writer import RowStatement
 
 Played = tuple[Trajectory, Scored]
 Place = tuple[str, int, int, int]
@@ -32,7 +32,7 @@ _SAVE = """INSERT INTO trajectories (split, iteration, scenario, trajectory, pla
   VALUES {rows} ON CONFLICT (split, iteration, scenario, trajectory)
   DO UPDATE SET play = excluded.play, words = excluded.words"""
 _ROW = "(?, ?, ?, ?, ?, ?)"
-SAVE = Rows(_SAVE.format(rows=_ROW), _SAVE, _ROW)
+SAVE = RowStatement(_SAVE.format(rows=_ROW), _SAVE, _ROW)
 _AFTER = """SELECT split, iteration, scenario, trajectory, play, {words} FROM trajectories
   WHERE (split, iteration, scenario, trajectory) > (?, ?, ?, ?) AND {where}
   ORDER BY split, iteration, scenario, trajectory LIMIT ?"""
@@ -44,11 +44,11 @@ _plays = msgspec.json.Decoder(Played)
 _encode = msgspec.json.Encoder().encode
 
 
-def row(kept: Kept, scored: Scored) -> Row:
+def row(kept: StoredTrajectory, scored: Scored) -> Row:
     """A trajectory as a row."""
-    place = kept.silent.address
+    place = kept.figures.address
     key = (place.split, place.iteration, place.scenario, place.trajectory)
-    return (*key, _packed(_play((kept.silent, scored))), _packed(kept.words))
+    return (*key, _packed(_play((kept.figures, scored))), _packed(kept.transcript))
 
 
 def _play(played: Played) -> bytes:
@@ -65,7 +65,7 @@ def _decoded(packed: bytes) -> Played:
         return serialization.decode(raw, Played)
 
 
-class Reader:
+class TrajectoryReader:
     """Reads trajectories in their order, a few hundred rows at a time."""
 
     def __init__(self, ask: Callable[[Callable[[sqlite3.Connection], list[Row]]], list[Row]]):
@@ -82,7 +82,7 @@ class Reader:
             bare, scored = _decoded(play)
             if among is not None and bare.address not in among:
                 continue
-            yield Kept(bare, zlib.decompress(words)).whole(), scored
+            yield StoredTrajectory(bare, zlib.decompress(words)).whole(), scored
 
     def silent(self, split: Split, iteration: int) -> Iterator[Played]:
         """The same without a word: prompts and replies are empty."""

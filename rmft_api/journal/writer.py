@@ -23,7 +23,7 @@ from queue import SimpleQueue
 from typing import Any, NamedTuple, TypeVar, cast
 
 from rmft_api.core.errors import StorageError
-from rmft_api.core.fault_points import reached
+from rmft_api.core.fault_points import fault_point
 
 T = TypeVar("T")
 Value = int | str | bytes | None
@@ -41,7 +41,7 @@ _TAKES_MANY = sqlite3.sqlite_version_info >= (3, 33)
 """Whether SQLite's UPDATE takes more than one row."""
 
 
-class Rows(NamedTuple):
+class RowStatement(NamedTuple):
     """A statement that takes many rows at a time.
 
     SQLite works without the interpreter's lock for as long as a statement takes; row by row it
@@ -74,7 +74,7 @@ def _size(left: int) -> int:
 
 
 @lru_cache
-def _of(rows: Rows, count: int) -> str:
+def _of(rows: RowStatement, count: int) -> str:
     """The same text each time, so that SQLite knows it again."""
     return rows.many.format(rows=", ".join([rows.row] * count))
 
@@ -84,7 +84,7 @@ class _Unit:
     """Rows of one statement or one piece of work, all or none, and who waits for it."""
 
     waiter: "asyncio.Future[Any] | Future[Any] | None"
-    sql: str | Rows = ""
+    sql: str | RowStatement = ""
     rows: Sequence[Sequence[Value]] = ()
     work: Work[Any] | None = None
     result: Any = None
@@ -115,17 +115,19 @@ class Writer:
         self._thread = threading.Thread(target=self._serve, name="journal", daemon=True)
         self._thread.start()
 
-    def write(self, sql: str | Rows, row: Sequence[Value]) -> "asyncio.Future[None]":
+    def write(self, sql: str | RowStatement, row: Sequence[Value]) -> "asyncio.Future[None]":
         """One statement, durable once awaited. Those of the same text run as one."""
         return self.write_all(sql, (row,))
 
-    def write_all(self, sql: str | Rows, rows: Sequence[Sequence[Value]]) -> "asyncio.Future[None]":
+    def write_all(
+        self, sql: str | RowStatement, rows: Sequence[Sequence[Value]]
+    ) -> "asyncio.Future[None]":
         """A statement for each row, all or none."""
         waiter: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._submit(_Unit(waiter, sql, rows))
         return waiter
 
-    def put(self, sql: str | Rows, row: Sequence[Value]) -> None:
+    def put(self, sql: str | RowStatement, row: Sequence[Value]) -> None:
         """One statement for which nobody waits: durable before whatever is submitted after it.
 
         Where it cannot be done, nothing after it is done either.
@@ -212,9 +214,9 @@ class Writer:
             else:
                 for unit in group:
                     unit.result = cast("Work[Any]", unit.work)(self._connection)
-        reached("journal.commit")
+        fault_point("journal.commit")
         self._connection.execute("COMMIT")
-        reached("journal.committed")
+        fault_point("journal.committed")
 
     def _repeat(self, units: list[_Unit]) -> bool:
         """Run a group again: without room it was undone as a whole, and the disk is sound."""
@@ -235,7 +237,7 @@ class Writer:
         return failure
 
 
-def _statements(units: Sequence[_Unit]) -> Iterator[tuple[str | Rows, Iterable[_Unit]]]:
+def _statements(units: Sequence[_Unit]) -> Iterator[tuple[str | RowStatement, Iterable[_Unit]]]:
     """What runs as one, in order, but that `Rows` among each other stand by their statement.
 
     None of them reads what another of its transaction writes, but for what is left of a budget;
@@ -243,7 +245,7 @@ def _statements(units: Sequence[_Unit]) -> Iterator[tuple[str | Rows, Iterable[_
     """
     for many, some in groupby(units, _is_of_rows):
         if many:
-            alike: dict[str | Rows, list[_Unit]] = {}
+            alike: dict[str | RowStatement, list[_Unit]] = {}
             for unit in some:
                 alike.setdefault(unit.sql, []).append(unit)
             yield from alike.items()
@@ -252,11 +254,13 @@ def _statements(units: Sequence[_Unit]) -> Iterator[tuple[str | Rows, Iterable[_
 
 
 def _is_of_rows(unit: _Unit) -> bool:
-    return isinstance(unit.sql, Rows)
+    return isinstance(unit.sql, RowStatement)
 
 
-def _run(connection: sqlite3.Connection, sql: str | Rows, rows: Sequence[Sequence[Value]]) -> None:
-    if isinstance(sql, Rows):
+def _run(
+    connection: sqlite3.Connection, sql: str | RowStatement, rows: Sequence[Sequence[Value]]
+) -> None:
+    if isinstance(sql, RowStatement):
         sql.run(connection, rows)
     else:
         connection.executemany(sql, rows)

@@ -13,7 +13,7 @@ from rmft_api.local_server.http_server import REQUEST_ID, new_request_id
 from rmft_api.local_server.job_routes import JobRoutes
 from rmft_api.local_server.model_routes import ModelRoutes
 from rmft_api.local_server.refusals import (
-    Refusal,
+    RequestError,
     disk_full,
     internal_error,
     no_such_route,
@@ -81,7 +81,7 @@ def _guarded(handler: Handler, api_key: str | None) -> Handler:
             if api_key is not None:
                 _check_key(request, api_key)
             return await handler(request)
-        except Refusal as refusal:
+        except RequestError as refusal:
             return refusal.response()
         except web.HTTPRequestEntityTooLarge:
             return too_large(LARGEST_BODY).response()
@@ -127,9 +127,9 @@ def _check_key(request: web.Request, api_key: str) -> None:
     scheme, _, given = request.headers.get("Authorization", "").partition(" ")
     if scheme.lower() != "bearer" or not given:
         message = "You didn't provide an API key: send 'Authorization: Bearer YOUR_KEY'."
-        raise Refusal(401, message, code="invalid_api_key")
+        raise RequestError(401, message, code="invalid_api_key")
     if not hmac.compare_digest(given.encode("utf-8", "surrogateescape"), api_key.encode()):
-        raise Refusal(401, "Incorrect API key provided.", code="invalid_api_key")
+        raise RequestError(401, "Incorrect API key provided.", code="invalid_api_key")
 
 
 async def _health(request: web.Request) -> web.Response:
@@ -144,5 +144,5 @@ async def _unknown(request: web.Request) -> web.Response:
             continue
         if known.get_info().get("path") == request.path:
             message = f"Not allowed to {request.method} on {request.path}."
-            raise Refusal(405, message, code="method_not_supported")
+            raise RequestError(405, message, code="method_not_supported")
     raise no_such_route(request.method, request.path)

@@ -8,10 +8,10 @@ from typing import Literal
 
 import msgspec
 
-from rmft_api.core.files import replace_file, sync
+from rmft_api.core.files import fsync_directory, replace_file
 from rmft_api.local_server import storage
 from rmft_api.local_server.paging import without_nulls
-from rmft_api.local_server.refusals import Refusal
+from rmft_api.local_server.refusals import RequestError
 
 ENDPOINT = "/v1/chat/completions"
 Status = Literal["validating", "failed", "in_progress", "finalizing", "completed", "cancelled"]
@@ -100,7 +100,7 @@ class BatchStore:
     def get(self, batch_id: str) -> Batch:
         """Raises Refusal (404) for a batch that is not here."""
         if batch_id not in self._batches:
-            raise Refusal(404, f"No batch found with id '{batch_id}'.", param="batch_id")
+            raise RequestError(404, f"No batch found with id '{batch_id}'.", param="batch_id")
         return self._batches[batch_id]
 
     async def add(self, input_file: str, metadata: dict[str, str] | None) -> Batch:
@@ -125,4 +125,4 @@ class BatchStore:
         folder = self._root / batch.id
         folder.mkdir(exist_ok=True)
         replace_file(folder / "record.json", msgspec.json.encode(batch))
-        sync(self._root)
+        fsync_directory(self._root)

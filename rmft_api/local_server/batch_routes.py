@@ -10,7 +10,7 @@ from rmft_api.local_server.batch_runner import BatchRunner
 from rmft_api.local_server.files import FileStore
 from rmft_api.local_server.job_routes import Metadata
 from rmft_api.local_server.paging import listing, page
-from rmft_api.local_server.refusals import Refusal, decode, invalid
+from rmft_api.local_server.refusals import RequestError, decode, invalid
 
 
 class BatchRequest(msgspec.Struct, forbid_unknown_fields=True):
@@ -56,7 +56,7 @@ class BatchRoutes:
         """POST /v1/batches/{id}/cancel."""
         batch = self._store.get(request.match_info["id"])
         if batch.is_over:
-            raise Refusal(400, f"Batch {batch.id} is {batch.status} and cannot be cancelled.")
+            raise RequestError(400, f"Batch {batch.id} is {batch.status} and cannot be cancelled.")
         return web.json_response((await self._runner.cancel(batch)).json())
 
 

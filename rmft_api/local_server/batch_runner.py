@@ -15,7 +15,7 @@ import msgspec
 from rmft_api.local_server.batch_records import ENDPOINT, Batch, BatchStore, Problem
 from rmft_api.local_server.files import FileStore
 from rmft_api.local_server.jsonl import rows
-from rmft_api.local_server.refusals import Refusal, decode, internal_error, invalid
+from rmft_api.local_server.refusals import RequestError, decode, internal_error, invalid
 
 MOST_LINES = 50_000
 MOST_PROBLEMS = 20
@@ -34,7 +34,7 @@ class BatchFileError(ValueError):
         self.problems = problems
 
 
-class Line(msgspec.Struct, forbid_unknown_fields=True):
+class BatchLine(msgspec.Struct, forbid_unknown_fields=True):
     """One request of a batch."""
 
     custom_id: str
@@ -117,11 +117,11 @@ class BatchRunner:
             failed=len(bad),
         )
 
-    async def _outcome(self, line: Line) -> _Outcome:
+    async def _outcome(self, line: BatchLine) -> _Outcome:
         status = 200
         try:
             body = await self._answer(bytes(line.body))
-        except Refusal as refusal:
+        except RequestError as refusal:
             status, body = refusal.status, _body_of(refusal)
         except Exception:
             log.exception("request %s of a batch failed", line.custom_id)
@@ -155,7 +155,7 @@ class BatchRunner:
         await self._store.save(ended)
 
 
-def read_lines(content: bytes) -> list[Line]:
+def read_lines(content: bytes) -> list[BatchLine]:
     """The requests of a batch's file. Raises BatchFileError, which names the lines at fault."""
     try:
         found = list(rows(content.split(b"\n")))
@@ -164,7 +164,7 @@ def read_lines(content: bytes) -> list[Line]:
     if not 1 <= len(found) <= MOST_LINES:
         message = f"A batch has 1 to {MOST_LINES} requests, this file has {len(found)}."
         raise BatchFileError(Problem("too_many_tasks" if found else "empty_file", message))
-    lines: list[Line] = []
+    lines: list[BatchLine] = []
     problems: list[Problem] = []
     first: dict[str, int] = {}
     for number, row in found:
@@ -173,32 +173,32 @@ def read_lines(content: bytes) -> list[Line]:
             if first.setdefault(line.custom_id, number) != number:
                 raise _twice(line.custom_id, first[line.custom_id])
             lines.append(line)
-        except Refusal as refusal:
+        except RequestError as refusal:
             problems.append(_problem(refusal, number))
     if problems:
         raise BatchFileError(*problems[:MOST_PROBLEMS])
     return lines
 
 
-def _line(row: bytes) -> Line:
+def _line(row: bytes) -> BatchLine:
     line = decode(_lines, row)
     if line.url != ENDPOINT:
         raise invalid(f"Expected url {ENDPOINT!r}, but got {line.url!r}.", "url", "invalid_url")
     return line
 
 
-def _twice(name: str, first: int) -> Refusal:
+def _twice(name: str, first: int) -> RequestError:
     message = f"The custom_id {name!r} stands in line {first}, too; each request needs its own."
     return invalid(message, "custom_id", "duplicate_custom_id")
 
 
-def _problem(refusal: Refusal, number: int) -> Problem:
+def _problem(refusal: RequestError, number: int) -> Problem:
     message = refusal.message.replace("JSON body of your request", "JSON of this line")
     code = refusal.code or "invalid_json_line"
     return Problem(code, f"Line {number}: {message}", number, refusal.param)
 
 
-def _body_of(refusal: Refusal) -> bytes:
+def _body_of(refusal: RequestError) -> bytes:
     return msgspec.json.encode({"error": refusal.error()})
 
 
@@ -206,4 +206,4 @@ async def _whole(content: bytes) -> AsyncIterator[bytes]:
     yield content
 
 
-_lines = msgspec.json.Decoder(Line)
+_lines = msgspec.json.Decoder(BatchLine)

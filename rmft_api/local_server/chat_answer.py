@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 
 import msgspec
 
-from rmft_api.local_server.engine import Completion, Piece, TokenLogprob
+from rmft_api.local_server.engine import AnswerToken, Completion, TokenLogprob
 
 FINGERPRINT = "fp_local"
 
@@ -157,7 +157,7 @@ class Stream:
         start = Delta(role="assistant", content="")
         return b"".join(self._chunk(ChunkChoice(n, start)) for n in range(len(self._told)))
 
-    def piece(self, choice: int, place: int, piece: Piece) -> bytes:
+    def piece(self, choice: int, place: int, piece: AnswerToken) -> bytes:
         """The next piece of a choice; nothing for one that was told before."""
         if place != self._told[choice]:
             return b""
@@ -175,7 +175,7 @@ class Stream:
     def _ending(self, choice: int, completion: Completion) -> bytes:
         odds = completion.logprobs
         later = [
-            self.piece(choice, place, Piece(text, None if odds is None else odds[place]))
+            self.piece(choice, place, AnswerToken(text, None if odds is None else odds[place]))
             for place, text in enumerate(completion.pieces)
         ]
         end = ChunkChoice(choice, Delta(), completion.finish_reason)

@@ -8,7 +8,7 @@ from msgspec import Meta
 
 from rmft_api.core.seeds import number
 from rmft_api.local_server.engine import ChatMessage, Prompt
-from rmft_api.local_server.refusals import Refusal, decode, invalid, unsupported
+from rmft_api.local_server.refusals import RequestError, decode, invalid, unsupported
 
 MAX_TOKENS = 1024
 """Of an answer that names no limit; the context may end it earlier."""
@@ -184,11 +184,11 @@ def read_chat(body: bytes) -> ChatRequest:
     return decode(_DECODER, body)
 
 
-def too_long(reason: str) -> Refusal:
+def too_long(reason: str) -> RequestError:
     """A chat that does not fit the model's context."""
     return invalid(f"{reason.rstrip('.')}.", "messages", "context_length_exceeded")
 
 
-def unreadable(reason: str) -> Refusal:
+def unreadable(reason: str) -> RequestError:
     """A chat that the model cannot take, for a reason of its own."""
     return invalid(f"Invalid 'messages': {reason}.", "messages")

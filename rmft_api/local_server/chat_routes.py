@@ -21,17 +21,17 @@ from rmft_api.local_server.chat_request import (
     unreadable,
 )
 from rmft_api.local_server.engine import (
+    AnswerToken,
     Completion,
     ContextLengthError,
     EngineError,
     ExampleError,
     Listener,
-    Piece,
     Prompt,
     never,
 )
 from rmft_api.local_server.models import Catalogue, ModelPool
-from rmft_api.local_server.refusals import Refusal, internal_error, unable
+from rmft_api.local_server.refusals import RequestError, internal_error, unable
 
 _JSON = {"Content-Type": "application/json"}
 _EVENTS = {"Content-Type": "text/event-stream; charset=utf-8", "Cache-Control": "no-cache"}
@@ -42,7 +42,7 @@ log = logging.getLogger(__name__)
 class _Told(NamedTuple):
     choice: int
     place: int
-    piece: Piece
+    piece: AnswerToken
 
 
 class ChatRoutes:
@@ -135,7 +135,7 @@ async def _rest(stream: Stream, sampling: asyncio.Task[list[Completion]]) -> byt
     """The end of a stream, or what went wrong on the way."""
     try:
         return stream.rest(await sampling)
-    except Refusal as refusal:
+    except RequestError as refusal:
         return chat_answer.failure(refusal.error())
     except Exception:
         log.exception("a stream failed")

@@ -3,7 +3,7 @@
 import re
 from collections.abc import Callable, Iterable
 
-from rmft_api.datasets.tokens import Said, TokenCounter
+from rmft_api.datasets.tokens import TokenCounter, TokenizedMessage
 
 NUMERIC = (
     "rmft-linear-attention",
@@ -26,7 +26,7 @@ class _OwnCounter(TokenCounter):
         super().__init__(basis, 0.0, count)
         self._turn, self._end, self._opening = turn, end, opening
 
-    def chat(self, messages: Iterable[Said]) -> int:
+    def chat(self, messages: Iterable[TokenizedMessage]) -> int:
         """Tokens of a chat; one that does not end with an answer opens one."""
         said = list(messages)
         answers = sum(message.role == "assistant" for message in said)

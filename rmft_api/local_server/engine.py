@@ -27,14 +27,14 @@ class TokenLogprob(NamedTuple):
     top: tuple[tuple[str, float], ...]
 
 
-class Piece(NamedTuple):
+class AnswerToken(NamedTuple):
     """A token's share of an answer."""
 
     text: str
     logprob: TokenLogprob | None = None
 
 
-Listener = Callable[[int, Piece], None]
+Listener = Callable[[int, AnswerToken], None]
 """Told a piece and its place in the answer, on the sampling thread; a place may come again."""
 
 

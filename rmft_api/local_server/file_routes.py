@@ -6,9 +6,9 @@ from collections.abc import AsyncIterator
 from aiohttp import BodyPartReader, web
 from aiohttp.http_exceptions import HttpProcessingError
 
-from rmft_api.local_server.files import FileStore, Part, StoredFile
+from rmft_api.local_server.files import FileStore, StoredFile, UploadPart
 from rmft_api.local_server.paging import listing, page
-from rmft_api.local_server.refusals import Refusal, invalid
+from rmft_api.local_server.refusals import RequestError, invalid
 
 PURPOSES = ("fine-tune", "assistants", "batch", "vision", "user_data", "evals")
 _FIELD_LIMIT = 1000
@@ -35,7 +35,7 @@ class FileRoutes:
             raise
         return web.json_response(file.json())
 
-    async def _received(self, request: web.Request, part: Part) -> StoredFile:
+    async def _received(self, request: web.Request, part: UploadPart) -> StoredFile:
         fields, filename = await _read_form(request, part)
         purpose = _purpose(fields)
         expiry_s = _expiry(fields)
@@ -77,7 +77,7 @@ def _has(file: StoredFile, purpose: str | None) -> bool:
     return purpose is None or file.purpose == purpose
 
 
-async def _read_form(request: web.Request, part: Part) -> tuple[dict[str, str], str | None]:
+async def _read_form(request: web.Request, part: UploadPart) -> tuple[dict[str, str], str | None]:
     fields: dict[str, str] = {}
     filename: str | None = None
     try:
@@ -92,7 +92,7 @@ async def _read_form(request: web.Request, part: Part) -> tuple[dict[str, str], 
             else:
                 fields[field.name or ""] = await _short(field)
     except (ValueError, HttpProcessingError) as error:  # no boundary, no end, wild headers
-        raise Refusal(400, f"The multipart form cannot be read: {error}.") from error
+        raise RequestError(400, f"The multipart form cannot be read: {error}.") from error
     return fields, filename
 
 

@@ -15,10 +15,10 @@ from typing import BinaryIO
 
 import msgspec
 
-from rmft_api.core.files import replace_file, sync
+from rmft_api.core.files import fsync_directory, replace_file
 from rmft_api.local_server import storage
 from rmft_api.local_server.paging import without_nulls
-from rmft_api.local_server.refusals import Refusal, too_large
+from rmft_api.local_server.refusals import RequestError, too_large
 
 LARGEST = 512 * 2**20
 """Bytes of a file at most, as at OpenAI."""
@@ -54,7 +54,7 @@ class StoredFile(msgspec.Struct, frozen=True, kw_only=True):
         )
 
 
-class Part:
+class UploadPart:
     """An upload on its way to the disk."""
 
     def __init__(self, folder: Path) -> None:
@@ -108,19 +108,19 @@ class FileStore:
         """Raises Refusal (404) for a file that is not here."""
         self._sweep_expired()
         if file_id not in self._files:
-            raise Refusal(404, f"No such File object: {file_id}", param="id")
+            raise RequestError(404, f"No such File object: {file_id}", param="id")
         return self._files[file_id]
 
     def content(self, file_id: str) -> Path:
         """Where the bytes are. Raises Refusal (404)."""
         return self._root / self.get(file_id).id / "content"
 
-    def begin(self) -> Part:
+    def begin(self) -> UploadPart:
         """A place for an upload."""
-        return Part(self._root / f"file-{token_hex(12)}")
+        return UploadPart(self._root / f"file-{token_hex(12)}")
 
     async def keep(
-        self, part: Part, filename: str, purpose: str, expires_after_s: int | None
+        self, part: UploadPart, filename: str, purpose: str, expires_after_s: int | None
     ) -> StoredFile:
         """Make an upload durable; afterwards it is listed."""
         now = int(time.time())
@@ -139,10 +139,10 @@ class FileStore:
         self._files[file.id] = file
         return file
 
-    def _write(self, part: Part, file: StoredFile) -> None:
-        sync(part.folder / "content")
+    def _write(self, part: UploadPart, file: StoredFile) -> None:
+        fsync_directory(part.folder / "content")
         replace_file(part.folder / "record.json", msgspec.json.encode(file))
-        sync(self._root)
+        fsync_directory(self._root)
 
     def delete(self, file_id: str) -> None:
         """Raises Refusal (404)."""

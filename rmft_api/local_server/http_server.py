@@ -11,7 +11,7 @@ from secrets import token_hex
 from aiohttp import web
 from aiohttp.http_exceptions import ContentEncodingError
 
-from rmft_api.local_server.refusals import Refusal, internal_error, unsupported_encoding
+from rmft_api.local_server.refusals import RequestError, internal_error, unsupported_encoding
 
 REQUEST_ID = "x-request-id"
 """The header of every reply that names it, in the server's log, too."""
@@ -57,11 +57,11 @@ class _Connection(web.RequestHandler):
         return response
 
 
-def _refusal(status: int, error: BaseException | None, message: str | None) -> Refusal:
+def _refusal(status: int, error: BaseException | None, message: str | None) -> RequestError:
     if status >= 500:
         return internal_error()
     if isinstance(error, ContentEncodingError):
         named = re.search(r"\((\w+)\)", error.message)
         return unsupported_encoding(named[1] if named else error.message)
     words = " ".join((message or "it is no HTTP").split())
-    return Refusal(status, f"The request cannot be read: {words}.", code="bad_request")
+    return RequestError(status, f"The request cannot be read: {words}.", code="bad_request")

@@ -16,8 +16,8 @@ from rmft_api.local_server.job_records import Checkpoint, Content, Job
 from rmft_api.local_server.jobs import JobStore
 from rmft_api.local_server.models import Catalogue
 from rmft_api.local_server.paging import listing, page
-from rmft_api.local_server.refusals import Refusal, decode, invalid, unsupported
-from rmft_api.local_server.shelf import Shelf
+from rmft_api.local_server.refusals import RequestError, decode, invalid, unsupported
+from rmft_api.local_server.shelf import WeightStore
 from rmft_api.local_server.supervisor import Supervisor
 
 AUTO_BETA = 0.1
@@ -114,7 +114,7 @@ class JobRoutes:
         jobs: JobStore,
         catalogue: Catalogue,
         supervisor: Supervisor,
-        shelf: Shelf,
+        shelf: WeightStore,
     ) -> None:
         self._files = files
         self._jobs = jobs
@@ -166,7 +166,7 @@ class JobRoutes:
         """The file's hash. Raises Refusal for a file that cannot be a training file."""
         try:
             file = self._files.get(file_id)
-        except Refusal as refusal:
+        except RequestError as refusal:
             message = f"invalid training_file: {file_id}; {refusal.message}"
             raise invalid(message, "training_file", "invalid_training_file") from refusal
         if file.purpose != "fine-tune":
@@ -223,7 +223,7 @@ class JobRoutes:
         return listing([checkpoint.json() for checkpoint in found], more)
 
 
-def _no_method(asked: str, known: Sequence[str]) -> Refusal:
+def _no_method(asked: str, known: Sequence[str]) -> RequestError:
     supported = ", ".join(map(repr, known))
     message = f"Invalid value: {asked!r}. Supported values are: {supported}."
     return invalid(message, "method.type")

@@ -14,11 +14,11 @@ from typing import Any, Literal
 
 import msgspec
 
-from rmft_api.core.files import replace_file, sync
+from rmft_api.core.files import fsync_directory, replace_file
 from rmft_api.local_server import storage
 from rmft_api.local_server.files import link_or_copy
 from rmft_api.local_server.job_records import Event, Job, Status
-from rmft_api.local_server.refusals import Refusal
+from rmft_api.local_server.refusals import RequestError
 from rmft_api.local_server.training_messages import SCRATCH, TRAINING_FILE, weights_file
 
 KEPT_CHECKPOINTS = 3
@@ -48,7 +48,7 @@ class JobStore:
         """Raises Refusal (404) for a job that is not here."""
         if job_id not in self._jobs:
             message = f"Could not find fine tune: {job_id}"
-            raise Refusal(404, message, param="fine_tuning_job_id", code="fine_tune_not_found")
+            raise RequestError(404, message, param="fine_tuning_job_id", code="fine_tune_not_found")
         return self._jobs[job_id]
 
     def folder(self, job_id: str) -> Path:
@@ -74,7 +74,7 @@ class JobStore:
         folder.mkdir()
         link_or_copy(training_file, folder / TRAINING_FILE)
         self._write(job)
-        sync(self._root)
+        fsync_directory(self._root)
 
     def _write(self, job: Job) -> None:
         replace_file(self._root / job.id / "job.json", msgspec.json.encode(job))

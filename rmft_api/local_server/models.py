@@ -14,7 +14,7 @@ from rmft_api.local_server.engine import Model, Prefers
 from rmft_api.local_server.engines import Owner
 from rmft_api.local_server.job_records import Job
 from rmft_api.local_server.jobs import JobStore
-from rmft_api.local_server.refusals import Refusal, no_such_model
+from rmft_api.local_server.refusals import RequestError, no_such_model
 
 IN_MEMORY = 8
 """Models kept loaded; the one unused for longest goes first."""
@@ -102,7 +102,7 @@ class Catalogue:
         if served is None:
             raise no_such_model(model)
         if served.job_id is None or served.step is None:
-            raise Refusal(403, f"The model `{model}` is a base model and cannot be deleted.")
+            raise RequestError(403, f"The model `{model}` is a base model and cannot be deleted.")
         job = self._jobs.get(served.job_id)
         if served.id == job.target:
             await self._jobs.amend(job.id, checkpoints=(), fine_tuned=False)
@@ -111,12 +111,12 @@ class Catalogue:
             await self._jobs.amend(job.id, checkpoints=kept)
 
 
-def _of_absent_base(served: Served) -> Refusal:
+def _of_absent_base(served: Served) -> RequestError:
     message = (
         f"The model `{served.id}` is a fine-tune of `{served.base}`, which this server does not "
         "serve now; start it with that base, too."
     )
-    return Refusal(400, message, param="model", code="base_not_served")
+    return RequestError(400, message, param="model", code="base_not_served")
 
 
 class ModelPool:

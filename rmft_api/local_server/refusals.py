@@ -15,7 +15,7 @@ T = TypeVar("T")
 INVALID = "invalid_request_error"
 
 
-class Refusal(Exception):  # noqa: N818  an answer to one client, not an error of the program
+class RequestError(Exception):  # noqa: N818  an answer to one client, not an error of the program
     """A request that gets an error as its answer."""
 
     def __init__(
@@ -49,44 +49,44 @@ class Refusal(Exception):  # noqa: N818  an answer to one client, not an error o
         return web.Response(status=self.status, body=body, content_type="application/json")
 
 
-def invalid(message: str, param: str | None, code: str | None = "invalid_value") -> Refusal:
+def invalid(message: str, param: str | None, code: str | None = "invalid_value") -> RequestError:
     """A field whose value cannot be followed: 400."""
-    return Refusal(400, message, param=param, code=code)
+    return RequestError(400, message, param=param, code=code)
 
 
-def unsupported(param: str) -> Refusal:
+def unsupported(param: str) -> RequestError:
     """A field that OpenAI knows and the models here cannot follow: 400."""
     message = f"Unsupported parameter: '{param}' is not supported with this model."
-    return Refusal(400, message, param=param, code="unsupported_parameter")
+    return RequestError(400, message, param=param, code="unsupported_parameter")
 
 
-def no_such_model(model: str) -> Refusal:
+def no_such_model(model: str) -> RequestError:
     """404, in OpenAI's words for both "absent" and "not yours"."""
     message = f"The model `{model}` does not exist or you do not have access to it."
-    return Refusal(404, message, code="model_not_found")
+    return RequestError(404, message, code="model_not_found")
 
 
-def unreadable_body(reason: str) -> Refusal:
+def unreadable_body(reason: str) -> RequestError:
     """A body that is not encoded as its headers say: 400."""
     words = " ".join(reason.split())
     message = f"The body of the request cannot be read: {words}."
-    return Refusal(400, message, code="invalid_body_encoding")
+    return RequestError(400, message, code="invalid_body_encoding")
 
 
-def unsupported_encoding(encoding: str) -> Refusal:
+def unsupported_encoding(encoding: str) -> RequestError:
     """A `Content-Encoding` that cannot be undone here: 415."""
     words = " ".join(encoding.split())
     message = (
         f"Unsupported Content-Encoding: {words!r}; send the body as it is, or with 'gzip' or "
         "'deflate'."
     )
-    return Refusal(415, message, code="unsupported_content_encoding")
+    return RequestError(415, message, code="unsupported_content_encoding")
 
 
-def no_such_route(method: str, path: str) -> Refusal:
+def no_such_route(method: str, path: str) -> RequestError:
     """404, in OpenAI's words, and where else to go."""
     message = f"Invalid URL ({method} {path})"
-    return Refusal(404, f"{message}{_hint(path)}", code="unknown_url")
+    return RequestError(404, f"{message}{_hint(path)}", code="unknown_url")
 
 
 _ELSEWHERE = (
@@ -108,29 +108,29 @@ def _hint(path: str) -> str:
     return ": this server has /v1/chat/completions, models, files, batches and fine_tuning/jobs"
 
 
-def too_large(limit: int) -> Refusal:
+def too_large(limit: int) -> RequestError:
     """413."""
     message = f"The request is larger than {limit} bytes, the most that this route takes."
-    return Refusal(413, message, code="request_too_large")
+    return RequestError(413, message, code="request_too_large")
 
 
-def internal_error() -> Refusal:
+def internal_error() -> RequestError:
     """500: ours, and in the server's log."""
     message = "The server had an error while processing your request; its log says more."
-    return Refusal(500, message, code="internal_error", kind="server_error")
+    return RequestError(500, message, code="internal_error", kind="server_error")
 
 
-def disk_full() -> Refusal:
+def disk_full() -> RequestError:
     """507: nothing can be kept."""
     message = "The server's disk is full, so nothing was kept; make room and send it again."
-    return Refusal(507, message, code="disk_full", kind="server_error")
+    return RequestError(507, message, code="disk_full", kind="server_error")
 
 
-def unable(message: str, code: str, param: str | None) -> Refusal:
+def unable(message: str, code: str, param: str | None) -> RequestError:
     """What the model cannot do, here and now: 400 where another model may, else 503."""
     if param == "model":
-        return Refusal(400, message, param=param, code=code)
-    return Refusal(503, message, param=param, code=code, kind="server_error")
+        return RequestError(400, message, param=param, code=code)
+    return RequestError(503, message, param=param, code=code, kind="server_error")
 
 
 def decode(decoder: msgspec.json.Decoder[T], body: bytes) -> T:
@@ -141,10 +141,10 @@ def decode(decoder: msgspec.json.Decoder[T], body: bytes) -> T:
         raise _worded(str(error)) from error
     except (ValueError, RecursionError) as error:
         message = f"We could not parse the JSON body of your request: {error}."
-        raise Refusal(400, message) from error
+        raise RequestError(400, message) from error
 
 
-def _worded(complaint: str) -> Refusal:
+def _worded(complaint: str) -> RequestError:
     what, _, where = complaint.partition(" - at `$")
     place = where.rstrip("`").removeprefix(".").replace("[...]", "")  # [...]: any key
     for pattern, worded in _WORDINGS:
@@ -154,38 +154,38 @@ def _worded(complaint: str) -> Refusal:
     return invalid(f"Invalid '{place}': {what}.", place or None)
 
 
-def _missing(place: str, name: str) -> Refusal:
+def _missing(place: str, name: str) -> RequestError:
     param = f"{place}.{name}" if place else name
     return invalid(f"Missing required parameter: '{param}'.", param, "missing_required_parameter")
 
 
-def _unknown(place: str, name: str) -> Refusal:
+def _unknown(place: str, name: str) -> RequestError:
     param = f"{place}.{name}" if place else name
     return invalid(f"Unknown parameter: '{param}'.", param, "unknown_parameter")
 
 
-def _of_another_type(place: str, wanted: str, got: str) -> Refusal:
+def _of_another_type(place: str, wanted: str, got: str) -> RequestError:
     if not place:
         return invalid(f"The body must be a JSON {wanted}, got a JSON {got}.", None, "invalid_type")
     message = f"Invalid type for '{place}': expected {wanted}, but got {got} instead."
     return invalid(message, place, "invalid_type")
 
 
-def _out_of_range(place: str, kind: str, sign: str, bound: str) -> Refusal:
+def _out_of_range(place: str, kind: str, sign: str, bound: str) -> RequestError:
     noun = "integer" if kind == "int" else "decimal"
     side = "above_max" if sign == "<=" else "below_min"
     message = f"Invalid '{place}': expected a value {sign} {bound}."
     return invalid(message, place, f"{noun}_{side}_value")
 
 
-def _of_another_length(place: str, kind: str, sign: str, bound: str) -> Refusal:
+def _of_another_length(place: str, kind: str, sign: str, bound: str) -> RequestError:
     noun = "string" if kind == "str" else kind
     side = "above_max" if sign == "<=" else "below_min"
     message = f"Invalid '{place}': expected {noun} of length {sign} {bound}."
     return invalid(message, place, f"{noun}_{side}_length")
 
 
-_WORDINGS: tuple[tuple[re.Pattern[str], Callable[..., Refusal]], ...] = (
+_WORDINGS: tuple[tuple[re.Pattern[str], Callable[..., RequestError]], ...] = (
     (re.compile(r"Object missing required field `(.+)`"), _missing),
     (re.compile(r"Object contains unknown field `(.*)`", re.DOTALL), _unknown),
     (re.compile(r"Expected `(.+)`, got `(.+)`"), _of_another_type),

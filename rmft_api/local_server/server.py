@@ -35,7 +35,7 @@ from rmft_api.local_server.job_routes import JobRoutes
 from rmft_api.local_server.jobs import JobStore
 from rmft_api.local_server.model_routes import ModelRoutes
 from rmft_api.local_server.models import Catalogue, ModelPool
-from rmft_api.local_server.shelf import Shelf
+from rmft_api.local_server.shelf import WeightStore
 from rmft_api.local_server.supervisor import Supervisor
 
 BACKLOG = 1024
@@ -97,7 +97,7 @@ async def _serving(
             chats,
             FileRoutes(files),
             BatchRoutes(files, batches, runner),
-            JobRoutes(files, jobs, catalogue, supervisor, Shelf(jobs, catalogue, owners)),
+            JobRoutes(files, jobs, catalogue, supervisor, WeightStore(jobs, catalogue, owners)),
             ModelRoutes(catalogue),
             settings.api_key,
         )

@@ -11,12 +11,12 @@ from rmft_api.local_server.engines import Owner
 from rmft_api.local_server.job_records import Job
 from rmft_api.local_server.jobs import KEPT_CHECKPOINTS, JobStore
 from rmft_api.local_server.models import Catalogue, Served
-from rmft_api.local_server.refusals import Refusal
+from rmft_api.local_server.refusals import RequestError
 
 MB = 10**6
 
 
-class Shelf:
+class WeightStore:
     """The weights files of all jobs."""
 
     def __init__(self, jobs: JobStore, catalogue: Catalogue, owners: Mapping[str, Owner]) -> None:
@@ -46,7 +46,7 @@ class Shelf:
         epochs = engine.resolve(numbers, 1).n_epochs or 1
         return min(epochs, KEPT_CHECKPOINTS) * engine.bytes_of_one(start.weights)
 
-    def _refusal(self, base: str, most: int, taken: int, wanted: int) -> Refusal:
+    def _refusal(self, base: str, most: int, taken: int, wanted: int) -> RequestError:
         oldest = next(
             (one for one in self._catalogue.all() if one.base == base and one.weights), None
         )
@@ -56,4 +56,4 @@ class Shelf:
             f"they may (adapters_mb), and this job's would take {wanted / MB:,.0f} MB more. None "
             f"is removed by itself: delete what is no longer wanted{example}, or raise adapters_mb."
         )
-        return Refusal(400, message, param="model", code="adapters_full")
+        return RequestError(400, message, param="model", code="adapters_full")

@@ -19,7 +19,7 @@ from rmft_api.local_server.engines import Owner
 from rmft_api.local_server.job_records import Job, JobError, Saved, Status, later
 from rmft_api.local_server.jobs import KEPT_CHECKPOINTS, JobStore
 from rmft_api.local_server.models import Catalogue
-from rmft_api.local_server.refusals import Refusal
+from rmft_api.local_server.refusals import RequestError
 from rmft_api.local_server.training_messages import (
     SCRATCH,
     CheckpointSaved,
@@ -80,7 +80,7 @@ class Supervisor:
         self._jobs.log(job_id, "The job is being cancelled")
         ended = await self._jobs.end(job_id, "cancelled", checkpoints=())
         if ended is None:
-            raise Refusal(
+            raise RequestError(
                 400, f"Job {job_id} has already ended: it is {status}.", code="job_already_ended"
             )
         await self._end_process(job_id)
@@ -92,7 +92,7 @@ class Supervisor:
         job = None if before.paused else await self._jobs.change(job_id, paused=True)
         if job is None:
             message = f"Job {job_id} is {before.told_status} and cannot be paused."
-            raise Refusal(400, message, code="job_not_running")
+            raise RequestError(400, message, code="job_not_running")
         await self._end_process(job_id)
         after = self._after(job)
         how = f"go on after step {after}" if after else "begin anew"
@@ -105,7 +105,7 @@ class Supervisor:
         job = await self._jobs.change(job_id, paused=False) if before.paused else None
         if job is None:
             message = f"Job {job_id} is {before.told_status}, not paused."
-            raise Refusal(400, message, code="job_not_paused")
+            raise RequestError(400, message, code="job_not_paused")
         self._jobs.log(job_id, "The job is resumed")
         self.start(job_id)
         return job
@@ -131,7 +131,7 @@ class Supervisor:
         try:
             async with self._processes:
                 await self._run(job_id)
-        except Refusal as refusal:  # the model to start from was deleted
+        except RequestError as refusal:  # the model to start from was deleted
             await self._fail(job_id, JobError("model_not_found", refusal.message, "model"))
         except EngineError as error:
             await self._fail(job_id, JobError(error.code, str(error), error.param))

@@ -2,10 +2,10 @@
 
 from collections.abc import Sequence
 
-from rmft_api.local_server.engine import Piece, Prompt, TokenLogprob
+from rmft_api.local_server.engine import AnswerToken, Prompt, TokenLogprob
 
 
-class Telling:
+class TokenStream:
     """What the listener of one prompt has heard; without a listener nothing is done."""
 
     def __init__(self, prompt: Prompt) -> None:
@@ -24,7 +24,7 @@ class Telling:
             return
         for place in range(self._told, len(pieces)):
             logprob = logprobs[place] if place < len(logprobs) else None
-            self._listener(place, Piece(pieces[place], logprob))
+            self._listener(place, AnswerToken(pieces[place], logprob))
         self._told = max(self._told, len(pieces))
 
 

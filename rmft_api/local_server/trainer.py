@@ -18,7 +18,7 @@ from typing import BinaryIO, NamedTuple
 import msgspec
 
 from rmft_api.core.errors import ConfigError
-from rmft_api.core.files import sync
+from rmft_api.core.files import fsync_directory
 from rmft_api.local_server import engines, storage
 from rmft_api.local_server.engine import (
     ChatPair,
@@ -67,7 +67,7 @@ class DivergedError(Exception):
         self.step = step
 
 
-class Voice:
+class MessageWriter:
     """Messages to the server. What libraries print goes to the log instead."""
 
     def __init__(self) -> None:
@@ -98,7 +98,7 @@ class Lifeline(threading.Thread):
 class Recorder:
     """The two callbacks that an engine reports to."""
 
-    def __init__(self, folder: Path, voice: Voice) -> None:
+    def __init__(self, folder: Path, voice: MessageWriter) -> None:
         self._folder = folder
         self._voice = voice
         self._saving: int | None = None
@@ -133,13 +133,13 @@ class Recorder:
         if self._saving is None:
             return
         path = weights_file(self._folder, self._saving)
-        sync(path)
-        sync(path.parent)
+        fsync_directory(path)
+        fsync_directory(path.parent)
         self._voice.say(CheckpointSaved(self._saving, self._metrics))
         self.saved, self._saving = self._saving, None
 
 
-class Lesson(NamedTuple):
+class TrainingJob(NamedTuple):
     """What is learnt, and how."""
 
     examples: int
@@ -147,7 +147,7 @@ class Lesson(NamedTuple):
     """Returns the trained tokens."""
 
 
-def _lesson(engine: Engine, order: Order, folder: Path) -> Lesson:
+def _lesson(engine: Engine, order: Order, folder: Path) -> TrainingJob:
     """Chats to imitate, or pairs of answers to prefer. Raises TrainingFileError."""
     start = None if order.start is None else Path(order.start)
     if order.beta is None:
@@ -158,7 +158,7 @@ def _lesson(engine: Engine, order: Order, folder: Path) -> Lesson:
     raise TrainingFileError(f"engine {order.engine!r} does not learn from preferences")
 
 
-def _imitation(engine: Engine, order: Order, start: Path | None, file: Path) -> Lesson:
+def _imitation(engine: Engine, order: Order, start: Path | None, file: Path) -> TrainingJob:
     chats = read_examples(file, engine.check)
 
     def learn(numbers: Hyperparameters, told: Recorder) -> int:
@@ -166,21 +166,21 @@ def _imitation(engine: Engine, order: Order, start: Path | None, file: Path) -> 
             *(order.base, start, chats, numbers, order.seed), *(told.checkpoint, told.report)
         )
 
-    return Lesson(len(chats), learn)
+    return TrainingJob(len(chats), learn)
 
 
 def _preference(
     engine: Prefers, order: Order, start: Path | None, pairs: Sequence[ChatPair], beta: float
-) -> Lesson:
+) -> TrainingJob:
     def learn(numbers: Hyperparameters, told: Recorder) -> int:
         return engine.prefer(
             *(order.base, start, pairs, numbers, beta, order.seed), *(told.checkpoint, told.report)
         )
 
-    return Lesson(len(pairs), learn)
+    return TrainingJob(len(pairs), learn)
 
 
-def train(folder: Path, voice: Voice, may_train: threading.Event) -> None:
+def train(folder: Path, voice: MessageWriter, may_train: threading.Event) -> None:
     """Do what the order says."""
     order = read_order(folder)
     engine, scratch = engines.make(order.engine), folder / SCRATCH
@@ -217,7 +217,7 @@ def main(folder: Path) -> None:
     # Unbuffered: a buffer's lock, held by a waiting thread, would turn a traceback into an abort.
     lifeline = Lifeline(os.fdopen(0, "rb", buffering=0, closefd=False))
     lifeline.start()
-    voice = Voice()
+    voice = MessageWriter()
     os.nice(_NICENESS)  # answering goes before training
     with storage.waited_for(folder / "trainer.lock"):
         try:

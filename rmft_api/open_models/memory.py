@@ -30,7 +30,7 @@ RESERVE_SHARE, RESERVE = 0.08, 1 * GIB
 """Assumed for what allocators do not give back, and for the process and its libraries."""
 
 
-class Part(Record, frozen=True):
+class MemoryUse(Record, frozen=True):
     """One use of memory."""
 
     name: str
@@ -40,7 +40,7 @@ class Part(Record, frozen=True):
 class Memory(Record, frozen=True):
     """All that one process holds at its peak."""
 
-    parts: tuple[Part, ...]
+    parts: tuple[MemoryUse, ...]
 
     @property
     def total(self) -> int:
@@ -91,10 +91,10 @@ def training(shape: Shape, settings: HfSettings, one: Pass, *, on_cpu: bool) -> 
     width = width_of(settings, on_cpu=on_cpu)
     trained = shape.adapter(settings.lora_rank, settings.lora_targets)
     parts = [
-        Part("base weights", shape.parameters() * width),
-        Part("adapter and optimizer", trained * ADAM),
-        Part("activations", _activations(shape, settings, one, width)),
-        Part("logits", _logits(shape, one, width, on_cpu=on_cpu)),
+        MemoryUse("base weights", shape.parameters() * width),
+        MemoryUse("adapter and optimizer", trained * ADAM),
+        MemoryUse("activations", _activations(shape, settings, one, width)),
+        MemoryUse("logits", _logits(shape, one, width, on_cpu=on_cpu)),
     ]
     return _reserved(parts)
 
@@ -107,11 +107,11 @@ def serving(
     trained = shape.adapter(settings.lora_rank, settings.lora_targets)
     tokens = rows * length
     parts = [
-        Part("base weights", shape.parameters() * width),
-        Part("adapters", ADAPTER * trained * min(adapters, HELD)),
-        Part("keys and values", tokens * cached(shape, width)),
-        Part("prompts kept", settings.prefix_mb * MIB),
-        Part("reading prompts", tokens * _read(shape, width, length)),
+        MemoryUse("base weights", shape.parameters() * width),
+        MemoryUse("adapters", ADAPTER * trained * min(adapters, HELD)),
+        MemoryUse("keys and values", tokens * cached(shape, width)),
+        MemoryUse("prompts kept", settings.prefix_mb * MIB),
+        MemoryUse("reading prompts", tokens * _read(shape, width, length)),
     ]
     return _reserved(parts)
 
@@ -165,7 +165,7 @@ def _read(shape: Shape, width: int, length: int) -> int:
     return each + scores
 
 
-def _reserved(parts: Iterable[Part]) -> Memory:
+def _reserved(parts: Iterable[MemoryUse]) -> Memory:
     known = tuple(parts)
     held = sum(part.bytes for part in known)
-    return Memory((*known, Part("reserve", RESERVE + round(held * RESERVE_SHARE))))
+    return Memory((*known, MemoryUse("reserve", RESERVE + round(held * RESERVE_SHARE))))

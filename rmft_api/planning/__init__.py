@@ -9,25 +9,25 @@ The plan follows the real path: the real prompts are told to a player that answe
 `rollouts.play`, and `selection` and `dataset` choose and count what would be trained on.
 """
 
-from rmft_api.planning.build import draw_up
-from rmft_api.planning.comparisons import ContestPlan, draw_up_contest
+from rmft_api.planning.build import build_plan
+from rmft_api.planning.comparisons import ComparisonPlan, plan_comparison
 from rmft_api.planning.lifecycle import refuse
-from rmft_api.planning.observed_lengths import Heard
+from rmft_api.planning.observed_lengths import ObservedReplies
 from rmft_api.planning.plan import Cost, Phase, Plan
-from rmft_api.planning.plan_vs_actual import Line, Spending, spending
+from rmft_api.planning.plan_vs_actual import PhaseSpending, Spending, spending
 from rmft_api.planning.remaining import of_the_rest
 
 __all__ = [
-    "ContestPlan",
+    "ComparisonPlan",
     "Cost",
-    "Heard",
-    "Line",
+    "ObservedReplies",
     "Phase",
+    "PhaseSpending",
     "Plan",
     "Spending",
-    "draw_up",
-    "draw_up_contest",
+    "build_plan",
     "of_the_rest",
+    "plan_comparison",
     "refuse",
     "spending",
 ]

@@ -6,15 +6,17 @@ from rmft_api.config.schema import RunConfig
 from rmft_api.datasets.tokens import TokenCounter
 from rmft_api.open_models.memory import GIB
 from rmft_api.planning.lengths import limit_of, way_out
-from rmft_api.planning.observed_lengths import Expected
+from rmft_api.planning.observed_lengths import ExpectedLength
 from rmft_api.planning.open_model import OpenModel, settings_of
-from rmft_api.planning.phases import Walk
+from rmft_api.planning.phases import PhaseBuilder
 from rmft_api.planning.plan import Cost, Phase, Plan
-from rmft_api.planning.timing import JOB_S, REPLY_S, pace_of
+from rmft_api.planning.timing import JOB_S, REPLY_S, speed_of
 from rmft_api.rollouts import preparation
 
 
-def assumptions(walk: Walk, counter: TokenCounter, expected: Expected) -> Iterator[str]:
+def assumptions(
+    walk: PhaseBuilder, counter: TokenCounter, expected: ExpectedLength
+) -> Iterator[str]:
     """What the figures rest on."""
     config, profile = walk.config, walk.playing.profile
     told = "" if counter.exact else f", {counter.error:.0%} off at times"
@@ -41,7 +43,7 @@ def assumptions(walk: Walk, counter: TokenCounter, expected: Expected) -> Iterat
             f"({profile.hosting.ready_within_s / 3600:g} h to be made, and as long to answer), and "
             f"every reply takes {profile.timeouts.chat_s:g} s"
         )
-    pace = pace_of(config, profile)
+    pace = speed_of(config, profile)
     if pace.batch_s is not None:
         yield (
             f"time: a batch a round of at most {config.rollouts.scenarios} x "
@@ -56,7 +58,7 @@ def assumptions(walk: Walk, counter: TokenCounter, expected: Expected) -> Iterat
     )
 
 
-def doubts(walk: Walk, plan: Plan) -> Iterator[str]:
+def warnings_of(walk: PhaseBuilder, plan: Plan) -> Iterator[str]:
     """What would stop the run, or surprise."""
     yield from _unknown(walk)
     yield from over_budget(plan.total, plan.budget)
@@ -95,7 +97,7 @@ def of_open_model(config: RunConfig, mine: OpenModel | None, longest: int) -> It
         )
 
 
-def _unknown(walk: Walk) -> Iterator[str]:
+def _unknown(walk: PhaseBuilder) -> Iterator[str]:
     """Which prices are missing."""
     for model, which in ((0, "base"), (1, "fine-tunes of it")):
         price = walk.playing.price(model)
@@ -125,7 +127,7 @@ def over_budget(total: Cost, budget: int | None) -> Iterator[str]:
         yield f"the worst case is above the budget of ${budget / 1e6:,.2f}; the run stops there"
 
 
-def _refused_data(walk: Walk, phases: tuple[Phase, ...]) -> Iterator[str]:
+def _refused_data(walk: PhaseBuilder, phases: tuple[Phase, ...]) -> Iterator[str]:
     """Datasets that the provider would refuse or cut."""
     traits = walk.training.profile.training
     if traits is None:

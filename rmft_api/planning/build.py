@@ -11,14 +11,14 @@ from rmft_api.core.records import Split
 from rmft_api.datasets import tokens
 from rmft_api.datasets.tokens import TokenCounter
 from rmft_api.planning import assumptions, lifecycle
-from rmft_api.planning.cost import Bills
+from rmft_api.planning.cost import PriceSheet
 from rmft_api.planning.lengths import limit_of
-from rmft_api.planning.observed_lengths import Expected, Heard, expectation
+from rmft_api.planning.observed_lengths import ExpectedLength, ObservedReplies, expectation
 from rmft_api.planning.open_model import open_model, settings_of
-from rmft_api.planning.phases import Walk
+from rmft_api.planning.phases import PhaseBuilder
 from rmft_api.planning.plan import Phase, Plan, total
-from rmft_api.planning.simulated_model import Speech, replies_are_told
-from rmft_api.planning.simulation import Course, Simulation, simulate
+from rmft_api.planning.simulated_model import ReplyText, replies_are_told
+from rmft_api.planning.simulation import SimulatedSplit, Simulation, simulate
 from rmft_api.prompts import PromptSet
 from rmft_api.providers.prices import Prices
 from rmft_api.providers.profiles import Profile
@@ -26,7 +26,7 @@ from rmft_api.providers.profiles import Profile
 SPLITS: tuple[Split, ...] = ("train", "validation", "test")
 
 
-async def draw_up(
+async def build_plan(
     config: RunConfig,
     prompts: PromptSet,
     playing: Profile,
@@ -34,7 +34,7 @@ async def draw_up(
     now: datetime,
     *,
     reply_tokens: int | None = None,
-    heard: Heard | None = None,
+    heard: ObservedReplies | None = None,
     counter: TokenCounter | None = None,
 ) -> Plan:
     """The plan of a run that is begun at `now`. Asks nobody; needs no key.
@@ -46,20 +46,20 @@ async def draw_up(
     expected = expectation(config, reply_tokens, heard)
     length = expected.tokens
     counter = counter or tokens.counter_for(config.model.base)
-    world = Simulation(config, prompts, counter, Speech(config, counter, length), playing.chat)
+    world = Simulation(config, prompts, counter, ReplyText(config, counter, length), playing.chat)
     paid = playing.paid or training.paid
     bounded = settings_of(config) is not None or limit_of(config, training) is not None
     courses = await _courses(world, worst=paid or bounded)
     short = courses
     if paid and replies_are_told(config.prompts):
-        bare = replace(world, speech=Speech(config, counter, 0))
+        bare = replace(world, speech=ReplyText(config, counter, 0))
         short = await _courses(bare, worst=False)
     batch = config.rollouts.transport == "batch"
-    walk = Walk(
+    walk = PhaseBuilder(
         config=config,
-        playing=Bills(playing, config.model.base, Prices(playing, batch=batch)),
-        other=Bills(playing, config.model.base, Prices(playing, batch=not batch)),
-        training=Bills(training, config.model.base, Prices(training)),
+        playing=PriceSheet(playing, config.model.base, Prices(playing, batch=batch)),
+        other=PriceSheet(playing, config.model.base, Prices(playing, batch=not batch)),
+        training=PriceSheet(training, config.model.base, Prices(training)),
         courses=courses,
         short=short,
     )
@@ -70,11 +70,13 @@ async def draw_up(
     return msgspec.structs.replace(plan, open_model=mine, warnings=(*plan.warnings, *doubts))
 
 
-async def _courses(world: Simulation, *, worst: bool) -> dict[Split, Course]:
+async def _courses(world: Simulation, *, worst: bool) -> dict[Split, SimulatedSplit]:
     return {split: await simulate(world, split, worst=worst) for split in SPLITS}
 
 
-def _plan(walk: Walk, counter: TokenCounter, expected: Expected, now: datetime) -> Plan:
+def _plan(
+    walk: PhaseBuilder, counter: TokenCounter, expected: ExpectedLength, now: datetime
+) -> Plan:
     config, phases = walk.config, walk.with_hosting()
     replies = walk.replies(phases)
     expected = expected.played(replies)
@@ -105,7 +107,7 @@ def _plan(walk: Walk, counter: TokenCounter, expected: Expected, now: datetime) 
         replies=replies,
         heard=expected.heard,
     )
-    warnings = (*dates.warnings(), *assumptions.doubts(walk, plan))
+    warnings = (*dates.warnings(), *assumptions.warnings_of(walk, plan))
     return msgspec.structs.replace(plan, warnings=warnings)
 
 

@@ -7,17 +7,17 @@ from datetime import date
 from rmft_api.config.schema import RunConfig
 from rmft_api.core.records import Record
 from rmft_api.datasets import tokens
-from rmft_api.planning.cost import Bills
-from rmft_api.planning.phases import Walk
+from rmft_api.planning.cost import PriceSheet
+from rmft_api.planning.phases import PhaseBuilder
 from rmft_api.planning.plan import Cost, Phase, PriceUsed, added, total
-from rmft_api.planning.simulated_model import Speech, replies_are_told
+from rmft_api.planning.simulated_model import ReplyText, replies_are_told
 from rmft_api.planning.simulation import Simulation, simulate
 from rmft_api.prompts import PromptSet
 from rmft_api.providers.prices import Prices
 from rmft_api.providers.profiles import Profile
 
 
-class Seated(Record, frozen=True):
+class PlannedPlayer(Record, frozen=True):
     """One player of a contest that is planned."""
 
     label: str
@@ -31,14 +31,14 @@ class Seated(Record, frozen=True):
     prices: tuple[PriceUsed, ...]
 
 
-class ContestPlan(Record, frozen=True):
+class ComparisonPlan(Record, frozen=True):
     """What a contest will do and cost. Money is integer micro-dollars; None is "unknown"."""
 
     contest: str
     suite: str
     reply_tokens: int
     """The assumed length of a reply."""
-    players: tuple[Seated, ...]
+    players: tuple[PlannedPlayer, ...]
     total: Cost
     budget: int | None
     seconds: float | None
@@ -48,13 +48,13 @@ class ContestPlan(Record, frozen=True):
     """Why it is not begun."""
 
 
-async def draw_up_contest(
+async def plan_comparison(
     suite: str,
     players: Mapping[str, tuple[RunConfig, Profile]],
     prompts: PromptSet,
     today: date,
     reply_tokens: int | None = None,
-) -> ContestPlan:
+) -> ComparisonPlan:
     """The plan. `players` holds, by label, what each plays under and where."""
     seats = [
         await _seat(label, config, profile, prompts, reply_tokens)
@@ -64,7 +64,7 @@ async def draw_up_contest(
     cost = total(seat.phase.cost for seat in seats)
     budget = None if config.budget_usd is None else round(config.budget_usd * 1e6)
     times = [seat.phase.seconds for seat in seats if seat.phase.seconds is not None]
-    return ContestPlan(
+    return ComparisonPlan(
         contest=config.name,
         suite=suite,
         reply_tokens=_length(config, reply_tokens),
@@ -83,19 +83,19 @@ def _length(config: RunConfig, reply_tokens: int | None) -> int:
 
 async def _seat(
     label: str, config: RunConfig, profile: Profile, prompts: PromptSet, reply_tokens: int | None
-) -> Seated:
+) -> PlannedPlayer:
     model = config.model.base
     counter = tokens.counter_for(model)
-    speech = Speech(config, counter, _length(config, reply_tokens))
+    speech = ReplyText(config, counter, _length(config, reply_tokens))
     world = Simulation(config, prompts, counter, speech, profile.chat)
     course = await simulate(world, "test", worst=profile.paid)
     short = course
     if profile.paid and replies_are_told(config.prompts):
-        bare = replace(world, speech=Speech(config, counter, 0))
+        bare = replace(world, speech=ReplyText(config, counter, 0))
         short = await simulate(bare, "test", worst=False)
-    bills = Bills(profile, model, Prices(profile))
-    walk = Walk(config, bills, bills, {"test": course}, {"test": short})
-    return Seated(
+    bills = PriceSheet(profile, model, Prices(profile))
+    walk = PhaseBuilder(config, bills, bills, {"test": course}, {"test": short})
+    return PlannedPlayer(
         label=label,
         model=model,
         profile=profile.name,

@@ -7,12 +7,12 @@ from typing import NamedTuple
 
 from rmft_api.core.records import Usage
 from rmft_api.planning.plan import Cost, PriceUsed
-from rmft_api.planning.token_counts import Tally
+from rmft_api.planning.token_counts import TokenCounts
 from rmft_api.providers.prices import Price, Prices
 from rmft_api.providers.profiles import Profile
 
 
-class Most(NamedTuple):
+class WorstCase(NamedTuple):
     """What a phase's chats take if every trajectory is as long as can be and asks for itself."""
 
     calls: int
@@ -23,7 +23,7 @@ class Most(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Bills:
+class PriceSheet:
     """The prices of one endpoint for one base model and its fine-tunes."""
 
     profile: Profile
@@ -34,7 +34,7 @@ class Bills:
         """Of the model of an iteration; 0 is the base."""
         return self.prices.of(tuned_id(self.profile, self.base) if model else self.base)
 
-    def playing(self, model: int, tally: Tally, short: Tally, most: Most) -> Cost:
+    def playing(self, model: int, tally: TokenCounts, short: TokenCounts, most: WorstCase) -> Cost:
         """Of chats."""
         price = self.price(model)
         if price is None:

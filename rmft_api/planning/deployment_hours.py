@@ -16,7 +16,7 @@ HOUR_S = 3600.0
 
 
 @dataclass(frozen=True)
-class Stays:
+class DeploymentHours:
     """The deployments of one run."""
 
     config: RunConfig

@@ -13,7 +13,7 @@ from rmft_api.prompts import PromptSet
 from rmft_api.providers.prices import most_tokens
 from rmft_api.providers.profiles import Profile
 from rmft_api.rollouts import preparation
-from rmft_api.rollouts.engine import Seat
+from rmft_api.rollouts.engine import PreparedScenario
 
 _ANSWER = 8
 """Tokens that are left for the answer after the reasoning."""
@@ -46,11 +46,11 @@ def too_long(
     return None
 
 
-def _kinds(config: RunConfig, prompts: PromptSet) -> Iterator[Seat]:
+def _kinds(config: RunConfig, prompts: PromptSet) -> Iterator[PreparedScenario]:
     """A seat of each problem and story, of the first scenarios to be played."""
     problems = preparation.problems_of(config, "train")
     known: set[tuple[int, str]] = set()
-    for seat in preparation.seats(config, prompts, "train", 1):
+    for seat in preparation.prepared_scenarios(config, prompts, "train", 1):
         story = preparation.wording_of(config, prompts, problems, "train", 1, seat.index)
         if (kind := (seat.index % len(problems), story)) not in known:
             known.add(kind)
@@ -58,18 +58,18 @@ def _kinds(config: RunConfig, prompts: PromptSet) -> Iterator[Seat]:
 
 
 def _examples(
-    config: RunConfig, seat: Seat, word: str = LONGEST_WORD
+    config: RunConfig, seat: PreparedScenario, word: str = LONGEST_WORD
 ) -> Iterator[tuple[Message, ...]]:
     """The last round's example, for each action that may be taken throughout."""
     even = np.full(seat.scenario.K, 1 / seat.scenario.K)
     for action in range(seat.scenario.K):
         answer = answer_of(seat.names, action, config.prompts.output)
         reply = _reply(config, answer, word)
-        telling = seat.telling()
+        telling = seat.prompt_builder()
         for t in range(seat.scenario.T - 1):
-            telling.heard(reply, action, tuple(seat.scenario.face(t, even).tolist()))
+            telling.observe(reply, action, tuple(seat.scenario.face(t, even).tolist()))
         words = config.dataset.content == "full" and config.prompts.reasons == "own"
-        yield (*telling.chat(), Message("assistant", reply if words else answer))
+        yield (*telling.messages(), Message("assistant", reply if words else answer))
 
 
 def _reply(config: RunConfig, answer: str, word: str) -> str:
@@ -79,7 +79,7 @@ def _reply(config: RunConfig, answer: str, word: str) -> str:
     return f"{word * room}\n{answer}" if room > 0 else answer
 
 
-def _told(config: RunConfig, seat: Seat, shortest: int, limit: int, where: str) -> str:
+def _told(config: RunConfig, seat: PreparedScenario, shortest: int, limit: int, where: str) -> str:
     thought = "" if config.prompts.reasoning == "none" else ", replies half as long as they may be"
     return (
         f"an example of T={seat.scenario.T}, K={seat.scenario.K} has about {shortest} tokens"

@@ -11,7 +11,7 @@ from datetime import UTC, date, datetime, timedelta
 from rmft_api.config.schema import RunConfig
 from rmft_api.core.errors import ConfigError
 from rmft_api.core.records import Split
-from rmft_api.planning.timing import Pace, pace_of
+from rmft_api.planning.timing import EndpointSpeed, speed_of
 from rmft_api.providers.capabilities import Lifecycle
 from rmft_api.providers.profiles import Profile
 from rmft_api.rollouts import preparation
@@ -105,8 +105,8 @@ def calendar(
     last_job_s: float | None = None,
 ) -> Calendar:
     """The run's dates. Without the plan's own times, every decision counts as a call."""
-    jobs_s = [pace_of(config, training).training_s() or 0.0] * config.iterations
-    pace = pace_of(config, playing)
+    jobs_s = [speed_of(config, training).training_s() or 0.0] * config.iterations
+    pace = speed_of(config, playing)
     play_s = _playing_s(config, pace)
     seconds = play_s + sum(jobs_s) if seconds is None else seconds
     last_job_s = seconds - sum(jobs_s[:1]) if last_job_s is None else last_job_s
@@ -129,7 +129,7 @@ def calendar(
     )
 
 
-def _playing_s(config: RunConfig, pace: Pace) -> float:
+def _playing_s(config: RunConfig, pace: EndpointSpeed) -> float:
     tested = config.iterations + 1 if config.test_models == "all" else 2
     times: dict[Split, int] = {
         "train": config.iterations,

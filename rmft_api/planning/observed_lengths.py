@@ -10,11 +10,11 @@ from dataclasses import dataclass
 
 from rmft_api.config.schema import RunConfig
 from rmft_api.core.records import Record
-from rmft_api.journal import Sum
-from rmft_api.planning.plan import Cost, Phase, Replies
+from rmft_api.journal import PhaseSum
+from rmft_api.planning.plan import Cost, Phase, ReplyAssumptions
 
 
-class Heard(Record, frozen=True):
+class ObservedReplies(Record, frozen=True):
     """The replies of a run so far. Lengths are means in tokens, answers included."""
 
     number: int
@@ -57,7 +57,7 @@ class Rates:
         return self._spent[phase.name] / planned if planned else 1.0
 
 
-class Expected(Record, frozen=True):
+class ExpectedLength(Record, frozen=True):
     """The length of replies that a plan reckons with."""
 
     tokens: int
@@ -65,37 +65,39 @@ class Expected(Record, frozen=True):
     """Real replies that it is the mean of."""
     told: str = "as assumed"
 
-    def played(self, replies: Replies) -> "Expected":
+    def played(self, replies: ReplyAssumptions) -> "ExpectedLength":
         """The length that the plan's replies really have: answers may be longer than asked for."""
         mean = round(replies.tokens / replies.number) if replies.number else self.tokens
         if mean == self.tokens:
             return self
         told = f"the nearest to {self.tokens}, {self.told}"
-        return Expected(mean, self.heard, told)
+        return ExpectedLength(mean, self.heard, told)
 
 
-def expectation(config: RunConfig, given: int | None, found: Heard | None) -> Expected:
+def expectation(
+    config: RunConfig, given: int | None, found: ObservedReplies | None
+) -> ExpectedLength:
     """What was `given`, else what was heard, else half of what a reply may have."""
     if given is not None:
-        return Expected(given, told="as --reply-tokens says")
+        return ExpectedLength(given, told="as --reply-tokens says")
     if found is not None:
-        return Expected(
+        return ExpectedLength(
             max(1, round(found.tokens)), found.number, f"the mean of {found.number:,} real ones"
         )
-    return Expected(config.sampling.max_tokens // 2)
+    return ExpectedLength(config.sampling.max_tokens // 2)
 
 
-def heard(sums: Iterable[Sum], assumed: Replies | None) -> Heard | None:
+def observed(sums: Iterable[PhaseSum], assumed: ReplyAssumptions | None) -> ObservedReplies | None:
     """What was replied so far; None: nothing yet."""
     known = list(sums)
     number = sum(one.replies for one in known)
     if not number:
         return None
     mean = assumed.tokens / assumed.number if assumed and assumed.number else None
-    return Heard(number, sum(one.output_tokens for one in known) / number, mean)
+    return ObservedReplies(number, sum(one.output_tokens for one in known) / number, mean)
 
 
-def correction(found: Heard | None, assumed: Replies | None) -> Correction:
+def correction(found: ObservedReplies | None, assumed: ReplyAssumptions | None) -> Correction:
     """What follows for the plan; nothing where it assumed bare answers."""
     if found is None or assumed is None or assumed.tokens <= assumed.least:
         return Correction()

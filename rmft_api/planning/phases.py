@@ -7,22 +7,22 @@ from typing import NamedTuple
 from rmft_api.config.schema import ReplayLesson, RunConfig
 from rmft_api.core.records import Method, Split
 from rmft_api.open_models.speed import Speed
-from rmft_api.planning.cost import Bills, Most
-from rmft_api.planning.deployment_hours import Stays
+from rmft_api.planning.cost import PriceSheet, WorstCase
+from rmft_api.planning.deployment_hours import DeploymentHours
 from rmft_api.planning.lifecycle import rounds
 from rmft_api.planning.plan import (
+    BatchSavings,
     Cost,
-    InBatches,
     Phase,
     PhaseName,
-    Replies,
+    ReplyAssumptions,
     Savings,
     added,
     total,
 )
-from rmft_api.planning.simulation import Course
-from rmft_api.planning.timing import pace_of
-from rmft_api.planning.token_counts import Tally
+from rmft_api.planning.simulation import SimulatedSplit
+from rmft_api.planning.timing import speed_of
+from rmft_api.planning.token_counts import TokenCounts
 from rmft_api.rollouts import preparation
 
 NAMES: dict[Split, PhaseName] = {"train": "rollouts", "validation": "validation", "test": "test"}
@@ -45,16 +45,16 @@ class _Load(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Walk:
+class PhaseBuilder:
     """Everything that the phases of one run are made from."""
 
     config: RunConfig
-    playing: Bills
-    training: Bills
-    courses: dict[Split, Course]
-    short: dict[Split, Course]
+    playing: PriceSheet
+    training: PriceSheet
+    courses: dict[Split, SimulatedSplit]
+    short: dict[Split, SimulatedSplit]
     """The same courses where every reply is its bare answer."""
-    other: Bills | None = None
+    other: PriceSheet | None = None
     """Of playing by the other transport, where anybody asks what that would cost."""
     speed: Speed | None = None
     """Of an open model on the card that the run file names."""
@@ -80,22 +80,24 @@ class Walk:
         phases = list(self.phases())
         if self.playing.profile.deploy != "arm":
             return phases
-        stays = Stays(self.config, self.playing.profile, phases, self._longest_s)
+        stays = DeploymentHours(self.config, self.playing.profile, phases, self._longest_s)
         return [*phases, *(self._hosted(i, stays) for i in range(1, self.config.iterations + 1))]
 
-    def replies(self, phases: list[Phase]) -> Replies:
+    def replies(self, phases: list[Phase]) -> ReplyAssumptions:
         """What is assumed of the replies of all that is played."""
         played = [phase for phase in phases if phase.name in SPLITS]
         tallies = [self._tally(SPLITS[phase.name], phase.iteration) for phase in played]
-        whole = sum(tallies, Tally())
-        return Replies(round(whole.replies), round(whole.output), round(whole.least_output))
+        whole = sum(tallies, TokenCounts())
+        return ReplyAssumptions(
+            round(whole.replies), round(whole.output), round(whole.least_output)
+        )
 
     def savings(self, phases: list[Phase]) -> Savings:
         """What coalescing and caching save, summed over all that is played."""
         parts = [self._saved(phase) for phase in phases if phase.name in SPLITS]
         return Savings(added(c for c, _ in parts), added(c for _, c in parts))
 
-    def in_batches(self, phases: list[Phase]) -> InBatches | None:
+    def in_batches(self, phases: list[Phase]) -> BatchSavings | None:
         """What asking a round at a time saves or would save, and how long it takes."""
         profile = self.playing.profile
         if self.other is None or profile.batch is None or not profile.paid:
@@ -106,16 +108,16 @@ class Walk:
         spent = added(phase.cost.expected for phase in played)
         more = None if apart is None or spent is None else apart - spent
         batches = sum(rounds(self.config, SPLITS[phase.name]) for phase in played)
-        return InBatches(
+        return BatchSavings(
             used=used,
             saves=more if used or more is None else -more,
             seconds=batches * profile.batch.usual_s,
             at_most=batches * profile.batch.window_s,
         )
 
-    def _at(self, bills: Bills, phase: Phase) -> int | None:
+    def _at(self, bills: PriceSheet, phase: Phase) -> int | None:
         split = SPLITS[phase.name]
-        tally, most = self._tally(split, phase.iteration), Most(0, 0, 0)
+        tally, most = self._tally(split, phase.iteration), WorstCase(0, 0, 0)
         return bills.playing(phase.model, tally, tally, most).expected
 
     def crash(self) -> int | None:
@@ -152,19 +154,19 @@ class Walk:
             seconds=self._playing_s(split, tally),
         )
 
-    def _playing_s(self, split: Split, tally: Tally) -> float | None:
+    def _playing_s(self, split: Split, tally: TokenCounts) -> float | None:
         if self.speed is not None:
             section = preparation.section_of(self.config, split)
             plays = section.scenarios * section.trajectories
             return self.speed.playing_s(tally.prompt, tally.output, plays)
-        pace = pace_of(self.config, self.playing.profile)
+        pace = speed_of(self.config, self.playing.profile)
         return pace.playing_s(tally.calls, tally.prompt + tally.output, rounds(self.config, split))
 
     def _training_s(self, loads: Sequence["_Load"]) -> float | None:
         if self.speed is not None:
             trained = added(load.trained for load in loads)
             return None if trained is None else self.speed.training_s(trained, len(loads))
-        each = pace_of(self.config, self.training.profile).training_s()
+        each = speed_of(self.config, self.training.profile).training_s()
         return None if each is None else each * len(loads)
 
     def _trained(self, iteration: int) -> Phase:
@@ -193,8 +195,8 @@ class Walk:
     def _load(self, chosen: range, method: Method) -> "_Load":
         """What a job of this method learns, from the play of these iterations."""
         config = self.config.finetuning
-        tally = sum((self._tally("train", i) for i in chosen), Tally())
-        short = sum((self.short["train"].tally(i) for i in chosen), Tally())
+        tally = sum((self._tally("train", i) for i in chosen), TokenCounts())
+        short = sum((self.short["train"].tally(i) for i in chosen), TokenCounts())
         most = sum(self._most_learnt(i, method) for i in chosen)
         if method == "dpo":
             low = min(short.least_pair_tokens, tally.least_pair_tokens)
@@ -213,7 +215,7 @@ class Walk:
             return Cost(None, None, None)
         return self.training.training(start, load.low, load.tokens, load.most, load.epochs or 1)
 
-    def _hosted(self, model: int, stays: Stays) -> Phase:
+    def _hosted(self, model: int, stays: DeploymentHours) -> Phase:
         cost = self.playing.hosting(stays.expected_h(model), stays.longest_h(model))
         return Phase(model, "hosting", model, 0, 0, 0, 0, 0, 0, cost, 0.0)
 
@@ -222,20 +224,20 @@ class Walk:
         most = self._most(split, phase.iteration)
         tokens = most.prompts + most.replies
         reply_s = self.playing.profile.timeouts.chat_s
-        pace = pace_of(self.config, self.playing.profile)
+        pace = speed_of(self.config, self.playing.profile)
         looks = 1 if split == "train" else len(preparation.held_out(self.config, split).looks)
         one_by_one = looks * rounds(self.config, split)
         return pace.longest_s(most.calls, tokens, one_by_one, reply_s)
 
-    def _tally(self, split: Split, iteration: int) -> Tally:
+    def _tally(self, split: Split, iteration: int) -> TokenCounts:
         return self.courses[split].tally(iteration if split == "train" else 0)
 
-    def _most(self, split: Split, iteration: int) -> Most:
+    def _most(self, split: Split, iteration: int) -> WorstCase:
         plays = preparation.section_of(self.config, split).trajectories
         longest = self.courses[split].longest_of(iteration if split == "train" else 0)
         calls = preparation.rounds_of(self.config, split)
         prompts = plays * sum(one.prompt_bound for one in longest)
-        return Most(calls, prompts, calls * self.config.sampling.max_tokens)
+        return WorstCase(calls, prompts, calls * self.config.sampling.max_tokens)
 
     def _most_learnt(self, iteration: int, method: Method) -> int:
         """Tokens of a file in which every kept trajectory is as long as can be."""

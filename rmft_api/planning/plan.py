@@ -51,7 +51,7 @@ class Savings(Record, frozen=True):
     """Prompts whose beginning the provider has met before."""
 
 
-class InBatches(Record, frozen=True):
+class BatchSavings(Record, frozen=True):
     """What batches are to a run: one file of chats a round, cheaper and later."""
 
     used: bool
@@ -64,7 +64,7 @@ class InBatches(Record, frozen=True):
     """Of all playing, if every batch took its whole window."""
 
 
-class Replies(Record, frozen=True):
+class ReplyAssumptions(Record, frozen=True):
     """What a plan assumes of all the replies that are asked for."""
 
     number: int
@@ -115,16 +115,16 @@ class Plan(Record, frozen=True):
     warnings: tuple[str, ...]
     refusal: str | None
     """Why such a run is not begun without --accept-shutdown."""
-    batches: InBatches | None = None
+    batches: BatchSavings | None = None
     """None where the endpoint has none, or nobody is paid."""
-    replies: Replies | None = None
+    replies: ReplyAssumptions | None = None
     """None in plans that earlier versions kept."""
     heard: int = 0
     """Real replies of this run that the expected length is the mean of; 0: it is assumed."""
     open_model: OpenModel | None = None
     """What the run's own checkpoint takes; None where it has none, or its shape is not known."""
 
-    def against(self) -> tuple[str, ...]:
+    def against_it(self) -> tuple[str, ...]:
         """All that speaks against the run, whether or not it is begun all the same."""
         refusal = () if self.refusal is None else (self.refusal.partition(f"; {OVERRULED}")[0],)
         return (*refusal, *self.warnings)

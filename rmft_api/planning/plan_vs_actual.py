@@ -11,15 +11,15 @@ from typing import Literal
 import msgspec
 
 from rmft_api.core.records import Record
-from rmft_api.finetuning import Trained
-from rmft_api.journal import Journal, Place, Sum
+from rmft_api.finetuning import FineTuned
+from rmft_api.journal import Journal, PhaseKey, PhaseSum
 from rmft_api.journal.accounting import Activity
 from rmft_api.planning.observed_lengths import (
     Correction,
-    Heard,
+    ObservedReplies,
     Rates,
     correction,
-    heard,
+    observed,
 )
 from rmft_api.planning.plan import Cost, Phase, Plan, added, total
 
@@ -40,7 +40,7 @@ class Amounts(Record, frozen=True):
     """Tokens of the examples x epochs; None: not told."""
 
 
-class Line(Record, frozen=True):
+class PhaseSpending(Record, frozen=True):
     """One phase, planned and actual. Money is micro-dollars; None is "unknown", never 0."""
 
     phase: Activity
@@ -61,17 +61,17 @@ class Line(Record, frozen=True):
 class Spending(Record, frozen=True):
     """A run's phases in the order of the plan, and their sum."""
 
-    lines: tuple[Line, ...]
+    lines: tuple[PhaseSpending, ...]
     planned: Cost | None
     spent: int
     reserved: int
     cap: int | None
     projected: int | None
     """Where the whole run is heading; None where a price is unknown or no plan was kept."""
-    heard: Heard | None = None
+    heard: ObservedReplies | None = None
     """The replies so far: what is ahead is projected with their length. None: none yet."""
 
-    def by_phase(self) -> tuple[Line, ...]:
+    def by_phase(self) -> tuple[PhaseSpending, ...]:
         """One line for each kind of phase, summed over iterations (`iteration` is the last)."""
         kinds = dict.fromkeys(line.phase for line in self.lines)
         return tuple(_summed([one for one in self.lines if one.phase == kind]) for kind in kinds)
@@ -84,7 +84,7 @@ def spending(journal: Journal) -> Spending:
     trained = _trained(journal)
     is_over = journal.get(RESULTS, "", msgspec.Raw) is not None
     assumed = plan.replies if plan else None
-    replies = heard(sums.values(), assumed)
+    replies = observed(sums.values(), assumed)
     corrected = correction(replies, assumed)
     accounts = _Accounts(plan.phases if plan else (), sums, trained, is_over, corrected)
     lines = tuple(accounts.lines())
@@ -103,7 +103,7 @@ def spending(journal: Journal) -> Spending:
 def _trained(journal: Journal) -> dict[int, int | None]:
     """Trained tokens of each iteration, all its jobs together; None: one does not tell."""
     found: dict[int, list[int | None]] = {}
-    for key, one in journal.all(TRAINED, Trained):  # "01", and "01/dpo" for a second job
+    for key, one in journal.all(TRAINED, FineTuned):  # "01", and "01/dpo" for a second job
         found.setdefault(int(key.partition("/")[0]), []).append(one.trained_tokens)
     return {iteration: added(tokens) for iteration, tokens in found.items()}
 
@@ -113,12 +113,12 @@ class _Accounts:
     """What the lines are made from."""
 
     phases: Sequence[Phase]
-    sums: Mapping[Place, Sum]
+    sums: Mapping[PhaseKey, PhaseSum]
     trained: Mapping[int, int | None]
     is_over: bool
     corrected: Correction
 
-    def lines(self) -> Iterator[Line]:
+    def lines(self) -> Iterator[PhaseSpending]:
         """Planned phases in their order, then what nobody planned."""
         places = [self._met(phase) for phase in self.phases]
         last = max((i for i, place in enumerate(places) if self._is_at(place)), default=-1)
@@ -132,35 +132,35 @@ class _Accounts:
             yield self._line(phase, place, state, rates)
         yield from (self._unplanned(place) for place in self.sums if place not in places)
 
-    def _met(self, phase: Phase) -> Place:
+    def _met(self, phase: Phase) -> PhaseKey:
         """Where the phase's requests are: a champion that is tested may be of any iteration."""
-        place = Place(phase.name, phase.iteration)
+        place = PhaseKey(phase.name, phase.iteration)
         if phase.name == "test" and phase.iteration and place not in self.sums:
-            planned = {Place(one.name, one.iteration) for one in self.phases}
+            planned = {PhaseKey(one.name, one.iteration) for one in self.phases}
             tested = [at for at in self.sums if at.activity == "test" and at not in planned]
             return next(iter(tested), place)
         return place
 
-    def _is_at(self, place: Place) -> bool:
+    def _is_at(self, place: PhaseKey) -> bool:
         """Whether the run came so far; a deployment stands beside the phases that it is for."""
         return place in self.sums and place.activity != "hosting"
 
-    def _of_hosting(self, phase: Phase, place: Place, done: int) -> State:
+    def _of_hosting(self, phase: Phase, place: PhaseKey, done: int) -> State:
         """A deployment is over when nobody plays its model any more."""
         plays = [i for i, one in enumerate(self.phases) if one.model == phase.model and one.calls]
         if self.is_over or max(plays, default=0) < done:
             return "done"
         return "under way" if place in self.sums else "ahead"
 
-    def _sum(self, place: Place) -> Sum:
-        return self.sums.get(place, Sum())
+    def _sum(self, place: PhaseKey) -> PhaseSum:
+        return self.sums.get(place, PhaseSum())
 
-    def _line(self, phase: Phase, place: Place, state: State, rates: Rates) -> Line:
+    def _line(self, phase: Phase, place: PhaseKey, state: State, rates: Rates) -> PhaseSpending:
         found = self._sum(place)
         left = 0.0 if state == "done" else 1 - _share(found, phase)
         expected = self.corrected.of(phase.cost)
         ahead = None if expected is None else round(left * expected * rates.of(phase))
-        return Line(
+        return PhaseSpending(
             phase=phase.name,
             iteration=place.iteration,
             state=state,
@@ -178,16 +178,18 @@ class _Accounts:
             projected=self._projected(phase, found, left, ahead),
         )
 
-    def _projected(self, phase: Phase, found: Sum, left: float, ahead: int | None) -> int | None:
+    def _projected(
+        self, phase: Phase, found: PhaseSum, left: float, ahead: int | None
+    ) -> int | None:
         if left and phase.name == "hosting" and ahead is not None:
             return max(ahead, found.spent + found.reserved)
         return added((found.spent, ahead)) if left else found.spent
 
-    def _unplanned(self, place: Place) -> Line:
+    def _unplanned(self, place: PhaseKey) -> PhaseSpending:
         found = self.sums[place]
         state: State = "done" if self.is_over else "under way"
         actual = self._actual(place)
-        return Line(
+        return PhaseSpending(
             phase=place.activity,
             iteration=place.iteration,
             state=state,
@@ -199,7 +201,7 @@ class _Accounts:
             projected=found.spent,
         )
 
-    def _actual(self, place: Place) -> Amounts:
+    def _actual(self, place: PhaseKey) -> Amounts:
         found = self._sum(place)
         told = self.trained.get(place.iteration, 0) if place.activity == "training" else 0
         return Amounts(
@@ -207,19 +209,19 @@ class _Accounts:
         )
 
 
-def _share(found: Sum, phase: Phase) -> float:
+def _share(found: PhaseSum, phase: Phase) -> float:
     """How much of a phase that is under way is done."""
     if phase.calls:
         return min(1.0, found.calls / phase.calls)
     return 1.0 if found.spent and phase.name == "training" else 0.0
 
 
-def _summed(lines: Sequence[Line]) -> Line:
+def _summed(lines: Sequence[PhaseSpending]) -> PhaseSpending:
     first, last = lines[0], lines[-1]
     states: set[State] = {line.state for line in lines}
     planned = [line.planned for line in lines if line.planned]
     costs = [line.planned_cost for line in lines if line.planned_cost]
-    return Line(
+    return PhaseSpending(
         phase=first.phase,
         iteration=last.iteration,
         state=states.pop() if len(states) == 1 else "under way",

@@ -17,7 +17,7 @@ DECISIONS: dict[Split, int] = {"train": 1800, "validation": 600, "test": 600}
 """Simulated per split, where the strata do not need more."""
 
 
-class Place(NamedTuple):
+class ScenarioKey(NamedTuple):
     """A scenario's place in a run."""
 
     iteration: int
@@ -25,7 +25,7 @@ class Place(NamedTuple):
 
 
 Stratum = tuple[str | int, ...]
-Strata = Mapping[Stratum, list[Place]]
+Strata = Mapping[Stratum, list[ScenarioKey]]
 _Key = Callable[[int, ConcreteProblem, str], Stratum]
 _KEYS: tuple[_Key, ...] = (
     lambda number, problem, story: (number, story),
@@ -74,7 +74,7 @@ def iterations_of(config: RunConfig, split: Split) -> range:
 
 def _strata(config: RunConfig, prompts: PromptSet, split: Split, key: _Key) -> Strata:
     problems = preparation.problems_of(config, split)
-    found: dict[Stratum, list[Place]] = {}
+    found: dict[Stratum, list[ScenarioKey]] = {}
     for place in _places(config, split):
         number = place.scenario % len(problems)
         story = preparation.wording_of(
@@ -84,7 +84,7 @@ def _strata(config: RunConfig, prompts: PromptSet, split: Split, key: _Key) -> S
     return found
 
 
-def _places(config: RunConfig, split: Split) -> Iterator[Place]:
+def _places(config: RunConfig, split: Split) -> Iterator[ScenarioKey]:
     for iteration in iterations_of(config, split):
         for index in range(preparation.section_of(config, split).scenarios):
-            yield Place(iteration, index)
+            yield ScenarioKey(iteration, index)

@@ -6,10 +6,10 @@ from typing import NamedTuple
 
 from rmft_api.config.schema import PromptConfig, RunConfig
 from rmft_api.core import seeds
-from rmft_api.core.records import Ask, Choice, Reply, Usage
+from rmft_api.core.records import ChatRequest, ChatResponse, Choice, Usage
 from rmft_api.datasets.tokens import TokenCounter
 from rmft_api.planning.caching import PromptCache
-from rmft_api.planning.token_counts import Tally
+from rmft_api.planning.token_counts import TokenCounts
 from rmft_api.prompts import reader
 from rmft_api.prompts.reader import Output
 
@@ -23,7 +23,7 @@ _OWN = "000 "
 """As long as what tells one reply from another of the same action."""
 
 
-class Said(NamedTuple):
+class SimulatedReply(NamedTuple):
     """One simulated reply."""
 
     text: str
@@ -37,7 +37,7 @@ def replies_are_told(prompts: PromptConfig) -> bool:
     return prompts.conversation == "multi_turn" or prompts.repeat_reason
 
 
-class Speech:
+class ReplyText:
     """Composes replies: an action drawn evenly, after reasoning that fills the assumed length."""
 
     def __init__(self, config: RunConfig, counter: TokenCounter, reply_tokens: int) -> None:
@@ -50,7 +50,7 @@ class Speech:
         self._cut = config.sampling.max_tokens
         self._composed = cache(self._compose)
 
-    def say(self, names: tuple[str, ...], *place: str | int) -> Said:
+    def say(self, names: tuple[str, ...], *place: str | int) -> SimulatedReply:
         """The reply at one place of a run."""
         number = seeds.number(self._seed, "plan", *place)
         said = self._composed(names, number % len(names))
@@ -59,15 +59,15 @@ class Speech:
             return said._replace(text=text, tokens=min(self._counter.text(text), self._cut))
         return said
 
-    def _compose(self, names: tuple[str, ...], favourite: int) -> Said:
+    def _compose(self, names: tuple[str, ...], favourite: int) -> SimulatedReply:
         answer = answer_of(names, favourite, self._output)
         least = min(self._counter.text(answer), self._cut)
         start = _OWN if self._own_words else ""
         words = filler(self._counter, start, f"\n{answer}", self._length)
         if not words:
-            return Said(answer, least, least)
+            return SimulatedReply(answer, least, least)
         tokens = self._counter.text(f"{start}{words}\n{answer}")
-        return Said(f"{words}\n{answer}", min(tokens, self._cut), least)
+        return SimulatedReply(f"{words}\n{answer}", min(tokens, self._cut), least)
 
 
 def answer_of(names: Sequence[str], favourite: int, output: Output) -> str:
@@ -113,18 +113,18 @@ class SimulatedChat:
 
     def __init__(
         self,
-        speech: Speech,
+        speech: ReplyText,
         counter: TokenCounter,
         names: Mapping[int, tuple[str, ...]],
         cache_from_tokens: int | None,
     ) -> None:
-        self.tallies: dict[int, Tally] = {}
+        self.tallies: dict[int, TokenCounts] = {}
         self._speech = speech
         self._counter = counter
         self._names = names
         self._cache = PromptCache(counter, cache_from_tokens)
 
-    async def reply(self, ask: Ask) -> Reply:
+    async def reply(self, ask: ChatRequest) -> ChatResponse:
         """`ask.n` replies, and their usage."""
         split, _, scenario, trajectory, t = ask.key.split("/")
         place = (split, int(scenario), int(trajectory), int(t))
@@ -134,7 +134,7 @@ class SimulatedChat:
         usage = Usage(
             prompt, sum(one.tokens for one in said), self._cache.cached(ask.messages, prompt)
         )
-        tally = Tally(
+        tally = TokenCounts(
             calls=1,
             prompt=prompt,
             cached=usage.cached_tokens,
@@ -143,6 +143,6 @@ class SimulatedChat:
             least_output=sum(one.least for one in said),
             replies=ask.n,
         )
-        self.tallies[place[1]] = self.tallies.get(place[1], Tally()) + tally
+        self.tallies[place[1]] = self.tallies.get(place[1], TokenCounts()) + tally
         choices = tuple(Choice(one.text, "stop") for one in said)
-        return Reply("simulated", ask.model, choices, usage)
+        return ChatResponse("simulated", ask.model, choices, usage)

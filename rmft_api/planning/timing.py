@@ -13,7 +13,7 @@ MINUTE_S = 60.0
 
 
 @dataclass(frozen=True)
-class Pace:
+class EndpointSpeed:
     """The speed of one endpoint. On a machine of one's own nothing is assumed."""
 
     paid: bool
@@ -63,10 +63,10 @@ class Pace:
         return JOB_S if self.paid else None
 
 
-def pace_of(config: RunConfig, profile: Profile) -> Pace:
+def speed_of(config: RunConfig, profile: Profile) -> EndpointSpeed:
     """The speed that a run can go at."""
     batch = profile.batch if config.rollouts.transport == "batch" else None
-    return Pace(
+    return EndpointSpeed(
         paid=profile.paid,
         concurrency=config.rollouts.concurrency,
         requests_per_minute=profile.chat.requests_per_minute,

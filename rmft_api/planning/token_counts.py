@@ -5,7 +5,7 @@ from typing import Self
 
 
 @dataclass(frozen=True)
-class Tally:
+class TokenCounts:
     """What some plays take. Not whole numbers where a sample was scaled up."""
 
     calls: float = 0
@@ -32,16 +32,16 @@ class Tally:
     replies: float = 0
     """Choices of the calls."""
 
-    def __add__(self, other: Self) -> "Tally":
+    def __add__(self, other: Self) -> "TokenCounts":
         pairs = zip(vars(self).values(), vars(other).values(), strict=True)
-        return Tally(*(a + b for a, b in pairs))
+        return TokenCounts(*(a + b for a, b in pairs))
 
-    def __mul__(self, factor: float) -> "Tally":
-        return Tally(*(value * factor for value in vars(self).values()))
+    def __mul__(self, factor: float) -> "TokenCounts":
+        return TokenCounts(*(value * factor for value in vars(self).values()))
 
 
 @dataclass(frozen=True)
-class Longest:
+class LongestPlay:
     """The most that one trajectory of a scenario can take."""
 
     prompt_bound: int = 0

@@ -15,9 +15,9 @@ from rmft_api.config.schema import RunConfig
 from rmft_api.datasets.tokens import TokenCounter
 from rmft_api.environments.scenario import Scenario
 from rmft_api.planning.simulated_model import answer_of
-from rmft_api.planning.token_counts import Longest
+from rmft_api.planning.token_counts import LongestPlay
 from rmft_api.providers.prices import most_tokens
-from rmft_api.rollouts.engine import Seat
+from rmft_api.rollouts.engine import PreparedScenario
 
 LONGEST_WORD = " because"
 """One token of eight bytes: the longest replies are made of it. Prose has four or five bytes."""
@@ -42,13 +42,13 @@ def long_word(counter: TokenCounter) -> str:
     return LONGEST_WORD if counter.text(LONGEST_WORD * 100) < 200 else _ANY_WORD
 
 
-def longest(config: RunConfig, seat: Seat, counter: TokenCounter) -> Longest:
+def longest(config: RunConfig, seat: PreparedScenario, counter: TokenCounter) -> LongestPlay:
     """The most that one trajectory takes."""
     bound_T, tokens_T = _bounds_2T(config, seat, counter)
     examples_T = tokens_T + config.sampling.max_tokens + _LABEL_FRAME
     if config.dataset.example == "trajectory":
         examples_T = examples_T[-1:]
-    return Longest(
+    return LongestPlay(
         prompt_bound=int(bound_T.sum()),
         last_prompt_bound=int(bound_T.max()),
         example_tokens=int(examples_T.sum()),
@@ -57,7 +57,7 @@ def longest(config: RunConfig, seat: Seat, counter: TokenCounter) -> Longest:
     )
 
 
-def _bounds_2T(config: RunConfig, seat: Seat, counter: TokenCounter) -> Ints:
+def _bounds_2T(config: RunConfig, seat: PreparedScenario, counter: TokenCounter) -> Ints:
     """What the chat of each round weighs at most: as it is reserved for, and in tokens."""
     plays = [list(_play(seat, outcome, counter)) for outcome in _outcomes(config, seat, counter)]
     weights_2OT = np.moveaxis(np.array(plays, dtype=np.int64), -1, 0)
@@ -73,7 +73,9 @@ def _news(scenario: Scenario, added_2OT: Ints) -> Ints:
     return first_2O.max(axis=-1) if scenario.feedback == "full" else first_2O.sum(axis=-1)
 
 
-def _outcomes(config: RunConfig, seat: Seat, counter: TokenCounter) -> Iterator[_Outcome]:
+def _outcomes(
+    config: RunConfig, seat: PreparedScenario, counter: TokenCounter
+) -> Iterator[_Outcome]:
     words = long_word(counter) * config.sampling.max_tokens
     dearest = max(range(len(seat.names)), key=lambda a: len(seat.names[a].encode()))
     for action in range(len(seat.names)):
@@ -84,10 +86,12 @@ def _outcomes(config: RunConfig, seat: Seat, counter: TokenCounter) -> Iterator[
     yield _Outcome("", None)
 
 
-def _play(seat: Seat, outcome: _Outcome, counter: TokenCounter) -> Iterator[tuple[int, int]]:
-    scenario, telling = seat.scenario, seat.telling()
+def _play(
+    seat: PreparedScenario, outcome: _Outcome, counter: TokenCounter
+) -> Iterator[tuple[int, int]]:
+    scenario, telling = seat.scenario, seat.prompt_builder()
     even = np.full(scenario.K, 1 / scenario.K)
     for t in range(scenario.T):
-        chat = telling.chat()
+        chat = telling.messages()
         yield most_tokens(chat), counter.chat(chat)
-        telling.heard(outcome.reply, outcome.action, tuple(scenario.face(t, even).tolist()))
+        telling.observe(outcome.reply, outcome.action, tuple(scenario.face(t, even).tolist()))

@@ -16,7 +16,7 @@ Where feedback is full information, `X_full.md` is used instead of `X.md` if it 
 disappears. Every file, field and part is checked when the set is loaded.
 """
 
-from rmft_api.prompts.builder import Telling
+from rmft_api.prompts.builder import ChatPromptBuilder
 from rmft_api.prompts.sets import PromptSet, load, of_run
 
-__all__ = ["PromptSet", "Telling", "load", "of_run"]
+__all__ = ["ChatPromptBuilder", "PromptSet", "load", "of_run"]

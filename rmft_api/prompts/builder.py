@@ -8,16 +8,16 @@ import msgspec
 
 from rmft_api.core import chat_stats
 from rmft_api.core.errors import DataError
-from rmft_api.core.records import Message, Sums
+from rmft_api.core.records import ChatStats, Message
 from rmft_api.prompts import reader
-from rmft_api.prompts.histories import History, HistoryTemplates, Told
+from rmft_api.prompts.histories import History, HistoryTemplates, Observation
 from rmft_api.prompts.templates import Template
 
 _SILENCE: Mapping[str, str] = {"said": "", "outcome": ""}
 
 
 @dataclass(frozen=True, eq=False)
-class Script:
+class PromptPlan:
     """How scenarios of one wording, K, T and feedback are told: all that is the same for them."""
 
     names: tuple[str, ...]
@@ -45,10 +45,10 @@ class Script:
     """Whether a template tells the reward rows as JSON."""
 
 
-class Telling:
+class ChatPromptBuilder:
     """What one trajectory is told. Equal visible histories make equal messages."""
 
-    def __init__(self, script: Script, contexts: Sequence[str] | None = None) -> None:
+    def __init__(self, script: PromptPlan, contexts: Sequence[str] | None = None) -> None:
         self._script, self._contexts = script, contexts
         self._round = 1
         self._past: list[Message] = []
@@ -62,11 +62,11 @@ class Telling:
         )
         self._turn: tuple[Message, ...] | None = None
 
-    def chat(self) -> tuple[Message, ...]:
+    def messages(self) -> tuple[Message, ...]:
         """All messages to send now."""
-        return (*self._past, *self.turn())
+        return (*self._past, *self.new_messages())
 
-    def turn(self) -> tuple[Message, ...]:
+    def new_messages(self) -> tuple[Message, ...]:
         """The messages of `chat()` that are new in this round.
 
         Where the last reply of a growing chat was empty, they begin with what stands for it.
@@ -75,11 +75,15 @@ class Telling:
             self._turn = self._compose()
         return self._turn
 
-    def sums(self) -> Sums | None:
+    def stats(self) -> ChatStats | None:
         """Of `chat()`, where it grows; None where every round is a chat of its own."""
-        return None if self._script.next is None else chat_stats.grown(self._sums, self.turn())
+        return (
+            None
+            if self._script.next is None
+            else chat_stats.extended(self._sums, self.new_messages())
+        )
 
-    def heard(self, reply: str, action: int | None, rewards: tuple[float, ...]) -> None:
+    def observe(self, reply: str, action: int | None, rewards: tuple[float, ...]) -> None:
         """Go on to the next round. `action` None: the reply could not be read.
 
         `rewards` are all K: bandit feedback tells that of `action`, full feedback every one.
@@ -98,7 +102,7 @@ class Telling:
         self._round += 1
         self._turn = None
 
-    def _told(self, action: int | None, rewards: tuple[float, ...]) -> Told:
+    def _told(self, action: int | None, rewards: tuple[float, ...]) -> Observation:
         script = self._script
         told: list[float | None] = list(rewards) if script.full else [None] * len(script.names)
         if action is not None:
@@ -113,22 +117,22 @@ class Telling:
                 )
             if script.loss:
                 told[a] = 1.0 - reward
-        return Told(self._round, action, tuple(told), self._context_text())
+        return Observation(self._round, action, tuple(told), self._context_text())
 
     def _remember(self, said: str) -> None:
         """Keep the finished round of a chat that grows."""
         if self._script.next is None:
             return
-        told = self.turn()
+        told = self.new_messages()
         if said.strip():
             told = (*told, Message("assistant", said))
             self._silence = ()
         else:
             self._silence = (Message("assistant", self._script.silent),)
         self._past.extend(told)
-        self._sums = chat_stats.grown(self._sums, told)
+        self._sums = chat_stats.extended(self._sums, told)
 
-    def _of_last_round(self, said: str, told: Told) -> Mapping[str, str]:
+    def _of_last_round(self, said: str, told: Observation) -> Mapping[str, str]:
         """What the next round says of this one: a mishap, or its outcome and reason."""
         script = self._script
         if told.action is None:
@@ -158,7 +162,7 @@ class Telling:
             case "left":
                 return str(self._script.T - self._round + 1)
             case "history":
-                return self._history.tell() if self._history else ""
+                return self._history.text() if self._history else ""
             case "context":
                 return self._context()
             case "rewards_json":
@@ -177,13 +181,15 @@ class Telling:
         return contexts[at] if contexts is not None and at < len(contexts) else ""
 
 
-def _fill(template: Template | None, told: Told, names: Sequence[str], reason: str = "") -> str:
+def _fill(
+    template: Template | None, told: Observation, names: Sequence[str], reason: str = ""
+) -> str:
     if template is None:
         return ""
     fields = template.fields
     return template.fill({f: reason if f == "reason" else told.field(f, names) for f in fields})
 
 
-def _row(told: Told) -> str:
+def _row(told: Observation) -> str:
     """The round's rewards as compact JSON, four decimals."""
     return msgspec.json.encode([None if r is None else round(r, 4) for r in told.rewards]).decode()

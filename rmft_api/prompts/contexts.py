@@ -27,7 +27,7 @@ ALL = "all"
 _NOT_IN_ACTIONS = re.compile(r"[<>,:\"'`*\x00-\x1f]")
 
 
-class ContextText(Record, frozen=True):
+class Story(Record, frozen=True):
     """One story."""
 
     options: str
@@ -42,7 +42,7 @@ class ContextText(Record, frozen=True):
         return {"setting": self.setting, "options": self.options, "stake": stake}
 
 
-Domain = Mapping[str, ContextText]
+Domain = Mapping[str, Story]
 
 
 def found(folder: Folder, word: str) -> tuple[str, ...]:
@@ -57,9 +57,9 @@ def found(folder: Folder, word: str) -> tuple[str, ...]:
     return (word,) if name else tuple(f"{domain}/{story}" for story in stories)
 
 
-def read(folder: Folder, words: Sequence[str]) -> dict[str, ContextText]:
+def read(folder: Folder, words: Sequence[str]) -> dict[str, Story]:
     """Every story that the words stand for, by its full name. Raises ConfigError, DataError."""
-    stories: dict[str, ContextText] = {}
+    stories: dict[str, Story] = {}
     for name in (name for word in words for name in found(folder, word)):
         domain, _, story = name.rpartition("/")
         stories[name] = _domain(folder, domain)[story]
@@ -97,7 +97,7 @@ def _domain(folder: Folder, domain: str) -> Domain:
     return dict(_checked(where, text))
 
 
-def _checked(where: str, text: str) -> Iterator[tuple[str, ContextText]]:
+def _checked(where: str, text: str) -> Iterator[tuple[str, Story]]:
     try:
         stories = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
@@ -110,16 +110,16 @@ def _checked(where: str, text: str) -> Iterator[tuple[str, ContextText]]:
         yield name, _story(f"{where}: {name}", raw)
 
 
-def _story(where: str, raw: object) -> ContextText:
+def _story(where: str, raw: object) -> Story:
     try:
-        story = msgspec.convert(raw, type=ContextText)
+        story = msgspec.convert(raw, type=Story)
     except msgspec.ValidationError as error:
         raise DataError(f"{where}: {error}") from None
     _check_story(where, story)
     return story
 
 
-def _check_story(where: str, story: ContextText) -> None:
+def _check_story(where: str, story: Story) -> None:
     for key in ("options", "setting", "reward", "loss"):
         if not str(getattr(story, key)).strip():
             raise DataError(f"{where}: {key} is empty")

@@ -35,7 +35,7 @@ TELLS_NUMBERS: Fields = (OUTCOME_FIELDS | REWARDS_FIELDS | _SUMMARY_FIELDS | {"r
 """Fields with a reward in them."""
 
 
-class Told(NamedTuple):
+class Observation(NamedTuple):
     """One finished round, as far as the model may know it."""
 
     round: int
@@ -81,11 +81,11 @@ class _Show(Protocol):
 class History(Protocol):
     """The told rounds of one trajectory."""
 
-    def add(self, told: Told) -> None:
+    def add(self, told: Observation) -> None:
         """Another round is over."""
         ...
 
-    def tell(self) -> str:
+    def text(self) -> str:
         """The text for the next round."""
         ...
 
@@ -178,7 +178,7 @@ class _Summary:
         self._text = self._all() if empty is None else empty
         self._is_begun = False
 
-    def add(self, told: Told) -> None:
+    def add(self, told: Observation) -> None:
         if told.action is not None:
             self._seen[told.action].plays += 1
         for action, reward in enumerate(told.rewards):
@@ -188,7 +188,7 @@ class _Summary:
         if self._is_begun:
             self._text = self._all()
 
-    def tell(self) -> str:
+    def text(self) -> str:
         return self._text
 
     def _add(self, action: int, reward: float) -> None:
@@ -220,14 +220,14 @@ class _Raw:
         self._empty = empty
         self._lines = ""
 
-    def add(self, told: Told) -> None:
+    def add(self, told: Observation) -> None:
         template = self._unread if told.action is None else self._line
         if template is None:
             return
         line = template.fill({name: told.field(name, self._names) for name in template.fields})
         self._lines = f"{self._lines}\n{line}" if self._lines else line
 
-    def tell(self) -> str:
+    def text(self) -> str:
         return self._whole.fill({"lines": self._lines}) if self._lines else self._empty
 
 

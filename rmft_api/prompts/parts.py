@@ -49,7 +49,7 @@ class Frame:
 
 
 @dataclass(frozen=True)
-class Story:
+class StoryTemplates:
     """One `scenarios/NAME/`, or one context of a library."""
 
     task: Variants | None
@@ -66,7 +66,7 @@ class Parts:
     """All templates of one run's choices."""
 
     frame: Frame
-    stories: Mapping[str, Story]
+    stories: Mapping[str, StoryTemplates]
     pools: Mapping[str, tuple[str, ...]]
     """Names of contexts, by the word that a problem chooses them with."""
     chosen: Mapping[str, Template]
@@ -163,7 +163,7 @@ def _check_stakes(folder: Folder, config: PromptConfig) -> None:
 
 def _contexts(
     folder: Folder, config: PromptConfig, frame: Frame, named: Sequence[str]
-) -> Mapping[str, Story]:
+) -> Mapping[str, StoryTemplates]:
     """The stories of the contexts that problems name."""
     if not named:
         return {}
@@ -177,12 +177,12 @@ def _contexts(
     )
     seen = folder.find("context.md", _CONTEXT)
     return {
-        name: Story(task, text.actions, seen, text.words(config.stakes), drawn=True)
+        name: StoryTemplates(task, text.actions, seen, text.words(config.stakes), drawn=True)
         for name, text in contexts.read(folder, named).items()
     }
 
 
-def _story(folder: Folder, name: str, frame: Frame, config: PromptConfig) -> Story:
+def _story(folder: Folder, name: str, frame: Frame, config: PromptConfig) -> StoryTemplates:
     at, why = f"scenarios/{name}", f"prompts.scenario={name!r}"
     if folder.overlay and folder.place(f"{at}/task.md") == f"{at}/task.md":
         raise ConfigError(
@@ -197,7 +197,7 @@ def _story(folder: Folder, name: str, frame: Frame, config: PromptConfig) -> Sto
     else:
         _refuse_unshown(folder, f"{at}/task.md", "task")
     context = folder.find(f"{at}/context.md", _CONTEXT) or folder.find("context.md", _CONTEXT)
-    return Story(task, _actions(folder, f"{at}/actions.txt", why), context)
+    return StoryTemplates(task, _actions(folder, f"{at}/actions.txt", why), context)
 
 
 def _refuse_unshown(folder: Folder, name: str, part: str) -> None:

@@ -55,7 +55,7 @@ _UNSPEAKABLE = re.compile("[\x00\ud800-\udfff]")
 _LEAST, _SUM_TOLERANCE = -1e-9, 1e-3
 
 
-class Answer(Record, frozen=True):
+class ParsedReply(Record, frozen=True):
     """What a readable reply decides."""
 
     action: int | None
@@ -67,7 +67,7 @@ class Answer(Record, frozen=True):
     """The answer is `clean(reply)[start:end]`, its tags included."""
 
 
-class Unread(Record, frozen=True):
+class UnreadableReply(Record, frozen=True):
     """Why a reply decides nothing."""
 
     status: ReplyStatus
@@ -91,18 +91,18 @@ def read(
     names: Sequence[str],
     output: Output,
     thoughts: str | None = None,
-) -> Answer | Unread:
+) -> ParsedReply | UnreadableReply:
     """Read one reply to a scenario whose K actions are called `names`. Never raises.
 
     `thoughts` that came beside the reply are not read; they only tell why a reply is empty.
     """
     if refusal:
-        return Unread("refused", f"refused: {_shown(refusal)}", "refused")
+        return UnreadableReply("refused", f"refused: {_shown(refusal)}", "refused")
     if finish_reason == "content_filter":
-        return Unread("filtered", "stopped by the provider's content filter", "filtered")
+        return UnreadableReply("filtered", "stopped by the provider's content filter", "filtered")
     if finish_reason == "lost":
         why = "its reply was lost so often that it is not asked for again"
-        return Unread("lost", why, "lost")
+        return UnreadableReply("lost", why, "lost")
     said = clean(text or "")
     try:
         return _answer(said, tuple(names), output)
@@ -111,8 +111,8 @@ def read(
         if thoughts and not said.strip():
             why, cause = f"{why}, all that came are thoughts: {_shown(thoughts)}", "only_thoughts"
         if finish_reason == "length":
-            return Unread("cut", f"cut at the token limit: {why}", "cut")
-        return Unread("unreadable" if said.strip() else "empty", why, cause)
+            return UnreadableReply("cut", f"cut at the token limit: {why}", "cut")
+        return UnreadableReply("unreadable" if said.strip() else "empty", why, cause)
 
 
 def render_action(action: int, names: Sequence[str]) -> str:
@@ -145,14 +145,14 @@ def reason(reply: str) -> str:
     return next(filter(None, words), "") if tag else ""
 
 
-def _answer(text: str, names: tuple[str, ...], output: Output) -> Answer:
+def _answer(text: str, names: tuple[str, ...], output: Output) -> ParsedReply:
     start, end = _span(text, bare=output == "policy")
     inside = text[start:end].removeprefix(OPENING).removesuffix(CLOSING)
     if output == "action":
         action = _index(inside, names)
-        return Answer(action, _one_hot(action, len(names)), start, end)
+        return ParsedReply(action, _one_hot(action, len(names)), start, end)
     policy = _weights(inside, names) if output == "distribution" else _policy(inside, len(names))
-    return Answer(None, policy, start, end)
+    return ParsedReply(None, policy, start, end)
 
 
 def _span(text: str, *, bare: bool) -> tuple[int, int]:

@@ -12,7 +12,7 @@ from rmft_api.core.records import Address, Message
 from rmft_api.environments.scenario import Scenario
 from rmft_api.prompts import parts as parts_of_a_set
 from rmft_api.prompts import reader
-from rmft_api.prompts.builder import Script, Telling
+from rmft_api.prompts.builder import ChatPromptBuilder, PromptPlan
 from rmft_api.prompts.histories import REWARDS_FIELDS, TELLS_NUMBERS
 from rmft_api.prompts.parts import NAME, PARTS, Parts
 from rmft_api.prompts.templates import Folder, Template
@@ -40,7 +40,7 @@ class PromptSet:
     """Identity: over the names and texts of the files that this run's choices use."""
     config: PromptConfig
     _parts: Parts
-    _scripts: dict[_Kind, Script] = field(default_factory=dict[_Kind, Script])
+    _scripts: dict[_Kind, PromptPlan] = field(default_factory=dict[_Kind, PromptPlan])
 
     @property
     def wordings(self) -> tuple[str, ...]:
@@ -100,9 +100,9 @@ class PromptSet:
         order: list[int] = rng.permutation(len(names)).tolist()
         return tuple(names[i] for i in order[:K])
 
-    def telling(
+    def prompt_builder(
         self, wording: str, scenario: Scenario, names: tuple[str, ...] | None = None
-    ) -> Telling:
+    ) -> ChatPromptBuilder:
         """A fresh teller for one trajectory. Raises ConfigError where the set cannot tell it."""
         contextual = scenario.contexts is not None
         if names is None:
@@ -110,15 +110,15 @@ class PromptSet:
         kind = _Kind(wording, names, scenario.T, scenario.feedback == "full", contextual)
         if kind not in self._scripts:
             self._scripts[kind] = self._write(kind)
-        return Telling(self._scripts[kind], scenario.contexts)
+        return ChatPromptBuilder(self._scripts[kind], scenario.contexts)
 
-    def _write(self, kind: _Kind) -> Script:
+    def _write(self, kind: _Kind) -> PromptPlan:
         self._check(kind)
         parts, frame = self._parts, self._parts.frame
         constant = self._constant(kind)
         system = frame.system.fill(constant) if frame.system else ""
         pick = {"full": kind.full, "contextual": kind.contextual}
-        return Script(
+        return PromptPlan(
             names=kind.names,
             T=kind.T,
             full=kind.full,

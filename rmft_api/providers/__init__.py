@@ -5,18 +5,18 @@ from collections.abc import AsyncIterator, Awaitable, Mapping
 from typing import TYPE_CHECKING
 
 from rmft_api.core.errors import ConfigError, ProviderFault
-from rmft_api.core.ports import Batches, ChatModel, FineTuner, Host
+from rmft_api.core.ports import BatchClient, ChatModel, DeploymentClient, FineTuner
 from rmft_api.providers.profiles import Profile, load
 from rmft_api.requests.pacing import Pacer
 
 if TYPE_CHECKING:
-    from rmft_api.providers.azure_deployments import ArmHost
+    from rmft_api.providers.azure_deployments import AzureDeployments
     from rmft_api.providers.batch_wire import WireBatches
     from rmft_api.providers.chat import WireChat
     from rmft_api.providers.gemini.chat import GeminiChat
-    from rmft_api.providers.gemini.host import GeminiHost
+    from rmft_api.providers.gemini.host import GeminiDeployments
     from rmft_api.providers.gemini.tuner import GeminiTuner
-    from rmft_api.providers.nebius_models import ModelsObjectHost
+    from rmft_api.providers.nebius_models import NebiusModels
     from rmft_api.providers.openai_wire import OpenAITuner
 
 __all__ = ["Connection", "connect", "load"]
@@ -39,7 +39,7 @@ class Connection:
         self._environ = environ
         self._batches: WireBatches | None = None
         self._tuner: OpenAITuner | GeminiTuner | None = None
-        self._host: ArmHost | ModelsObjectHost | GeminiHost | None = None
+        self._host: AzureDeployments | NebiusModels | GeminiDeployments | None = None
         self._chat = _chat(profile, environ, pacer, targets)
 
     @property
@@ -55,7 +55,7 @@ class Connection:
         return self._tuner
 
     @property
-    def host(self) -> Host | None:
+    def host(self) -> DeploymentClient | None:
         """Who deploys models; None where they answer by themselves. Raises ConfigError."""
         if self._host is None and self.profile.deploy != "none":
             self._host = _host(self.profile, self._environ)
@@ -70,7 +70,7 @@ class Connection:
             _ = self.tuner  # it checks the bucket's address, and loads nothing heavy
 
     @property
-    def batches(self) -> Batches:
+    def batches(self) -> BatchClient:
         """Chats in batches. Raises ConfigError where the wire has none."""
         from rmft_api.providers.batch_wire import WireBatches
         from rmft_api.providers.chat import WireChat
@@ -155,15 +155,15 @@ def _tuner(profile: Profile, environ: Mapping[str, str]) -> "OpenAITuner | Gemin
 
 def _host(
     profile: Profile, environ: Mapping[str, str]
-) -> "ArmHost | ModelsObjectHost | GeminiHost":
+) -> "AzureDeployments | NebiusModels | GeminiDeployments":
     if profile.deploy == "arm":
-        from rmft_api.providers.azure_deployments import ArmHost
+        from rmft_api.providers.azure_deployments import AzureDeployments
 
-        return ArmHost(profile, environ)
+        return AzureDeployments(profile, environ)
     if profile.deploy == "models_object":
-        from rmft_api.providers.nebius_models import ModelsObjectHost
+        from rmft_api.providers.nebius_models import NebiusModels
 
-        return ModelsObjectHost(profile, environ)
-    from rmft_api.providers.gemini.host import GeminiHost
+        return NebiusModels(profile, environ)
+    from rmft_api.providers.gemini.host import GeminiDeployments
 
-    return GeminiHost(profile, environ)
+    return GeminiDeployments(profile, environ)

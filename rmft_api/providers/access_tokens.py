@@ -41,7 +41,7 @@ class _Credentials(Protocol):
         ...
 
 
-class Fetched:
+class RefreshedToken:
     """A token that is fetched when it is needed and near its end. Raises what `fetch` does."""
 
     def __init__(self, fetch: Callable[[], Awaitable[_Token]]) -> None:
@@ -64,7 +64,7 @@ def entra(profile: Profile, environ: Mapping[str, str]) -> Bearer:
     """Microsoft's: by a service principal, else as given. Raises ConfigError where neither is."""
     hosting = profile.hosting
     if all(environ.get(name) for name in _ENTRA):
-        return Fetched(lambda: _by_principal(profile, environ))
+        return RefreshedToken(lambda: _by_principal(profile, environ))
     given = environ.get(hosting.token_env, "").strip()
     if not given:
         raise ConfigError(
@@ -126,7 +126,7 @@ def google(profile: Profile, environ: Mapping[str, str]) -> Bearer:
             raise faults.not_sent(request, error) from error
         return _Token(credentials.token or "")
 
-    return Fetched(fetch)
+    return RefreshedToken(fetch)
 
 
 class _GoogleReply(NamedTuple):

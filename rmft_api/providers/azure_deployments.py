@@ -13,7 +13,7 @@ from urllib.parse import quote
 import msgspec
 
 from rmft_api.core.errors import ProviderFault
-from rmft_api.core.records import Deployment, DeploymentState, HostOrder
+from rmft_api.core.records import Deployment, DeploymentOrder, DeploymentState
 from rmft_api.providers import access_tokens, faults
 from rmft_api.providers.profiles import Profile
 from rmft_api.providers.rest import Rest, read
@@ -56,10 +56,10 @@ class _Page(msgspec.Struct, rename="camel"):
     next_link: str | None = None
 
 
-class ArmHost:
+class AzureDeployments:
     """A `Host` for one account. Raises ConfigError for missing rights or a malformed account."""
 
-    rented = True
+    billed_hourly = True
 
     def __init__(self, profile: Profile, environ: Mapping[str, str]) -> None:
         self._profile = profile
@@ -79,13 +79,13 @@ class ArmHost:
         """Let go of all connections."""
         await self._rest.close()
 
-    async def deploy(self, order: HostOrder) -> Deployment:
+    async def deploy(self, order: DeploymentOrder) -> Deployment:
         """PUT the deployment; asked twice, it is still one."""
         request = self._request(f"deploy {order.name}", order.model)
         raw = await self._send(request, "PUT", order.name, json=self._body(order))
         return _record(read(request, raw, _WireDeployment))
 
-    async def find(self, order: HostOrder) -> list[Deployment]:
+    async def find(self, order: DeploymentOrder) -> list[Deployment]:
         """The deployment of this name, or nothing."""
         request = self._request(f"tell of deployment {order.name}", order.model)
         try:
@@ -117,7 +117,7 @@ class ArmHost:
             if fault.status != 404:
                 raise
 
-    def _body(self, order: HostOrder) -> dict[str, Any]:
+    def _body(self, order: DeploymentOrder) -> dict[str, Any]:
         tuned = self._profile.is_tuned(order.model)
         dated = None if tuned else _DATED.fullmatch(order.model)
         model: dict[str, str] = {"format": "OpenAI", "name": order.model}

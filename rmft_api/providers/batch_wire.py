@@ -12,11 +12,11 @@ import httpx2
 import msgspec
 
 from rmft_api.core.records import (
-    Ask,
     Batch,
     BatchAnswer,
     BatchOrder,
-    Reply,
+    ChatRequest,
+    ChatResponse,
     UploadedFile,
 )
 from rmft_api.providers import faults
@@ -131,13 +131,13 @@ class WireBatches:
         """Let go of all connections."""
         await self._client.aclose()
 
-    def line(self, ask: Ask) -> bytes:
+    def line(self, ask: ChatRequest) -> bytes:
         """The request as a line of a batch's file."""
         body = msgspec.Raw(self._chat.body(ask))
         told = {"custom_id": ask.key, "method": "POST", "url": ENDPOINT, "body": body}
         return msgspec.json.encode(told)
 
-    def read(self, ask: Ask, answer: BatchAnswer) -> Reply:
+    def read(self, ask: ChatRequest, answer: BatchAnswer) -> ChatResponse:
         """The reply that an answer holds. Raises ProviderFault."""
         return self._chat.read(ask, answer.status, answer.body)
 

@@ -11,7 +11,7 @@ from rmft_api.core.records import Method
 Seconds = Annotated[float, Field(gt=0)]
 
 
-class ChatTraits(Section):
+class ChatCapabilities(Section):
     """What the chat endpoint understands."""
 
     n: Annotated[int, Field(ge=1)] = 1
@@ -54,7 +54,7 @@ class TrainedBase(Section):
     source: str
 
 
-class TrainingTraits(Section):
+class TrainingCapabilities(Section):
     """What the files and jobs endpoints understand."""
 
     methods: tuple[Method, ...] = ("supervised",)
@@ -104,7 +104,7 @@ class TrainingTraits(Section):
     """Further fields of every job, as the endpoint spells them."""
 
 
-class BatchTraits(Section):
+class BatchCapabilities(Section):
     """What the batches endpoint takes: many chats in one file, answered later for less."""
 
     window: str = "24h"
@@ -121,7 +121,7 @@ class BatchTraits(Section):
     poll_every_s: Seconds = 30.0
 
 
-class HostingTraits(Section):
+class DeploymentCapabilities(Section):
     """Where models are deployed that do not answer by themselves (`Profile.deploy`)."""
 
     base_url: str = ""

@@ -9,16 +9,16 @@ import os
 from collections.abc import Mapping
 
 from rmft_api.core.errors import ProviderFault
-from rmft_api.core.records import Ask, Reply
+from rmft_api.core.records import ChatRequest, ChatResponse
 from rmft_api.providers import faults
-from rmft_api.providers.encoding import Bodies
-from rmft_api.providers.http_client import LostError, NotConnectedError, Posts
+from rmft_api.providers.encoding import RequestEncoder
+from rmft_api.providers.http_client import HttpClient, LostError, NotConnectedError
 from rmft_api.providers.network import Network, Passage
 from rmft_api.providers.no_answers import ending_of
 from rmft_api.providers.profiles import Profile
 from rmft_api.providers.replies import Replies
 from rmft_api.providers.tunnel import ProxyRefusedError
-from rmft_api.requests.pacing import Ending, Pacer
+from rmft_api.requests.pacing import Pacer, RequestEnd
 
 _HEADERS = {
     "Content-Type": "application/json",
@@ -43,7 +43,7 @@ class WireChat:
         self._profile = profile
         waits, authorization = profile.timeouts, profile.authorization(profile.key(environ))
         self._route = Network(environ).route(profile.base_url.rstrip("/") + "/chat/completions")
-        self._posts = Posts(
+        self._posts = HttpClient(
             self._route,
             {**_HEADERS, **profile.headers(environ), **authorization},
             connect_s=waits.connect_s,
@@ -51,18 +51,18 @@ class WireChat:
         )
         self._targets: Mapping[str, str] = {} if targets is None else targets
         self._pacer = pacer
-        self._bodies = Bodies(profile.chat)
+        self._bodies = RequestEncoder(profile.chat)
         self._replies = Replies(profile)
 
-    async def reply(self, ask: Ask) -> Reply:
+    async def reply(self, ask: ChatRequest) -> ChatResponse:
         """Ask once. The reply holds exactly `ask.n` choices, in order."""
-        ending = Ending(0)
+        ending = RequestEnd(0)
         try:
             body = self._bodies.encode(ask, self._targets.get(ask.model))
             status, headers, raw = await self._posts.post(body)
-            ending = Ending(status, headers)
+            ending = RequestEnd(status, headers)
             reply = self._replies.read(ask, status, headers, raw)
-            ending = Ending(status, headers, reply.usage)
+            ending = RequestEnd(status, headers, reply.usage)
             return reply
         except ProviderFault as fault:
             ending = ending_of(fault, ending.headers)
@@ -81,11 +81,11 @@ class WireChat:
             request = faults.Request(self._profile.name, "take a connection for chats")
             raise self._unanswered(request, error) from error
 
-    def body(self, ask: Ask) -> bytes:
+    def body(self, ask: ChatRequest) -> bytes:
         """The request of an ask, as it is sent."""
         return self._bodies.encode(ask)
 
-    def read(self, ask: Ask, status: int, raw: bytes) -> Reply:
+    def read(self, ask: ChatRequest, status: int, raw: bytes) -> ChatResponse:
         """The reply that came some other way. Raises ProviderFault, classified."""
         return self._replies.read(ask, status, {}, raw)
 

@@ -8,8 +8,8 @@ from hashlib import blake2b
 import msgspec
 
 from rmft_api.core.errors import ConfigError
-from rmft_api.core.records import Ask, Message
-from rmft_api.providers.capabilities import ChatTraits
+from rmft_api.core.records import ChatRequest, Message
+from rmft_api.providers.capabilities import ChatCapabilities
 
 _LONG = 8
 """Chats from this many messages are worth remembering."""
@@ -30,16 +30,16 @@ class _Body(msgspec.Struct, omit_defaults=True):
     prompt_cache_key: str | None = None
 
 
-class Bodies:
+class RequestEncoder:
     """Encodes `Ask`s as an endpoint understands them. Raises ConfigError for more than it can."""
 
-    def __init__(self, traits: ChatTraits) -> None:
+    def __init__(self, traits: ChatCapabilities) -> None:
         self._traits = traits
         self._encoder = msgspec.json.Encoder()
-        self._chats = Chats()
+        self._chats = MessageEncoder()
         self._extra = self._encoder.encode(traits.extra)[1:] if traits.extra else b""
 
-    def encode(self, ask: Ask, model: str | None = None) -> bytes:
+    def encode(self, ask: ChatRequest, model: str | None = None) -> bytes:
         """The JSON body of one request, to `model` where that answers for the one that is asked."""
         traits, sampling = self._traits, ask.sampling
         if ask.n > traits.n:
@@ -62,7 +62,7 @@ class Bodies:
         return encoded[:-1] + b"," + self._extra if self._extra else encoded
 
 
-class Chats:
+class MessageEncoder:
     """Encodes lists of messages; one that continues a list it knows costs only what is new.
 
     A known list is found by its last message *object*, then compared as a whole, which is fast

@@ -18,7 +18,7 @@ from rmft_api.requests.retries import RULES as RETRIES
 
 
 @dataclass(frozen=True)
-class Rule:
+class ErrorRule:
     """One row: whom it meets, what that allows, and what the user can do."""
 
     name: str
@@ -128,21 +128,21 @@ def is_money(message: str) -> bool:
 
 
 RULES = (
-    Rule("asked to wait", _asks_to_wait(0, _SHORT_S), FaultKind.SAFE, _ASKS),
-    Rule(
+    ErrorRule("asked to wait", _asks_to_wait(0, _SHORT_S), FaultKind.SAFE, _ASKS),
+    ErrorRule(
         "asked to wait long",
         _asks_to_wait(_SHORT_S, PATIENCE_S),
         FaultKind.WAIT,
         _ASKS,
     ),
-    Rule("money", _any(_named(*_MONEY_CODES), _status(402)), FaultKind.STOP, _MONEY_ADVICE),
-    Rule(
+    ErrorRule("money", _any(_named(*_MONEY_CODES), _status(402)), FaultKind.STOP, _MONEY_ADVICE),
+    ErrorRule(
         "daily cap",
         _any(_named("daily_rate_limit_exceeded"), _window("day")),
         FaultKind.WAIT,
         "the provider's daily limit is reached; `rmft-api resume RUN` tomorrow",
     ),
-    Rule(
+    ErrorRule(
         "larger than the limit",
         lambda refusal: _LIMIT(refusal) and _TOO_LARGE(refusal),
         FaultKind.STOP,
@@ -150,22 +150,22 @@ RULES = (
         "prompts.history = 'summary', or have the limit raised",
         "request_too_large",
     ),
-    Rule("limit a minute", _window("minute"), FaultKind.SAFE, "slowing down"),
-    Rule("money in words", _says(_MONEY_WORDS, 400, 403, 429), FaultKind.STOP, _MONEY_ADVICE),
-    Rule(
+    ErrorRule("limit a minute", _window("minute"), FaultKind.SAFE, "slowing down"),
+    ErrorRule("money in words", _says(_MONEY_WORDS, 400, 403, 429), FaultKind.STOP, _MONEY_ADVICE),
+    ErrorRule(
         "training closed",
         _any(_named("training_not_available"), _says(r"not available for fine-?tuning", 400, 403)),
         FaultKind.STOP,
         "this organisation cannot train this model here; name another model.training_profile",
         "training_not_available",
     ),
-    Rule(
+    ErrorRule(
         "key",
         _any(_status(401), _named("invalid_api_key", "invalid_authentication")),
         FaultKind.STOP,
         "check {key}",
     ),
-    Rule(
+    ErrorRule(
         "content",
         _any(
             _named(
@@ -181,7 +181,7 @@ RULES = (
         "the provider's content policy refuses this prompt",
         "content_filter",
     ),
-    Rule(
+    ErrorRule(
         "too long",
         _any(
             _named("context_length_exceeded", "string_above_max_length"),
@@ -197,7 +197,7 @@ RULES = (
         "shorten the prompt: prompts.history = 'summary', or a smaller T",
         "context_length_exceeded",
     ),
-    Rule(
+    ErrorRule(
         "file not ready",
         _says(
             r"file.{0,200}(not ready|still being processed|processing)|completed file import",
@@ -210,7 +210,7 @@ RULES = (
         FaultKind.WAIT,
         "the file is still being processed",
     ),
-    Rule(
+    ErrorRule(
         "training data",
         _any(
             _named("invalid_training_file", "invalid_file_format", "invalid_file"),
@@ -219,7 +219,7 @@ RULES = (
         FaultKind.REJECTED,
         "the training file cannot be used",
     ),
-    Rule(
+    ErrorRule(
         "model not loaded",
         _any(
             _named("deploymentnotready"),
@@ -228,32 +228,34 @@ RULES = (
         FaultKind.WAIT,
         "the model is still being loaded",
     ),
-    Rule(
+    ErrorRule(
         "new model not found",
         lambda refusal: refusal.tuned and (_NO_MODEL(refusal) or _NO_MODEL_TEXT(refusal)),
         FaultKind.WAIT,
         "a new model can take minutes to appear; if it was deleted, train again",
     ),
-    Rule(
+    ErrorRule(
         "new thing not found",
         lambda refusal: refusal.tuned and refusal.status == 404,
         FaultKind.WAIT,
         "it was made a moment ago and is not known everywhere yet",
     ),
-    Rule(
+    ErrorRule(
         "model not found",
         _any(_NO_MODEL, _NO_MODEL_TEXT),
         FaultKind.STOP,
         "the model is unknown there or closed to this key; see `rmft-api models`",
     ),
-    Rule(
+    ErrorRule(
         "one choice only",
         _any(_says(r"multiple candidates|candidate_?count", 400), _field("n")),
         FaultKind.STOP,
         "set chat.n = 1 in a profile of yours",
     ),
-    Rule("no seed", _field("seed"), FaultKind.STOP, "set chat.seed = false in a profile of yours"),
-    Rule(
+    ErrorRule(
+        "no seed", _field("seed"), FaultKind.STOP, "set chat.seed = false in a profile of yours"
+    ),
+    ErrorRule(
         "length under another name",
         _says(
             r"max_tokens.{0,200}max_completion_tokens|max_completion_tokens.{0,200}max_tokens",
@@ -263,44 +265,44 @@ RULES = (
         FaultKind.STOP,
         "set chat.max_tokens_field in a profile of yours to the name that it takes",
     ),
-    Rule(
+    ErrorRule(
         "deployments are full",
         _named("insufficientquota", "quotaexceeded", "deploymentquotaexceeded"),
         FaultKind.STOP,
         "the subscription's quota leaves no room: lower hosting.capacity in a profile of yours, or "
         "remove deployments (`rmft-api sweep`)",
     ),
-    Rule("asked for days", _asks_to_wait(PATIENCE_S, math.inf), FaultKind.WAIT, _ASKS),
-    Rule("no capacity", _CAPACITY, FaultKind.SAFE, "slowing down"),
-    Rule(
+    ErrorRule("asked for days", _asks_to_wait(PATIENCE_S, math.inf), FaultKind.WAIT, _ASKS),
+    ErrorRule("no capacity", _CAPACITY, FaultKind.SAFE, "slowing down"),
+    ErrorRule(
         "not reached",
         _status(521, 523, 525, 526),
         FaultKind.SAFE,
         "the gateway did not reach the provider",
     ),
-    Rule("rate limit", _LIMIT, FaultKind.SAFE, "slowing down"),
-    Rule(
+    ErrorRule("rate limit", _LIMIT, FaultKind.SAFE, "slowing down"),
+    ErrorRule(
         "doubtful", _status(408, 409, 424, 425, 499), FaultKind.AMBIGUOUS, "it may have been done"
     ),
-    Rule(
+    ErrorRule(
         "told to come back",
         lambda refusal: 402 < refusal.status < 500 and refusal.wait_s is not None,
         FaultKind.WAIT,
         _ASKS,
     ),
-    Rule(
+    ErrorRule(
         "not allowed",
         _status(403),
         FaultKind.STOP,
         "check the rights of {key} and of its project",
     ),
-    Rule(
+    ErrorRule(
         "redirected",
         lambda refusal: 300 <= refusal.status < 400,
         FaultKind.STOP,
         "the address has moved or a login page is in the way; check base_url",
     ),
-    Rule(
+    ErrorRule(
         "refused",
         lambda refusal: 400 <= refusal.status < 500,
         FaultKind.STOP,

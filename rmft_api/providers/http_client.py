@@ -78,7 +78,7 @@ class Response(NamedTuple):
     body: bytes
 
 
-class Posts:
+class HttpClient:
     """POSTs to a route's url. Belongs to one event loop; whoever asks bounds how many at once."""
 
     def __init__(

@@ -21,7 +21,7 @@ class _Page(msgspec.Struct):
     data: list[_Entry]
 
 
-class Listing(NamedTuple):
+class ModelList(NamedTuple):
     """What an endpoint tells when it is asked for its models."""
 
     shutdowns: dict[str, date | None]
@@ -30,7 +30,7 @@ class Listing(NamedTuple):
     """The endpoint's own time (UTC)."""
 
 
-async def list_models(profile: Profile, environ: Mapping[str, str] = os.environ) -> Listing:
+async def list_models(profile: Profile, environ: Mapping[str, str] = os.environ) -> ModelList:
     """Ask once; costs nothing. Raises ProviderFault, and ConfigError for a missing key."""
     profile = profile.here(environ)
     if profile.wire == "gemini":
@@ -46,14 +46,14 @@ async def list_models(profile: Profile, environ: Mapping[str, str] = os.environ)
         entries = msgspec.json.decode(raw, type=_Page).data
     except msgspec.MsgspecError as error:
         raise faults.malformed(request, str(error), raw) from error
-    return Listing({e.id: _day(e.shutdown_date) for e in entries}, _time(told.get("date", "")))
+    return ModelList({e.id: _day(e.shutdown_date) for e in entries}, _time(told.get("date", "")))
 
 
-async def _reached_gemini(profile: Profile, environ: Mapping[str, str]) -> Listing:
+async def _reached_gemini(profile: Profile, environ: Mapping[str, str]) -> ModelList:
     """Its models are Google's; what a run needs is the right to list and create tuning jobs."""
-    from rmft_api.providers.gemini.names import Place, connected
+    from rmft_api.providers.gemini.names import GeminiProject, connected
 
-    place = Place.of(profile, environ)
+    place = GeminiProject.of(profile, environ)
     rest = connected(profile, environ, place)
     request = faults.Request(
         profile.name,
@@ -69,7 +69,7 @@ async def _reached_gemini(profile: Profile, environ: Mapping[str, str]) -> Listi
         await rest.close()
     if status != 200:
         raise faults.refused(request, status, told, raw)
-    return Listing({}, _time(told.get("date", "")))
+    return ModelList({}, _time(told.get("date", "")))
 
 
 async def training_limits(

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 import msgspec
 
 from rmft_api.core.errors import ConfigError, ProviderFault
-from rmft_api.core.records import Deployment, DeploymentState, HostOrder
+from rmft_api.core.records import Deployment, DeploymentOrder, DeploymentState
 from rmft_api.providers import faults
 from rmft_api.providers.openai_shapes import CHECKPOINT
 from rmft_api.providers.profiles import Profile
@@ -26,10 +26,10 @@ class _Object(msgspec.Struct):
     checkpoint_id: str | None = None
 
 
-class ModelsObjectHost:
+class NebiusModels:
     """A `Host` beside an endpoint of the OpenAI wire. Raises ProviderFault, classified."""
 
-    rented = False
+    billed_hourly = False
 
     def __init__(self, profile: Profile, environ: Mapping[str, str]) -> None:
         self._profile = profile
@@ -46,7 +46,7 @@ class ModelsObjectHost:
         """Let go of all connections."""
         await self._rest.close()
 
-    async def deploy(self, order: HostOrder) -> Deployment:
+    async def deploy(self, order: DeploymentOrder) -> Deployment:
         """Make the object. A base model needs none."""
         if not self._profile.is_tuned(order.model):
             return Deployment(order.name, order.model, order.model, "ready")
@@ -56,7 +56,7 @@ class ModelsObjectHost:
         raw = await self._rest.send(request, "POST", "v0/models", json=body)
         return _record(read(request, raw, _Object), order)
 
-    async def find(self, order: HostOrder) -> list[Deployment]:
+    async def find(self, order: DeploymentOrder) -> list[Deployment]:
         """Objects made of the same checkpoint under the order's name, oldest first."""
         if not self._profile.is_tuned(order.model):
             return [Deployment(order.name, order.model, order.model, "ready")]
@@ -104,7 +104,7 @@ def _parts(model: str) -> tuple[str, str]:
     return found["base"], f"{found['job']}:{found['checkpoint']}"
 
 
-def _record(wire: _Object, order: HostOrder) -> Deployment:
+def _record(wire: _Object, order: DeploymentOrder) -> Deployment:
     state = _STATES.get(wire.status, "pending")
     detail = "" if state == "ready" else wire.status_reason or wire.status
     return Deployment(order.name, wire.name, order.model, state, detail=detail)

@@ -11,7 +11,7 @@ from typing import Any, cast
 from rmft_api.core.errors import FaultKind, Mismatch, ProviderFault
 from rmft_api.providers import encodings, faults
 from rmft_api.providers.finish_reasons import Broken
-from rmft_api.requests.pacing import Ending
+from rmft_api.requests.pacing import RequestEnd
 
 Tokens = tuple[int, int, int]
 
@@ -61,11 +61,11 @@ def undone(request: faults.Request, headers: Mapping[str, str], body: bytes) -> 
         raise faults.no_answer(request, str(error), mismatch=mismatch) from error
 
 
-def ending_of(fault: ProviderFault, headers: Mapping[str, str]) -> Ending:
+def ending_of(fault: ProviderFault, headers: Mapping[str, str]) -> RequestEnd:
     """For the pace: what is no answer is no success, whatever status it came with."""
     no_success = fault.status is None or fault.kind is FaultKind.NO_ANSWER
     status = 0 if no_success else fault.status or 0
-    return Ending(status, headers, retry_after_s=fault.retry_after_s)
+    return RequestEnd(status, headers, retry_after_s=fault.retry_after_s)
 
 
 def legible(headers: Mapping[str, str], body: bytes) -> bytes:

@@ -33,7 +33,7 @@ class RawReply(Protocol):
         ...
 
 
-class Page(Protocol):
+class PageFetcher(Protocol):
     """Asks for the page after an entry."""
 
     def __call__(self, after: Cursor, /) -> Awaitable[RawReply]:
@@ -41,7 +41,7 @@ class Page(Protocol):
         ...
 
 
-class Exchange:
+class OpenAIExchange:
     """One endpoint's files, jobs and models, by requests of the package. Raises ProviderFault."""
 
     def __init__(self, profile: Profile, environ: Mapping[str, str]) -> None:
@@ -54,7 +54,7 @@ class Exchange:
         await self.openai.close()
 
     async def entries(
-        self, request: faults.Request, page: Page, pages: int = MOST_PAGES
+        self, request: faults.Request, page: PageFetcher, pages: int = MOST_PAGES
     ) -> AsyncIterator[Entry]:
         """Every entry of a list, newest first, page by page."""
         after: Cursor = OMIT

@@ -5,7 +5,7 @@ from typing import Any
 
 from rmft_api.core.errors import ConfigError
 from rmft_api.core.records import JobOrder
-from rmft_api.providers.capabilities import TrainingTraits
+from rmft_api.providers.capabilities import TrainingCapabilities
 from rmft_api.providers.profiles import Profile
 from rmft_api.providers.validation import KEY
 
@@ -34,7 +34,7 @@ def job_request(order: JobOrder, profile: Profile) -> dict[str, Any]:
     return body
 
 
-def _hyperparameters(order: JobOrder, traits: TrainingTraits) -> dict[str, int | float | str]:
+def _hyperparameters(order: JobOrder, traits: TrainingCapabilities) -> dict[str, int | float | str]:
     """Numbers; "auto" or nothing where the order leaves the choice."""
     wanted = order.hyperparameters
     chosen: dict[str, int | float | None] = {
@@ -52,7 +52,7 @@ def _hyperparameters(order: JobOrder, traits: TrainingTraits) -> dict[str, int |
     return {name: "auto" if value is None else value for name, value in chosen.items()}
 
 
-def _suffix(suffix: str, traits: TrainingTraits) -> str:
+def _suffix(suffix: str, traits: TrainingCapabilities) -> str:
     if not re.fullmatch(traits.suffix_pattern, suffix):
         raise ConfigError(f"suffix {suffix!r} must match {traits.suffix_pattern}")
     return suffix[: traits.suffix_length]

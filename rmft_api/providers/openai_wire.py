@@ -11,13 +11,13 @@ from collections.abc import AsyncIterator, Awaitable, Mapping
 from rmft_api.core.errors import ConfigError, FaultKind, ProviderFault
 from rmft_api.core.records import Checkpoint, Job, JobEvent, JobOrder, UploadedFile
 from rmft_api.providers import faults
-from rmft_api.providers.capabilities import TrainingTraits
+from rmft_api.providers.capabilities import TrainingCapabilities
 from rmft_api.providers.openai_client import (
     MOST_PAGES,
     OMIT,
     PAGE,
     Cursor,
-    Exchange,
+    OpenAIExchange,
     RawReply,
 )
 from rmft_api.providers.openai_order import job_request
@@ -46,9 +46,9 @@ class OpenAITuner:
                 f"profile {profile.name!r} cannot train; name another one as model.training_profile"
             )
         self._profile = profile
-        self._traits: TrainingTraits = profile.training
+        self._traits: TrainingCapabilities = profile.training
         self._waits = profile.timeouts
-        self._wire = Exchange(profile, environ)
+        self._wire = OpenAIExchange(profile, environ)
         self._client = self._wire.openai
 
     async def close(self) -> None:

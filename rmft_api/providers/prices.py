@@ -20,7 +20,7 @@ from pydantic import Field, ValidationError, field_validator
 from rmft_api.config.schema import Section
 from rmft_api.core.chat_stats import size_of
 from rmft_api.core.errors import ConfigError
-from rmft_api.core.records import Ask, Message, Reply, Usage
+from rmft_api.core.records import ChatRequest, ChatResponse, Message, Usage
 
 SHIPPED = Path(__file__).with_name("prices.toml")
 OWN_ENV = "RMFT_PRICES"
@@ -63,7 +63,7 @@ class Price(Section):
     def _unknown_is_said(cls, value: Any) -> Any:
         return None if value == "unknown" else value
 
-    def worst_case(self, ask: Ask, prompt_tokens: int) -> int | None:
+    def worst_case(self, ask: ChatRequest, prompt_tokens: int) -> int | None:
         """The most that a request can cost, given a bound on its prompt's tokens."""
         return self.actual(Usage(prompt_tokens, ask.n * ask.sampling.max_tokens))
 
@@ -109,7 +109,7 @@ class Price(Section):
         return None if price is None else _up(Decimal(str(hours)) * price * 1_000_000)
 
 
-class Endpoint(Protocol):
+class BilledEndpoint(Protocol):
     """What a profile tells about its bills."""
 
     @property
@@ -126,7 +126,9 @@ class Endpoint(Protocol):
 class Prices:
     """The prices of one endpoint. `own` is a file of the user's; `batch`: chats go in batches."""
 
-    def __init__(self, endpoint: Endpoint, own: Path | None = None, *, batch: bool = False) -> None:
+    def __init__(
+        self, endpoint: BilledEndpoint, own: Path | None = None, *, batch: bool = False
+    ) -> None:
         self._endpoint = endpoint
         self._batch = batch
         self._own = own
@@ -155,7 +157,7 @@ class Prices:
                     "profile of yours"
                 )
 
-    def worst_case(self, ask: Ask) -> int | None:
+    def worst_case(self, ask: ChatRequest) -> int | None:
         """The most that a request can cost; None: unknown."""
         price = self.of(ask.model)
         if price is None:
@@ -166,7 +168,7 @@ class Prices:
             return price.worst_case(ask, most_tokens(ask.messages))
         return price.worst_case(ask, _bound(ask.sums.size, len(ask.messages)))
 
-    def cost(self, ask: Ask, reply: Reply) -> int | None:
+    def cost(self, ask: ChatRequest, reply: ChatResponse) -> int | None:
         """What a reply cost; None where it does not tell, or the price is unknown."""
         price = self.of(ask.model)
         return None if price is None or reply.usage is None else price.actual(reply.usage)
@@ -200,7 +202,7 @@ def price_of(provider: str, model: str, own: Path | None = None) -> Price | None
     return None
 
 
-class Table(Section):
+class PriceTable(Section):
     """The rows of one file."""
 
     price: tuple[Price, ...] = ()
@@ -220,11 +222,11 @@ class Table(Section):
 
 
 @cache
-def load(path: Path) -> Table:
+def load(path: Path) -> PriceTable:
     """The rows of a file. Raises ConfigError."""
     try:
         raw = tomllib.loads(path.read_text(encoding="utf-8-sig"), parse_float=Decimal)
-        table = Table.model_validate(raw)
+        table = PriceTable.model_validate(raw)
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
         raise ConfigError(f"prices {path}: {error}") from error
     except ValidationError as error:

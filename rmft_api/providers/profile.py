@@ -15,12 +15,12 @@ from rmft_api.config.schema import Section
 from rmft_api.core.errors import ConfigError
 from rmft_api.core.records import Hyperparameters
 from rmft_api.providers.capabilities import (
-    BatchTraits,
-    ChatTraits,
-    HostingTraits,
+    BatchCapabilities,
+    ChatCapabilities,
+    DeploymentCapabilities,
     Lifecycle,
     Timeouts,
-    TrainingTraits,
+    TrainingCapabilities,
 )
 
 _RATES = {
@@ -78,12 +78,12 @@ class Profile(Section):
     """How ids of fine-tuned models look."""
     lists_models: bool = True
     """A model that the endpoint does not list is closed to the key."""
-    hosting: HostingTraits = Field(default_factory=HostingTraits)
+    hosting: DeploymentCapabilities = Field(default_factory=DeploymentCapabilities)
     """How such a model is deployed."""
-    chat: ChatTraits = Field(default_factory=ChatTraits)
-    training: TrainingTraits | None = None
+    chat: ChatCapabilities = Field(default_factory=ChatCapabilities)
+    training: TrainingCapabilities | None = None
     """None: the endpoint only answers chats."""
-    batch: BatchTraits | None = None
+    batch: BatchCapabilities | None = None
     """None: chats can be asked one by one alone."""
     timeouts: Timeouts = Field(default_factory=Timeouts)
     lifecycle: tuple[Lifecycle, ...] = ()
@@ -176,7 +176,9 @@ class Profile(Section):
         """Whether the id is a fine-tuned model's."""
         return re.fullmatch(self.tuned_model, model) is not None
 
-    def check_training(self, model: str, method: str, wanted: Hyperparameters) -> TrainingTraits:
+    def check_training(
+        self, model: str, method: str, wanted: Hyperparameters
+    ) -> TrainingCapabilities:
         """What the endpoint does with such a job. Raises ConfigError for what it cannot do."""
         traits = self.training
         if traits is None:
@@ -200,7 +202,7 @@ class Profile(Section):
                 )
         return traits
 
-    def _check_method(self, traits: TrainingTraits, model: str, method: str) -> None:
+    def _check_method(self, traits: TrainingCapabilities, model: str, method: str) -> None:
         row = _longest(traits.bases, model)
         if method in (row.methods if row else traits.methods):
             return

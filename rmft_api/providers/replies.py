@@ -8,7 +8,7 @@ import re
 from collections.abc import Mapping, Sequence
 
 from rmft_api.core.errors import Mismatch, ProviderFault
-from rmft_api.core.records import Ask, Choice, Reply, Usage
+from rmft_api.core.records import ChatRequest, ChatResponse, Choice, Usage
 from rmft_api.providers import faults, finish_reasons, no_answers
 from rmft_api.providers import thoughts as thoughts_
 from rmft_api.providers.completion import ChoiceTold, Completion, OddReplyError, decode
@@ -25,7 +25,9 @@ class Replies:
         self._traits = profile.chat
         self._thoughts: thoughts_.Thoughts = profile.chat.thoughts
 
-    def read(self, ask: Ask, status: int, headers: Mapping[str, str], raw: bytes) -> Reply:
+    def read(
+        self, ask: ChatRequest, status: int, headers: Mapping[str, str], raw: bytes
+    ) -> ChatResponse:
         """The reply, with exactly `ask.n` choices, in order. Raises ProviderFault, classified."""
         if not 200 <= status < 300:
             raise self._refused(ask, status, headers, raw)
@@ -40,9 +42,9 @@ class Replies:
         if told.model and told.model != ask.model:
             self._check_model(ask, told)
         answers = tuple([self._choice(ask, headers, told, choice) for choice in choices])
-        return Reply(told.id, told.model or ask.model, answers, told.billed())
+        return ChatResponse(told.id, told.model or ask.model, answers, told.billed())
 
-    def request(self, ask: Ask) -> faults.Request:
+    def request(self, ask: ChatRequest) -> faults.Request:
         """What was asked, for a fault."""
         return faults.Request(
             self._profile.name,
@@ -54,12 +56,12 @@ class Replies:
         )
 
     def _refused(
-        self, ask: Ask, status: int, headers: Mapping[str, str], raw: bytes
+        self, ask: ChatRequest, status: int, headers: Mapping[str, str], raw: bytes
     ) -> ProviderFault:
         plain = no_answers.legible(headers, raw)
         return faults.refused(self.request(ask), status, headers, plain)
 
-    def _decode(self, ask: Ask, headers: Mapping[str, str], raw: bytes) -> Completion:
+    def _decode(self, ask: ChatRequest, headers: Mapping[str, str], raw: bytes) -> Completion:
         try:
             return decode(raw)
         except OddReplyError:
@@ -72,7 +74,7 @@ class Replies:
             ) from odd
 
     def _in_order(
-        self, ask: Ask, headers: Mapping[str, str], told: Completion
+        self, ask: ChatRequest, headers: Mapping[str, str], told: Completion
     ) -> Sequence[ChoiceTold]:
         """As many as were asked for; choices without numbers stand as they came."""
         numbers = [choice.index for choice in told.choices]
@@ -91,7 +93,9 @@ class Replies:
             raise faults.no_answer(self.request(ask), why, mismatch=mismatch, billed=_billed(told))
         return sorted(told.choices, key=_index)[: ask.n]
 
-    def _too_few(self, ask: Ask, headers: Mapping[str, str], told: Completion) -> ProviderFault:
+    def _too_few(
+        self, ask: ChatRequest, headers: Mapping[str, str], told: Completion
+    ) -> ProviderFault:
         """The fault of choices that are missing: an error in one that came tells more."""
         for choice in told.choices:
             self._choice(ask, headers, told, choice)
@@ -104,7 +108,7 @@ class Replies:
         mismatch = Mismatch("fewer choices than n")
         return faults.no_answer(self.request(ask), why, mismatch=mismatch, billed=_billed(told))
 
-    def _check_model(self, ask: Ask, told: Completion) -> None:
+    def _check_model(self, ask: ChatRequest, told: Completion) -> None:
         if not self._traits.check_model or _is_model(ask.model, told.model):
             return
         why = (
@@ -115,7 +119,7 @@ class Replies:
         raise faults.no_answer(self.request(ask), why, mismatch=Mismatch("another model"))
 
     def _choice(
-        self, ask: Ask, headers: Mapping[str, str], told: Completion, choice: ChoiceTold
+        self, ask: ChatRequest, headers: Mapping[str, str], told: Completion, choice: ChoiceTold
     ) -> Choice:
         message, ending = choice.message, choice.finish_reason
         if choice.error is not None or message.error is not None:
@@ -129,7 +133,7 @@ class Replies:
         return Choice(content, ending, message.refusal, thoughts)
 
     def _refuse_errors(
-        self, ask: Ask, headers: Mapping[str, str], told: Completion, choice: ChoiceTold
+        self, ask: ChatRequest, headers: Mapping[str, str], told: Completion, choice: ChoiceTold
     ) -> None:
         for error in (choice.error, choice.message.error):
             if no_answers.tells(error):
@@ -137,7 +141,7 @@ class Replies:
                     self.request(ask), headers, error, billed=_billed(told), begun=_said(told)
                 )
 
-    def _ending(self, ask: Ask, told: Completion, choice: ChoiceTold) -> str:
+    def _ending(self, ask: ChatRequest, told: Completion, choice: ChoiceTold) -> str:
         ending = finish_reasons.read(
             choice.finish_reason,
             native=choice.native_finish_reason,

@@ -11,14 +11,14 @@ from rmft_api.evaluation.scoring import Figures, Results
 from rmft_api.journal import Journal
 from rmft_api.planning import spending
 from rmft_api.report import figures, headlines, lineage, players, selections
-from rmft_api.report.data import Makeup, Player, Story, Telling
+from rmft_api.report.data import PlayerFigures, ReportData, RunState, SelectionFigures
 from rmft_api.report.differences import Field, against_others, step_by_step
 from rmft_api.report.figures import Regrets
-from rmft_api.report.groups import Group, groups
+from rmft_api.report.groups import PlayGroup, groups
 from rmft_api.rollouts import preparation
 from rmft_api.selection.ranking import Selected
 
-Visit = Callable[[Group, tuple[Selected, ...]], None]
+Visit = Callable[[PlayGroup, tuple[Selected, ...]], None]
 """Is shown a group and, in training, the verdicts of selection."""
 
 
@@ -26,8 +26,8 @@ Visit = Callable[[Group, tuple[Selected, ...]], None]
 class _Found:
     """What was seen while the groups went by."""
 
-    players: list[Player] = field(default_factory=list[Player])
-    makeups: list[Makeup] = field(default_factory=list[Makeup])
+    players: list[PlayerFigures] = field(default_factory=list[PlayerFigures])
+    makeups: list[SelectionFigures] = field(default_factory=list[SelectionFigures])
     regrets: dict[Split, dict[int, Regrets]] = field(
         default_factory=dict[Split, dict[int, Regrets]]
     )
@@ -37,9 +37,9 @@ def gather(
     config: RunConfig,
     journal: Journal,
     results: Results | None,
-    telling: Telling,
+    telling: RunState,
     visit: Visit,
-) -> Story:
+) -> ReportData:
     """The story of a run. `results` is None before the base has been evaluated.
 
     `visit` is shown every group on the way, so that each is read once.
@@ -56,7 +56,7 @@ def gather(
     )
     everybody_tested = tested.models.keys() == validated.models.keys()
     money = spending(journal)
-    return Story(
+    return ReportData(
         run=config.name,
         state=telling.state,
         stage=telling.stage,
@@ -90,7 +90,7 @@ def _look(config: RunConfig, journal: Journal, results: Results | None, visit: V
         told = _told(results, group.split, group.iteration)
         visit(group, verdicts)
         found.players.append(players.of_group(group, told))
-        if made := selections.makeup(group, verdicts):
+        if made := selections.selection_figures(group, verdicts):
             found.makeups.append(made)
         if told is not None:
             regrets = figures.regret_by_scenario(players.judged_sittings(group, told))

@@ -6,12 +6,12 @@ Bounds that are not finite (one scenario alone has no interval) become null in t
 from typing import Literal, NamedTuple
 
 from rmft_api.core.records import Hyperparameters, Interval, Record, Split
-from rmft_api.planning import Line, Spending
+from rmft_api.planning import PhaseSpending, Spending
 
 State = Literal["running", "interrupted", "failed", "finished"]
 
 
-class Telling(NamedTuple):
+class RunState(NamedTuple):
     """How far a run is."""
 
     state: State
@@ -46,7 +46,7 @@ class OverTime(Record, frozen=True):
     verdict: str
 
 
-class Player(Record, frozen=True):
+class PlayerFigures(Record, frozen=True):
     """One model or baseline on one split."""
 
     name: str
@@ -81,7 +81,7 @@ class Difference(Record, frozen=True):
     p_holm: float
 
 
-class Makeup(Record, frozen=True):
+class SelectionFigures(Record, frozen=True):
     """What one iteration's selection kept, beside all that it chose from."""
 
     iteration: int
@@ -93,7 +93,7 @@ class Makeup(Record, frozen=True):
     of_all: Measures
 
 
-class Step(Record, frozen=True):
+class LineageStep(Record, frozen=True):
     """Where the model of an iteration comes from, and what was decided after it."""
 
     iteration: int
@@ -128,7 +128,7 @@ class Fact(Record, frozen=True):
     note: str
 
 
-class Story(Record, frozen=True):
+class ReportData(Record, frozen=True):
     """Everything but the trajectories."""
 
     run: str
@@ -143,13 +143,13 @@ class Story(Record, frozen=True):
     champion: int | None
     """Its iteration."""
     warnings: tuple[str, ...]
-    players: tuple[Player, ...]
+    players: tuple[PlayerFigures, ...]
     differences: tuple[Difference, ...]
-    makeups: tuple[Makeup, ...]
+    makeups: tuple[SelectionFigures, ...]
     money: Spending
-    phases: tuple[Line, ...]
+    phases: tuple[PhaseSpending, ...]
     """The money's lines, summed over iterations."""
-    steps: tuple[Step, ...]
+    steps: tuple[LineageStep, ...]
     origin: dict[str, str]
     """Versions, hashes, seeds."""
     settings: dict[str, str]

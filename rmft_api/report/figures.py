@@ -12,10 +12,10 @@ from rmft_api import statistics
 from rmft_api.core.records import Interval, RegretKind
 from rmft_api.evaluation import measures
 from rmft_api.report.data import Curve, Measures
-from rmft_api.report.groups import Sitting, spread
+from rmft_api.report.groups import ScoredPlay, scenarios_of
 from rmft_api.selection.regret import (
     Floats,
-    Play,
+    PlayArrays,
     least_regret,
     per_round,
     regret_curve,
@@ -25,7 +25,7 @@ Regrets = Mapping[int, float]
 """Mean regret of each scenario."""
 POINTS = 200
 """Rounds shown of a curve."""
-MEASURES: Mapping[str, Callable[[Play, RegretKind], Floats]] = {
+MEASURES: Mapping[str, Callable[[PlayArrays, RegretKind], Floats]] = {
     "regret": lambda plays, kind: per_round(plays, kind).sum(axis=-1),
     "suff_fail_freq": lambda plays, kind: measures.suff_fail(plays, kind).astype(np.float64),
     "k_min_frac": lambda plays, _: plays.rewards_TK.shape[-1] * measures.min_frac(plays),
@@ -36,12 +36,12 @@ MEASURES: Mapping[str, Callable[[Play, RegretKind], Floats]] = {
 """Figures of one play, whose mean over scenarios is told."""
 
 
-def measured(sittings: Sequence[Sitting]) -> Measures:
+def measured(sittings: Sequence[ScoredPlay]) -> Measures:
     """Every measure of these plays; empty where there are none."""
     if not sittings:
         return {}
     found = {
-        name: _share(_by_scenario(sittings, spread(sittings, measure)))
+        name: _share(_by_scenario(sittings, scenarios_of(sittings, measure)))
         for name, measure in MEASURES.items()
         if name != "regret"
     }
@@ -53,9 +53,9 @@ def measured(sittings: Sequence[Sitting]) -> Measures:
     }
 
 
-def _regret(sittings: Sequence[Sitting]) -> Interval:
+def _regret(sittings: Sequence[ScoredPlay]) -> Interval:
     regret_M, least_M = (
-        _by_scenario(sittings, spread(sittings, figure))
+        _by_scenario(sittings, scenarios_of(sittings, figure))
         for figure in (MEASURES["regret"], least_regret)
     )
     return statistics.regret_interval(regret_M, least=float(least_M.mean()))
@@ -67,17 +67,17 @@ def _share(figures_M: Floats) -> Interval:
     return Interval(found.mean, max(0.0, found.low), min(1.0, found.high))
 
 
-def regret_by_scenario(sittings: Sequence[Sitting]) -> Regrets:
+def regret_by_scenario(sittings: Sequence[ScoredPlay]) -> Regrets:
     """Mean regret of each scenario's plays, by the scenario's number."""
-    regrets = spread(sittings, MEASURES["regret"])
+    regrets = scenarios_of(sittings, MEASURES["regret"])
     return statistics.averaged(
         (one.scenario, float(regret)) for one, regret in zip(sittings, regrets, strict=True)
     )
 
 
-def curves(sittings: Sequence[Sitting]) -> tuple[Curve, ...]:
+def curves(sittings: Sequence[ScoredPlay]) -> tuple[Curve, ...]:
     """Regret after each round, a curve for each horizon, the longest first."""
-    running = spread(sittings, regret_curve)
+    running = scenarios_of(sittings, regret_curve)
     return tuple(_curve(sittings, running, T) for T in _horizons(running))
 
 
@@ -85,7 +85,7 @@ def _horizons(running: Sequence[Floats]) -> Iterator[int]:
     yield from sorted({len(one) for one in running}, reverse=True)
 
 
-def _curve(sittings: Sequence[Sitting], running: Sequence[Floats], T: int) -> Curve:
+def _curve(sittings: Sequence[ScoredPlay], running: Sequence[Floats], T: int) -> Curve:
     places = [place for place, one in enumerate(running) if len(one) == T]
     means_ST = _by_scenario([sittings[i] for i in places], [running[i] for i in places])
     rounds = shown(T)
@@ -105,7 +105,7 @@ def shown(T: int) -> tuple[int, ...]:
     return tuple(dict.fromkeys(np.linspace(1, T, min(T, POINTS)).round().astype(int).tolist()))
 
 
-def _by_scenario(sittings: Sequence[Sitting], figures: Sequence[Floats]) -> Floats:
+def _by_scenario(sittings: Sequence[ScoredPlay], figures: Sequence[Floats]) -> Floats:
     """The mean figure (or row of figures) of each scenario, in the scenarios' order."""
     groups: defaultdict[int, list[Floats]] = defaultdict(list)
     for one, figure in zip(sittings, figures, strict=True):

@@ -13,7 +13,7 @@ from rmft_api.core.records import RegretKind, Scored, Split, Trajectory
 from rmft_api.environments import Scenario
 from rmft_api.journal import Journal
 from rmft_api.rollouts import preparation
-from rmft_api.selection.regret import Play, play_in, stack
+from rmft_api.selection.regret import PlayArrays, play_in, stack
 
 N = TypeVar("N", np.float64, np.int64)
 SPLITS: tuple[Split, ...] = ("test", "validation", "train")
@@ -22,16 +22,16 @@ TOGETHER = 1000
 
 
 @dataclass(frozen=True)
-class Sitting:
+class ScoredPlay:
     """One play: of which scenario, by which regret."""
 
     scenario: int
     kind: RegretKind
-    play: Play
+    play: PlayArrays
 
 
 @dataclass(frozen=True)
-class Group:
+class PlayGroup:
     """One model's plays of one split, in order of scenario and trajectory."""
 
     split: Split
@@ -40,7 +40,7 @@ class Group:
     problems: tuple[str, ...]
     """Each scenario's problem."""
     played: tuple[tuple[Trajectory, Scored], ...]
-    sittings: tuple[Sitting, ...]
+    sittings: tuple[ScoredPlay, ...]
     of: int
     """Trajectories that the whole split has."""
 
@@ -55,7 +55,7 @@ class Group:
         return len(self.played) == self.of
 
 
-def groups(config: RunConfig, journal: Journal) -> Iterator[Group]:
+def groups(config: RunConfig, journal: Journal) -> Iterator[PlayGroup]:
     """Every group that has a trajectory, one at a time: a whole run need not fit in memory."""
     for split in SPLITS:
         for iteration in range(config.iterations + 1):
@@ -64,8 +64,8 @@ def groups(config: RunConfig, journal: Journal) -> Iterator[Group]:
                 yield _group(config, split, iteration, played)
 
 
-def spread(
-    sittings: Sequence[Sitting], measure: Callable[[Play, RegretKind], NDArray[N]]
+def scenarios_of(
+    sittings: Sequence[ScoredPlay], measure: Callable[[PlayArrays, RegretKind], NDArray[N]]
 ) -> list[NDArray[N]]:
     """What `measure` says of each play, in their order; plays of one shape go together."""
     found: dict[int, NDArray[N]] = {}
@@ -75,7 +75,7 @@ def spread(
     return [found[place] for place in range(len(sittings))]
 
 
-def _alike(sittings: Sequence[Sitting]) -> Iterator[tuple[RegretKind, list[int]]]:
+def _alike(sittings: Sequence[ScoredPlay]) -> Iterator[tuple[RegretKind, list[int]]]:
     places: defaultdict[tuple[RegretKind, tuple[int, ...]], list[int]] = defaultdict(list)
     for place, one in enumerate(sittings):
         places[one.kind, one.play.rewards_TK.shape].append(place)
@@ -86,11 +86,11 @@ def _alike(sittings: Sequence[Sitting]) -> Iterator[tuple[RegretKind, list[int]]
 
 def _group(
     config: RunConfig, split: Split, iteration: int, played: Sequence[tuple[Trajectory, Scored]]
-) -> Group:
+) -> PlayGroup:
     scenarios = tuple(preparation.scenarios(config, split, iteration))
     problems = preparation.problems_of(config, split)
     section = preparation.section_of(config, split)
-    return Group(
+    return PlayGroup(
         split=split,
         iteration=iteration,
         scenarios=scenarios,
@@ -101,7 +101,7 @@ def _group(
     )
 
 
-def _sitting(scenarios: Sequence[Scenario], trajectory: Trajectory) -> Sitting:
+def _sitting(scenarios: Sequence[Scenario], trajectory: Trajectory) -> ScoredPlay:
     index = trajectory.address.scenario
     scenario = scenarios[index]
-    return Sitting(index, scenario.regret, play_in(scenario, trajectory.rounds))
+    return ScoredPlay(index, scenario.regret, play_in(scenario, trajectory.rounds))

@@ -7,7 +7,7 @@ from rmft_api.evaluation.measures import MOSTLY_READ
 from rmft_api.evaluation.scoring import Results
 from rmft_api.journal import dollars
 from rmft_api.planning import Spending
-from rmft_api.report.data import Fact, Headline, Player
+from rmft_api.report.data import Fact, Headline, PlayerFigures
 from rmft_api.report.players import find
 
 NOTHING = Headline(
@@ -32,7 +32,7 @@ WHERE: dict[Split, str] = {
 }
 
 
-def headline(players: Sequence[Player], champion: int | None) -> Headline:
+def headline(players: Sequence[PlayerFigures], champion: int | None) -> Headline:
     """What the run came to, by the split that chose nothing where that was played."""
     if champion is None:
         return NOTHING
@@ -46,7 +46,7 @@ def headline(players: Sequence[Player], champion: int | None) -> Headline:
     return NOTHING
 
 
-def _told(best: Player, base: Player) -> Headline:
+def _told(best: PlayerFigures, base: PlayerFigures) -> Headline:
     drop, before, after = best.paired_drop, base.regret, best.regret
     if drop is None or before is None or after is None:
         return NOTHING
@@ -72,7 +72,7 @@ def _paired(drop: Interval, sure: bool) -> str:
 
 
 def facts(
-    players: Sequence[Player], champion: int | None, iterations: int, taken: Spending
+    players: Sequence[PlayerFigures], champion: int | None, iterations: int, taken: Spending
 ) -> tuple[Fact, ...]:
     """Figures worth a glance."""
     played = sum(one.trajectories for one in players if one.index is not None)
@@ -104,7 +104,7 @@ def warnings(results: Results | None) -> tuple[str, ...]:
     return (*(f"the base, {line}" for line in base), *best.warnings)
 
 
-def _unread(best: Player, base: Player) -> str:
+def _unread(best: PlayerFigures, base: PlayerFigures) -> str:
     """Whose regret is in doubt in a headline, because little of it could be read."""
     told = ((who, _read(one)) for who, one in (("the base", base), ("the champion", best)))
     return "".join(
@@ -115,7 +115,7 @@ def _unread(best: Player, base: Player) -> str:
     )
 
 
-def _read(player: Player) -> float:
+def _read(player: PlayerFigures) -> float:
     return player.measures["valid"].mean if "valid" in player.measures else 1.0
 
 
@@ -124,7 +124,7 @@ def _limits(taken: Spending) -> str:
     return f"{held}cap {dollars(taken.cap)}" if taken.cap else f"{held}no budget was set"
 
 
-def _rival(players: Sequence[Player], champion: int | None) -> list[Fact]:
+def _rival(players: Sequence[PlayerFigures], champion: int | None) -> list[Fact]:
     """The best baseline, where the champion played the same scenarios."""
     best = find(players, "test", champion)
     rivals = [(one.regret.mean, one.name) for one in players if one.index is None and one.regret]

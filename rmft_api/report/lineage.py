@@ -5,20 +5,20 @@ from collections.abc import Iterator, Mapping
 from typing import Any, cast
 
 from rmft_api.config.schema import RunConfig
-from rmft_api.evaluation.scoring import Gate, gate_told
-from rmft_api.finetuning import Trained
+from rmft_api.evaluation.scoring import GateDecision, gate_in_words
+from rmft_api.finetuning import FineTuned
 from rmft_api.journal import Journal
-from rmft_api.report.data import Step
+from rmft_api.report.data import LineageStep
 
 PROVENANCE = {"rmft_api": "rmft-api", "python": "Python", "prompts": "prompts, SHA-256"}
 """What is told of a run's provenance, and what it is called; no path of a machine is among it."""
 
 
-def steps(journal: Journal) -> Iterator[Step]:
+def steps(journal: Journal) -> Iterator[LineageStep]:
     """One step for each model that was trained."""
-    gates = dict(journal.all("gate", Gate))
-    for key, made in journal.all("trained", Trained):
-        yield Step(
+    gates = dict(journal.all("gate", GateDecision))
+    for key, made in journal.all("trained", FineTuned):
+        yield LineageStep(
             iteration=int(key.partition("/")[0]),
             start=made.start,
             model=made.model,
@@ -32,8 +32,8 @@ def steps(journal: Journal) -> Iterator[Step]:
         )
 
 
-def _decision(gate: Gate | None) -> str:
-    return "" if gate is None or gate.decision == "continue" else gate_told(gate)
+def _decision(gate: GateDecision | None) -> str:
+    return "" if gate is None or gate.decision == "continue" else gate_in_words(gate)
 
 
 def origin(config: RunConfig, journal: Journal) -> dict[str, str]:

@@ -22,7 +22,7 @@ from aiohttp import web
 
 from rmft_api.core.errors import ConfigError, RmftError
 from rmft_api.report import page
-from rmft_api.report.data import Telling
+from rmft_api.report.data import RunState
 from rmft_api.report.trajectory_index import packed
 
 HOST = "127.0.0.1"
@@ -40,7 +40,7 @@ HEADERS = {
 
 
 @dataclass(frozen=True)
-class Edition:
+class PageVersion:
     """A run as it was at one look."""
 
     version: str
@@ -48,31 +48,31 @@ class Edition:
     chapters: tuple[str, ...]
 
 
-BEFORE = Edition("0", packed({"version": "0", "story": None}), ())
+BEFORE = PageVersion("0", packed({"version": "0", "story": None}), ())
 """Until the first look has been taken."""
-LOOKING = Telling("running", "the first look is being taken")
+LOOKING = RunState("running", "the first look is being taken")
 
 
 @dataclass(frozen=True)
-class Watched:
+class WatchedRun:
     """A run that goes on, as the server sees it."""
 
-    look: Callable[[], Edition]
+    look: Callable[[], PageVersion]
     """Reads all of it; takes seconds."""
-    pulse: Callable[[], Telling]
+    pulse: Callable[[], RunState]
     """How far it is; takes no time."""
     mark: Callable[[], object]
     """Changes when a look would find something new."""
 
 
 @dataclass
-class Show:
+class LivePage:
     """What is served, and who watches."""
 
     run: str
-    watched: Watched
-    edition: Edition = BEFORE
-    telling: Telling = LOOKING
+    watched: WatchedRun
+    edition: PageVersion = BEFORE
+    telling: RunState = LOOKING
     token: str = field(default_factory=lambda: secrets.token_urlsafe(16))
     changed: asyncio.Condition = field(default_factory=asyncio.Condition)
     ended: asyncio.Event = field(default_factory=asyncio.Event)
@@ -106,7 +106,7 @@ class Show:
                 return
             await asyncio.sleep(PULSE_S)
 
-    def _look(self) -> tuple[Edition, float]:
+    def _look(self) -> tuple[PageVersion, float]:
         """An edition, and the CPU seconds that it took this thread."""
         begun = time.thread_time()
         return self.watched.look(), time.thread_time() - begun
@@ -139,7 +139,7 @@ class Show:
 
 
 @asynccontextmanager
-async def running(show: Show, port: int) -> AsyncGenerator[str]:
+async def running(show: LivePage, port: int) -> AsyncGenerator[str]:
     """Serve until the block ends; the page's address. Raises ConfigError for a port in use."""
     runner = web.AppRunner(_app(show), access_log=None, shutdown_timeout=1.0)
     await runner.setup()
@@ -162,7 +162,7 @@ async def running(show: Show, port: int) -> AsyncGenerator[str]:
         await runner.cleanup()
 
 
-def _app(show: Show) -> web.Application:
+def _app(show: LivePage) -> web.Application:
     app = web.Application(middlewares=[_only_here])
     routes = _Routes(show)
     app.router.add_get(f"{show.prefix}/", routes.page)
@@ -186,7 +186,7 @@ async def _only_here(
 class _Routes:
     """Answers from the newest edition."""
 
-    def __init__(self, show: Show) -> None:
+    def __init__(self, show: LivePage) -> None:
         self._show = show
 
     async def page(self, request: web.Request) -> web.Response:

@@ -18,9 +18,9 @@ from rmft_api.evaluation.scoring import Results
 from rmft_api.journal import Journal
 from rmft_api.report import selections
 from rmft_api.report.build import gather
-from rmft_api.report.data import Story, Telling
+from rmft_api.report.data import ReportData, RunState
 from rmft_api.report.groups import groups
-from rmft_api.report.trajectory_index import Book, packed
+from rmft_api.report.trajectory_index import TrajectoryIndex, packed
 
 LIMIT = 24_000_000
 """Characters of trajectories in one file; texts of some are left out above it."""
@@ -33,7 +33,7 @@ SCRIPTS = (
 STYLES = ("page.css", "charts.css", "browser.css", "media.css")
 
 
-def html(config: RunConfig, journal: Journal, results: Results | None, telling: Telling) -> bytes:
+def html(config: RunConfig, journal: Journal, results: Results | None, telling: RunState) -> bytes:
     """The whole page of a run; `results` is None before the base has been evaluated."""
     story, book = read(config, journal, results, telling)
     blocks = [_block("story", packed(data(story, book)))]
@@ -45,22 +45,22 @@ def read(
     config: RunConfig,
     journal: Journal,
     results: Results | None,
-    telling: Telling,
+    telling: RunState,
     limit: int = LIMIT,
-) -> tuple[Story, Book]:
+) -> tuple[ReportData, TrajectoryIndex]:
     """The run's story and its book, which stays within `limit`."""
-    book = Book()
+    book = TrajectoryIndex()
     story = gather(config, journal, results, telling, book.add)
     share = 1.0
     while book.size > limit and share > 0.001:
         share *= 0.95 * limit / book.size
-        book = Book(share)
+        book = TrajectoryIndex(share)
         for group in groups(config, journal):
             book.add(group, selections.verdicts(group, journal))
     return story, book
 
 
-def data(story: Story, book: Book, version: str = "") -> dict[str, Any]:
+def data(story: ReportData, book: TrajectoryIndex, version: str = "") -> dict[str, Any]:
     """What the page's script begins with; what is not finite becomes null."""
     plain = msgspec.json.decode(msgspec.json.encode(story))
     return {"version": version, "story": plain, "groups": book.index}

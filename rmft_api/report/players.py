@@ -8,17 +8,17 @@ from rmft_api.core.records import Split
 from rmft_api.evaluation import outcome
 from rmft_api.evaluation.scoring import BASELINE_PLAYS, Figures
 from rmft_api.report import figures
-from rmft_api.report.data import OverTime, Player
-from rmft_api.report.groups import Group, Sitting
+from rmft_api.report.data import OverTime, PlayerFigures
+from rmft_api.report.groups import PlayGroup, ScoredPlay
 
 
-def of_group(group: Group, told: Figures | None) -> Player:
+def of_group(group: PlayGroup, told: Figures | None) -> PlayerFigures:
     """A model on one split. `told` are its figures there; None until its evaluation has ended.
 
     An evaluation may end before all scenarios are played: then what was played counts.
     """
     judged = judged_sittings(group, told)
-    return Player(
+    return PlayerFigures(
         name=group.model,
         split=group.split,
         index=group.iteration,
@@ -41,7 +41,7 @@ def _over_time(told: Figures | None) -> tuple[OverTime, ...]:
     )
 
 
-def judged_sittings(group: Group, told: Figures | None) -> tuple[Sitting, ...]:
+def judged_sittings(group: PlayGroup, told: Figures | None) -> tuple[ScoredPlay, ...]:
     """The plays that the figures are of."""
     count = told.scenarios if told else 0
     return tuple(one for one in group.sittings if one.scenario < count)
@@ -49,24 +49,24 @@ def judged_sittings(group: Group, told: Figures | None) -> tuple[Sitting, ...]:
 
 def baseline_plays(
     config: RunConfig, names: Iterable[str]
-) -> Iterator[tuple[str, tuple[Sitting, ...]]]:
+) -> Iterator[tuple[str, tuple[ScoredPlay, ...]]]:
     """Baselines, and their plays of the test scenarios."""
-    course = outcome.course(config, "test")
+    course = outcome.scenario_set(config, "test")
     repeated = [s for s in course.scenarios for _ in range(BASELINE_PLAYS)]
     for name in names:
         plays = baselines.play(name, repeated, config.seed)
         yield (
             name,
             tuple(
-                Sitting(i // BASELINE_PLAYS, scenario.regret, play)
+                ScoredPlay(i // BASELINE_PLAYS, scenario.regret, play)
                 for i, (scenario, play) in enumerate(zip(repeated, plays, strict=True))
             ),
         )
 
 
-def of_baseline(name: str, sittings: Sequence[Sitting], told: Figures) -> Player:
+def of_baseline(name: str, sittings: Sequence[ScoredPlay], told: Figures) -> PlayerFigures:
     """A baseline on the test scenarios."""
-    return Player(
+    return PlayerFigures(
         name=name,
         split="test",
         index=None,
@@ -81,7 +81,7 @@ def of_baseline(name: str, sittings: Sequence[Sitting], told: Figures) -> Player
     )
 
 
-def find(players: Iterable[Player], split: Split, index: int | None) -> Player | None:
+def find(players: Iterable[PlayerFigures], split: Split, index: int | None) -> PlayerFigures | None:
     """The model of an iteration on a split, where it has played all of it."""
     return next(
         (one for one in players if one.split == split and one.index == index and one.regret), None

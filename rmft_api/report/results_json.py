@@ -5,7 +5,7 @@ from typing import Any
 import msgspec
 
 from rmft_api.core.records import Interval
-from rmft_api.evaluation.scoring import Evaluated, Figures, Group, Results
+from rmft_api.evaluation.scoring import Evaluated, Figures, GroupFigures, Results
 from rmft_api.planning import Spending
 from rmft_api.report.text.money import spending_data
 from rmft_api.statistics import Decisions
@@ -69,7 +69,7 @@ def _over_time(found: Decisions) -> dict[str, Any]:
     }
 
 
-def _group(group: Group) -> dict[str, Any]:
+def _group(group: GroupFigures) -> dict[str, Any]:
     return {
         "scenarios": group.scenarios,
         "regret": _interval(group.regret),

@@ -4,19 +4,19 @@ from collections import Counter
 
 from rmft_api.journal import Journal
 from rmft_api.report import figures
-from rmft_api.report.data import Makeup
-from rmft_api.report.groups import Group
+from rmft_api.report.data import SelectionFigures
+from rmft_api.report.groups import PlayGroup
 from rmft_api.selection.ranking import Selected
 
 
-def verdicts(group: Group, journal: Journal) -> tuple[Selected, ...]:
+def verdicts(group: PlayGroup, journal: Journal) -> tuple[Selected, ...]:
     """What selection said of each trajectory of a training group; empty before it did."""
     if group.split != "train":
         return ()
     return journal.get("selection", f"{group.iteration:02}", tuple[Selected, ...]) or ()
 
 
-def makeup(group: Group, found: tuple[Selected, ...]) -> Makeup | None:
+def selection_figures(group: PlayGroup, found: tuple[Selected, ...]) -> SelectionFigures | None:
     """The kept set against all; None before selection."""
     kept = {verdict.address for verdict in found if verdict.kept}
     if not found:
@@ -26,7 +26,7 @@ def makeup(group: Group, found: tuple[Selected, ...]) -> Makeup | None:
         for (trajectory, _), sitting in zip(group.played, group.sittings, strict=True)
         if trajectory.address in kept
     ]
-    return Makeup(
+    return SelectionFigures(
         iteration=group.iteration,
         kept=len(kept),
         all=len(found),

@@ -16,9 +16,9 @@ from typing import Any
 import numpy as np
 
 from rmft_api.core.records import RegretKind, Round, Scored, Trajectory
-from rmft_api.report.groups import Group, Sitting, spread
+from rmft_api.report.groups import PlayGroup, ScoredPlay, scenarios_of
 from rmft_api.selection.ranking import Selected
-from rmft_api.selection.regret import Floats, Ints, Play, per_round, regret_curve
+from rmft_api.selection.regret import Floats, Ints, PlayArrays, per_round, regret_curve
 
 CHAPTER = 750_000
 """Characters of text after which a chapter ends: one takes milliseconds to open."""
@@ -29,7 +29,7 @@ WITHOUT = -1
 """The place of a text that was left out."""
 
 
-class Book:
+class TrajectoryIndex:
     """Takes group after group; `chapters` and `index` are ready at any time.
 
     `share` is the part of the trajectories whose texts are kept; the best and the worst of each
@@ -51,10 +51,10 @@ class Book:
         """The columns of every group."""
         return self._groups
 
-    def add(self, group: Group, verdicts: Sequence[Selected] = ()) -> None:
+    def add(self, group: PlayGroup, verdicts: Sequence[Selected] = ()) -> None:
         """Write a group down."""
         told = _told(group, self._share)
-        curves = spread(group.sittings, regret_curve)
+        curves = scenarios_of(group.sittings, regret_curve)
         starts: list[list[int]] = []
         for start, chapter in _chapters(group, told, curves):
             starts.append([start, len(self.chapters)])
@@ -69,7 +69,7 @@ def packed(value: Any) -> str:
     return base64.b64encode(squeeze.compress(raw) + squeeze.flush()).decode("ascii")
 
 
-def _columns(group: Group, verdicts: Sequence[Selected]) -> dict[str, Any]:
+def _columns(group: PlayGroup, verdicts: Sequence[Selected]) -> dict[str, Any]:
     """What the list shows and sorts by."""
     judged = {verdict.address: verdict for verdict in verdicts}
     scores = [scored for _, scored in group.played]
@@ -90,7 +90,7 @@ def _columns(group: Group, verdicts: Sequence[Selected]) -> dict[str, Any]:
     }
 
 
-def _told(group: Group, share: float) -> list[int]:
+def _told(group: PlayGroup, share: float) -> list[int]:
     """1 where a trajectory's texts are kept: in each scenario best, worst, second best ..."""
     count = len(group.played)
     if share >= 1:
@@ -113,7 +113,7 @@ def _turns(played: Sequence[tuple[Trajectory, Scored]]) -> list[int]:
 
 
 def _chapters(
-    group: Group, told: Sequence[int], curves: Sequence[Floats]
+    group: PlayGroup, told: Sequence[int], curves: Sequence[Floats]
 ) -> Iterator[tuple[int, str]]:
     """(place of the first trajectory, the chapter)."""
     first, chapter = 0, _Chapter(group)
@@ -128,7 +128,7 @@ def _chapters(
 class _Chapter:
     """Trajectories in a row, each distinct text once, each scenario's tables once."""
 
-    def __init__(self, group: Group) -> None:
+    def __init__(self, group: PlayGroup) -> None:
         self._group = group
         self._texts: dict[str, int] = {}
         self._tables: dict[int, dict[str, Any]] = {}
@@ -177,12 +177,12 @@ class _Chapter:
         )
 
 
-def _strips(sittings: Sequence[Sitting]) -> list[str]:
+def _strips(sittings: Sequence[ScoredPlay]) -> list[str]:
     """Each play's regret over time: digits from 0 (none) to 9 (the worst action all along)."""
-    return ["".join(map(str, digits)) for digits in spread(sittings, _digits)]
+    return ["".join(map(str, digits)) for digits in scenarios_of(sittings, _digits)]
 
 
-def _digits(plays: Play, kind: RegretKind) -> Ints:
+def _digits(plays: PlayArrays, kind: RegretKind) -> Ints:
     means_NTK = plays.means_TK
     worst_N = (means_NTK.max(axis=-1) - means_NTK.min(axis=-1)).max(axis=-1)
     cost_NT = per_round(plays, kind) / np.where(worst_N > 0, worst_N, 1.0)[:, None]

@@ -19,27 +19,27 @@ import msgspec
 
 from rmft_api.core import chat_stats
 from rmft_api.core.errors import BudgetError, FaultKind, ProviderFault, ResumableError
-from rmft_api.core.fault_points import reached
+from rmft_api.core.fault_points import fault_point
 from rmft_api.core.ports import ChatModel
-from rmft_api.core.records import Ask, Message, Reply, Sampling, Usage
+from rmft_api.core.records import ChatRequest, ChatResponse, Message, Sampling, Usage
 from rmft_api.journal import Journal
 from rmft_api.journal.ledger import Attempt, Ledger, digest_of, fault_of
 from rmft_api.requests.retries import Retries
 
-Price = Callable[[Ask], int | None]
+Price = Callable[[ChatRequest], int | None]
 """The most that a request can cost in micro-dollars; None: unknown, so it is not sent."""
-Cost = Callable[[Ask, Reply], int | None]
+Cost = Callable[[ChatRequest, ChatResponse], int | None]
 """What a reply cost in micro-dollars; None: not told, so what was reserved counts as spent."""
 
 
-class Pace(Protocol):
+class Pacing(Protocol):
     """Waits until a request fits the provider's limits, before anything is reserved for it."""
 
-    async def __call__(self, ask: Ask) -> None:
+    async def __call__(self, ask: ChatRequest) -> None:
         """Take a turn."""
         ...
 
-    def dropped(self, ask: Ask) -> None:
+    def dropped(self, ask: ChatRequest) -> None:
         """Give the turn back: the request was not sent."""
         ...
 
@@ -61,7 +61,7 @@ class JournaledChat:
         *,
         price: Price,
         cost: Cost,
-        pace: Pace | None = None,
+        pace: Pacing | None = None,
     ) -> None:
         self._ledger = journal.ledger
         self._flights = journal.flights
@@ -72,7 +72,7 @@ class JournaledChat:
         self._pace = pace
         self._overruns = 0
 
-    async def reply(self, ask: Ask) -> Reply:
+    async def reply(self, ask: ChatRequest) -> ChatResponse:
         """The reply under `ask.key`, asked for at most once if it can be helped.
 
         Raises BudgetError, DataError if the key asked something else before, StorageError, and
@@ -83,7 +83,7 @@ class JournaledChat:
             return await self._go_on(call)
         return await self._retries.send(call, ask.key)
 
-    async def _go_on(self, call: "_Call") -> Reply:
+    async def _go_on(self, call: "_Call") -> ChatResponse:
         """Answer from the journal, or send what is still owed."""
         history = await history_of(self._ledger, call.ask, call.digest)
         known = answered(history, call.ask)
@@ -93,32 +93,32 @@ class JournaledChat:
         lost = sum(attempt.unanswered for attempt in history)
         return await self._retries.send(call, call.ask.key, lost=lost)
 
-    async def _send(self, call: "_Call") -> Reply:
+    async def _send(self, call: "_Call") -> ChatResponse:
         """One attempt. Once reserved, it runs to its end whatever becomes of the caller."""
         if self._pace is not None:
             await self._pace(call.ask)
         reserve, begun = self._begin(call)
         return await self._flights.run(self._book(call.ask, reserve, begun))
 
-    async def _book(self, ask: Ask, reserve: int, begun: Awaitable[int]) -> Reply:
+    async def _book(self, ask: ChatRequest, reserve: int, begun: Awaitable[int]) -> ChatResponse:
         try:
             attempt = await begun
         except BaseException:
             self._drop(ask)
             raise
-        reached("call.reserved")
+        fault_point("call.reserved")
         try:
             reply = await self._wire.reply(ask)
         except ProviderFault as fault:
-            reached("call.failed")
+            fault_point("call.failed")
             await self._ledger.failed(attempt, fault, cost_of(fault, ask, self._cost))
-            reached("call.failure_saved")
+            fault_point("call.failure_saved")
             raise
-        reached("call.answered")
+        fault_point("call.answered")
         cost = self._cost(ask, reply)
         cost = reserve if cost is None else cost
         self._ledger.answered(attempt, _encode(reply), cost if reserve or cost else None)
-        reached("call.saved")
+        fault_point("call.saved")
         self._watch(ask, reserve, cost)
         return reply
 
@@ -134,11 +134,11 @@ class JournaledChat:
             self._drop(ask)
             raise
 
-    def _drop(self, ask: Ask) -> None:
+    def _drop(self, ask: ChatRequest) -> None:
         if self._pace is not None:
             self._pace.dropped(ask)
 
-    def _worst_case(self, ask: Ask) -> int:
+    def _worst_case(self, ask: ChatRequest) -> int:
         price = self._price(ask)
         if price is None:
             raise BudgetError(
@@ -147,7 +147,7 @@ class JournaledChat:
             )
         return price
 
-    def _watch(self, ask: Ask, reserve: int, cost: int) -> None:
+    def _watch(self, ask: ChatRequest, reserve: int, cost: int) -> None:
         self._overruns = self._overruns + 1 if cost > 2 * reserve else 0
         if self._overruns == OVERRUNS:
             raise ResumableError(
@@ -157,7 +157,7 @@ class JournaledChat:
             )
 
 
-async def probe(journal: Journal, wire: ChatModel, ask: Ask, reserve: int) -> Reply:
+async def probe(journal: Journal, wire: ChatModel, ask: ChatRequest, reserve: int) -> ChatResponse:
     """Ask whether a model answers: never from the journal, and paid for like any other request.
 
     `reserve`: the most that it can cost, in micro-dollars, and what it is booked at. Raises
@@ -179,30 +179,32 @@ async def probe(journal: Journal, wire: ChatModel, ask: Ask, reserve: int) -> Re
     return reply
 
 
-def probe_of(key: str, model: str) -> Ask:
+def probe_of(key: str, model: str) -> ChatRequest:
     """The shortest chat there is."""
-    return Ask(key, model, (Message("user", "1"),), 1, 0, Sampling(temperature=1.0, max_tokens=1))
+    return ChatRequest(
+        key, model, (Message("user", "1"),), 1, 0, Sampling(temperature=1.0, max_tokens=1)
+    )
 
 
 @dataclass(slots=True, eq=False)
 class _Call:
     """An ask on its way; each call of it is a further attempt."""
 
-    ask: Ask
+    ask: ChatRequest
     digest: bytes
-    send: Callable[["_Call"], Coroutine[Any, Any, Reply]]
+    send: Callable[["_Call"], Coroutine[Any, Any, ChatResponse]]
     number: int = 0
 
-    def __call__(self) -> Coroutine[Any, Any, Reply]:
+    def __call__(self) -> Coroutine[Any, Any, ChatResponse]:
         self.number += 1
         return self.send(self)
 
 
 _encode = msgspec.json.Encoder().encode
-_replies = msgspec.json.Decoder(Reply)
+_replies = msgspec.json.Decoder(ChatResponse)
 
 
-async def history_of(ledger: Ledger, ask: Ask, digest: bytes) -> list[Attempt]:
+async def history_of(ledger: Ledger, ask: ChatRequest, digest: bytes) -> list[Attempt]:
     """All attempts of an ask, oldest first. Raises DataError where it asked something else before.
 
     How many choices one request may ask for is no part of what is asked: a profile may lower it in
@@ -215,7 +217,7 @@ async def history_of(ledger: Ledger, ask: Ask, digest: bytes) -> list[Attempt]:
     return history
 
 
-def answered(history: Sequence[Attempt], ask: Ask) -> Reply | None:
+def answered(history: Sequence[Attempt], ask: ChatRequest) -> ChatResponse | None:
     """The reply that is known, or None. Raises ProviderFault for a refusal that is known."""
     last = history[-1] if history else None
     if last and last.state == "refused":
@@ -228,29 +230,29 @@ def answered(history: Sequence[Attempt], ask: Ask) -> Reply | None:
     return msgspec.structs.replace(reply, choices=reply.choices[: ask.n])
 
 
-def cost_of(fault: ProviderFault, ask: Ask, cost: Cost) -> int | None:
+def cost_of(fault: ProviderFault, ask: ChatRequest, cost: Cost) -> int | None:
     """What a reply cost that is no answer; None: not known, so its kind says what is kept."""
     if fault.billed is None:
         return None
-    return cost(ask, Reply("", ask.model, (), Usage(*fault.billed)))
+    return cost(ask, ChatResponse("", ask.model, (), Usage(*fault.billed)))
 
 
 MOST_CHOICES = 1024
 """More are asked for by no profile."""
 
 
-def _asked_for_more(attempt: Attempt, ask: Ask) -> bool:
+def _asked_for_more(attempt: Attempt, ask: ChatRequest) -> bool:
     """Whether an attempt asked the same for more choices."""
     more = range(ask.n + 1, MOST_CHOICES + 1)
     return any(request_digest(msgspec.structs.replace(ask, n=n)) == attempt.digest for n in more)
 
 
-def request_digest(ask: Ask) -> bytes:
+def request_digest(ask: ChatRequest) -> bytes:
     """What is asked, in 16 bytes; our own name for it is no part of it."""
     return digest_of(_encode_request(ask))
 
 
-def _encode_request(ask: Ask) -> bytes:
+def _encode_request(ask: ChatRequest) -> bytes:
     """All that the provider is told: everything but our own name for it.
 
     A long chat is told by its digest: all but its end was asked before.

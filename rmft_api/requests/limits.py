@@ -23,7 +23,7 @@ _FORGOTTEN_S = 0.9 * MINUTE_S
 """After so long an account may hold again what was taken from it when it was full."""
 
 
-class Account(NamedTuple):
+class LimitState(NamedTuple):
     """What a provider had left when a request came to it."""
 
     at: float
@@ -33,7 +33,7 @@ class Account(NamedTuple):
     reset_s: float | None
     """Until it is full again."""
 
-    def full(self, gate: "Gate") -> float:
+    def full(self, gate: "RateLimit") -> float:
         """What it holds when full, if it fills steadily.
 
         A window, which is full again all at once, seems to hold less each time.
@@ -41,7 +41,7 @@ class Account(NamedTuple):
         return self.remaining + (self.reset_s or 0.0) * gate.rate
 
 
-class Gate:
+class RateLimit:
     """One stated limit: an even stream at its rate, and what the provider must have left.
 
     Levels are in the limit's own unit (requests or tokens), times in seconds.
@@ -62,7 +62,7 @@ class Gate:
         self.limit = self.rate = self.stream = self.most = 0.0
         self.scale = 1.0
         """What the provider counts for one of ours: its way to count tokens is its own."""
-        self._anchor: Account | None = None
+        self._anchor: LimitState | None = None
         self._full_at = now
         self._counted = 0.0
         """What had been let through when the scale was last learnt."""
@@ -111,7 +111,7 @@ class Gate:
         """Forget what was let through and not counted."""
         self.spent -= cost / self.scale
 
-    def learn(self, account: Account) -> None:
+    def learn(self, account: LimitState) -> None:
         """Compare what the provider counted since an earlier account with what we let through."""
         before = self._anchor
         if account.remaining > _FULL * self.most:
@@ -147,7 +147,7 @@ class Gate:
     def _return(self, amount: float) -> None:
         self.stream = min(self.rate * _EVEN_S, self.stream + amount)
 
-    def _fills(self, before: Account, now: Account) -> bool:
+    def _fills(self, before: LimitState, now: LimitState) -> bool:
         """Whether the account fills steadily, as a bucket does."""
         full = now.full(self)
         is_steady = abs(before.full(self) - full) < _SAME * self.limit

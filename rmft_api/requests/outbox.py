@@ -39,7 +39,7 @@ from rmft_api.core.errors import (
     ResumableError,
     RmftError,
 )
-from rmft_api.core.fault_points import reached
+from rmft_api.core.fault_points import fault_point
 from rmft_api.journal.journal import Journal
 from rmft_api.journal.ledger import Attempt, digest_of, fault_of
 from rmft_api.requests.retries import HOUR_S, RULES, Retries, Rule
@@ -227,7 +227,7 @@ class Outbox:
             await self._retries.pause(look_at - self._retries.clock())
             found = await self._retries.look(effect.look_up, f"looking for {effect.key}")
             intent.looked_at = self._retries.clock()
-            reached(f"{effect.kind}.looked")
+            fault_point(f"{effect.kind}.looked")
             if found:
                 return found
         return ()
@@ -251,7 +251,7 @@ class Outbox:
         attempt = doubts[-1].id if doubts else await self._begin(intent)
         await self._ledger.done(attempt, msgspec.json.encode(oldest), effect.cost)
         await self._journal.event(effect.kind, f"{effect.key} was done before and is adopted")
-        reached(f"{effect.kind}.adopted")
+        fault_point(f"{effect.kind}.adopted")
         return oldest
 
     async def _book(self, intent: "_Intent[T]", doubts: list[Attempt]) -> T:
@@ -259,21 +259,21 @@ class Outbox:
         effect = intent.effect
         stands = doubts[-1].id if effect.repeatable and doubts else None
         attempt = await self._begin(intent) if stands is None else stands
-        reached(f"{effect.kind}.intended")
+        fault_point(f"{effect.kind}.intended")
         intent.looked_at = -math.inf
         try:
             made = await effect.act()
         except ProviderFault as fault:
-            reached(f"{effect.kind}.failed")
+            fault_point(f"{effect.kind}.failed")
             if fault.never_sent and stands is None:
                 await self._ledger.failed(attempt, fault)
             else:
                 await self._ledger.doubted(attempt, fault)
-            reached(f"{effect.kind}.failure_saved")
+            fault_point(f"{effect.kind}.failure_saved")
             raise
-        reached(f"{effect.kind}.acted")
+        fault_point(f"{effect.kind}.acted")
         await self._ledger.done(attempt, msgspec.json.encode(made), effect.cost)
-        reached(f"{effect.kind}.recorded")
+        fault_point(f"{effect.kind}.recorded")
         return made
 
     async def _begin(self, intent: "_Intent[Any]") -> int:

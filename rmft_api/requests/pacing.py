@@ -20,9 +20,9 @@ from types import MappingProxyType
 from typing import NamedTuple
 
 from rmft_api.core.durations import seconds
-from rmft_api.core.records import Ask, Usage
+from rmft_api.core.records import ChatRequest, Usage
 from rmft_api.core.waits import TELL_S, Waits
-from rmft_api.requests.limits import MINUTE_S, Account, Gate
+from rmft_api.requests.limits import MINUTE_S, LimitState, RateLimit
 
 FIRST_WIDTH = 8
 """Requests under way at once before the first reply."""
@@ -46,7 +46,7 @@ _RESOURCES = tuple(
 """What may be limited, and the headers that tell the limit, what is left, and until it is full."""
 
 
-class Ending(NamedTuple):
+class RequestEnd(NamedTuple):
     """How a request ended."""
 
     status: int
@@ -58,7 +58,7 @@ class Ending(NamedTuple):
     """How long the reply asks everybody to stay away."""
 
 
-def estimate(ask: Ask) -> int:
+def estimate(ask: ChatRequest) -> int:
     """Tokens that a provider may count for a request before it is answered, roughly."""
     if ask.sums is not None:
         told = ask.sums.chars
@@ -72,7 +72,7 @@ class _Turn:
 
     __slots__ = ("ask", "future", "marks", "number", "sent_at", "tokens")
 
-    def __init__(self, ask: Ask) -> None:
+    def __init__(self, ask: ChatRequest) -> None:
         self.ask = ask
         self.future: asyncio.Future[None] | None = None
         """Done when the request may go; None where it never waited."""
@@ -89,7 +89,7 @@ class _Lane:
     """One model's queue and limits: a fine-tuned model may have smaller ones than its base."""
 
     queue: deque[_Turn] = field(default_factory=deque[_Turn])
-    gates: dict[str, Gate] = field(default_factory=dict[str, Gate])
+    gates: dict[str, RateLimit] = field(default_factory=dict[str, RateLimit])
     """By resource, in the order in which they were first stated."""
     caution: float = 1.0
     """Share of the stated rate that is used."""
@@ -127,7 +127,7 @@ class Pacer:
         self,
         concurrency: int,
         *,
-        tokens: Callable[[Ask], int] = estimate,
+        tokens: Callable[[ChatRequest], int] = estimate,
         waits: Waits | None = None,
     ) -> None:
         self._concurrency = concurrency
@@ -154,7 +154,7 @@ class Pacer:
         """How many may be out at once, by what was learnt so far."""
         return self._width
 
-    async def __call__(self, ask: Ask) -> None:
+    async def __call__(self, ask: ChatRequest) -> None:
         """Wait for the request's turn. Every return must be followed by `ended`."""
         lane = self._lanes.get(ask.model) or self._lanes.setdefault(ask.model, _Lane())
         loop = asyncio.get_running_loop()
@@ -170,10 +170,10 @@ class Pacer:
             await turn.future
         except asyncio.CancelledError:
             if not turn.future.cancelled():  # let out, but nobody will send it
-                self.ended(ask, Ending(0))
+                self.ended(ask, RequestEnd(0))
             raise
 
-    def ended(self, ask: Ask, ending: Ending) -> None:
+    def ended(self, ask: ChatRequest, ending: RequestEnd) -> None:
         """Learn from how a request ended, and let others out."""
         turn = self._turns.pop(ask.key, None)
         if turn is None:
@@ -186,11 +186,11 @@ class Pacer:
         self._adapt(lane, turn, ending, now)
         self._let_out()
 
-    def dropped(self, ask: Ask) -> None:
+    def dropped(self, ask: ChatRequest) -> None:
         """Give back the turn of a request that was not sent."""
-        self.ended(ask, Ending(0))
+        self.ended(ask, RequestEnd(0))
 
-    def _adapt(self, lane: _Lane, turn: _Turn, ending: Ending, now: float) -> None:
+    def _adapt(self, lane: _Lane, turn: _Turn, ending: RequestEnd, now: float) -> None:
         lane.note(ending.status == 429, turn.sent_at)
         if ending.status == 200:
             self._widen(now)
@@ -266,7 +266,7 @@ class Pacer:
         turn.number, turn.sent_at = self._number, now
         self._turns[turn.ask.key] = turn
 
-    def _cost(self, gate: Gate, turn: _Turn) -> float:
+    def _cost(self, gate: RateLimit, turn: _Turn) -> float:
         if not gate.of_tokens:
             return 1.0
         if turn.tokens < 0:
@@ -288,14 +288,14 @@ class Pacer:
             period = _period_s(limit, remaining, reset)
             gate = lane.gates.get(name)
             if gate is None:
-                gate = Gate(limit, period, now, of_tokens=name.endswith("tokens"))
+                gate = RateLimit(limit, period, now, of_tokens=name.endswith("tokens"))
                 gate.opened(limit if remaining is None else remaining)
                 lane.gates[name] = gate
             gate.tune(limit, period)
             mark = _mark(lane, turn, gate)
             if remaining is not None and mark is not None:
                 if gate.of_tokens:
-                    gate.learn(Account(turn.sent_at, remaining, mark, reset))
+                    gate.learn(LimitState(turn.sent_at, remaining, mark, reset))
                 gate.told(
                     turn.number,
                     remaining,
@@ -325,7 +325,7 @@ _LEAST_S = 0.001
 """Timers are no finer."""
 
 
-def _mark(lane: _Lane, turn: _Turn, gate: Gate) -> float | None:
+def _mark(lane: _Lane, turn: _Turn, gate: RateLimit) -> float | None:
     """What the gate had let through when the request was; None for one from before the gate."""
     for known, mark in zip(lane.gates.values(), turn.marks, strict=False):
         if known is gate:

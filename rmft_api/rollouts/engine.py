@@ -17,18 +17,18 @@ import numpy as np
 
 from rmft_api.core import seeds
 from rmft_api.core.errors import FaultKind, ProviderFault, ResumableError
-from rmft_api.core.ports import ChatModel, Telling
+from rmft_api.core.ports import ChatModel, PromptBuilder
 from rmft_api.core.records import (
     Address,
-    Ask,
+    ChatRequest,
+    ChatResponse,
     Choice,
     Message,
-    Reply,
     Round,
     Sampling,
     Split,
 )
-from rmft_api.core.transcripts import Diary, Kept
+from rmft_api.core.transcripts import StoredTrajectory, TranscriptRecorder
 from rmft_api.environments.scenario import Floats, Scenario
 from rmft_api.prompts import reader
 from rmft_api.requests.retries import POISON
@@ -49,7 +49,7 @@ _AT_A_TIME = 16
 
 
 @dataclass(frozen=True)
-class Game:
+class RolloutSettings:
     """Who plays, and by which rules."""
 
     split: Split
@@ -71,23 +71,23 @@ class Game:
 
 
 @dataclass(frozen=True)
-class Seat:
+class PreparedScenario:
     """A scenario ready to be played: its index, its problem, how it is told."""
 
     index: int
     scenario: Scenario
     names: tuple[str, ...]
     """The K action names told."""
-    telling: Callable[[], Telling]
+    prompt_builder: Callable[[], PromptBuilder]
     """A fresh teller for one trajectory."""
 
 
-Save = Callable[[Seat, Sequence[Kept]], Awaitable[None]]
+Save = Callable[[PreparedScenario, Sequence[StoredTrajectory]], Awaitable[None]]
 
 
 async def play(
-    game: Game,
-    seats: Iterable[Seat],
+    game: RolloutSettings,
+    seats: Iterable[PreparedScenario],
     chat: ChatModel,
     save: Save,
     done: Callable[[int], frozenset[int]] = lambda index: frozenset(),
@@ -113,10 +113,12 @@ async def play(
                     raise
                 aside.append(fault)
                 if validity is not None:
-                    for player in cohort.players:
-                        validity.ended(_number(game, cohort.seat, player))
+                    for player in cohort.rollouts:
+                        validity.ended(_number(game, cohort.scenario, player))
             else:
-                await save(cohort.seat, [p.kept(game, cohort.seat) for p in cohort.players])
+                await save(
+                    cohort.scenario, [p.stored(game, cohort.scenario) for p in cohort.rollouts]
+                )
 
     try:
         async with asyncio.TaskGroup() as group:
@@ -133,44 +135,44 @@ async def play(
         )
 
 
-def wave(game: Game, horizons: Sequence[int]) -> Wave:
+def wave(game: RolloutSettings, horizons: Sequence[int]) -> Wave:
     """How scenarios of these horizons are played."""
     size = max(1, game.live // _together(game)) * _together(game)
     return Wave(horizons, game.trajectories, min(size, len(horizons) * game.trajectories))
 
 
-def _together(game: Game) -> int:
+def _together(game: RolloutSettings) -> int:
     """Trajectories of a cohort."""
     return game.trajectories if game.largest_n > 1 else 1
 
 
 @dataclass
-class _Player:
+class _Rollout:
     """One trajectory as it grows."""
 
     number: int
-    telling: Telling
-    diary: Diary = field(default_factory=Diary)
+    prompt: PromptBuilder
+    transcript: TranscriptRecorder = field(default_factory=TranscriptRecorder)
     over: bool = False
 
-    def kept(self, game: Game, seat: Seat) -> Kept:
+    def stored(self, game: RolloutSettings, seat: PreparedScenario) -> StoredTrajectory:
         address = Address(game.split, game.iteration, seat.index, self.number)
-        return self.diary.kept(address, game.model, seat.names)
+        return self.transcript.trajectory(address, game.model, seat.names)
 
 
 @dataclass(frozen=True)
 class _Cohort:
-    seat: Seat
-    players: tuple[_Player, ...]
+    scenario: PreparedScenario
+    rollouts: tuple[_Rollout, ...]
 
 
 def _cohorts(
-    game: Game, seats: Iterable[Seat], done: Callable[[int], frozenset[int]]
+    game: RolloutSettings, seats: Iterable[PreparedScenario], done: Callable[[int], frozenset[int]]
 ) -> Iterator[_Cohort]:
     for seat in seats:
         finished = done(seat.index)
         owed = [
-            _Player(number, seat.telling())
+            _Rollout(number, seat.prompt_builder())
             for number in range(game.trajectories)
             if number not in finished
         ]
@@ -181,17 +183,17 @@ def _cohorts(
 
 
 async def _play_cohort(
-    game: Game,
+    game: RolloutSettings,
     cohort: _Cohort,
     chat: ChatModel,
     tick: Callable[[int], None],
     validity: Validity | None,
 ) -> None:
-    seat = cohort.seat
+    seat = cohort.scenario
     for t in range(seat.scenario.T):
         if validity is not None:
             validity.check()
-        groups = list(_groups(game, cohort.players))
+        groups = list(_groups(game, cohort.rollouts))
         asks = [_ask(game, seat, t, group) for group in groups]
         for group, reply in zip(groups, await _replies(chat, asks), strict=True):
             for player, choice in zip(group, reply.choices, strict=True):
@@ -204,28 +206,28 @@ async def _play_cohort(
 def _tell(
     validity: Validity,
     number: int,
-    player: _Player,
+    player: _Rollout,
     choice: Choice,
-    unread: reader.Unread | None,
-    seat: Seat,
+    unread: reader.UnreadableReply | None,
+    seat: PreparedScenario,
 ) -> None:
     validity.reply(number, choice, unread, seat.names)
     if player.over:
         validity.ended(number)
 
 
-def _number(game: Game, seat: Seat, player: _Player) -> int:
+def _number(game: RolloutSettings, seat: PreparedScenario, player: _Rollout) -> int:
     """Of a trajectory among all of the split."""
     return seat.index * game.trajectories + player.number
 
 
-async def _replies(chat: ChatModel, asks: Sequence[Ask]) -> list[Reply]:
+async def _replies(chat: ChatModel, asks: Sequence[ChatRequest]) -> list[ChatResponse]:
     if len(asks) == 1:  # the common case needs no task of its own
         return [await _reply(chat, asks[0])]
     return list(await asyncio.gather(*(_reply(chat, ask) for ask in asks)))
 
 
-async def _reply(chat: ChatModel, ask: Ask) -> Reply:
+async def _reply(chat: ChatModel, ask: ChatRequest) -> ChatResponse:
     """The reply; a refusal of this very chat is the model's result too, and ends no run."""
     try:
         return await chat.reply(ask)
@@ -233,38 +235,42 @@ async def _reply(chat: ChatModel, ask: Ask) -> Reply:
         if fault.kind is not FaultKind.REJECTED or fault.code not in OF_THE_SAMPLE:
             raise
         choice = Choice(content=None, finish_reason=OF_THE_SAMPLE[fault.code])
-        return Reply(id="", model=ask.model, choices=(choice,) * ask.n, usage=None)
+        return ChatResponse(id="", model=ask.model, choices=(choice,) * ask.n, usage=None)
 
 
-def _groups(game: Game, players: Sequence[_Player]) -> Iterator[list[_Player]]:
+def _groups(game: RolloutSettings, players: Sequence[_Rollout]) -> Iterator[list[_Rollout]]:
     """Players whose chats are identical, at most `largest_n` together, in order of number."""
     if len(players) == 1:  # nobody to compare it with
         yield from [] if players[0].over else [list(players)]
         return
-    same: dict[tuple[Message, ...], list[_Player]] = {}
+    same: dict[tuple[Message, ...], list[_Rollout]] = {}
     for player in players:
         if not player.over:
-            same.setdefault(player.telling.chat(), []).append(player)
+            same.setdefault(player.prompt.messages(), []).append(player)
     for group in same.values():
         for start in range(0, len(group), game.largest_n):
             yield group[start : start + game.largest_n]
 
 
-def _ask(game: Game, seat: Seat, t: int, group: Sequence[_Player]) -> Ask:
+def _ask(
+    game: RolloutSettings, seat: PreparedScenario, t: int, group: Sequence[_Rollout]
+) -> ChatRequest:
     first = group[0].number
     place = (game.split, game.iteration, seat.index, first)
-    return Ask(
+    return ChatRequest(
         key="/".join(map(str, (*place, t))),
         model=game.model,
-        messages=group[0].telling.chat(),
+        messages=group[0].prompt.messages(),
         n=len(group),
         seed=seeds.number(game.seed, "reply", *place, t // game.seed_block),
         sampling=game.sampling,
-        sums=group[0].telling.sums(),
+        sums=group[0].prompt.stats(),
     )
 
 
-def _step(game: Game, seat: Seat, player: _Player, t: int, choice: Choice) -> reader.Unread | None:
+def _step(
+    game: RolloutSettings, seat: PreparedScenario, player: _Rollout, t: int, choice: Choice
+) -> reader.UnreadableReply | None:
     """Read the reply, act, earn, and let the player hear of it; why it decides nothing."""
     answer = reader.read(
         choice.content,
@@ -274,23 +280,25 @@ def _step(game: Game, seat: Seat, player: _Player, t: int, choice: Choice) -> re
         game.output,
         choice.thoughts,
     )
-    told = player.telling.turn()
+    told = player.prompt.new_messages()
     text = reader.clean(choice.content or "")
-    if isinstance(answer, reader.Unread):
+    if isinstance(answer, reader.UnreadableReply):
         rewards = _face(seat.scenario, t, None)
-        player.diary.add(told, text, Round((), "", answer.status, None, None, rewards))
-        player.telling.heard(text, None, rewards)
+        player.transcript.add(told, text, Round((), "", answer.status, None, None, rewards))
+        player.prompt.observe(text, None, rewards)
         player.over = game.unreadable == "end"
         return answer
     policy = answer.policy
     action = answer.action if answer.action is not None else _draw(game, seat, player, t, policy)
     rewards = _face(seat.scenario, t, policy)
-    player.diary.add(told, text, Round((), "", "read", action, policy, rewards))
-    player.telling.heard(text, action, rewards)
+    player.transcript.add(told, text, Round((), "", "read", action, policy, rewards))
+    player.prompt.observe(text, action, rewards)
     return None
 
 
-def _draw(game: Game, seat: Seat, player: _Player, t: int, policy: Sequence[float]) -> int:
+def _draw(
+    game: RolloutSettings, seat: PreparedScenario, player: _Rollout, t: int, policy: Sequence[float]
+) -> int:
     """Sample an action from a stated distribution, by an addressed draw of our own."""
     place = (game.split, game.iteration, seat.index, player.number, t)
     point = seeds.number(game.seed, "action", *place) / 2**31

@@ -17,7 +17,7 @@ from rmft_api.core.records import Address, Sampling, Split
 from rmft_api.environments import ConcreteProblem, Scenario
 from rmft_api.environments.scenario import Floats
 from rmft_api.prompts import PromptSet
-from rmft_api.rollouts.engine import Game, Seat
+from rmft_api.rollouts.engine import PreparedScenario, RolloutSettings
 
 
 def section_of(config: RunConfig, split: Split) -> ScenarioConfig:
@@ -26,7 +26,7 @@ def section_of(config: RunConfig, split: Split) -> ScenarioConfig:
 
 
 @dataclass(frozen=True)
-class HeldOut:
+class HeldOutPlan:
     """How a model plays a held-out split, and when it has played enough (docs/method.md 5)."""
 
     trajectories: int
@@ -48,14 +48,14 @@ class HeldOut:
         return statistics.StoppingRule(self.half_width, self.looks).look(drop_M).stop
 
 
-def held_out(config: RunConfig, split: Split) -> HeldOut:
+def held_out(config: RunConfig, split: Split) -> HeldOutPlan:
     """The plan of a held-out split. Looks are at whole rounds of its problems, evenly drawn."""
     section = config.validation if split == "validation" else config.test
     problems = len(problems_of(config, split))
     first = -(-section.first_look // problems) * problems
     early = section.half_width is not None and first < section.scenarios
     looks = statistics.doubling(first, section.scenarios) if early else (section.scenarios,)
-    return HeldOut(section.trajectories, looks, section.half_width)
+    return HeldOutPlan(section.trajectories, looks, section.half_width)
 
 
 def problems_of(config: RunConfig, split: Split) -> tuple[ConcreteProblem, ...]:
@@ -92,7 +92,9 @@ def scenarios(config: RunConfig, split: Split, iteration: int) -> Iterator[Scena
         yield environments.draw(problems, config.seed, split, draw, index, config.origin.rules)
 
 
-def seats(config: RunConfig, prompts: PromptSet, split: Split, iteration: int) -> Iterator[Seat]:
+def prepared_scenarios(
+    config: RunConfig, prompts: PromptSet, split: Split, iteration: int
+) -> Iterator[PreparedScenario]:
     """The scenarios of a split and how each is told.
 
     Raises ConfigError for an adversary that would answer models and algorithms by two rules.
@@ -108,11 +110,11 @@ def seats(config: RunConfig, prompts: PromptSet, split: Split, iteration: int) -
         wording = wording_of(config, prompts, problems, split, iteration, index)
         address = _address(split, iteration, index)
         names = prompts.names(wording, scenario.K, config.seed, address, scenario.bears)
-        yield Seat(
+        yield PreparedScenario(
             index=index,
             scenario=scenario,
             names=names,
-            telling=partial(prompts.telling, wording, scenario, names),
+            prompt_builder=partial(prompts.prompt_builder, wording, scenario, names),
         )
 
 
@@ -154,9 +156,11 @@ def horizons_of(config: RunConfig, split: Split, count: int | None = None) -> li
     return [problems[index % len(problems)].T for index in range(whole)]
 
 
-def game(config: RunConfig, split: Split, iteration: int, model: str, largest_n: int) -> Game:
+def rollout_settings(
+    config: RunConfig, split: Split, iteration: int, model: str, largest_n: int
+) -> RolloutSettings:
     """The rules that `model` plays a split by; `largest_n`: most choices of one request."""
-    return Game(
+    return RolloutSettings(
         split=split,
         iteration=iteration,
         model=model,

@@ -8,16 +8,16 @@ from rmft_api.config.schema import RunConfig
 from rmft_api.core.errors import UnreadableError
 from rmft_api.core.ports import ChatModel, Console
 from rmft_api.core.records import ReplyStatus, Split
-from rmft_api.core.transcripts import Kept
+from rmft_api.core.transcripts import StoredTrajectory
 from rmft_api.journal import Journal
 from rmft_api.prompts import PromptSet
 from rmft_api.rollouts import engine, preparation, unreadable_replies
-from rmft_api.rollouts.engine import Seat
+from rmft_api.rollouts.engine import PreparedScenario
 from rmft_api.rollouts.validity import STOPPED, Floor, Stopped, TooFew, Validity
 from rmft_api.selection import regret
 
 
-class Place(Protocol):
+class PlayContext(Protocol):
     """Where one model plays."""
 
     @property
@@ -52,7 +52,7 @@ class Place(Protocol):
 
 
 async def play(
-    at: Place, split: Split, iteration: int, model: str, title: str, count: int | None = None
+    at: PlayContext, split: Split, iteration: int, model: str, title: str, count: int | None = None
 ) -> None:
     """Play what is owed of the split's scenarios, or of its first `count`.
 
@@ -67,7 +67,7 @@ async def play(
     owed = plays * sum(horizons) - sum(map(len, played.values()))
     if owed <= 0:
         return
-    game = preparation.game(at.config, split, iteration, model, at.largest_n)
+    game = preparation.rollout_settings(at.config, split, iteration, model, at.largest_n)
     found: list[TooFew] = []
 
     def refuse(too_few: TooFew) -> UnreadableError:
@@ -80,7 +80,9 @@ async def play(
         with at.console.playing(title, owed) as tick:
             await engine.play(
                 game,
-                islice(preparation.seats(at.config, at.prompts, split, iteration), count),
+                islice(
+                    preparation.prepared_scenarios(at.config, at.prompts, split, iteration), count
+                ),
                 at.chat,
                 lambda seat, finished: _save(at.journal, seat, finished),
                 lambda index: frozenset(i for i in range(plays) if index * plays + i in played),
@@ -93,7 +95,9 @@ async def play(
         raise
 
 
-def _played(at: Place, split: Split, iteration: int, plays: int) -> dict[int, list[ReplyStatus]]:
+def _played(
+    at: PlayContext, split: Split, iteration: int, plays: int
+) -> dict[int, list[ReplyStatus]]:
     """What became of every reply of the trajectories that were played before, by their number."""
     found: dict[int, list[ReplyStatus]] = {}
     for trajectory, _ in at.journal.plays(split, iteration):
@@ -108,7 +112,7 @@ def key_of(split: Split, iteration: int) -> str:
     return f"{split}/{iteration}"
 
 
-async def _stay_stopped(at: Place, split: Split, iteration: int, floor: Floor) -> None:
+async def _stay_stopped(at: PlayContext, split: Split, iteration: int, floor: Floor) -> None:
     """Stop again, before anything is asked, where the same replies would stop it again."""
     key = key_of(split, iteration)
     stopped = at.journal.get(STOPPED, key, Stopped)
@@ -119,7 +123,9 @@ async def _stay_stopped(at: Place, split: Split, iteration: int, floor: Floor) -
     await at.journal.forget(STOPPED, key)
 
 
-async def _save(journal: Journal, seat: Seat, finished: Sequence[Kept]) -> None:
+async def _save(
+    journal: Journal, seat: PreparedScenario, finished: Sequence[StoredTrajectory]
+) -> None:
     """Score trajectories and keep them; only now are they done."""
     scenario = seat.scenario
     scored = [

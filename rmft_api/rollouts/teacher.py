@@ -11,11 +11,11 @@ import numpy as np
 
 from rmft_api import baselines
 from rmft_api.config.schema import RunConfig, TeacherConfig
-from rmft_api.core.records import Ask, Choice, Reply
+from rmft_api.core.records import ChatRequest, ChatResponse, Choice
 from rmft_api.prompts import PromptSet, reader
 from rmft_api.rollouts import preparation, reasons
-from rmft_api.rollouts.engine import Seat
-from rmft_api.selection.regret import Play
+from rmft_api.rollouts.engine import PreparedScenario
+from rmft_api.selection.regret import PlayArrays
 
 
 @dataclass
@@ -26,26 +26,28 @@ class Teacher:
     algorithm: TeacherConfig
     prompts: PromptSet
     iteration: int
-    _seats: list[Seat] = field(default_factory=list[Seat])
-    _plays: list[Play] = field(default_factory=list[Play])
+    _seats: list[PreparedScenario] = field(default_factory=list[PreparedScenario])
+    _plays: list[PlayArrays] = field(default_factory=list[PlayArrays])
 
     def __post_init__(self) -> None:
         """Play everything. Raises ConfigError for an algorithm that does not fit."""
-        self._seats = list(preparation.seats(self.config, self.prompts, "train", self.iteration))
+        self._seats = list(
+            preparation.prepared_scenarios(self.config, self.prompts, "train", self.iteration)
+        )
         plays = self.config.rollouts.trajectories
         tables = [seat.scenario for seat in self._seats for _ in range(plays)]
         wanted = self.algorithm
         self._plays = baselines.play(wanted.algorithm, tables, self.config.seed, wanted.options)
 
-    async def reply(self, ask: Ask) -> Reply:
+    async def reply(self, ask: ChatRequest) -> ChatResponse:
         """What the algorithm does at this place of the run."""
         _, _, scenario, trajectory, t = ask.key.split("/")
         seat = self._seats[int(scenario)]
         place = int(scenario) * self.config.rollouts.trajectories + int(trajectory)
         said = self._said(seat, self._plays[place], int(t))
-        return Reply("teacher", ask.model, (Choice(said, "stop"),), None)
+        return ChatResponse("teacher", ask.model, (Choice(said, "stop"),), None)
 
-    def _said(self, seat: Seat, play: Play, t: int) -> str:
+    def _said(self, seat: PreparedScenario, play: PlayArrays, t: int) -> str:
         """The reason, where it is to give one, and the answer."""
         action = int(play.actions_T[t])
         answer = self._answer(seat, play, t)
@@ -58,7 +60,7 @@ class Teacher:
         words = reasons.reason(template, seat.names, play.rewards_TK[:t], told_tK, action)
         return f"{words}\n{answer}"
 
-    def _answer(self, seat: Seat, play: Play, t: int) -> str:
+    def _answer(self, seat: PreparedScenario, play: PlayArrays, t: int) -> str:
         output = self.config.prompts.output
         if output == "action":
             return reader.render_action(int(play.actions_T[t]), seat.names)

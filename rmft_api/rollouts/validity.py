@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from rmft_api.core.records import Choice, Record, ReplyStatus
-from rmft_api.prompts.reader import Cause, Unread
+from rmft_api.prompts.reader import Cause, UnreadableReply
 
 LOST: frozenset[ReplyStatus] = frozenset({"lost"})
 """What became of requests that no model answered: they say nothing about its replies."""
@@ -139,7 +139,11 @@ class Validity:
             raise self._error
 
     def reply(
-        self, trajectory: int, choice: Choice, unread: Unread | None, names: tuple[str, ...]
+        self,
+        trajectory: int,
+        choice: Choice,
+        unread: UnreadableReply | None,
+        names: tuple[str, ...],
     ) -> None:
         """Hear of a trajectory's next reply. Raises what `refuse` gives once too few are valid."""
         marks = self._heard.get(trajectory)
@@ -203,7 +207,9 @@ class Validity:
         sample = self._samples[next(iter(causes))][1] if causes else None
         return self._refuse(TooFew(valid, replies, causes, sample))
 
-    def _keep(self, place: int, choice: Choice, unread: Unread, names: tuple[str, ...]) -> None:
+    def _keep(
+        self, place: int, choice: Choice, unread: UnreadableReply, names: tuple[str, ...]
+    ) -> None:
         """Count why, and keep the first reply of each cause, in the order of looks."""
         if unread.status in LOST:
             return

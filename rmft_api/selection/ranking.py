@@ -41,11 +41,11 @@ def select(
 ) -> tuple[Address, ...]:
     """Addresses of the kept trajectories, in order of address."""
     return tuple(
-        verdict.address for verdict in judge(scored, config, seed, iteration) if verdict.kept
+        verdict.address for verdict in rank(scored, config, seed, iteration) if verdict.kept
     )
 
 
-def judge(
+def rank(
     scored: Iterable[Scored], config: SelectionConfig, seed: int, iteration: int
 ) -> tuple[Selected, ...]:
     """A verdict on every trajectory, in order of address.

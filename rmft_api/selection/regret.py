@@ -26,7 +26,7 @@ UNREAD = -1
 """The action of a round whose reply could not be read."""
 
 
-class Play(NamedTuple):
+class PlayArrays(NamedTuple):
     """What was faced and what was done. Built by `play_of`, or by `baselines`."""
 
     rewards_TK: Floats
@@ -41,7 +41,7 @@ class Play(NamedTuple):
     """The least that an adversary lets a round without a policy earn; infinite: the row says it."""
 
 
-def play_in(scenario: Scenario, rounds: Sequence[Round]) -> Play:
+def play_in(scenario: Scenario, rounds: Sequence[Round]) -> PlayArrays:
     """A trajectory's rounds as arrays; those without a policy as the scenario's extremes."""
     adversary = scenario.adversary is not None
     play = play_of(rounds, scenario.rewards, None if adversary else scenario.means)
@@ -54,7 +54,7 @@ def play_in(scenario: Scenario, rounds: Sequence[Round]) -> Play:
     return play._replace(least_T=least_T)
 
 
-def play_of(rounds: Sequence[Round], rewards_TK: Floats, means_TK: Floats | None) -> Play:
+def play_of(rounds: Sequence[Round], rewards_TK: Floats, means_TK: Floats | None) -> PlayArrays:
     """A trajectory's rounds as arrays, where no adversary answers rounds without a policy.
 
     `rewards_TK` is the scenario's table; each round's own rewards stand over it (an adversary), and
@@ -69,14 +69,14 @@ def play_of(rounds: Sequence[Round], rewards_TK: Floats, means_TK: Floats | None
         faced_TK[:t] = [told.rewards for told in rounds]
         actions_T[:t] = [UNREAD if told.action is None else told.action for told in rounds]
         policies_TK[:t] = [_policy(told) for told in rounds]
-    return Play(faced_TK, faced_TK if means_TK is None else means_TK, actions_T, policies_TK)
+    return PlayArrays(faced_TK, faced_TK if means_TK is None else means_TK, actions_T, policies_TK)
 
 
-def stack(plays: Sequence[Play]) -> Play:
+def stack(plays: Sequence[PlayArrays]) -> PlayArrays:
     """N plays of one shape as one, with a leading axis."""
     shape = plays[0].actions_T.shape
     plays = [play._replace(least_T=np.broadcast_to(play.least_T, shape)) for play in plays]
-    return Play(*(np.stack(arrays) for arrays in zip(*plays, strict=True)))
+    return PlayArrays(*(np.stack(arrays) for arrays in zip(*plays, strict=True)))
 
 
 def _policy(told: Round) -> tuple[float, ...]:
@@ -91,7 +91,7 @@ def one_hot(actions: Any, K: int) -> Floats:
     return np.where(indices == UNREAD, np.nan, (np.arange(K) == indices).astype(np.float64))
 
 
-def regrets(play: Play) -> Regrets:
+def regrets(play: PlayArrays) -> Regrets:
     """All forms of one play's regret.
 
     static_expected: best fixed action in hindsight less <policy, rewards>. static_realised and
@@ -102,12 +102,12 @@ def regrets(play: Play) -> Regrets:
     return Regrets(**{form: float(values) for form, values in _forms(play).items()})
 
 
-def regrets_N(plays: Play) -> dict[str, Floats]:
+def regrets_N(plays: PlayArrays) -> dict[str, Floats]:
     """All forms of N plays' regrets: name of the `Regrets` field -> N figures."""
     return _forms(plays)
 
 
-def _forms(play: Play) -> dict[str, Floats]:
+def _forms(play: PlayArrays) -> dict[str, Floats]:
     best = play.rewards_TK.sum(axis=-2).max(axis=-1)
     best_mean = play.means_TK.sum(axis=-2).max(axis=-1)
     earned = earned_T(play).sum(axis=-1)
@@ -122,12 +122,12 @@ def _forms(play: Play) -> dict[str, Floats]:
     }
 
 
-def earned_T(play: Play) -> Floats:
+def earned_T(play: PlayArrays) -> Floats:
     """The rewards of the executed actions, round by round."""
     return _taken(play.rewards_TK, play)
 
 
-def per_round(play: Play, kind: RegretKind) -> Floats:
+def per_round(play: PlayArrays, kind: RegretKind) -> Floats:
     """The headline regret (`Scored.regret`), round by round: T figures that sum to it.
 
     Static and pseudo regret compare with the best fixed action of the whole play. In a table whose
@@ -142,7 +142,7 @@ def per_round(play: Play, kind: RegretKind) -> Floats:
     return play.means_TK.max(axis=-1) - taken
 
 
-def least_regret(play: Play, kind: RegretKind) -> Floats:
+def least_regret(play: PlayArrays, kind: RegretKind) -> Floats:
     """What the best choice in every single round would have cost: no play has less regret.
 
     0, or below it where the comparator is one fixed action and the best one moves.
@@ -154,7 +154,7 @@ def least_regret(play: Play, kind: RegretKind) -> Floats:
     return np.where(least > -_ROUNDING, 0.0, least)
 
 
-def regret_curve(play: Play, kind: RegretKind) -> Floats:
+def regret_curve(play: PlayArrays, kind: RegretKind) -> Floats:
     """Regret(t) for t = 1..T, had the play ended there: the comparator too knows t rounds only."""
     if kind == "static":
         best = play.rewards_TK.cumsum(axis=-2).max(axis=-1)
@@ -165,7 +165,7 @@ def regret_curve(play: Play, kind: RegretKind) -> Floats:
     return per_round(play, kind).cumsum(axis=-1)
 
 
-def score(address: Address, kind: RegretKind, play: Play) -> Scored:
+def score(address: Address, kind: RegretKind, play: PlayArrays) -> Scored:
     """All that ranking needs to know of one trajectory."""
     K = play.rewards_TK.shape[-1]
     read = play.actions_T != UNREAD
@@ -186,18 +186,18 @@ def _best_fixed(table_TK: Floats) -> Floats:
     return entries[..., 0]
 
 
-def _taken(table_TK: Floats, play: Play) -> Floats:
+def _taken(table_TK: Floats, play: PlayArrays) -> Floats:
     flat: Floats = table_TK.reshape(-1)
     rows = np.arange(play.actions_T.size).reshape(play.actions_T.shape) * table_TK.shape[-1]
     return _or_worst(flat[rows + play.actions_T], table_TK, play)
 
 
-def _expected(play: Play) -> Floats:
+def _expected(play: PlayArrays) -> Floats:
     expected_T: Floats = (play.policies_TK * play.rewards_TK).sum(axis=-1)
     return _or_worst(expected_T, play.rewards_TK, play)
 
 
-def _or_worst(earned_T: Floats, table_TK: Floats, play: Play) -> Floats:
+def _or_worst(earned_T: Floats, table_TK: Floats, play: PlayArrays) -> Floats:
     """What was earned; where the reply could not be read, the least that could be."""
     unread_T = play.actions_T == UNREAD
     if not unread_T.any():

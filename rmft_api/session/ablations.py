@@ -7,7 +7,7 @@ import numpy as np
 
 from rmft_api import statistics
 from rmft_api.cli.errors import run_async
-from rmft_api.config.grid import Place
+from rmft_api.config.grid import GridRun
 from rmft_api.core.errors import ConfigError
 from rmft_api.core.records import Interval, Record
 from rmft_api.evaluation import outcome
@@ -16,7 +16,7 @@ from rmft_api.evaluation.scoring import Performance
 from rmft_api.journal import Journal
 from rmft_api.report.text.columns import paragraph, table
 from rmft_api.session.recorded_config import recorded_config
-from rmft_api.session.runs import begin, go_on
+from rmft_api.session.runs import begin, resume
 from rmft_api.statistics import Comparison
 
 HEADINGS = (
@@ -31,7 +31,7 @@ HEADINGS = (
 )
 
 
-class Row(Record, frozen=True):
+class AblationRow(Record, frozen=True):
     """One cell: its champions on the test scenarios of all seeds."""
 
     cell: str
@@ -50,7 +50,7 @@ class Row(Record, frozen=True):
     """The same of the base's."""
 
 
-def chosen(every: Sequence[Place], cells: Sequence[str]) -> list[Place]:
+def chosen(every: Sequence[GridRun], cells: Sequence[str]) -> list[GridRun]:
     """The runs of these cells, all where none is named; the first cell is always among them."""
     known = list(dict.fromkeys(place.cell.name for place in every))
     for name in cells:
@@ -59,7 +59,7 @@ def chosen(every: Sequence[Place], cells: Sequence[str]) -> list[Place]:
     return [one for one in every if not cells or one.cell.name in (known[0], *cells)]
 
 
-def told(places: Sequence[Place]) -> str:
+def told(places: Sequence[GridRun]) -> str:
     """The runs by name, and what each changes."""
     return "\n".join(
         f"{place.config.name}: "
@@ -68,7 +68,7 @@ def told(places: Sequence[Place]) -> str:
     )
 
 
-def walk(place: Place, runs: Path) -> None:
+def walk(place: GridRun, runs: Path) -> None:
     """Take one run to its end, wherever it stands. Raises ConfigError for one of other settings."""
     directory = runs / place.config.name
     if not (directory / "journal.sqlite").exists():
@@ -85,14 +85,14 @@ def walk(place: Place, runs: Path) -> None:
             "or give another folder with --runs"
         )
     if not ended:
-        run_async(go_on(directory, tell=lambda results: None))
+        run_async(resume(directory, tell=lambda results: None))
 
 
 def _has_ended(journal: Journal) -> bool:
     return bool(journal.all("results", object))
 
 
-def compared(places: Sequence[Place], runs: Path) -> list[Row]:
+def compared(places: Sequence[GridRun], runs: Path) -> list[AblationRow]:
     """One row for each cell, in the grid's order."""
     cells: dict[str, list[tuple[Performance, Performance]]] = {}
     says = {place.cell.name: place.cell.says for place in places}
@@ -108,7 +108,7 @@ def compared(places: Sequence[Place], runs: Path) -> list[Row]:
     }
     corrected = statistics.holm({name: one.p for name, one in others.items()})
     return [
-        Row(
+        AblationRow(
             cell=name,
             says=says[name],
             scenarios=len(regrets[name]),
@@ -155,7 +155,7 @@ def _mean(values: Sequence[float]) -> float:
     return float(np.mean(values))
 
 
-def table_of(rows: Sequence[Row]) -> str:
+def table_of(rows: Sequence[AblationRow]) -> str:
     """The grid as people read it."""
     shown = table(
         [HEADINGS, *map(_cells, rows)], words=4, optional=("K x MinFrac", "SuffFail"), foot=0
@@ -163,7 +163,7 @@ def table_of(rows: Sequence[Row]) -> str:
     return "\n".join([shown, "", *map(paragraph, _notes(rows))])
 
 
-def _cells(row: Row) -> tuple[str, ...]:
+def _cells(row: AblationRow) -> tuple[str, ...]:
     against = row.against
     return (
         row.cell,
@@ -177,7 +177,7 @@ def _cells(row: Row) -> tuple[str, ...]:
     )
 
 
-def _notes(rows: Sequence[Row]) -> Iterator[str]:
+def _notes(rows: Sequence[AblationRow]) -> Iterator[str]:
     yield (
         f"champions on {rows[0].scenarios} test scenarios; drops are paired, 95 %; p is of the "
         "difference to the first cell, corrected for all cells (Holm)"

@@ -2,14 +2,14 @@
 
 from rmft_api.core.errors import ConfigError
 from rmft_api.journal import Journal
-from rmft_api.session.prepare import Prepared
+from rmft_api.session.prepare import PreparedRun
 
 _KIND = "accounts"
 Accounts = dict[str, str]
 """Profile -> what tells its key and project from others, as a salted hash."""
 
 
-def check_accounts(journal: Journal, prepared: Prepared) -> None:
+def check_accounts(journal: Journal, prepared: PreparedRun) -> None:
     """Raise ConfigError where a profile's key or project is another than the run knows."""
     known = journal.get(_KIND, "", Accounts) or {}
     name = prepared.config.name
@@ -22,13 +22,13 @@ def check_accounts(journal: Journal, prepared: Prepared) -> None:
             )
 
 
-async def keep_accounts(journal: Journal, prepared: Prepared) -> None:
+async def keep_accounts(journal: Journal, prepared: PreparedRun) -> None:
     """Remember whose keys the run goes on with."""
     accounts = _accounts(journal, prepared)
     if accounts != journal.get(_KIND, "", Accounts):
         await journal.put(_KIND, "", accounts)
 
 
-def _accounts(journal: Journal, prepared: Prepared) -> Accounts:
+def _accounts(journal: Journal, prepared: PreparedRun) -> Accounts:
     salt = f"{journal.run_dir.name} {journal.run.created}"
     return {one.name: one.account(salt) for one in (prepared.chats, prepared.trains)}

@@ -7,19 +7,19 @@ from rmft_api.journal import Journal
 _KIND = "caps"
 
 
-class Caps(Record, frozen=True):
+class Budgets(Record, frozen=True):
     """Caps in USD; None leaves what the run file or an earlier resumption said."""
 
     run_usd: float | None = None
     iteration_usd: float | None = None
 
 
-NO_CAPS = Caps()
+NO_CAPS = Budgets()
 
 
-def capped(journal: Journal, config: RunConfig, asked: Caps) -> RunConfig:
+def capped(journal: Journal, config: RunConfig, asked: Budgets) -> RunConfig:
     """The settings of a run with the caps asked for now, or else last."""
-    kept = journal.get(_KIND, "", Caps) or NO_CAPS
+    kept = journal.get(_KIND, "", Budgets) or NO_CAPS
     wanted = {
         "budget_usd": _first(asked.run_usd, kept.run_usd, config.budget_usd),
         "iteration_budget_usd": _first(
@@ -36,8 +36,8 @@ async def set_caps(journal: Journal, config: RunConfig) -> None:
     """
     if config.budget_usd is not None:
         await journal.ledger.set_cap(round(config.budget_usd * 1e6))
-    caps = Caps(config.budget_usd, config.iteration_budget_usd)
-    if caps != (journal.get(_KIND, "", Caps) or NO_CAPS):
+    caps = Budgets(config.budget_usd, config.iteration_budget_usd)
+    if caps != (journal.get(_KIND, "", Budgets) or NO_CAPS):
         await journal.put(_KIND, "", caps)
 
 

@@ -11,18 +11,18 @@ from rmft_api.core.errors import ConfigError, UsageError
 from rmft_api.core.files import make_directory, replace_file
 from rmft_api.core.records import Method
 from rmft_api.evaluation import outcome
-from rmft_api.finetuning import Trained, retrain
-from rmft_api.finetuning.retrain import Link, Rate, mapped
+from rmft_api.finetuning import FineTuned, retrain
+from rmft_api.finetuning.retrain import ChainLink, LearningRate, mapped
 from rmft_api.journal import Journal
 from rmft_api.prompts import of_run as prompts_of_run
 from rmft_api.providers import profiles
-from rmft_api.providers.capabilities import TrainingTraits
+from rmft_api.providers.capabilities import TrainingCapabilities
 from rmft_api.session.recorded_config import recorded_config
 from rmft_api.session.token_counters import counter_at
 
 
 @dataclass(frozen=True)
-class Wanted:
+class RetrainOptions:
     """What the command line asks for; None: as in the run that is replayed."""
 
     profile: str
@@ -39,7 +39,7 @@ class Chain:
     config: RunConfig
     prompts: str
     """SHA-256 of what its models were told."""
-    links: tuple[Link, ...]
+    links: tuple[ChainLink, ...]
     whole: bool = False
     """Every model is trained from the base, on all that its chain has learnt so far."""
 
@@ -71,7 +71,7 @@ def chain_of(directory: Path) -> Chain:
     journal = Journal.read(directory)
     try:
         config = recorded_config(journal)
-        trained = dict(journal.all("trained", Trained))
+        trained = dict(journal.all("trained", FineTuned))
         found = retrain.links(outcome.models(journal), trained, config.finetuning.methods)
         chain = Chain(directory, config, journal.run.provenance["prompts"], tuple(found))
     finally:
@@ -95,7 +95,7 @@ def fitted(chain: Chain, profile: str, say: Callable[[str], None]) -> Chain:
     return replace(chain, whole=True)
 
 
-def described(chain: Chain, wanted: Wanted, say: Callable[[str], None]) -> RunConfig:
+def described(chain: Chain, wanted: RetrainOptions, say: Callable[[str], None]) -> RunConfig:
     """The replay's settings. Raises ConfigError, and DataError for files that do not fit."""
     old = chain.config
     here = _traits(old.model.training_profile or old.model.profile)
@@ -107,7 +107,7 @@ def described(chain: Chain, wanted: Wanted, say: Callable[[str], None]) -> RunCo
         ReplayStep(
             start=chain.start(i),
             lessons=tuple(
-                retrain.weighed(*chain.content(i, place), counter, there.least_examples, limit)
+                retrain.check_tokens(*chain.content(i, place), counter, there.least_examples, limit)
                 for place in range(len(link.files))
             ),
         )
@@ -130,12 +130,15 @@ def described(chain: Chain, wanted: Wanted, say: Callable[[str], None]) -> RunCo
 
 
 def _finetuning(
-    old: RunConfig, here: TrainingTraits, there: TrainingTraits, say: Callable[[str], None]
+    old: RunConfig,
+    here: TrainingCapabilities,
+    there: TrainingCapabilities,
+    say: Callable[[str], None],
 ) -> dict[str, Any]:
     """How jobs are asked for there: rates mapped, everything else as it was."""
     raw = old.finetuning.model_dump(mode="json")
     for section in (raw, raw["dpo"]):
-        asked = Rate(section["learning_rate_multiplier"], section["learning_rate"])
+        asked = LearningRate(section["learning_rate_multiplier"], section["learning_rate"])
         rate = mapped(asked, here, there)
         section["learning_rate_multiplier"] = rate.multiplier
         section["learning_rate"] = rate.absolute
@@ -144,13 +147,13 @@ def _finetuning(
     return raw
 
 
-def _told(rate: Rate) -> str:
+def _told(rate: LearningRate) -> str:
     if rate.absolute is not None:
         return f"{rate.absolute:g}"
     return "the provider's own" if rate.multiplier is None else f"{rate.multiplier:g} x its own"
 
 
-def _traits(profile: str) -> TrainingTraits:
+def _traits(profile: str) -> TrainingCapabilities:
     traits = profiles.load(profile).training
     if traits is None:
         raise ConfigError(f"profile {profile!r} cannot train; name one that can")

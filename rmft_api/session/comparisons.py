@@ -18,15 +18,15 @@ from rmft_api.core.files import replace_file
 from rmft_api.core.ports import ChatModel, Console
 from rmft_api.core.waits import Waits
 from rmft_api.evaluation.comparison import (
-    ContestConfig,
-    Desk,
-    Player,
-    Standings,
+    ComparisonConfig,
+    ComparisonContext,
+    ComparisonPlayer,
+    ComparisonResults,
+    comparison_results,
     play_all,
-    standings,
 )
 from rmft_api.journal import Journal
-from rmft_api.planning import draw_up_contest
+from rmft_api.planning import plan_comparison
 from rmft_api.prompts import PromptSet
 from rmft_api.prompts import of_run as prompts_of_run
 from rmft_api.providers import profiles
@@ -41,24 +41,24 @@ from rmft_api.report.text.comparison import (
 from rmft_api.requests.pacing import Pacer
 from rmft_api.requests.retries import Retries
 from rmft_api.rollouts import preparation
-from rmft_api.session.budgets import Caps, capped
-from rmft_api.session.deployments import hosted
+from rmft_api.session.budgets import Budgets, capped
+from rmft_api.session.deployments import connected
 from rmft_api.session.embedded_server import (
     embedded_server,
     is_embedded,
     require_local_extra,
 )
-from rmft_api.session.lifecycle import Work, telling_the_way_on, walk
+from rmft_api.session.lifecycle import Work, run_to_end, with_resume_hint
 from rmft_api.session.recorded_config import kept_origin, origin_of
 from rmft_api.session.run_directories import run_directory
 from rmft_api.session.run_identity import refuse_other_data
-from rmft_api.session.signals import Stop, StoppableChat
+from rmft_api.session.signals import StoppableChat, StopSignal
 from rmft_api.session.valid_replies import AS_BEFORE, OnStopped, eased, keep
 
 KIND = "eval"
 
 
-async def begin(config: ContestConfig, runs: Path, *, as_json: bool, csv: Path | None) -> None:
+async def begin(config: ComparisonConfig, runs: Path, *, as_json: bool, csv: Path | None) -> None:
     """Begin a contest and play it to its end. Raises UsageError where one of its name exists."""
     directory = run_directory(runs, config.name)
     if (directory / "journal.sqlite").exists():
@@ -78,9 +78,9 @@ async def begin(config: ContestConfig, runs: Path, *, as_json: bool, csv: Path |
     show(await _walked(config, journal, prompts), as_json=as_json, csv=csv)
 
 
-async def go_on(directory: Path, caps: Caps, on_stopped: OnStopped = AS_BEFORE) -> None:
+async def resume(directory: Path, caps: Budgets, on_stopped: OnStopped = AS_BEFORE) -> None:
     """Go on with a contest. Raises ConfigError where its prompts have changed since."""
-    with telling_the_way_on(directory.name):
+    with with_resume_hint(directory.name):
         journal = Journal.open(directory)
     try:
         config = recorded(journal)
@@ -100,7 +100,7 @@ async def go_on(directory: Path, caps: Caps, on_stopped: OnStopped = AS_BEFORE) 
     show(await _walked(config, journal, prompts), as_json=False, csv=None)
 
 
-def is_contest(journal: Journal) -> bool:
+def is_comparison(journal: Journal) -> bool:
     """Whether a journal is a contest's."""
     return journal.run.provenance.get("kind") == KIND
 
@@ -108,17 +108,17 @@ def is_contest(journal: Journal) -> bool:
 def report(journal: Journal, *, as_json: bool, csv: Path | None = None) -> None:
     """Show what a contest came to so far."""
     config = recorded(journal)
-    show(standings(config, journal, _told(config)), as_json=as_json, csv=csv)
+    show(comparison_results(config, journal, _told(config)), as_json=as_json, csv=csv)
 
 
-def recorded(journal: Journal) -> ContestConfig:
+def recorded(journal: Journal) -> ComparisonConfig:
     """The frozen copy of what was begun."""
     raw = msgspec.json.decode(journal.run.config_json)
     source = f"the journal of {journal.run_dir.name}"
-    return configs.checked(ContestConfig, raw, source, origin_of(journal))
+    return configs.checked(ComparisonConfig, raw, source, origin_of(journal))
 
 
-def show(found: Standings, *, as_json: bool, csv: Path | None) -> None:
+def show(found: ComparisonResults, *, as_json: bool, csv: Path | None) -> None:
     """Print the standings, and write them as a table where one is wanted."""
     if csv is not None:
         replace_file(csv, standings_csv(found).encode())
@@ -126,7 +126,7 @@ def show(found: Standings, *, as_json: bool, csv: Path | None) -> None:
     print(told)  # noqa: T201
 
 
-def show_plan(config: ContestConfig, reply_tokens: int | None, *, as_json: bool) -> None:
+def show_plan(config: ComparisonConfig, reply_tokens: int | None, *, as_json: bool) -> None:
     """Print the plan. Raises ConfigError, after it, where the contest would not be begun."""
     if not config.players:
         raise UsageError("known algorithms alone cost nothing; leave out --dry-run")
@@ -135,28 +135,28 @@ def show_plan(config: ContestConfig, reply_tokens: int | None, *, as_json: bool)
         for player in config.players
     }
     prompts, today = _told(config), datetime.now(UTC).date()
-    plan = asyncio.run(draw_up_contest(config.suite, players, prompts, today, reply_tokens))
+    plan = asyncio.run(plan_comparison(config.suite, players, prompts, today, reply_tokens))
     print(plan_json(plan) if as_json else plan_table(plan))  # noqa: T201
     if plan.refusal:
         raise ConfigError(plan.refusal)
 
 
-def _told(config: ContestConfig) -> PromptSet:
+def _told(config: ComparisonConfig) -> PromptSet:
     return prompts_of_run(config.run)
 
 
-def _prepared(config: ContestConfig) -> PromptSet:
+def _prepared(config: ComparisonConfig) -> PromptSet:
     """Check all that can be known before anything is sent. Raises ConfigError, DataError."""
     prompts = _told(config)
     preparation.divisions(config.run, ("test",))
-    for seat in preparation.seats(config.run, prompts, "test", 0):
-        seat.telling()
+    for seat in preparation.prepared_scenarios(config.run, prompts, "test", 0):
+        seat.prompt_builder()
     for player in config.players:
         _check(player, config)
     return prompts
 
 
-def _check(player: Player, config: ContestConfig) -> None:
+def _check(player: ComparisonPlayer, config: ComparisonConfig) -> None:
     profile = profiles.load(player.profile)
     profile.key()
     if profile.deploy == "arm":
@@ -176,37 +176,39 @@ def _check(player: Player, config: ContestConfig) -> None:
             )
 
 
-async def _walked(config: ContestConfig, journal: Journal, prompts: PromptSet) -> Standings:
+async def _walked(
+    config: ComparisonConfig, journal: Journal, prompts: PromptSet
+) -> ComparisonResults:
     @asynccontextmanager
-    async def opened(stop: Stop, show: Console) -> AsyncGenerator[Work[Standings]]:
+    async def opened(stop: StopSignal, show: Console) -> AsyncGenerator[Work[ComparisonResults]]:
         async with AsyncExitStack() as stack:
             hall = _Hall(config, journal, prompts, stop, show, stack)
             yield play_all(config, journal, prompts, hall.seated)
 
-    return await walk(config.run, journal, opened)
+    return await run_to_end(config.run, journal, opened)
 
 
 @dataclass
 class _Hall:
     """Seats players, connecting each endpoint once, when its first player comes."""
 
-    config: ContestConfig
+    config: ComparisonConfig
     journal: Journal
     prompts: PromptSet
-    stop: Stop
+    stop: StopSignal
     console: Console
     stack: AsyncExitStack
     _open: dict[tuple[str, str | None], tuple[Profile, ChatModel]] = field(
         default_factory=dict[tuple[str, str | None], tuple[Profile, ChatModel]]
     )
 
-    async def seated(self, player: Player) -> Desk:
+    async def seated(self, player: ComparisonPlayer) -> ComparisonContext:
         """The player's desk."""
         place = (player.profile, player.server)
         if place not in self._open:
             self._open[place] = await self._connected(player)
         profile, chat = self._open[place]
-        return Desk(
+        return ComparisonContext(
             config=self.config.settings(player),
             journal=self.journal,
             prompts=self.prompts,
@@ -215,7 +217,7 @@ class _Hall:
             console=self.console,
         )
 
-    async def _connected(self, player: Player) -> tuple[Profile, ChatModel]:
+    async def _connected(self, player: ComparisonPlayer) -> tuple[Profile, ChatModel]:
         profile = profiles.load(player.profile).here()
         if is_embedded(profile):
             state = Path(player.server or self.journal.run_dir / "server")
@@ -224,5 +226,5 @@ class _Hall:
         retries = Retries(sleep=self.stop.sleep, waits=Waits(time.time, self.console.waiting))
         pacer = Pacer(self.config.run.rollouts.concurrency, waits=retries.waits)
         say = self.console.line
-        _, _, chat = await hosted(self.stack, profile, self.journal, retries, pacer, say)
+        _, _, chat = await connected(self.stack, profile, self.journal, retries, pacer, say)
         return profile, StoppableChat(chat, self.stop)

@@ -9,18 +9,18 @@ from rmft_api.config.schema import RunConfig
 from rmft_api.core.errors import ProviderFault, RmftError
 from rmft_api.journal.ledger import dollars
 from rmft_api.planning import lifecycle
-from rmft_api.planning.cost import Bills, tuned_id
+from rmft_api.planning.cost import PriceSheet, tuned_id
 from rmft_api.prompts import PromptSet
 from rmft_api.prompts import of_run as prompts_of_run
 from rmft_api.providers import connect, prices
 from rmft_api.providers.capabilities import Lifecycle
-from rmft_api.providers.model_list import Listing, list_models
+from rmft_api.providers.model_list import ModelList, list_models
 from rmft_api.providers.network import Network
 from rmft_api.providers.profiles import Profile
 from rmft_api.rollouts import preparation
 from rmft_api.session.embedded_server import is_embedded
 from rmft_api.session.environment_checks import Finding, Verdict, of_the_machine
-from rmft_api.session.online_checks import asked, reached
+from rmft_api.session.online_checks import online_findings, reached
 from rmft_api.session.token_counters import counter_at
 from rmft_api.session.training_checks import check_training
 
@@ -28,7 +28,7 @@ CLOCK_TOLERANCE_S = 60.0
 
 
 @dataclass(frozen=True)
-class Subject:
+class CheckContext:
     """Whom the checks are about."""
 
     playing: Profile
@@ -51,7 +51,7 @@ class Subject:
         return self.config.model.base if self.config else None
 
 
-def findings(subject: Subject) -> Iterator[Finding]:
+def findings(subject: CheckContext) -> Iterator[Finding]:
     """Everything that can be told without asking anybody."""
     for profile in subject.profiles:
         yield _profile(profile, subject.environ, subject.base)
@@ -71,7 +71,7 @@ def findings(subject: Subject) -> Iterator[Finding]:
     yield from of_the_machine(subject.runs, subject.now.date(), local=local)
 
 
-async def online(subject: Subject) -> list[Finding]:
+async def online(subject: CheckContext) -> list[Finding]:
     """What the endpoints themselves tell: models, what may be trained, what stands deployed."""
     found: list[Finding] = []
     for profile in subject.profiles:
@@ -84,7 +84,7 @@ async def online(subject: Subject) -> list[Finding]:
             found.append(Finding(f"{profile.name} online", "fail", str(error)))
         else:
             found += _listed(profile, listing, subject)
-            found += await asked(profile, subject.environ)
+            found += await online_findings(profile, subject.environ)
             found += await reached(profile, subject.environ)
     return found
 
@@ -144,7 +144,7 @@ def _run_file(config: RunConfig) -> Finding:
         prompts = _prompts(config)
         divided = preparation.divisions(config)
         for split in ("train", "validation", "test"):
-            next(preparation.seats(config, prompts, split, 1)).telling()
+            next(preparation.prepared_scenarios(config, prompts, split, 1)).prompt_builder()
     except RmftError as error:
         return Finding("run file", "fail", str(error))
     rounds = preparation.rounds_of(config, "train")
@@ -177,7 +177,7 @@ def _vocabulary(playing: Profile, config: RunConfig) -> Finding:
     return Finding("tokens", "note", f"{config.model.base} has no vocabulary here: {counter.basis}")
 
 
-def _calendar(subject: Subject, config: RunConfig) -> Finding:
+def _calendar(subject: CheckContext, config: RunConfig) -> Finding:
     dates = lifecycle.calendar(config, subject.playing, subject.training, subject.now)
     if refusal := dates.refusal():
         return Finding("dates", "fail", refusal)
@@ -202,7 +202,7 @@ def _told(life: Lifecycle) -> str:
     )
 
 
-def _prices(subject: Subject) -> Iterator[Finding]:
+def _prices(subject: CheckContext) -> Iterator[Finding]:
     if subject.base is None:
         rows = prices.load(prices.SHIPPED).price
         known = [row.model for row in rows if row.provider == subject.playing.price_list]
@@ -214,7 +214,7 @@ def _prices(subject: Subject) -> Iterator[Finding]:
 
 
 def _price(profile: Profile, base: str) -> Finding:
-    bills = Bills(profile, base, prices.Prices(profile))
+    bills = PriceSheet(profile, base, prices.Prices(profile))
     price, tuned = bills.price(0), bills.price(1)
     if price is None or price.input is None or price.output is None or price.train is None:
         return Finding("prices", "fail", f"{base} at {profile.price_list!r}: {_unknown(price)}")
@@ -243,13 +243,13 @@ def _unknown(price: prices.Price | None) -> str:
     return f"the price of {missing} is unknown; {advice}"
 
 
-def _answer(profile: Profile, listing: Listing) -> str:
+def _answer(profile: Profile, listing: ModelList) -> str:
     if not listing.shutdowns and not profile.lists_models:
         return "answers, and lets this key in"
     return f"answers and lists {len(listing.shutdowns)} models"
 
 
-def _listed(profile: Profile, listing: Listing, subject: Subject) -> Iterator[Finding]:
+def _listed(profile: Profile, listing: ModelList, subject: CheckContext) -> Iterator[Finding]:
     name = f"{profile.name} online"
     yield Finding(name, "ok", _answer(profile, listing))
     base = subject.base

@@ -6,7 +6,7 @@ from collections.abc import Callable, Coroutine, Generator
 from contextlib import AbstractAsyncContextManager, closing, contextmanager, suppress
 from typing import Any, TypeVar
 
-from rmft_api.batches import Answers, BatchedChat, Journeys
+from rmft_api.batches import BatchAnswers, BatchedChat, BatchJobs
 from rmft_api.cli.console import console
 from rmft_api.config.schema import RunConfig
 from rmft_api.core.errors import (
@@ -16,29 +16,29 @@ from rmft_api.core.errors import (
     StorageError,
     UnreadableError,
 )
-from rmft_api.core.ports import Batches, ChatModel, Console
+from rmft_api.core.ports import BatchClient, ChatModel, Console
 from rmft_api.journal import Journal
 from rmft_api.providers.prices import Prices
 from rmft_api.providers.profiles import Profile
-from rmft_api.requests.journaled_chat import JournaledChat, Pace
+from rmft_api.requests.journaled_chat import JournaledChat, Pacing
 from rmft_api.requests.retries import Retries
 from rmft_api.session.budgets import set_caps
 from rmft_api.session.prepare import batches_of
-from rmft_api.session.progress import BEAT_S, State, Tracked
-from rmft_api.session.signals import Stop
+from rmft_api.session.progress import BEAT_S, State, TrackedConsole
+from rmft_api.session.signals import StopSignal
 
 T = TypeVar("T")
 Work = Coroutine[Any, Any, T]
-Opened = Callable[[Stop, Console], AbstractAsyncContextManager[Work[T]]]
+Connected = Callable[[StopSignal, Console], AbstractAsyncContextManager[Work[T]]]
 """Connects everything for the length of its block, and hands out the work to be done there."""
 
 
-async def walk(config: RunConfig, journal: Journal, opened: Opened[T]) -> T:
+async def run_to_end(config: RunConfig, journal: Journal, opened: Connected[T]) -> T:
     """Do the work to its end, and end well whatever happens; the journal is closed then."""
     name, totals = config.name, journal.ledger.totals
-    with telling_the_way_on(name), closing(journal):
-        show = Tracked(console(lambda: totals().spent / 1e6), journal)
-        stop = Stop(name, show.line)
+    with with_resume_hint(name), closing(journal):
+        show = TrackedConsole(console(lambda: totals().spent / 1e6), journal)
+        stop = StopSignal(name, show.line)
         state: State = "failed"
         try:
             await set_caps(journal, config)
@@ -64,7 +64,7 @@ async def walk(config: RunConfig, journal: Journal, opened: Opened[T]) -> T:
 
 
 @contextmanager
-def telling_the_way_on(name: str) -> Generator[None]:
+def with_resume_hint(name: str) -> Generator[None]:
     """A run that has begun can go on once its cause is mended, whatever ended it."""
     try:
         yield
@@ -77,7 +77,7 @@ def telling_the_way_on(name: str) -> Generator[None]:
 
 
 def paid_once(
-    journal: Journal, wire: ChatModel, retries: Retries, profile: Profile, pace: Pace
+    journal: Journal, wire: ChatModel, retries: Retries, profile: Profile, pace: Pacing
 ) -> JournaledChat:
     """The endpoint's chats, asked for once, paced, and held to the prices of its profile."""
     prices = Prices(profile)
@@ -88,7 +88,7 @@ def paid_once(
 
 def in_batches(
     journal: Journal,
-    wire: Batches,
+    wire: BatchClient,
     retries: Retries,
     profile: Profile,
     say: Callable[[str], None],
@@ -99,15 +99,15 @@ def in_batches(
     """
     traits = batches_of(profile)
     prices = Prices(profile, batch=True)
-    answers = Answers(journal.ledger, wire, prices.cost)
+    answers = BatchAnswers(journal.ledger, wire, prices.cost)
     wait_s = profile.timeouts.upload_s
-    journeys = Journeys(
+    journeys = BatchJobs(
         journal, wire, retries, traits, prices.worst_case, answers, say, timeout_s=wait_s
     )
     return BatchedChat(journal, journeys)
 
 
-async def _beat(show: Tracked) -> None:
+async def _beat(show: TrackedConsole) -> None:
     """Tell `status` that the run is alive, also while it waits."""
     while True:
         await asyncio.sleep(BEAT_S)
@@ -115,7 +115,7 @@ async def _beat(show: Tracked) -> None:
             await asyncio.to_thread(show.beat)
 
 
-async def _ended(work: asyncio.Task[T], stop: Stop, journal: Journal) -> T:
+async def _ended(work: asyncio.Task[T], stop: StopSignal, journal: Journal) -> T:
     """The results; whatever ends the work, replies under way are awaited and saved first."""
     try:
         return await work

@@ -15,7 +15,7 @@ _SHOWN = 200
 """Characters of limits: their form is not documented, so they are shown as told."""
 
 
-async def asked(profile: Profile, environ: Mapping[str, str]) -> list[Finding]:
+async def online_findings(profile: Profile, environ: Mapping[str, str]) -> list[Finding]:
     """Findings that cost nothing; none where the endpoint tells nothing more."""
     found: list[Finding] = []
     try:

@@ -16,7 +16,7 @@ from rmft_api.evaluation.outcome import results
 from rmft_api.evaluation.scoring import Results
 from rmft_api.journal import FILE, Journal, is_owned, snapshot
 from rmft_api.report import live, page
-from rmft_api.report.data import Telling
+from rmft_api.report.data import RunState
 from rmft_api.report.trajectory_index import packed
 from rmft_api.session.progress import status_of
 from rmft_api.session.recorded_config import recorded_config
@@ -44,19 +44,19 @@ def results_so_far(journal: Journal) -> Results | None:
         return None
 
 
-def telling_of(directory: Path) -> Telling:
+def run_state(directory: Path) -> RunState:
     """How far a run is, by its own last word."""
     status = status_of(directory)
     if status is None:
-        return Telling("interrupted", "")
+        return RunState("interrupted", "")
     if status.state == "finished":
-        return Telling("finished", "")
+        return RunState("finished", "")
     rounds = f", {status.rounds:,} of {status.of:,} rounds" if status.rounds < status.of else ""
-    return Telling(status.state, f"{status.stage}{rounds}")
+    return RunState(status.state, f"{status.stage}{rounds}")
 
 
 def write_page(
-    path: Path, config: RunConfig, journal: Journal, found: Results | None, telling: Telling
+    path: Path, config: RunConfig, journal: Journal, found: Results | None, telling: RunState
 ) -> None:
     """Write the page and say where. Raises StorageError."""
     content = page.html(config, journal, found, telling)
@@ -74,23 +74,25 @@ async def _serve(directory: Path, port: int) -> None:
     ended = asyncio.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         asyncio.get_running_loop().add_signal_handler(number, ended.set)
-    async with live.running(live.Show(directory.name, _watched(directory)), port) as url:
+    async with live.running(live.LivePage(directory.name, _watched(directory)), port) as url:
         print(url, flush=True)  # noqa: T201
         print("Ctrl-C ends it", file=sys.stderr, flush=True)  # noqa: T201
         await ended.wait()
 
 
-def _watched(directory: Path) -> live.Watched:
+def _watched(directory: Path) -> live.WatchedRun:
     numbers = itertools.count(1)
 
-    def look() -> live.Edition:
+    def look() -> live.PageVersion:
         with looked_into(directory) as journal:
             found, config = results_so_far(journal), recorded_config(journal)
-            story, book = page.read(config, journal, found, telling_of(directory))
+            story, book = page.read(config, journal, found, run_state(directory))
         version = str(next(numbers))
-        return live.Edition(version, packed(page.data(story, book, version)), tuple(book.chapters))
+        return live.PageVersion(
+            version, packed(page.data(story, book, version)), tuple(book.chapters)
+        )
 
-    return live.Watched(look, lambda: telling_of(directory), lambda: _mark(directory))
+    return live.WatchedRun(look, lambda: run_state(directory), lambda: _mark(directory))
 
 
 def _mark(directory: Path) -> object:

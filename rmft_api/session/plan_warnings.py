@@ -13,7 +13,7 @@ from rmft_api.planning import Plan, of_the_rest, spending
 from rmft_api.planning.plan_vs_actual import PLAN
 from rmft_api.report.text.columns import paragraph
 from rmft_api.report.text.plan import in_short
-from rmft_api.session.prepare import Prepared, drawn_up
+from rmft_api.session.prepare import PreparedRun, drawn_up
 
 Say = Callable[[str], None]
 _KIND = "warned"
@@ -21,7 +21,7 @@ _MOVING = re.compile(r", (?:in|since) \d+ days?\b|(?<= on )[0-9]{4}-[0-9]{2}-[0-
 """What moves in a warning from day to day, though it says the same."""
 
 
-async def foretell(prepared: Prepared, *, accept_shutdown: bool) -> Plan | None:
+async def plan_and_warn(prepared: PreparedRun, *, accept_shutdown: bool) -> Plan | None:
     """Tell the plan of a run in short, with its warnings, on stderr.
 
     None for runs of the built-in models: their plan is worth no second of waiting. Raises
@@ -33,27 +33,27 @@ async def foretell(prepared: Prepared, *, accept_shutdown: bool) -> Plan | None:
     plan = await asyncio.to_thread(drawn_up, prepared)
     if plan.refusal and not accept_shutdown:
         raise ConfigError(plan.refusal)
-    for line in (*([in_short(plan)] if paid else ()), *map(_warning, plan.against())):
+    for line in (*([in_short(plan)] if paid else ()), *map(_warning, plan.against_it())):
         print(paragraph(clean(line)), file=sys.stderr, flush=True)  # noqa: T201
     return plan
 
 
-async def keep(journal: Journal, plan: Plan) -> None:
+async def keep_plan(journal: Journal, plan: Plan) -> None:
     """Keep a plan that was foretold, to hold the run's costs against it."""
     await journal.put(PLAN, "", plan)
-    await journal.put(_KIND, "", [_gist(one) for one in plan.against()])
+    await journal.put(_KIND, "", [_gist(one) for one in plan.against_it()])
 
 
-async def keep_and_tell(journal: Journal, plan: Plan, say: Say) -> None:
+async def keep_and_warn(journal: Journal, plan: Plan, say: Say) -> None:
     """Keep a plan that was drawn up beside the run, and tell its warnings."""
     await journal.put(PLAN, "", plan)
-    await _tell(journal, plan.against(), say)
+    await _tell(journal, plan.against_it(), say)
 
 
-async def tell_news(journal: Journal, prepared: Prepared, plan: Plan, say: Say) -> None:
+async def warn_of_news(journal: Journal, prepared: PreparedRun, plan: Plan, say: Say) -> None:
     """Tell what speaks against the rest of a run, as far as it was not told before."""
     if journal.get(_KIND, "", list[str]) is None:
-        await keep(journal, plan)
+        await keep_plan(journal, plan)
     profiles = prepared.chats, prepared.trains
     now = datetime.now(UTC)
     rest = of_the_rest(prepared.config, *profiles, plan, spending(journal), now)

@@ -11,9 +11,9 @@ from rmft_api.core.names import A_NAME, RUN_NAME
 from rmft_api.core.paths import made_absolute
 from rmft_api.environments import Scenario
 from rmft_api.evaluation import outcome, scoring
-from rmft_api.evaluation.comparison import ContestConfig, Player
+from rmft_api.evaluation.comparison import ComparisonConfig, ComparisonPlayer
 from rmft_api.evaluation.comparison.axes import trained_on
-from rmft_api.evaluation.scoring import Course
+from rmft_api.evaluation.scoring import ScenarioSet
 from rmft_api.journal import Journal
 from rmft_api.prompts import of_run as prompts_of_run
 from rmft_api.providers import profiles
@@ -26,7 +26,7 @@ ALL = "all"
 
 
 @dataclass(frozen=True)
-class Wanted:
+class ComparisonOptions:
     """A command line, as typed."""
 
     models: tuple[str, ...]
@@ -39,7 +39,7 @@ class Wanted:
     budget_usd: float | None
 
 
-def described(wanted: Wanted, runs: Path) -> ContestConfig:
+def described(wanted: ComparisonOptions, runs: Path) -> ComparisonConfig:
     """The contest. Raises UsageError, ConfigError with one line for the first mistake."""
     suite = suites.load(wanted.suite, wanted.overrides)
     if wanted.like is not None:
@@ -59,7 +59,7 @@ def described(wanted: Wanted, runs: Path) -> ContestConfig:
         "players": [player.model_dump() for player in players],
         "baselines": _baselines(run, rivals),
     }
-    return checked(ContestConfig, raw, "the command line", run.origin)
+    return checked(ComparisonConfig, raw, "the command line", run.origin)
 
 
 def _set_of(config: RunConfig) -> str:
@@ -70,9 +70,9 @@ def _set_of(config: RunConfig) -> str:
 
 def _baselines(run: RunConfig, names: tuple[str, ...] | None) -> tuple[str, ...]:
     """The algorithms named, each able to play every scenario; None: the usual ones."""
-    course = outcome.course(run, "test")
+    course = outcome.scenario_set(run, "test")
     if names is None:
-        return scoring.rivals(course)
+        return scoring.default_baselines(course)
     able = _able(course)
     for name in names:
         if name not in able:
@@ -82,7 +82,7 @@ def _baselines(run: RunConfig, names: tuple[str, ...] | None) -> tuple[str, ...]
     return tuple(dict.fromkeys(names))
 
 
-def _able(course: Course) -> list[str]:
+def _able(course: ScenarioSet) -> list[str]:
     def fits(scenario: Scenario) -> set[str]:
         return {*baselines.suitable(scenario), *baselines.ORACLES}
 
@@ -92,7 +92,7 @@ def _able(course: Course) -> list[str]:
     return sorted(able)
 
 
-def _players(word: str, wanted: Wanted, runs: Path) -> Iterator[Player]:
+def _players(word: str, wanted: ComparisonOptions, runs: Path) -> Iterator[ComparisonPlayer]:
     if word.startswith(RUN):
         yield from _of_run(word, runs)
         return
@@ -102,10 +102,10 @@ def _players(word: str, wanted: Wanted, runs: Path) -> Iterator[Player]:
     if not model:
         raise UsageError(f"{word!r} names no model; write PROFILE:MODEL")
     profiles.load(profile)
-    yield Player(label=word, model=model, profile=profile)
+    yield ComparisonPlayer(label=word, model=model, profile=profile)
 
 
-def _of_run(word: str, runs: Path) -> Iterator[Player]:
+def _of_run(word: str, runs: Path) -> Iterator[ComparisonPlayer]:
     name, _, which = word.removeprefix(RUN).partition("@")
     directory = existing_run(runs, name)
     journal = Journal.read(directory)
@@ -117,7 +117,7 @@ def _of_run(word: str, runs: Path) -> Iterator[Player]:
         journal.close()
     embedded = is_embedded(profiles.load(config.model.profile))
     for index in chosen:
-        yield Player(
+        yield ComparisonPlayer(
             label=f"{name}@{index}" if index else f"{name}@base",
             model=models[index],
             profile=config.model.profile,

@@ -7,13 +7,13 @@ from datetime import UTC, datetime
 from rmft_api import tracking
 from rmft_api.config.schema import RunConfig
 from rmft_api.core.errors import ConfigError
-from rmft_api.planning import Plan, draw_up
+from rmft_api.planning import Plan, build_plan
 from rmft_api.planning.cost import tuned_id
 from rmft_api.planning.open_model import settings_of
 from rmft_api.prompts import PromptSet
 from rmft_api.prompts import of_run as prompts_of_run
 from rmft_api.providers import connect, profiles
-from rmft_api.providers.capabilities import BatchTraits
+from rmft_api.providers.capabilities import BatchCapabilities
 from rmft_api.providers.prices import Prices
 from rmft_api.providers.profiles import Profile
 from rmft_api.rollouts import preparation
@@ -29,7 +29,7 @@ from rmft_api.session.training_checks import check_training
 
 
 @dataclass(frozen=True)
-class Prepared:
+class PreparedRun:
     """A run that can begin."""
 
     config: RunConfig
@@ -40,13 +40,13 @@ class Prepared:
     """The endpoint that trains; often the same."""
 
 
-def prepare(config: RunConfig) -> Prepared:
+def prepare(config: RunConfig) -> PreparedRun:
     """Check problems, prompts, endpoints, keys, prices, extras. Raises ConfigError, DataError."""
     prompts = prompts_of_run(config)
     preparation.divisions(config)
     for split in ("train", "validation", "test"):
-        for seat in preparation.seats(config, prompts, split, 1):
-            seat.telling()
+        for seat in preparation.prepared_scenarios(config, prompts, split, 1):
+            seat.prompt_builder()
     tracking.check(config.tracking)
     if config.teacher is not None:
         Teacher(config, config.teacher, prompts, 1)
@@ -59,10 +59,10 @@ def prepare(config: RunConfig) -> Prepared:
         batches_of(chats)
     for profile in {chats.name: chats, trains.name: trains}.values():
         _check_endpoint(profile, config)
-    return Prepared(config, prompts, chats, trains)
+    return PreparedRun(config, prompts, chats, trains)
 
 
-def batches_of(profile: Profile) -> BatchTraits:
+def batches_of(profile: Profile) -> BatchCapabilities:
     """What the endpoint's batches take. Raises ConfigError where it has none, or none for a chain.
 
     A batch names the model itself: what must be deployed first is asked one by one. (Azure answers
@@ -82,11 +82,11 @@ def batches_of(profile: Profile) -> BatchTraits:
     return profile.batch
 
 
-def drawn_up(prepared: Prepared) -> Plan:
+def drawn_up(prepared: PreparedRun) -> Plan:
     """What the run will do and cost if it begins now. Asks nobody; about a second of arithmetic."""
     config, chats = prepared.config, prepared.chats
     return asyncio.run(
-        draw_up(
+        build_plan(
             config,
             prepared.prompts,
             chats,

@@ -20,7 +20,7 @@ from rmft_api.core.ports import Console
 from rmft_api.core.records import Record
 from rmft_api.core.waits import Wait
 from rmft_api.journal import Journal, is_owned
-from rmft_api.planning import Heard, Spending, spending
+from rmft_api.planning import ObservedReplies, Spending, spending
 
 FILE = "status.json"
 EVERY_S = 2.0
@@ -31,7 +31,7 @@ SUM_EVERY_S = 10.0
 State = Literal["running", "interrupted", "failed", "finished"]
 
 
-class Status(Record, frozen=True):
+class RunStatus(Record, frozen=True):
     """One look at a run. Money is micro-dollars, `at` UTC seconds."""
 
     state: State
@@ -52,7 +52,7 @@ class Status(Record, frozen=True):
     """Why it ended, in a few words, where the way on is not just to resume it."""
 
 
-class Tracked:
+class TrackedConsole:
     """A console that also keeps `status.json` up to date."""
 
     def __init__(self, console: Console, journal: Journal) -> None:
@@ -124,7 +124,7 @@ class Tracked:
     def _write(self, state: State) -> None:
         self._written = time.monotonic()
         taken = self._journal.ledger.totals()
-        status = Status(
+        status = RunStatus(
             state=state,
             stage=self._stage,
             rounds=self._rounds,
@@ -149,10 +149,10 @@ class Tracked:
         return self._spending
 
 
-def status_of(run_dir: Path) -> Status | None:
+def status_of(run_dir: Path) -> RunStatus | None:
     """The run's last word. One that says "running" though nobody owns it was killed."""
     try:
-        status = serialization.decode((run_dir / FILE).read_bytes(), Status)
+        status = serialization.decode((run_dir / FILE).read_bytes(), RunStatus)
     except (OSError, msgspec.MsgspecError):
         return None
     if status.state == "running" and not is_owned(run_dir):
@@ -173,7 +173,7 @@ def check_begun(run_dir: Path) -> None:
         return
 
 
-def heard_of(run_dir: Path) -> Heard | None:
+def heard_of(run_dir: Path) -> ObservedReplies | None:
     """The replies of a run so far; None where there is none."""
     status = status_of(run_dir)
     return status.spending.heard if status and status.spending else None
@@ -198,7 +198,7 @@ def line_of(run_dir: Path) -> str:
     return f"{run_dir.name}: {what}{_waiting(status)}"
 
 
-def _waiting(status: Status) -> str:
+def _waiting(status: RunStatus) -> str:
     if status.state != "running" or not status.waits_for:
         return ""
     return f"\n  {Wait(status.waits_for, status.waits_until).in_words(time.time())}"

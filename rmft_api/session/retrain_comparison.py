@@ -15,7 +15,7 @@ from rmft_api.report.text.columns import table
 from rmft_api.session.recorded_config import recorded_config
 
 
-class Pair(Record, frozen=True):
+class IterationPair(Record, frozen=True):
     """One iteration of both chains."""
 
     index: int
@@ -33,12 +33,12 @@ class Pair(Record, frozen=True):
     """What the replay's regret is below the other's, scenario by scenario."""
 
 
-class Sides(Record, frozen=True):
+class ChainComparison(Record, frozen=True):
     """Two chains."""
 
     replay: str
     replayed: str
-    pairs: tuple[Pair, ...]
+    pairs: tuple[IterationPair, ...]
     changed: tuple[str, ...]
     """Settings of model and training that are others in the replay: `key: there -> here`."""
 
@@ -58,11 +58,11 @@ class _Side:
             journal.close()
 
 
-def side_by_side(replay: Path, replayed: Path) -> Sides:
+def side_by_side(replay: Path, replayed: Path) -> ChainComparison:
     """Compare a replay with the run that it replays; test scenarios where both played them."""
     here, there = _Side(replay), _Side(replayed)
     indices = here.played["validation"].keys() & there.played["validation"].keys()
-    return Sides(
+    return ChainComparison(
         here.config.name,
         there.config.name,
         tuple(_pair(i, here, there) for i in sorted(indices)),
@@ -77,12 +77,12 @@ def _changed(there: RunConfig, here: RunConfig) -> list[str]:
     return configs.differences(old, new)
 
 
-def _pair(index: int, here: _Side, there: _Side) -> Pair:
+def _pair(index: int, here: _Side, there: _Side) -> IterationPair:
     tested = all(index in side.played["test"] for side in (here, there))
     split: Split = "test" if tested else "validation"
     mine, theirs = here.played[split][index], there.played[split][index]
     drop_M = mine.drop_M(theirs)
-    return Pair(
+    return IterationPair(
         index=index,
         split=split,
         scenarios=len(drop_M),
@@ -94,7 +94,7 @@ def _pair(index: int, here: _Side, there: _Side) -> Pair:
     )
 
 
-def sides_table(sides: Sides) -> str:
+def sides_table(sides: ChainComparison) -> str:
     """The chains as people read them."""
     headings = (
         "",
@@ -109,21 +109,21 @@ def sides_table(sides: Sides) -> str:
     return "\n".join([shown, "", _verdict(sides), *_warnings(sides), *changed])
 
 
-def _warnings(sides: Sides) -> Iterator[str]:
+def _warnings(sides: ChainComparison) -> Iterator[str]:
     for one in sides.pairs:
         for run, valid in ((sides.replayed, one.valid_there), (sides.replay, one.valid_here)):
             if told := unread_warning(valid):
                 yield f"warning, iteration {one.index} of {run}: {told}"
 
 
-def _rows(sides: Sides) -> Iterator[tuple[str, ...]]:
+def _rows(sides: ChainComparison) -> Iterator[tuple[str, ...]]:
     for one in sides.pairs:
         told = map(str, (one.there, one.here, one.lower))
         valid = f"{one.valid_there:.1%}, {one.valid_here:.1%}"
         yield (str(one.index), *told, valid, f"{one.scenarios} {one.split} scenarios")
 
 
-def _verdict(sides: Sides) -> str:
+def _verdict(sides: ChainComparison) -> str:
     """What the last iteration's figures say, and no more than they say."""
     if not sides.pairs:
         return "no iteration was evaluated in both chains yet"

@@ -17,7 +17,7 @@ def described_by(source: Path) -> dict[str, str]:
     return {"source": str(source.resolve()), "file": _canonical(configs.read(source))}
 
 
-def begun_with(directory: Path) -> RunConfig | None:
+def recorded_identity(directory: Path) -> RunConfig | None:
     """The settings of the run that is there; None where none is, or none came to its beginning."""
     try:
         journal = Journal.read(directory)

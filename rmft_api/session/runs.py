@@ -26,27 +26,27 @@ from rmft_api.report.text.results import results_table
 from rmft_api.requests.pacing import Pacer
 from rmft_api.requests.retries import Retries
 from rmft_api.session.accounts import check_accounts, keep_accounts
-from rmft_api.session.budgets import NO_CAPS, Caps, capped
-from rmft_api.session.deployments import hosted
+from rmft_api.session.budgets import NO_CAPS, Budgets, capped
+from rmft_api.session.deployments import connected
 from rmft_api.session.embedded_server import (
     embedded_server,
     engine_options,
     is_embedded,
 )
-from rmft_api.session.lifecycle import Work, in_batches, telling_the_way_on, walk
-from rmft_api.session.plan_warnings import foretell, keep, keep_and_tell, tell_news
+from rmft_api.session.lifecycle import Work, in_batches, run_to_end, with_resume_hint
+from rmft_api.session.plan_warnings import keep_and_warn, keep_plan, plan_and_warn, warn_of_news
 from rmft_api.session.preflight import preflight
-from rmft_api.session.prepare import Prepared, drawn_up, prepare
+from rmft_api.session.prepare import PreparedRun, drawn_up, prepare
 from rmft_api.session.recorded_config import kept_origin, recorded_config
 from rmft_api.session.run_directories import run_directory
 from rmft_api.session.run_identity import (
-    begun_with,
     described_by,
     exists,
+    recorded_identity,
     refuse_changes,
     refuse_other_data,
 )
-from rmft_api.session.signals import Stop, StoppableChat
+from rmft_api.session.signals import StoppableChat, StopSignal
 from rmft_api.session.token_counters import counter_at
 from rmft_api.session.valid_replies import AS_BEFORE, OnStopped, eased
 from rmft_api.session.valid_replies import keep as keep_on
@@ -74,12 +74,12 @@ async def begin(
     a reason not to begin.
     """
     directory = run_directory(runs, config.name)
-    begun = begun_with(directory)
+    begun = recorded_identity(directory)
     if begun is not None:
         raise exists(begun, config)
     prepared = prepare(config)
     await preflight(config, prepared.chats, prepared.trains, accept_shutdown=accept_shutdown)
-    plan = await foretell(prepared, accept_shutdown=accept_shutdown)
+    plan = await plan_and_warn(prepared, accept_shutdown=accept_shutdown)
     provenance = {
         "rmft_api": version("rmft-api"),
         "python": sys.version.split()[0],
@@ -98,9 +98,9 @@ async def begin(
     await _walk(prepared, journal, tell, plan)
 
 
-async def go_on(
+async def resume(
     directory: Path,
-    caps: Caps = NO_CAPS,
+    caps: Budgets = NO_CAPS,
     on_stopped: OnStopped = AS_BEFORE,
     *,
     as_recorded: bool = False,
@@ -112,7 +112,7 @@ async def go_on(
 
     Raises ConfigError where its settings, prompts, or (unless `new_key`) keys have changed since.
     """
-    with telling_the_way_on(directory.name):
+    with with_resume_hint(directory.name):
         journal = Journal.open(directory)
     try:
         config = eased(journal, capped(journal, recorded_config(journal), caps), on_stopped)
@@ -135,26 +135,26 @@ async def go_on(
 
 
 async def _walk(
-    prepared: Prepared, journal: Journal, tell: Tell, plan: Plan | None, *, again: bool = False
+    prepared: PreparedRun, journal: Journal, tell: Tell, plan: Plan | None, *, again: bool = False
 ) -> None:
     """Run the loop to its end, and tell what came of it. `plan`: what was foretold just now."""
 
     @asynccontextmanager
-    async def opened(stop: Stop, show: Console) -> AsyncGenerator[Work[Results]]:
+    async def opened(stop: StopSignal, show: Console) -> AsyncGenerator[Work[Results]]:
         await keep_accounts(journal, prepared)
         if plan is not None:
-            await keep(journal, plan)
+            await keep_plan(journal, plan)
         elif (planned := journal.get(PLAN, "", Plan)) is not None:
-            await tell_news(journal, prepared, planned, show.line)
+            await warn_of_news(journal, prepared, planned, show.line)
         async with _run(prepared, journal, stop, show, again=again) as run:
             yield _planned(prepared, run)
 
-    results = await walk(prepared.config, journal, opened)
+    results = await run_to_end(prepared.config, journal, opened)
     if (told := tell(results)) is not None:
         print(told)  # noqa: T201
 
 
-async def _planned(prepared: Prepared, run: Run) -> Results:
+async def _planned(prepared: PreparedRun, run: Run) -> Results:
     """Walk through the run, and draw up its plan where none is kept, to hold its costs against.
 
     That is done beside the event loop once the first requests are under way: a second of
@@ -169,7 +169,7 @@ async def _planned(prepared: Prepared, run: Run) -> Results:
             while not journal.ledger.count() and not walking.done():
                 await asyncio.wait({walking}, timeout=_LOOK_EVERY_S)
             plan = await asyncio.to_thread(drawn_up, prepared)
-            await keep_and_tell(journal, plan, run.console.line)
+            await keep_and_warn(journal, plan, run.console.line)
     except BaseExceptionGroup as errors:
         raise errors.exceptions[0] from None
     return walking.result()
@@ -182,7 +182,7 @@ async def _walked(run: Run) -> Results:
 
 @asynccontextmanager
 async def _run(
-    prepared: Prepared, journal: Journal, stop: Stop, show: Console, *, again: bool
+    prepared: PreparedRun, journal: Journal, stop: StopSignal, show: Console, *, again: bool
 ) -> AsyncGenerator[Run]:
     """The run with its endpoint connected; everything is let go of in the end."""
     config = prepared.config
@@ -191,7 +191,9 @@ async def _run(
         retries = Retries(sleep=stop.sleep, waits=Waits(time.time, show.waiting))
         pacer = Pacer(config.rollouts.concurrency, waits=retries.waits)
         chat: ChatModel
-        connection, hosting, chat = await hosted(stack, chats, journal, retries, pacer, show.line)
+        connection, hosting, chat = await connected(
+            stack, chats, journal, retries, pacer, show.line
+        )
         trainer = connection
         if trains != chats:
             trainer = await stack.enter_async_context(connect(trains))
@@ -242,7 +244,7 @@ async def _tracked(
 
 
 async def _endpoints(
-    prepared: Prepared, run_dir: Path, stack: AsyncExitStack
+    prepared: PreparedRun, run_dir: Path, stack: AsyncExitStack
 ) -> tuple[Profile, Profile]:
     """Who answers and who trains; the embedded server is started if either is on this machine."""
     profiles = (prepared.chats, prepared.trains)

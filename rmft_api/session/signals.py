@@ -12,14 +12,14 @@ from typing import Any
 
 from rmft_api.core.errors import InterruptedRunError
 from rmft_api.core.ports import ChatModel
-from rmft_api.core.records import Ask, Reply
+from rmft_api.core.records import ChatRequest, ChatResponse
 
 _LEAVES = 3
 """The signal after which the program waits for nothing."""
 DRAIN_S = {signal.SIGINT: 60.0, signal.SIGTERM: 20.0, signal.SIGHUP: 20.0}
 
 
-class Stop:
+class StopSignal:
     """Whether somebody wants the run to end. `name` is the run's, for the message."""
 
     def __init__(self, name: str, say: Callable[[str], None]) -> None:
@@ -88,11 +88,11 @@ class Stop:
 class StoppableChat:
     """A chat model that takes no new request once the run was asked to end."""
 
-    def __init__(self, chat: ChatModel, stop: Stop) -> None:
+    def __init__(self, chat: ChatModel, stop: StopSignal) -> None:
         self._chat = chat
         self._stop = stop
 
-    async def reply(self, ask: Ask) -> Reply:
+    async def reply(self, ask: ChatRequest) -> ChatResponse:
         """As the model replies. Raises InterruptedRunError instead of launching a request."""
         self._stop.check()
         return await self._chat.reply(ask)

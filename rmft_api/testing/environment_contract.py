@@ -186,4 +186,6 @@ def _policies(K: int) -> list[regret.Floats]:
 
 def _regrets(scenario: Scenario, actions_T: regret.Ints) -> Regrets:
     policies_TK = regret.one_hot(actions_T, scenario.K)
-    return regret.regrets(regret.Play(scenario.rewards, scenario.means, actions_T, policies_TK))
+    return regret.regrets(
+        regret.PlayArrays(scenario.rewards, scenario.means, actions_T, policies_TK)
+    )

@@ -16,13 +16,13 @@ from rmft_api.baselines.bandits import (
     kl_bound,
     thompson,
 )
-from rmft_api.baselines.chance import Chance
+from rmft_api.baselines.chance import RandomStreams
 from rmft_api.baselines.full_information import leading, project
 from rmft_api.baselines.game import table
 from rmft_api.baselines.moving import DiscountedBetaThompson, discounted_thompson
 from rmft_api.environments import ConcreteProblem, Scenario
 from rmft_api.selection import regret
-from rmft_api.selection.regret import Floats, Play
+from rmft_api.selection.regret import Floats, PlayArrays
 
 HARD = ConcreteProblem("bandit", 5, 100, {"instance": "hard"})
 
@@ -31,7 +31,7 @@ def scenario_of(problem: ConcreteProblem, index: int = 0) -> Scenario:
     return environments.draw([problem], 3, "test", 0, index)
 
 
-def played(name: str, problem: ConcreteProblem) -> tuple[Scenario, Play]:
+def played(name: str, problem: ConcreteProblem) -> tuple[Scenario, PlayArrays]:
     scenario = scenario_of(problem)
     return scenario, baselines.play(name, [scenario], 1)[0]
 
@@ -121,7 +121,7 @@ def test_eps_greedy_tries_all_then_mixes_a_tenth_with_the_leader() -> None:
 def test_thompson_believes_in_coins_only_where_rewards_are_coins() -> None:
     def variant(reward: str) -> tuple[object, object]:
         scenario = scenario_of(ConcreteProblem("bandit", 3, 40, {"reward": reward}))
-        known = table([scenario], Chance(0, "thompson", [0]))
+        known = table([scenario], RandomStreams(0, "thompson", [0]))
         return type(thompson(known)), type(discounted_thompson(known))
 
     assert variant("bernoulli") == (BetaThompson, DiscountedBetaThompson)
@@ -290,7 +290,7 @@ def test_linucb_is_a_ridge_regression_with_a_bound() -> None:
 
 
 def test_addressed_draws_have_the_distributions_they_are_named_after() -> None:
-    chance = Chance(0, "test", range(400))
+    chance = RandomStreams(0, "test", range(400))
     uniform = np.stack([chance.uniform(t, 5) for t in range(50)])
     normal = np.stack([chance.normal(t, 5) for t in range(50)])
     assert uniform.mean() == pytest.approx(0.5, abs=0.005)
@@ -303,7 +303,7 @@ def test_addressed_draws_have_the_distributions_they_are_named_after() -> None:
 
 @pytest.mark.parametrize(("wins", "losses"), [(1.0, 1.0), (1.0, 8.0), (3.5, 1.2), (40.0, 60.0)])
 def test_addressed_beta_draws_have_the_moments_of_a_beta(wins: float, losses: float) -> None:
-    chance = Chance(0, "test", range(2000))
+    chance = RandomStreams(0, "test", range(2000))
     shape = np.ones((2000, 5))
     draws = np.stack([chance.beta(t, shape * wins, shape * losses) for t in range(10)])
     total = wins + losses

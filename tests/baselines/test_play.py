@@ -7,7 +7,7 @@ from rmft_api.core.errors import ConfigError
 from rmft_api.environments import ConcreteProblem, Scenario
 from rmft_api.environments.online_learning import ZeroTheFavourite
 from rmft_api.selection import regret
-from rmft_api.selection.regret import Floats, Play
+from rmft_api.selection.regret import Floats, PlayArrays
 
 EVERY = sorted(BASELINES)
 
@@ -23,7 +23,7 @@ def playable_by(name: str, count: int = 4, T: int = 30) -> list[Scenario]:
     return drawn(environment, 3, T, count)
 
 
-def same(one: Play, other: Play) -> bool:
+def same(one: PlayArrays, other: PlayArrays) -> bool:
     return all(np.array_equal(a, b) for a, b in zip(one, other, strict=True))
 
 
@@ -122,7 +122,7 @@ def test_even_play_is_another_game_where_its_drawn_action_is_answered() -> None:
     certain = regret.one_hot(plays.actions_T, 5)
     faced = [[s.face(t, c[t]) for t in range(100)] for s, c in zip(scenarios, certain, strict=True)]
     rewards = np.array(faced)
-    answered = regret.Play(rewards, rewards, plays.actions_T, certain)
+    answered = regret.PlayArrays(rewards, rewards, plays.actions_T, certain)
     drawn_action = regret.regrets_N(answered)["static_expected"].mean()
     assert (mixed, drawn_action) == (pytest.approx(18.6, abs=0.5), pytest.approx(76.6, abs=1.0))
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from rmft_api.batches import Answers, BatchedChat, Journeys
+from rmft_api.batches import BatchAnswers, BatchedChat, BatchJobs
 from rmft_api.core.errors import (
     BudgetError,
     ConfigError,
@@ -20,33 +20,33 @@ from rmft_api.core.errors import (
     ResumableError,
 )
 from rmft_api.core.records import (
-    Ask,
     Batch,
     BatchAnswer,
     BatchOrder,
+    ChatRequest,
+    ChatResponse,
     Choice,
     Message,
-    Reply,
     Sampling,
     UploadedFile,
     Usage,
 )
 from rmft_api.journal import Journal
-from rmft_api.providers.capabilities import BatchTraits
+from rmft_api.providers.capabilities import BatchCapabilities
 from rmft_api.requests.retries import Retries
 from tests.virtual import VirtualTime
 
 COST = 10
 WORST = 25
-TRAITS = BatchTraits(quarantine_s=5, poll_every_s=30, most_requests=6)
+TRAITS = BatchCapabilities(quarantine_s=5, poll_every_s=30, most_requests=6)
 Fate = Callable[[int, str], bool]
 """Whether the request of a key is carried out by the batch of a number, from 0."""
 
 
-def ask(number: int, t: int = 0, model: str = "m") -> Ask:
+def ask(number: int, t: int = 0, model: str = "m") -> ChatRequest:
     message = Message("user", f"round {t} of {number}")
     key = f"train/1/{number}/0/{t}"
-    return Ask(key, model, (message,), 1, 7, Sampling(max_tokens=10))
+    return ChatRequest(key, model, (message,), 1, 7, Sampling(max_tokens=10))
 
 
 @dataclass
@@ -69,17 +69,17 @@ class Provider:
     refuses: dict[str, FaultKind] = field(default_factory=dict[str, FaultKind])
     """How a request is answered after it was done, once."""
 
-    def line(self, ask: Ask) -> bytes:
+    def line(self, ask: ChatRequest) -> bytes:
         return msgspec.json.encode({"custom_id": ask.key})
 
-    def read(self, ask: Ask, answer: BatchAnswer) -> Reply:
+    def read(self, ask: ChatRequest, answer: BatchAnswer) -> ChatResponse:
         if answer.status != 200:
             kind = FaultKind.REJECTED if answer.status == 400 else FaultKind.SAFE
             raise ProviderFault(f"HTTP {answer.status}", kind, status=answer.status)
         if (fault := self.broken(len(self.batches), ask.key)) is not None:
             raise fault
         content = answer.body.decode()
-        return Reply("r", ask.model, (Choice(content, "stop"),), Usage(5, 5))
+        return ChatResponse("r", ask.model, (Choice(content, "stop"),), Usage(5, 5))
 
     async def upload(self, filename: str, content: bytes) -> UploadedFile:
         file = UploadedFile(f"file-{len(self.files)}", filename, len(content))
@@ -173,8 +173,8 @@ class Bench:
         try:
             await journal.ledger.set_cap(200)
             retries = Retries(clock=clock, sleep=self.time.sleep, jitter=lambda: 0.0)
-            answers = Answers(journal.ledger, self.provider, lambda ask, reply: COST)
-            journeys = Journeys(
+            answers = BatchAnswers(journal.ledger, self.provider, lambda ask, reply: COST)
+            journeys = BatchJobs(
                 journal, self.provider, retries, TRAITS, lambda ask: price, answers,
                 self.said.append, timeout_s=60,
             )  # fmt: skip
@@ -184,7 +184,9 @@ class Bench:
         finally:
             journal.close()
 
-    async def ask_all(self, asks: Sequence[Ask], price: int | None = WORST) -> list[str | None]:
+    async def ask_all(
+        self, asks: Sequence[ChatRequest], price: int | None = WORST
+    ) -> list[str | None]:
         async with self.process(price) as chat:
             replies = await asyncio.gather(*(chat.reply(one) for one in asks))
         return [reply.choices[0].content for reply in replies]

@@ -17,11 +17,11 @@ from rmft_api.cli.doctor import screen
 from rmft_api.cli.main import main
 from rmft_api.config import schema
 from rmft_api.core import resources
-from rmft_api.core.records import HostOrder
+from rmft_api.core.records import DeploymentOrder
 from rmft_api.providers import connect, profiles
-from rmft_api.providers.http_client import NotConnectedError, Posts
+from rmft_api.providers.http_client import HttpClient, NotConnectedError
 from rmft_api.session import doctor_checks, environment_checks
-from rmft_api.session.doctor_checks import Subject
+from rmft_api.session.doctor_checks import CheckContext
 from rmft_api.session.environment_checks import Finding
 from tests.fakes.azure import AZURE, PREFIX, TOKEN, FakeAzure, environ
 from tests.fakes.gemini import GEMINI, FakeGemini
@@ -35,17 +35,17 @@ CANARY = "sk-canary-0123456789abcdef"
 Serve = Callable[[list[dict[str, str]], datetime], None]
 
 
-def subject(runs: Path, name: str = "gpt-4o-mini", **environ: str) -> Subject:
+def subject(runs: Path, name: str = "gpt-4o-mini", **environ: str) -> CheckContext:
     settings = schema.load(resources.run_files_dir() / f"{name}.toml")
     profile = profiles.load(settings.model.profile)
-    return Subject(profile, profile, settings, runs, NOW, environ)
+    return CheckContext(profile, profile, settings, runs, NOW, environ)
 
 
 def found(all_: list[Finding], what: str) -> Finding:
     return next(one for one in all_ if one.what == what)
 
 
-def of(subject: Subject, what: str) -> Finding:
+def of(subject: CheckContext, what: str) -> Finding:
     return found(list(doctor_checks.findings(subject)), what)
 
 
@@ -125,7 +125,7 @@ def test_missing_packages_of_the_local_model_fail_only_where_they_are_needed(
 
 
 @pytest.fixture
-async def serve(tmp_path: Path) -> AsyncIterator[tuple[Subject, Serve]]:
+async def serve(tmp_path: Path) -> AsyncIterator[tuple[CheckContext, Serve]]:
     """A subject whose endpoint lists the given models at the given time."""
     told: dict[str, object] = {"models": [], "at": NOW}
 
@@ -160,7 +160,7 @@ BASE = "gpt-4o-mini-2024-07-18"
 
 
 async def test_online_the_endpoint_itself_tells_of_the_model_and_its_end(
-    serve: tuple[Subject, Serve],
+    serve: tuple[CheckContext, Serve],
 ) -> None:
     one, say = serve
     say([{"id": BASE, "shutdown_date": "2027-01-14"}, {"id": "other"}], NOW)
@@ -170,7 +170,7 @@ async def test_online_the_endpoint_itself_tells_of_the_model_and_its_end(
 
 
 async def test_online_a_model_that_is_not_listed_and_a_wrong_clock_fail(
-    serve: tuple[Subject, Serve],
+    serve: tuple[CheckContext, Serve],
 ) -> None:
     one, say = serve
     say([{"id": "other"}], NOW + timedelta(hours=1))
@@ -180,7 +180,7 @@ async def test_online_a_model_that_is_not_listed_and_a_wrong_clock_fail(
 
 
 async def test_online_a_refused_key_is_one_finding_without_the_key(
-    serve: tuple[Subject, Serve],
+    serve: tuple[CheckContext, Serve],
 ) -> None:
     one, _ = serve
     wrong = replace(one, environ={"OPENAI_API_KEY": CANARY + "x"})
@@ -242,7 +242,7 @@ async def test_online_tells_what_stands_deployed_and_what_it_costs(tmp_path: Pat
         async with connect(one.playing, environ=one.environ) as connection:
             host = connection.host
             assert host
-            await host.deploy(HostOrder("rmft-a-1", f"{BASE}.ft-1", "a", "mark"))
+            await host.deploy(DeploymentOrder("rmft-a-1", f"{BASE}.ft-1", "a", "mark"))
         standing = found(await doctor_checks.online(one), "deployments")
     assert standing.verdict == "note"
     assert "rmft-a-1: $1.70 an hour" in standing.said
@@ -284,11 +284,11 @@ async def test_online_each_way_of_a_run_is_tried(
             assert found(findings, what).verdict == "ok"
         assert stub.asked("chat") == []
 
-        async def unreachable(self: Posts) -> None:
+        async def unreachable(self: HttpClient) -> None:
             raise NotConnectedError("no way") from OSError("no way")
 
         stub.plan("files", error(403, "no", code="forbidden"))
-        monkeypatch.setattr(Posts, "reach", unreachable)
+        monkeypatch.setattr(HttpClient, "reach", unreachable)
         findings = await doctor_checks.online(one)
     assert found(findings, "openai online").verdict == "ok"
     for what, said in (("chats", "no way"), ("files and jobs", "HTTP 403")):
@@ -432,7 +432,7 @@ async def test_any_server_of_the_wire_is_looked_at_for_nothing(tmp_path: Path) -
     async with Serving() as stub:
         told = {"OPENAI_COMPATIBLE_BASE_URL": stub.url}
         profile = profiles.load("openai-compatible")
-        one = Subject(profile, profile, None, tmp_path / "runs", NOW, told)
+        one = CheckContext(profile, profile, None, tmp_path / "runs", NOW, told)
         found = [*doctor_checks.findings(one), *await doctor_checks.online(one)]
     assert [finding for finding in found if finding.verdict == "fail"] == []
     assert {seen.route for seen in stub.seen} == {"models", "files"}

@@ -133,7 +133,7 @@ def test_a_suite_and_a_grid_find_theirs_too(tmp_path: Path) -> None:
     (own / "grids").mkdir()
     (own / "grids" / "grid.toml").write_text('base = "../class.toml"\n[[cell]]\nname = "one"\n')
     path = own / "grids" / "grid.toml"
-    assert numbers(next(iter(grid.places(path, grid.load(path)))).config) == {0.305}
+    assert numbers(next(iter(grid.grid_runs(path, grid.load(path)))).config) == {0.305}
 
 
 @pytest.mark.usefixtures("decoy")

@@ -36,7 +36,7 @@ def written(folder: Path, text: str) -> Path:
 
 def test_every_cell_and_seed_is_a_run_of_its_own(tmp_path: Path) -> None:
     path = written(tmp_path, GRID)
-    found = list(grid.places(path, grid.load(path)))
+    found = list(grid.grid_runs(path, grid.load(path)))
     assert [one.config.name for one in found] == [
         "my-plain-3",
         "my-plain-4",
@@ -61,11 +61,11 @@ def test_every_cell_and_seed_is_a_run_of_its_own(tmp_path: Path) -> None:
 def test_a_mistake_is_named_by_its_place(tmp_path: Path, text: str, why: str) -> None:
     path = written(tmp_path, text)
     with pytest.raises(ConfigError, match=why):
-        list(grid.places(path, grid.load(path)))
+        list(grid.grid_runs(path, grid.load(path)))
 
 
 def test_the_shipped_grid_is_made_of_runs() -> None:
     path = resources.run_files_dir() / "ablations.toml"
-    found = list(grid.places(path, grid.load(path)))
+    found = list(grid.grid_runs(path, grid.load(path)))
     assert found[0].cell.set == {}
     assert len({one.config.name for one in found}) == len(found)

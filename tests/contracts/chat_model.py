@@ -6,7 +6,7 @@ import pytest
 
 from rmft_api.core.errors import FaultKind, ProviderFault
 from rmft_api.core.ports import ChatModel
-from rmft_api.core.records import Ask, Message, Sampling
+from rmft_api.core.records import ChatRequest, Message, Sampling
 
 
 class ChatModelContract:
@@ -24,9 +24,9 @@ class ChatModelContract:
     def largest_n(self) -> int:
         return 4
 
-    def ask(self, model: str, n: int = 1, text: str = "Which button?") -> Ask:
+    def ask(self, model: str, n: int = 1, text: str = "Which button?") -> ChatRequest:
         messages = (Message("system", "You choose buttons."), Message("user", text))
-        return Ask("test/0/0/0/0", model, messages, n, 7, Sampling(max_tokens=16))
+        return ChatRequest("test/0/0/0/0", model, messages, n, 7, Sampling(max_tokens=16))
 
     async def test_one_choice_is_one_choice(self, chat: ChatModel, model: str) -> None:
         reply = await chat.reply(self.ask(model))

@@ -16,8 +16,8 @@ from msgspec import inspect
 import rmft_api
 from rmft_api.core import serialization
 from rmft_api.core.records import Address, Interval, Record, Regrets, Scored, Trajectory
-from rmft_api.core.transcripts import Diary
-from rmft_api.evaluation.scoring import Gate, Results
+from rmft_api.core.transcripts import TranscriptRecorder
+from rmft_api.evaluation.scoring import GateDecision, Results
 from rmft_api.journal import Journal
 
 FLOATS = st.floats(allow_nan=True, allow_infinity=True)
@@ -98,11 +98,11 @@ def test_what_is_written_is_json_for_everybody(value: float) -> None:
 
 
 async def test_an_unbounded_interval_survives_the_journal(tmp_path: Path) -> None:
-    gate = Gate("continue", 1, Interval(0.25, -math.inf, math.inf))
+    gate = GateDecision("continue", 1, Interval(0.25, -math.inf, math.inf))
     journal = Journal.create(tmp_path / "run", "{}", {})
     await journal.put("gate", "01", gate)
-    assert journal.get("gate", "01", Gate) == gate
-    assert journal.all("gate", Gate) == [("01", gate)]
+    assert journal.get("gate", "01", GateDecision) == gate
+    assert journal.all("gate", GateDecision) == [("01", gate)]
     journal.close()
 
 
@@ -110,7 +110,9 @@ async def test_a_play_of_any_size_survives_the_journal(tmp_path: Path) -> None:
     address = Address("test", 0, 0, 0)
     lost = Scored(address, "static", Regrets(math.inf, *[math.nan] * 5), -math.inf, (0, 0), 1.0)
     journal = Journal.create(tmp_path / "run", "{}", {})
-    await journal.save_trajectories([(Diary().kept(address, "m", ("A", "B")), lost)])
+    await journal.save_trajectories(
+        [(TranscriptRecorder().trajectory(address, "m", ("A", "B")), lost)]
+    )
     ((trajectory, scored),) = journal.plays("test", 0)
     assert same(scored, lost)
     assert trajectory == Trajectory(address, "m", ("A", "B"), ())
@@ -119,7 +121,7 @@ async def test_a_play_of_any_size_survives_the_journal(tmp_path: Path) -> None:
 
 def test_null_in_an_older_journal_is_an_unbounded_interval() -> None:
     old = b'{"decision":"continue","start":1,"drop":{"mean":0.5,"low":null,"high":null}}'
-    assert serialization.decode(old, Gate).drop == Interval(0.5, -math.inf, math.inf)
+    assert serialization.decode(old, GateDecision).drop == Interval(0.5, -math.inf, math.inf)
 
 
 def test_null_in_an_older_journal_is_no_number_elsewhere() -> None:
@@ -134,4 +136,4 @@ def test_json_of_another_type_is_refused(raw: bytes) -> None:
 
 
 def test_every_record_with_a_float_is_looked_at() -> None:
-    assert {Interval, Regrets, Gate, Results} <= set(RECORDS)
+    assert {Interval, Regrets, GateDecision, Results} <= set(RECORDS)

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rmft_api.core.records import Address, Message, Round, Trajectory
-from rmft_api.core.transcripts import Kept, Prompt, Words
+from rmft_api.core.transcripts import Prompt, RoundText, StoredTrajectory
 
 texts = st.text(alphabet="ab\n\u2028\U0001f600", max_size=12)
 messages = st.builds(Message, st.sampled_from(("system", "user", "assistant")), texts)
@@ -30,17 +30,19 @@ def trajectory(told: list[Prompt]) -> Trajectory:
 @given(st.lists(prompts, max_size=6))
 def test_a_trajectory_comes_back_letter_for_letter(told: list[Prompt]) -> None:
     whole = trajectory(told)
-    assert Kept.of(whole).whole() == whole
+    assert StoredTrajectory.of(whole).whole() == whole
 
 
 def test_a_silent_trajectory_has_all_but_the_words() -> None:
-    rounds = Kept.of(trajectory(grown(3))).silent.rounds
+    rounds = StoredTrajectory.of(trajectory(grown(3))).figures.rounds
     assert rounds == (Round((), "", "read", 0, (1.0,), (0.5,)),) * 3
 
 
 def test_a_history_told_anew_each_round_is_kept_once() -> None:
     told = grown(200)
-    words = msgspec.json.decode(Kept.of(trajectory(told)).words, type=list[Words])
+    words = msgspec.json.decode(
+        StoredTrajectory.of(trajectory(told)).transcript, type=list[RoundText]
+    )
     kept = sum(len(piece.text) for one in words for piece in one.prompt)
     whole = sum(len(message.content) for prompt in told for message in prompt)
     assert kept < 0.03 * whole
@@ -48,6 +50,8 @@ def test_a_history_told_anew_each_round_is_kept_once() -> None:
 
 
 def test_messages_that_stay_the_same_are_one_object() -> None:
-    first, *others = [one.prompt for one in Kept.of(trajectory(grown(5))).whole().rounds]
+    first, *others = [
+        one.prompt for one in StoredTrajectory.of(trajectory(grown(5))).whole().rounds
+    ]
     assert all(prompt[0] is first[0] for prompt in others)
     assert all(before[1] != after[1] for before, after in pairwise([first, *others]))

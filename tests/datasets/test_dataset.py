@@ -279,6 +279,6 @@ def test_labels_are_the_executed_actions_and_every_readable_round_is_one(
         for message in chat:
             if message["role"] == "assistant" and message.get("weight") != 0:
                 answer = reader.read(message["content"], "stop", None, NAMES, "action")
-                assert isinstance(answer, reader.Answer)
+                assert isinstance(answer, reader.ParsedReply)
                 said.append(answer.action)
     assert said == [turn.action for turn in turns if turn.status == "read"]

@@ -12,7 +12,7 @@ from rmft_api.core.records import Address, Message, Regrets, Round, Scored, Traj
 from rmft_api.datasets import preferences
 from rmft_api.datasets.preferences import Preferences
 from rmft_api.datasets.tokens import counter_for
-from rmft_api.selection.ranking import judge, opposed
+from rmft_api.selection.ranking import opposed, rank
 
 NAMES = ("A", "B")
 COUNTER = counter_for("gpt-4.1-mini")
@@ -138,7 +138,7 @@ def scored(number: int, regret: float, scenario: int = 0, pulls: int = 1) -> Sco
 
 def numbers(regrets: Sequence[float], rivals: int, **config: Any) -> list[tuple[int, int]]:
     plays = [scored(i, regret) for i, regret in enumerate(regrets)]
-    verdicts = judge(plays, SelectionConfig.model_validate(config), 0, 1)
+    verdicts = rank(plays, SelectionConfig.model_validate(config), 0, 1)
     return [(a.trajectory, b.trajectory) for a, b in opposed(verdicts, rivals)]
 
 
@@ -153,7 +153,7 @@ def test_equal_regrets_oppose_nobody() -> None:
 
 def test_scenarios_are_never_opposed_to_each_other() -> None:
     plays = [scored(i, float(i), scenario=i // 2) for i in range(4)]
-    verdicts = judge(plays, SelectionConfig(k=1), 0, 1)
+    verdicts = rank(plays, SelectionConfig(k=1), 0, 1)
     found = opposed(verdicts, 4)
     assert [(a.scenario, b.scenario) for a, b in found] == [(0, 0), (1, 1)]
     assert all(a.trajectory < b.trajectory for a, b in found)
@@ -161,5 +161,5 @@ def test_scenarios_are_never_opposed_to_each_other() -> None:
 
 def test_trajectories_that_were_not_ranked_oppose_nobody() -> None:
     plays = [scored(0, 1.0), scored(1, 5.0), scored(2, 9.0, pulls=0)]
-    verdicts = judge(plays, SelectionConfig(k=1, floor=1), 0, 1)
+    verdicts = rank(plays, SelectionConfig(k=1, floor=1), 0, 1)
     assert [(a.trajectory, b.trajectory) for a, b in opposed(verdicts, 3)] == [(0, 1)]

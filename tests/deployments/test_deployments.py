@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 
 from rmft_api.core.errors import BudgetError, ResumableError, RmftError
-from rmft_api.core.records import Ask, HostOrder, Message, Sampling
-from rmft_api.deployments import Hosting, Lease, Rent
+from rmft_api.core.records import ChatRequest, DeploymentOrder, Message, Sampling
+from rmft_api.deployments import Deployments, HourlyCost, Lease
 from rmft_api.journal import Journal
 from rmft_api.providers import Connection, connect
 from rmft_api.providers.prices import Prices
@@ -38,7 +38,7 @@ class Bench:
     said: list[str] = field(default_factory=list[str])
     journal: Journal | None = None
 
-    async def process(self, cap_usd: float = 100.0) -> Hosting:
+    async def process(self, cap_usd: float = 100.0) -> Deployments:
         if self.journal is not None:
             self.journal.close()
         self.targets.clear()
@@ -53,14 +53,14 @@ class Bench:
         await self.journal.ledger.set_cap(round(cap_usd * 1e6))
         retries = Retries(clock=self.time.clock, sleep=self.time.sleep, jitter=lambda: 0.5)
         prices = Prices(self.profile)
-        return Hosting(
+        return Deployments(
             profile=self.profile,
             host=self.connection.host,
             chat=self.connection.chat,
             journal=self.journal,
             retries=retries,
             leaving=retries,
-            rent=Rent(self.journal, prices.hosting, self.time.clock),
+            rent=HourlyCost(self.journal, prices.hosting, self.time.clock),
             token=prices.worst_case,
             say=self.said.append,
             targets=self.targets,
@@ -90,8 +90,10 @@ async def bench(tmp_path: Path) -> AsyncIterator[Bench]:
                 bench.journal.close()
 
 
-def ask(model: str = TUNED) -> Ask:
-    return Ask("k", model, (Message("user", "Which button?"),), 1, 0, Sampling(max_tokens=8))
+def ask(model: str = TUNED) -> ChatRequest:
+    return ChatRequest(
+        "k", model, (Message("user", "Which button?"),), 1, 0, Sampling(max_tokens=8)
+    )
 
 
 async def test_a_model_answers_under_its_deployments_name(bench: Bench) -> None:
@@ -321,8 +323,8 @@ async def test_a_deployment_without_a_lease_is_swept_at_the_start(bench: Bench) 
     await hosting.close(TUNED)
     host = bench.connection.host
     assert host
-    await host.deploy(HostOrder("rmft-left", TUNED, "case", mark))
-    await host.deploy(HostOrder("rmft-other", TUNED, "other", "another"))
+    await host.deploy(DeploymentOrder("rmft-left", TUNED, "case", mark))
+    await host.deploy(DeploymentOrder("rmft-other", TUNED, "other", "another"))
     await (await bench.process()).sweep()
     assert bench.standing == ["rmft-other"]
     assert any("rmft-other" in line and "rmft-api sweep" in line for line in bench.said)

@@ -99,7 +99,7 @@ def test_a_meaningful_name_stays_with_its_column_and_changes_its_place(place: Pa
     prompts = of_run(config)
     story = prompts.names("buttons", 3)
     orders: set[tuple[str, ...]] = set()
-    for seat in preparation.seats(config, prompts, "test", 0):
+    for seat in preparation.prepared_scenarios(config, prompts, "test", 0):
         by_name = dict(zip(seat.names, seat.scenario.rewards.T.tolist(), strict=True))
         assert set(by_name[story[1]]) == {0.0}
         assert set(by_name[story[2]]) == {1.0}

@@ -14,13 +14,13 @@ from rmft_api.core.errors import ConfigError, ResumableError
 from rmft_api.environments import ConcreteProblem
 from rmft_api.evaluation import outcome
 from rmft_api.evaluation.comparison import (
-    ContestConfig,
-    Desk,
-    Player,
-    Standings,
+    ComparisonConfig,
+    ComparisonContext,
+    ComparisonPlayer,
+    ComparisonResults,
     axes,
+    comparison_results,
     play_all,
-    standings,
 )
 from rmft_api.evaluation.scoring import of_trajectories
 from rmft_api.journal import Journal
@@ -46,10 +46,10 @@ def suite(**changes: Any) -> Suite:
     )
 
 
-def contest(*models: str, **changes: Any) -> ContestConfig:
-    players = [Player(label=model, model=model, profile="local") for model in models]
+def contest(*models: str, **changes: Any) -> ComparisonConfig:
+    players = [ComparisonPlayer(label=model, model=model, profile="local") for model in models]
     run = suite(**changes).as_run("mine", None)
-    return ContestConfig(
+    return ComparisonConfig(
         suite="mine", about="", run=run, players=tuple(players), baselines=("random", "ucb1")
     )
 
@@ -61,11 +61,11 @@ def told(run: RunConfig) -> PromptSet:
 class Hall:
     """A contest in a folder, that may be entered again as a resumed one is."""
 
-    def __init__(self, path: Path, config: ContestConfig) -> None:
+    def __init__(self, path: Path, config: ComparisonConfig) -> None:
         self.path, self.config = path, config
         self.wire = Skilled(config.run)
 
-    async def play(self) -> Standings:
+    async def play(self) -> ComparisonResults:
         journal = (
             Journal.open(self.path)
             if (self.path / "journal.sqlite").exists()
@@ -75,9 +75,9 @@ class Hall:
             journal, self.wire, Retries(), price=lambda ask: 0, cost=lambda ask, reply: 0
         )
 
-        async def seated(player: Player) -> Desk:
+        async def seated(player: ComparisonPlayer) -> ComparisonContext:
             config = self.config.settings(player)
-            return Desk(config, journal, told(config), chat, 8, Lines())
+            return ComparisonContext(config, journal, told(config), chat, 8, Lines())
 
         try:
             return await play_all(self.config, journal, told(self.config.run), seated)
@@ -106,7 +106,7 @@ async def test_every_player_meets_the_same_scenarios(tmp_path: Path) -> None:
     await hall.play()
     journal = Journal.read(hall.path)
     try:
-        course = outcome.course(hall.config.run, "test")
+        course = outcome.scenario_set(hall.config.run, "test")
         tables = [
             [
                 trajectory.rounds[0].rewards
@@ -117,7 +117,7 @@ async def test_every_player_meets_the_same_scenarios(tmp_path: Path) -> None:
             for index in (0, 1)
         ]
         figures = of_trajectories(course, [t for t, _ in journal.trajectories("test", 1)])
-        shown = standings(hall.config, journal, told(hall.config.run))
+        shown = comparison_results(hall.config, journal, told(hall.config.run))
     finally:
         journal.close()
     assert tables[0] == tables[1]
@@ -156,7 +156,7 @@ async def test_a_model_that_has_not_played_to_its_end_is_named_and_not_shown(
         await hall.play()
     journal = Journal.read(hall.path)
     try:
-        found = standings(hall.config, journal, told(hall.config.run))
+        found = comparison_results(hall.config, journal, told(hall.config.run))
     finally:
         journal.close()
     assert found.missing == (BAD,)
@@ -208,7 +208,7 @@ def test_an_axis_without_a_difference_is_left_out_and_numbers_stand_by_size() ->
 
 def test_a_contest_without_players_is_refused() -> None:
     with pytest.raises(ValueError, match="nobody plays"):
-        ContestConfig(suite="mine", about="", run=suite().as_run("mine", None))
+        ComparisonConfig(suite="mine", about="", run=suite().as_run("mine", None))
 
 
 def test_a_suite_whose_words_do_not_fit_is_refused() -> None:

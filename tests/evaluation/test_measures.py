@@ -9,14 +9,14 @@ from rmft_api.environments import ConcreteProblem
 from rmft_api.evaluation import measures
 from rmft_api.evaluation.measures import Measures
 from rmft_api.selection import regret
-from rmft_api.selection.regret import UNREAD, Play
+from rmft_api.selection.regret import UNREAD, PlayArrays
 
 BERNOULLI_MEANS = (0.2, 0.8, 0.5)
 
 
 def played(
     *actions: int, rewards: list[float] | None = None, means: tuple[float, ...] = BERNOULLI_MEANS
-) -> Play:
+) -> PlayArrays:
     """A play in which the chosen action earned `rewards` (its mean when absent)."""
     T, K = len(actions), len(means)
     means_TK = np.tile(means, (T, 1))
@@ -24,7 +24,7 @@ def played(
     actions_T = np.array(actions)
     if rewards is not None:
         rewards_TK[np.arange(T), actions_T] = rewards
-    return Play(rewards_TK, means_TK, actions_T, regret.one_hot(actions_T, K))
+    return PlayArrays(rewards_TK, means_TK, actions_T, regret.one_hot(actions_T, K))
 
 
 @pytest.mark.parametrize(
@@ -68,10 +68,10 @@ def test_a_scaled_reward_runs_from_the_worst_mean_to_the_best() -> None:
     assert measures.scaled_reward(played(0, means=(0.4, 0.4))) == 1
 
 
-def moving(actions: list[int]) -> Play:
+def moving(actions: list[int]) -> PlayArrays:
     means_TK = np.array([[0.9, 0.1]] * 3 + [[0.1, 0.9]] * 3)
     actions_T = np.array(actions)
-    return Play(means_TK, means_TK, actions_T, regret.one_hot(actions_T, 2))
+    return PlayArrays(means_TK, means_TK, actions_T, regret.one_hot(actions_T, 2))
 
 
 @pytest.mark.parametrize(
@@ -172,8 +172,10 @@ def test_worse_exploration_with_worse_regret_is_no_warning_of_this_kind() -> Non
 def test_any_of_several_new_bests_ends_the_delay_and_a_tie_begins_none() -> None:
     means = np.array([[0.2, 0.9, 0.1]] * 2 + [[0.9, 0.1, 0.9]] * 3)
     for action in (0, 2):
-        play = Play(means, means, np.array([1, 1, 1, action, 1]), np.full(means.shape, np.nan))
+        play = PlayArrays(
+            means, means, np.array([1, 1, 1, action, 1]), np.full(means.shape, np.nan)
+        )
         assert measures.switch_delays(play) == [1]
     tied = np.array([[0.2, 0.9]] * 2 + [[0.9, 0.9]] * 3)
-    play = Play(tied, tied, np.ones(5, dtype=np.int64), np.full(tied.shape, np.nan))
+    play = PlayArrays(tied, tied, np.ones(5, dtype=np.int64), np.full(tied.shape, np.nan))
     assert measures.switch_delays(play) == []

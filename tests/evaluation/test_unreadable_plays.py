@@ -19,20 +19,20 @@ from hypothesis import strategies as st
 from rmft_api import baselines, environments
 from rmft_api.core.errors import DataError
 from rmft_api.core.records import (
-    Ask,
+    ChatRequest,
+    ChatResponse,
     Choice,
     Message,
     RegretKind,
-    Reply,
     Round,
     Sampling,
 )
-from rmft_api.core.transcripts import Kept
+from rmft_api.core.transcripts import StoredTrajectory
 from rmft_api.environments import ConcreteProblem, Scenario
 from rmft_api.environments.scenario import Adversary, Extremes
 from rmft_api.prompts import reader
 from rmft_api.rollouts import engine
-from rmft_api.rollouts.engine import Game, Output, Seat
+from rmft_api.rollouts.engine import Output, PreparedScenario, RolloutSettings
 from rmft_api.selection import regret
 from rmft_api.selection.regret import Floats
 
@@ -117,15 +117,15 @@ def log(tmp_path_factory: pytest.TempPathFactory) -> str:
 class Teller:
     """Tells nothing: the models of this test know what they do."""
 
-    def chat(self) -> tuple[Message, ...]:
+    def messages(self) -> tuple[Message, ...]:
         return (Message("user", "on"),)
 
-    turn = chat
+    new_messages = messages
 
-    def sums(self) -> None:
+    def stats(self) -> None:
         return None
 
-    def heard(self, reply: str, action: int | None, rewards: tuple[float, ...]) -> None:
+    def observe(self, reply: str, action: int | None, rewards: tuple[float, ...]) -> None:
         pass
 
 
@@ -138,10 +138,10 @@ class Playing:
     output: Output
     silent: int
 
-    async def reply(self, ask: Ask) -> Reply:
+    async def reply(self, ask: ChatRequest) -> ChatResponse:
         t = int(ask.key.rpartition("/")[2])
         said = self._said(t) if t < self.silent else "?"
-        return Reply("r", ask.model, (Choice(said, "stop"),), None)
+        return ChatResponse("r", ask.model, (Choice(said, "stop"),), None)
 
     def _said(self, t: int) -> str:
         policy = self.policy(t, self.scenario)
@@ -162,12 +162,14 @@ class Outcome:
 
 def play(playing: Playing, unreadable: Unreadable) -> Outcome:
     found = Outcome()
-    game = Game("test", 0, "m", 7, 1, Sampling(), playing.output, unreadable=unreadable)
+    game = RolloutSettings("test", 0, "m", 7, 1, Sampling(), playing.output, unreadable=unreadable)
 
-    async def save(seat: Seat, finished: Sequence[Kept]) -> None:
+    async def save(seat: PreparedScenario, finished: Sequence[StoredTrajectory]) -> None:
         found.rounds = finished[0].whole().rounds
 
-    asyncio.run(engine.play(game, [Seat(0, playing.scenario, NAMES, Teller)], playing, save))
+    asyncio.run(
+        engine.play(game, [PreparedScenario(0, playing.scenario, NAMES, Teller)], playing, save)
+    )
     whole = regret.play_in(playing.scenario, found.rounds)
     found.figures = {
         **msgspec.structs.asdict(regret.regrets(whole)),

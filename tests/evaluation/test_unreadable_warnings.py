@@ -10,17 +10,17 @@ from pathlib import Path
 
 import pytest
 
-from rmft_api.config.grid import Cell, Place
+from rmft_api.config.grid import Cell, GridRun
 from rmft_api.core.errors import UnreadableError
-from rmft_api.core.records import Ask, Reply
-from rmft_api.evaluation.comparison import standings
+from rmft_api.core.records import ChatRequest, ChatResponse
+from rmft_api.evaluation.comparison import comparison_results
 from rmft_api.evaluation.measures import unread_warning
 from rmft_api.evaluation.outcome import results
 from rmft_api.journal import Journal
 from rmft_api.loop import iterate
 from rmft_api.planning import spending
 from rmft_api.report import page
-from rmft_api.report.data import Telling
+from rmft_api.report.data import RunState
 from rmft_api.report.results_json import results_json
 from rmft_api.report.text.comparison import standings_csv, standings_table
 from rmft_api.report.text.results import results_table
@@ -36,11 +36,11 @@ BASE, BETTER = "skill-0.2", "skill-0.9"
 class Mumbling(Skilled):
     """The base mumbles in six of ten replies."""
 
-    async def reply(self, ask: Ask) -> Reply:
+    async def reply(self, ask: ChatRequest) -> ChatResponse:
         reply = await super().reply(ask)
         if ask.model != BASE or ask.seed % 10 >= 6:
             return reply
-        return Reply("r", ask.model, (type(reply.choices[0])("hm", "stop"),) * ask.n, None)
+        return ChatResponse("r", ask.model, (type(reply.choices[0])("hm", "stop"),) * ask.n, None)
 
 
 def changed(name: str = "loop") -> dict[str, object]:
@@ -97,7 +97,7 @@ def test_a_run_says_it_as_it_goes_in_its_table_and_in_its_json(world: World) -> 
 def test_the_page_warns_and_its_headline_is_not_sure(world: World) -> None:
     journal = world.journal()
     found = results(world.config, journal)
-    story, _ = page.read(world.config, journal, found, Telling("finished", ""))
+    story, _ = page.read(world.config, journal, found, RunState("finished", ""))
     journal.close()
     assert story.champion == 1
     assert story.headline.title.endswith(", but not all could be read")
@@ -111,7 +111,7 @@ def test_the_page_warns_and_its_headline_is_not_sure(world: World) -> None:
 
 def test_a_grid_and_two_chains_side_by_side_say_it_too(world: World) -> None:
     runs = world.path.parent
-    places = [Place(Cell(name="mumbling"), 5, world.config)]
+    places = [GridRun(Cell(name="mumbling"), 5, world.config)]
     (row,) = compared(places, runs)
     assert row.valid == 1.0
     assert 0.2 < row.base_valid < 0.6
@@ -143,7 +143,7 @@ async def test_an_evaluation_that_was_stopped_says_why_until_it_goes_on(tmp_path
     with pytest.raises(UnreadableError, match=f"{BASE}: playing: only"):
         await hall.play()
     journal = Journal.read(tmp_path / "c")
-    found = standings(hall.config, journal, told(hall.config.run))
+    found = comparison_results(hall.config, journal, told(hall.config.run))
     journal.close()
     assert found.missing == (BASE, BETTER)
     assert "stopped: skill-0.2: playing: only" in " ".join(standings_table(found).split())

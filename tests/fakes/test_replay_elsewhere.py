@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from rmft_api.finetuning import Trained
+from rmft_api.finetuning import FineTuned
 from rmft_api.journal import Journal
 from tests.fakes import azure, gemini, nebius
 from tests.fakes.loop import talk
@@ -209,4 +209,4 @@ def test_on_this_machine_it_costs_nothing(world: World) -> None:
     assert there.files("at-home") == there.files(NAME)
     with closing(Journal.read(world.folder / "runs" / "at-home")) as journal:
         assert journal.ledger.totals().spent == 0
-        assert len(dict(journal.all("trained", Trained))) == 2
+        assert len(dict(journal.all("trained", FineTuned))) == 2

@@ -173,12 +173,12 @@ def sdk_retries() -> None:
 @bug("I3", "D/content_null/chat")
 def reask_bad_replies() -> None:
     """A reply that cannot be read is asked for again until it can."""
-    from rmft_api.core.records import Ask, Reply
+    from rmft_api.core.records import ChatRequest, ChatResponse
     from rmft_api.providers.chat import WireChat
 
     reply = WireChat.reply
 
-    async def again(self: WireChat, ask: Ask) -> Reply:
+    async def again(self: WireChat, ask: ChatRequest) -> ChatResponse:
         while True:
             got = await reply(self, ask)
             if all(choice.content and choice.finish_reason == "stop" for choice in got.choices):
@@ -190,20 +190,20 @@ def reask_bad_replies() -> None:
 @bug("I3", "A/call.*:TERM")
 def naive_gather() -> None:
     """A signal cancels what is under way, and with it the replies that were paid for."""
-    from rmft_api.journal.in_flight import Flights
-    from rmft_api.session.signals import Stop
+    from rmft_api.journal.in_flight import InFlight
+    from rmft_api.session.signals import StopSignal
 
-    signalled = Stop._signalled  # pyright: ignore[reportPrivateUsage]
+    signalled = StopSignal._signalled  # pyright: ignore[reportPrivateUsage]
 
-    def at_once(self: Stop, number: int) -> None:
+    def at_once(self: StopSignal, number: int) -> None:
         signalled(self, number)
         signalled(self, number)
 
-    async def unshielded(self: Flights, request: Any) -> Any:
+    async def unshielded(self: InFlight, request: Any) -> Any:
         return await request
 
-    Stop._signalled = at_once  # pyright: ignore[reportPrivateUsage]
-    Flights.run = unshielded
+    StopSignal._signalled = at_once  # pyright: ignore[reportPrivateUsage]
+    InFlight.run = unshielded
 
 
 @bug("I2", "A/call.*:KILL")
@@ -213,7 +213,7 @@ def lazy_commit() -> None:
 
     write = writer.Writer.write
 
-    def early(self: writer.Writer, sql: str | writer.Rows, row: Any) -> Any:
+    def early(self: writer.Writer, sql: str | writer.RowStatement, row: Any) -> Any:
         loop = asyncio.get_running_loop()
         loop.call_later(0.2, lambda: write(self, sql, row))
         done = loop.create_future()
@@ -256,10 +256,10 @@ def no_way_out() -> None:
 
     from rmft_api.core.errors import InterruptedRunError
     from rmft_api.session import lifecycle
-    from rmft_api.session.signals import Stop
+    from rmft_api.session.signals import StopSignal
 
-    lifecycle.telling_the_way_on = lambda name: nullcontext()
-    Stop.error = lambda self: InterruptedRunError("interrupted", self.signal_number)
+    lifecycle.with_resume_hint = lambda name: nullcontext()
+    StopSignal.error = lambda self: InterruptedRunError("interrupted", self.signal_number)
 
 
 @bug("I4", "A/call.*:KILL")

@@ -82,7 +82,7 @@ def trace_points(path: Path) -> None:
     def reached(point: str) -> None:
         seen[point] += 1
 
-    fault_points.reached = reached
+    fault_points.fault_point = reached
     atexit.register(lambda: path.write_text(json.dumps(seen)))
 
 

@@ -17,7 +17,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from rmft_api.core.errors import RmftError
-from rmft_api.finetuning import Trained, Trainer
+from rmft_api.finetuning import FineTuned, Trainer
 from rmft_api.journal import Journal
 from rmft_api.journal.ledger import Totals
 from rmft_api.providers import Connection, connect
@@ -135,7 +135,7 @@ async def _once(wire: Wire, route: Route, answers: list[Meets], again: bool, pat
         fake.plan(route, *answers)
         time = Time()
         Journal.create(path / "test-run", "{}", {}, clock=time.clock).close()
-        trained: Trained | None = None
+        trained: FineTuned | None = None
         made: list[Json] = fake.jobs
         met: list[Meets] = []
         for _ in range(2 + len(answers)):  # a person resumes whatever stops
@@ -157,7 +157,7 @@ async def _once(wire: Wire, route: Route, answers: list[Meets], again: bool, pat
 
 async def _process(
     wire: Wire, profile: Profile, connection: Connection, path: Path, time: Time, again: bool
-) -> tuple[Trained | None, Totals]:
+) -> tuple[FineTuned | None, Totals]:
     """One process of a run, and the money that its journal knows of."""
     journal = Journal.open(path / "test-run", clock=time.clock)
     try:

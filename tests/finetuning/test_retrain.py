@@ -9,39 +9,42 @@ import pytest
 from rmft_api.core.errors import DataError
 from rmft_api.core.records import Hyperparameters, Job
 from rmft_api.datasets.tokens import counter_for
-from rmft_api.finetuning import Trained, retrain
-from rmft_api.finetuning.retrain import Link, Rate, mapped
-from rmft_api.providers.capabilities import TrainingTraits
+from rmft_api.finetuning import FineTuned, retrain
+from rmft_api.finetuning.retrain import ChainLink, LearningRate, mapped
+from rmft_api.providers.capabilities import TrainingCapabilities
 
-OPENAI = TrainingTraits()
-TINY = TrainingTraits(own_rate=2e-3)
-NEBIUS = TrainingTraits(learning_rate="absolute", own_rate=1e-5)
-SILENT = TrainingTraits(learning_rate="absolute")
+OPENAI = TrainingCapabilities()
+TINY = TrainingCapabilities(own_rate=2e-3)
+NEBIUS = TrainingCapabilities(learning_rate="absolute", own_rate=1e-5)
+SILENT = TrainingCapabilities(learning_rate="absolute")
 
 
 @pytest.mark.parametrize(
     ("rate", "here", "there", "becomes"),
     [
-        (Rate(multiplier=2.0), OPENAI, TINY, Rate(multiplier=2.0)),
-        (Rate(multiplier=2.0), OPENAI, NEBIUS, Rate(absolute=2e-5)),
-        (Rate(absolute=3e-5), NEBIUS, OPENAI, Rate(multiplier=3.0)),
-        (Rate(absolute=3e-5), NEBIUS, SILENT, Rate(absolute=3e-5)),
-        (Rate(absolute=3e-5), SILENT, OPENAI, Rate()),
-        (Rate(multiplier=2.0), OPENAI, SILENT, Rate()),
-        (Rate(), OPENAI, NEBIUS, Rate()),
+        (LearningRate(multiplier=2.0), OPENAI, TINY, LearningRate(multiplier=2.0)),
+        (LearningRate(multiplier=2.0), OPENAI, NEBIUS, LearningRate(absolute=2e-5)),
+        (LearningRate(absolute=3e-5), NEBIUS, OPENAI, LearningRate(multiplier=3.0)),
+        (LearningRate(absolute=3e-5), NEBIUS, SILENT, LearningRate(absolute=3e-5)),
+        (LearningRate(absolute=3e-5), SILENT, OPENAI, LearningRate()),
+        (LearningRate(multiplier=2.0), OPENAI, SILENT, LearningRate()),
+        (LearningRate(), OPENAI, NEBIUS, LearningRate()),
     ],
 )
 def test_a_rate_keeps_its_ratio_to_what_the_endpoint_takes_by_itself(
-    rate: Rate, here: TrainingTraits, there: TrainingTraits, becomes: Rate
+    rate: LearningRate,
+    here: TrainingCapabilities,
+    there: TrainingCapabilities,
+    becomes: LearningRate,
 ) -> None:
     found = mapped(rate, here, there)
     assert found.multiplier == pytest.approx(becomes.multiplier)
     assert found.absolute == pytest.approx(becomes.absolute)
 
 
-def trained(start: str, model: str, sha256: str) -> Trained:
+def trained(start: str, model: str, sha256: str) -> FineTuned:
     job = Job("job", "succeeded", start, "file", 1, model)
-    return Trained(model, start, sha256, job, None, Hyperparameters(), 1)
+    return FineTuned(model, start, sha256, job, None, Hyperparameters(), 1)
 
 
 def test_a_chain_knows_where_every_model_started() -> None:
@@ -52,9 +55,9 @@ def test_a_chain_knows_where_every_model_started() -> None:
         "03": trained("m1", "m3", "c"),  # the gate fell back
     }
     assert list(retrain.links(models, jobs, ["supervised"])) == [
-        Link(0, (("supervised", "a"),)),
-        Link(1, (("supervised", "b"),)),
-        Link(1, (("supervised", "c"),)),
+        ChainLink(0, (("supervised", "a"),)),
+        ChainLink(1, (("supervised", "b"),)),
+        ChainLink(1, (("supervised", "c"),)),
     ]
 
 
@@ -66,11 +69,16 @@ def test_an_iteration_whose_last_job_is_missing_ends_the_chain() -> None:
         "02": trained("m1", "s2", "c"),
     }
     found = list(retrain.links(models, jobs, ["supervised", "dpo"]))
-    assert found == [Link(0, (("supervised", "a"), ("dpo", "b")))]
+    assert found == [ChainLink(0, (("supervised", "a"), ("dpo", "b")))]
 
 
 def test_a_model_has_learnt_from_its_own_way_alone() -> None:
-    chain = [Link(0, ()), Link(1, ()), Link(1, ()), Link(3, ())]  # the gate fell back after 2
+    chain = [
+        ChainLink(0, ()),
+        ChainLink(1, ()),
+        ChainLink(1, ()),
+        ChainLink(3, ()),
+    ]  # the gate fell back after 2
     assert [retrain.learnt(chain, i) for i in range(5)] == [(), (1,), (1, 2), (1, 3), (1, 3, 4)]
 
 
@@ -92,12 +100,12 @@ def test_a_file_is_read_only_as_the_bytes_that_were_learnt_from(tmp_path: Path) 
 
 def test_a_file_is_weighed_for_the_endpoint_that_it_goes_to() -> None:
     counter = counter_for("gpt-4.1-mini")
-    found = retrain.weighed("supervised", LINE * 10, counter, 10, None)
+    found = retrain.check_tokens("supervised", LINE * 10, counter, 10, None)
     assert (found.examples, found.tokens) == (10, 90)
     with pytest.raises(DataError, match=r"9 tokens, and 4 are allowed there; .*--model"):
-        retrain.weighed("supervised", LINE * 10, counter, 10, 4)
+        retrain.check_tokens("supervised", LINE * 10, counter, 10, 4)
     with pytest.raises(DataError, match=r"takes 10 or more; .*--profile"):
-        retrain.weighed("supervised", LINE, counter, 10, None)
+        retrain.check_tokens("supervised", LINE, counter, 10, None)
 
 
 def test_both_chats_of_a_pair_are_weighed() -> None:
@@ -108,5 +116,5 @@ def test_both_chats_of_a_pair_are_weighed() -> None:
         "non_preferred_output": said,
     }
     content = (json.dumps(line).encode() + b"\n") * 10
-    found = retrain.weighed("dpo", content, counter_for("gpt-4.1-mini"), 10, None)
+    found = retrain.check_tokens("dpo", content, counter_for("gpt-4.1-mini"), 10, None)
     assert found.tokens == 10 * 2 * (9 + 5)

@@ -18,9 +18,9 @@ from rmft_api.core.errors import (
     ProviderFault,
     ResumableError,
 )
-from rmft_api.core.records import Ask, Job, JobOrder, Method
+from rmft_api.core.records import ChatRequest, Job, JobOrder, Method
 from rmft_api.core.waits import Wait, Waits
-from rmft_api.finetuning import Trained, Trainer
+from rmft_api.finetuning import FineTuned, Trainer
 from rmft_api.journal import Journal
 from rmft_api.providers import Connection, connect
 from rmft_api.providers.prices import Prices
@@ -85,7 +85,7 @@ class Bench:
     said: list[str] = field(default_factory=list[str])
     config: RunConfig = field(default_factory=config)
     journal: Journal | None = None
-    probe_price: Callable[[Ask], int | None] = lambda ask: None
+    probe_price: Callable[[ChatRequest], int | None] = lambda ask: None
 
     def open(self) -> Journal:
         directory = self.path / "test-run"
@@ -105,7 +105,7 @@ class Bench:
         start: str = BASE,
         method: Method = "supervised",
         waits: Waits | None = None,
-    ) -> Trained:
+    ) -> FineTuned:
         journal = self.open()
         try:
             await journal.ledger.set_cap(round(cap_usd * 1e6))

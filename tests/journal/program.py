@@ -10,7 +10,15 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from rmft_api.core.records import Ask, Choice, Message, Record, Reply, Sampling, Usage
+from rmft_api.core.records import (
+    ChatRequest,
+    ChatResponse,
+    Choice,
+    Message,
+    Record,
+    Sampling,
+    Usage,
+)
 from rmft_api.journal import Journal
 from rmft_api.requests.journaled_chat import JournaledChat
 from rmft_api.requests.outbox import Outbox, Quarantine
@@ -43,11 +51,11 @@ class Provider:
             file.flush()
             os.fsync(file.fileno())
 
-    async def reply(self, ask: Ask) -> Reply:
+    async def reply(self, ask: ChatRequest) -> ChatResponse:
         """Answer a chat."""
         self._serve(ask.key)
         await asyncio.sleep(0.001)
-        return Reply("id", ask.model, (Choice(f"to {ask.key}", "stop"),), Usage(9, 9))
+        return ChatResponse("id", ask.model, (Choice(f"to {ask.key}", "stop"),), Usage(9, 9))
 
     async def create_job(self) -> Job:
         """Start a job."""
@@ -66,7 +74,7 @@ async def play(journal: Journal, provider: Provider, at_once: int) -> list[str]:
     chat = JournaledChat(journal, provider, retries, price=lambda _: WORST, cost=lambda _, __: COST)
 
     async def call(number: int) -> str:
-        ask = Ask(f"call/{number}", "m", (Message("user", "?"),), 1, number, Sampling())
+        ask = ChatRequest(f"call/{number}", "m", (Message("user", "?"),), 1, number, Sampling())
         return (await chat.reply(ask)).choices[0].content or ""
 
     said: list[str] = []

@@ -5,7 +5,7 @@ import pytest
 
 from rmft_api.core.errors import StorageError
 from rmft_api.core.files import make_directory, replace_file
-from rmft_api.journal.reserved_space import Ballast
+from rmft_api.journal.reserved_space import ReservedSpace
 
 
 def test_a_file_is_replaced_whole_and_private(tmp_path: Path) -> None:
@@ -39,9 +39,9 @@ def test_directories_are_private(tmp_path: Path) -> None:
 
 
 def test_the_ballast_takes_space_and_gives_it_back_once(tmp_path: Path) -> None:
-    ballast = Ballast(tmp_path)
+    ballast = ReservedSpace(tmp_path)
     ballast.load()
-    assert (tmp_path / "ballast").stat().st_blocks * 512 >= Ballast.SIZE
+    assert (tmp_path / "ballast").stat().st_blocks * 512 >= ReservedSpace.SIZE
     assert ballast.drop()
     assert not ballast.drop()
 
@@ -49,9 +49,9 @@ def test_the_ballast_takes_space_and_gives_it_back_once(tmp_path: Path) -> None:
 def test_without_room_for_the_ballast_a_run_does_not_start(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(Ballast, "SIZE", 2**60)
+    monkeypatch.setattr(ReservedSpace, "SIZE", 2**60)
     with pytest.raises(StorageError, match="free some space"):
-        Ballast(tmp_path).load()
+        ReservedSpace(tmp_path).load()
     assert not (tmp_path / "ballast").exists()
 
 

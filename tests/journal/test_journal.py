@@ -16,9 +16,9 @@ from rmft_api.core.records import (
     Split,
     Trajectory,
 )
-from rmft_api.core.transcripts import Kept
-from rmft_api.journal import FILE, Event, Journal, stored_plays
-from rmft_api.journal.reserved_space import Ballast
+from rmft_api.core.transcripts import StoredTrajectory
+from rmft_api.journal import FILE, Journal, LogEvent, stored_plays
+from rmft_api.journal.reserved_space import ReservedSpace
 from tests.virtual import VirtualTime
 
 
@@ -40,8 +40,8 @@ def played(split: Split, iteration: int, scenario: int, number: int) -> tuple[Tr
     )
 
 
-def kept(finished: list[tuple[Trajectory, Scored]]) -> list[tuple[Kept, Scored]]:
-    return [(Kept.of(trajectory), scored) for trajectory, scored in finished]
+def kept(finished: list[tuple[Trajectory, Scored]]) -> list[tuple[StoredTrajectory, Scored]]:
+    return [(StoredTrajectory.of(trajectory), scored) for trajectory, scored in finished]
 
 
 def test_a_signal_while_a_journal_opens_ends_its_thread_before_the_file_is_closed(
@@ -82,7 +82,7 @@ async def test_what_was_kept_is_there_in_the_next_process(journal: Journal) -> N
     ]
     assert again.run.config_json == '{"name":"trial"}'
     assert again.run.provenance == {"code": "1"}
-    assert again.events() == [Event(1, 1_800_000_000_000, "run", "began")]
+    assert again.events() == [LogEvent(1, 1_800_000_000_000, "run", "began")]
     again.close()
 
 
@@ -224,7 +224,7 @@ def test_a_journal_of_another_version_is_refused(journal: Journal) -> None:
 
 def test_space_is_kept_back_while_a_run_is_owned(journal: Journal) -> None:
     ballast = journal.run_dir / "ballast"
-    assert ballast.stat().st_size == Ballast.SIZE
+    assert ballast.stat().st_size == ReservedSpace.SIZE
     journal.close()
     assert not ballast.exists()
 

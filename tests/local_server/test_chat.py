@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from openai.types.chat import ChatCompletion, ChatCompletionChunk
 
 from rmft_api.local_server.chat_request import ChatRequest, choice_seed, read_chat
-from rmft_api.local_server.refusals import Refusal
+from rmft_api.local_server.refusals import RequestError
 from tests.local_server.serving import HELLO, Served
 
 MODEL = "scripted-1"
@@ -238,12 +238,12 @@ def test_any_json_is_read_or_refused(fields: dict[str, object]) -> None:
     body = json.dumps({"model": MODEL, "messages": HELLO, **fields}).encode()
     try:
         assert read_chat(body).prompts()
-    except Refusal as refusal:
+    except RequestError as refusal:
         assert refusal.status == 400
 
 
 @settings(max_examples=100, deadline=None)
 @given(st.binary())
 def test_any_bytes_are_read_or_refused(body: bytes) -> None:
-    with pytest.raises(Refusal):
+    with pytest.raises(RequestError):
         read_chat(body)

@@ -7,8 +7,8 @@ import pytest
 from openai.types import FileObject
 
 from rmft_api.local_server import files
-from rmft_api.local_server.files import FileStore, Part
-from rmft_api.local_server.refusals import Refusal
+from rmft_api.local_server.files import FileStore, UploadPart
+from rmft_api.local_server.refusals import RequestError
 from tests.local_server.serving import Served, dataset, served, upload
 
 
@@ -112,7 +112,7 @@ async def stored(store: FileStore, content: bytes, expires_after_s: int | None =
     return (await store.keep(part, "x.jsonl", "fine-tune", expires_after_s)).id
 
 
-async def receive(part: Part, content: bytes) -> None:
+async def receive(part: UploadPart, content: bytes) -> None:
     async def chunks() -> files.AsyncIterator[bytes]:
         yield content
 
@@ -128,7 +128,7 @@ async def test_an_expired_file_is_gone(tmp_path: Path, monkeypatch: pytest.Monke
     file_id = await stored(store, b"x", expires_after_s=60)
     now = time.time()
     monkeypatch.setattr(time, "time", lambda: now + 61)
-    with pytest.raises(Refusal, match="No such File"):
+    with pytest.raises(RequestError, match="No such File"):
         store.get(file_id)
     assert names(tmp_path) == []
 
@@ -137,7 +137,7 @@ async def test_a_file_above_the_limit_is_refused(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(files, "LARGEST", 3)
-    with pytest.raises(Refusal) as caught:
+    with pytest.raises(RequestError) as caught:
         await stored(FileStore(tmp_path), b"four")
     assert caught.value.status == 413
 

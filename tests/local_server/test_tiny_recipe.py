@@ -53,16 +53,16 @@ def test_untried_actions_have_the_highest_hope():
 def test_the_base_was_taught_with_the_words_that_a_run_tells():
     chance = np.random.default_rng(3)
     rewards = corpus.reward_tables(1, 4, 12, chance)
-    asked = corpus.Asked("doors", "neutral", "free", 4, 12)
+    asked = corpus.SystemMessageKey("doors", "neutral", "free", 4, 12)
     told = prompts.load(
         PromptConfig(set="compact", scenario="doors", repeat_reason=True), [prompts_dir()]
-    ).telling("doors", Scenario(rewards[0], rewards[0], "bandit", "pseudo"))
+    ).prompt_builder("doors", Scenario(rewards[0], rewards[0], "bandit", "pseudo"))
     said = ""
     for number, seen in enumerate(scripted.play(rewards, chance), start=1):
-        system, user = told.chat()
+        system, user = told.messages()
         assert system.content == corpus.system_text(PROMPTS, asked)
         assert user.content == corpus.user_text(PROMPTS, asked, seen, number, 0, said)
         action = int(seen.actions[0])
         said = corpus.reason_text(int(seen.styles[0]), "ABCD"[action])
         reply = corpus.answer_text(PROMPTS, seen, 0, silent=False)
-        told.heard(reply, action, tuple(rewards[0, number - 1].tolist()))
+        told.observe(reply, action, tuple(rewards[0, number - 1].tolist()))

@@ -8,7 +8,7 @@ import msgspec
 import pytest
 
 from rmft_api.local_server.engine import Hyperparameters, TrainingStep
-from rmft_api.local_server.trainer import ORPHANED, DivergedError, Recorder, Voice
+from rmft_api.local_server.trainer import ORPHANED, DivergedError, MessageWriter, Recorder
 from rmft_api.local_server.training_messages import (
     GO,
     TRAINING_FILE,
@@ -88,7 +88,7 @@ def test_a_trainer_tells_what_it_does_in_order(
     ]
 
 
-class Silent(Voice):
+class Silent(MessageWriter):
     """Keeps what is said."""
 
     def __init__(self) -> None:

@@ -11,7 +11,7 @@ from rmft_api.config.schema import RunConfig
 from rmft_api.core import seeds
 from rmft_api.core.records import Split
 from rmft_api.datasets import tokens
-from rmft_api.planning.simulated_model import Speech
+from rmft_api.planning.simulated_model import ReplyText
 from rmft_api.rollouts import preparation
 from tests.planning.world import prompts_of
 
@@ -32,10 +32,10 @@ def write(run_file: Path, to: Path, reply_tokens: int) -> None:
 
 
 def _of(settings: RunConfig, split: Split, iteration: int, length: int) -> dict[int, list[str]]:
-    speech = Speech(settings, tokens.counter_for(settings.model.base), length)
+    speech = ReplyText(settings, tokens.counter_for(settings.model.base), length)
     plays = preparation.section_of(settings, split).trajectories
     found: dict[int, list[str]] = {}
-    for seat in preparation.seats(settings, prompts_of(settings), split, iteration):
+    for seat in preparation.prepared_scenarios(settings, prompts_of(settings), split, iteration):
         for number in range(plays):
             for t in range(seat.scenario.T):
                 place = (split, seat.index, number, t)

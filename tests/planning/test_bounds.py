@@ -11,7 +11,7 @@ from rmft_api.datasets import tokens
 from rmft_api.planning import worst_case
 from rmft_api.providers.prices import most_tokens
 from rmft_api.rollouts import preparation
-from rmft_api.rollouts.engine import Seat
+from rmft_api.rollouts.engine import PreparedScenario
 from tests.planning.world import FAMILIES, prompts_of, small
 
 WAYS: dict[str, dict[str, Any]] = {
@@ -26,23 +26,23 @@ Outcome = tuple[int, bool]
 COUNTER = tokens.counter_for("gpt-4o-mini")
 
 
-def seat_of(run: RunConfig) -> Seat:
-    return next(preparation.seats(run, prompts_of(run), "train", 1))
+def seat_of(run: RunConfig) -> PreparedScenario:
+    return next(preparation.prepared_scenarios(run, prompts_of(run), "train", 1))
 
 
-def told(run: RunConfig, seat: Seat, outcomes: list[Outcome]) -> tuple[int, int, int]:
+def told(run: RunConfig, seat: PreparedScenario, outcomes: list[Outcome]) -> tuple[int, int, int]:
     """What a play weighs: as reserved for, the same of its last chat, and tokens of examples."""
-    telling = seat.telling()
+    telling = seat.prompt_builder()
     reserved: list[int] = []
     learnt = 0
     for t, (action, long) in enumerate(outcomes):
-        chat = telling.chat()
+        chat = telling.messages()
         reserved.append(most_tokens(chat))
         words = worst_case.LONGEST_WORD * (run.sampling.max_tokens - 10) if long else ""
         answer = f"\n<Answer>{seat.names[action]}</Answer>" if action >= 0 else ""
         learnt += COUNTER.chat(chat) + COUNTER.text(words + answer) + 4
         rewards = tuple(seat.scenario.rewards[t].tolist())
-        telling.heard(words + answer, None if action < 0 else action, rewards)
+        telling.observe(words + answer, None if action < 0 else action, rewards)
     return sum(reserved), max(reserved), learnt
 
 

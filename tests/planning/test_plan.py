@@ -240,7 +240,7 @@ def test_a_model_without_a_calendar_is_never_refused() -> None:
 def test_a_chat_and_a_trainer_elsewhere_are_priced_apart() -> None:
     run = small()
     plan = asyncio.run(
-        planning.draw_up(run, prompts_of(run), profiles.load("local"), openai(), NOW)
+        planning.build_plan(run, prompts_of(run), profiles.load("local"), openai(), NOW)
     )
     assert phase(plan, "rollouts").cost == Cost(0, 0, 0)
     assert (phase(plan, "training").cost.expected or 0) > 0

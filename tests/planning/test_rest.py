@@ -7,7 +7,7 @@ import msgspec
 import pytest
 
 from rmft_api.planning import Phase, Plan, Spending, of_the_rest
-from rmft_api.planning.plan_vs_actual import Amounts, Line
+from rmft_api.planning.plan_vs_actual import Amounts, PhaseSpending
 from rmft_api.providers.profile import Profile
 from tests.planning.world import NOW, drawn, openai, small
 
@@ -23,7 +23,7 @@ def standing(plan: Plan, done: Callable[[Phase], bool], projected: int | None = 
     """The books of a run in which some phases are over."""
     nothing = Amounts(0, 0, 0, 0, 0)
     lines = tuple(
-        Line(
+        PhaseSpending(
             phase=phase.name,
             iteration=phase.iteration,
             state="done" if done(phase) else "ahead",

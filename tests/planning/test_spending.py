@@ -7,11 +7,11 @@ from typing import Any
 import msgspec
 import pytest
 
-from rmft_api.core.records import Choice, Hyperparameters, Job, Reply, Usage
-from rmft_api.finetuning import Trained
-from rmft_api.journal import Journal, Place, Sum
+from rmft_api.core.records import ChatResponse, Choice, Hyperparameters, Job, Usage
+from rmft_api.finetuning import FineTuned
+from rmft_api.journal import Journal, PhaseKey, PhaseSum
 from rmft_api.journal.ledger import digest_of
-from rmft_api.planning import Line, Phase, Plan, Spending, spending
+from rmft_api.planning import Phase, PhaseSpending, Plan, Spending, spending
 from rmft_api.planning.plan_vs_actual import PLAN, TRAINED
 from tests.planning.world import drawn, rented, small
 
@@ -39,7 +39,7 @@ def ends() -> Plan:
 
 async def answered(journal: Journal, key: str, usage: Usage, cost: int) -> None:
     attempt = await journal.ledger.begin(key, "chat", DIGEST, cost)
-    reply = Reply("r", "m", (Choice("a", "stop"),), usage)
+    reply = ChatResponse("r", "m", (Choice("a", "stop"),), usage)
     await journal.ledger.done(attempt, msgspec.json.encode(reply), cost)
 
 
@@ -65,7 +65,7 @@ def phase_of(plan: Plan, name: str, iteration: int) -> Phase:
     return one
 
 
-def line(found: Spending, phase: str, iteration: int) -> Line:
+def line(found: Spending, phase: str, iteration: int) -> PhaseSpending:
     (one,) = [li for li in found.lines if (li.phase, li.iteration) == (phase, iteration)]
     return one
 
@@ -79,14 +79,14 @@ async def test_calls_and_money_are_booked_under_the_phase_of_their_key(journal: 
     job = await journal.ledger.begin("job/abc", "job", DIGEST, 500)
     books = journal.ledger.books
     assert books.sums() == {
-        Place("rollouts", 1): Sum(2, 150, 64, 30, spent=10, replies=2),
-        Place("validation", 0): Sum(1, 30, 0, 5, spent=2, replies=1),
-        Place("training", 1): Sum(reserved=500),
+        PhaseKey("rollouts", 1): PhaseSum(2, 150, 64, 30, spent=10, replies=2),
+        PhaseKey("validation", 0): PhaseSum(1, 30, 0, 5, spent=2, replies=1),
+        PhaseKey("training", 1): PhaseSum(reserved=500),
     }
     await journal.ledger.done(job, b"{}", None)
-    assert books.sums()[Place("training", 1)] == Sum(reserved=500)
+    assert books.sums()[PhaseKey("training", 1)] == PhaseSum(reserved=500)
     await journal.ledger.settle("job/abc", 420)
-    assert books.sums()[Place("training", 1)] == Sum(spent=420)
+    assert books.sums()[PhaseKey("training", 1)] == PhaseSum(spent=420)
 
 
 async def test_a_second_look_at_the_books_tells_what_a_first_one_would(
@@ -103,8 +103,8 @@ async def test_a_second_look_at_the_books_tells_what_a_first_one_would(
     looked = journal.ledger.books.sums()
     fresh = type(journal.ledger.books)(journal.ledger.books._writer).sums()  # pyright: ignore[reportPrivateUsage]
     assert looked == fresh
-    assert looked[Place("rollouts", 1)].reserved == 50
-    assert looked[Place("test", 0)].calls == 5
+    assert looked[PhaseKey("rollouts", 1)].reserved == 50
+    assert looked[PhaseKey("test", 0)].calls == 5
 
 
 async def test_a_run_at_its_beginning_is_heading_for_its_plan(journal: Journal, plan: Plan) -> None:
@@ -205,9 +205,9 @@ async def test_a_run_that_is_over_is_heading_nowhere_else(journal: Journal, plan
     assert line(found, "training", 1).actual.trained_tokens == 12_345
 
 
-def trained(tokens: int) -> Trained:
+def trained(tokens: int) -> FineTuned:
     job = Job("ftjob-1", "succeeded", "m", "file-1", 0)
-    return Trained("ft:m", "m", "sha", job, tokens, Hyperparameters(), 1)
+    return FineTuned("ft:m", "m", "sha", job, tokens, Hyperparameters(), 1)
 
 
 async def test_without_a_plan_there_are_actual_figures_and_no_projection(

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from rmft_api.deployments import Lease, Rent
+from rmft_api.deployments import HourlyCost, Lease
 from rmft_api.journal import Journal
 from tests.planning.world import drawn, phase, rented, small
 
@@ -58,7 +58,7 @@ async def test_the_budget_reserves_as_many_hours_as_the_worst_case_and_no_more(
     now = 0.0
     journal = Journal.create(tmp_path / "trial", "{}", {})
     await journal.ledger.set_cap(10**9)
-    rent = Rent(journal, lambda _: HOUR, lambda: now)
+    rent = HourlyCost(journal, lambda _: HOUR, lambda: now)
     rent.begin("m", Lease(1, "rmft-x", 0))
     now = worst / HOUR * 3600 - 1  # the last second of the worst case
     await rent.keep("m")

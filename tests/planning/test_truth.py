@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from rmft_api.config.schema import RunConfig
 from rmft_api.core import seeds
-from rmft_api.core.records import Ask, Split
+from rmft_api.core.records import ChatRequest, Split
 from rmft_api.datasets import preferences, training_files
 from rmft_api.datasets.tokens import counter_for
 from rmft_api.planning import Plan
@@ -86,7 +86,7 @@ def test_history_makes_later_prompts_longer_and_the_plan_knows() -> None:
 def anything(seed: int) -> Say:
     """Replies of every kind: long, empty, unreadable, of any action; some seeds like one kind."""
 
-    def say(names: tuple[str, ...], ask: Ask, choice: int) -> str:
+    def say(names: tuple[str, ...], ask: ChatRequest, choice: int) -> str:
         number = seeds.number(seed, ask.key, choice)
         words = " because" * (number // 8 % (ask.sampling.max_tokens - 8))
         answer = f"<Answer>{names[number % len(names)]}</Answer>"
@@ -111,7 +111,7 @@ def test_whatever_is_replied_no_more_is_reserved_than_the_worst_case(
         model = "ft:gpt-4o-mini:o:s:1" if phase(plan, name).model else "gpt-4o-mini"
         reserved = 0
         for ask in chat.asks:
-            asked = Ask(ask.key, model, ask.messages, ask.n, ask.seed, ask.sampling)
+            asked = ChatRequest(ask.key, model, ask.messages, ask.n, ask.seed, ask.sampling)
             reserved += prices.worst_case(asked) or 0
         worst = phase(plan, name).cost.worst
         assert worst is not None
@@ -134,8 +134,8 @@ def test_trained_tokens_of_preferences_are_those_that_would_be_written(way: str)
     run = small(prompts=WAYS[way], finetuning={"method": "supervised-then-dpo"})
     planned = phase(drawn(run), "training", 1)
     kept = played(run, "train", 1, assumed(run))[1]
-    verdicts = ranking.judge([score for _, score in kept], run.selection, run.seed, 1)
-    chosen = training_files.chosen([one for one, _ in kept], verdicts, run)
+    verdicts = ranking.rank([score for _, score in kept], run.selection, run.seed, 1)
+    chosen = training_files.selected_plays([one for one, _ in kept], verdicts, run)
     pairs = preferences.build(
         chosen.opposed, run.dataset, run.prompts, counter_for(run.model.base), least=1
     )

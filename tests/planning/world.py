@@ -13,18 +13,18 @@ from rmft_api import planning
 from rmft_api.config import schema
 from rmft_api.config.schema import RunConfig
 from rmft_api.core import resources
-from rmft_api.core.records import Ask, Choice, Reply, Scored, Split, Trajectory
-from rmft_api.core.transcripts import Kept
+from rmft_api.core.records import ChatRequest, ChatResponse, Choice, Scored, Split, Trajectory
+from rmft_api.core.transcripts import StoredTrajectory
 from rmft_api.datasets import dataset
 from rmft_api.datasets import tokens as counters
 from rmft_api.datasets.dataset import Dataset
 from rmft_api.planning import Phase, Plan
-from rmft_api.planning.simulated_model import Speech
+from rmft_api.planning.simulated_model import ReplyText
 from rmft_api.prompts import PromptSet, load
 from rmft_api.providers import profiles
 from rmft_api.providers.profiles import Profile
 from rmft_api.rollouts import engine, preparation
-from rmft_api.rollouts.engine import Seat
+from rmft_api.rollouts.engine import PreparedScenario
 from rmft_api.selection import ranking, regret
 
 NOW = datetime(2026, 11, 22, 12, tzinfo=UTC)
@@ -34,7 +34,7 @@ FAMILIES: dict[str, dict[str, Any]] = {
     "moving": {"environment": "nonstationary", "K": 3, "T": 6},
     "contextual": {"environment": "contextual", "K": 3, "T": 6},
 }
-Say = Callable[[tuple[str, ...], Ask, int], str]
+Say = Callable[[tuple[str, ...], ChatRequest, int], str]
 
 
 def small(family: str = "bandit", **sections: dict[str, Any]) -> RunConfig:
@@ -82,7 +82,7 @@ def drawn(
 ) -> Plan:
     """The run's plan; it may be asked for where an event loop runs."""
     one = profile or profiles.load(settings.model.profile)
-    plan = planning.draw_up(
+    plan = planning.build_plan(
         settings, prompts_of(settings), one, one, now, reply_tokens=reply_tokens
     )
     with ThreadPoolExecutor(1) as thread:
@@ -106,17 +106,17 @@ class Metered:
     """Answers as it is told to, and keeps every ask and reply."""
 
     def __init__(self, say: Say) -> None:
-        self.asks: list[Ask] = []
+        self.asks: list[ChatRequest] = []
         self.names: dict[int, tuple[str, ...]] = {}
         self._say = say
         self._said: list[list[str]] = []
 
-    async def reply(self, ask: Ask) -> Reply:
+    async def reply(self, ask: ChatRequest) -> ChatResponse:
         names = self.names[int(ask.key.split("/")[2])]
         said = [self._say(names, ask, i) for i in range(ask.n)]
         self.asks.append(ask)
         self._said.append(said)
-        return Reply("r", ask.model, tuple(Choice(text, "stop") for text in said), None)
+        return ChatResponse("r", ask.model, tuple(Choice(text, "stop") for text in said), None)
 
     @property
     def prompt_tokens(self) -> int:
@@ -134,9 +134,9 @@ class Metered:
 def assumed(settings: RunConfig) -> Say:
     """The replies that a plan assumes."""
     counter = counters.counter_for(settings.model.base)
-    speech = Speech(settings, counter, settings.sampling.max_tokens // 2)
+    speech = ReplyText(settings, counter, settings.sampling.max_tokens // 2)
 
-    def say(names: tuple[str, ...], ask: Ask, choice: int) -> str:
+    def say(names: tuple[str, ...], ask: ChatRequest, choice: int) -> str:
         split, _, scenario, trajectory, t = ask.key.split("/")
         return speech.say(names, split, int(scenario), int(trajectory), int(t), choice).text
 
@@ -149,16 +149,16 @@ def played(
     """Really play a split, as the loop does."""
     chat = Metered(say)
     kept: list[tuple[Trajectory, Scored]] = []
-    seats = list(preparation.seats(settings, prompts_of(settings), split, iteration))
+    seats = list(preparation.prepared_scenarios(settings, prompts_of(settings), split, iteration))
     chat.names = {seat.index: seat.names for seat in seats}
 
-    async def save(seat: Seat, finished: Sequence[Kept]) -> None:
+    async def save(seat: PreparedScenario, finished: Sequence[StoredTrajectory]) -> None:
         scenario = seat.scenario
         for one in [each.whole() for each in finished]:
             play = regret.play_in(scenario, one.rounds)
             kept.append((one, regret.score(one.address, scenario.regret, play)))
 
-    game = preparation.game(settings, split, iteration, "m", openai().chat.n)
+    game = preparation.rollout_settings(settings, split, iteration, "m", openai().chat.n)
     asyncio.run(engine.play(game, seats, chat, save))
     return chat, kept
 

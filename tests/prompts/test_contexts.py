@@ -17,7 +17,7 @@ from rmft_api.environments.scenario import Scenario
 from rmft_api.prompts import PromptSet, contexts, load
 from rmft_api.prompts.templates import Folder
 from rmft_api.rollouts import preparation
-from rmft_api.rollouts.engine import Seat
+from rmft_api.rollouts.engine import PreparedScenario
 
 MakeScenario = Callable[..., Scenario]
 STANDARD = Folder(resources.prompts_dir() / "standard")
@@ -47,15 +47,15 @@ def run(context: object = "all", scenarios: int = 40, **choices: object) -> RunC
     return configs.parse(raw, "the test")
 
 
-def seats(config: RunConfig) -> list[Seat]:
+def seats(config: RunConfig) -> list[PreparedScenario]:
     prompts = load(config.prompts, [resources.prompts_dir()], config.contexts)
-    return list(preparation.seats(config, prompts, "train", 1))
+    return list(preparation.prepared_scenarios(config, prompts, "train", 1))
 
 
 def chat_of(prompts: PromptSet, name: str, scenario: Scenario) -> str:
-    telling = prompts.telling(name, scenario)
-    telling.heard("<Answer>x</Answer>", 1, tuple(0.25 for _ in range(scenario.K)))
-    return "\n".join(message.content for message in telling.chat())
+    telling = prompts.prompt_builder(name, scenario)
+    telling.observe("<Answer>x</Answer>", 1, tuple(0.25 for _ in range(scenario.K)))
+    return "\n".join(message.content for message in telling.messages())
 
 
 def test_the_library_has_24_stories_in_six_domains() -> None:
@@ -123,7 +123,9 @@ def test_a_policy_that_goes_by_the_name_earns_what_uniform_play_earns() -> None:
 def test_names_and_stories_are_those_of_the_scenario_whoever_plays_it() -> None:
     first, again = seats(run()), seats(run())
     assert [s.names for s in first] == [s.names for s in again]
-    assert [s.telling().chat() for s in first] == [s.telling().chat() for s in again]
+    assert [s.prompt_builder().messages() for s in first] == [
+        s.prompt_builder().messages() for s in again
+    ]
 
 
 def test_stories_are_dealt_out_evenly() -> None:

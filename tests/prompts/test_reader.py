@@ -6,7 +6,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from rmft_api.prompts import reader
-from rmft_api.prompts.reader import Answer, Output, Unread
+from rmft_api.prompts.reader import Output, ParsedReply, UnreadableReply
 
 NAMES = ("A", "B", "C")
 OUTPUTS: tuple[Output, ...] = ("action", "distribution", "policy")
@@ -19,20 +19,20 @@ def read(text: str | None, output: Output = "action", finish: str = "stop", **mo
 
 def status(*args: Any, **more: Any) -> str:
     result = read(*args, **more)
-    assert isinstance(result, Unread), result
+    assert isinstance(result, UnreadableReply), result
     assert result.status != "read"
     return result.status
 
 
 def action(*args: Any, **more: Any) -> int | None:
     result = read(*args, **more)
-    assert isinstance(result, Answer), result
+    assert isinstance(result, ParsedReply), result
     return result.action
 
 
 def policy(*args: Any, **more: Any) -> tuple[float, ...]:
     result = read(*args, **more)
-    assert isinstance(result, Answer), result
+    assert isinstance(result, ParsedReply), result
     assert result.action is None
     return result.policy
 
@@ -40,7 +40,7 @@ def policy(*args: Any, **more: Any) -> tuple[float, ...]:
 def test_the_action_stands_in_the_answer_tag_after_any_reasoning() -> None:
     text = "A paid little.\nB is better.\n<Answer>B</Answer>"
     result = read(text)
-    assert result == Answer(1, (0.0, 1.0, 0.0), text.index("<"), len(text))
+    assert result == ParsedReply(1, (0.0, 1.0, 0.0), text.index("<"), len(text))
 
 
 @pytest.mark.parametrize(
@@ -180,7 +180,7 @@ def test_a_broken_distribution_is_unreadable(said: str) -> None:
 def test_a_policy_is_json_in_the_tag_or_as_the_whole_reply() -> None:
     bare = ' {"policy":[0.5,0.25,0.25]}\n'
     result = read(bare, "policy")
-    assert isinstance(result, Answer)
+    assert isinstance(result, ParsedReply)
     assert result.policy == (0.5, 0.25, 0.25)
     assert bare[result.start : result.end] == bare.strip()
     assert policy(f"So.\n<Answer>{bare}</Answer>", "policy") == (0.5, 0.25, 0.25)
@@ -250,7 +250,7 @@ def test_no_reply_crashes_the_reader_and_no_action_is_invented(
     text: str | None, finish: str, refusal: str | None, output: Output
 ) -> None:
     result = reader.read(text, finish, refusal, NAMES, output)
-    if isinstance(result, Unread):
+    if isinstance(result, UnreadableReply):
         assert result.status != "read"
         return
     span = reader.clean(text or "")[result.start : result.end]
@@ -284,7 +284,7 @@ def test_every_rendered_action_is_read_back(
 ) -> None:
     chosen = data.draw(st.integers(0, len(names) - 1))
     result = read(reason + reader.render_action(chosen, names), names=names)
-    assert isinstance(result, Answer)
+    assert isinstance(result, ParsedReply)
     assert result.action == chosen
 
 
@@ -300,5 +300,5 @@ def test_every_rendered_distribution_and_policy_is_read_back(weights: list[float
 def test_reading_an_answer_cut_out_of_its_reply_gives_the_same_policy(weights: list[float]) -> None:
     text = "Because.\n" + reader.render_distribution(weights, NAMES)
     first = read(text, "distribution")
-    assert isinstance(first, Answer)
+    assert isinstance(first, ParsedReply)
     assert policy(text[first.start : first.end], "distribution") == first.policy

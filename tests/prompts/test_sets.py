@@ -25,7 +25,7 @@ def loaded(root: Path, **choices: Any) -> PromptSet:
 
 
 def system(prompts: PromptSet, scenario: Scenario, wording: str = "doors") -> str:
-    message = prompts.telling(wording, scenario).chat()[0]
+    message = prompts.prompt_builder(wording, scenario).messages()[0]
     assert message.role == "system"
     return message.content
 
@@ -62,7 +62,7 @@ def test_a_set_without_a_system_template_sends_no_system_message(
     user = "$task $framing $reasoning $output $history"
     for changes in ({"system.md": None}, {"system.md": ""}):
         prompts = loaded(write({**changes, "user.md": user}))
-        assert [m.role for m in prompts.telling("doors", scenario()).chat()] == ["user"]
+        assert [m.role for m in prompts.prompt_builder("doors", scenario()).messages()] == ["user"]
 
 
 def test_a_set_may_tell_numbers_alone(write: Write, scenario: MakeScenario) -> None:
@@ -70,13 +70,13 @@ def test_a_set_may_tell_numbers_alone(write: Write, scenario: MakeScenario) -> N
     dropped = ("histories/", "scenarios/doors/task.md", "reasonings/", "outputs/")
     root = write({**changes, **{n: None for n in SET if n.startswith(dropped)}})
     prompts = loaded(root, output="policy")
-    telling = prompts.telling("doors", scenario(feedback="full"))
-    assert telling.chat()[0].content == '{"K":3,"rewards":[]}'
-    telling.heard("{}", None, (0.123456, 1.0, 0.0))
-    telling.heard("{}", 1, (0.5, 0.25, 0.1))
-    assert telling.chat()[0].content == '{"K":3,"rewards":[[0.1235,1.0,0.0],[0.5,0.25,0.1]]}'
+    telling = prompts.prompt_builder("doors", scenario(feedback="full"))
+    assert telling.messages()[0].content == '{"K":3,"rewards":[]}'
+    telling.observe("{}", None, (0.123456, 1.0, 0.0))
+    telling.observe("{}", 1, (0.5, 0.25, 0.1))
+    assert telling.messages()[0].content == '{"K":3,"rewards":[[0.1235,1.0,0.0],[0.5,0.25,0.1]]}'
     with pytest.raises(ConfigError, match="full feedback alone"):
-        prompts.telling("doors", scenario(feedback="bandit"))
+        prompts.prompt_builder("doors", scenario(feedback="bandit"))
 
 
 def test_names_are_the_first_K_of_the_list(write: Write) -> None:
@@ -179,15 +179,15 @@ def test_full_feedback_that_would_never_be_told_is_refused(
     write: Write, scenario: MakeScenario
 ) -> None:
     prompts = loaded(write({"histories/raw/line_full.md": None}), history="raw")
-    prompts.telling("doors", scenario())
+    prompts.prompt_builder("doors", scenario())
     with pytest.raises(ConfigError, match="full feedback is never told"):
-        prompts.telling("doors", scenario(feedback="full"))
+        prompts.prompt_builder("doors", scenario(feedback="full"))
 
 
 def test_contexts_need_a_template(write: Write, scenario: MakeScenario) -> None:
     prompts = loaded(write({"context.md": None}))
     with pytest.raises(ConfigError, match=r"need a context\.md"):
-        prompts.telling("doors", scenario(T=1, contexts=("rain",)))
+        prompts.prompt_builder("doors", scenario(T=1, contexts=("rain",)))
 
 
 def test_the_identity_follows_the_used_files_alone(write: Write) -> None:
@@ -232,6 +232,6 @@ def test_every_shipped_choice_of_the_standard_set_can_be_told(
     prompts = load(shipped, [Path(__file__).parents[2] / "prompts"])
     for kind in (scenario(), scenario(feedback="full"), scenario(T=1, contexts=("rain",))):
         for wording in prompts.wordings:
-            chat = prompts.telling(wording, kind).chat()
+            chat = prompts.prompt_builder(wording, kind).messages()
             assert [m.role for m in chat] == ["system", "user"]
             assert "$" not in chat[0].content + chat[1].content

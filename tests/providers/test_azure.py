@@ -6,7 +6,7 @@ import pytest
 
 from rmft_api.core.errors import ConfigError, FaultKind, ProviderFault
 from rmft_api.core.ports import ChatModel
-from rmft_api.core.records import Ask, HostOrder, Message, Sampling
+from rmft_api.core.records import ChatRequest, DeploymentOrder, Message, Sampling
 from rmft_api.providers import Connection, connect
 from rmft_api.providers.profiles import load
 from tests.contracts.chat_model import ChatModelContract
@@ -15,7 +15,7 @@ from tests.fakes.azure import AZURE, BOM, PREFIX, TOKEN, FakeAzure, environ
 from tests.providers.stub import Serving
 
 BASE = "gpt-4.1-mini-2025-04-14"
-ORDER = HostOrder("rmft-case-1", BASE, "case", "mark")
+ORDER = DeploymentOrder("rmft-case-1", BASE, "case", "mark")
 
 
 @pytest.fixture
@@ -120,7 +120,7 @@ async def test_a_deployment_is_found_by_name_and_carries_its_run(
     azure: FakeAzure, connection: Connection
 ) -> None:
     host = connection.host
-    assert host and host.rented
+    assert host and host.billed_hourly
     assert await host.find(ORDER) == []
     made = await host.deploy(ORDER)
     assert (made.state, made.target) == ("pending", ORDER.name)
@@ -149,7 +149,7 @@ async def test_every_page_of_the_list_is_read_and_only_ours_is_told(
     assert host
     names = ["rmft-a", "theirs", "rmft-b", "rmft-c", "prod"]
     for name in names:
-        await host.deploy(HostOrder(name, BASE, "case", "mark"))
+        await host.deploy(DeploymentOrder(name, BASE, "case", "mark"))
     assert [one.name for one in await host.deployments()] == ["rmft-a", "rmft-b", "rmft-c"]
 
 
@@ -169,7 +169,7 @@ async def test_a_deployment_that_is_not_ready_is_waited_for(
     assert host
     azure.creating_polls = 0
     await host.deploy(ORDER)
-    ask = Ask("k", BASE, (Message("user", "1"),), 1, 0, Sampling(max_tokens=1))
+    ask = ChatRequest("k", BASE, (Message("user", "1"),), 1, 0, Sampling(max_tokens=1))
     with pytest.raises(ProviderFault) as caught:
         await connection.chat.reply(ask)
     assert caught.value.kind is FaultKind.WAIT

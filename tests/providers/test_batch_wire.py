@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from rmft_api.core.errors import FaultKind, ProviderFault
-from rmft_api.core.ports import Batches
-from rmft_api.core.records import Ask, Batch, BatchAnswer, BatchOrder, Message, Sampling
+from rmft_api.core.ports import BatchClient
+from rmft_api.core.records import Batch, BatchAnswer, BatchOrder, ChatRequest, Message, Sampling
 from rmft_api.providers import connect, profiles
 from tests.fake_provider.client import running
 from tests.local_server.serving import served
@@ -33,19 +33,21 @@ def address(
 
 
 @asynccontextmanager
-async def open_at(base_url: str) -> AsyncGenerator[Batches]:
+async def open_at(base_url: str) -> AsyncGenerator[BatchClient]:
     profile = profiles.load("openai").at(base_url)
     async with connect(profile, environ=ENVIRON) as connection:
         yield connection.batches
 
 
-def asks(model: str) -> list[Ask]:
+def asks(model: str) -> list[ChatRequest]:
     message = Message("user", "3 doors: A, B, C. Open one.")
     sampling = Sampling(max_tokens=40)
-    return [Ask(f"train/1/{i}/0/0", model, (message,), 2, i, sampling) for i in range(4)]
+    return [ChatRequest(f"train/1/{i}/0/0", model, (message,), 2, i, sampling) for i in range(4)]
 
 
-async def answered(batches: Batches, content: bytes, key: str) -> tuple[Batch, list[BatchAnswer]]:
+async def answered(
+    batches: BatchClient, content: bytes, key: str
+) -> tuple[Batch, list[BatchAnswer]]:
     file = await batches.upload(f"rmft-{key}.jsonl", content)
     order = BatchOrder(key, file.id, "24h", {"rmft_run": "r"})
     made = await batches.create(order)

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from rmft_api.core.records import Message
-from rmft_api.providers.encoding import Chats, cache_key
+from rmft_api.providers.encoding import MessageEncoder, cache_key
 
 messages = st.builds(Message, st.sampled_from(["user", "assistant", "system"]), st.text())
 
@@ -17,7 +17,7 @@ messages = st.builds(Message, st.sampled_from(["user", "assistant", "system"]), 
 @settings(deadline=None)
 @given(st.lists(st.lists(messages, min_size=1, max_size=3), max_size=12), st.integers(0, 2000))
 def test_every_round_is_encoded_as_if_at_once(rounds: list[list[Message]], room: int) -> None:
-    chats, chat = Chats(remembered_bytes=room), tuple[Message, ...]()
+    chats, chat = MessageEncoder(remembered_bytes=room), tuple[Message, ...]()
     for new in rounds:
         chat = (*chat, *new)
         assert chats.encode(chat) == msgspec.json.encode(chat)
@@ -29,7 +29,7 @@ def test_chats_that_share_a_message_object_are_kept_apart() -> None:
     go_on = Message("user", "Go on.")
     one = (*(Message("user", f"a{i}") for i in range(20)), go_on)
     two = (*(Message("user", f"b{i}") for i in range(20)), go_on)
-    chats = Chats()
+    chats = MessageEncoder()
     longer = (*one, Message("assistant", "x"), go_on)
     for chat in (one, two, longer):
         assert chats.encode(chat) == msgspec.json.encode(chat)
@@ -37,7 +37,7 @@ def test_chats_that_share_a_message_object_are_kept_apart() -> None:
 
 def test_a_long_chat_costs_no_more_than_its_new_round() -> None:
     text = 'Button "blue" paid 0.7.\n' * 6
-    chats, chat = Chats(), tuple[Message, ...]()
+    chats, chat = MessageEncoder(), tuple[Message, ...]()
     spent = dict[int, float]()
     for t in range(400):
         chat = (*chat, Message("assistant", text), Message("user", text))
@@ -56,7 +56,7 @@ def _timed(chat: tuple[Message, ...]) -> float:
 
 
 def test_what_is_remembered_is_bounded() -> None:
-    chats = Chats(remembered_bytes=10_000)
+    chats = MessageEncoder(remembered_bytes=10_000)
     for number in range(100):
         chat = tuple(Message("user", f"{number}/{i}" * 20) for i in range(10))
         json.loads(chats.encode(chat))

@@ -8,7 +8,7 @@ import pytest
 
 from rmft_api.core.errors import ConfigError, FaultKind, ProviderFault
 from rmft_api.core.ports import ChatModel
-from rmft_api.core.records import Ask, Choice, Message, Sampling, Usage
+from rmft_api.core.records import ChatRequest, Choice, Message, Sampling, Usage
 from rmft_api.providers import Connection, connect
 from rmft_api.providers.profiles import Profile, load
 from rmft_api.requests.pacing import Pacer
@@ -19,8 +19,8 @@ MODEL = "gpt-4.1-mini"
 MESSAGES = (Message("system", "Choose."), Message("user", "Which?"))
 
 
-def ask(n: int = 1, model: str = MODEL, messages: tuple[Message, ...] = MESSAGES) -> Ask:
-    return Ask("test/0/0/0/0", model, messages, n, 7, Sampling(max_tokens=16, stop=("\n",)))
+def ask(n: int = 1, model: str = MODEL, messages: tuple[Message, ...] = MESSAGES) -> ChatRequest:
+    return ChatRequest("test/0/0/0/0", model, messages, n, 7, Sampling(max_tokens=16, stop=("\n",)))
 
 
 def reply(**changes: Any) -> dict[str, Any]:
@@ -39,7 +39,7 @@ def choice(index: int, content: str | None = "blue", finish: str = "stop") -> di
     return {"index": index, "message": message, "logprobs": None, "finish_reason": finish}
 
 
-async def fault_of(chat: ChatModel, asked: Ask | None = None) -> ProviderFault:
+async def fault_of(chat: ChatModel, asked: ChatRequest | None = None) -> ProviderFault:
     with pytest.raises(ProviderFault) as caught:
         await chat.reply(asked or ask())
     assert "\n" not in str(caught.value)

@@ -14,8 +14,8 @@ from msgspec.structs import replace
 from rmft_api.core.errors import ConfigError, DataError, FaultKind, ProviderFault
 from rmft_api.core.ports import ChatModel
 from rmft_api.core.records import (
-    Ask,
-    HostOrder,
+    ChatRequest,
+    DeploymentOrder,
     Hyperparameters,
     Message,
     Sampling,
@@ -23,7 +23,7 @@ from rmft_api.core.records import (
 )
 from rmft_api.providers import Connection, connect
 from rmft_api.providers.gemini import convert
-from rmft_api.providers.gemini.names import Place
+from rmft_api.providers.gemini.names import GeminiProject
 from rmft_api.providers.profiles import load
 from tests.contracts.chat_model import ChatModelContract
 from tests.contracts.fine_tuner import Bench, FineTunerContract, examples
@@ -47,9 +47,9 @@ async def connection(gemini: FakeGemini) -> AsyncIterator[Connection]:
         yield connection
 
 
-def ask(*texts: str, n: int = 1, model: str = BASE, **sampling: Any) -> Ask:
+def ask(*texts: str, n: int = 1, model: str = BASE, **sampling: Any) -> ChatRequest:
     messages = (Message("system", "You choose."), *(Message("user", text) for text in texts))
-    return Ask("k", model, messages, n, 2**40 + 7, Sampling(max_tokens=16, **sampling))
+    return ChatRequest("k", model, messages, n, 2**40 + 7, Sampling(max_tokens=16, **sampling))
 
 
 class TestGeminiChat(ChatModelContract):
@@ -389,8 +389,8 @@ async def test_a_tuned_model_answers_at_its_own_endpoint(gemini: FakeGemini) -> 
         bench = Bench(connection.tuner, BASE)
         _, job = await bench.start()
         tuned = (await bench.finish(job)).fine_tuned_model or ""
-        host, order = connection.host, HostOrder("rmft-1", tuned, "case", "mark")
-        assert host and not host.rented
+        host, order = connection.host, DeploymentOrder("rmft-1", tuned, "case", "mark")
+        assert host and not host.billed_hourly
         assert (await host.deploy(order)).state == "pending"
         (found,) = await host.find(order)
         assert found.state == "ready"
@@ -402,7 +402,7 @@ async def test_a_tuned_model_answers_at_its_own_endpoint(gemini: FakeGemini) -> 
 async def test_a_base_answers_by_its_own_name(connection: Connection) -> None:
     host = connection.host
     assert host
-    (found,) = await host.find(HostOrder("rmft-0", BASE, "case", "mark"))
+    (found,) = await host.find(DeploymentOrder("rmft-0", BASE, "case", "mark"))
     assert (found.target, found.state) == (BASE, "ready")
 
 
@@ -413,7 +413,7 @@ async def test_a_checkpoint_is_not_taken_for_its_model(
     host = connection.host
     assert host
     with pytest.raises(ConfigError, match="without what follows the #"):
-        await host.find(HostOrder("rmft-1", model, "case", "mark"))
+        await host.find(DeploymentOrder("rmft-1", model, "case", "mark"))
     assert gemini.seen == []
 
 
@@ -448,4 +448,4 @@ def test_a_batch_size_is_not_ours_to_choose() -> None:
     ],
 )
 def test_every_location_has_a_host_of_its_own(location: str, host: str) -> None:
-    assert Place("lab", location).address(load("gemini")) == host
+    assert GeminiProject("lab", location).address(load("gemini")) == host

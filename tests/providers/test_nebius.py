@@ -7,7 +7,7 @@ from msgspec.structs import replace
 
 from rmft_api.core.errors import ConfigError, ProviderFault
 from rmft_api.core.ports import ChatModel
-from rmft_api.core.records import HostOrder, Hyperparameters
+from rmft_api.core.records import DeploymentOrder, Hyperparameters
 from rmft_api.providers import Connection, connect
 from rmft_api.providers.prices import price_of
 from rmft_api.providers.profiles import load
@@ -98,8 +98,8 @@ async def test_a_checkpoint_answers_once_it_is_an_active_object(nebius: FakeNebi
     targets: dict[str, str] = {}
     async with connect(load("nebius"), environ=environ(nebius), targets=targets) as connection:
         model = await trained(connection)
-        host, order = connection.host, HostOrder("rmft-case-1", model, "case", "mark")
-        assert host and not host.rented
+        host, order = connection.host, DeploymentOrder("rmft-case-1", model, "case", "mark")
+        assert host and not host.billed_hourly
         assert await host.find(order) == []
         made = await host.deploy(order)
         assert made.state == "pending"
@@ -118,7 +118,7 @@ async def test_an_object_that_fails_says_why(nebius: FakeNebius, connection: Con
     nebius.fate, nebius.validating_looks = "error", 0
     host, order = (
         connection.host,
-        HostOrder("rmft-case-1", await trained(connection), "case", "mark"),
+        DeploymentOrder("rmft-case-1", await trained(connection), "case", "mark"),
     )
     assert host
     await host.deploy(order)
@@ -132,7 +132,7 @@ async def test_an_object_that_was_deleted_is_not_there(
     nebius.fate, nebius.validating_looks = "deleted", 0
     host, order = (
         connection.host,
-        HostOrder("rmft-case-1", await trained(connection), "case", "mark"),
+        DeploymentOrder("rmft-case-1", await trained(connection), "case", "mark"),
     )
     assert host
     await host.deploy(order)
@@ -145,7 +145,7 @@ async def test_a_lost_reply_to_an_object_is_in_doubt(
     nebius.plan("make", Meets(manner="after"))
     host, order = (
         connection.host,
-        HostOrder("rmft-case-1", await trained(connection), "case", "mark"),
+        DeploymentOrder("rmft-case-1", await trained(connection), "case", "mark"),
     )
     assert host
     with pytest.raises(ProviderFault) as caught:

@@ -15,9 +15,9 @@ from aiohttp import web
 
 from rmft_api.core.errors import FaultKind, ProviderFault
 from rmft_api.core.records import (
-    Ask,
     BatchOrder,
-    HostOrder,
+    ChatRequest,
+    DeploymentOrder,
     Hyperparameters,
     JobOrder,
     Message,
@@ -29,8 +29,8 @@ from rmft_api.providers.profiles import Profile
 from tests.providers.proxy import ConnectProxy, proxying
 
 SECRET = "pass-canary-word"
-ASK = Ask("k", "m", (Message("user", "Hi"),), 1, 1, Sampling())
-ORDER = HostOrder("rmft-a", "m", "run", "key")
+ASK = ChatRequest("k", "m", (Message("user", "Hi"),), 1, 1, Sampling())
+ORDER = DeploymentOrder("rmft-a", "m", "run", "key")
 JOB = JobOrder("key", "gpt-4o-mini-2024-07-18", "f-1", "supervised", Hyperparameters(), 1, "s", {})
 ENVIRON = {
     "OPENAI_API_KEY": "sk-0123456789abcdef",
@@ -91,7 +91,7 @@ CLIENTS: dict[str, Client] = {
     "Entra tokens": connected("azure", lambda one: deployed(one).deploy(ORDER), **PRINCIPAL),
     "Nebius models": connected(
         "nebius",
-        lambda one: deployed(one).deploy(HostOrder("a", "base:ftjob-1:c-1", "run", "key")),
+        lambda one: deployed(one).deploy(DeploymentOrder("a", "base:ftjob-1:c-1", "run", "key")),
     ),
     "Gemini chats": connected("gemini", lambda one: one.chat.reply(ASK)),
     "Gemini jobs": connected("gemini", lambda one: one.tuner.job("projects/1/tuningJobs/1")),

@@ -9,7 +9,7 @@ from rmft_api.core.errors import ConfigError, FaultKind, ProviderFault
 from rmft_api.core.ports import FineTuner
 from rmft_api.core.records import Hyperparameters, JobOrder
 from rmft_api.providers import Connection, connect
-from rmft_api.providers.capabilities import TrainingTraits
+from rmft_api.providers.capabilities import TrainingCapabilities
 from rmft_api.providers.profiles import Profile, load
 from tests.contracts.fine_tuner import examples
 from tests.providers.conftest import CANARY, ENVIRON
@@ -24,7 +24,7 @@ def tuner(connection: Connection) -> FineTuner:
 
 
 def with_training(profile: Profile, **changes: Any) -> Profile:
-    traits = profile.training or TrainingTraits()
+    traits = profile.training or TrainingCapabilities()
     return profile.model_copy(update={"training": traits.model_copy(update=changes)})
 
 

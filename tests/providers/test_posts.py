@@ -10,7 +10,7 @@ import pytest
 
 from rmft_api.core.errors import ConfigError
 from rmft_api.providers import http_client
-from rmft_api.providers.http_client import LostError, NotConnectedError, Posts
+from rmft_api.providers.http_client import HttpClient, LostError, NotConnectedError
 from rmft_api.providers.network import Network
 
 OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nX-Told: Yes\r\n\r\nok"
@@ -55,13 +55,15 @@ async def server() -> AsyncIterator[Server]:
 
 
 @pytest.fixture
-async def sender(server: Server) -> AsyncIterator[Posts]:
-    one = Posts(Network({}).route(server.url), {"X-Mine": "1"}, connect_s=2, reply_s=2)
+async def sender(server: Server) -> AsyncIterator[HttpClient]:
+    one = HttpClient(Network({}).route(server.url), {"X-Mine": "1"}, connect_s=2, reply_s=2)
     yield one
     await one.close()
 
 
-async def test_a_request_is_its_head_its_length_and_its_body(server: Server, sender: Posts) -> None:
+async def test_a_request_is_its_head_its_length_and_its_body(
+    server: Server, sender: HttpClient
+) -> None:
     status, headers, body = await sender.post(b"asked")
     host = server.url.removeprefix("http://").removesuffix("/v1")
     head = f"POST /v1 HTTP/1.1\r\nHost: {host}\r\nX-Mine: 1\r\nContent-Length: 5\r\n\r\n"
@@ -69,21 +71,23 @@ async def test_a_request_is_its_head_its_length_and_its_body(server: Server, sen
     assert (status, body, headers["x-told"], headers.get("x-other")) == (200, b"ok", "Yes", None)
 
 
-async def test_requests_one_after_another_share_a_connection(server: Server, sender: Posts) -> None:
+async def test_requests_one_after_another_share_a_connection(
+    server: Server, sender: HttpClient
+) -> None:
     for _ in range(3):
         await sender.post(b"")
     assert server.connections == 1
 
 
 async def test_requests_at_once_have_connections_of_their_own(
-    server: Server, sender: Posts
+    server: Server, sender: HttpClient
 ) -> None:
     await asyncio.gather(*(sender.post(b"") for _ in range(5)))
     assert server.connections == 5
 
 
 async def test_an_idle_connection_is_not_trusted_for_long(
-    server: Server, sender: Posts, monkeypatch: pytest.MonkeyPatch
+    server: Server, sender: HttpClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(http_client, "KEEP_ALIVE_S", 0.0)
     await sender.post(b"")
@@ -104,7 +108,7 @@ async def test_an_idle_connection_is_not_trusted_for_long(
     ids=["chunked", "continued", "old and until closed", "until closed", "to be closed"],
 )
 async def test_replies_of_every_framing_are_read_whole(
-    server: Server, sender: Posts, reply: bytes
+    server: Server, sender: HttpClient, reply: bytes
 ) -> None:
     server.says = [reply]
     assert (await sender.post(b"")).body == b"ok"
@@ -122,7 +126,7 @@ async def test_replies_of_every_framing_are_read_whole(
     ids=["plain", "continued", "spaced"],
 )
 async def test_headers_are_those_of_the_reply_itself(
-    server: Server, sender: Posts, reply: bytes
+    server: Server, sender: HttpClient, reply: bytes
 ) -> None:
     server.says = [reply]
     headers = (await sender.post(b"")).headers
@@ -134,7 +138,7 @@ async def test_a_reply_that_comes_too_late_is_given_up_and_others_are_not(
     server: Server,
 ) -> None:
     silent = asyncio.Event()
-    hasty = Posts(Network({}).route(server.url), {}, connect_s=2, reply_s=0.2)
+    hasty = HttpClient(Network({}).route(server.url), {}, connect_s=2, reply_s=0.2)
 
     async def hold(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await silent.wait()
@@ -142,7 +146,7 @@ async def test_a_reply_that_comes_too_late_is_given_up_and_others_are_not(
 
     holding = await asyncio.start_server(hold, "127.0.0.1", 0)
     url = f"http://127.0.0.1:{holding.sockets[0].getsockname()[1]}/"
-    mute = Posts(Network({}).route(url), {}, connect_s=2, reply_s=0.2)
+    mute = HttpClient(Network({}).route(url), {}, connect_s=2, reply_s=0.2)
     late = [asyncio.create_task(mute.post(b"")) for _ in range(3)]
     while not all(task.done() for task in late):
         assert (await hasty.post(b"")).status == 200
@@ -156,7 +160,7 @@ async def test_a_reply_that_comes_too_late_is_given_up_and_others_are_not(
 
 
 async def test_a_compressed_reply_is_read_though_none_was_asked_for(
-    server: Server, sender: Posts
+    server: Server, sender: HttpClient
 ) -> None:
     packed = gzip.compress(b'{"a": 1}')
     head = f"HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\nContent-Length: {len(packed)}\r\n\r\n"
@@ -177,7 +181,7 @@ async def test_a_compressed_reply_is_read_though_none_was_asked_for(
     ids=["nothing", "half a body", "half the chunks", "half a head", "no http", "another protocol"],
 )
 async def test_what_is_no_whole_reply_is_lost_and_not_asked_again(
-    server: Server, sender: Posts, reply: bytes
+    server: Server, sender: HttpClient, reply: bytes
 ) -> None:
     server.says = [reply]
     with pytest.raises(LostError):
@@ -186,7 +190,7 @@ async def test_what_is_no_whole_reply_is_lost_and_not_asked_again(
 
 
 async def test_a_second_reply_to_one_request_answers_no_other(
-    server: Server, sender: Posts
+    server: Server, sender: HttpClient
 ) -> None:
     server.says = [OK + OK.replace(b"ok", b"no"), OK]
     assert (await sender.post(b"")).body == b"ok"
@@ -194,7 +198,7 @@ async def test_a_second_reply_to_one_request_answers_no_other(
     assert server.connections == 2
 
 
-async def test_half_a_second_reply_answers_no_other(server: Server, sender: Posts) -> None:
+async def test_half_a_second_reply_answers_no_other(server: Server, sender: HttpClient) -> None:
     server.says = [OK + b"HTTP/1.1 200 OK\r\nContent-", OK]
     await sender.post(b"")
     assert (await sender.post(b"")).body == b"ok"
@@ -202,7 +206,7 @@ async def test_half_a_second_reply_answers_no_other(server: Server, sender: Post
 
 
 async def test_a_caller_that_leaves_takes_its_connection_along(
-    server: Server, sender: Posts
+    server: Server, sender: HttpClient
 ) -> None:
     server.says = [b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nhalf"]
     task = asyncio.create_task(sender.post(b""))
@@ -225,7 +229,7 @@ async def test_tls_with_a_server_that_has_none_sends_nothing() -> None:
 
     async with await asyncio.start_server(plain, "127.0.0.1", 0) as listening:
         port = listening.sockets[0].getsockname()[1]
-        sender = Posts(
+        sender = HttpClient(
             Network({}).route(f"https://127.0.0.1:{port}/v1"), {}, connect_s=5, reply_s=5
         )
         with pytest.raises(NotConnectedError) as caught:
@@ -236,7 +240,7 @@ async def test_tls_with_a_server_that_has_none_sends_nothing() -> None:
 
 def test_a_header_of_two_lines_is_refused() -> None:
     with pytest.raises(ConfigError, match="X-Org"):
-        Posts(
+        HttpClient(
             Network({}).route("http://127.0.0.1/v1"),
             {"X-Org": "a\r\nX-Evil: b"},
             connect_s=1,

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from rmft_api.core.errors import ConfigError
-from rmft_api.core.records import Ask, Choice, Message, Reply, Sampling, Usage
+from rmft_api.core.records import ChatRequest, ChatResponse, Choice, Message, Sampling, Usage
 from rmft_api.datasets.tokens import counter_for
 from rmft_api.providers import profiles
 from rmft_api.providers.prices import SHIPPED, Prices, load, most_tokens, price_of
@@ -16,8 +16,10 @@ from rmft_api.providers.prices import SHIPPED, Prices, load, most_tokens, price_
 TUNED = "ft:gpt-4o-mini-2024-07-18:org:rmft:abc"
 
 
-def ask(model: str = TUNED, n: int = 1, text: str = "Which button?", max_tokens: int = 10) -> Ask:
-    return Ask("k", model, (Message("user", text),), n, 1, Sampling(max_tokens=max_tokens))
+def ask(
+    model: str = TUNED, n: int = 1, text: str = "Which button?", max_tokens: int = 10
+) -> ChatRequest:
+    return ChatRequest("k", model, (Message("user", text),), n, 1, Sampling(max_tokens=max_tokens))
 
 
 @pytest.mark.parametrize(
@@ -101,8 +103,8 @@ def test_training_counts_epochs_once() -> None:
 
 def test_a_reply_that_tells_no_usage_has_no_cost() -> None:
     prices = Prices(profiles.load("openai"))
-    told = Reply("id", TUNED, (Choice("a", "stop"),), Usage(10, 2))
-    silent = Reply("id", TUNED, (Choice("a", "stop"),), None)
+    told = ChatResponse("id", TUNED, (Choice("a", "stop"),), Usage(10, 2))
+    silent = ChatResponse("id", TUNED, (Choice("a", "stop"),), None)
     assert prices.cost(ask(), told) == 6  # 10 x 0.3 + 2 x 1.2 = 5.4 micro-dollars
     assert prices.cost(ask(), silent) is None
 
@@ -114,7 +116,7 @@ def test_no_reply_costs_more_than_its_worst_case(text: str, n: int, max_tokens: 
     asked = ask(n=n, text=text, max_tokens=max_tokens)
     worst = prices.worst_case(asked)
     told = Usage(counter_for("gpt-4o-mini").chat(asked.messages), n * max_tokens)
-    cost = prices.cost(asked, Reply("id", TUNED, (Choice("a", "stop"),), told))
+    cost = prices.cost(asked, ChatResponse("id", TUNED, (Choice("a", "stop"),), told))
     assert worst is not None
     assert cost is not None
     assert cost <= worst

@@ -22,7 +22,7 @@ from rmft_api.core.errors import (
     ProviderFault,
     RmftError,
 )
-from rmft_api.core.records import Ask, Choice, Message, Reply, Sampling, Usage
+from rmft_api.core.records import ChatRequest, ChatResponse, Choice, Message, Sampling, Usage
 from rmft_api.prompts import reader
 from rmft_api.providers.profile import Profile, checked
 from rmft_api.providers.replies import Replies
@@ -47,8 +47,8 @@ def profile(chat: Mapping[str, Any]) -> Profile:
     return checked("odd", told)
 
 
-def ask(n: int = 1) -> Ask:
-    return Ask("k", MODEL, (Message("user", "Which?"),), n, 7, Sampling())
+def ask(n: int = 1) -> ChatRequest:
+    return ChatRequest("k", MODEL, (Message("user", "Which?"),), n, 7, Sampling())
 
 
 def told(message: Any = None, *, choice: Table | None = None, **more: Any) -> bytes:
@@ -58,7 +58,9 @@ def told(message: Any = None, *, choice: Table | None = None, **more: Any) -> by
     return json.dumps({"model": MODEL, "choices": [one], "usage": usage, **more}).encode()
 
 
-def read(body: bytes, n: int = 1, headers: Mapping[str, str] | None = None, **chat: Any) -> Reply:
+def read(
+    body: bytes, n: int = 1, headers: Mapping[str, str] | None = None, **chat: Any
+) -> ChatResponse:
     return replies(**chat).read(ask(n), 200, headers or {}, body)
 
 
@@ -74,22 +76,22 @@ def fault_of(body: bytes, n: int = 1, **more: Any) -> ProviderFault:
     return caught.value
 
 
-def judged(choice: Choice) -> reader.Answer | reader.Unread:
+def judged(choice: Choice) -> reader.ParsedReply | reader.UnreadableReply:
     return reader.read(
         choice.content, choice.finish_reason, choice.refusal, NAMES, "action", choice.thoughts
     )
 
 
-def check(drawn: Drawn, reply: Reply) -> None:
+def check(drawn: Drawn, reply: ChatResponse) -> None:
     """What was read is what a person would read."""
     assert drawn.truth != "none", drawn.notes
     assert len(reply.choices) == drawn.n
     found = [judged(choice) for choice in reply.choices]
     if drawn.truth == "answer":
-        acted = [one.action for one in found if isinstance(one, reader.Answer)]
+        acted = [one.action for one in found if isinstance(one, reader.ParsedReply)]
         assert sorted(map(str, acted)) == sorted(map(str, drawn.actions))
     else:
-        assert any(isinstance(one, reader.Unread) for one in found)
+        assert any(isinstance(one, reader.UnreadableReply) for one in found)
     known = drawn.tokens and Usage(*drawn.tokens)
     assert reply.usage == (known or None)
 
@@ -125,7 +127,7 @@ def test_any_value_may_stand_anywhere_in_a_reply() -> None:
                 assert "\n" not in str(fault)
             else:
                 judged(reply.choices[0])
-                assert msgspec.json.decode(msgspec.json.encode(reply), type=Reply) == reply
+                assert msgspec.json.decode(msgspec.json.encode(reply), type=ChatResponse) == reply
     assert 1000 < faults < 4000
 
 
@@ -171,7 +173,7 @@ async def run_against(drawn: Drawn) -> tuple[list[ProviderFault], Exception | No
     retries = Retries(clock=time.clock, sleep=time.sleep, jitter=lambda: 1.0)
     endpoint, met = replies(**drawn.profile), list[ProviderFault]()
 
-    async def attempt() -> Reply:
+    async def attempt() -> ChatResponse:
         await asyncio.sleep(0)
         try:
             return endpoint.read(ask(drawn.n), 200, drawn.headers, drawn.body)

@@ -11,12 +11,12 @@ import msgspec
 import pytest
 
 from rmft_api.core.errors import ResumableError
-from rmft_api.core.records import Ask, Reply
+from rmft_api.core.records import ChatRequest, ChatResponse
 from rmft_api.evaluation.outcome import results
 from rmft_api.journal import Journal
 from rmft_api.loop import iterate
 from rmft_api.report import page
-from rmft_api.report.data import Telling
+from rmft_api.report.data import RunState
 from tests.loop_world import Skilled, World, config
 from tests.report import chromium
 from tests.report.chromium import Chromium
@@ -31,14 +31,14 @@ HOSTILE = (
     "{{script}} {{data}} ${window.hacked=6} \u202e\u2066 evil \u200f\x08 \U0001f600",
     "\u2028\u2029 " + "huge " * 5_000,
 )
-TOLD = Telling("finished", "")
+TOLD = RunState("finished", "")
 
 
 @dataclass
 class Rude(Skilled):
     """Plays as well, and says what would break a careless page."""
 
-    async def reply(self, ask: Ask) -> Reply:
+    async def reply(self, ask: ChatRequest) -> ChatResponse:
         reply = await super().reply(ask)
         choices = tuple(
             msgspec.structs.replace(

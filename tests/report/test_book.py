@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 
 from rmft_api.journal import Journal
 from rmft_api.report import page
-from rmft_api.report.groups import Group, groups
-from rmft_api.report.trajectory_index import Book, packed
+from rmft_api.report.groups import PlayGroup, groups
+from rmft_api.report.trajectory_index import TrajectoryIndex, packed
 from tests.loop_world import config
 from tests.report.reading import TOLD, told, unpacked
 
@@ -27,7 +27,7 @@ def test_any_text_survives_lone_surrogates_too(text: str) -> None:
     assert "<" not in block
 
 
-def all_groups(run_dir: Path) -> list[Group]:
+def all_groups(run_dir: Path) -> list[PlayGroup]:
     journal = Journal.read(run_dir)
     try:
         return list(groups(config(), journal))
@@ -35,7 +35,7 @@ def all_groups(run_dir: Path) -> list[Group]:
         journal.close()
 
 
-def play_in(book: Book, group: Any, place: int) -> tuple[dict[str, Any], dict[str, Any]]:
+def play_in(book: TrajectoryIndex, group: Any, place: int) -> tuple[dict[str, Any], dict[str, Any]]:
     """The chapter that a trajectory stands in, and its play."""
     start, number = [one for one in group["chapters"] if one[0] <= place][-1]
     chapter: dict[str, Any] = unpacked(book.chapters[int(number)])
@@ -48,7 +48,7 @@ def test_a_trajectory_comes_out_as_it_went_in(
     monkeypatch.setattr(
         "rmft_api.report.trajectory_index.CHAPTER", 5_000
     )  # so that there are several
-    book = Book()
+    book = TrajectoryIndex()
     found = all_groups(finished)
     for group in found:
         book.add(group)
@@ -70,7 +70,7 @@ def test_a_trajectory_comes_out_as_it_went_in(
 
 
 def test_the_strip_is_dark_where_regret_came(finished: Path) -> None:
-    book = Book()
+    book = TrajectoryIndex()
     for group in all_groups(finished):
         book.add(group)
     for columns in book.index:

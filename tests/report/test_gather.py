@@ -10,21 +10,23 @@ from rmft_api.core.records import Interval
 from rmft_api.evaluation.scoring import Results
 from rmft_api.journal import Journal
 from rmft_api.report import headlines
-from rmft_api.report.data import Player, Story
-from rmft_api.report.trajectory_index import Book
+from rmft_api.report.data import PlayerFigures, ReportData
+from rmft_api.report.trajectory_index import TrajectoryIndex
 from tests.loop_world import config
 from tests.report.conftest import played
 from tests.report.reading import told, unpacked
 
 
 @pytest.fixture(scope="module")
-def story_and_results(finished: Path) -> tuple[Story, Results]:
+def story_and_results(finished: Path) -> tuple[ReportData, Results]:
     story, _, results, _ = told(finished)
     assert results is not None
     return story, results
 
 
-def test_models_have_the_figures_of_the_results(story_and_results: tuple[Story, Results]) -> None:
+def test_models_have_the_figures_of_the_results(
+    story_and_results: tuple[ReportData, Results],
+) -> None:
     story, results = story_and_results
     shown = {(one.split, one.index): one for one in story.players if one.index is not None}
     for one in results.iterations:
@@ -40,7 +42,7 @@ def test_models_have_the_figures_of_the_results(story_and_results: tuple[Story, 
     assert story.champion == results.champion.index
 
 
-def test_baselines_play_the_test_scenarios(story_and_results: tuple[Story, Results]) -> None:
+def test_baselines_play_the_test_scenarios(story_and_results: tuple[ReportData, Results]) -> None:
     story, results = story_and_results
     rivals = {one.name: one for one in story.players if one.index is None}
     assert rivals.keys() == results.baselines.keys()
@@ -51,7 +53,7 @@ def test_baselines_play_the_test_scenarios(story_and_results: tuple[Story, Resul
 
 
 def test_the_champion_is_compared_with_the_base_and_every_baseline(
-    story_and_results: tuple[Story, Results],
+    story_and_results: tuple[ReportData, Results],
 ) -> None:
     story, results = story_and_results
     against = {one.other: one for one in story.differences if one.family == "champion"}
@@ -64,7 +66,7 @@ def test_the_champion_is_compared_with_the_base_and_every_baseline(
     assert all(one.p_holm >= one.p for one in story.differences)
 
 
-def test_what_was_selected_stands_beside_all(story_and_results: tuple[Story, Results]) -> None:
+def test_what_was_selected_stands_beside_all(story_and_results: tuple[ReportData, Results]) -> None:
     story, results = story_and_results
     assert [one.iteration for one in story.makeups] == [1, 2, 3]
     for mine, one in zip(story.makeups, results.iterations[1:], strict=True):
@@ -74,7 +76,7 @@ def test_what_was_selected_stands_beside_all(story_and_results: tuple[Story, Res
         assert mine.of_kept["regret"].mean < mine.of_all["regret"].mean
 
 
-def test_the_chain_of_models_is_told(story_and_results: tuple[Story, Results]) -> None:
+def test_the_chain_of_models_is_told(story_and_results: tuple[ReportData, Results]) -> None:
     story, _ = story_and_results
     assert [(one.start, one.model, one.job) for one in story.steps] == [
         ("skill-0.2", "skill-0.5", "job-1"),
@@ -105,7 +107,7 @@ def test_a_run_that_has_only_begun_has_a_story_without_secrets(tmp_path: Path) -
     assert "somebody" not in msgspec.json.encode(story).decode()
 
 
-def player(index: int, mean: float, drop: Interval | None, split: str = "test") -> Player:
+def player(index: int, mean: float, drop: Interval | None, split: str = "test") -> PlayerFigures:
     return msgspec.convert(
         {
             "name": f"m{index}",
@@ -119,7 +121,7 @@ def player(index: int, mean: float, drop: Interval | None, split: str = "test") 
             "measures": {},
             "curves": [],
         },
-        Player,
+        PlayerFigures,
     )
 
 
@@ -179,7 +181,7 @@ def test_every_kind_of_problem_has_a_page(tmp_path: Path, problem: str) -> None:
             assert ("rewards" in play) == (problem == "adversary")
 
 
-def _plays(book: Book, number: int) -> list[dict[str, Any]]:
+def _plays(book: TrajectoryIndex, number: int) -> list[dict[str, Any]]:
     return unpacked(book.chapters[number])["plays"]
 
 

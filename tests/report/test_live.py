@@ -14,8 +14,8 @@ from rmft_api.core.errors import ConfigError
 from rmft_api.evaluation.outcome import results
 from rmft_api.journal import Journal
 from rmft_api.report import live, page
-from rmft_api.report.data import Telling
-from rmft_api.report.live import Edition, Show, Watched
+from rmft_api.report.data import RunState
+from rmft_api.report.live import LivePage, PageVersion, WatchedRun
 from rmft_api.report.trajectory_index import packed
 from tests.report.chromium import Chromium
 from tests.report.conftest import played
@@ -26,10 +26,10 @@ class Stage:
 
     def __init__(self, early: Path, late: Path) -> None:
         self.runs = [early, late]
-        self.telling = Telling("running", "iteration 1: playing, 10 of 60 rounds")
+        self.telling = RunState("running", "iteration 1: playing, 10 of 60 rounds")
         self.at = 0
 
-    def look(self) -> Edition:
+    def look(self) -> PageVersion:
         journal = Journal.read(self.runs[self.at])
         try:
             config = RunConfig.model_validate_json(journal.run.config_json)
@@ -38,15 +38,15 @@ class Stage:
         finally:
             journal.close()
         version = str(self.at + 1)
-        return Edition(version, packed(page.data(story, book, version)), tuple(book.chapters))
+        return PageVersion(version, packed(page.data(story, book, version)), tuple(book.chapters))
 
     def end(self) -> None:
         """The run comes to its end."""
-        self.telling, self.at = Telling("finished", ""), 1
+        self.telling, self.at = RunState("finished", ""), 1
 
     @property
-    def watched(self) -> Watched:
-        return Watched(self.look, lambda: self.telling, lambda: self.at)
+    def watched(self) -> WatchedRun:
+        return WatchedRun(self.look, lambda: self.telling, lambda: self.at)
 
 
 @pytest.fixture
@@ -63,7 +63,7 @@ def serving(stage: Stage) -> Generator[str]:
     found: list[tuple[str, asyncio.AbstractEventLoop]] = []
 
     async def serve() -> None:
-        async with live.running(Show("loop", stage.watched), 0) as url:
+        async with live.running(LivePage("loop", stage.watched), 0) as url:
             found.append((url, asyncio.get_running_loop()))
             ready.set()
             await over.wait()
@@ -101,7 +101,7 @@ def test_the_page_brings_itself_up_to_date(browser: Chromium, stage: Stage) -> N
 
 async def test_only_this_machines_own_names_are_answered_to(stage: Stage) -> None:
     async with (
-        live.running(Show("loop", stage.watched), 0) as url,
+        live.running(LivePage("loop", stage.watched), 0) as url,
         aiohttp.ClientSession() as client,
     ):
         for host, status in (("evil.example", 403), ("localhost:1", 200), ("127.0.0.1", 200)):
@@ -115,7 +115,7 @@ async def test_only_this_machines_own_names_are_answered_to(stage: Stage) -> Non
 
 
 async def test_listeners_are_let_go_of_when_it_ends(stage: Stage) -> None:
-    show = Show("loop", stage.watched)
+    show = LivePage("loop", stage.watched)
     async with aiohttp.ClientSession() as client:
         async with live.running(show, 0) as url:
             answer = await client.get(f"{url}events/0")
@@ -126,8 +126,8 @@ async def test_listeners_are_let_go_of_when_it_ends(stage: Stage) -> None:
 
 
 async def test_a_port_in_use_is_told(stage: Stage) -> None:
-    async with live.running(Show("loop", stage.watched), 0) as url:
+    async with live.running(LivePage("loop", stage.watched), 0) as url:
         port = int(url.split(":")[2].split("/")[0])
         with pytest.raises(ConfigError, match="another --port"):
-            async with live.running(Show("loop", stage.watched), port):
+            async with live.running(LivePage("loop", stage.watched), port):
                 pass

@@ -14,7 +14,7 @@ from rmft_api.core.errors import (
     ResumableError,
     StorageError,
 )
-from rmft_api.core.records import Ask, Choice, Message, Reply, Sampling, Usage
+from rmft_api.core.records import ChatRequest, ChatResponse, Choice, Message, Sampling, Usage
 from rmft_api.journal import Journal, Totals
 from rmft_api.requests.journaled_chat import JournaledChat
 from rmft_api.requests.retries import LOST_FOR_GOOD, Retries
@@ -23,8 +23,8 @@ from tests.virtual import VirtualTime
 WORST, COST = 100, 30
 
 
-def ask(key: str = "train/0/1/2", text: str = "Which button?", n: int = 1) -> Ask:
-    return Ask(key, "m", (Message("user", text),), n, 7, Sampling())
+def ask(key: str = "train/0/1/2", text: str = "Which button?", n: int = 1) -> ChatRequest:
+    return ChatRequest(key, "m", (Message("user", text),), n, 7, Sampling())
 
 
 class Wire:
@@ -37,7 +37,7 @@ class Wire:
         self.hold.set()
         self._arrived = asyncio.Semaphore(0)
 
-    async def reply(self, ask: Ask) -> Reply:
+    async def reply(self, ask: ChatRequest) -> ChatResponse:
         self.requests += 1
         self._arrived.release()
         await self.hold.wait()
@@ -45,7 +45,7 @@ class Wire:
             kind = self.faults.pop(0)
             raise ProviderFault(f"a {kind} fault", kind, status=403, code="x")
         choices = tuple(Choice(f"{ask.key} {i}", "stop") for i in range(ask.n))
-        return Reply(f"id-{self.requests}", ask.model, choices, Usage(10, 5))
+        return ChatResponse(f"id-{self.requests}", ask.model, choices, Usage(10, 5))
 
     async def arrived(self, requests: int) -> None:
         for _ in range(requests):
@@ -112,13 +112,13 @@ async def test_the_next_process_pays_nothing_for_what_was_answered(
     [
         ask(text="Which lever?"),
         ask(n=2),
-        Ask("train/0/1/2", "m2", ask().messages, 1, 7, Sampling()),
-        Ask("train/0/1/2", "m", ask().messages, 1, 8, Sampling()),
-        Ask("train/0/1/2", "m", ask().messages, 1, 7, Sampling(temperature=0.5)),
+        ChatRequest("train/0/1/2", "m2", ask().messages, 1, 7, Sampling()),
+        ChatRequest("train/0/1/2", "m", ask().messages, 1, 8, Sampling()),
+        ChatRequest("train/0/1/2", "m", ask().messages, 1, 7, Sampling(temperature=0.5)),
     ],
 )
 async def test_a_key_that_asks_something_else_is_never_answered(
-    chat: JournaledChat, wire: Wire, changed: Ask
+    chat: JournaledChat, wire: Wire, changed: ChatRequest
 ) -> None:
     await chat.reply(ask())
     with pytest.raises(DataError, match="train/0/1/2 now asks something else"):
@@ -129,11 +129,11 @@ async def test_a_key_that_asks_something_else_is_never_answered(
 @pytest.mark.parametrize("place", [0, 11, 23])
 async def test_a_change_anywhere_in_a_long_chat_is_noticed(chat: JournaledChat, place: int) -> None:
     told = [Message("user", f"round {i}") for i in range(24)]
-    await chat.reply(Ask("a", "m", tuple(told), 1, 7, Sampling()))
-    await chat.reply(Ask("a", "m", tuple(told), 1, 7, Sampling()))
+    await chat.reply(ChatRequest("a", "m", tuple(told), 1, 7, Sampling()))
+    await chat.reply(ChatRequest("a", "m", tuple(told), 1, 7, Sampling()))
     told[place] = Message("user", "something else")
     with pytest.raises(DataError):
-        await chat.reply(Ask("a", "m", tuple(told), 1, 7, Sampling()))
+        await chat.reply(ChatRequest("a", "m", tuple(told), 1, 7, Sampling()))
 
 
 async def test_the_worst_case_is_reserved_on_the_wire_and_the_cost_after(
@@ -245,9 +245,9 @@ async def test_a_reply_that_is_no_answer_costs_what_it_tells_or_stays_reserved(
     )
     met = [(50, 12, 0), (0, 0, 0), None]
 
-    async def broken(ask: Ask) -> Reply:
+    async def broken(ask: ChatRequest) -> ChatResponse:
         if not met:
-            return Reply("id", ask.model, (Choice("A", "stop"),), Usage(1, 1))
+            return ChatResponse("id", ask.model, (Choice("A", "stop"),), Usage(1, 1))
         raise ProviderFault("aborted", FaultKind.NO_ANSWER, billed=met.pop(0))
 
     monkeypatch.setattr(wire, "reply", broken)
@@ -255,7 +255,7 @@ async def test_a_reply_that_is_no_answer_costs_what_it_tells_or_stays_reserved(
     assert journal.ledger.totals() == Totals(62 + 2, WORST, 100_000)
 
 
-def _tokens(reply: Reply) -> int | None:
+def _tokens(reply: ChatResponse) -> int | None:
     usage = reply.usage
     return usage and usage.prompt_tokens + usage.completion_tokens
 
@@ -323,7 +323,7 @@ async def test_a_drain_that_takes_too_long_gives_up_what_is_under_way(
 async def test_a_bug_on_the_wire_is_a_crash_and_keeps_the_reservation(
     chat: JournaledChat, wire: Wire, journal: Journal, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    async def broken(ask: Ask) -> Reply:
+    async def broken(ask: ChatRequest) -> ChatResponse:
         raise ZeroDivisionError
 
     monkeypatch.setattr(wire, "reply", broken)
@@ -345,7 +345,7 @@ async def test_on_a_failing_disk_no_further_request_is_sent(
 async def test_two_hundred_at_once_are_each_asked_once(
     chat: JournaledChat, wire: Wire, journal: Journal
 ) -> None:
-    async def trajectory(number: int) -> list[Reply]:
+    async def trajectory(number: int) -> list[ChatResponse]:
         return [await chat.reply(ask(f"train/0/{number}/{round}")) for round in range(5)]
 
     replies = await asyncio.gather(*(trajectory(number) for number in range(200)))
@@ -389,8 +389,8 @@ class Turns:
         self.held: list[int] = []
         self.dropped_keys: list[str] = []
 
-    async def __call__(self, ask: Ask) -> None:
+    async def __call__(self, ask: ChatRequest) -> None:
         self.held.append(self.journal.ledger.totals().reserved)
 
-    def dropped(self, ask: Ask) -> None:
+    def dropped(self, ask: ChatRequest) -> None:
         self.dropped_keys.append(ask.key)

@@ -13,14 +13,16 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from rmft_api.core.records import Ask, Message, Sampling, Usage
+from rmft_api.core.records import ChatRequest, Message, Sampling, Usage
 from rmft_api.core.waits import Wait, Waits
-from rmft_api.requests.pacing import FIRST_WIDTH, Ending, Pacer, estimate
+from rmft_api.requests.pacing import FIRST_WIDTH, Pacer, RequestEnd, estimate
 from tests.virtual_time import run
 
 
-def ask(key: str, model: str = "m", max_tokens: int = 100) -> Ask:
-    return Ask(key, model, (Message("user", "x" * 400),), 1, 1, Sampling(max_tokens=max_tokens))
+def ask(key: str, model: str = "m", max_tokens: int = 100) -> ChatRequest:
+    return ChatRequest(
+        key, model, (Message("user", "x" * 400),), 1, 1, Sampling(max_tokens=max_tokens)
+    )
 
 
 class Limit(Protocol):
@@ -124,7 +126,7 @@ class Simulation:
             while not await self._one(asked):
                 pass
 
-    async def _one(self, asked: Ask) -> bool:
+    async def _one(self, asked: ChatRequest) -> bool:
         loop = asyncio.get_running_loop()
         since = loop.time()
         await self.pacer(asked)
@@ -134,7 +136,7 @@ class Simulation:
         fits, left, reset = self.limit.admit(loop.time(), self.cost)
         await asyncio.sleep(self.latency_s * (0.5 + self.chance.random()) if fits else 0.05)
         status = 200 if fits else 429
-        self.pacer.ended(asked, Ending(status, self._headers(left, reset), Usage(100, 12)))
+        self.pacer.ended(asked, RequestEnd(status, self._headers(left, reset), Usage(100, 12)))
         if not fits:
             await asyncio.sleep(self.chance.random())  # as the owner of retries would
         self.outcome.limited += not fits
@@ -228,7 +230,7 @@ def test_without_stated_limits_it_is_a_bound_that_is_soon_reached() -> None:
             await pacer(ask(str(number)))
             most = max(most, pacer.under_way)
             await asyncio.sleep(1)
-            pacer.ended(ask(str(number)), Ending(200))
+            pacer.ended(ask(str(number)), RequestEnd(200))
 
         await asyncio.gather(*(one(number) for number in range(320)))
         return most, asyncio.get_running_loop().time()
@@ -260,7 +262,7 @@ def test_first_come_is_first_served() -> None:
             await pacer(ask(str(number)))
             order.append(number)
             await asyncio.sleep(0.1)
-            pacer.ended(ask(str(number)), Ending(200))
+            pacer.ended(ask(str(number)), RequestEnd(200))
 
         await asyncio.gather(*(one(number) for number in range(50)))
         return order
@@ -272,7 +274,7 @@ def test_retry_after_holds_everybody_back() -> None:
     async def main() -> float:
         pacer = Pacer(4)
         await pacer(ask("a"))
-        pacer.ended(ask("a"), Ending(429, retry_after_s=30.0))
+        pacer.ended(ask("a"), RequestEnd(429, retry_after_s=30.0))
         await pacer(ask("b", model="another"))
         return asyncio.get_running_loop().time()
 
@@ -286,10 +288,10 @@ def test_a_silence_that_a_provider_asked_for_is_told_until_it_ends() -> None:
         loop = asyncio.get_running_loop()
         pacer = Pacer(8, waits=Waits(loop.time, lambda wait, is_news: told.append(wait)))
         await pacer(ask("a"))
-        pacer.ended(ask("a"), Ending(429, retry_after_s=327.0))
+        pacer.ended(ask("a"), RequestEnd(429, retry_after_s=327.0))
         assert not told
         await pacer(ask("b"))
-        pacer.ended(ask("b"), Ending(200))
+        pacer.ended(ask("b"), RequestEnd(200))
 
     run(play())
     wait, over = told
@@ -304,7 +306,7 @@ def test_width_falls_fast_on_429s_and_comes_back_slowly() -> None:
         for status in [200] * 60 + [429] + [200] * 10 + [429]:
             await pacer(ask("x"))
             await asyncio.sleep(1)
-            pacer.ended(ask("x"), Ending(status))
+            pacer.ended(ask("x"), RequestEnd(status))
             widths.append(int(pacer.width))
         return widths
 
@@ -321,7 +323,7 @@ def test_width_does_not_grow_while_a_provider_fails() -> None:
         for number in range(40):
             await pacer(ask("x"))
             await asyncio.sleep(0.1)
-            pacer.ended(ask("x"), Ending(500 if number % 10 == 0 else 200))
+            pacer.ended(ask("x"), RequestEnd(500 if number % 10 == 0 else 200))
         return int(pacer.width)
 
     assert run(main()) == FIRST_WIDTH
@@ -336,7 +338,7 @@ def test_requests_that_gave_up_waiting_take_no_turn() -> None:
         for task in waiting[:4]:
             task.cancel()
         await asyncio.sleep(0)
-        pacer.ended(ask("a"), Ending(200))
+        pacer.ended(ask("a"), RequestEnd(200))
         await waiting[4]
         return pacer.under_way
 
@@ -349,7 +351,7 @@ def test_a_turn_given_to_somebody_who_just_left_is_given_on() -> None:
         await pacer(ask("a"))
         first, second = (asyncio.create_task(pacer(ask(key))) for key in "bc")
         await asyncio.sleep(0)
-        pacer.ended(ask("a"), Ending(200))  # `first` has its turn, and does not know yet
+        pacer.ended(ask("a"), RequestEnd(200))  # `first` has its turn, and does not know yet
         first.cancel()
         await asyncio.gather(first, return_exceptions=True)
         await second
@@ -365,12 +367,12 @@ def test_each_model_has_its_own_limits() -> None:
     async def main() -> float:
         pacer = Pacer(8)
         await pacer(ask("a", "tuned"))
-        pacer.ended(ask("a", "tuned"), Ending(200, small))
+        pacer.ended(ask("a", "tuned"), RequestEnd(200, small))
         slow = [asyncio.create_task(pacer(ask(f"s{n}", "tuned"))) for n in range(4)]
         await asyncio.sleep(0)
         for number in range(20):
             await pacer(ask(f"b{number}", "base"))
-            pacer.ended(ask(f"b{number}", "base"), Ending(200))
+            pacer.ended(ask(f"b{number}", "base"), RequestEnd(200))
         took = asyncio.get_running_loop().time()
         for task in slow:
             task.cancel()
@@ -393,7 +395,7 @@ def test_a_days_limit_is_there_to_be_used() -> None:
         for number in range(100):
             await pacer(ask(str(number)))
             await asyncio.sleep(0.1)
-            pacer.ended(ask(str(number)), Ending(200, day))
+            pacer.ended(ask(str(number)), RequestEnd(200, day))
         return asyncio.get_running_loop().time()
 
     assert run(main()) < 12
@@ -410,9 +412,9 @@ def test_a_pool_that_others_use_too_is_not_overdrawn() -> None:
     async def main() -> float:
         pacer = Pacer(8)
         await pacer(ask("a"))
-        pacer.ended(ask("a"), Ending(200, told))
+        pacer.ended(ask("a"), RequestEnd(200, told))
         await pacer(ask("b"))
-        pacer.ended(ask("b"), Ending(200, told))
+        pacer.ended(ask("b"), RequestEnd(200, told))
         start = asyncio.get_running_loop().time()
         await pacer(ask("c"))
         return asyncio.get_running_loop().time() - start
@@ -426,9 +428,9 @@ def test_a_request_larger_than_the_limit_still_goes_out() -> None:
     async def main() -> float:
         pacer = Pacer(8)
         await pacer(ask("a"))
-        pacer.ended(ask("a"), Ending(200, told))
+        pacer.ended(ask("a"), RequestEnd(200, told))
         await pacer(ask("b", max_tokens=5000))
-        pacer.ended(ask("b", max_tokens=5000), Ending(200, told))
+        pacer.ended(ask("b", max_tokens=5000), RequestEnd(200, told))
         return asyncio.get_running_loop().time()
 
     assert run(main()) < 120
@@ -459,7 +461,7 @@ def test_no_header_stops_a_run(headers: dict[str, str], status: int) -> None:
         for number in range(12):
             await pacer(ask(str(number)))
             await asyncio.sleep(0.01)
-            pacer.ended(ask(str(number)), Ending(status, headers))
+            pacer.ended(ask(str(number)), RequestEnd(status, headers))
         return asyncio.get_running_loop().time()
 
     assert run(main()) < 1e6
@@ -468,7 +470,7 @@ def test_no_header_stops_a_run(headers: dict[str, str], status: int) -> None:
 def test_an_end_that_was_never_begun_changes_nothing() -> None:
     async def main() -> int:
         pacer = Pacer(1)
-        pacer.ended(ask("nobody"), Ending(200))
+        pacer.ended(ask("nobody"), RequestEnd(200))
         return pacer.under_way
 
     assert run(main()) == 0

@@ -13,15 +13,17 @@ from rmft_api.core.errors import (
     ProviderFault,
     ResumableError,
 )
-from rmft_api.core.records import Ask, Choice, Message, Reply, Sampling, Trajectory
-from rmft_api.core.transcripts import Kept
+from rmft_api.core.records import ChatRequest, ChatResponse, Choice, Message, Sampling, Trajectory
+from rmft_api.core.transcripts import StoredTrajectory
 from rmft_api.environments import Scenario
 from rmft_api.requests.retries import POISON
 from rmft_api.rollouts import engine
-from rmft_api.rollouts.engine import Game, Seat
+from rmft_api.rollouts.engine import PreparedScenario, RolloutSettings
 
 NAMES = ("red", "blue", "green")
-GAME = Game("train", 1, "m", seed=7, trajectories=4, sampling=Sampling(), output="action")
+GAME = RolloutSettings(
+    "train", 1, "m", seed=7, trajectories=4, sampling=Sampling(), output="action"
+)
 
 
 class Teller:
@@ -30,55 +32,57 @@ class Teller:
     def __init__(self) -> None:
         self.heard_actions: list[int | None] = []
 
-    def chat(self) -> tuple[Message, ...]:
-        return self.turn()
+    def messages(self) -> tuple[Message, ...]:
+        return self.new_messages()
 
-    def turn(self) -> tuple[Message, ...]:
+    def new_messages(self) -> tuple[Message, ...]:
         return (Message("user", f"so far {self.heard_actions}"),)
 
-    def sums(self) -> None:
+    def stats(self) -> None:
         return None
 
-    def heard(self, reply: str, action: int | None, rewards: tuple[float, ...]) -> None:
+    def observe(self, reply: str, action: int | None, rewards: tuple[float, ...]) -> None:
         self.heard_actions.append(action)
 
 
 class Scripted:
     """Answers by a function of the ask and the choice's index, and remembers what was asked."""
 
-    def __init__(self, say: Callable[[Ask, int], str]) -> None:
+    def __init__(self, say: Callable[[ChatRequest, int], str]) -> None:
         self.say = say
-        self.asks: list[Ask] = []
+        self.asks: list[ChatRequest] = []
         self.under_way = 0
         self.most_under_way = 0
 
-    async def reply(self, ask: Ask) -> Reply:
+    async def reply(self, ask: ChatRequest) -> ChatResponse:
         self.asks.append(ask)
         self.under_way += 1
         self.most_under_way = max(self.most_under_way, self.under_way)
         await asyncio.sleep(0)
         self.under_way -= 1
         choices = tuple(Choice(self.say(ask, i), "stop") for i in range(ask.n))
-        return Reply("r", ask.model, choices, None)
+        return ChatResponse("r", ask.model, choices, None)
 
 
-def a_seat(index: int = 0, T: int = 3) -> Seat:
+def a_seat(index: int = 0, T: int = 3) -> PreparedScenario:
     table = np.random.default_rng(index).random((T, len(NAMES)))
-    return Seat(index, Scenario(table, table, "bandit", "pseudo"), NAMES, Teller)
+    return PreparedScenario(index, Scenario(table, table, "bandit", "pseudo"), NAMES, Teller)
 
 
 def always(name: str) -> Scripted:
     return Scripted(lambda ask, i: f"thinking. <Answer>{name}</Answer>")
 
 
-def by_choice(ask: Ask, i: int) -> str:
+def by_choice(ask: ChatRequest, i: int) -> str:
     return f"<Answer>{NAMES[(ask.seed + i) % 3]}</Answer>"
 
 
-def played(game: Game, chat: Scripted, seats: Sequence[Seat] = ()) -> list[Trajectory]:
+def played(
+    game: RolloutSettings, chat: Scripted, seats: Sequence[PreparedScenario] = ()
+) -> list[Trajectory]:
     kept: list[Trajectory] = []
 
-    async def save(seat: Seat, finished: Sequence[Kept]) -> None:
+    async def save(seat: PreparedScenario, finished: Sequence[StoredTrajectory]) -> None:
         kept.extend(one.whole() for one in finished)
 
     asyncio.run(engine.play(game, seats or [a_seat()], chat, save))
@@ -135,7 +139,7 @@ def test_trajectories_already_saved_are_not_played_again() -> None:
     chat = always("red")
     kept: list[Trajectory] = []
 
-    async def save(seat: Seat, finished: Sequence[Kept]) -> None:
+    async def save(seat: PreparedScenario, finished: Sequence[StoredTrajectory]) -> None:
         kept.extend(one.whole() for one in finished)
 
     done = frozenset({0, 1, 3})
@@ -178,7 +182,7 @@ def test_rounds_of_a_seed_block_share_their_sampling_seed() -> None:
 
 def test_a_chat_that_the_provider_filters_is_data_and_ends_no_run() -> None:
     class Filtering(Scripted):
-        async def reply(self, ask: Ask) -> Reply:
+        async def reply(self, ask: ChatRequest) -> ChatResponse:
             raise ProviderFault("no", FaultKind.REJECTED, status=400, code="content_filter")
 
     kept = played(GAME, Filtering(by_choice))
@@ -187,7 +191,7 @@ def test_a_chat_that_the_provider_filters_is_data_and_ends_no_run() -> None:
 
 def test_a_request_that_is_lost_for_good_is_parked_and_ends_no_run() -> None:
     class Poisoned(Scripted):
-        async def reply(self, ask: Ask) -> Reply:
+        async def reply(self, ask: ChatRequest) -> ChatResponse:
             if ask.key.endswith("/1"):
                 raise ProviderFault("lost six times", FaultKind.REJECTED, code=POISON)
             return await super().reply(ask)
@@ -199,7 +203,7 @@ def test_a_request_that_is_lost_for_good_is_parked_and_ends_no_run() -> None:
 
 def test_a_provider_that_is_down_ends_the_play_with_its_own_error() -> None:
     class Down(Scripted):
-        async def reply(self, ask: Ask) -> Reply:
+        async def reply(self, ask: ChatRequest) -> ChatResponse:
             raise ProviderDownError("gone")
 
     with pytest.raises(ProviderDownError, match="gone"):
@@ -208,14 +212,14 @@ def test_a_provider_that_is_down_ends_the_play_with_its_own_error() -> None:
 
 def test_a_request_that_stays_without_an_answer_sets_its_trajectory_aside() -> None:
     class Losing(Scripted):
-        async def reply(self, ask: Ask) -> Reply:
+        async def reply(self, ask: ChatRequest) -> ChatResponse:
             if ask.key.startswith("train/1/0/2/"):
                 raise ProviderFault("timed out", FaultKind.AMBIGUOUS)
             return await super().reply(ask)
 
     kept: list[Trajectory] = []
 
-    async def save(seat: Seat, finished: Sequence[Kept]) -> None:
+    async def save(seat: PreparedScenario, finished: Sequence[StoredTrajectory]) -> None:
         kept.extend(one.whole() for one in finished)
 
     with pytest.raises(ResumableError, match=r"1 requests stayed without an answer.*timed out"):
@@ -228,6 +232,8 @@ def test_an_adversary_answers_the_policy_that_was_played() -> None:
         return np.where(np.arange(3) == policy.argmax(), 0.0, row)
 
     table = np.ones((2, 3))
-    seat = Seat(0, Scenario(table, table, "full", "static", adversary=adversary), NAMES, Teller)
+    seat = PreparedScenario(
+        0, Scenario(table, table, "full", "static", adversary=adversary), NAMES, Teller
+    )
     for trajectory in played(GAME, always("blue"), [seat]):
         assert [told.rewards for told in trajectory.rounds] == [(1.0, 0.0, 1.0)] * 2

@@ -12,7 +12,7 @@ from rmft_api.config.schema import RunConfig
 from rmft_api.core import resources
 from rmft_api.core.errors import ResumableError, UnreadableError, UsageError
 from rmft_api.core.ports import ChatModel
-from rmft_api.core.records import Ask, Choice, Reply, Usage
+from rmft_api.core.records import ChatRequest, ChatResponse, Choice, Usage
 from rmft_api.journal import Journal
 from rmft_api.prompts import PromptSet, load
 from rmft_api.requests.journaled_chat import JournaledChat
@@ -35,11 +35,11 @@ class Wire:
     """Requests after which the process ends."""
     asked: list[str] = field(default_factory=list[str])
 
-    async def reply(self, ask: Ask) -> Reply:
+    async def reply(self, ask: ChatRequest) -> ChatResponse:
         self.asked.append(ask.key)
         await asyncio.sleep(0)
         choice = Choice(self.says, self.finish, thoughts=self.thoughts)
-        return Reply("r", ask.model, (choice,) * ask.n, Usage(10, 5))
+        return ChatResponse("r", ask.model, (choice,) * ask.n, Usage(10, 5))
 
 
 @dataclass
@@ -49,7 +49,7 @@ class Stoppable:
     chat: ChatModel
     wire: Wire
 
-    async def reply(self, ask: Ask) -> Reply:
+    async def reply(self, ask: ChatRequest) -> ChatResponse:
         if self.wire.end_after is not None and len(self.wire.asked) >= self.wire.end_after:
             raise ResumableError("stopped by the test")
         return await self.chat.reply(ask)

@@ -98,8 +98,8 @@ async def test_a_full_information_teacher_states_its_mixture(tmp_path: Path, out
     async def save(seat: Any, finished: Any) -> None:
         kept.extend(one.whole() for one in finished)
 
-    seats = preparation.seats(taught, prompts, "train", 1)
-    await play_out(preparation.game(taught, "train", 1, "m", 1), seats, teacher, save)
+    seats = preparation.prepared_scenarios(taught, prompts, "train", 1)
+    await play_out(preparation.rollout_settings(taught, "train", 1, "m", 1), seats, teacher, save)
     kept.sort(key=lambda one: (one.address.scenario, one.address.trajectory))
     for one, known in zip(kept, plays, strict=True):
         policies = np.array([round.policy for round in one.rounds], dtype=np.float64)

@@ -14,20 +14,22 @@ from rmft_api.core.errors import (
     ResumableError,
     UnreadableError,
 )
-from rmft_api.core.records import Ask, Choice, Reply, ReplyStatus, Sampling
-from rmft_api.core.transcripts import Kept
-from rmft_api.prompts.reader import Unread
+from rmft_api.core.records import ChatRequest, ChatResponse, Choice, ReplyStatus, Sampling
+from rmft_api.core.transcripts import StoredTrajectory
+from rmft_api.prompts.reader import UnreadableReply
 from rmft_api.rollouts import engine
-from rmft_api.rollouts.engine import Game, Seat
+from rmft_api.rollouts.engine import PreparedScenario, RolloutSettings
 from rmft_api.rollouts.validity import Floor, TooFew, Validity, Wave
 from tests.rollouts.test_engine import Scripted, a_seat
 
-GAME = Game("train", 1, "m", seed=7, trajectories=4, sampling=Sampling(), output="action", live=128)
-MUTE: Mapping[ReplyStatus, Unread | None] = {
+GAME = RolloutSettings(
+    "train", 1, "m", seed=7, trajectories=4, sampling=Sampling(), output="action", live=128
+)
+MUTE: Mapping[ReplyStatus, UnreadableReply | None] = {
     "read": None,
-    "unreadable": Unread("unreadable", "no", "no_answer"),
-    "empty": Unread("empty", "nothing", "empty"),
-    "lost": Unread("lost", "lost", "lost"),
+    "unreadable": UnreadableReply("unreadable", "no", "no_answer"),
+    "empty": UnreadableReply("empty", "nothing", "empty"),
+    "lost": UnreadableReply("lost", "lost", "lost"),
 }
 
 
@@ -125,11 +127,15 @@ def test_what_was_played_before_counts_as_if_it_came_now(
 
 
 def stopped(
-    game: Game, chat: Scripted, seats: Sequence[Seat], least: float = 0.01, after: int = 20
+    game: RolloutSettings,
+    chat: Scripted,
+    seats: Sequence[PreparedScenario],
+    least: float = 0.01,
+    after: int = 20,
 ) -> TooFew | None:
     """What a play is stopped with."""
 
-    async def save(seat: Seat, finished: Sequence[Kept]) -> None:
+    async def save(seat: PreparedScenario, finished: Sequence[StoredTrajectory]) -> None:
         pass
 
     wave = engine.wave(game, [seat.scenario.T for seat in seats])
@@ -166,10 +172,10 @@ def test_a_model_that_says_nothing_readable_is_stopped_after_the_first_replies()
 
 def test_nothing_is_asked_any_more_once_it_is_decided() -> None:
     class OneByOne(Scripted):
-        async def reply(self, ask: Ask) -> Reply:
+        async def reply(self, ask: ChatRequest) -> ChatResponse:
             self.asks.append(ask)
             await asyncio.sleep(0.001 * len(self.asks))  # the 20 come one after the other
-            return Reply("r", ask.model, (Choice("hm", "stop"),) * ask.n, None)
+            return ChatResponse("r", ask.model, (Choice("hm", "stop"),) * ask.n, None)
 
     chat = OneByOne(lambda ask, i: "hm")
     assert stopped(replace(GAME, live=20), chat, [a_seat(i, T=25) for i in range(20)])
@@ -220,7 +226,7 @@ def test_a_model_that_falls_silent_later_is_stopped_later() -> None:
 
 def test_requests_that_nobody_answered_say_nothing_of_the_model() -> None:
     class Lossy(Scripted):
-        async def reply(self, ask: Ask) -> Reply:
+        async def reply(self, ask: ChatRequest) -> ChatResponse:
             if ask.key.split("/")[3] != "0":
                 raise ProviderFault("timed out", FaultKind.AMBIGUOUS)
             return await super().reply(ask)

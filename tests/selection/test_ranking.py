@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from rmft_api.config.schema import SelectionConfig
 from rmft_api.core.errors import DataError
 from rmft_api.core.records import Address, RegretKind, Regrets, Scored
-from rmft_api.selection.ranking import judge, select
+from rmft_api.selection.ranking import rank, select
 
 
 @dataclass(frozen=True)
@@ -102,7 +102,7 @@ def test_every_verdict_says_why() -> None:
         Play(0, 3, 0.0, valid=0.5),
     ]
     config = SelectionConfig(k=1, floor=1)
-    verdicts = judge([play.scored() for play in plays], config, 0, iteration=1)
+    verdicts = rank([play.scored() for play in plays], config, 0, iteration=1)
     assert [(v.why, v.rank, v.cost) for v in verdicts] == [
         ("rank", 2, 5.0),
         ("kept", 1, 1.0),

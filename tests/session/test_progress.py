@@ -10,13 +10,13 @@ import pytest
 from rmft_api.core.waits import Wait
 from rmft_api.journal import Journal
 from rmft_api.journal.ledger import digest_of
-from rmft_api.planning import Cost, Line, Plan, Spending, spending
+from rmft_api.planning import Cost, PhaseSpending, Plan, Spending, spending
 from rmft_api.planning.plan_vs_actual import PLAN, Amounts
 from rmft_api.report.text.money import spending_data, spending_table
-from rmft_api.session.progress import Tracked, line_of, status_of
+from rmft_api.session.progress import TrackedConsole, line_of, status_of
 from tests.planning.world import drawn, small
 
-UNKNOWN = Line(
+UNKNOWN = PhaseSpending(
     phase="training",
     iteration=1,
     state="ahead",
@@ -27,7 +27,7 @@ UNKNOWN = Line(
     reserved=0,
     projected=None,
 )
-PLAYED = Line(
+PLAYED = PhaseSpending(
     phase="rollouts",
     iteration=1,
     state="under way",
@@ -95,7 +95,7 @@ async def test_status_tells_what_is_spent_reserved_and_where_that_is_heading(
         await journal.ledger.begin("train/1/0/0/0", "chat", digest_of(b"r"), 250_000)
         done = await journal.ledger.begin("validation/0/0/0/0", "chat", digest_of(b"r"), 90_000)
         await journal.ledger.done(done, b"{}", 80_000)
-        Tracked(Quiet(), journal).write("interrupted")
+        TrackedConsole(Quiet(), journal).write("interrupted")
         heading = spending(journal).projected
     finally:
         journal.close()
@@ -112,7 +112,7 @@ async def test_status_tells_what_is_spent_reserved_and_where_that_is_heading(
 def test_status_tells_what_a_run_waits_for_and_until_when(tmp_path: Path) -> None:
     journal = Journal.create(tmp_path / "trial", "{}", {})
     try:
-        tracked = Tracked(Quiet(), journal)
+        tracked = TrackedConsole(Quiet(), journal)
         tracked.stage("iteration 1: training")
         until = time.time() + 7200
         tracked.waiting(Wait("job ftjob-1 is still 'running'", until), is_news=True)
@@ -130,7 +130,7 @@ def test_status_tells_what_a_run_waits_for_and_until_when(tmp_path: Path) -> Non
 def test_a_late_look_from_beside_does_not_revive_a_run_that_ended(tmp_path: Path) -> None:
     journal = Journal.create(tmp_path / "trial", "{}", {})
     try:
-        tracked = Tracked(Quiet(), journal)
+        tracked = TrackedConsole(Quiet(), journal)
         tracked.write("finished")
         tracked.write("running")
         status = status_of(tmp_path / "trial")

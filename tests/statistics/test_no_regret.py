@@ -89,8 +89,10 @@ def test_greedy_play_is_said_to_lock_in() -> None:
 def test_a_lock_in_is_one_action_that_is_not_the_best_to_the_end() -> None:
     means = np.tile([0.9, 0.5, 0.1], (6, 1))
 
-    def play(*actions: int) -> regret.Play:
-        return regret.Play(means, means, np.array(actions), regret.one_hot(np.array(actions), 3))
+    def play(*actions: int) -> regret.PlayArrays:
+        return regret.PlayArrays(
+            means, means, np.array(actions), regret.one_hot(np.array(actions), 3)
+        )
 
     said = [
         bool(measures.locked_in(one, "pseudo"))

@@ -24,9 +24,9 @@ def test_every_shipped_suite_can_be_told_whole(name: str) -> None:
     assert suite.about
     run = suite.as_run("told", None)
     prompts = load(run.prompts, [resources.prompts_dir()], run.contexts)
-    seats = list(preparation.seats(run, prompts, "test", 0))
+    seats = list(preparation.prepared_scenarios(run, prompts, "test", 0))
     assert len(seats) == suite.scenarios
-    assert all(seat.telling().chat() for seat in seats)
+    assert all(seat.prompt_builder().messages() for seat in seats)
 
 
 @pytest.mark.parametrize("name", suites.names())

@@ -3,28 +3,28 @@
 suite + players --play--> trajectories (a journal's) --standings--> figures, pairs, axes
 """
 
-from rmft_api.evaluation.comparison.play import Desk, play_all
+from rmft_api.evaluation.comparison.play import ComparisonContext, play_all
 from rmft_api.evaluation.comparison.results import (
     Axis,
-    Cell,
-    Line,
-    Pair,
-    Standing,
-    Standings,
-    standings,
+    AxisCell,
+    AxisLine,
+    ComparisonResults,
+    PairedDifference,
+    PlayerResult,
+    comparison_results,
 )
-from rmft_api.evaluation.comparison.settings import ContestConfig, Player
+from rmft_api.evaluation.comparison.settings import ComparisonConfig, ComparisonPlayer
 
 __all__ = [
     "Axis",
-    "Cell",
-    "ContestConfig",
-    "Desk",
-    "Line",
-    "Pair",
-    "Player",
-    "Standing",
-    "Standings",
+    "AxisCell",
+    "AxisLine",
+    "ComparisonConfig",
+    "ComparisonContext",
+    "ComparisonPlayer",
+    "ComparisonResults",
+    "PairedDifference",
+    "PlayerResult",
+    "comparison_results",
     "play_all",
-    "standings",
 ]

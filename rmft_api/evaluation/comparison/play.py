@@ -5,15 +5,15 @@ from dataclasses import dataclass
 
 from rmft_api.config.schema import RunConfig
 from rmft_api.core.ports import ChatModel, Console
-from rmft_api.evaluation.comparison.results import Standings, standings
-from rmft_api.evaluation.comparison.settings import ContestConfig, Player
+from rmft_api.evaluation.comparison.results import ComparisonResults, comparison_results
+from rmft_api.evaluation.comparison.settings import ComparisonConfig, ComparisonPlayer
 from rmft_api.journal import Journal
 from rmft_api.prompts import PromptSet
 from rmft_api.rollouts import splits
 
 
 @dataclass(frozen=True)
-class Desk:
+class ComparisonContext:
     """Where one player sits: implements `playing.Place`."""
 
     config: RunConfig
@@ -24,13 +24,13 @@ class Desk:
     console: Console
 
 
-Seated = Callable[[Player], Awaitable[Desk]]
+Seated = Callable[[ComparisonPlayer], Awaitable[ComparisonContext]]
 """Connects a player's endpoint when its turn comes."""
 
 
 async def play_all(
-    config: ContestConfig, journal: Journal, prompts: PromptSet, seated: Seated
-) -> Standings:
+    config: ComparisonConfig, journal: Journal, prompts: PromptSet, seated: Seated
+) -> ComparisonResults:
     """Every player plays what it still owes; a finished contest asks nobody."""
     whole = config.run.test.scenarios * config.run.test.trajectories
     for index, player in enumerate(config.players):
@@ -39,6 +39,6 @@ async def play_all(
         await journal.ledger.enter_iteration(index)
         desk = await seated(player)
         await splits.play(desk, "test", index, player.model, f"{player.label}: playing")
-    found = standings(config, journal, prompts)
+    found = comparison_results(config, journal, prompts)
     await journal.put("standings", "", found)
     return found

@@ -7,8 +7,8 @@ from rmft_api import statistics
 from rmft_api.core.records import Interval, Record
 from rmft_api.evaluation import measures, outcome, scoring
 from rmft_api.evaluation.comparison import axes
-from rmft_api.evaluation.comparison.settings import ContestConfig, Player
-from rmft_api.evaluation.scoring import Course, Figures, Performance
+from rmft_api.evaluation.comparison.settings import ComparisonConfig, ComparisonPlayer
+from rmft_api.evaluation.scoring import Figures, Performance, ScenarioSet
 from rmft_api.journal import Journal
 from rmft_api.prompts import PromptSet
 from rmft_api.rollouts import preparation
@@ -18,7 +18,7 @@ Marks = Sequence[Mapping[str, str]]
 """What each scenario is called along the axes."""
 
 
-class Standing(Record, frozen=True):
+class PlayerResult(Record, frozen=True):
     """One player's figures over the whole suite."""
 
     label: str
@@ -30,7 +30,7 @@ class Standing(Record, frozen=True):
     """Why its regret is in doubt."""
 
 
-class Pair(Record, frozen=True):
+class PairedDifference(Record, frozen=True):
     """Two players on the same scenarios, at least one of them a model."""
 
     one: str
@@ -44,7 +44,7 @@ class Pair(Record, frozen=True):
     """The same, corrected for its whole family."""
 
 
-class Cell(Record, frozen=True):
+class AxisCell(Record, frozen=True):
     """One player on the scenarios of one line."""
 
     regret: Interval
@@ -56,12 +56,12 @@ class Cell(Record, frozen=True):
     """Whether it was trained on this value; None: nobody knows."""
 
 
-class Line(Record, frozen=True):
+class AxisLine(Record, frozen=True):
     """The scenarios that share a value."""
 
     value: str
     scenarios: int
-    cells: dict[str, Cell]
+    cells: dict[str, AxisCell]
     """By the player's label."""
 
 
@@ -69,10 +69,10 @@ class Axis(Record, frozen=True):
     """One way in which the suite's scenarios differ."""
 
     name: str
-    lines: tuple[Line, ...]
+    lines: tuple[AxisLine, ...]
 
 
-class Standings(Record, frozen=True):
+class ComparisonResults(Record, frozen=True):
     """What a contest came to, or came to so far."""
 
     contest: str
@@ -81,24 +81,26 @@ class Standings(Record, frozen=True):
     scenarios: int
     trajectories: int
     """Plays of each scenario by each model."""
-    players: tuple[Standing, ...]
+    players: tuple[PlayerResult, ...]
     """Models that have played to the end, in their order, then algorithms."""
     missing: tuple[str, ...]
     """Models that have not."""
-    pairs: tuple[Pair, ...]
+    pairs: tuple[PairedDifference, ...]
     axes: tuple[Axis, ...]
     stopped: str = ""
     """Why a model was not played on; empty where none was stopped."""
 
 
-def standings(config: ContestConfig, journal: Journal, prompts: PromptSet) -> Standings:
+def comparison_results(
+    config: ComparisonConfig, journal: Journal, prompts: PromptSet
+) -> ComparisonResults:
     """The standings, from the journal alone."""
-    course = outcome.course(config.run, "test")
+    course = outcome.scenario_set(config.run, "test")
     models = _models(config, journal, course)
     rivals = {n: scoring.of_baseline(course, n, config.run.seed) for n in config.baselines}
     everyone = {**models, **rivals}
     first = next(iter(models.values()), None)
-    return Standings(
+    return ComparisonResults(
         contest=config.name,
         suite=config.suite,
         about=config.about,
@@ -115,12 +117,14 @@ def standings(config: ContestConfig, journal: Journal, prompts: PromptSet) -> St
     )
 
 
-def _standing(label: str, model: str | None, figures: Figures) -> Standing:
+def _standing(label: str, model: str | None, figures: Figures) -> PlayerResult:
     told = measures.unread_warning(figures.valid)
-    return Standing(label, model, figures, (told,) if told else ())
+    return PlayerResult(label, model, figures, (told,) if told else ())
 
 
-def _models(config: ContestConfig, journal: Journal, course: Course) -> dict[str, Performance]:
+def _models(
+    config: ComparisonConfig, journal: Journal, course: ScenarioSet
+) -> dict[str, Performance]:
     found: dict[str, Performance] = {}
     for index, player in enumerate(config.players):
         played = [trajectory for trajectory, _ in journal.plays("test", index)]
@@ -129,22 +133,24 @@ def _models(config: ContestConfig, journal: Journal, course: Course) -> dict[str
     return found
 
 
-def _id(config: ContestConfig, label: str) -> str | None:
+def _id(config: ComparisonConfig, label: str) -> str | None:
     return next((player.model for player in config.players if player.label == label), None)
 
 
-def _figures(course: Course, one: Performance, first: Performance | None) -> Figures:
+def _figures(course: ScenarioSet, one: Performance, first: Performance | None) -> Figures:
     return scoring.figures(course, one, None if one is first else first)
 
 
 def _against(
     models: Mapping[str, Performance], rivals: Mapping[str, Performance]
-) -> Iterator[Pair]:
+) -> Iterator[PairedDifference]:
     pairs = [(model, rival) for model in models for rival in rivals]
     return _pairs(pairs, {**models, **rivals})
 
 
-def _pairs(pairs: Sequence[tuple[str, str]], players: Mapping[str, Performance]) -> Iterator[Pair]:
+def _pairs(
+    pairs: Sequence[tuple[str, str]], players: Mapping[str, Performance]
+) -> Iterator[PairedDifference]:
     """One family of comparisons, corrected for their number."""
     figures = {label: _by_scenario(one) for label, one in players.items()}
     level = 1.0 - (1.0 - statistics.LEVEL) / max(len(pairs), 1)
@@ -155,14 +161,14 @@ def _pairs(pairs: Sequence[tuple[str, str]], players: Mapping[str, Performance])
     corrected = statistics.holm(ps)
     for i, (one, other) in enumerate(pairs):
         drop = statistics.paired_drop(figures[other], figures[one], level)
-        yield Pair(one, other, drop, ps[f"{i}"], corrected[f"{i}"])
+        yield PairedDifference(one, other, drop, ps[f"{i}"], corrected[f"{i}"])
 
 
 def _by_scenario(one: Performance) -> dict[int, float]:
     return {index: float(regret) for index, regret in enumerate(one.regret_M)}
 
 
-def _marks(config: ContestConfig, prompts: PromptSet) -> Marks:
+def _marks(config: ComparisonConfig, prompts: PromptSet) -> Marks:
     problems = preparation.problems_of(config.run, "test")
     return [
         axes.of_scenario(
@@ -174,16 +180,16 @@ def _marks(config: ContestConfig, prompts: PromptSet) -> Marks:
 
 
 def _axes(
-    config: ContestConfig,
+    config: ComparisonConfig,
     marks: Marks,
     players: Mapping[str, Performance],
     first: Performance | None,
 ) -> Iterator[Axis]:
     known = {player.label: player for player in config.players}
-    found: dict[str, list[Line]] = {}
+    found: dict[str, list[AxisLine]] = {}
     for axis, value, chosen in axes.lines(marks):
         cells = {
-            label: Cell(
+            label: AxisCell(
                 regret=one.regret(among=chosen),
                 drop=_drop(one, first, chosen),
                 valid=float(one.valid_M[chosen].mean()),
@@ -191,7 +197,7 @@ def _axes(
             )
             for label, one in players.items()
         }
-        found.setdefault(axis, []).append(Line(value, len(chosen), cells))
+        found.setdefault(axis, []).append(AxisLine(value, len(chosen), cells))
     return (Axis(name, tuple(lines)) for name, lines in found.items())
 
 
@@ -202,7 +208,7 @@ def _drop(one: Performance, first: Performance | None, chosen: list[int]) -> Int
     return statistics.drop_interval(drop_M[chosen])
 
 
-def _trained(player: Player | None, axis: str, value: str) -> bool | None:
+def _trained(player: ComparisonPlayer | None, axis: str, value: str) -> bool | None:
     if player is None or player.trained is None or axis not in player.trained:
         return None
     return value in player.trained[axis]

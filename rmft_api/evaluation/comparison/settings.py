@@ -9,7 +9,7 @@ from pydantic import Field, model_validator
 from rmft_api.config.schema import ModelConfig, RunConfig, Section
 
 
-class Player(Section):
+class ComparisonPlayer(Section):
     """One model of a contest."""
 
     label: str
@@ -24,7 +24,7 @@ class Player(Section):
     """Axis -> the values that it was trained on; absent: nobody knows."""
 
 
-class ContestConfig(Section):
+class ComparisonConfig(Section):
     """A contest."""
 
     suite: str
@@ -32,7 +32,7 @@ class ContestConfig(Section):
     about: str
     run: RunConfig
     """The suite as the settings of a run that only tests; its name is the contest's."""
-    players: tuple[Player, ...] = ()
+    players: tuple[ComparisonPlayer, ...] = ()
     """In the order given; the first is what the others are compared with."""
     baselines: tuple[str, ...] = Field(default=())
     """Known algorithms on the same scenarios."""
@@ -51,7 +51,7 @@ class ContestConfig(Section):
         """Of the contest and its folder."""
         return self.run.name
 
-    def settings(self, player: Player) -> RunConfig:
+    def settings(self, player: ComparisonPlayer) -> RunConfig:
         """What one player plays under."""
         model = ModelConfig(base=player.model, profile=player.profile)
         return self.run.model_copy(update={"model": model})

@@ -4,9 +4,9 @@ from collections.abc import Sequence
 from typing import Literal
 
 from rmft_api.local_server.engine import Completion, Prompt, TokenLogprob
-from rmft_api.local_server.hf.chats import Chats
+from rmft_api.local_server.hf.chats import ChatTokenizer
 from rmft_api.local_server.hf.thoughts import Thoughts
-from rmft_api.local_server.telling import Telling
+from rmft_api.local_server.telling import TokenStream
 
 UNFINISHED = "\ufffd"
 """What bytes decode to that are not yet a whole character."""
@@ -19,7 +19,7 @@ class Spelling:
     decoded with what was settled last and only the growth is told.
     """
 
-    def __init__(self, chats: Chats) -> None:
+    def __init__(self, chats: ChatTokenizer) -> None:
         self._chats = chats
         self._tokens: list[int] = []
         self._begin = 0
@@ -47,17 +47,17 @@ class Spelling:
         return self._chats.text(self._tokens[self._begin :])[len(before) :]
 
 
-class Answer:
+class SampledAnswer:
     """What was sampled so far; `reason` is None until it ends."""
 
-    def __init__(self, prompt: Prompt, prompt_tokens: int, chats: Chats) -> None:
+    def __init__(self, prompt: Prompt, prompt_tokens: int, chats: ChatTokenizer) -> None:
         self._prompt = prompt
         self._prompt_tokens = prompt_tokens
         self._ends = chats.ends
         self._room = min(prompt.max_tokens, chats.context - prompt_tokens)
         self._spelling = Spelling(chats)
         self._logprobs: list[TokenLogprob] = []
-        self._telling = Telling(prompt)
+        self._telling = TokenStream(prompt)
         self._thoughts = Thoughts(chats)
         self._sampled = 0
         self.reason: Literal["stop", "length"] | None = None

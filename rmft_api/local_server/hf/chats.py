@@ -15,7 +15,7 @@ from rmft_api.local_server.engine import (
     ExampleError,
     beyond_context,
 )
-from rmft_api.local_server.hf.checkpoint import Checkpoint
+from rmft_api.local_server.hf.checkpoint import CheckpointFolder
 from rmft_api.local_server.hf.controls import Controls
 from rmft_api.local_server.hf.packages import package
 
@@ -25,14 +25,14 @@ _LEAST_ANSWER = 1
 _ANSWER = "answer"
 
 
-class Row(NamedTuple):
+class TokenizedExample(NamedTuple):
     """One row of training data."""
 
     tokens: list[int]
     labels: list[int]
 
 
-class Pair(NamedTuple):
+class TokenizedPair(NamedTuple):
     """A prompt and two answers, in tokens."""
 
     prompt: list[int]
@@ -40,10 +40,10 @@ class Pair(NamedTuple):
     rejected: list[int]
 
 
-class Chats:
+class ChatTokenizer:
     """The template and the tokenizer of one checkpoint. Raises ConfigError without a template."""
 
-    def __init__(self, checkpoint: Checkpoint) -> None:
+    def __init__(self, checkpoint: CheckpointFolder) -> None:
         self.tokenizer: Any = _loaded(package("transformers").AutoTokenizer, checkpoint)
         if not self.tokenizer.chat_template:
             raise ConfigError(
@@ -70,16 +70,16 @@ class Chats:
         self._require_room(len(tokens) + _LEAST_ANSWER)
         return tokens
 
-    def sequences(self, messages: Sequence[ChatMessage]) -> list[Row]:
+    def sequences(self, messages: Sequence[ChatMessage]) -> list[TokenizedExample]:
         """Rows that teach every answer of weight 1 once. Raises ExampleError.
 
         One row holds them all where the template tells earlier answers as they were given; a
         template that tells them otherwise (without their thoughts, say) gets a row for each.
         """
-        rows: list[Row] = []
+        rows: list[TokenizedExample] = []
         for at in self._learned(messages):
             prompt, answer = self._asked_and_answered(messages, at)
-            row = Row(prompt + answer, [UNLEARNED] * len(prompt) + answer)
+            row = TokenizedExample(prompt + answer, [UNLEARNED] * len(prompt) + answer)
             if rows and prompt[: len(rows[-1].tokens)] == rows[-1].tokens:
                 labels = rows[-1].labels + row.labels[len(rows[-1].tokens) :]
                 rows[-1] = row._replace(labels=labels)
@@ -100,13 +100,13 @@ class Chats:
             raise ExampleError("the chat begins with the assistant; somebody must ask first")
         return places
 
-    def pair(self, preference: ChatPair) -> Pair:
+    def pair(self, preference: ChatPair) -> TokenizedPair:
         """Both answers to one prompt. Raises ExampleError."""
         (prompt, chosen), (_, rejected) = (
             self._asked_and_answered(chat, len(chat) - 1) for chat in preference.chats()
         )
         self._require_room(len(prompt) + max(len(chosen), len(rejected)))
-        return Pair(prompt, chosen, rejected)
+        return TokenizedPair(prompt, chosen, rejected)
 
     def _asked_and_answered(
         self, messages: Sequence[ChatMessage], at: int
@@ -190,7 +190,7 @@ class Chats:
         )
 
 
-def _loaded(kind: Any, checkpoint: Checkpoint) -> Any:
+def _loaded(kind: Any, checkpoint: CheckpointFolder) -> Any:
     try:
         return kind.from_pretrained(str(checkpoint.folder), local_files_only=True)
     except Exception as error:  # a damaged file raises whatever its parser does

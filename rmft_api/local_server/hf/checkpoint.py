@@ -41,7 +41,7 @@ def _fetched(checkpoint: str) -> Path:
         ) from error
 
 
-class Checkpoint:
+class CheckpointFolder:
     """A folder in Hugging Face's format. Raises ConfigError where it holds no chat model."""
 
     def __init__(self, settings: HfSettings) -> None:

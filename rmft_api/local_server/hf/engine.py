@@ -16,10 +16,10 @@ from rmft_api.local_server.engine import (
     TrainingStep,
 )
 from rmft_api.local_server.hf import resuming
-from rmft_api.local_server.hf.chats import Chats
-from rmft_api.local_server.hf.checkpoint import Checkpoint
-from rmft_api.local_server.hf.inference import Inference
-from rmft_api.local_server.hf.lessons import Lesson
+from rmft_api.local_server.hf.chats import ChatTokenizer
+from rmft_api.local_server.hf.checkpoint import CheckpointFolder
+from rmft_api.local_server.hf.inference import InferenceServer
+from rmft_api.local_server.hf.lessons import AdapterRecipe
 from rmft_api.local_server.hf.memory import is_out_of_memory
 from rmft_api.local_server.hf.remote import RemoteModel
 from rmft_api.open_models import settings, shapes
@@ -27,7 +27,7 @@ from rmft_api.open_models.memory import ADAPTER
 from rmft_api.open_models.settings import HfSettings
 
 if TYPE_CHECKING:
-    from rmft_api.local_server.hf.network import Base  # torch is imported when weights are
+    from rmft_api.local_server.hf.network import BaseNetwork  # torch is imported when weights are
 
 
 def from_json(text: str) -> "HfEngine":
@@ -45,10 +45,10 @@ class HfEngine:
     def __init__(self, chosen: HfSettings, scratch: Path | None = None) -> None:
         self._settings = chosen
         self._scratch = scratch
-        self._checkpoint = Checkpoint(chosen)
-        self._chats = Chats(self._checkpoint)
+        self._checkpoint = CheckpointFolder(chosen)
+        self._chats = ChatTokenizer(self._checkpoint)
         self._loading = threading.Lock()
-        self._inference = Inference(self._checkpoint) if chosen.inference_url else None
+        self._inference = InferenceServer(self._checkpoint) if chosen.inference_url else None
 
     @property
     def bases(self) -> tuple[str, ...]:
@@ -56,10 +56,10 @@ class HfEngine:
         return (self._settings.model_id,)
 
     @cached_property
-    def _base(self) -> "Base":
-        from rmft_api.local_server.hf.network import Base
+    def _base(self) -> "BaseNetwork":
+        from rmft_api.local_server.hf.network import BaseNetwork
 
-        return Base(self._checkpoint, self._chats)
+        return BaseNetwork(self._checkpoint, self._chats)
 
     def load(self, base: str, weights: Path | None) -> Model:
         """The base itself or a fine-tune of it. Raises EngineError."""
@@ -121,7 +121,7 @@ class HfEngine:
             for chat in examples
             for row in self._chats.sequences(chat)
         ]
-        self._tune(Lesson(start, rows, hyperparameters, seed), checkpoint, report)
+        self._tune(AdapterRecipe(start, rows, hyperparameters, seed), checkpoint, report)
         tokens = sum(len(row["input_ids"]) for row in rows)
         return tokens * (hyperparameters.n_epochs or 1)
 
@@ -142,13 +142,13 @@ class HfEngine:
             {"prompt_ids": pair.prompt, "chosen_ids": pair.chosen, "rejected_ids": pair.rejected}
             for pair in found
         ]
-        self._tune(Lesson(start, rows, hyperparameters, seed, beta), checkpoint, report)
+        self._tune(AdapterRecipe(start, rows, hyperparameters, seed, beta), checkpoint, report)
         tokens = sum(2 * len(pair.prompt) + len(pair.chosen) + len(pair.rejected) for pair in found)
         return tokens * (hyperparameters.n_epochs or 1)
 
     def _tune(
         self,
-        lesson: Lesson,
+        lesson: AdapterRecipe,
         checkpoint: Callable[[int], Path],
         report: Callable[[TrainingStep], None],
     ) -> None:
@@ -169,7 +169,7 @@ class HfEngine:
 
     def _train(
         self,
-        lesson: Lesson,
+        lesson: AdapterRecipe,
         scratch: Path,
         checkpoint: Callable[[int], Path],
         report: Callable[[TrainingStep], None],

@@ -18,7 +18,7 @@ from urllib.parse import urlsplit
 from rmft_api.core.errors import ConfigError
 from rmft_api.local_server.engine import EngineError
 from rmft_api.local_server.hf import adapters
-from rmft_api.local_server.hf.checkpoint import Checkpoint
+from rmft_api.local_server.hf.checkpoint import CheckpointFolder
 
 WAIT_S = 600.0
 """For one answer."""
@@ -30,7 +30,7 @@ _PROBE = {"messages": [{"role": "user", "content": "Say a number."}], "max_token
 log = logging.getLogger(__name__)
 
 
-class Refused(Exception):  # noqa: N818  the other server's answer, not an error of the program
+class RefusedRequest(Exception):  # noqa: N818  the other server's answer, not an error of the program
     """A request that the other server did not follow."""
 
     def __init__(self, status: int, message: str) -> None:
@@ -38,7 +38,7 @@ class Refused(Exception):  # noqa: N818  the other server's answer, not an error
         self.status = status
 
 
-class Can(NamedTuple):
+class ServerFeatures(NamedTuple):
     """What the other server was seen to do."""
 
     n: bool
@@ -48,10 +48,10 @@ class Can(NamedTuple):
     """Equal seeds get equal answers."""
 
 
-class Inference:
+class InferenceServer:
     """The other server. Raises EngineError where it cannot be reached."""
 
-    def __init__(self, checkpoint: Checkpoint) -> None:
+    def __init__(self, checkpoint: CheckpointFolder) -> None:
         settings = checkpoint.settings
         parts = urlsplit(settings.inference_url)
         if parts.scheme != "http" or not parts.hostname:
@@ -90,7 +90,7 @@ class Inference:
             response = connection.getresponse()
             if response.status >= 400:
                 content = response.read().decode("utf-8", "replace")
-                raise Refused(response.status, _message(content))
+                raise RefusedRequest(response.status, _message(content))
             yield response
         except (OSError, http.client.HTTPException) as error:
             raise EngineError(
@@ -107,24 +107,26 @@ class Inference:
             return self._named
         try:
             return str(self._ask("GET", "models")["data"][0]["id"])
-        except (Refused, LookupError, TypeError) as error:
+        except (RefusedRequest, LookupError, TypeError) as error:
             message = f"the inference server lists no model ({error}); set inference_model"
             raise EngineError("inference_server_unfit", message) from error
 
     @cached_property
-    def can(self) -> Can:
+    def can(self) -> ServerFeatures:
         """Tried once, with three short questions. Raises EngineError."""
         asked = {**_PROBE, "model": self.base, "temperature": 1.0}
         try:
             first = self.post("chat/completions", {**asked, "logprobs": True, "top_logprobs": 1})
             second = self.post("chat/completions", asked)
             several = self._gives_two(asked)
-        except Refused as refused:
+        except RefusedRequest as refused:
             message = f"the inference server refuses a plain chat: {refused}"
             raise EngineError("inference_server_unfit", message) from refused
         one, other = first["choices"][0], second["choices"][0]
         told = bool(part(part(one, "logprobs"), "content"))
-        found = Can(several, told, one["message"]["content"] == other["message"]["content"])
+        found = ServerFeatures(
+            several, told, one["message"]["content"] == other["message"]["content"]
+        )
         if not found.seed:
             log.warning("the inference server does not repeat an answer of the same seed")
         return found
@@ -132,7 +134,7 @@ class Inference:
     def _gives_two(self, asked: Mapping[str, object]) -> bool:
         try:
             answer = self.post("chat/completions", {**asked, "n": 2})
-        except Refused:
+        except RefusedRequest:
             return False
         return len(answer["choices"]) == 2
 
@@ -144,7 +146,7 @@ class Inference:
         try:
             body = {"lora_name": name, "lora_path": str(folder.resolve())}
             self.post("load_lora_adapter", body)
-        except Refused as refused:
+        except RefusedRequest as refused:
             if "already" not in str(refused):
                 raise EngineError("adapter_not_loaded", _hint(refused)) from refused
         return name
@@ -156,11 +158,11 @@ class Inference:
     def _unload(self, name: str) -> None:
         try:
             self.post("unload_lora_adapter", {"lora_name": name})
-        except (Refused, EngineError) as error:
+        except (RefusedRequest, EngineError) as error:
             log.warning("adapter %s was not unloaded: %s", name, error)
 
 
-def _hint(refused: Refused) -> str:
+def _hint(refused: RefusedRequest) -> str:
     if refused.status == 404 and "lora" not in str(refused).lower():  # the route is missing
         return (
             "the inference server cannot load adapters while it runs; start vLLM with "
@@ -178,7 +180,7 @@ def _event(content: str) -> Any:
     """One event. Raises Refused for one that tells of a failure."""
     event = json.loads(content)
     if "error" in event:
-        raise Refused(500, _message(content))
+        raise RefusedRequest(500, _message(content))
     return event
 
 

@@ -20,7 +20,7 @@ import msgspec
 
 from rmft_api.local_server.engine import EngineError, TrainingStep
 from rmft_api.local_server.hf import resuming
-from rmft_api.local_server.hf.lessons import Lesson
+from rmft_api.local_server.hf.lessons import AdapterRecipe
 from rmft_api.open_models.settings import HfSettings
 
 LESSON_FILE = "lesson.json"
@@ -32,26 +32,26 @@ MODULES = {
 END_WITHIN_S = 10.0
 
 
-class Shared(msgspec.Struct, frozen=True):
+class SharedSettings(msgspec.Struct, frozen=True):
     """What every process reads."""
 
     settings: HfSettings
-    lesson: Lesson
+    lesson: AdapterRecipe
 
 
-class Stepped(msgspec.Struct, frozen=True, tag=True):
+class StepDone(msgspec.Struct, frozen=True, tag=True):
     """An optimiser step was made by all of them together."""
 
     step: TrainingStep
 
 
-class Kept(msgspec.Struct, frozen=True, tag=True):
+class AdapterSaved(msgspec.Struct, frozen=True, tag=True):
     """The adapter after `step` lies in the scratch folder."""
 
     step: int
 
 
-class Stuck(msgspec.Struct, frozen=True, tag=True):
+class CannotGoOn(msgspec.Struct, frozen=True, tag=True):
     """It cannot go on, in the words of the wire's error object."""
 
     code: str
@@ -61,7 +61,7 @@ class Stuck(msgspec.Struct, frozen=True, tag=True):
     """Set where a file is at fault."""
 
 
-Line = Stepped | Kept | Stuck
+Line = StepDone | AdapterSaved | CannotGoOn
 
 
 def _plain(value: object) -> object:
@@ -80,10 +80,10 @@ ENCODER = msgspec.json.Encoder(enc_hook=_plain)
 _LINE: msgspec.json.Decoder[Line] = msgspec.json.Decoder(Line)
 
 
-def read_shared(scratch: Path) -> Shared:
+def read_shared(scratch: Path) -> SharedSettings:
     """What the trainer left there for its processes."""
     content = (scratch / LESSON_FILE).read_bytes()
-    return msgspec.json.decode(content, type=Shared, dec_hook=_from_plain)
+    return msgspec.json.decode(content, type=SharedSettings, dec_hook=_from_plain)
 
 
 def adapter_file(scratch: Path, step: int) -> Path:
@@ -100,7 +100,7 @@ def command(launch: str, scratch: Path) -> list[str]:
 
 def train(
     settings: HfSettings,
-    lesson: Lesson,
+    lesson: AdapterRecipe,
     scratch: Path,
     place: Callable[[int], Path],
     report: Callable[[TrainingStep], None],
@@ -108,23 +108,23 @@ def train(
     """As `Tuning.run`, by as many processes as the command starts. Raises EngineError, OSError."""
     scratch = scratch.resolve()
     resuming.sweep(scratch)
-    (scratch / LESSON_FILE).write_bytes(ENCODER.encode(Shared(settings, lesson)))
+    (scratch / LESSON_FILE).write_bytes(ENCODER.encode(SharedSettings(settings, lesson)))
     with _launched(settings.launch, scratch) as process:
         assert process.stdout is not None
         for line in _lines(process.stdout):
             match line:
-                case Stepped():
+                case StepDone():
                     report(line.step)
-                case Kept():
+                case AdapterSaved():
                     adapter_file(scratch, line.step).replace(place(line.step))
-                case Stuck():
+                case CannotGoOn():
                     raise _fault(line)
         code = process.wait()
     if code:
         raise RuntimeError(f"{shlex.split(settings.launch)[0]!r} ended with code {code}")
 
 
-def _fault(stuck: Stuck) -> Exception:
+def _fault(stuck: CannotGoOn) -> Exception:
     if stuck.errno is not None:
         return OSError(stuck.errno, stuck.reason)
     return EngineError(stuck.code, stuck.reason, stuck.param)

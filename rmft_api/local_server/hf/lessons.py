@@ -8,7 +8,7 @@ from rmft_api.local_server.engine import Hyperparameters
 
 
 @dataclass(frozen=True, slots=True)
-class Lesson:
+class AdapterRecipe:
     """All that the weights depend on, besides the base."""
 
     start: Path | None

@@ -8,8 +8,8 @@ from pathlib import Path
 import torch
 
 from rmft_api.local_server.engine import EngineError
-from rmft_api.local_server.hf.checkpoint import Checkpoint
-from rmft_api.local_server.hf.lessons import Lesson
+from rmft_api.local_server.hf.checkpoint import CheckpointFolder
+from rmft_api.local_server.hf.lessons import AdapterRecipe
 from rmft_api.local_server.hf.network import device_of
 from rmft_api.local_server.storage import is_full
 from rmft_api.open_models import fitting, memory, shapes
@@ -37,7 +37,7 @@ def disk_full(error: BaseException) -> OSError:
     return OSError(errno.ENOSPC, f"{os.strerror(errno.ENOSPC)} ({line})")
 
 
-def too_large(checkpoint: Checkpoint, lesson: Lesson) -> EngineError:
+def too_large(checkpoint: CheckpointFolder, lesson: AdapterRecipe) -> EngineError:
     """What to say of a training that did not fit: how much it needs, and what would fit."""
     settings = checkpoint.settings
     device = device_of(settings.device)
@@ -67,7 +67,7 @@ def fitting_words(settings: HfSettings, found: HfSettings | None) -> str:
     return f"this would fit: {options} (in a run file: [model.engine])"
 
 
-def pass_of(settings: HfSettings, lesson: Lesson) -> Pass:
+def pass_of(settings: HfSettings, lesson: AdapterRecipe) -> Pass:
     """The largest forward pass of a lesson."""
     pairs = lesson.beta is not None
     longest = max((_tokens(row) for row in lesson.rows), default=1)

@@ -12,8 +12,8 @@ import torch
 
 from rmft_api.local_server.engine import Completion, EngineError, Prompt
 from rmft_api.local_server.hf import adapters
-from rmft_api.local_server.hf.chats import Chats
-from rmft_api.local_server.hf.checkpoint import Checkpoint
+from rmft_api.local_server.hf.chats import ChatTokenizer
+from rmft_api.local_server.hf.checkpoint import CheckpointFolder
 from rmft_api.local_server.hf.memory import MIB, is_out_of_memory
 from rmft_api.local_server.hf.packages import package
 from rmft_api.local_server.hf.prefixes import PrefixStore
@@ -41,7 +41,7 @@ def dtype_of(wanted: str, device: str) -> torch.dtype:
     }[wanted]
 
 
-def load_network(checkpoint: Checkpoint, device: str, held_on: str | None = None) -> Any:
+def load_network(checkpoint: CheckpointFolder, device: str, held_on: str | None = None) -> Any:
     """The base weights, of the type that `device` computes with, held there or on `held_on`.
 
     Raises EngineError where they are missing, damaged or too large.
@@ -81,10 +81,10 @@ def threads_for(wanted: int, network: Any) -> int:
     return wanted or (1 if small else torch.get_num_threads())
 
 
-class Base:
+class BaseNetwork:
     """One set of base weights; `adapter` puts a fine-tune over them, `complete` answers."""
 
-    def __init__(self, checkpoint: Checkpoint, chats: Chats) -> None:
+    def __init__(self, checkpoint: CheckpointFolder, chats: ChatTokenizer) -> None:
         self._checkpoint = checkpoint
         self._lock = threading.RLock()
         network = load_network(checkpoint, device_of(checkpoint.settings.device)).eval()
@@ -147,7 +147,7 @@ class Base:
 class HfModel:
     """The base or one fine-tune of it; its adapter leaves memory with it."""
 
-    def __init__(self, base: Base, weights: Path | None) -> None:
+    def __init__(self, base: BaseNetwork, weights: Path | None) -> None:
         self._base = base
         self._name = None if weights is None else base.adapter(weights)
         if self._name is not None:

@@ -7,32 +7,32 @@ import torch
 from torch import Tensor
 
 from rmft_api.local_server.engine import Prompt, TokenLogprob
-from rmft_api.local_server.hf.chats import Chats
+from rmft_api.local_server.hf.chats import ChatTokenizer
 
 COLDEST = 1e-4
 """Below this temperature the most likely token is taken."""
 
 
-class Temper(NamedTuple):
+class SamplingSettings(NamedTuple):
     """Sampling settings of R rows, each [R]."""
 
     temperatures: Tensor
     top_ps: Tensor
 
-    def keep(self, rows: Tensor) -> "Temper":
+    def keep(self, rows: Tensor) -> "SamplingSettings":
         """The settings of some rows."""
-        return Temper(self.temperatures[rows], self.top_ps[rows])
+        return SamplingSettings(self.temperatures[rows], self.top_ps[rows])
 
 
-def temper(prompts: Sequence[Prompt], device: torch.device) -> Temper:
+def temper(prompts: Sequence[Prompt], device: torch.device) -> SamplingSettings:
     """The settings of some prompts."""
-    return Temper(
+    return SamplingSettings(
         torch.tensor([prompt.temperature for prompt in prompts], device=device),
         torch.tensor([prompt.top_p for prompt in prompts], device=device),
     )
 
 
-def pick(logits: Tensor, temper: Temper, uniforms: Tensor) -> Tensor:
+def pick(logits: Tensor, temper: SamplingSettings, uniforms: Tensor) -> Tensor:
     """A token for each row of logits [R, V]; `uniforms` [R] are in [0, 1)."""
     warm = temper.temperatures.clamp_min(COLDEST)[:, None]
     chances = torch.softmax(logits / warm, -1)
@@ -53,7 +53,7 @@ def _nucleus(chances: Tensor, top_ps: Tensor) -> Tensor:
     return torch.zeros_like(chances).scatter_(-1, places, kept)
 
 
-def logprob(logits: Tensor, token: int, rivals: int, chats: Chats) -> TokenLogprob:
+def logprob(logits: Tensor, token: int, rivals: int, chats: ChatTokenizer) -> TokenLogprob:
     """Natural-log probabilities at temperature 1 of a token and its likeliest rivals."""
     chances = torch.log_softmax(logits, -1)
     values, indices = torch.topk(chances, rivals)
@@ -62,6 +62,6 @@ def logprob(logits: Tensor, token: int, rivals: int, chats: Chats) -> TokenLogpr
     return TokenLogprob(token_text(chats, token), float(chances[token]), names)
 
 
-def token_text(chats: Chats, token: int) -> str:
+def token_text(chats: ChatTokenizer, token: int) -> str:
     """A token as logprobs name it; one without text of its own by its name in the vocabulary."""
     return chats.text([token]) or str(chats.tokenizer.convert_ids_to_tokens(token))

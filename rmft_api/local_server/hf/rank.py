@@ -14,9 +14,15 @@ from rmft_api.core.errors import StorageError
 from rmft_api.local_server import storage
 from rmft_api.local_server.engine import EngineError, TrainingStep
 from rmft_api.local_server.hf import launching
-from rmft_api.local_server.hf.chats import Chats
-from rmft_api.local_server.hf.checkpoint import Checkpoint
-from rmft_api.local_server.hf.launching import Kept, Line, Shared, Stepped, Stuck
+from rmft_api.local_server.hf.chats import ChatTokenizer
+from rmft_api.local_server.hf.checkpoint import CheckpointFolder
+from rmft_api.local_server.hf.launching import (
+    AdapterSaved,
+    CannotGoOn,
+    Line,
+    SharedSettings,
+    StepDone,
+)
 from rmft_api.local_server.hf.memory import is_out_of_memory
 from rmft_api.local_server.hf.packages import package
 
@@ -27,7 +33,7 @@ TOO_LARGE = (
 )
 
 
-class Voice:
+class RankWriter:
     """Lines to the trainer, from the first process; the others are heard by nobody."""
 
     def __init__(self) -> None:
@@ -42,7 +48,7 @@ class Voice:
     def report(self, step: TrainingStep) -> None:
         """Tell of a step; the adapter saved before it is whole by now."""
         self.settle()
-        self.say(Stepped(step))
+        self.say(StepDone(step))
 
     def place(self, scratch: Path, step: int) -> Path:
         """Where to save the adapter after `step`."""
@@ -53,7 +59,7 @@ class Voice:
     def settle(self) -> None:
         """Tell of the adapter that was saved since the last call."""
         if self._saved is not None:
-            self.say(Kept(self._saved))
+            self.say(AdapterSaved(self._saved))
             self._saved = None
 
 
@@ -66,15 +72,15 @@ def watch_input() -> None:
     os._exit(ORPHANED)
 
 
-def train(shared: Shared, scratch: Path, voice: Voice) -> None:
+def train(shared: SharedSettings, scratch: Path, voice: RankWriter) -> None:
     """Do this process's share."""
     from rmft_api.local_server.hf.network import device_of
     from rmft_api.local_server.hf.tuning import Tuning
 
     on_cpu = device_of(shared.settings.device).startswith("cpu")
     state = package("accelerate").PartialState(cpu=on_cpu)  # joins the others
-    checkpoint = Checkpoint(shared.settings)
-    tuning = Tuning(checkpoint, Chats(checkpoint), shared.lesson, scratch)
+    checkpoint = CheckpointFolder(shared.settings)
+    tuning = Tuning(checkpoint, ChatTokenizer(checkpoint), shared.lesson, scratch)
     first = bool(state.is_main_process)
     tuning.run(
         lambda step: voice.place(scratch, step), voice.report if first else lambda step: None
@@ -87,32 +93,32 @@ def train(shared: Shared, scratch: Path, voice: Voice) -> None:
 def main(scratch: Path) -> None:
     """Train, and say why where that does not go."""
     threading.Thread(target=watch_input, daemon=True).start()
-    voice = Voice()
+    voice = RankWriter()
     first = os.environ.get("RANK", "0") == "0"
     try:
         with storage.waited_for(scratch / f"rank-{os.environ.get('RANK', '0')}.lock"):
             train(launching.read_shared(scratch), scratch, voice)
     except EngineError as error:
-        voice.say(Stuck(error.code, str(error), error.param))
+        voice.say(CannotGoOn(error.code, str(error), error.param))
         sys.exit(1)
     except StorageError as error:
-        voice.say(Stuck("server_error", str(error)))
+        voice.say(CannotGoOn("server_error", str(error)))
         sys.exit(1)
     except OSError as error:
         if not first:
             raise
-        voice.say(Stuck("server_error", str(error), None, error.errno))
+        voice.say(CannotGoOn("server_error", str(error), None, error.errno))
         sys.exit(1)
     except Exception as error:
         from rmft_api.local_server.hf import limits
 
         if first and limits.is_disk_full(error):
             full = limits.disk_full(error)
-            voice.say(Stuck("disk_full", str(full.strerror), None, full.errno))
+            voice.say(CannotGoOn("disk_full", str(full.strerror), None, full.errno))
             sys.exit(1)
         if not is_out_of_memory(error):
             raise
-        voice.say(Stuck("out_of_memory", TOO_LARGE, "hyperparameters"))
+        voice.say(CannotGoOn("out_of_memory", TOO_LARGE, "hyperparameters"))
         sys.exit(1)
 
 

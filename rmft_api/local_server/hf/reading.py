@@ -14,7 +14,7 @@ from rmft_api.local_server.hf.packages import package
 from rmft_api.local_server.hf.prefixes import Layers
 
 
-class Batch:
+class CachedRows:
     """Rows under way: a cache, which of its slots count [R, S], and the next positions [R]."""
 
     def __init__(self, network: Any, device: torch.device) -> None:

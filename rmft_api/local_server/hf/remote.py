@@ -21,8 +21,8 @@ from rmft_api.local_server.engine import (
     TokenLogprob,
 )
 from rmft_api.local_server.hf.controls import Controls
-from rmft_api.local_server.hf.inference import Inference, Refused, part
-from rmft_api.local_server.telling import Telling
+from rmft_api.local_server.hf.inference import InferenceServer, RefusedRequest, part
+from rmft_api.local_server.telling import TokenStream
 
 T = TypeVar("T")
 
@@ -30,7 +30,7 @@ T = TypeVar("T")
 class RemoteModel:
     """The base or a fine-tune, answered elsewhere; its adapter leaves with it."""
 
-    def __init__(self, server: Inference, weights: Path | None, controls: Controls) -> None:
+    def __init__(self, server: InferenceServer, weights: Path | None, controls: Controls) -> None:
         self._server = server
         self._controls = controls
         self._weights = weights
@@ -51,7 +51,7 @@ class RemoteModel:
             if prompt.listener is None:
                 return _completion(self._ask(prompt, self._server.post), prompt)
             return _streamed(self._ask(prompt, self._first_of_stream), prompt)
-        except Refused as refused:
+        except RefusedRequest as refused:
             raise _fault(refused) from refused
 
     def _first_of_stream(self, route: str, body: Mapping[str, object]) -> Iterator[Any]:
@@ -63,7 +63,7 @@ class RemoteModel:
     def _ask(self, prompt: Prompt, send: Callable[[str, Mapping[str, object]], T]) -> T:
         try:
             return send("chat/completions", self._body(prompt))
-        except Refused as refused:
+        except RefusedRequest as refused:
             if refused.status != 404 or self._weights is None:
                 raise
         self._server.load(self._weights)  # it was started anew, without our adapters
@@ -88,7 +88,7 @@ class RemoteModel:
         return body
 
 
-def _fault(refused: Refused) -> Exception:
+def _fault(refused: RefusedRequest) -> Exception:
     text = str(refused)
     if refused.status == 400 and "context length" in text:
         return ContextLengthError(text)
@@ -115,7 +115,7 @@ def _completion(answer: Any, prompt: Prompt) -> Completion:
 
 def _streamed(events: Iterator[Any], prompt: Prompt) -> Completion:
     """Hand on what a stream tells; the whole of it."""
-    telling = Telling(prompt)
+    telling = TokenStream(prompt)
     pieces: list[str] = []
     odds: list[TokenLogprob] = []
     usage: dict[str, Any] = {}

@@ -7,7 +7,7 @@ folder. A file written last says that one is whole; a torn one is never taken up
 import shutil
 from pathlib import Path
 
-from rmft_api.core.files import sync
+from rmft_api.core.files import fsync_directory
 
 WHOLE = "whole"
 """Name of the file that is written last."""
@@ -25,9 +25,9 @@ def mark_whole(path: Path) -> None:
     """Say that everything in a checkpoint's folder is there."""
     for part in path.rglob("*"):
         if part.is_file():
-            sync(part)
+            fsync_directory(part)
     (path / WHOLE).touch()
-    sync(path)
+    fsync_directory(path)
 
 
 def last_step(scratch: Path) -> int:

@@ -13,10 +13,10 @@ from torch import Tensor
 
 from rmft_api.local_server.engine import Completion, Prompt
 from rmft_api.local_server.hf import picking
-from rmft_api.local_server.hf.answers import Answer
-from rmft_api.local_server.hf.chats import Chats
+from rmft_api.local_server.hf.answers import SampledAnswer
+from rmft_api.local_server.hf.chats import ChatTokenizer
 from rmft_api.local_server.hf.prefixes import Layers, PrefixStore
-from rmft_api.local_server.hf.reading import Batch
+from rmft_api.local_server.hf.reading import CachedRows
 from rmft_api.local_server.tiny import chance
 
 Tokens = tuple[int, ...]
@@ -26,7 +26,7 @@ class Sampler:
     """A network that reads and answers; whose adapter is at work in it, the caller sees to."""
 
     def __init__(
-        self, network: Any, chats: Chats, store: PrefixStore, rows: int, window: int | None
+        self, network: Any, chats: ChatTokenizer, store: PrefixStore, rows: int, window: int | None
     ) -> None:
         self._network = network
         self._chats = chats
@@ -51,7 +51,7 @@ class Sampler:
     def _answer(self, owner: str, prompts: list[Prompt], asked: list[Tokens]) -> list[Completion]:
         batch, logits = self._read(owner, prompts, asked)
         answers = [
-            Answer(prompt, len(tokens), self._chats)
+            SampledAnswer(prompt, len(tokens), self._chats)
             for prompt, tokens in zip(prompts, asked, strict=True)
         ]
         seeds = chance.addresses([prompt.seed for prompt in prompts])
@@ -74,7 +74,7 @@ class Sampler:
 
     def _add(
         self,
-        answers: list[Answer],
+        answers: list[SampledAnswer],
         alive: Sequence[int],
         prompts: Sequence[Prompt],
         tokens: Tensor,
@@ -97,12 +97,12 @@ class Sampler:
 
     def _read(
         self, owner: str, prompts: Sequence[Prompt], asked: Sequence[Tokens]
-    ) -> tuple[Batch, Tensor]:
+    ) -> tuple[CachedRows, Tensor]:
         """Read each different prompt once, and of it only what was not read before."""
         different = list(dict.fromkeys(asked))
         room = max(prompt.max_tokens for prompt in prompts)
         known = self._known(owner, different, room)
-        batch = Batch(self._network, self._device)
+        batch = CachedRows(self._network, self._device)
         logits = self._odds(batch.read(different, known))
         for row, tokens in enumerate(different):
             self._store.keep(owner, tokens, batch.layers(row))

@@ -16,8 +16,8 @@ import torch
 
 from rmft_api.core.resources import prompts_dir
 from rmft_api.local_server.engine import ChatMessage
-from rmft_api.local_server.hf.chats import UNLEARNED, Chats, Row
-from rmft_api.local_server.hf.checkpoint import Checkpoint
+from rmft_api.local_server.hf.chats import UNLEARNED, ChatTokenizer, TokenizedExample
+from rmft_api.local_server.hf.checkpoint import CheckpointFolder
 from rmft_api.local_server.hf.packages import package
 from rmft_api.local_server.tiny import corpus, scripted
 from rmft_api.open_models.settings import HfSettings
@@ -70,7 +70,7 @@ def make(folder: Path, seed: int, lessons: int, tell: Tell) -> int:
     network: Any = transformers.LlamaForCausalLM(config)
     network.save_pretrained(str(folder))
     if lessons:
-        chats = Chats(Checkpoint(HfSettings(checkpoint=str(folder))))
+        chats = ChatTokenizer(CheckpointFolder(HfSettings(checkpoint=str(folder))))
         _school(network, chats, seed, lessons, tell)
         network.save_pretrained(str(folder))
     return int(network.num_parameters())
@@ -92,7 +92,7 @@ def portion(seed: int, number: int) -> list[Chat]:
 
 def _chat(
     prompts: corpus.Templates,
-    played: Sequence[scripted.Round],
+    played: Sequence[scripted.ScriptedRound],
     play: int,
     chance: np.random.Generator,
 ) -> Chat:
@@ -100,7 +100,7 @@ def _chat(
     seen = played[number - 1]
     scenario = corpus.SCENARIOS[chance.integers(len(corpus.SCENARIOS))]
     k = seen.state.counts.shape[1]
-    asked = corpus.Asked(scenario, "neutral", "none", k, ROUNDS)
+    asked = corpus.SystemMessageKey(scenario, "neutral", "none", k, ROUNDS)
     return (
         ChatMessage("system", corpus.system_text(prompts, asked)),
         ChatMessage("user", corpus.user_text(prompts, asked, seen, number, play, "")),
@@ -129,7 +129,7 @@ def _tokenizer(seed: int) -> Any:
     return tokenizer
 
 
-def _school(network: Any, chats: Chats, seed: int, lessons: int, tell: Tell) -> None:
+def _school(network: Any, chats: ChatTokenizer, seed: int, lessons: int, tell: Tell) -> None:
     """Plain supervised training of all weights."""
     adam = torch.optim.AdamW(network.parameters(), lr=PEAK_RATE, betas=(0.9, 0.98), fused=True)
     rates = torch.optim.lr_scheduler.OneCycleLR(adam, PEAK_RATE, total_steps=lessons)
@@ -144,7 +144,7 @@ def _school(network: Any, chats: Chats, seed: int, lessons: int, tell: Tell) -> 
             tell(f"lesson {lesson + 1} of {lessons}: loss {loss.item():.3f}")
 
 
-def _batches(chats: Chats, seed: int) -> Iterator[Sequence[Row]]:
+def _batches(chats: ChatTokenizer, seed: int) -> Iterator[Sequence[TokenizedExample]]:
     number = 0
     while True:
         number += 1
@@ -153,7 +153,7 @@ def _batches(chats: Chats, seed: int) -> Iterator[Sequence[Row]]:
             yield rows[at : at + BATCH]
 
 
-def _loss(network: Any, batch: Sequence[Row]) -> torch.Tensor:
+def _loss(network: Any, batch: Sequence[TokenizedExample]) -> torch.Tensor:
     """Of the answers; they alone are run through the output layer."""
     width = max(len(row.tokens) for row in batch)
     tokens = torch.zeros((len(batch), width), dtype=torch.long)

@@ -4,7 +4,7 @@ Checkpoints that think (Qwen3) write them between two tokens of their own. Where
 them (`thinking`), or where they do so unasked, they cost tokens and are not told.
 """
 
-from rmft_api.local_server.hf.chats import Chats
+from rmft_api.local_server.hf.chats import ChatTokenizer
 from rmft_api.local_server.hf.controls import THOUGHTS
 
 BEGIN, END = THOUGHTS
@@ -13,7 +13,7 @@ BEGIN, END = THOUGHTS
 class Thoughts:
     """Takes the tokens of one answer in order."""
 
-    def __init__(self, chats: Chats) -> None:
+    def __init__(self, chats: ChatTokenizer) -> None:
         self._chats = chats
         self._state = "before"
 

@@ -14,9 +14,9 @@ import torch
 from rmft_api.local_server.engine import TrainingStep
 from rmft_api.local_server.hf import adapters, resuming
 from rmft_api.local_server.hf.adapters import Adapter
-from rmft_api.local_server.hf.chats import Chats
-from rmft_api.local_server.hf.checkpoint import Checkpoint
-from rmft_api.local_server.hf.lessons import Lesson
+from rmft_api.local_server.hf.chats import ChatTokenizer
+from rmft_api.local_server.hf.checkpoint import CheckpointFolder
+from rmft_api.local_server.hf.lessons import AdapterRecipe
 from rmft_api.local_server.hf.network import device_of, load_network
 from rmft_api.local_server.hf.packages import package
 from rmft_api.open_models.settings import HfSettings
@@ -40,9 +40,9 @@ class _PreparedDpoTrainer(trl.DPOTrainer):
 class Tuning(NamedTuple):
     """One training on one checkpoint."""
 
-    checkpoint: Checkpoint
-    chats: Chats
-    lesson: Lesson
+    checkpoint: CheckpointFolder
+    chats: ChatTokenizer
+    lesson: AdapterRecipe
     scratch: Path
     """What a killed process left there is taken up."""
 
@@ -104,7 +104,7 @@ def lora(settings: HfSettings) -> Any:
     )
 
 
-def _options(settings: HfSettings, lesson: Lesson, scratch: Path) -> dict[str, Any]:
+def _options(settings: HfSettings, lesson: AdapterRecipe, scratch: Path) -> dict[str, Any]:
     """TRL's settings, those of both methods."""
     numbers = lesson.hyperparameters
     on_cpu = device_of(settings.device).startswith("cpu")

@@ -22,7 +22,7 @@ _SUM_TOLERANCE = 1e-3
 """How far the probabilities of a policy may be from 1 in sum, for their rounding."""
 
 
-class Lesson(NamedTuple):
+class NumericExample(NamedTuple):
     """A question and the policy to learn as its answer."""
 
     rewards_tK: Floats
@@ -73,7 +73,7 @@ def read_policy(text: str, K: int) -> Floats:
     return np.array(policy) / total
 
 
-def lessons(messages: Sequence[ChatMessage]) -> Iterator[Lesson]:
+def lessons(messages: Sequence[ChatMessage]) -> Iterator[NumericExample]:
     """Every answer of weight 1 with the question before it. Raises ExampleError."""
     for before, message in zip((None, *messages), messages, strict=False):
         if message.role != "assistant":
@@ -83,7 +83,7 @@ def lessons(messages: Sequence[ChatMessage]) -> Iterator[Lesson]:
         rewards_tK = read_question(before.content)
         policy_K = read_policy(message.content, rewards_tK.shape[1])
         if message.weight:
-            yield Lesson(rewards_tK, policy_K)
+            yield NumericExample(rewards_tK, policy_K)
 
 
 def question_tokens(rewards_tK: Floats) -> int:
@@ -91,7 +91,7 @@ def question_tokens(rewards_tK: Floats) -> int:
     return 1 + rewards_tK.size
 
 
-def lesson_tokens(lesson: Lesson) -> int:
+def lesson_tokens(lesson: NumericExample) -> int:
     """Tokens of a question and its answer."""
     return question_tokens(lesson.rewards_tK) + lesson.policy_K.size
 

@@ -22,7 +22,7 @@ from rmft_api.local_server.numeric.simplex import Floats
 from rmft_api.local_server.numeric.transformer import Transformer
 
 
-class Base(NamedTuple):
+class NumericBase(NamedTuple):
     """A base model: an architecture and its first weights."""
 
     family: Family
@@ -31,12 +31,12 @@ class Base(NamedTuple):
 
 _LINEAR = LinearAttention()
 _TRANSFORMER = Transformer()
-BASES: Mapping[str, Base] = {
-    "rmft-linear-attention": Base(_LINEAR, _LINEAR.start(1)),
-    "rmft-linear-attention-2": Base(_LINEAR, _LINEAR.start(2)),
-    "rmft-linear-attention-3": Base(_LINEAR, _LINEAR.start(3)),
-    "rmft-linear-attention-worst": Base(_LINEAR, _LINEAR.follows(-1.0)),
-    "rmft-transformer": Base(_TRANSFORMER, _TRANSFORMER.start(1)),
+BASES: Mapping[str, NumericBase] = {
+    "rmft-linear-attention": NumericBase(_LINEAR, _LINEAR.start(1)),
+    "rmft-linear-attention-2": NumericBase(_LINEAR, _LINEAR.start(2)),
+    "rmft-linear-attention-3": NumericBase(_LINEAR, _LINEAR.start(3)),
+    "rmft-linear-attention-worst": NumericBase(_LINEAR, _LINEAR.follows(-1.0)),
+    "rmft-transformer": NumericBase(_TRANSFORMER, _TRANSFORMER.start(1)),
 }
 """Three random starts, one that follows the worst action so far, and the Transformer's."""
 

@@ -17,7 +17,7 @@ class Encoded(NamedTuple):
     policy_K: Floats
 
 
-class Progress(NamedTuple):
+class StepProgress(NamedTuple):
     """Loss and accuracy of one step, before its update."""
 
     loss: float
@@ -27,7 +27,7 @@ class Progress(NamedTuple):
 class Learner(Protocol):
     """Weights under training."""
 
-    def step(self, batch: Sequence[Encoded], rate: float) -> Progress:
+    def step(self, batch: Sequence[Encoded], rate: float) -> StepProgress:
         """One optimiser step at this learning rate; all lessons of a batch have the same K."""
         ...
 

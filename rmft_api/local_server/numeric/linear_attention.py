@@ -12,7 +12,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from rmft_api.local_server.numeric import simplex
-from rmft_api.local_server.numeric.family import Encoded, Learner, Progress, Tensors
+from rmft_api.local_server.numeric.family import Encoded, Learner, StepProgress, Tensors
 from rmft_api.local_server.numeric.simplex import Floats
 
 _SPREAD = 0.1
@@ -59,14 +59,14 @@ class _Learner:
     def tensors(self) -> Tensors:
         return {"a": np.array(self._weights_2[0]), "b": np.array(self._weights_2[1])}
 
-    def step(self, batch: Sequence[Encoded], rate: float) -> Progress:
+    def step(self, batch: Sequence[Encoded], rate: float) -> StepProgress:
         x_NK = np.stack([lesson.inputs for lesson in batch])
         targets_NK = np.stack([lesson.policy_K for lesson in batch])
         loss = simplex.loss(self._family.logits(self.tensors(), x_NK), targets_NK)
         by_logits_NK = loss.gradient_NK
         by_b = (by_logits_NK.sum(axis=-1) * x_NK.sum(axis=-1)).sum()
         self._adam(np.array([(by_logits_NK * x_NK).sum(), by_b]), rate)
-        return Progress(loss.mean, loss.accuracy)
+        return StepProgress(loss.mean, loss.accuracy)
 
     def _adam(self, gradient_2: Floats, rate: float) -> None:
         self._steps += 1

@@ -8,7 +8,7 @@ import numpy as np
 
 from rmft_api.local_server.engine import ChatMessage, Hyperparameters, TrainingStep
 from rmft_api.local_server.numeric import chats, weights
-from rmft_api.local_server.numeric.family import Encoded, Family, Progress, Tensors
+from rmft_api.local_server.numeric.family import Encoded, Family, StepProgress, Tensors
 
 EPOCHS = 8
 LARGEST_BATCH = 256
@@ -16,7 +16,7 @@ FEWEST_STEPS = 4
 """Steps of an epoch that "auto" leaves at least, where there are as many examples."""
 
 
-class Numbers(NamedTuple):
+class NumericHyperparameters(NamedTuple):
     """Hyperparameters with nothing left open."""
 
     epochs: int
@@ -24,10 +24,10 @@ class Numbers(NamedTuple):
     multiplier: float
 
 
-def numbers(wanted: Hyperparameters, examples: int) -> Numbers:
+def numbers(wanted: Hyperparameters, examples: int) -> NumericHyperparameters:
     """Replace every "auto"."""
     auto = max(1, min(LARGEST_BATCH, examples // FEWEST_STEPS))
-    return Numbers(
+    return NumericHyperparameters(
         EPOCHS if wanted.n_epochs is None else wanted.n_epochs,
         auto if wanted.batch_size is None else wanted.batch_size,
         1.0 if wanted.learning_rate_multiplier is None else wanted.learning_rate_multiplier,
@@ -38,7 +38,7 @@ def train(
     family: Family,
     start: Tensors,
     examples: Sequence[Sequence[ChatMessage]],
-    chosen: Numbers,
+    chosen: NumericHyperparameters,
     seed: int,
     checkpoint: Callable[[int], Path],
     report: Callable[[TrainingStep], None],
@@ -75,5 +75,5 @@ def _batches(encoded: Sequence[Encoded], size: int, seed: int, epoch: int) -> It
             yield same_K[at : at + size]
 
 
-def _told(step: int, steps: int, progress: Progress, epochs_behind: int) -> TrainingStep:
+def _told(step: int, steps: int, progress: StepProgress, epochs_behind: int) -> TrainingStep:
     return TrainingStep(step, steps, progress.loss, progress.accuracy, epochs_behind)

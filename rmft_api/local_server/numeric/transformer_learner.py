@@ -6,7 +6,7 @@ import numpy as np
 import torch
 
 from rmft_api.local_server.numeric import simplex
-from rmft_api.local_server.numeric.family import Encoded, Progress, Tensors
+from rmft_api.local_server.numeric.family import Encoded, StepProgress, Tensors
 from rmft_api.local_server.numeric.transformer_network import (
     bias,
     forward,
@@ -29,7 +29,7 @@ class TransformerLearner:
         """The weights as they stand."""
         return {name: w.detach().numpy().copy() for name, w in self._weights.items()}
 
-    def step(self, batch: Sequence[Encoded], rate: float) -> Progress:
+    def step(self, batch: Sequence[Encoded], rate: float) -> StepProgress:
         """One Adam step; the loss's own gradient starts the way back."""
         logits = self._logits(batch)
         targets_NK = np.stack([lesson.policy_K for lesson in batch])
@@ -40,7 +40,7 @@ class TransformerLearner:
         for group in self._adam.param_groups:
             group["lr"] = rate
         self._adam.step()  # pyright: ignore[reportUnknownMemberType]
-        return Progress(loss.mean, loss.accuracy)
+        return StepProgress(loss.mean, loss.accuracy)
 
     def _logits(self, batch: Sequence[Encoded]) -> torch.Tensor:
         tokens = padded(batch)

@@ -8,7 +8,7 @@ from typing import Literal
 from torch import Tensor
 
 from rmft_api.local_server.engine import Completion, Prompt, TokenLogprob
-from rmft_api.local_server.telling import Telling
+from rmft_api.local_server.telling import TokenStream
 from rmft_api.local_server.tiny import picking, tokenizer
 
 
@@ -34,7 +34,7 @@ def cut(pieces: Sequence[str], stops: Sequence[str]) -> tuple[str, ...]:
     return tuple(kept)
 
 
-class Answer:
+class TinyAnswer:
     """What was sampled so far; `reason` is None until it ends."""
 
     def __init__(self, prompt: Prompt, prompt_tokens: int) -> None:
@@ -43,7 +43,7 @@ class Answer:
         self._room = min(prompt.max_tokens, tokenizer.CONTEXT - prompt_tokens)
         self._tokens: list[int] = []
         self._logprobs: list[TokenLogprob] = []
-        self._telling = Telling(prompt)
+        self._telling = TokenStream(prompt)
         self.reason: Literal["stop", "length"] | None = None
 
     def add(self, token: int, logits: Tensor, place: int) -> None:

@@ -49,7 +49,7 @@ class Templates:
         return self[f"scenarios/{SCENARIOS[0]}/actions.txt"].split("\n")
 
 
-class Asked(NamedTuple):
+class SystemMessageKey(NamedTuple):
     """What a play's system message depends on."""
 
     scenario: str
@@ -59,7 +59,7 @@ class Asked(NamedTuple):
     rounds: int
 
 
-def system_text(prompts: Templates, asked: Asked) -> str:
+def system_text(prompts: Templates, asked: SystemMessageKey) -> str:
     """The task and how to answer."""
     names = ", ".join(prompts.letters[: asked.k])
     task = {"K": asked.k, "T": asked.rounds, "actions": names}
@@ -92,7 +92,7 @@ def reason_text(style: int, letter: str) -> str:
     return scripted.STYLES[style].reason.format(letter)
 
 
-def answer_text(prompts: Templates, seen: scripted.Round, play: int, silent: bool) -> str:
+def answer_text(prompts: Templates, seen: scripted.ScriptedRound, play: int, silent: bool) -> str:
     """Read-outs, reason and action; the action alone when no reasoning was asked for."""
     best, few, hope, action = (
         prompts.letters[int(one[play])] for one in (seen.best, seen.few, seen.hope, seen.actions)
@@ -105,7 +105,12 @@ def answer_text(prompts: Templates, seen: scripted.Round, play: int, silent: boo
 
 
 def user_text(
-    prompts: Templates, asked: Asked, seen: scripted.Round, number: int, play: int, said: str
+    prompts: Templates,
+    asked: SystemMessageKey,
+    seen: scripted.ScriptedRound,
+    number: int,
+    play: int,
+    said: str,
 ) -> str:
     """What is shown in round `number`, counted from 1."""
     return fill(
@@ -143,11 +148,13 @@ def reward_tables(n: int, k: int, rounds: int, chance: np.random.Generator) -> s
     return np.choose(chance.integers(0, 3, (n, 1, 1)), kinds).astype(np.float64)
 
 
-def _asked(k: int, rounds: int, chance: np.random.Generator) -> Asked:
+def _asked(k: int, rounds: int, chance: np.random.Generator) -> SystemMessageKey:
     draw = chance.random(3)
     reasoning = "none" if draw[0] < SILENT else "reinforced" if draw[1] < REINFORCED else "free"
     framing = "suggestive" if draw[2] < SUGGESTIVE else "neutral"
-    return Asked(SCENARIOS[chance.integers(len(SCENARIOS))], framing, reasoning, k, rounds)
+    return SystemMessageKey(
+        SCENARIOS[chance.integers(len(SCENARIOS))], framing, reasoning, k, rounds
+    )
 
 
 def chats(
@@ -166,9 +173,9 @@ def chats(
 
 def _chat(
     prompts: Templates,
-    asked: Asked,
+    asked: SystemMessageKey,
     system: ChatMessage,
-    played: list[scripted.Round],
+    played: list[scripted.ScriptedRound],
     number: int,
     play: int,
     draw: float,

@@ -17,7 +17,7 @@ from rmft_api.local_server.engine import (
     TrainingStep,
 )
 from rmft_api.local_server.tiny import network, preferences, training
-from rmft_api.local_server.tiny.sampling import Sampler
+from rmft_api.local_server.tiny.sampling import TinySampler
 
 BASE = "rmft-tiny"
 BASE_WEIGHTS = Path(__file__).with_name("base.safetensors")
@@ -32,7 +32,7 @@ FINAL_RATE = 0.1
 """Share of the peak rate that is left in the last step."""
 
 
-class Numbers(NamedTuple):
+class TinyHyperparameters(NamedTuple):
     """Hyperparameters with nothing left open."""
 
     epochs: int
@@ -40,9 +40,9 @@ class Numbers(NamedTuple):
     multiplier: float
 
 
-def numbers(wanted: Hyperparameters) -> Numbers:
+def numbers(wanted: Hyperparameters) -> TinyHyperparameters:
     """Replace every "auto"."""
-    return Numbers(
+    return TinyHyperparameters(
         EPOCHS if wanted.n_epochs is None else wanted.n_epochs,
         BATCH if wanted.batch_size is None else wanted.batch_size,
         1.0 if wanted.learning_rate_multiplier is None else wanted.learning_rate_multiplier,
@@ -50,11 +50,11 @@ def numbers(wanted: Hyperparameters) -> Numbers:
 
 
 @dataclass(frozen=True, slots=True)
-class Course:
+class TrainingSteps:
     """The steps of one job, and who hears of them."""
 
     examples: int
-    chosen: Numbers
+    chosen: TinyHyperparameters
     report: Callable[[TrainingStep], None]
 
     @property
@@ -69,7 +69,7 @@ class Course:
             peak * self.chosen.multiplier, total, min(WARMUP, total), FINAL_RATE
         )
 
-    def tell(self, step: int, progress: training.Progress) -> None:
+    def tell(self, step: int, progress: training.BatchProgress) -> None:
         """Report a step."""
         total = self.per_epoch * self.chosen.epochs
         self.report(TrainingStep(step, total, *progress, step // self.per_epoch))
@@ -80,7 +80,7 @@ class TinyModel:
 
     def __init__(self, weights: Path) -> None:
         torch.set_num_threads(1)
-        self._sampler = Sampler(network.load(weights))
+        self._sampler = TinySampler(network.load(weights))
 
     def complete(self, prompts: Sequence[Prompt]) -> list[Completion]:
         """Sample every prompt, in order."""
@@ -124,7 +124,7 @@ class TinyEngine:
         torch.set_num_threads(1)
         encoded = [training.as_example(messages) for messages in examples]
         chosen = numbers(hyperparameters)
-        course = Course(len(encoded), chosen, report)
+        course = TrainingSteps(len(encoded), chosen, report)
         model = network.load(self._weights(base, start))
         job = training.FineTuning(model, course.schedule(PEAK_RATE), chosen.batch)
         for order in training.orders(len(encoded), chosen.epochs, seed):
@@ -147,7 +147,7 @@ class TinyEngine:
         torch.set_num_threads(1)
         encoded = [preferences.as_pair(pair) for pair in pairs]
         chosen = numbers(hyperparameters)
-        course = Course(len(encoded), chosen, report)
+        course = TrainingSteps(len(encoded), chosen, report)
         model = network.load(self._weights(base, start))
         job = preferences.PreferenceTuning(
             model, encoded, beta, course.schedule(PREFERENCE_RATE), chosen.batch

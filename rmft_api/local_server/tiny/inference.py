@@ -90,7 +90,7 @@ def new_cache(rows: int, slots: int) -> Tensor:
     return torch.zeros(LAYERS, 2, rows, HEADS, slots, HEAD)
 
 
-class Turn(NamedTuple):
+class RotaryTurn(NamedTuple):
     """How far the positions of N tokens turn queries and keys, each [N, WIDTH]."""
 
     cosines: Tensor
@@ -110,9 +110,9 @@ class Turn(NamedTuple):
         return torch.addcmul(plain * self.cosines, quarter, self.sines)
 
 
-def turn(weights: Weights, positions: Tensor) -> Turn:
+def turn(weights: Weights, positions: Tensor) -> RotaryTurn:
     """For tokens at these positions [N]."""
-    return Turn(
+    return RotaryTurn(
         weights.cosines.index_select(0, positions), weights.sines.index_select(0, positions)
     )
 

@@ -19,7 +19,7 @@ STRETCH = 32
 """Columns that are summed before one of them is drawn."""
 
 
-class Temper(NamedTuple):
+class SamplingParams(NamedTuple):
     """Sampling settings of R rows."""
 
     warmth: Tensor
@@ -31,13 +31,13 @@ class Temper(NamedTuple):
     """[R]: whose most likely token is taken; None where there is no such row."""
 
 
-def temper(prompts: Sequence[Prompt]) -> Temper:
+def temper(prompts: Sequence[Prompt]) -> SamplingParams:
     """The settings of some prompts."""
     temperatures = np.array([prompt.temperature for prompt in prompts], float)
     top_ps = np.array([prompt.top_p for prompt in prompts], float)
     warmth = torch.as_tensor(1 / np.maximum(temperatures, COLDEST)).float()[:, None]
     cold = temperatures < COLDEST
-    return Temper(warmth, top_ps, np.flatnonzero(top_ps < 1), cold if cold.any() else None)
+    return SamplingParams(warmth, top_ps, np.flatnonzero(top_ps < 1), cold if cold.any() else None)
 
 
 def _nucleus(chances: NDArray[np.float64], top_p: float) -> NDArray[np.float64]:
@@ -64,7 +64,9 @@ def _draw(chances: NDArray[np.float64], uniforms: NDArray[np.float64]) -> NDArra
     return found * STRETCH + _place(inner, goals - before)
 
 
-def pick(logits: Tensor, temper: Temper, uniforms: NDArray[np.float64]) -> NDArray[np.int64]:
+def pick(
+    logits: Tensor, temper: SamplingParams, uniforms: NDArray[np.float64]
+) -> NDArray[np.int64]:
     """A token for each row of logits [R, SIZE]; `uniforms` [R] are in [0, 1)."""
     chances = torch.softmax(logits * temper.warmth, -1).double().numpy()
     chances[:, tokenizer.USED :] = 0

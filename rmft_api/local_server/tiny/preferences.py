@@ -14,17 +14,17 @@ from torch.nn import functional
 from rmft_api.local_server.engine import ChatPair
 from rmft_api.local_server.tiny import training
 from rmft_api.local_server.tiny.network import Network
-from rmft_api.local_server.tiny.training import Example, Progress, Schedule
+from rmft_api.local_server.tiny.training import BatchProgress, Schedule, TokenExample
 
 TOGETHER = 64
 """Pairs whose reference is worked out at once."""
 
 
-class Pair(NamedTuple):
+class TokenPair(NamedTuple):
     """Two chats that differ in their answer alone."""
 
-    preferred: Example
-    rejected: Example
+    preferred: TokenExample
+    rejected: TokenExample
 
     @property
     def tokens(self) -> int:
@@ -32,13 +32,13 @@ class Pair(NamedTuple):
         return len(self.preferred.tokens) + len(self.rejected.tokens)
 
 
-def as_pair(pair: ChatPair) -> Pair:
+def as_pair(pair: ChatPair) -> TokenPair:
     """Tokenise a pair. Raises ExampleError when there is no room for it."""
     preferred, rejected = (training.as_example(chat) for chat in pair.chats())
-    return Pair(preferred, rejected)
+    return TokenPair(preferred, rejected)
 
 
-def margins(network: Network, pairs: Sequence[Pair]) -> Tensor:
+def margins(network: Network, pairs: Sequence[TokenPair]) -> Tensor:
     """Log-probability of each preferred answer less that of the other, in nats: [pairs]."""
     rows = [pair.preferred for pair in pairs] + [pair.rejected for pair in pairs]
     batch = training.as_batch(rows)
@@ -55,7 +55,7 @@ class PreferenceTuning:
     def __init__(
         self,
         network: Network,
-        pairs: Sequence[Pair],
+        pairs: Sequence[TokenPair],
         beta: float,
         schedule: Schedule,
         batch_size: int,
@@ -69,17 +69,17 @@ class PreferenceTuning:
             parts = range(0, len(pairs), TOGETHER)
             self._reference = torch.cat([margins(network, pairs[n : n + TOGETHER]) for n in parts])
 
-    def epoch(self, order: Sequence[int], report: Callable[[int, Progress], None]) -> None:
+    def epoch(self, order: Sequence[int], report: Callable[[int, BatchProgress], None]) -> None:
         """Learn from every pair once, in the given order."""
         for at in range(0, len(order), self._batch_size):
             progress = self._update(order[at : at + self._batch_size])
             self.step += 1
             report(self.step, progress)
 
-    def _update(self, chosen: Sequence[int]) -> Progress:
+    def _update(self, chosen: Sequence[int]) -> BatchProgress:
         """One optimiser step. Accuracy: pairs whose preferred answer has gained on the other."""
         found = margins(self.network, [self._pairs[n] for n in chosen])
         gained = found - self._reference[list(chosen)]
         loss = -functional.logsigmoid(self._beta * gained).mean()
         training.descend(self.network, self._adam, loss, self._schedule.rate(self.step))
-        return Progress(loss.item(), (gained.detach() > 0).double().mean().item())
+        return BatchProgress(loss.item(), (gained.detach() > 0).double().mean().item())

@@ -53,7 +53,7 @@ def initialise(network: Network, seed: int) -> None:
             network.embedding.weight[ids] = _in_order(len(ids), chance)
 
 
-def batches(prompts: corpus.Templates, seed: int) -> Iterator[training.Batch]:
+def batches(prompts: corpus.Templates, seed: int) -> Iterator[training.TokenBatch]:
     """Every chat once; chats of like length stand together, batches are shuffled."""
     for chunk in range(CHUNKS):
         chance = np.random.default_rng((seed, chunk))

@@ -11,7 +11,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from rmft_api.local_server.tiny.inference import Layer, Turn, Weights, finish, turn
+from rmft_api.local_server.tiny.inference import Layer, RotaryTurn, Weights, finish, turn
 from rmft_api.local_server.tiny.network import HEAD, HEADS, WIDTH, normalise
 
 ROWS = 32
@@ -108,11 +108,11 @@ def _attend(queries: Tensor, seen: tuple[Tensor, Tensor], hidden: Tensor) -> Ten
 
 
 def _last(
-    layer: Layer, x: Tensor, turned: Turn, seen: tuple[Tensor, Tensor], at: _Places
+    layer: Layer, x: Tensor, turned: RotaryTurn, seen: tuple[Tensor, Tensor], at: _Places
 ) -> Tensor:
     """The last layer is needed for the last token of each row only."""
     x = x.index_select(0, at.lasts)
-    turned = Turn(*(part.index_select(0, at.lasts) for part in turned))
+    turned = RotaryTurn(*(part.index_select(0, at.lasts) for part in turned))
     queries = turned.queries(layer, normalise(x)).view(-1, HEADS, 1, HEAD)
     own = at.slots.index_select(0, at.lasts)[:, None]
     later = torch.arange(at.hidden.shape[3]) > own

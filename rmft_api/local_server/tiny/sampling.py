@@ -11,7 +11,7 @@ from torch import Tensor
 
 from rmft_api.local_server.engine import Completion, ExampleError, Prompt
 from rmft_api.local_server.tiny import chance, inference, picking, reading, tokenizer
-from rmft_api.local_server.tiny.answer import Answer
+from rmft_api.local_server.tiny.answer import TinyAnswer
 from rmft_api.local_server.tiny.inference import FEWEST
 from rmft_api.local_server.tiny.network import HEADS, Network
 from rmft_api.local_server.tiny.reading import Span
@@ -26,7 +26,7 @@ PREFIXES = 256
 """System messages whose keys and values are kept."""
 
 
-class Asked(NamedTuple):
+class PromptTokens(NamedTuple):
     """A prompt in tokens."""
 
     tokens: tuple[int, ...]
@@ -44,7 +44,7 @@ class Asked(NamedTuple):
         return -(-len(self.tokens) // BLOCK) * BLOCK
 
 
-def as_asked(prompt: Prompt) -> Asked:
+def as_asked(prompt: Prompt) -> PromptTokens:
     """Tokenise a prompt. Raises ExampleError when it is empty or too long."""
     if not prompt.messages:
         raise ExampleError("the chat has no messages")
@@ -53,13 +53,15 @@ def as_asked(prompt: Prompt) -> Asked:
     tokenizer.require_room(len(tokens) + 2)
     shared = len(turns[0]) if turns[0][0] == tokenizer.SYSTEM and len(turns) > 1 else 0
     prefix = shared if shared >= FEWEST else 0
-    return Asked((*tokens, tokenizer.ASSISTANT), prefix)
+    return PromptTokens((*tokens, tokenizer.ASSISTANT), prefix)
 
 
-class Rows:
+class AnswerRows:
     """Answers in the making; all have the same block."""
 
-    def __init__(self, cache: Tensor, logits: Tensor, asked: Sequence[Asked], block: int) -> None:
+    def __init__(
+        self, cache: Tensor, logits: Tensor, asked: Sequence[PromptTokens], block: int
+    ) -> None:
         self.cache = cache
         self.logits = logits
         self.block = block
@@ -99,7 +101,7 @@ class Rows:
         self.logits = inference.step(weights, self.cache, self.mask, tokens, positions, slot)
 
 
-class Sampler:
+class TinySampler:
     """Weights ready to answer."""
 
     def __init__(self, network: Network) -> None:
@@ -111,7 +113,7 @@ class Sampler:
         """Sample every prompt, in order."""
         asked = [as_asked(prompt) for prompt in prompts]
         order = sorted(range(len(asked)), key=lambda n: asked[n].order)
-        answers: dict[int, Answer] = {}
+        answers: dict[int, TinyAnswer] = {}
         while order:
             block = asked[order[0]].block
             chunk = [n for n in order[:ROWS] if asked[n].block == block]
@@ -121,10 +123,12 @@ class Sampler:
             answers |= dict(zip(chunk, found, strict=False))
         return [answers[n].completion() for n in range(len(asked))]
 
-    def _answer(self, prompts: list[Prompt], asked: list[Asked], block: int) -> list[Answer]:
+    def _answer(
+        self, prompts: list[Prompt], asked: list[PromptTokens], block: int
+    ) -> list[TinyAnswer]:
         rows = self._read(asked, block)
         answers = [
-            Answer(prompt, len(one.tokens)) for prompt, one in zip(prompts, asked, strict=True)
+            TinyAnswer(prompt, len(one.tokens)) for prompt, one in zip(prompts, asked, strict=True)
         ]
         seeds = chance.addresses([prompt.seed for prompt in prompts])
         temper = picking.temper(prompts)
@@ -145,7 +149,7 @@ class Sampler:
             rows.step(self._weights, torch.as_tensor(tokens), index)
         return answers
 
-    def _read(self, asked: Sequence[Asked], block: int) -> Rows:
+    def _read(self, asked: Sequence[PromptTokens], block: int) -> AnswerRows:
         """Read each different prompt once."""
         different = list(dict.fromkeys(asked))
         read = (different * FEWEST)[: max(FEWEST, len(different))]
@@ -157,10 +161,10 @@ class Sampler:
         found = reading.extend(self._weights, cache, spans, block)
         logits = inference.logits(self._weights, found)
         if len(different) == len(asked):
-            return Rows(cache, logits, asked, block)
+            return AnswerRows(cache, logits, asked, block)
         place = {one: n for n, one in enumerate(different)}
         rows = torch.tensor([place[one] for one in asked])
-        return Rows(cache.index_select(2, rows), logits[rows], asked, block)
+        return AnswerRows(cache.index_select(2, rows), logits[rows], asked, block)
 
     def _prefix(self, tokens: tuple[int, ...]) -> Tensor:
         """Keys and values of a system message, always computed alone."""

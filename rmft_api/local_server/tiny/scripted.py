@@ -17,7 +17,7 @@ LAST = 5
 """Rewards of an action that its recent mean is over."""
 
 
-class Style(NamedTuple):
+class PlayStyle(NamedTuple):
     """How a player says why it acts, and how often such a player is met."""
 
     name: str
@@ -26,17 +26,17 @@ class Style(NamedTuple):
 
 
 STYLES = (
-    Style("random", "Any will do.", 0.19),
-    Style("stay", "I stay with {}.", 0.14),
-    Style("lock", "The best so far.", 0.16),
-    Style("gambler", "The worst is due.", 0.12),
-    Style("few", "The least tried.", 0.10),
-    Style("change", "A change is good.", 0.07),
-    Style("middle", "The middle is safe.", 0.06),
-    Style("mostly", "Mostly the best.", 0.05),
-    Style("greedy", "Try each, then the best.", 0.03),
-    Style("twice", "Each twice, then the best.", 0.03),
-    Style("hope", "Hope decides.", 0.05),
+    PlayStyle("random", "Any will do.", 0.19),
+    PlayStyle("stay", "I stay with {}.", 0.14),
+    PlayStyle("lock", "The best so far.", 0.16),
+    PlayStyle("gambler", "The worst is due.", 0.12),
+    PlayStyle("few", "The least tried.", 0.10),
+    PlayStyle("change", "A change is good.", 0.07),
+    PlayStyle("middle", "The middle is safe.", 0.06),
+    PlayStyle("mostly", "Mostly the best.", 0.05),
+    PlayStyle("greedy", "Try each, then the best.", 0.03),
+    PlayStyle("twice", "Each twice, then the best.", 0.03),
+    PlayStyle("hope", "Hope decides.", 0.05),
 )
 SHARES = np.array([style.share for style in STYLES]) / sum(style.share for style in STYLES)
 KEEP = 0.94
@@ -51,7 +51,7 @@ class State(NamedTuple):
     recents: Floats
 
 
-class Round(NamedTuple):
+class ScriptedRound(NamedTuple):
     """One round of N plays: what was seen, what was thought, what was done."""
 
     state: State
@@ -143,13 +143,13 @@ def _draw_styles(n: int, chance: np.random.Generator) -> Ints:
     return chance.choice(len(STYLES), n, p=SHARES)
 
 
-def play(rewards: Floats, chance: np.random.Generator) -> list[Round]:
+def play(rewards: Floats, chance: np.random.Generator) -> list[ScriptedRound]:
     """Play reward tables [N, T, K]; the result has one entry a round."""
     n, rounds, k = (int(size) for size in rewards.shape)
     ledger = _Ledger(n, k)
     styles = _draw_styles(n, chance)
     stays: Ints = chance.integers(0, k, n)
-    played: list[Round] = []
+    played: list[ScriptedRound] = []
     for t in range(rounds):
         state = ledger.state()
         actions = _choices(state, styles, stays, chance)
@@ -161,7 +161,7 @@ def play(rewards: Floats, chance: np.random.Generator) -> list[Round]:
     return played
 
 
-def _round(state: State, styles: Ints, actions: Ints) -> Round:
+def _round(state: State, styles: Ints, actions: Ints) -> ScriptedRound:
     best = _extreme(percent(state.means).astype(float), state.counts > 0)
     hope = hope_index(state).argmax(1)
-    return Round(state, best, state.counts.argmin(1), hope, styles, actions)
+    return ScriptedRound(state, best, state.counts.argmin(1), hope, styles, actions)

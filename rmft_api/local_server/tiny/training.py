@@ -14,14 +14,14 @@ from rmft_api.local_server.tiny import tokenizer
 from rmft_api.local_server.tiny.network import Network
 
 
-class Example(NamedTuple):
+class TokenExample(NamedTuple):
     """Tokens of a chat, and for each whether it is learned (an answer's text and its end)."""
 
     tokens: tuple[int, ...]
     learned: tuple[bool, ...]
 
 
-class Batch(NamedTuple):
+class TokenBatch(NamedTuple):
     """Right-padded chats: inputs [R, S], which of them are scored [R, S], their targets [N]."""
 
     inputs: Tensor
@@ -29,7 +29,7 @@ class Batch(NamedTuple):
     targets: Tensor
 
 
-class Progress(NamedTuple):
+class BatchProgress(NamedTuple):
     """Loss and accuracy of one step, before its update."""
 
     loss: float
@@ -53,7 +53,7 @@ class Schedule:
         return self.peak * (self.final + (1 - self.final) * (1 + np.cos(np.pi * done)) / 2)
 
 
-def as_example(messages: Sequence[ChatMessage]) -> Example:
+def as_example(messages: Sequence[ChatMessage]) -> TokenExample:
     """Tokenise a chat. Raises ExampleError when there is nothing to learn or no room."""
     tokens: list[int] = []
     learned: list[bool] = []
@@ -65,10 +65,10 @@ def as_example(messages: Sequence[ChatMessage]) -> Example:
     if not any(learned):
         raise ExampleError("the chat has no assistant message with weight 1 to learn from")
     tokenizer.require_room(len(tokens))
-    return Example(tuple(tokens), tuple(learned))
+    return TokenExample(tuple(tokens), tuple(learned))
 
 
-def as_batch(examples: Sequence[Example]) -> Batch:
+def as_batch(examples: Sequence[TokenExample]) -> TokenBatch:
     """Pad on the right; causal attention keeps padding from being seen."""
     shape = (len(examples), max(len(example.tokens) for example in examples))
     tokens = np.full(shape, tokenizer.END)
@@ -78,7 +78,7 @@ def as_batch(examples: Sequence[Example]) -> Batch:
         learned[row, : len(example.learned)] = example.learned
     wanted = torch.as_tensor(learned[:, 1:].copy())
     nexts = torch.as_tensor(tokens[:, 1:].copy())
-    return Batch(torch.as_tensor(tokens[:, :-1].copy()), wanted, nexts[wanted])
+    return TokenBatch(torch.as_tensor(tokens[:, :-1].copy()), wanted, nexts[wanted])
 
 
 def optimiser(network: Network) -> torch.optim.AdamW:
@@ -86,13 +86,15 @@ def optimiser(network: Network) -> torch.optim.AdamW:
     return torch.optim.AdamW(network.parameters(), betas=(0.9, 0.98), weight_decay=0.01, fused=True)
 
 
-def update(network: Network, adam: torch.optim.AdamW, batch: Batch, rate: float) -> Progress:
+def update(
+    network: Network, adam: torch.optim.AdamW, batch: TokenBatch, rate: float
+) -> BatchProgress:
     """One optimiser step."""
     logits = network(batch.inputs, batch.wanted)
     loss = functional.cross_entropy(logits, batch.targets)
     descend(network, adam, loss, rate)
     right = (logits.detach().argmax(-1) == batch.targets).double().mean()
-    return Progress(loss.item(), right.item())
+    return BatchProgress(loss.item(), right.item())
 
 
 def descend(network: Network, adam: torch.optim.AdamW, loss: Tensor, rate: float) -> None:
@@ -123,9 +125,9 @@ class FineTuning:
 
     def epoch(
         self,
-        examples: Sequence[Example],
+        examples: Sequence[TokenExample],
         order: Sequence[int],
-        report: Callable[[int, Progress], None],
+        report: Callable[[int, BatchProgress], None],
     ) -> None:
         """Learn from every example once, in the given order."""
         for at in range(0, len(order), self._batch_size):

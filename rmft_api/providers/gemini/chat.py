@@ -7,16 +7,16 @@ from typing import Any
 import msgspec
 
 from rmft_api.core.errors import ConfigError, FaultKind, Mismatch, ProviderFault
-from rmft_api.core.records import Ask, Choice, Reply, Usage
+from rmft_api.core.records import ChatRequest, ChatResponse, Choice, Usage
 from rmft_api.providers import faults, finish_reasons, no_answers
 from rmft_api.providers import thoughts as thoughts_
 from rmft_api.providers.completion import OddReplyError, parsed
 from rmft_api.providers.gemini.convert import of_chat
-from rmft_api.providers.gemini.names import Place, connected
+from rmft_api.providers.gemini.names import GeminiProject, connected
 from rmft_api.providers.no_answers import ending_of
 from rmft_api.providers.profiles import Profile
 from rmft_api.providers.usage import believed, count
-from rmft_api.requests.pacing import Ending, Pacer
+from rmft_api.requests.pacing import Pacer, RequestEnd
 
 _SEEDS = 2**31
 """Seeds are signed 32-bit numbers there."""
@@ -71,14 +71,14 @@ class GeminiChat:
     ) -> None:
         """`targets`: the endpoints of tuned models."""
         self._profile = profile
-        self._place = Place.of(profile, environ)
+        self._place = GeminiProject.of(profile, environ)
         self._rest = connected(profile, environ, self._place)
         self._pacer = pacer
         self._targets: Mapping[str, str] = {} if targets is None else targets
 
-    async def reply(self, ask: Ask) -> Reply:
+    async def reply(self, ask: ChatRequest) -> ChatResponse:
         """Ask once. The reply holds exactly `ask.n` choices, in order."""
-        ending = Ending(0)
+        ending = RequestEnd(0)
         try:
             body = msgspec.json.encode(self._body(ask))
             status, headers, raw = await self._rest.exchange(
@@ -89,11 +89,11 @@ class GeminiChat:
                 headers={"Content-Type": "application/json"},
                 total_s=self._profile.timeouts.chat_s,
             )
-            ending = Ending(status, headers)
+            ending = RequestEnd(status, headers)
             if status != 200:
                 raise faults.refused(self._request(ask), status, headers, raw)
             reply = self._read(ask, headers, raw)
-            ending = Ending(status, headers, reply.usage)
+            ending = RequestEnd(status, headers, reply.usage)
             return reply
         except ProviderFault as fault:
             ending = ending_of(fault, ending.headers)
@@ -117,7 +117,7 @@ class GeminiChat:
         """Let go of all connections."""
         await self._rest.close()
 
-    def _body(self, ask: Ask) -> dict[str, Any]:
+    def _body(self, ask: ChatRequest) -> dict[str, Any]:
         traits, sampling = self._profile.chat, ask.sampling
         if ask.n > traits.n:
             raise ConfigError(f"n={ask.n} choices in one request, but chat.n={traits.n} there")
@@ -135,7 +135,7 @@ class GeminiChat:
             wanted["stopSequences"] = sampling.stop
         return {**of_chat(ask.messages), "generationConfig": wanted}
 
-    def _read(self, ask: Ask, headers: Mapping[str, str], raw: bytes) -> Reply:
+    def _read(self, ask: ChatRequest, headers: Mapping[str, str], raw: bytes) -> ChatResponse:
         request = self._request(ask)
         wire = self._decode(request, raw)
         usage = _usage(wire.usage_metadata)
@@ -154,7 +154,7 @@ class GeminiChat:
             )
         choices = self._in_order(ask, wire, billed)
         read = tuple(self._choice(ask, one, billed) for one in choices)
-        return Reply(wire.response_id or "", wire.model_version or ask.model, read, usage)
+        return ChatResponse(wire.response_id or "", wire.model_version or ask.model, read, usage)
 
     def _decode(self, request: faults.Request, raw: bytes) -> _WireReply:
         try:
@@ -168,7 +168,7 @@ class GeminiChat:
                 raise faults.no_answer(request, str(error), raw) from error
 
     def _in_order(
-        self, ask: Ask, wire: _WireReply, billed: no_answers.Tokens | None
+        self, ask: ChatRequest, wire: _WireReply, billed: no_answers.Tokens | None
     ) -> list[_Candidate]:
         """As many as were asked for; one whose number is not told is the first."""
         numbers = [choice.index or 0 for choice in wire.candidates]
@@ -183,7 +183,9 @@ class GeminiChat:
         mismatch = Mismatch("candidates that are not as many, or not numbered")
         raise faults.no_answer(self._request(ask), why, mismatch=mismatch, billed=billed)
 
-    def _choice(self, ask: Ask, wire: _Candidate, billed: no_answers.Tokens | None) -> Choice:
+    def _choice(
+        self, ask: ChatRequest, wire: _Candidate, billed: no_answers.Tokens | None
+    ) -> Choice:
         parts = (wire.content.parts if wire.content else None) or []
         text = "".join(part.text or "" for part in parts if not part.thought)
         apart = "".join(part.text or "" for part in parts if part.thought)
@@ -194,7 +196,7 @@ class GeminiChat:
         content, thoughts = thoughts_.told(text or None, apart or None, self._profile.chat.thoughts)
         return Choice(content, ending, None, thoughts)
 
-    def _request(self, ask: Ask) -> faults.Request:
+    def _request(self, ask: ChatRequest) -> faults.Request:
         return faults.Request(
             self._profile.name,
             "answer a chat",

@@ -5,9 +5,9 @@ from collections.abc import Mapping
 import msgspec
 
 from rmft_api.core.errors import ConfigError, ProviderFault
-from rmft_api.core.records import Deployment, HostOrder
+from rmft_api.core.records import Deployment, DeploymentOrder
 from rmft_api.providers import faults
-from rmft_api.providers.gemini.names import Place, connected, split
+from rmft_api.providers.gemini.names import GeminiProject, connected, split
 from rmft_api.providers.profiles import Profile
 from rmft_api.providers.rest import read
 
@@ -21,25 +21,25 @@ class _Model(msgspec.Struct, rename="camel"):
     deployed_models: list[_Ref] = []
 
 
-class GeminiHost:
+class GeminiDeployments:
     """A `Host` where every tuning job makes its own endpoint, which costs nothing while idle."""
 
-    rented = False
+    billed_hourly = False
 
     def __init__(self, profile: Profile, environ: Mapping[str, str]) -> None:
         self._profile = profile
-        self._rest = connected(profile, environ, Place.of(profile, environ))
+        self._rest = connected(profile, environ, GeminiProject.of(profile, environ))
 
     async def close(self) -> None:
         """Let go of all connections."""
         await self._rest.close()
 
-    async def deploy(self, order: HostOrder) -> Deployment:
+    async def deploy(self, order: DeploymentOrder) -> Deployment:
         """Nothing is made: the job has done it, or is about to."""
         found = await self.find(order)
         return found[0] if found else Deployment(order.name, "", order.model, "pending")
 
-    async def find(self, order: HostOrder) -> list[Deployment]:
+    async def find(self, order: DeploymentOrder) -> list[Deployment]:
         """The endpoint that the model is deployed to; a base answers by its own name.
 
         Raises ConfigError for a checkpoint: only its job knows where it is deployed.

@@ -18,7 +18,7 @@ GLOBAL = "global"
 
 
 @dataclass(frozen=True)
-class Place:
+class GeminiProject:
     """A project in a location."""
 
     project: str
@@ -47,7 +47,7 @@ class Place:
         return f"https://{self.location}-aiplatform.googleapis.com/v1"
 
 
-def connected(profile: Profile, environ: Mapping[str, str], place: Place) -> Rest:
+def connected(profile: Profile, environ: Mapping[str, str], place: GeminiProject) -> Rest:
     """Requests to the location's host. Raises ConfigError where no token can be had."""
     waits = profile.timeouts
     return Rest(

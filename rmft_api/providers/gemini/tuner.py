@@ -12,7 +12,7 @@ from rmft_api.core.records import Checkpoint, Job, JobEvent, JobOrder, UploadedF
 from rmft_api.providers import faults
 from rmft_api.providers.gemini import convert, names
 from rmft_api.providers.gemini.bucket import Bucket
-from rmft_api.providers.gemini.names import Place, connected
+from rmft_api.providers.gemini.names import GeminiProject, connected
 from rmft_api.providers.profiles import Profile
 from rmft_api.providers.rest import read
 
@@ -139,7 +139,7 @@ class GeminiTuner:
                 f"profile {profile.name!r} cannot train; name another one as model.training_profile"
             )
         self._profile = profile
-        self._place = Place.of(profile, environ)
+        self._place = GeminiProject.of(profile, environ)
         self._rest = connected(profile, environ, self._place)
         self._bucket = Bucket(profile, environ)
 

@@ -8,9 +8,14 @@ from typing import Any
 import msgspec
 
 from rmft_api.core.records import Interval
-from rmft_api.evaluation.comparison import Cell, Pair, Standing, Standings
+from rmft_api.evaluation.comparison import (
+    AxisCell,
+    ComparisonResults,
+    PairedDifference,
+    PlayerResult,
+)
 from rmft_api.evaluation.measures import MOSTLY_READ
-from rmft_api.planning import ContestPlan
+from rmft_api.planning import ComparisonPlan
 from rmft_api.report.text.columns import paragraph, table
 from rmft_api.report.text.plan import dollars
 
@@ -31,13 +36,13 @@ COLUMNS = (
 )
 
 
-def standings_table(found: Standings) -> str:
+def standings_table(found: ComparisonResults) -> str:
     """Players, then pairs, then an axis after the other."""
     parts = [_title(found), _players(found), *_pairs(found), *_axes(found)]
     return "\n\n".join(part for part in parts if part)
 
 
-def standings_csv(found: Standings) -> str:
+def standings_csv(found: ComparisonResults) -> str:
     """One row for each player over the whole suite, and on every value of every axis."""
     out = io.StringIO()
     writer = csv.writer(out, lineterminator="\n")
@@ -46,7 +51,7 @@ def standings_csv(found: Standings) -> str:
     return out.getvalue()
 
 
-def plan_table(plan: ContestPlan) -> str:
+def plan_table(plan: ComparisonPlan) -> str:
     """A row for each player, and their sum."""
     rows = [PLAN, *_plan_rows(plan)]
     notes = [
@@ -58,12 +63,12 @@ def plan_table(plan: ContestPlan) -> str:
     return "\n".join([title, "", table(rows, words=2), "", *notes])
 
 
-def plan_json(plan: ContestPlan) -> str:
+def plan_json(plan: ComparisonPlan) -> str:
     """One JSON object; money in micro-dollars, null is "unknown"."""
     return msgspec.json.encode(plan).decode()
 
 
-def _plan_rows(plan: ContestPlan) -> Iterator[tuple[str, ...]]:
+def _plan_rows(plan: ComparisonPlan) -> Iterator[tuple[str, ...]]:
     for seat in plan.players:
         phase = seat.phase
         counts = (phase.calls, phase.prompt_tokens, phase.output_tokens)
@@ -73,7 +78,7 @@ def _plan_rows(plan: ContestPlan) -> Iterator[tuple[str, ...]]:
     yield ("total", "", "", "", "", *map(dollars, costs))
 
 
-def _title(found: Standings) -> str:
+def _title(found: ComparisonResults) -> str:
     said = f"{found.scenarios} scenarios x {found.trajectories} plays"
     missing = f"; not yet played: {', '.join(found.missing)}" if found.missing else ""
     return paragraph(
@@ -81,13 +86,13 @@ def _title(found: Standings) -> str:
     )
 
 
-def _players(found: Standings) -> str:
+def _players(found: ComparisonResults) -> str:
     rows = [PLAYERS, *(_player(one) for one in found.players)]
     shown = table(rows, words=4, optional=("model", "K x MinFrac", "SuffFail"), foot=0)
     return "\n".join([shown, *_warnings(found)])
 
 
-def _warnings(found: Standings) -> Iterator[str]:
+def _warnings(found: ComparisonResults) -> Iterator[str]:
     """Whose regret is in doubt because little could be read, one line each."""
     warned = [
         paragraph(f"warning: {one.label}: {told}") for one in found.players for told in one.warnings
@@ -97,7 +102,7 @@ def _warnings(found: Standings) -> Iterator[str]:
     yield from ("", *warned) if warned else ()
 
 
-def _player(one: Standing) -> tuple[str, ...]:
+def _player(one: PlayerResult) -> tuple[str, ...]:
     figures = one.figures
     return (
         one.label,
@@ -110,7 +115,7 @@ def _player(one: Standing) -> tuple[str, ...]:
     )
 
 
-def _pairs(found: Standings) -> Iterator[str]:
+def _pairs(found: ComparisonResults) -> Iterator[str]:
     """Pairs of models, then models against algorithms: each family is corrected by itself."""
     models = {one.label for one in found.players if one.model}
     families = (
@@ -124,7 +129,7 @@ def _pairs(found: Standings) -> Iterator[str]:
             yield f"{title}: {said}\n\n{table(rows, words=4, foot=0)}"
 
 
-def _pair(pair: Pair) -> tuple[str, ...]:
+def _pair(pair: PairedDifference) -> tuple[str, ...]:
     better = pair.p_holm < 0.05
     verdict = ("yes" if pair.drop.mean > 0 else "no, it is worse") if better else "not clear"
     if not pair.drop.known:
@@ -132,7 +137,7 @@ def _pair(pair: Pair) -> tuple[str, ...]:
     return (f"{pair.one} than {pair.other}", _interval(pair.drop), f"{pair.p_holm:.3f}", verdict)
 
 
-def _axes(found: Standings) -> Iterator[str]:
+def _axes(found: ComparisonResults) -> Iterator[str]:
     labels = [one.label for one in found.players]
     known = [c.trained for a in found.axes for line in a.lines for c in line.cells.values()]
     for axis in found.axes:
@@ -151,7 +156,7 @@ def _axes(found: Standings) -> Iterator[str]:
         )
 
 
-def _cell(cell: Cell) -> str:
+def _cell(cell: AxisCell) -> str:
     mark = {True: " +", False: " -", None: ""}[cell.trained]
     return f"{cell.regret.mean:.2f}{' !' if cell.valid < MOSTLY_READ else ''}{mark}"
 
@@ -160,7 +165,7 @@ def _interval(interval: Interval | None) -> str:
     return "" if interval is None else str(interval)
 
 
-def _csv_rows(found: Standings) -> Iterator[tuple[Any, ...]]:
+def _csv_rows(found: ComparisonResults) -> Iterator[tuple[Any, ...]]:
     for one in found.players:
         head = (found.contest, found.suite, one.label, one.model or "")
         f = one.figures

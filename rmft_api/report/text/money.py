@@ -4,7 +4,7 @@ from typing import Any
 
 import msgspec
 
-from rmft_api.planning import Cost, Heard, Line, Spending
+from rmft_api.planning import Cost, ObservedReplies, PhaseSpending, Spending
 from rmft_api.report.text.columns import paragraph, table
 
 HEADINGS = (
@@ -35,7 +35,7 @@ def spending_data(found: Spending) -> dict[str, Any]:
     }
 
 
-def _heard(heard: Heard) -> str:
+def _heard(heard: ObservedReplies) -> str:
     if heard.assumed is None:
         return f"replies have {heard.tokens:.1f} tokens"
     return (
@@ -44,7 +44,7 @@ def _heard(heard: Heard) -> str:
     )
 
 
-def _line_data(line: Line) -> dict[str, Any]:
+def _line_data(line: PhaseSpending) -> dict[str, Any]:
     return {
         "phase": line.phase,
         "iteration": line.iteration,
@@ -65,7 +65,7 @@ def _cost_data(cost: Cost | None) -> dict[str, float | None] | None:
     return {name: _dollars(amount) for name, amount in named}
 
 
-def _row(line: Line) -> tuple[str, ...]:
+def _row(line: PhaseSpending) -> tuple[str, ...]:
     planned, actual = line.planned, line.actual
     return (
         line.phase,

@@ -7,7 +7,7 @@ from typing import Any
 import msgspec
 
 from rmft_api.planning import Cost, Phase, Plan
-from rmft_api.planning.plan import InBatches
+from rmft_api.planning.plan import BatchSavings
 from rmft_api.report.text.columns import paragraph, table
 from rmft_api.report.text.open_model import open_plan
 
@@ -139,7 +139,7 @@ def _notes(plan: Plan) -> Iterator[str]:
         yield f"warning: {warning}"
 
 
-def _batches(found: InBatches) -> str:
+def _batches(found: BatchSavings) -> str:
     takes = f"{_time(found.seconds)} of playing, {_time(found.at_most)} at most"
     if found.used:
         return f"saved by batches ${dollars(found.saves)}; {takes}"
@@ -149,7 +149,7 @@ def _batches(found: InBatches) -> str:
     )
 
 
-def _batches_json(found: InBatches | None) -> dict[str, Any] | None:
+def _batches_json(found: BatchSavings | None) -> dict[str, Any] | None:
     if found is None:
         return None
     saves = {"saves_usd": _dollars(found.saves)}

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 from rmft_api.evaluation.measures import MOSTLY_READ
-from rmft_api.evaluation.scoring import Figures, Results, gate_told
+from rmft_api.evaluation.scoring import Figures, Results, gate_in_words
 from rmft_api.evaluation.selection_summary import Share
 from rmft_api.report.text.columns import paragraph, table
 
@@ -68,7 +68,7 @@ def _events(results: Results) -> Iterator[str]:
     yield from results.data
     for one in results.iterations:
         if one.gate is not None and one.gate.decision != "continue":
-            yield f"after iteration {one.index}: {gate_told(one.gate)}"
+            yield f"after iteration {one.index}: {gate_in_words(one.gate)}"
         yield from (f"warning, iteration {one.index}: {warning}" for warning in one.warnings)
     if results.stopped:
         yield f"stopped: {results.stopped}"

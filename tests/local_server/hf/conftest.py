@@ -5,7 +5,7 @@ from typing import Any
 import openai
 import pytest
 
-from rmft_api.local_server.engine import Piece
+from rmft_api.local_server.engine import AnswerToken
 from tests.local_server.serving import Served, served
 
 OPTIONS = ("--set", "save_every_s=0", "--set", "lora_rank=4", "--set", "learning_rate=0.005")
@@ -15,9 +15,9 @@ class Heard:
     """What a listener was told."""
 
     def __init__(self) -> None:
-        self.told: list[tuple[int, Piece]] = []
+        self.told: list[tuple[int, AnswerToken]] = []
 
-    def hear(self, place: int, piece: Piece) -> None:
+    def hear(self, place: int, piece: AnswerToken) -> None:
         self.told.append((place, piece))
 
 

@@ -12,8 +12,8 @@ from rmft_api.local_server.engine import (
     ContextLengthError,
     ExampleError,
 )
-from rmft_api.local_server.hf.chats import UNLEARNED, Chats, Row
-from rmft_api.local_server.hf.checkpoint import Checkpoint
+from rmft_api.local_server.hf.chats import UNLEARNED, ChatTokenizer, TokenizedExample
+from rmft_api.local_server.hf.checkpoint import CheckpointFolder
 from rmft_api.local_server.hf.engine import HfEngine
 from rmft_api.open_models.settings import HfSettings
 
@@ -37,26 +37,28 @@ FORGETFUL = (  # earlier answers lose their thoughts, as with Qwen3
 )
 
 
-def chats_of(folder: Path, max_length: int = 512) -> Chats:
-    return Chats(Checkpoint(HfSettings(checkpoint=str(folder), max_length=max_length)))
+def chats_of(folder: Path, max_length: int = 512) -> ChatTokenizer:
+    return ChatTokenizer(
+        CheckpointFolder(HfSettings(checkpoint=str(folder), max_length=max_length))
+    )
 
 
 @pytest.fixture(scope="module")
-def chats(checkpoint: Path) -> Chats:
+def chats(checkpoint: Path) -> ChatTokenizer:
     return chats_of(checkpoint)
 
 
-def with_template(checkpoint: Path, folder: Path, template: str) -> Chats:
+def with_template(checkpoint: Path, folder: Path, template: str) -> ChatTokenizer:
     shutil.copytree(checkpoint, folder)
     (folder / "chat_template.jinja").write_text(template)
     return chats_of(folder)
 
 
-def learned(chats: Chats, row: Row) -> str:
+def learned(chats: ChatTokenizer, row: TokenizedExample) -> str:
     return str(chats.tokenizer.decode([label for label in row.labels if label != UNLEARNED]))
 
 
-def test_answers_and_their_ends_are_learned_and_nothing_else(chats: Chats) -> None:
+def test_answers_and_their_ends_are_learned_and_nothing_else(chats: ChatTokenizer) -> None:
     (row,) = chats.sequences([SYSTEM, ASK, BLUE, AGAIN, RED])
     assert learned(chats, row) == "blue<|end|>red<|end|>"
     assert [label for label in row.labels if label != UNLEARNED] == [
@@ -64,14 +66,14 @@ def test_answers_and_their_ends_are_learned_and_nothing_else(chats: Chats) -> No
     ]
 
 
-def test_an_answer_of_weight_0_is_read_but_not_learned(chats: Chats) -> None:
+def test_an_answer_of_weight_0_is_read_but_not_learned(chats: ChatTokenizer) -> None:
     (row,) = chats.sequences([ASK, BLUE._replace(weight=0), AGAIN, RED])
     assert learned(chats, row) == "red<|end|>"
     assert "blue" in chats.text(row.tokens)
 
 
 def test_what_stands_before_a_learned_answer_is_the_prompt_it_will_be_sampled_after(
-    chats: Chats,
+    chats: ChatTokenizer,
 ) -> None:
     asked = (SYSTEM, ASK)
     (row,) = chats.sequences([*asked, BLUE])
@@ -116,14 +118,14 @@ def test_a_chat_longer_than_the_context_is_refused(checkpoint: Path) -> None:
         chats.sequences([ASK, ChatMessage("assistant", "blue " * 50)])
 
 
-def test_a_preference_is_one_prompt_and_two_answers_that_end(chats: Chats) -> None:
+def test_a_preference_is_one_prompt_and_two_answers_that_end(chats: ChatTokenizer) -> None:
     pair = chats.pair(ChatPair((SYSTEM, ASK), "blue", "red"))
     assert tuple(pair.prompt) == chats.prompt((SYSTEM, ASK))
     assert chats.tokenizer.decode(pair.chosen) == "blue<|end|>"
     assert chats.tokenizer.decode(pair.rejected) == "red<|end|>"
 
 
-def test_a_chat_without_an_answer_to_learn_is_refused(chats: Chats) -> None:
+def test_a_chat_without_an_answer_to_learn_is_refused(chats: ChatTokenizer) -> None:
     with pytest.raises(ExampleError, match="weight 1"):
         chats.sequences([ASK, BLUE._replace(weight=0)])
     with pytest.raises(ExampleError, match="begins with the assistant"):
@@ -157,7 +159,7 @@ def test_the_fingerprint_tells_weights_of_one_shape_apart(checkpoint: Path, tmp_
 
     specimen.make(tmp_path / "other", 1, 0, lambda line: None)
     names = {
-        Checkpoint(HfSettings(checkpoint=str(folder))).fingerprint
+        CheckpointFolder(HfSettings(checkpoint=str(folder))).fingerprint
         for folder in (checkpoint, checkpoint, tmp_path / "other")
     }
     assert len(names) == 2

@@ -13,9 +13,9 @@ from rmft_api.local_server.engine import (
     TokenLogprob,
     TrainingStep,
 )
-from rmft_api.local_server.hf.answers import Answer
-from rmft_api.local_server.hf.chats import UNLEARNED, Chats, Row
-from rmft_api.local_server.hf.checkpoint import Checkpoint
+from rmft_api.local_server.hf.answers import SampledAnswer
+from rmft_api.local_server.hf.chats import UNLEARNED, ChatTokenizer, TokenizedExample
+from rmft_api.local_server.hf.checkpoint import CheckpointFolder
 from rmft_api.local_server.hf.engine import HfEngine
 from rmft_api.open_models import shapes
 from rmft_api.open_models.settings import HfSettings
@@ -40,15 +40,15 @@ def settings(folder: Path, *, thinking: bool = False) -> HfSettings:
     return HfSettings(checkpoint=str(folder), lora_rank=4, learning_rate=5e-3, thinking=thinking)
 
 
-def chats_of(folder: Path, *, thinking: bool = False) -> Chats:
-    return Chats(Checkpoint(settings(folder, thinking=thinking)))
+def chats_of(folder: Path, *, thinking: bool = False) -> ChatTokenizer:
+    return ChatTokenizer(CheckpointFolder(settings(folder, thinking=thinking)))
 
 
-def shown(chats: Chats, tokens: list[int] | tuple[int, ...]) -> str:
+def shown(chats: ChatTokenizer, tokens: list[int] | tuple[int, ...]) -> str:
     return str(chats.tokenizer.decode(list(tokens)))
 
 
-def learned(chats: Chats, row: Row) -> str:
+def learned(chats: ChatTokenizer, row: TokenizedExample) -> str:
     return shown(chats, [label for label in row.labels if label != UNLEARNED])
 
 
@@ -143,7 +143,7 @@ def test_thoughts_cost_tokens_and_are_no_part_of_an_answer(
 ) -> None:
     chats = chats_of(folders["qwen3"])
     tokens = chats.tokenizer(sampled, add_special_tokens=False)["input_ids"]
-    answer = Answer(Prompt((ASK,), seed=0, max_tokens=len(tokens), top_logprobs=0), 5, chats)
+    answer = SampledAnswer(Prompt((ASK,), seed=0, max_tokens=len(tokens), top_logprobs=0), 5, chats)
     for token in tokens:
         answer.add(token, TokenLogprob(str(token), -1.0, ()))
     done = answer.completion()

@@ -11,8 +11,8 @@ import pytest
 
 from rmft_api.local_server.engine import EngineError, Hyperparameters
 from rmft_api.local_server.hf import launching
-from rmft_api.local_server.hf.launching import Shared
-from rmft_api.local_server.hf.lessons import Lesson
+from rmft_api.local_server.hf.launching import SharedSettings
+from rmft_api.local_server.hf.lessons import AdapterRecipe
 from rmft_api.open_models.settings import HfSettings
 from tests.local_server.hf.conftest import OPTIONS
 from tests.local_server.serving import (
@@ -87,7 +87,7 @@ def test_two_processes_make_one_adapter_and_survive_the_death_of_one(
 
 def test_a_launcher_that_is_not_there_is_told_with_the_setting(tmp_path: Path) -> None:
     settings = HfSettings(checkpoint="any", launch="no-such-launcher --fast")
-    lesson = Lesson(None, [], NUMBERS, 0)
+    lesson = AdapterRecipe(None, [], NUMBERS, 0)
     with pytest.raises(EngineError, match="cannot be launched by 'no-such-launcher --fast'"):
         launching.train(settings, lesson, tmp_path, lambda step: tmp_path, lambda step: None)
 
@@ -95,13 +95,13 @@ def test_a_launcher_that_is_not_there_is_told_with_the_setting(tmp_path: Path) -
 def test_what_stops_a_process_is_told_as_if_it_were_this_one(tmp_path: Path) -> None:
     """The checkpoint is gone by the time the processes read it."""
     settings = HfSettings(checkpoint=str(tmp_path / "gone"), launch=f"{sys.executable}")
-    lesson = Lesson(tmp_path, [], NUMBERS, 0)
+    lesson = AdapterRecipe(tmp_path, [], NUMBERS, 0)
     with pytest.raises(RuntimeError, match="ended with code 1"):
         launching.train(settings, lesson, tmp_path, lambda step: tmp_path, lambda step: None)
 
 
 def test_every_process_reads_the_lesson_as_the_trainer_wrote_it(tmp_path: Path) -> None:
-    lesson = Lesson(tmp_path, [{"input_ids": [1, 2], "labels": [-100, 2]}], NUMBERS, 7, 0.1)
-    shared = Shared(HfSettings(checkpoint="any", lora_rank=3), lesson)
+    lesson = AdapterRecipe(tmp_path, [{"input_ids": [1, 2], "labels": [-100, 2]}], NUMBERS, 7, 0.1)
+    shared = SharedSettings(HfSettings(checkpoint="any", lora_rank=3), lesson)
     (tmp_path / launching.LESSON_FILE).write_bytes(launching.ENCODER.encode(shared))
     assert launching.read_shared(tmp_path) == shared

@@ -12,17 +12,17 @@ import pytest
 
 from rmft_api.core.errors import ConfigError
 from rmft_api.local_server.engine import (
+    AnswerToken,
     ChatMessage,
     ContextLengthError,
     EngineError,
     Model,
-    Piece,
     Prompt,
 )
 from rmft_api.local_server.hf import adapters
 from rmft_api.local_server.hf.adapters import Adapter
 from rmft_api.local_server.hf.engine import HfEngine
-from rmft_api.local_server.hf.inference import Can
+from rmft_api.local_server.hf.inference import ServerFeatures
 from rmft_api.open_models.settings import HfSettings
 from tests.local_server.hf.conftest import Heard
 
@@ -198,7 +198,7 @@ def test_a_stream_is_handed_on_piece_by_piece(engine: HfEngine, vllm: Vllm, weig
     told = replace(prompt, listener=heard.hear)
     assert model.complete([told]) == [whole]
     assert whole.logprobs is not None
-    assert heard.told == [(0, Piece("7", whole.logprobs[0]))]
+    assert heard.told == [(0, AnswerToken("7", whole.logprobs[0]))]
     assert vllm.asked[-1]["stream"]
     asked = iter((False, False, True))  # before each event
     left = replace(prompt, listener=heard.hear, is_gone=lambda: next(asked))
@@ -222,7 +222,7 @@ def test_what_a_server_can_do_is_tried_once_and_n_is_answered_everywhere(
     inference = engine._inference  # pyright: ignore[reportPrivateUsage]
     assert inference is not None
     assert len(said(engine.load("specimen", None))) == 2
-    assert inference.can == Can(choices > 1, logprobs, seeds)
+    assert inference.can == ServerFeatures(choices > 1, logprobs, seeds)
     tried = len(vllm.asked)
     engine.load("specimen", None)
     assert len(vllm.asked) == tried

@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 import torch
 
-from rmft_api.local_server.engine import ChatMessage, ContextLengthError, Piece, Prompt
+from rmft_api.local_server.engine import AnswerToken, ChatMessage, ContextLengthError, Prompt
 from rmft_api.local_server.hf.engine import HfEngine
-from rmft_api.local_server.hf.network import Base, HfModel
+from rmft_api.local_server.hf.network import BaseNetwork, HfModel
 from rmft_api.local_server.hf.prefixes import PrefixStore
 from tests.local_server.hf.conftest import Heard
 
@@ -34,9 +34,9 @@ def model(engine: HfEngine) -> HfModel:
 
 
 @pytest.fixture
-def base(engine: HfEngine) -> Base:
+def base(engine: HfEngine) -> BaseNetwork:
     """Its own, with nothing read before."""
-    return Base(engine._checkpoint, engine._chats)  # pyright: ignore[reportPrivateUsage]
+    return BaseNetwork(engine._checkpoint, engine._chats)  # pyright: ignore[reportPrivateUsage]
 
 
 class Counting:
@@ -51,7 +51,7 @@ class Counting:
 
 
 @pytest.fixture
-def counting(base: Base, monkeypatch: pytest.MonkeyPatch) -> Counting:
+def counting(base: BaseNetwork, monkeypatch: pytest.MonkeyPatch) -> Counting:
     sampler: Any = base._sampler  # pyright: ignore[reportPrivateUsage]
     counting = Counting(sampler._network)
     monkeypatch.setattr(sampler, "_network", counting)
@@ -77,11 +77,11 @@ def test_reuse_changes_no_odds(engine: HfEngine) -> None:
             assert math.isclose(first.logprob, second.logprob, abs_tol=1e-4)
 
 
-def engine_base(engine: HfEngine) -> Base:
-    return Base(engine._checkpoint, engine._chats)  # pyright: ignore[reportPrivateUsage]
+def engine_base(engine: HfEngine) -> BaseNetwork:
+    return BaseNetwork(engine._checkpoint, engine._chats)  # pyright: ignore[reportPrivateUsage]
 
 
-def test_a_prompt_that_is_asked_n_times_is_read_once(base: Base, counting: Counting) -> None:
+def test_a_prompt_that_is_asked_n_times_is_read_once(base: BaseNetwork, counting: Counting) -> None:
     one = Prompt(chat(1), seed=0, max_tokens=1)
     base.complete(None, [one])
     read_once = counting.tokens
@@ -94,7 +94,9 @@ def test_a_prompt_that_is_asked_n_times_is_read_once(base: Base, counting: Count
     assert counting.tokens <= 2
 
 
-def test_a_chat_that_goes_on_is_read_from_where_it_was_left(base: Base, counting: Counting) -> None:
+def test_a_chat_that_goes_on_is_read_from_where_it_was_left(
+    base: BaseNetwork, counting: Counting
+) -> None:
     told = chat(1, "B: 3 plays. " * 12)
     base.complete(None, [Prompt(told, seed=0, max_tokens=1)])
     first, counting.tokens = counting.tokens, 0
@@ -180,14 +182,14 @@ def test_a_listener_hears_the_pieces_and_odds_of_the_whole_answer(
     assert whole.logprobs is not None
     assert [place for place, _ in heard.told] == list(range(len(whole.pieces)))
     assert [piece for _, piece in heard.told] == [
-        Piece(*one) for one in zip(whole.pieces, whole.logprobs, strict=True)
+        AnswerToken(*one) for one in zip(whole.pieces, whole.logprobs, strict=True)
     ]
 
 
-def test_pieces_are_told_while_the_answer_grows(base: Base, counting: Counting) -> None:
+def test_pieces_are_told_while_the_answer_grows(base: BaseNetwork, counting: Counting) -> None:
     at: list[int] = []
 
-    def hear(place: int, piece: Piece) -> None:
+    def hear(place: int, piece: AnswerToken) -> None:
         at.append(counting.tokens)
 
     prompt = Prompt(chat(6), seed=4, max_tokens=30, listener=hear)
