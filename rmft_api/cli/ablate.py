@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from rmft_api.session.run_directories import RUNS, RunsDir
+from rmft_api.cli.options import RUNS, RunsDir
 
 
 def ablate(
@@ -30,6 +30,8 @@ def ablate(
     """
     import msgspec
 
+    from rmft_api.cli.console import REPORTING
+    from rmft_api.cli.errors import run_async
     from rmft_api.config.grid import grid_runs, load
     from rmft_api.core import resources
     from rmft_api.session import ablations
@@ -41,6 +43,6 @@ def ablate(
         print(ablations.told(wanted))  # noqa: T201
         return
     for place in wanted:
-        ablations.walk(place, runs)
+        run_async(ablations.run_cell(place, runs, REPORTING))
     table = ablations.compared(wanted, runs)
     print(msgspec.json.encode(table).decode() if as_json else ablations.table_of(table))  # noqa: T201

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from rmft_api.core.ports import Console
 from rmft_api.core.waits import Wait, clock_time
+from rmft_api.session.reporting import Reporting
 
 if TYPE_CHECKING:
     from rich.progress import Progress, TaskID
@@ -119,3 +120,11 @@ class _Terminal:
             self._told_at = now
             self._told = f"${cost:.2f}" if (cost := self._cost()) else ""
         return self._told
+
+
+def _say(text: str) -> None:
+    print(clean(text), file=sys.stderr, flush=True)  # noqa: T201
+
+
+REPORTING = Reporting(_say, console)
+"""Where commands report."""

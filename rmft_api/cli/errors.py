@@ -82,3 +82,5 @@ def _signals_held() -> Generator[None]:
 def _say(error: RmftError | str) -> None:
     line = " ".join(str(error).split())
     print(f"rmft-api: {line}", file=sys.stderr)  # noqa: T201
+    if isinstance(error, RmftError) and error.hint:
+        print(error.hint, file=sys.stderr)  # noqa: T201

@@ -5,8 +5,7 @@ from typing import Annotated
 
 import typer
 
-from rmft_api.cli.options import Budget, Overrides, ReplyTokens
-from rmft_api.session.run_directories import RUNS, RunsDir
+from rmft_api.cli.options import RUNS, Budget, Overrides, ReplyTokens, RunsDir
 
 
 def eval(
@@ -55,6 +54,8 @@ def eval(
     What was played is kept as a run's is: `rmft-api resume NAME` goes on, `rmft-api report NAME`
     shows it again.
     """
+    from rmft_api.cli.comparison_output import show, show_plan
+    from rmft_api.cli.console import REPORTING
     from rmft_api.cli.errors import run_async
     from rmft_api.session import comparisons
     from rmft_api.session.players import ComparisonOptions, described
@@ -71,6 +72,7 @@ def eval(
     )
     config = described(wanted, runs)
     if dry_run:
-        comparisons.show_plan(config, reply_tokens, as_json=as_json)
+        show_plan(comparisons.plan_of(config, reply_tokens), as_json=as_json)
         return
-    run_async(comparisons.begin(config, runs, as_json=as_json, csv=csv))
+    found = run_async(comparisons.begin(config, runs, REPORTING))
+    show(found, as_json=as_json, csv=csv)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from rmft_api.session.run_directories import RUNS, RunName, RunsDir
+from rmft_api.cli.options import RUNS, RunName, RunsDir
 
 if TYPE_CHECKING:
     from rmft_api.journal import Journal

@@ -8,6 +8,12 @@ import typer
 if TYPE_CHECKING:
     from rmft_api.config.schema import RunConfig
 
+RUNS = Path("runs")
+RunsDir = Annotated[
+    Path,
+    typer.Option("--runs", help="The folder that holds runs.", envvar="RMFT_RUNS"),
+]
+RunName = Annotated[str, typer.Argument(metavar="RUN", help="A run's name.", show_default=False)]
 RunFile = Annotated[
     Path | None,
     typer.Argument(help="A run file; without one, the embedded quick start.", show_default=False),

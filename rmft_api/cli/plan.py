@@ -6,15 +6,17 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from rmft_api.cli.options import (
+    RUNS,
     AcceptShutdown,
     Budget,
     Overrides,
     ReplyTokens,
     RunFile,
+    RunsDir,
     described,
     run_file,
 )
-from rmft_api.session.run_directories import RUNS, RunsDir, run_directory
+from rmft_api.session.run_directories import run_directory
 
 if TYPE_CHECKING:
     from rmft_api.config.schema import RunConfig

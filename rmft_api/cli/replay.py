@@ -4,14 +4,20 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from rmft_api.cli.options import AcceptShutdown, Budget, Overrides, ReplyTokens
-from rmft_api.session.run_directories import RUNS, RunName, RunsDir
+from rmft_api.cli.options import (
+    RUNS,
+    AcceptShutdown,
+    Budget,
+    Overrides,
+    ReplyTokens,
+    RunName,
+    RunsDir,
+)
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from rmft_api.config.schema import RunConfig
-    from rmft_api.evaluation.scoring import Results
     from rmft_api.session.chains import Chain
 
 
@@ -76,6 +82,7 @@ def _walk(
     """Begin the replay or go on with it, and compare."""
     import msgspec
 
+    from rmft_api.cli.console import REPORTING
     from rmft_api.cli.errors import run_async
     from rmft_api.report.text.results import results_table
     from rmft_api.session.budgets import Budgets
@@ -85,16 +92,16 @@ def _walk(
 
     directory = run_directory(runs, config.name)
 
-    def tell(results: "Results") -> str:
-        sides = side_by_side(directory, chain.directory)
-        if as_json:
-            return msgspec.json.encode(sides).decode()
-        return f"{results_table(results)}\n\n{sides_table(sides)}"
-
     if _has_begun(directory, config):
-        run_async(resume(directory, Budgets(run_usd=budget), tell=tell))
+        work = resume(directory, Budgets(run_usd=budget), reporting=REPORTING)
     else:
-        run_async(begin(config, runs, None, chain.furnish, tell))
+        work = begin(config, runs, None, chain.furnish, reporting=REPORTING)
+    results = run_async(work)
+    sides = side_by_side(directory, chain.directory)
+    if as_json:
+        print(msgspec.json.encode(sides).decode())  # noqa: T201
+    else:
+        print(f"{results_table(results)}\n\n{sides_table(sides)}")  # noqa: T201
 
 
 def _has_begun(directory: "Path", config: "RunConfig") -> bool:

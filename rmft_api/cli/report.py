@@ -1,12 +1,13 @@
 """`rmft-api report`: what a run came to, as a table and as a page."""
 
+import sys
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from rmft_api.cli.options import RUNS, RunName, RunsDir
 from rmft_api.core.errors import UsageError
-from rmft_api.session.run_directories import RUNS, RunName, RunsDir
 
 PAGE = "report.html"
 
@@ -42,6 +43,7 @@ def report(
 
     An evaluation has figures alone.
     """
+    from rmft_api.cli.comparison_output import show
     from rmft_api.core.files import replace_file
     from rmft_api.evaluation import outcome
     from rmft_api.planning import spending
@@ -66,17 +68,19 @@ def report(
 
     directory = existing_run(runs, run)
     if live:
-        serve_page(directory, port)
+        serve_page(directory, port, _serving)
         return
     page = html or (None if no_html or as_json else directory / PAGE)
     with looked_into(directory) as journal:
         if comparisons.is_comparison(journal):
-            comparisons.report(journal, as_json=as_json)
+            show(comparisons.results_so_far(journal), as_json=as_json)
             return
         found = results_so_far(journal)
         money = spending(journal)
         if page is not None:
-            write_page(page, recorded_config(journal), journal, found, run_state(directory))
+            config, state = recorded_config(journal), run_state(directory)
+            size = write_page(page, config, journal, found, state)
+            print(f"page: {page} ({size / 1e6:.1f} MB)", file=sys.stderr)  # noqa: T201
         stopped = outcome.stopped(journal)
     if found is None:
         way_on = f"stopped: {stopped}" if stopped else f"`rmft-api resume {run}` goes on"
@@ -94,3 +98,8 @@ def report(
         print(selections_table(found), end="\n\n")  # noqa: T201
     parts = (results_table(found), over_time_table(found), spending_table(money))
     print("\n\n".join(part for part in parts if part))  # noqa: T201
+
+
+def _serving(url: str) -> None:
+    print(url, flush=True)  # noqa: T201
+    print("Ctrl-C ends it", file=sys.stderr, flush=True)  # noqa: T201

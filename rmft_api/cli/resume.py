@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from rmft_api.session.run_directories import RUNS, RunName, RunsDir
+from rmft_api.cli.options import RUNS, RunName, RunsDir
 
 
 def resume(
@@ -56,8 +56,11 @@ def resume(
 
     What was paid for is not asked again.
     """
+    from rmft_api.cli.comparison_output import show
+    from rmft_api.cli.console import REPORTING
     from rmft_api.cli.errors import run_async
     from rmft_api.journal import Journal
+    from rmft_api.report.text.results import results_table
     from rmft_api.session import comparisons
     from rmft_api.session.budgets import Budgets
     from rmft_api.session.run_directories import existing_run
@@ -70,9 +73,9 @@ def resume(
     with closing(Journal.read(directory)) as journal:
         evaluation = comparisons.is_comparison(journal)
     if evaluation:
-        run_async(comparisons.resume(directory, caps, on_stopped))
+        show(run_async(comparisons.resume(directory, caps, on_stopped, REPORTING)))
         return
-    run_async(
+    found = run_async(
         resume(
             directory,
             caps,
@@ -80,5 +83,7 @@ def resume(
             as_recorded=as_recorded,
             again=again,
             new_key=new_key,
+            reporting=REPORTING,
         )
     )
+    print(results_table(found))  # noqa: T201

@@ -5,15 +5,16 @@ from typing import Annotated
 import typer
 
 from rmft_api.cli.options import (
+    RUNS,
     AcceptShutdown,
     Budget,
     Overrides,
     ReplyTokens,
     RunFile,
+    RunsDir,
     described,
     run_file,
 )
-from rmft_api.session.run_directories import RUNS, RunsDir
 
 
 def run(
@@ -35,9 +36,11 @@ def run(
     In the end it shows what came of it.
     Without FILE, a small text model on this machine learns a bandit: no key, no network, no GPU.
     """
+    from rmft_api.cli.console import REPORTING
     from rmft_api.cli.errors import run_async
     from rmft_api.cli.plan import refuse_shutdown, show
     from rmft_api.core.errors import UsageError
+    from rmft_api.report.text.results import results_table
     from rmft_api.session.runs import begin
 
     if not dry_run and (as_json or reply_tokens is not None):
@@ -58,4 +61,5 @@ def run(
         return
     if not accept_shutdown:
         refuse_shutdown(settings)
-    run_async(begin(settings, runs, path, accept_shutdown=accept_shutdown))
+    work = begin(settings, runs, path, reporting=REPORTING, accept_shutdown=accept_shutdown)
+    print(results_table(run_async(work)))  # noqa: T201

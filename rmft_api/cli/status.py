@@ -4,7 +4,7 @@ from typing import Annotated
 
 import typer
 
-from rmft_api.session.run_directories import RUNS, RunsDir
+from rmft_api.cli.options import RUNS, RunsDir
 
 
 def status(

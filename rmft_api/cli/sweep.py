@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from rmft_api.session.run_directories import RUNS, RunsDir
+from rmft_api.cli.options import RUNS, RunsDir
 
 if TYPE_CHECKING:
     from rmft_api.core.records import Deployment

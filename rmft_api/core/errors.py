@@ -27,6 +27,8 @@ class RmftError(Exception):
     """Base of all known errors: printed as one line, never as a traceback."""
 
     exit_code: ClassVar[int] = 70
+    hint: str = ""
+    """What to do once the cause is fixed, where the message does not say it."""
 
 
 class UsageError(RmftError):

@@ -15,7 +15,7 @@ T = TypeVar("T")
 INVALID = "invalid_request_error"
 
 
-class RequestError(Exception):  # noqa: N818  an answer to one client, not an error of the program
+class RequestError(Exception):
     """A request that gets an error as its answer."""
 
     def __init__(

@@ -6,7 +6,6 @@ from pathlib import Path
 import numpy as np
 
 from rmft_api import statistics
-from rmft_api.cli.errors import run_async
 from rmft_api.config.grid import GridRun
 from rmft_api.core.errors import ConfigError
 from rmft_api.core.records import Interval, Record
@@ -16,6 +15,7 @@ from rmft_api.evaluation.scoring import Performance
 from rmft_api.journal import Journal
 from rmft_api.report.text.columns import paragraph, table
 from rmft_api.session.recorded_config import recorded_config
+from rmft_api.session.reporting import QUIET, Reporting
 from rmft_api.session.runs import begin, resume
 from rmft_api.statistics import Comparison
 
@@ -68,11 +68,11 @@ def told(places: Sequence[GridRun]) -> str:
     )
 
 
-def walk(place: GridRun, runs: Path) -> None:
+async def run_cell(place: GridRun, runs: Path, reporting: Reporting = QUIET) -> None:
     """Take one run to its end, wherever it stands. Raises ConfigError for one of other settings."""
     directory = runs / place.config.name
     if not (directory / "journal.sqlite").exists():
-        run_async(begin(place.config, runs, None, tell=lambda results: None))
+        await begin(place.config, runs, None, reporting=reporting)
         return
     journal = Journal.read(directory)
     try:
@@ -85,7 +85,7 @@ def walk(place: GridRun, runs: Path) -> None:
             "or give another folder with --runs"
         )
     if not ended:
-        run_async(resume(directory, tell=lambda results: None))
+        await resume(directory, reporting=reporting)
 
 
 def _has_ended(journal: Journal) -> bool:

@@ -14,7 +14,6 @@ import msgspec
 
 from rmft_api.config import schema as configs
 from rmft_api.core.errors import ConfigError, DataError, UsageError
-from rmft_api.core.files import replace_file
 from rmft_api.core.ports import ChatModel, Console
 from rmft_api.core.waits import Waits
 from rmft_api.evaluation.comparison import (
@@ -26,18 +25,12 @@ from rmft_api.evaluation.comparison import (
     play_all,
 )
 from rmft_api.journal import Journal
-from rmft_api.planning import plan_comparison
+from rmft_api.planning import ComparisonPlan, plan_comparison
 from rmft_api.prompts import PromptSet
 from rmft_api.prompts import of_run as prompts_of_run
 from rmft_api.providers import profiles
 from rmft_api.providers.prices import Prices
 from rmft_api.providers.profiles import Profile
-from rmft_api.report.text.comparison import (
-    plan_json,
-    plan_table,
-    standings_csv,
-    standings_table,
-)
 from rmft_api.requests.pacing import Pacer
 from rmft_api.requests.retries import Retries
 from rmft_api.rollouts import preparation
@@ -50,6 +43,7 @@ from rmft_api.session.embedded_server import (
 )
 from rmft_api.session.lifecycle import Work, run_to_end, with_resume_hint
 from rmft_api.session.recorded_config import kept_origin, origin_of
+from rmft_api.session.reporting import QUIET, Reporting
 from rmft_api.session.run_directories import run_directory
 from rmft_api.session.run_identity import refuse_other_data
 from rmft_api.session.signals import StoppableChat, StopSignal
@@ -58,7 +52,9 @@ from rmft_api.session.valid_replies import AS_BEFORE, OnStopped, eased, keep
 KIND = "eval"
 
 
-async def begin(config: ComparisonConfig, runs: Path, *, as_json: bool, csv: Path | None) -> None:
+async def begin(
+    config: ComparisonConfig, runs: Path, reporting: Reporting = QUIET
+) -> ComparisonResults:
     """Begin a contest and play it to its end. Raises UsageError where one of its name exists."""
     directory = run_directory(runs, config.name)
     if (directory / "journal.sqlite").exists():
@@ -75,10 +71,15 @@ async def begin(config: ComparisonConfig, runs: Path, *, as_json: bool, csv: Pat
         **kept_origin(config.run, directory),
     }
     journal = Journal.create(directory, config.model_dump_json(), provenance)
-    show(await _walked(config, journal, prompts), as_json=as_json, csv=csv)
+    return await _walked(config, journal, prompts, reporting)
 
 
-async def resume(directory: Path, caps: Budgets, on_stopped: OnStopped = AS_BEFORE) -> None:
+async def resume(
+    directory: Path,
+    caps: Budgets,
+    on_stopped: OnStopped = AS_BEFORE,
+    reporting: Reporting = QUIET,
+) -> ComparisonResults:
     """Go on with a contest. Raises ConfigError where its prompts have changed since."""
     with with_resume_hint(directory.name):
         journal = Journal.open(directory)
@@ -97,7 +98,7 @@ async def resume(directory: Path, caps: Budgets, on_stopped: OnStopped = AS_BEFO
     except BaseException:
         journal.close()
         raise
-    show(await _walked(config, journal, prompts), as_json=False, csv=None)
+    return await _walked(config, journal, prompts, reporting)
 
 
 def is_comparison(journal: Journal) -> bool:
@@ -105,10 +106,10 @@ def is_comparison(journal: Journal) -> bool:
     return journal.run.provenance.get("kind") == KIND
 
 
-def report(journal: Journal, *, as_json: bool, csv: Path | None = None) -> None:
-    """Show what a contest came to so far."""
+def results_so_far(journal: Journal) -> ComparisonResults:
+    """What a comparison came to so far."""
     config = recorded(journal)
-    show(comparison_results(config, journal, _told(config)), as_json=as_json, csv=csv)
+    return comparison_results(config, journal, _told(config))
 
 
 def recorded(journal: Journal) -> ComparisonConfig:
@@ -118,16 +119,8 @@ def recorded(journal: Journal) -> ComparisonConfig:
     return configs.checked(ComparisonConfig, raw, source, origin_of(journal))
 
 
-def show(found: ComparisonResults, *, as_json: bool, csv: Path | None) -> None:
-    """Print the standings, and write them as a table where one is wanted."""
-    if csv is not None:
-        replace_file(csv, standings_csv(found).encode())
-    told = msgspec.json.encode(found).decode() if as_json else standings_table(found)
-    print(told)  # noqa: T201
-
-
-def show_plan(config: ComparisonConfig, reply_tokens: int | None, *, as_json: bool) -> None:
-    """Print the plan. Raises ConfigError, after it, where the contest would not be begun."""
+def plan_of(config: ComparisonConfig, reply_tokens: int | None) -> ComparisonPlan:
+    """What the comparison will do and cost. Raises UsageError where no model plays."""
     if not config.players:
         raise UsageError("known algorithms alone cost nothing; leave out --dry-run")
     players = {
@@ -135,10 +128,7 @@ def show_plan(config: ComparisonConfig, reply_tokens: int | None, *, as_json: bo
         for player in config.players
     }
     prompts, today = _told(config), datetime.now(UTC).date()
-    plan = asyncio.run(plan_comparison(config.suite, players, prompts, today, reply_tokens))
-    print(plan_json(plan) if as_json else plan_table(plan))  # noqa: T201
-    if plan.refusal:
-        raise ConfigError(plan.refusal)
+    return asyncio.run(plan_comparison(config.suite, players, prompts, today, reply_tokens))
 
 
 def _told(config: ComparisonConfig) -> PromptSet:
@@ -177,7 +167,7 @@ def _check(player: ComparisonPlayer, config: ComparisonConfig) -> None:
 
 
 async def _walked(
-    config: ComparisonConfig, journal: Journal, prompts: PromptSet
+    config: ComparisonConfig, journal: Journal, prompts: PromptSet, reporting: Reporting
 ) -> ComparisonResults:
     @asynccontextmanager
     async def opened(stop: StopSignal, show: Console) -> AsyncGenerator[Work[ComparisonResults]]:
@@ -185,7 +175,7 @@ async def _walked(
             hall = _Hall(config, journal, prompts, stop, show, stack)
             yield play_all(config, journal, prompts, hall.seated)
 
-    return await run_to_end(config.run, journal, opened)
+    return await run_to_end(config.run, journal, opened, reporting)
 
 
 @dataclass

@@ -1,13 +1,11 @@
 """Walks whatever a journal keeps to its end: signals, caps, `status.json`, and the way on."""
 
 import asyncio
-import sys
 from collections.abc import Callable, Coroutine, Generator
 from contextlib import AbstractAsyncContextManager, closing, contextmanager, suppress
 from typing import Any, TypeVar
 
 from rmft_api.batches import BatchAnswers, BatchedChat, BatchJobs
-from rmft_api.cli.console import console
 from rmft_api.config.schema import RunConfig
 from rmft_api.core.errors import (
     InterruptedRunError,
@@ -25,6 +23,7 @@ from rmft_api.requests.retries import Retries
 from rmft_api.session.budgets import set_caps
 from rmft_api.session.prepare import batches_of
 from rmft_api.session.progress import BEAT_S, State, TrackedConsole
+from rmft_api.session.reporting import Reporting
 from rmft_api.session.signals import StopSignal
 
 T = TypeVar("T")
@@ -33,11 +32,13 @@ Connected = Callable[[StopSignal, Console], AbstractAsyncContextManager[Work[T]]
 """Connects everything for the length of its block, and hands out the work to be done there."""
 
 
-async def run_to_end(config: RunConfig, journal: Journal, opened: Connected[T]) -> T:
+async def run_to_end(
+    config: RunConfig, journal: Journal, opened: Connected[T], reporting: Reporting
+) -> T:
     """Do the work to its end, and end well whatever happens; the journal is closed then."""
     name, totals = config.name, journal.ledger.totals
     with with_resume_hint(name), closing(journal):
-        show = TrackedConsole(console(lambda: totals().spent / 1e6), journal)
+        show = TrackedConsole(reporting.console(lambda: totals().spent / 1e6), journal)
         stop = StopSignal(name, show.line)
         state: State = "failed"
         try:
@@ -65,14 +66,12 @@ async def run_to_end(config: RunConfig, journal: Journal, opened: Connected[T]) 
 
 @contextmanager
 def with_resume_hint(name: str) -> Generator[None]:
-    """A run that has begun can go on once its cause is mended, whatever ended it."""
+    """Add to any error how a run that has begun continues: `RmftError.hint`."""
     try:
         yield
     except RmftError as error:
         if "rmft-api resume" not in str(error):
-            print(  # noqa: T201
-                f"once that is mended, `rmft-api resume {name}` goes on", file=sys.stderr
-            )
+            error.hint = f"once that is fixed, `rmft-api resume {name}` continues"
         raise
 
 

@@ -4,8 +4,7 @@ import asyncio
 import itertools
 import os
 import signal
-import sys
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -57,26 +56,25 @@ def run_state(directory: Path) -> RunState:
 
 def write_page(
     path: Path, config: RunConfig, journal: Journal, found: Results | None, telling: RunState
-) -> None:
-    """Write the page and say where. Raises StorageError."""
+) -> int:
+    """Write the page; its size in bytes. Raises StorageError."""
     content = page.html(config, journal, found, telling)
     replace_file(path, content)
-    print(f"page: {path} ({len(content) / 1e6:.1f} MB)", file=sys.stderr)  # noqa: T201
+    return len(content)
 
 
-def serve_page(directory: Path, port: int) -> None:
-    """Serve the page until Ctrl-C, up to date while the run goes on."""
+def serve_page(directory: Path, port: int, serving: Callable[[str], None]) -> None:
+    """Serve the page until Ctrl-C, up to date while the run goes on; `serving` takes its URL."""
     os.nice(10)  # the run comes first
-    asyncio.run(_serve(directory, port))
+    asyncio.run(_serve(directory, port, serving))
 
 
-async def _serve(directory: Path, port: int) -> None:
+async def _serve(directory: Path, port: int, serving: Callable[[str], None]) -> None:
     ended = asyncio.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         asyncio.get_running_loop().add_signal_handler(number, ended.set)
     async with live.running(live.LivePage(directory.name, _watched(directory)), port) as url:
-        print(url, flush=True)  # noqa: T201
-        print("Ctrl-C ends it", file=sys.stderr, flush=True)  # noqa: T201
+        serving(url)
         await ended.wait()
 
 

@@ -2,11 +2,9 @@
 
 import asyncio
 import re
-import sys
 from collections.abc import Callable, Iterable
 from datetime import UTC, datetime
 
-from rmft_api.cli.console import clean
 from rmft_api.core.errors import ConfigError
 from rmft_api.journal import Journal
 from rmft_api.planning import Plan, of_the_rest, spending
@@ -21,8 +19,8 @@ _MOVING = re.compile(r", (?:in|since) \d+ days?\b|(?<= on )[0-9]{4}-[0-9]{2}-[0-
 """What moves in a warning from day to day, though it says the same."""
 
 
-async def plan_and_warn(prepared: PreparedRun, *, accept_shutdown: bool) -> Plan | None:
-    """Tell the plan of a run in short, with its warnings, on stderr.
+async def plan_and_warn(prepared: PreparedRun, say: Say, *, accept_shutdown: bool) -> Plan | None:
+    """Tell the plan of a run in short, with its warnings.
 
     None for runs of the built-in models: their plan is worth no second of waiting. Raises
     ConfigError where the run would end after its model, unless that is accepted.
@@ -34,7 +32,7 @@ async def plan_and_warn(prepared: PreparedRun, *, accept_shutdown: bool) -> Plan
     if plan.refusal and not accept_shutdown:
         raise ConfigError(plan.refusal)
     for line in (*([in_short(plan)] if paid else ()), *map(_warning, plan.against_it())):
-        print(paragraph(clean(line)), file=sys.stderr, flush=True)  # noqa: T201
+        say(paragraph(line))
     return plan
 
 

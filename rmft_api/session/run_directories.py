@@ -4,20 +4,11 @@ import os
 import tomllib
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Annotated
-
-import typer
 
 from rmft_api.core.errors import UsageError
 from rmft_api.core.names import A_NAME, RUN_NAME, as_run_name
 
-RunsDir = Annotated[
-    Path,
-    typer.Option("--runs", help="The folder that holds runs.", envvar="RMFT_RUNS"),
-]
-RUNS = Path("runs")
 JOURNAL = "journal.sqlite"
-RunName = Annotated[str, typer.Argument(metavar="RUN", help="A run's name.", show_default=False)]
 
 
 def run_directory(runs: Path, name: str) -> Path:

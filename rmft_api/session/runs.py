@@ -22,7 +22,6 @@ from rmft_api.planning.plan_vs_actual import PLAN
 from rmft_api.providers import connect
 from rmft_api.providers.prices import Prices
 from rmft_api.providers.profiles import Profile
-from rmft_api.report.text.results import results_table
 from rmft_api.requests.pacing import Pacer
 from rmft_api.requests.retries import Retries
 from rmft_api.session.accounts import check_accounts, keep_accounts
@@ -38,6 +37,7 @@ from rmft_api.session.plan_warnings import keep_and_warn, keep_plan, plan_and_wa
 from rmft_api.session.preflight import preflight
 from rmft_api.session.prepare import PreparedRun, drawn_up, prepare
 from rmft_api.session.recorded_config import kept_origin, recorded_config
+from rmft_api.session.reporting import QUIET, Reporting
 from rmft_api.session.run_directories import run_directory
 from rmft_api.session.run_identity import (
     described_by,
@@ -52,8 +52,6 @@ from rmft_api.session.valid_replies import AS_BEFORE, OnStopped, eased
 from rmft_api.session.valid_replies import keep as keep_on
 from rmft_api.tracking import Identity, open_tracker, told
 
-Tell = Callable[[Results], str | None]
-"""What is printed when a run has ended; None: nothing."""
 _LOOK_EVERY_S = 0.05
 """How often a run that begins is asked whether it has begun."""
 
@@ -63,15 +61,15 @@ async def begin(
     runs: Path,
     source: Path | None,
     furnish: Callable[[Path], None] = lambda directory: None,
-    tell: Tell = results_table,
     *,
+    reporting: Reporting = QUIET,
     accept_shutdown: bool = True,
-) -> None:
-    """Begin a run and walk it to its end. Raises UsageError where one of its name exists.
+) -> Results:
+    """Begin a run and take it to its end; what came of it.
 
-    `source` is its run file, where it has one; `furnish` puts into its directory what it needs;
-    `tell` says what came of it. Without `accept_shutdown`, an end that the endpoint itself tells is
-    a reason not to begin.
+    `source` is its run file, where it has one; `furnish` puts into its directory what it needs.
+    Without `accept_shutdown`, an end that the endpoint itself tells is a reason not to begin.
+    Raises UsageError where a run of its name exists.
     """
     directory = run_directory(runs, config.name)
     begun = recorded_identity(directory)
@@ -79,7 +77,7 @@ async def begin(
         raise exists(begun, config)
     prepared = prepare(config)
     await preflight(config, prepared.chats, prepared.trains, accept_shutdown=accept_shutdown)
-    plan = await plan_and_warn(prepared, accept_shutdown=accept_shutdown)
+    plan = await plan_and_warn(prepared, reporting.say, accept_shutdown=accept_shutdown)
     provenance = {
         "rmft_api": version("rmft-api"),
         "python": sys.version.split()[0],
@@ -95,7 +93,7 @@ async def begin(
             f"{error}; once that is mended, begin the run again, or, where it says that it "
             f"exists, `rmft-api resume {config.name}`"
         ) from error
-    await _walk(prepared, journal, tell, plan)
+    return await _walk(prepared, journal, plan, reporting)
 
 
 async def resume(
@@ -106,8 +104,8 @@ async def resume(
     as_recorded: bool = False,
     again: bool = False,
     new_key: bool = False,
-    tell: Tell = results_table,
-) -> None:
+    reporting: Reporting = QUIET,
+) -> Results:
     """Go on with a run under the caps asked for now or last; `again`: what failed is ordered anew.
 
     Raises ConfigError where its settings, prompts, or (unless `new_key`) keys have changed since.
@@ -131,13 +129,18 @@ async def resume(
     except BaseException:
         journal.close()
         raise
-    await _walk(prepared, journal, tell, None, again=again)
+    return await _walk(prepared, journal, None, reporting, again=again)
 
 
 async def _walk(
-    prepared: PreparedRun, journal: Journal, tell: Tell, plan: Plan | None, *, again: bool = False
-) -> None:
-    """Run the loop to its end, and tell what came of it. `plan`: what was foretold just now."""
+    prepared: PreparedRun,
+    journal: Journal,
+    plan: Plan | None,
+    reporting: Reporting,
+    *,
+    again: bool = False,
+) -> Results:
+    """Run the loop to its end. `plan`: what was told just now."""
 
     @asynccontextmanager
     async def opened(stop: StopSignal, show: Console) -> AsyncGenerator[Work[Results]]:
@@ -149,9 +152,7 @@ async def _walk(
         async with _run(prepared, journal, stop, show, again=again) as run:
             yield _planned(prepared, run)
 
-    results = await run_to_end(prepared.config, journal, opened)
-    if (told := tell(results)) is not None:
-        print(told)  # noqa: T201
+    return await run_to_end(prepared.config, journal, opened, reporting)
 
 
 async def _planned(prepared: PreparedRun, run: Run) -> Results:

@@ -7,12 +7,12 @@ import pytest
 
 PROGRAM = """
 import signal
-from rmft_api.core.fault_points import reached
+from rmft_api.core.fault_points import fault_point
 met = []
 signal.signal(signal.SIGTERM, lambda number, frame: met.append(number))
 signal.signal(signal.SIGINT, lambda number, frame: met.append(number))
 for point in ("a", "b", "a", "a"):
-    reached(point)
+    fault_point(point)
     print(point, *met, flush=True)
 """
 
