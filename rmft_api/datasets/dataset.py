@@ -261,7 +261,8 @@ def _check_number(lines: Sequence[bytes], least: int, refused: Sequence[str]) ->
         lost = f" ({len(refused)} more left out, first {refused[0]})" if refused else ""
         raise DataError(
             f"the dataset has {len(lines)} examples{lost}, the provider takes {least} or more; "
-            "raise rollouts.scenarios, selection.k or T, or lower selection.floor or .valid"
+            "begin another run with more rollouts.scenarios, selection.k or T, or with a lower "
+            "selection.floor or .valid: `rmft-api resume` keeps the settings of this one"
         )
 
 
