@@ -1,6 +1,5 @@
 """`rmft-api ablate`: several ways of doing it, each a run of its own, in one table."""
 
-from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -10,8 +9,10 @@ from rmft_api.cli.options import RUNS, RunsDir
 
 def ablate(
     file: Annotated[
-        Path | None,
-        typer.Argument(help="A grid file; without one, the shipped one.", show_default=False),
+        str | None,
+        typer.Argument(
+            metavar="FILE", help="A grid file; without one, the shipped one.", show_default=False
+        ),
     ] = None,
     cell: Annotated[
         list[str] | None, typer.Option(help="Only this cell; repeatable.", show_default=False)
@@ -32,11 +33,11 @@ def ablate(
 
     from rmft_api.cli.console import REPORTING
     from rmft_api.cli.errors import run_async
+    from rmft_api.config import run_files
     from rmft_api.config.grid import grid_runs, load
-    from rmft_api.core import resources
     from rmft_api.session import ablations
 
-    path = file or resources.run_files_dir() / "ablations.toml"
+    path = run_files.find(file) if file else run_files.ablations()
     grid = load(path)
     wanted = ablations.chosen(list(grid_runs(path, grid)), cell or ())
     if dry_run:

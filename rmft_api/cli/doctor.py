@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from rmft_api.cli.options import RUNS, RunsDir
+from rmft_api.cli.options import RUNS, RunFile, RunsDir, run_file
 
 if TYPE_CHECKING:
     from rmft_api.session.doctor_checks import CheckContext
@@ -13,10 +13,7 @@ if TYPE_CHECKING:
 
 
 def doctor(
-    file: Annotated[
-        Path | None,
-        typer.Argument(help="A run file; its endpoint and model are checked.", show_default=False),
-    ] = None,
+    file: RunFile = None,
     profile: Annotated[
         str | None, typer.Option(help="An endpoint to check instead of a run file.")
     ] = None,
@@ -28,7 +25,7 @@ def doctor(
     """Check whether a run could begin here, spending nothing.
 
     Key, proxy, certificates, model dates, prices, disk, clock, packages.
-    Without FILE, for the quick start. Sends nothing without --online, and never shows a key.
+    Sends nothing without --online, and never shows a key.
     """
     import asyncio
 
@@ -46,13 +43,12 @@ def doctor(
         raise ConfigError(f"a run would not go well here: see {', '.join(failed)}")
 
 
-def _subject(file: Path | None, name: str | None, runs: Path) -> "CheckContext":
+def _subject(file: str | None, name: str | None, runs: Path) -> "CheckContext":
     import os
     from datetime import UTC, datetime
 
     from rmft_api.cli.plan import profiles_of
     from rmft_api.config import schema
-    from rmft_api.core import resources
     from rmft_api.core.errors import UsageError
     from rmft_api.providers import profiles
     from rmft_api.session.doctor_checks import CheckContext
@@ -63,7 +59,7 @@ def _subject(file: Path | None, name: str | None, runs: Path) -> "CheckContext":
     if name:
         one = profiles.load(name)
         return CheckContext(one, one, None, runs, now, os.environ)
-    settings = schema.load(file or resources.run_files_dir() / "quickstart.toml")
+    settings = schema.load(run_file(file))
     return CheckContext(*profiles_of(settings), settings, runs, now, os.environ)
 
 

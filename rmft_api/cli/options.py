@@ -15,8 +15,12 @@ RunsDir = Annotated[
 ]
 RunName = Annotated[str, typer.Argument(metavar="RUN", help="A run's name.", show_default=False)]
 RunFile = Annotated[
-    Path | None,
-    typer.Argument(help="A run file; without one, the embedded quick start.", show_default=False),
+    str | None,
+    typer.Argument(
+        metavar="FILE",
+        help="A run file, or the name of a shipped one; without it, the embedded quick start.",
+        show_default=False,
+    ),
 ]
 Overrides = Annotated[
     list[str] | None,
@@ -35,11 +39,11 @@ AcceptShutdown = Annotated[
 ]
 
 
-def run_file(file: Path | None) -> Path:
-    """The file named, or the embedded quick start."""
-    from rmft_api.core import resources
+def run_file(file: str | None) -> Path:
+    """The file named, or the embedded quick start. Raises ConfigError for one that is not there."""
+    from rmft_api.config import run_files
 
-    return file or resources.run_files_dir() / "quickstart.toml"
+    return run_files.quickstart() if file is None else run_files.find(file)
 
 
 def described(file: Path, overrides: list[str] | None, budget: float | None) -> "RunConfig":

@@ -21,6 +21,7 @@ from typing import Annotated, Any, Self
 
 from pydantic import Field, ValidationError, model_validator
 
+from rmft_api.config import run_files
 from rmft_api.config import schema as configs
 from rmft_api.config.mistakes import first_mistake
 from rmft_api.config.schema import RunConfig, Section
@@ -43,7 +44,7 @@ class Grid(Section):
     """The file."""
 
     base: str
-    """A run file, found beside the grid's own."""
+    """A run file beside the grid's own, or what `rmft-api run` takes."""
     seeds: Annotated[tuple[int, ...], Field(min_length=1)] = (1,)
     set: dict[str, Any] = Field(default_factory=dict)
     cell: Annotated[tuple[Cell, ...], Field(min_length=1)]
@@ -76,18 +77,21 @@ def load(path: Path) -> Grid:
 
 def grid_runs(path: Path, grid: Grid) -> Iterator[GridRun]:
     """Every run of the grid, cell by cell. Raises ConfigError for a cell that is no run."""
-    base = configs.read(path.parent / grid.base)
+    base_file = run_files.beside(grid.base, path.parent)
+    base = configs.read(base_file)
     for cell in grid.cell:
         for seed in grid.seeds:
-            yield GridRun(cell, seed, _config(path, base, grid, cell, seed))
+            yield GridRun(cell, seed, _config(path, base_file, base, grid, cell, seed))
 
 
-def _config(path: Path, base: Mapping[str, Any], grid: Grid, cell: Cell, seed: int) -> RunConfig:
+def _config(
+    path: Path, base_file: Path, base: Mapping[str, Any], grid: Grid, cell: Cell, seed: int
+) -> RunConfig:
     raw: dict[str, Any] = copy.deepcopy(dict(base))
     raw["name"] = f"{path.stem}-{cell.name}-{seed}"[:64]
     raw["seed"] = seed
     for key, value in {**grid.set, **cell.set}.items():
         configs.place(raw, key, value, path.parent)
-    folder = (path.parent / grid.base).absolute().parent
+    folder = base_file.absolute().parent
     raw = paths.settled(raw, folder, Path.cwd())
     return configs.parse(raw, f"{path}, cell {cell.name!r}", Origin(folder))

@@ -23,7 +23,7 @@ from pydantic import (
 )
 
 from rmft_api.config.mistakes import first_mistake, unreadable
-from rmft_api.core import paths, resources
+from rmft_api.core import paths
 from rmft_api.core.errors import ConfigError
 from rmft_api.core.names import A_NAME, RUN_NAME, as_run_name
 from rmft_api.core.paths import Origin
@@ -432,17 +432,9 @@ def read(path: Path) -> dict[str, Any]:
     try:
         return tomllib.loads(path.read_text(encoding="utf-8-sig"))
     except FileNotFoundError:
-        raise ConfigError(f"no file {str(path)!r}{_instead(path)}") from None
+        raise ConfigError(f"no file {str(path)!r}") from None
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
         raise ConfigError(unreadable(path, error)) from error
-
-
-def _instead(path: Path) -> str:
-    """What may have been meant by a file that is not there."""
-    near = path.with_name(f"{path.name}.toml")
-    if near.is_file():
-        return f"; did you mean {str(near)!r}?"
-    return f"; run files to begin with lie in {resources.run_files_dir()}"
 
 
 def load(path: Path, overrides: Sequence[str] = ()) -> RunConfig:

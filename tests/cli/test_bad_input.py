@@ -139,7 +139,7 @@ def test_a_run_file_that_cannot_be_followed_is_a_config_error(
         (b"", "model is missing"),
         (SMALL.encode("utf-16"), "save it as UTF-8"),
         (b"[model\n", "is no TOML: "),
-        (None, "no file 'typed.toml'; run files to begin with lie in "),
+        (None, "no run file 'typed.toml'; shipped run files: "),
     ],
     ids=["empty", "UTF-16", "no TOML", "no file"],
 )
@@ -157,9 +157,10 @@ def test_a_teacher_that_nobody_knows_is_refused(run_file: Path, command: str) ->
     assert "no baseline 'ucb2'" in refused(78, run_file.parent, command, str(run_file), *change)
 
 
-def test_a_name_without_its_ending_is_answered_with_the_file(run_file: Path) -> None:
-    assert "did you mean 'small.toml'" in refused(78, run_file.parent, "run", "small")
-    assert "Is a directory" in refused(78, run_file.parent, "run", ".")
+def test_a_folder_is_no_run_file(tmp_path: Path) -> None:
+    (tmp_path / "mine.toml").mkdir()
+    for name in (".", "mine"):
+        assert f"no run file {name!r}" in refused(78, tmp_path, "run", name)
 
 
 @pytest.mark.parametrize("name", ["mit Bom.toml", "größe.toml"])
