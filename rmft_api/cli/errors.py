@@ -1,5 +1,6 @@
 """One line for a known error, and its exit code; a traceback only for our own bugs."""
 
+import errno
 import gc
 import signal
 import sys
@@ -15,6 +16,7 @@ _STOPPING = {signal.Signals[name] for name in _NAMES if name in signal.Signals._
 """Those that the platform has."""
 
 
+_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 EARLY = (
     "interrupted with nothing under way; if the run has begun, `rmft-api resume RUN` goes on, "
     "and `rmft-api status` lists the runs"
@@ -44,6 +46,11 @@ def guarded(main: Callable[[], T]) -> T:
         raise SystemExit(128 + (came or [signal.SIGINT])[0]) from error
     except BrokenPipeError as error:
         raise SystemExit(74) from error  # whoever read our output went away
+    except OSError as error:
+        if error.errno not in _FULL:
+            raise
+        _say(f"output cannot be written ({error.strerror}); free space, or write it elsewhere")
+        raise SystemExit(74) from error
 
 
 def run_async(work: Coroutine[Any, Any, T]) -> T:

@@ -1,7 +1,9 @@
 """`rmft-api`: the commands, each in a file of its own, and how the program ends."""
 
 import gc
+import os
 import sys
+from pathlib import Path
 
 import typer
 
@@ -46,8 +48,24 @@ for command in COMMANDS:
 
 def main() -> None:
     """Run the command line; exit codes as in `errors.py`."""
+    open_streams()
     tune()
     guarded(_main)
+
+
+def open_streams() -> None:
+    """Give each standard stream that the caller closed to the null device.
+
+    Else the next file or socket gets its number, and libuv aborts the process when it closes that.
+    """
+    for number in range(3):
+        try:
+            os.fstat(number)
+        except OSError:
+            os.open(os.devnull, os.O_RDWR)  # the lowest free number, which is this one
+    nowhere = Path(os.devnull)
+    sys.stdout = sys.stdout or nowhere.open("w", encoding="utf-8")
+    sys.stderr = sys.stderr or nowhere.open("w", encoding="utf-8")
 
 
 def tune() -> None:
@@ -56,8 +74,17 @@ def tune() -> None:
     sys.setswitchinterval(TURN_S)
 
 
+def check_folder() -> None:
+    """Raise UsageError where the working folder was removed."""
+    try:
+        Path.cwd()
+    except FileNotFoundError:
+        raise UsageError("the working folder no longer exists; change to one that does") from None
+
+
 def _main() -> None:
     check_platform()
+    check_folder()
     try:
         code = app(sys.argv[1:] or ["--help"], standalone_mode=False)
     except typer.Abort:

@@ -125,7 +125,9 @@ def _text(path: Path) -> dict[str, Cells]:
     try:
         with path.open(encoding="utf-8-sig", newline="") as file:
             rows = list(csv.reader(file, delimiter=separator, strict=True))
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
+    except UnicodeDecodeError as error:
+        raise DataError(f"{path}: is not UTF-8 ({error}); save it so") from None
+    except (OSError, csv.Error) as error:
         raise DataError(f"{path}: cannot be read as CSV: {error}") from None
     if not rows:
         return {}
@@ -142,6 +144,9 @@ def _transposed(body: Sequence[Sequence[str]], width: int) -> Iterator[Cells]:
 
 
 def _check_header(path: Path, header: Sequence[str]) -> None:
+    mark = next((mark for mark in ";\t|" if mark in header[0]), None)
+    if mark is not None and len(header) == 1:
+        raise DataError(f"{path}: separated by {mark!r}; save it with commas, or as .tsv with tabs")
     twice = next((name for i, name in enumerate(header) if name in header[:i]), None)
     if twice is not None:
         raise DataError(f"{path}: two columns are called {twice!r}")

@@ -181,6 +181,8 @@ def test_a_changed_file_is_read_again(tmp_path: Path) -> None:
         ("", {}, "holds no rows"),
         ("x,y\n1\n", {}, "row 1 has 1 cells, the header 2"),
         ("x,x\n1,0\n", {}, "two columns are called 'x'"),
+        ("x;y\n1;0\n", {}, "separated by ';'; save it with commas"),
+        ("x\ty\n1\t0\n", {}, "as .tsv with tabs"),
         ("x,\n1,0\n", {}, "column 2 has no name"),
         ("x,y,f\n1,0,\n", {"features": "f"}, "column 'f', row 1: '' is not a finite number"),
         ("x,y,f\n1,0,a\n1,0,\n", {"features": "f"}, "column 'f', row 2"),
@@ -207,7 +209,7 @@ def test_a_file_that_cannot_be_used_is_refused_in_one_line(
     ("name", "content", "error", "message"),
     [
         ("log.xls", b"", ConfigError, "must end in .csv, .tsv, .parquet"),
-        ("log.csv", b"\xff\xfe\x00", DataError, "cannot be read as CSV"),
+        ("log.csv", b"\xff\xfe\x00", DataError, "is not UTF-8 .*; save it so"),
         ("log.parquet", b"no parquet", DataError, "cannot be read as Parquet"),
         ("nowhere.csv", None, ConfigError, "No such file"),
     ],
