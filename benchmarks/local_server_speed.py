@@ -23,7 +23,7 @@ from rmft_api.core import resources, seeds
 from rmft_api.environments import Scenario
 from rmft_api.prompts import PromptSet, load
 
-PROMPTS = PromptConfig(set="compact", scenario=("buttons", "adverts", "doors"), repeat_reason=True)
+PROMPTS = PromptConfig(set="compact", story=("buttons", "adverts", "doors"), repeat_reason=True)
 
 
 def prompts(count: int) -> list[list[dict[str, str]]]:

@@ -55,10 +55,10 @@ def config(asked: argparse.Namespace, rounds: int, concurrency: int) -> RunConfi
                 "history": asked.history,
                 "conversation": asked.conversation,
             },
+            "requests": {"concurrency": concurrency},
             "rollouts": {
                 "scenarios": max(1, round(rounds / asked.T / asked.L)),
                 "trajectories": asked.L,
-                "concurrency": concurrency,
                 "coalesce": asked.n > 1,
                 "problems": [problem],
             },
@@ -75,7 +75,7 @@ async def play(load_: Load, settings: RunConfig, n: int, folder: Path) -> Readin
     profile = profile.model_copy(update={"api_key_env": None})
     journal = Journal.create(folder / settings.name, settings.model_dump_json(), {})
     await journal.ledger.set_cap(10**12)
-    pacer, prices = Pacer(settings.rollouts.concurrency), Prices(profile)
+    pacer, prices = Pacer(settings.requests.concurrency), Prices(profile)
     totals = journal.ledger.totals
     async with connect(profile, pacer=pacer) as connection:
         chat = JournaledChat(

@@ -103,7 +103,7 @@ class BatchedChat:
             if tries > ROUNDS:
                 raise ResumableError(
                     f"{one.ask.key} went through {tries} batches and was not carried out; "
-                    "`rmft-api resume` asks again, rollouts.transport = 'direct' asks at once"
+                    "`rmft-api resume` asks again, requests.transport = 'direct' asks at once"
                 )
         if left:
             self._waiting = [*left, *self._waiting]

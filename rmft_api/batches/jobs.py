@@ -199,7 +199,7 @@ class BatchJobs:
             await self.answers.release(group, fault)
             raise DataError(
                 f"batch {batch.id} was refused as a whole: {batch.errors or 'no reason given'}; "
-                "begin a run of another name with rollouts.transport = 'direct'"
+                "begin a run of another name with requests.transport = 'direct'"
             )
         found = await self._answers(batch)
         fault_point("batch.answered")
@@ -233,7 +233,7 @@ class BatchJobs:
         await self.answers.release(group, fault)
         return DataError(
             f"{fault}; if batches are not for this model, begin a run of another name with "
-            "rollouts.transport = 'direct'"
+            "requests.transport = 'direct'"
         )
 
     def _content(self, group: Sequence[WaitingRequest]) -> bytes:

@@ -74,7 +74,7 @@ def show(
 
     prompts = prompts_of_run(config)
     playing, training = profiles_of(config)
-    if config.rollouts.transport == "batch":
+    if config.requests.transport == "batch":
         batches_of(playing)
     if config.teacher is not None:
         Teacher(config, config.teacher, prompts, 1)

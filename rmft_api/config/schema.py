@@ -22,6 +22,7 @@ from pydantic import (
     model_validator,
 )
 
+from rmft_api.config import renamed_keys
 from rmft_api.config.mistakes import first_mistake, unreadable
 from rmft_api.core import paths
 from rmft_api.core.errors import ConfigError
@@ -81,8 +82,8 @@ class Problem(Section):
     """Horizon: rounds per trajectory."""
     options: Options = Field(default_factory=dict)
     """Further settings of the environment, e.g. `reward = ["bernoulli", "gaussian"]`."""
-    context: Annotated[str | tuple[str, ...], Field(min_length=1)] | None = None
-    """Real-world stories in place of prompts.scenario, dealt out evenly over scenarios: a name
+    story: Annotated[str | tuple[str, ...], Field(min_length=1)] | None = None
+    """Real-world stories in place of prompts.story, dealt out evenly over scenarios: a name
     (`medicine/hay-fever`), a domain (`medicine`), `all`, a `.toml` file of yours, or several."""
 
     @model_validator(mode="after")
@@ -122,7 +123,7 @@ class PromptConfig(Section):
 
     set: str = "standard"
     """A folder of `prompts/`, or a path to one of your own."""
-    scenario: str | tuple[str, ...] = "buttons"
+    story: str | tuple[str, ...] = "buttons"
     """The story; several are given out evenly over scenarios."""
     framing: str = "neutral"
     stakes: Literal["reward", "loss"] = "reward"
@@ -172,11 +173,6 @@ class RolloutConfig(ScenarioConfig):
     """The scenarios to learn from: M fresh ones each iteration, L trajectories each."""
 
     trajectories: Trajectories = 16
-    concurrency: Positive = 64
-    """Requests under way at once, everywhere."""
-    transport: Literal["direct", "batch"] = "direct"
-    """How chats are asked, everywhere: each by itself at once (direct), or one file of them a round
-    (batch): at half the price where the provider does so, and hours slower."""
     coalesce: bool = True
     """Ask once with `n` for trajectories whose prompts are identical, where that is possible."""
     unreadable: Literal["worst", "end"] = "worst"
@@ -186,6 +182,16 @@ class RolloutConfig(ScenarioConfig):
     """Rounds in a row that share one sampling seed (numeric models: noise held constant)."""
     cooling: Annotated[float, Field(gt=0, le=1)] = 1.0
     """The temperature is multiplied by this after every iteration: exploration that calms down."""
+
+
+class RequestConfig(Section):
+    """How chats are sent, in every split."""
+
+    concurrency: Positive = 64
+    """Most requests in flight at once."""
+    transport: Literal["direct", "batch"] = "direct"
+    """direct: each chat is a request of its own, sent at once. batch: one file of chats a round, at
+    half the price where the provider offers that, and hours slower."""
 
 
 class EvaluationConfig(ScenarioConfig):
@@ -233,12 +239,12 @@ class SelectionConfig(Section):
     k: Positive = 4
     """Kept per scenario."""
     rank_by: Literal["regret", "reward", "random"] = "regret"
-    form: Literal["expected", "realised"] = "expected"
+    regret_form: Literal["expected", "realised"] = "expected"
     scope: Literal["scenario", "global"] = "scenario"
     """global ranks all scenarios together: for the record only, it picks easy problems."""
-    floor: Annotated[int, Field(ge=0)] = 0
+    min_pulls: Annotated[int, Field(ge=0)] = 0
     """Exploration floor: every action at least this often, or the trajectory is not ranked."""
-    valid: Share = 1.0
+    min_valid: Share = 1.0
     """Least share of readable replies in a kept trajectory."""
 
 
@@ -346,6 +352,7 @@ class RunConfig(Section):
     model: ModelConfig
     prompts: PromptConfig = Field(default_factory=PromptConfig)
     sampling: SamplingConfig = Field(default_factory=SamplingConfig)
+    requests: RequestConfig = Field(default_factory=RequestConfig)
     rollouts: RolloutConfig
     selection: SelectionConfig = Field(default_factory=SelectionConfig)
     dataset: DatasetConfig = Field(default_factory=DatasetConfig)
@@ -410,11 +417,11 @@ class RunConfig(Section):
         return own * self.rollouts.cooling ** (iteration - 1) if split == "train" else own
 
     @property
-    def contexts(self) -> tuple[str, ...]:
+    def stories(self) -> tuple[str, ...]:
         """Every context that a problem names, once."""
         sections = (self.rollouts, self.validation, self.test)
         problems = (problem for section in sections for problem in section.problems)
-        named = (problem.context for problem in problems if problem.context is not None)
+        named = (problem.story for problem in problems if problem.story is not None)
         return tuple(dict.fromkeys(word for words in named for word in as_words(words)))
 
     def problems_of(self, section: ScenarioConfig) -> tuple[Problem, ...]:
@@ -460,6 +467,8 @@ def checked(
     section: type[S], raw: Mapping[str, Any], source: str, origin: Origin | None = None
 ) -> S:
     """What a file describes. Raises ConfigError with one line for the first mistake."""
+    if renamed := renamed_keys.refusal(raw):
+        raise ConfigError(f"{source}: {renamed}")
     try:
         return section.model_validate(raw, context=origin)
     except ValidationError as error:

@@ -89,8 +89,8 @@ def _paths(raw: Table) -> Iterator[tuple[Table, str]]:
             yield raw[section], key
     for table in (raw, *(raw.get(section) for section in SECTIONS)):
         for problem in _problems(table):
-            if "context" in problem:
-                yield problem, "context"
+            if "story" in problem:
+                yield problem, "story"
             options = problem.get("options")
             if isinstance(options, dict):
                 yield from ((cast("Table", options), key) for key in cast("Table", options))

@@ -262,7 +262,7 @@ def _check_number(lines: Sequence[bytes], least: int, refused: Sequence[str]) ->
         raise DataError(
             f"the dataset has {len(lines)} examples{lost}, the provider takes {least} or more; "
             "begin another run with more rollouts.scenarios, selection.k or T, or with a lower "
-            "selection.floor or .valid: `rmft-api resume` keeps the settings of this one"
+            "selection.min_pulls or .min_valid: `rmft-api resume` keeps those of this one"
         )
 
 

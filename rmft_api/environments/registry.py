@@ -37,11 +37,11 @@ BUILT_IN: Mapping[str, EnvironmentFactory] = {
     "bandit": Bandit,
     "contextual": Contextual,
     "gym": Gym,
-    "logged": Logged,
     "nonstationary": Nonstationary,
     "online_learning": OnlineLearning,
+    "table": Logged,
 }
-_LOOKS_BESIDE = frozenset({"gym", "logged"})
+_LOOKS_BESIDE = frozenset({"gym", "table"})
 """Those that look for files or modules, and so are told where."""
 
 
@@ -189,7 +189,7 @@ def _may_keep_places(name: str, scenario: Scenario) -> bool:
 
 def _combinations(problem: Problem, folder: Path) -> Iterator[ConcreteProblem]:
     alternatives = [_alternatives(problem, key) for key in problem.options]
-    contexts = () if problem.context is None else as_words(problem.context)
+    contexts = () if problem.story is None else as_words(problem.story)
     for K, T in itertools.product(_many(problem.K), _many(problem.T)):
         for values in itertools.product(*alternatives):
             options = dict(zip(problem.options, values, strict=True))

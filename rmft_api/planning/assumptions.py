@@ -53,7 +53,7 @@ def assumptions(
         return
     limits = "limits as in the profile" if pace.limits_known else "this account's limits unknown"
     yield (
-        f"time: {REPLY_S:g} s a reply, {config.rollouts.concurrency} at once, "
+        f"time: {REPLY_S:g} s a reply, {config.requests.concurrency} at once, "
         f"{JOB_S / 3600:g} h a job; {limits}"
     )
 

@@ -54,7 +54,7 @@ async def build_plan(
     if paid and replies_are_told(config.prompts):
         bare = replace(world, speech=ReplyText(config, counter, 0))
         short = await _courses(bare, worst=False)
-    batch = config.rollouts.transport == "batch"
+    batch = config.requests.transport == "batch"
     walk = PhaseBuilder(
         config=config,
         playing=PriceSheet(playing, config.model.base, Prices(playing, batch=batch)),

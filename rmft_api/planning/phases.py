@@ -103,7 +103,7 @@ class PhaseBuilder:
         if self.other is None or profile.batch is None or not profile.paid:
             return None
         played = [phase for phase in phases if phase.name in SPLITS]
-        used = self.config.rollouts.transport == "batch"
+        used = self.config.requests.transport == "batch"
         apart = added(self._at(self.other, phase) for phase in played)
         spent = added(phase.cost.expected for phase in played)
         more = None if apart is None or spent is None else apart - spent
@@ -122,7 +122,7 @@ class PhaseBuilder:
 
     def crash(self) -> int | None:
         """The most that requests under way can cost: all lost, all billed."""
-        if self.config.rollouts.transport == "batch":
+        if self.config.requests.transport == "batch":
             return 0  # a batch is found again, and its answers wait there
         worst = [self._lost(split, model) for split in self.courses for model in (0, 1)]
         return None if None in worst else max(cost for cost in worst if cost is not None)
@@ -266,7 +266,7 @@ class PhaseBuilder:
         choices = min(section.trajectories, largest)
         longest = self.courses[split].longest.values()
         bound = max((one.last_prompt_bound for one in longest), default=0)
-        at_once = min(self.config.rollouts.concurrency, section.scenarios * section.trajectories)
+        at_once = min(self.config.requests.concurrency, section.scenarios * section.trajectories)
         replies = choices * self.config.sampling.max_tokens
         dearest = self.playing.one_request(model, bound, replies)
         return None if dearest is None else at_once * dearest

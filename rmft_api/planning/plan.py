@@ -55,7 +55,7 @@ class BatchSavings(Record, frozen=True):
     """What batches are to a run: one file of chats a round, cheaper and later."""
 
     used: bool
-    """Whether the run asks so (`rollouts.transport`)."""
+    """Whether the run asks so (`requests.transport`)."""
     saves: int | None
     """Expected micro-dollars that they save, or would; None: a price is unknown."""
     seconds: float

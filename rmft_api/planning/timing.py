@@ -65,10 +65,10 @@ class EndpointSpeed:
 
 def speed_of(config: RunConfig, profile: Profile) -> EndpointSpeed:
     """The speed that a run can go at."""
-    batch = profile.batch if config.rollouts.transport == "batch" else None
+    batch = profile.batch if config.requests.transport == "batch" else None
     return EndpointSpeed(
         paid=profile.paid,
-        concurrency=config.rollouts.concurrency,
+        concurrency=config.requests.concurrency,
         requests_per_minute=profile.chat.requests_per_minute,
         tokens_per_minute=profile.chat.tokens_per_minute,
         batch_s=batch.usual_s if batch else None,

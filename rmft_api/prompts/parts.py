@@ -109,18 +109,18 @@ def _reasons(folder: Folder, config: PromptConfig) -> Template | None:
 
 def stories_of(config: PromptConfig) -> tuple[str, ...]:
     """The names of the stories that scenarios are told in."""
-    return (config.scenario,) if isinstance(config.scenario, str) else config.scenario
+    return (config.story,) if isinstance(config.story, str) else config.story
 
 
 def _check_names(config: PromptConfig) -> None:
     """Names choose files, so they must not lead out of the set."""
     stories = stories_of(config)
     chosen = [("history", config.history), ("framing", config.framing)]
-    for key, name in (*chosen, *(("scenario", story) for story in stories)):
+    for key, name in (*chosen, *(("story", story) for story in stories)):
         if not NAME.fullmatch(name):
             raise ConfigError(f"prompts.{key}={name!r} must be a name of letters, digits, _ and -")
     if not stories:
-        raise ConfigError("prompts.scenario is empty; name at least one")
+        raise ConfigError("prompts.story is empty; name at least one")
 
 
 def _frame(folder: Folder, config: PromptConfig) -> Frame:
@@ -183,7 +183,7 @@ def _contexts(
 
 
 def _story(folder: Folder, name: str, frame: Frame, config: PromptConfig) -> StoryTemplates:
-    at, why = f"scenarios/{name}", f"prompts.scenario={name!r}"
+    at, why = f"scenarios/{name}", f"prompts.story={name!r}"
     if folder.overlay and folder.place(f"{at}/task.md") == f"{at}/task.md":
         raise ConfigError(
             f"{folder.root / folder.overlay / at}/task.md is missing, needed by {why} with "

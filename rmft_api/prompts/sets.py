@@ -182,7 +182,7 @@ class PromptSet:
 def of_run(config: RunConfig) -> PromptSet:
     """The words of a run: a set that ships, or one beside the run file. Raises as `load`."""
     roots = [resources.prompts_dir(), config.origin.folder]
-    return load(config.prompts, roots, config.contexts, config.origin.folder)
+    return load(config.prompts, roots, config.stories, config.origin.folder)
 
 
 def load(

@@ -4,6 +4,7 @@ import json
 from collections.abc import Iterator, Mapping
 from typing import Any, cast
 
+from rmft_api.config import renamed_keys
 from rmft_api.config.schema import RunConfig
 from rmft_api.evaluation.scoring import GateDecision, gate_in_words
 from rmft_api.finetuning import FineTuned
@@ -48,8 +49,8 @@ def origin(config: RunConfig, journal: Journal) -> dict[str, str]:
 
 
 def settings(journal: Journal) -> dict[str, str]:
-    """The run file as it was frozen, key by key."""
-    return dict(_leaves(json.loads(journal.run.config_json), ""))
+    """The recorded settings by today's keys."""
+    return dict(_leaves(renamed_keys.translated(json.loads(journal.run.config_json)), ""))
 
 
 def _leaves(value: Any, prefix: str) -> Iterator[tuple[str, str]]:

@@ -73,7 +73,7 @@ def divisions(config: RunConfig, splits: Sequence[Split] = get_args(Split)) -> t
     }
     if config.origin.rules >= RULES:
         return environments.divisions(problems)
-    files = any(problem.environment == "logged" for many in problems.values() for problem in many)
+    files = any(problem.environment == "table" for many in problems.values() for problem in many)
     return (SHARED,) if files else ()
 
 
@@ -138,10 +138,10 @@ def _address(split: Split, iteration: int, index: int) -> Address:
 
 def _live(config: RunConfig, split: Split) -> int:
     """Trajectories under way at once."""
-    if config.rollouts.transport == "batch":  # all of them are a round's batch
+    if config.requests.transport == "batch":  # all of them are a round's batch
         section = section_of(config, split)
         return section.scenarios * section.trajectories
-    return 2 * config.rollouts.concurrency  # while one is read and stepped, another is asked
+    return 2 * config.requests.concurrency  # while one is read and stepped, another is asked
 
 
 def rounds_of(config: RunConfig, split: Split, count: int | None = None) -> int:

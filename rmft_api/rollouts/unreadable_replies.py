@@ -77,8 +77,8 @@ def likely(sample: Sample, config: RunConfig) -> str:
         ),
         "text_after": f"the model goes on after its answer: {other}",
         "wrong_form": f"the model answers in a form of its own: {other}",
-        "refused": "the model refuses the task: try another prompts.scenario, or another model",
-        "filtered": "the provider's filter stops it: try another prompts.scenario",
+        "refused": "the model refuses the task: try another prompts.story, or another model",
+        "filtered": "the provider's filter stops it: try another prompts.story",
     }
     return f"likely {says.get(sample.cause, 'the endpoint')}"
 
@@ -105,7 +105,7 @@ def _way_on(config: RunConfig) -> str:
     resume = f"`rmft-api resume {config.name}"
     again = (
         f"{resume} --ask-again` once the endpoint is mended (asks and pays for this split anew), "
-        if config.rollouts.transport == "direct"
+        if config.requests.transport == "direct"
         else ""
     )
     return (

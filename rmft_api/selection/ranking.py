@@ -115,9 +115,9 @@ def _rivals(ordered: Sequence[Scored], config: SelectionConfig) -> list[tuple[li
 
 def _bar(one: Scored, config: SelectionConfig) -> _Why | None:
     """Why the trajectory is not ranked at all."""
-    if one.valid < config.valid:
+    if one.valid < config.min_valid:
         return "valid"
-    return "floor" if min(one.pulls) < config.floor else None
+    return "floor" if min(one.pulls) < config.min_pulls else None
 
 
 def _cost(one: Scored, config: SelectionConfig, seed: int, iteration: int) -> float:
@@ -133,7 +133,7 @@ def _cost(one: Scored, config: SelectionConfig, seed: int, iteration: int) -> fl
 
 def _regret(one: Scored, config: SelectionConfig) -> float:
     """Expected: what the policy earns on average. Realised: what was in fact drawn."""
-    if config.form == "expected":
+    if config.regret_form == "expected":
         return one.regret
     return one.regrets.static_realised if one.kind == "static" else one.regrets.realised
 

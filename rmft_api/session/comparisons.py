@@ -12,6 +12,7 @@ from pathlib import Path
 
 import msgspec
 
+from rmft_api.config import renamed_keys
 from rmft_api.config import schema as configs
 from rmft_api.core.errors import ConfigError, DataError, UsageError
 from rmft_api.core.ports import ChatModel, Console
@@ -114,7 +115,7 @@ def results_so_far(journal: Journal) -> ComparisonResults:
 
 def recorded(journal: Journal) -> ComparisonConfig:
     """The frozen copy of what was begun."""
-    raw = msgspec.json.decode(journal.run.config_json)
+    raw = renamed_keys.translated_comparison(msgspec.json.decode(journal.run.config_json))
     source = f"the journal of {journal.run_dir.name}"
     return configs.checked(ComparisonConfig, raw, source, origin_of(journal))
 
@@ -214,7 +215,7 @@ class _Hall:
             url = await self.stack.enter_async_context(embedded_server(state))
             profile = profile.at(url)
         retries = Retries(sleep=self.stop.sleep, waits=Waits(time.time, self.console.waiting))
-        pacer = Pacer(self.config.run.rollouts.concurrency, waits=retries.waits)
+        pacer = Pacer(self.config.run.requests.concurrency, waits=retries.waits)
         say = self.console.line
         _, _, chat = await connected(self.stack, profile, self.journal, retries, pacer, say)
         return profile, StoppableChat(chat, self.stop)

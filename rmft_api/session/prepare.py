@@ -55,7 +55,7 @@ def prepare(config: RunConfig) -> PreparedRun:
     trains = profiles.load(model.training_profile or model.profile)
     check_base(chats, model)
     check_training(trains, config, prompts)
-    if config.rollouts.transport == "batch":
+    if config.requests.transport == "batch":
         batches_of(chats)
     for profile in {chats.name: chats, trains.name: trains}.values():
         _check_endpoint(profile, config)
@@ -72,11 +72,11 @@ def batches_of(profile: Profile) -> BatchCapabilities:
     if profile.deploy != "none":
         raise ConfigError(
             f"profile {profile.name!r} answers a fine-tune only where it is deployed, and no batch "
-            "goes there; set rollouts.transport = 'direct'"
+            "goes there; set requests.transport = 'direct'"
         )
     if profile.batch is None:
         raise ConfigError(
-            f"profile {profile.name!r} answers no batches; set rollouts.transport = 'direct', or "
+            f"profile {profile.name!r} answers no batches; set requests.transport = 'direct', or "
             "give your profile a [batch] section if its endpoint has /v1/batches"
         )
     return profile.batch
@@ -115,7 +115,7 @@ def _check_endpoint(profile: Profile, config: RunConfig) -> None:
 
 def _check_prices(profile: Profile, config: RunConfig) -> None:
     """Prices of the base, of its fine-tunes and of training: asked for now, not after rollouts."""
-    batch = config.rollouts.transport == "batch"
+    batch = config.requests.transport == "batch"
     prices, base = Prices(profile, batch=batch), config.model.base
     if profile.name == config.model.profile:
         prices.check(base, tuned_id(profile, base))

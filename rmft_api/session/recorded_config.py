@@ -5,7 +5,7 @@ from pathlib import Path
 
 import msgspec
 
-from rmft_api.config import schema
+from rmft_api.config import renamed_keys, schema
 from rmft_api.config.schema import RunConfig
 from rmft_api.core.paths import RULES, Origin
 from rmft_api.evaluation import outcome
@@ -17,7 +17,7 @@ _FOLDER, _FROM_RUN, _RULES = "folder", "folder_from_run", "draws"
 
 def recorded_config(journal: Journal) -> RunConfig:
     """The frozen copy of the run file."""
-    raw = msgspec.json.decode(journal.run.config_json)
+    raw = renamed_keys.translated(msgspec.json.decode(journal.run.config_json))
     return schema.parse(raw, f"the journal of {journal.run_dir.name}", origin_of(journal))
 
 

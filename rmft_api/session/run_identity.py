@@ -4,6 +4,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+from rmft_api.config import renamed_keys
 from rmft_api.config import schema as configs
 from rmft_api.config.schema import RunConfig
 from rmft_api.core.errors import ConfigError, UsageError
@@ -53,7 +54,7 @@ def refuse_changes(journal: Journal) -> None:
         return
     then = json.loads(journal.run.provenance["file"])
     now = json.loads(_canonical(configs.read(source)))
-    changed = configs.differences(then, now)
+    changed = configs.differences(renamed_keys.translated(then), renamed_keys.translated(now))
     if changed:
         raise ConfigError(
             f"{source.name} has changed since run {name!r} began: {'; '.join(changed)}; "

@@ -190,7 +190,7 @@ async def _run(
     async with AsyncExitStack() as stack:
         chats, trains = await _endpoints(prepared, journal.run_dir, stack)
         retries = Retries(sleep=stop.sleep, waits=Waits(time.time, show.waiting))
-        pacer = Pacer(config.rollouts.concurrency, waits=retries.waits)
+        pacer = Pacer(config.requests.concurrency, waits=retries.waits)
         chat: ChatModel
         connection, hosting, chat = await connected(
             stack, chats, journal, retries, pacer, show.line
@@ -198,7 +198,7 @@ async def _run(
         trainer = connection
         if trains != chats:
             trainer = await stack.enter_async_context(connect(trains))
-        if config.rollouts.transport == "batch":
+        if config.requests.transport == "batch":
             chat = await stack.enter_async_context(
                 in_batches(journal, connection.batches, retries, chats, show.line)
             )

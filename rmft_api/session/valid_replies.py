@@ -49,7 +49,7 @@ async def _set_aside(journal: Journal, config: RunConfig) -> None:
             f"nothing to ask again: {config.name!r} was not stopped by replies that cannot be "
             f"read; `rmft-api resume {config.name}` goes on"
         )
-    if config.rollouts.transport == "batch":
+    if config.requests.transport == "batch":
         raise UsageError(
             "a batch cannot be asked again; --min-valid 0 goes on and scores replies that cannot "
             "be read as the worst action, and --set name=OTHER begins another run"

@@ -66,9 +66,9 @@ class Suite(Section):
             "model": {"base": "of the contest"},
             "prompts": self.prompts,
             "sampling": self.sampling,
+            "requests": {"concurrency": self.concurrency},
             "rollouts": {
                 "problems": self.problems,
-                "concurrency": self.concurrency,
                 "coalesce": self.coalesce,
                 "unreadable": self.unreadable,
             },

@@ -52,10 +52,10 @@ def test_batches_where_the_endpoint_has_none_are_refused_with_the_way_out(
     told = refused(
         *(78, tmp_path, "run", run_file.name, "--accept-shutdown", "--budget", "1"),
         *("--set", "model.profile=openai-compatible", "--set", "model.training_profile=local"),
-        *("--set", "rollouts.transport=batch"),
+        *("--set", "requests.transport=batch"),
     )
     assert "answers no batches" in told
-    assert "rollouts.transport = 'direct'" in told
+    assert "requests.transport = 'direct'" in told
 
 
 @pytest.mark.parametrize(
@@ -104,7 +104,7 @@ def test_a_folder_without_runs_says_how_one_begins(tmp_path: Path) -> None:
     [
         ("rolouts.scenarios=3", "did you mean 'rollouts.scenarios'"),
         ("selection.k=16", "must be below"),
-        ("prompts.scenario=casino", "casino"),
+        ("prompts.story=casino", "casino"),
         ("prompts.set=nowhere", "nowhere"),
         ("prompts.set=standard", "512 are allowed for 'rmft-tiny'"),
         ("model.base=rmft-transfromer", "did you mean 'rmft-transformer'"),

@@ -139,7 +139,7 @@ def test_batches_that_an_endpoint_does_not_answer_are_not_planned(
     base: str,
     why: str,
 ) -> None:
-    changes = (f"model.profile={profile}", f"model.base={base}", "rollouts.transport=batch")
+    changes = (f"model.profile={profile}", f"model.base={base}", "requests.transport=batch")
     words = [word for change in changes for word in ("--set", change)]
     assert rmft_api(monkeypatch, "plan", file, *words) == 78
     told = capsys.readouterr()

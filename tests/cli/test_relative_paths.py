@@ -41,7 +41,7 @@ RUN = """
 base = "rmft-tiny"
 [prompts]
 set = "{words}"
-scenario = "visits"
+story = "visits"
 [sampling]
 max_tokens = 24
 [rollouts]
@@ -53,7 +53,7 @@ K = 3
 T = 4
 options = {options}
 """
-LOGGED = {"environment": "logged", "options": '{ path = "data/visits.csv" }'}
+LOGGED = {"environment": "table", "options": '{ path = "data/visits.csv" }'}
 CLASS = {"environment": "own_problem:Mine", "options": '{ table = "data/visits.csv" }'}
 
 
@@ -112,7 +112,7 @@ def test_what_is_typed_at_the_command_line_starts_at_the_working_folder(
     tmp_path: Path, decoy: Path
 ) -> None:
     own = project(tmp_path / "own")
-    problems = "[{ environment = 'logged', T = 4, options = { path = 'data/visits.csv' } }]"
+    problems = "[{ environment = 'table', T = 4, options = { path = 'data/visits.csv' } }]"
     typed = ["prompts.set=./my-words", f"rollouts.problems={problems}"]
     config = configs.load(own / "file.toml", typed)
     assert 0.25 in numbers(config)
@@ -124,8 +124,8 @@ def test_what_is_typed_at_the_command_line_starts_at_the_working_folder(
 def test_a_suite_and_a_grid_find_theirs_too(tmp_path: Path) -> None:
     own = project(tmp_path / "own")
     (own / "suite.toml").write_text(
-        f"scenarios = 3\n[prompts]\nset = 'my-words'\nscenario = 'visits'\n"
-        f"[[problems]]\nenvironment = 'logged'\nT = 4\noptions = {LOGGED['options']}\n"
+        f"scenarios = 3\n[prompts]\nset = 'my-words'\nstory = 'visits'\n"
+        f"[[problems]]\nenvironment = 'table'\nT = 4\noptions = {LOGGED['options']}\n"
     )
     run = suites.load(str(own / "suite.toml")).as_run("it", None)
     assert 0.5 in numbers(run)
@@ -187,7 +187,7 @@ def test_a_run_of_an_earlier_version_looks_in_the_working_folder_as_it_did(
     [
         ('set = "my-words"', 'set = "no-words"'),
         ("data/visits.csv", "data/none.csv"),
-        ('environment = "logged"', 'environment = "no_module:Mine"'),
+        ('environment = "table"', 'environment = "no_module:Mine"'),
     ],
 )
 def test_what_is_not_there_is_refused_in_a_line_that_names_it(

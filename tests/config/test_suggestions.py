@@ -37,7 +37,7 @@ VALUES: dict[str, str] = {
     "model.checkpoint": "org/model",
     "model.accelerator": "a100-80gb",
     "model.engine": "{ lora_rank = 8 }",
-    "rollouts.problems.context": "medicine",
+    "rollouts.problems.story": "medicine",
     "rollouts.problems.environment": "bandit",
     "rollouts.problems.options": "{ gap = 0.2 }",
     "finetuning.suffix": "mine",

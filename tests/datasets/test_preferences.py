@@ -161,5 +161,5 @@ def test_scenarios_are_never_opposed_to_each_other() -> None:
 
 def test_trajectories_that_were_not_ranked_oppose_nobody() -> None:
     plays = [scored(0, 1.0), scored(1, 5.0), scored(2, 9.0, pulls=0)]
-    verdicts = rank(plays, SelectionConfig(k=1, floor=1), 0, 1)
+    verdicts = rank(plays, SelectionConfig(k=1, min_pulls=1), 0, 1)
     assert [(a.trajectory, b.trajectory) for a, b in opposed(verdicts, 3)] == [(0, 1)]

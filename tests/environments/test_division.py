@@ -33,7 +33,7 @@ def write(path: Path, rows: int, words: list[str] | None = None) -> None:
 
 def problem(path: Path, T: int = 6, **options: Any) -> ConcreteProblem:
     return environments.expand(
-        [Problem(environment="logged", K=2, T=T, options={"path": path.name, **options})],
+        [Problem(environment="table", K=2, T=T, options={"path": path.name, **options})],
         path.parent,
     )[0]
 

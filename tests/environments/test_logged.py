@@ -39,9 +39,7 @@ def log(tmp_path: Path) -> str:
 
 
 def make(path: str, K: int = 3, T: int = 20, **options: object) -> Environment:
-    return environments.make(
-        "logged", K, T, {"path": path, "rewards": ",".join(ACTIONS), **options}
-    )
+    return environments.make("table", K, T, {"path": path, "rewards": ",".join(ACTIONS), **options})
 
 
 def drawn(path: str, K: int = 3, T: int = 20, index: int = 0, **options: object) -> Scenario:
@@ -150,7 +148,7 @@ def test_rewards_of_any_size_are_moved_to_the_unit_interval(tmp_path: Path) -> N
     path = tmp_path / "money.csv"
     path.write_text("reward_a,reward_b\n-10,0\n30,10\n", encoding="utf-8")
     scenario = environments.make(
-        "logged", 2, 8, {"path": str(path), "scale": "unit", "shuffle": False}
+        "table", 2, 8, {"path": str(path), "scale": "unit", "shuffle": False}
     ).draw(np.random.default_rng(0))
     assert {tuple(row) for row in scenario.rewards.tolist()} <= {(0.0, 0.25), (1.0, 0.5)}
 
@@ -159,9 +157,9 @@ def test_a_changed_file_is_read_again(tmp_path: Path) -> None:
     path = tmp_path / "log.csv"
     path.write_text("reward_a,reward_b\n0,1\n", encoding="utf-8")
     options = {"path": str(path), "shuffle": False}
-    first = environments.make("logged", 2, 2, options).draw(np.random.default_rng(0))
+    first = environments.make("table", 2, 2, options).draw(np.random.default_rng(0))
     path.write_text("reward_a,reward_b\n1,0\n1,0\n", encoding="utf-8")
-    second = environments.make("logged", 2, 2, options).draw(np.random.default_rng(0))
+    second = environments.make("table", 2, 2, options).draw(np.random.default_rng(0))
     assert first.rewards[0].tolist() == [0, 1]
     assert second.rewards[0].tolist() == [1, 0]
 
@@ -201,7 +199,7 @@ def test_a_file_that_cannot_be_used_is_refused_in_one_line(
     path = tmp_path / "log.csv"
     path.write_text(text, encoding="utf-8")
     with pytest.raises(RmftError, match=message) as raised:
-        environments.make("logged", 2, 4, {"path": str(path), "rewards": "x,y", **options})
+        environments.make("table", 2, 4, {"path": str(path), "rewards": "x,y", **options})
     assert "\n" not in str(raised.value)
 
 

@@ -87,7 +87,7 @@ def test_a_meaningful_name_stays_with_its_column_and_changes_its_place(place: Pa
         "rollouts": {
             "problems": [
                 {
-                    "environment": "logged",
+                    "environment": "table",
                     "T": 30,
                     "options": {"path": "visits.csv", "shuffle": False},
                 }

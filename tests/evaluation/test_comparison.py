@@ -55,7 +55,7 @@ def contest(*models: str, **changes: Any) -> ComparisonConfig:
 
 
 def told(run: RunConfig) -> PromptSet:
-    return load(run.prompts, [resources.prompts_dir()], run.contexts)
+    return load(run.prompts, [resources.prompts_dir()], run.stories)
 
 
 class Hall:

@@ -79,7 +79,7 @@ BUILT_IN: Mapping[str, Sequence[Mapping[str, object]]] = {
         {"process": process}
         for process in ("gaussian", "bernoulli", "alternating", "sine", "rotating", "adaptive")
     ],
-    "logged": [{}, {"features": "age"}, {"order": "file"}, {"feedback": "full"}],
+    "table": [{}, {"features": "age"}, {"order": "file"}, {"feedback": "full"}],
     "gym": [{"id": "FrozenLake-v1"}],
 }
 PROBLEMS = [
@@ -100,7 +100,7 @@ def scenario_of(name: str, options: tuple[tuple[str, str], ...], seed: int, log:
         kind: RegretKind = "static" if given["regret"] == "static" else "dynamic"
         own = Scenario(table, table, "full", kind, adversary=ADVERSARIES[given["adversary"]])
         return own.in_order(np.random.default_rng(seed).permutation(K).tolist())
-    if name == "logged":
+    if name == "table":
         given["path"] = log
     return environments.draw([ConcreteProblem(name, K, T, given)], seed, "test", 0, 0)
 

@@ -49,7 +49,12 @@ def changed(name: str = "loop") -> dict[str, object]:
         "trajectories": 4,
         "problems": [{"environment": "bandit", "K": 3, "T": [4, 8]}],
     }
-    return {"name": name, "iterations": 1, "rollouts": rollouts, "selection": {"k": 2, "valid": 0}}
+    return {
+        "name": name,
+        "iterations": 1,
+        "rollouts": rollouts,
+        "selection": {"k": 2, "min_valid": 0},
+    }
 
 
 @pytest.fixture(scope="module")

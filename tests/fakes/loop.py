@@ -24,10 +24,12 @@ profile = "{profile}"
 [sampling]
 max_tokens = 32
 
+[requests]
+concurrency = 4
+
 [rollouts]
 scenarios = 3
 trajectories = 4
-concurrency = 4
 problems = [{{ environment = "bandit", K = 2, T = 3 }}]
 
 [selection]

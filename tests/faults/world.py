@@ -32,12 +32,14 @@ profile = "{profile}"
 [sampling]
 max_tokens = 32
 
+[requests]
+concurrency = {concurrency}
+transport = "{transport}"
+
 [rollouts]
 scenarios = 2
 trajectories = 4
-concurrency = {concurrency}
 coalesce = {coalesce}
-transport = "{transport}"
 problems = [{{ environment = "bandit", K = 2, T = 3 }}]
 
 [selection]

@@ -55,7 +55,7 @@ def test_the_base_was_taught_with_the_words_that_a_run_tells():
     rewards = corpus.reward_tables(1, 4, 12, chance)
     asked = corpus.SystemMessageKey("doors", "neutral", "free", 4, 12)
     told = prompts.load(
-        PromptConfig(set="compact", scenario="doors", repeat_reason=True), [prompts_dir()]
+        PromptConfig(set="compact", story="doors", repeat_reason=True), [prompts_dir()]
     ).prompt_builder("doors", Scenario(rewards[0], rewards[0], "bandit", "pseudo"))
     said = ""
     for number, seen in enumerate(scripted.play(rewards, chance), start=1):

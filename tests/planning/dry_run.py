@@ -50,15 +50,16 @@ budget_usd = 200
 base = "{base}"
 profile = "fake"
 [prompts]
-scenario = "buttons"
+story = "buttons"
 {prompts}
 [sampling]
 max_tokens = {max_tokens}
+[requests]
+transport = "{transport}"
 [rollouts]
 scenarios = {scenarios}
 trajectories = {trajectories}
 coalesce = {coalesce}
-transport = "{transport}"
 [[rollouts.problems]]
 environment = "{environment}"
 {problem}

@@ -111,7 +111,7 @@ def test_long_chats_that_grow_are_charged_as_cached_where_the_provider_caches() 
 
 
 def test_a_crash_wastes_no_more_than_what_is_under_way() -> None:
-    few, many = (drawn(small(rollouts={"concurrency": n})).crash for n in (1, 4))
+    few, many = (drawn(small(requests={"concurrency": n})).crash for n in (1, 4))
     assert few is not None
     assert many == 4 * few
 
@@ -130,7 +130,7 @@ def test_stated_limits_make_a_plan_slower() -> None:
 
 
 def test_batches_halve_the_price_of_playing_and_take_a_batch_a_round() -> None:
-    direct, batched = drawn(small()), drawn(small(rollouts={"transport": "batch"}))
+    direct, batched = drawn(small()), drawn(small(requests={"transport": "batch"}))
     for one, other in zip(direct.phases, batched.phases, strict=True):
         expected = one.cost.expected or 0
         share = 1.0 if one.name == "training" else 0.5
@@ -148,14 +148,14 @@ def test_batches_halve_the_price_of_playing_and_take_a_batch_a_round() -> None:
 
 def test_a_batch_price_that_is_not_known_is_unknown() -> None:
     unpriced = openai().model_copy(update={"prices": "azure", "tuned_model": r".*[.]ft-.*"})
-    plan = drawn(small(rollouts={"transport": "batch"}), profile=unpriced)
+    plan = drawn(small(requests={"transport": "batch"}), profile=unpriced)
     assert plan.total.expected is None
     assert any("no price is known" in warning for warning in plan.warnings)
 
 
 def test_a_sample_stands_for_a_run_that_is_too_large_to_play() -> None:
     many = {"scenarios": 40, "trajectories": 4}
-    run = small(rollouts=many, prompts={"scenario": ["buttons", "adverts"]})
+    run = small(rollouts=many, prompts={"story": ["buttons", "adverts"]})
     few = drawn(run)
     assert few.total.expected == pytest.approx(_whole(run), rel=0.01)
 

@@ -10,7 +10,10 @@ from rmft_api.journal import Journal
 from tests.planning.world import drawn, phase, rented, small
 
 HOUR = 1_700_000
-ONE_AT_A_TIME: dict[str, Any] = {"concurrency": 1, "coalesce": False}
+ONE_AT_A_TIME: dict[str, Any] = {
+    "requests": {"concurrency": 1},
+    "rollouts": {"coalesce": False},
+}
 
 
 def hosting(**sections: Any) -> list[tuple[int, int]]:
@@ -25,7 +28,7 @@ def test_a_model_is_paid_from_its_deployment_to_the_end_of_what_it_plays() -> No
     longest_s = 2 * 3600 + (12 + 6) * 120 + (18 + 6) * 120
     rollouts_s = (48 + 6) * 120
     hours = -(-(longest_s + rollouts_s + 50) // 3600), -(-(longest_s + 50) // 3600)
-    assert hosting(rollouts=ONE_AT_A_TIME) == [(1, hours[0]), (1, hours[0]), (1, hours[1])]
+    assert hosting(**ONE_AT_A_TIME) == [(1, hours[0]), (1, hours[0]), (1, hours[1])]
 
 
 def test_the_total_has_a_worst_case() -> None:

@@ -103,7 +103,9 @@ def anything(seed: int) -> Say:
 def test_whatever_is_replied_no_more_is_reserved_than_the_worst_case(
     family: str, way: str, seed: int, coalesce: bool
 ) -> None:
-    run = small(family, prompts=WAYS[way], rollouts={"coalesce": coalesce}, selection={"valid": 0})
+    run = small(
+        family, prompts=WAYS[way], rollouts={"coalesce": coalesce}, selection={"min_valid": 0}
+    )
     plan = _plan_of(run.model_dump_json())
     prices = Prices(openai())
     for name, split in SPLITS.items():

@@ -37,7 +37,7 @@ def loaded(words: Sequence[str] = ("all",), **choices: object) -> PromptSet:
 
 
 def run(context: object = "all", scenarios: int = 40, **choices: object) -> RunConfig:
-    problem = {"environment": "bandit", "K": 4, "T": 3, "context": context}
+    problem = {"environment": "bandit", "K": 4, "T": 3, "story": context}
     raw = {
         "name": "told",
         "model": {"base": "some-model"},
@@ -48,7 +48,7 @@ def run(context: object = "all", scenarios: int = 40, **choices: object) -> RunC
 
 
 def seats(config: RunConfig) -> list[PreparedScenario]:
-    prompts = load(config.prompts, [resources.prompts_dir()], config.contexts)
+    prompts = load(config.prompts, [resources.prompts_dir()], config.stories)
     return list(preparation.prepared_scenarios(config, prompts, "train", 1))
 
 
@@ -130,7 +130,7 @@ def test_names_and_stories_are_those_of_the_scenario_whoever_plays_it() -> None:
 
 def test_stories_are_dealt_out_evenly() -> None:
     config = run(("medicine", "pricing/ferry-seats"), scenarios=50)
-    prompts = load(config.prompts, [resources.prompts_dir()], config.contexts)
+    prompts = load(config.prompts, [resources.prompts_dir()], config.stories)
     problems = preparation.problems_of(config, "train")
     told = Counter(
         preparation.wording_of(config, prompts, problems, "train", 1, index) for index in range(50)
@@ -149,7 +149,7 @@ def test_regret_is_the_same_in_both_framings() -> None:
 
 
 def test_the_buttons_can_be_told_as_losses_too(scenario: MakeScenario) -> None:
-    prompts = loaded((), stakes="loss", scenario=("buttons", "adverts"))
+    prompts = loaded((), stakes="loss", story=("buttons", "adverts"))
     for story in ("buttons", "adverts"):
         for kind in (scenario(), scenario(feedback="full")):
             told = chat_of(prompts, story, kind)

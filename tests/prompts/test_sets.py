@@ -17,7 +17,7 @@ MakeScenario = Callable[..., Scenario]
 
 
 def config(**choices: Any) -> PromptConfig:
-    return PromptConfig.model_validate({"set": "mine", "scenario": "doors", **choices})
+    return PromptConfig.model_validate({"set": "mine", "story": "doors", **choices})
 
 
 def loaded(root: Path, **choices: Any) -> PromptSet:
@@ -143,14 +143,14 @@ def test_a_misspelt_choice_lists_what_there_is(write: Write) -> None:
     with pytest.raises(ConfigError, match=r"framings has neutral, suggestive"):
         loaded(write(), framing="neutrl")
     with pytest.raises(ConfigError, match=r"scenarios has doors, gates"):
-        loaded(write(), scenario="windows")
+        loaded(write(), story="windows")
     with pytest.raises(ConfigError, match=r"histories has raw, summary"):
         loaded(write(), history="sumary")
     with pytest.raises(ConfigError, match=r"set='other' is no prompt set; known: mine"):
         loaded(write(), set="other")
 
 
-@pytest.mark.parametrize("choice", [{"framing": "../x"}, {"scenario": "a/b"}, {"history": ""}])
+@pytest.mark.parametrize("choice", [{"framing": "../x"}, {"story": "a/b"}, {"history": ""}])
 def test_a_choice_cannot_lead_out_of_the_set(write: Write, choice: dict[str, str]) -> None:
     with pytest.raises(ConfigError, match="must be a name of letters"):
         loaded(write(), **choice)
@@ -205,7 +205,7 @@ def test_a_set_is_found_by_name_or_by_path(write: Write) -> None:
 
 
 def test_several_stories_are_given_out_evenly_and_by_address_alone(write: Write) -> None:
-    prompts = loaded(write(), scenario=("doors", "gates"))
+    prompts = loaded(write(), story=("doors", "gates"))
     told = [prompts.wording(7, Address("train", 1, index, 0)) for index in range(40)]
     assert Counter(told) == {"doors": 20, "gates": 20}
     assert [prompts.wording(7, Address("train", 1, i, 9)) for i in range(40)] == told
@@ -221,7 +221,7 @@ def test_every_shipped_choice_of_the_standard_set_can_be_told(
 ) -> None:
     shipped = config(
         set="standard",
-        scenario=("buttons", "adverts"),
+        story=("buttons", "adverts"),
         framing="suggestive",
         history=history,
         conversation=conversation,

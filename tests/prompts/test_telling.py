@@ -24,7 +24,7 @@ def tell(write: Write, scenario: MakeScenario) -> Callable[..., ChatPromptBuilde
 
     def tell(contexts: tuple[str, ...] | None = None, **choices: Any) -> ChatPromptBuilder:
         kind = {key: choices.pop(key) for key in ("K", "T", "feedback") if key in choices}
-        config = PromptConfig(set="mine", scenario="doors", **choices)
+        config = PromptConfig(set="mine", story="doors", **choices)
         return load(config, [root]).prompt_builder("doors", scenario(contexts=contexts, **kind))
 
     return tell

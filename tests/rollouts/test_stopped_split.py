@@ -71,10 +71,9 @@ def settings(**changes: object) -> RunConfig:
     rollouts = {
         "scenarios": 6,
         "trajectories": 4,
-        "concurrency": LIVE // 2,
         "problems": [{"environment": "bandit", "K": 3, "T": 8}],
     }
-    return config(rollouts=rollouts, **changes)
+    return config(rollouts=rollouts, requests={"concurrency": LIVE // 2}, **changes)
 
 
 @contextmanager

@@ -56,13 +56,13 @@ def test_a_trajectory_below_the_exploration_floor_is_not_ranked() -> None:
         Play(0, 2, 2.0),
         Play(0, 3, 3.0),
     ]
-    assert kept(plays, floor=1) == [(0, 1), (0, 2)]
-    assert kept(plays, floor=2) == [(0, 2), (0, 3)]
+    assert kept(plays, min_pulls=1) == [(0, 1), (0, 2)]
+    assert kept(plays, min_pulls=2) == [(0, 2), (0, 3)]
 
 
 def test_a_trajectory_with_too_many_unreadable_replies_is_not_ranked() -> None:
     plays = [Play(0, 0, 0.0, valid=0.89), Play(0, 1, 1.0, valid=0.9), Play(0, 2, 2.0)]
-    assert kept(plays, valid=0.9) == [(0, 1), (0, 2)]
+    assert kept(plays, min_valid=0.9) == [(0, 1), (0, 2)]
     assert kept(plays) == [(0, 2)]
 
 
@@ -75,7 +75,7 @@ def test_a_scenario_with_fewer_than_k_eligible_keeps_what_there_is() -> None:
 def test_the_realised_form_ranks_by_what_was_drawn() -> None:
     for kind in ("static", "pseudo", "dynamic"):
         plays = [Play(0, t, regret=t, realised=-t, kind=kind) for t in range(4)]
-        assert kept(plays, form="realised") == [(0, 2), (0, 3)]
+        assert kept(plays, regret_form="realised") == [(0, 2), (0, 3)]
 
 
 def test_ranking_by_reward_keeps_the_highest() -> None:
@@ -91,7 +91,7 @@ def test_random_ranking_is_named_by_seed_and_address_and_still_obeys_the_floor()
     assert len(first) == 40
     assert len({trajectory for _, trajectory in first}) == 8
     barred = [Play(0, t, regret=t, pulls=(0, 4)) for t in range(7)] + [Play(0, 7, regret=7.0)]
-    assert kept(barred, rank_by="random", floor=1) == [(0, 7)]
+    assert kept(barred, rank_by="random", min_pulls=1) == [(0, 7)]
 
 
 def test_every_verdict_says_why() -> None:
@@ -101,7 +101,7 @@ def test_every_verdict_says_why() -> None:
         Play(0, 2, 0.0, pulls=(4, 0)),
         Play(0, 3, 0.0, valid=0.5),
     ]
-    config = SelectionConfig(k=1, floor=1)
+    config = SelectionConfig(k=1, min_pulls=1)
     verdicts = rank([play.scored() for play in plays], config, 0, iteration=1)
     assert [(v.why, v.rank, v.cost) for v in verdicts] == [
         ("rank", 2, 5.0),
@@ -140,7 +140,7 @@ PLAYS = st.lists(
 def test_the_order_of_the_input_does_not_matter(
     plays: list[Play], data: st.DataObject, floor: int
 ) -> None:
-    assert kept(plays, floor=floor) == kept(data.draw(st.permutations(plays)), floor=floor)
+    assert kept(plays, min_pulls=floor) == kept(data.draw(st.permutations(plays)), min_pulls=floor)
 
 
 @given(plays=PLAYS, scale=st.sampled_from([0.5, 2.0]), shift=st.integers(-3, 3))
@@ -158,7 +158,7 @@ def test_only_the_ranking_inside_a_scenario_matters(
 def test_nobody_eligible_who_is_left_out_has_less_regret_than_one_kept(
     plays: list[Play], floor: int
 ) -> None:
-    chosen = set(kept(plays, floor=floor))
+    chosen = set(kept(plays, min_pulls=floor))
     able = [p for p in plays if min(p.pulls) >= floor]
     for scenario in range(4):
         mine = [p for p in able if p.scenario == scenario]

@@ -142,8 +142,13 @@ def test_batches_of_models_that_must_be_deployed_are_refused_before_anything_is_
     path.write_text(own)
     monkeypatch.setenv("RMFT_PROFILES", str(path))
     problems = [{"environment": "bandit"}]
-    rollouts = {"problems": problems, "transport": "batch"}
-    batched = config(profile, base, rollouts=rollouts, finetuning={"chain": "from_base"})
+    batched = config(
+        profile,
+        base,
+        rollouts={"problems": problems},
+        requests={"transport": "batch"},
+        finetuning={"chain": "from_base"},
+    )
     said = refusal(batched)
     assert "only where it is deployed" in said
-    assert "rollouts.transport = 'direct'" in said
+    assert "requests.transport = 'direct'" in said

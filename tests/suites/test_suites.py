@@ -23,7 +23,7 @@ def test_every_shipped_suite_can_be_told_whole(name: str) -> None:
     suite = suites.load(name)
     assert suite.about
     run = suite.as_run("told", None)
-    prompts = load(run.prompts, [resources.prompts_dir()], run.contexts)
+    prompts = load(run.prompts, [resources.prompts_dir()], run.stories)
     seats = list(preparation.prepared_scenarios(run, prompts, "test", 0))
     assert len(seats) == suite.scenarios
     assert all(seat.prompt_builder().messages() for seat in seats)
@@ -49,7 +49,7 @@ def test_the_reference_suite_is_the_published_one() -> None:
 
 def test_all_contexts_are_played_in_the_real_world_suite() -> None:
     run = suites.load("real-world").as_run("told", None)
-    prompts = load(run.prompts, [resources.prompts_dir()], run.contexts)
+    prompts = load(run.prompts, [resources.prompts_dir()], run.stories)
     problems = preparation.problems_of(run, "test")
     told = {
         preparation.wording_of(run, prompts, problems, "test", 0, i)

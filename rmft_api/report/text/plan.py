@@ -144,7 +144,7 @@ def _batches(found: BatchSavings) -> str:
     if found.used:
         return f"saved by batches ${dollars(found.saves)}; {takes}"
     return (
-        f"in batches (rollouts.transport = 'batch') playing would cost ${dollars(found.saves)} "
+        f"in batches (requests.transport = 'batch') playing would cost ${dollars(found.saves)} "
         f"less and take {takes}"
     )
 
