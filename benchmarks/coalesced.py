@@ -16,7 +16,7 @@ from pathlib import Path
 
 import msgspec
 
-from rmft_api.core.records import Reply
+from rmft_api.core.records import ChatResponse
 from rmft_api.journal import FILE
 
 _ANSWERED = "SELECT key, answer FROM attempts WHERE kind = 'chat' AND state = 'done'"
@@ -29,7 +29,7 @@ def played(folder: Path) -> None:
     connection = sqlite3.connect(f"{(folder / FILE).resolve().as_uri()}?mode=ro", uri=True)
     for key, answer in connection.execute(_ANSWERED):
         split, iteration, *_ = key.split("/")
-        reply = msgspec.json.decode(answer, type=Reply)
+        reply = msgspec.json.decode(answer, type=ChatResponse)
         if split == "train" and reply.usage:
             for name in (iteration, "all"):
                 billed[name] += reply.usage.prompt_tokens

@@ -13,12 +13,12 @@ from collections.abc import Sequence
 
 from rmft_api.config.schema import RunConfig
 from rmft_api.core import resources, seeds
-from rmft_api.core.records import Ask, Choice, Reply
-from rmft_api.core.transcripts import Kept
+from rmft_api.core.records import ChatRequest, ChatResponse, Choice
+from rmft_api.core.transcripts import StoredTrajectory
 from rmft_api.datasets import tokens
 from rmft_api.prompts import load, reader
 from rmft_api.rollouts import engine, preparation
-from rmft_api.rollouts.engine import Seat
+from rmft_api.rollouts.engine import PreparedScenario
 
 MODEL = "gpt-4o-mini"
 SKILLS = (0.0, 0.5, 0.9)
@@ -33,7 +33,7 @@ CELLS = (
 class Player:
     """A `ports.ChatModel` that counts what it is asked."""
 
-    def __init__(self, seats: Sequence[Seat], skill: float) -> None:
+    def __init__(self, seats: Sequence[PreparedScenario], skill: float) -> None:
         self._seats, self._skill = seats, skill
         self._count = tokens.counter_for(MODEL).chat
         self.billed = 0
@@ -41,16 +41,16 @@ class Player:
         self.apart = 0
         """The same, had every turn been a request."""
 
-    async def reply(self, ask: Ask) -> Reply:
+    async def reply(self, ask: ChatRequest) -> ChatResponse:
         """`ask.n` answers."""
         prompt = self._count(ask.messages)
         self.billed += prompt
         self.apart += prompt * ask.n
         seat = self._seats[int(ask.key.split("/")[2])]
         choices = [Choice(self._say(seat, ask, i), "stop") for i in range(ask.n)]
-        return Reply("r", ask.model, tuple(choices), None)
+        return ChatResponse("r", ask.model, tuple(choices), None)
 
-    def _say(self, seat: Seat, ask: Ask, i: int) -> str:
+    def _say(self, seat: PreparedScenario, ask: ChatRequest, i: int) -> str:
         rng, means = seeds.rng(0, "coalescing", ask.key, i), seat.scenario.means.mean(axis=0)
         best = rng.random() < self._skill
         action = int(means.argmax()) if best else int(rng.integers(seat.scenario.K))
@@ -75,13 +75,13 @@ def saved(history: str, conversation: str, L: int, K: int, skill: float) -> floa
     """The share of input tokens that `n` saves."""
     settings = config(history, conversation, L, K)
     prompts = load(settings.prompts, [resources.prompts_dir()])
-    seats = list(preparation.seats(settings, prompts, "train", 1))
+    seats = list(preparation.prepared_scenarios(settings, prompts, "train", 1))
     player = Player(seats, skill)
 
-    async def forget(seat: Seat, finished: Sequence[Kept]) -> None:
+    async def forget(seat: PreparedScenario, finished: Sequence[StoredTrajectory]) -> None:
         """Only the asking counts."""
 
-    game = preparation.game(settings, "train", 1, MODEL, largest_n=128)
+    game = preparation.rollout_settings(settings, "train", 1, MODEL, largest_n=128)
     asyncio.run(engine.play(game, seats, player, forget))
     return 1 - player.billed / player.apart
 

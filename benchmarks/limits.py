@@ -21,7 +21,7 @@ from aiohttp import web
 from benchmarks.calls.servers import REPLY
 from rmft_api.cli.errors import run_async
 from rmft_api.core.errors import ProviderFault
-from rmft_api.core.records import Ask, Message, Sampling
+from rmft_api.core.records import ChatRequest, Message, Sampling
 from rmft_api.providers import connect, profiles
 from rmft_api.requests.pacing import Pacer
 
@@ -111,7 +111,9 @@ async def asked(url: str, seconds: float) -> list[float]:
     async def work() -> None:
         while time.monotonic() < begun + seconds:
             text = (Message("user", "Which one?"),)
-            ask = Ask(str(next(numbers)), "gpt-4o-mini", text, 1, 1, Sampling(max_tokens=20))
+            ask = ChatRequest(
+                str(next(numbers)), "gpt-4o-mini", text, 1, 1, Sampling(max_tokens=20)
+            )
             since = time.monotonic()
             await pacer(ask)
             if since > begun + seconds / 4:

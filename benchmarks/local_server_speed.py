@@ -38,12 +38,12 @@ def _prompt(told: PromptSet, number: int) -> list[dict[str, str]]:
     table = rng.random((25, K))
     scenario = Scenario(table, table, "bandit", "pseudo")
     wording = told.wordings[number % len(told.wordings)]
-    telling, names = told.telling(wording, scenario), told.names(wording, K)
+    builder, names = told.prompt_builder(wording, scenario), told.names(wording, K)
     for t in range(int(rng.integers(1, 24))):
         action = int(rng.integers(K))
         reply = f"Best A, few B, hope A.\nThe best so far. <Answer>{names[action]}</Answer>"
-        telling.heard(reply, action, tuple(table[t].tolist()))
-    return [{"role": m.role, "content": m.content} for m in telling.chat()]
+        builder.observe(reply, action, tuple(table[t].tolist()))
+    return [{"role": m.role, "content": m.content} for m in builder.messages()]
 
 
 async def load_server(url: str, clients: int, seconds: float) -> tuple[int, int]:

@@ -18,7 +18,7 @@ from typing import Any, cast
 import trustme
 import uvloop
 
-from rmft_api.providers.http_client import Posts
+from rmft_api.providers.http_client import HttpClient
 from rmft_api.providers.network import Network
 from tests.providers.proxy import ConnectProxy, proxying
 
@@ -78,7 +78,7 @@ def run(work: Coroutine[Any, Any, None]) -> None:
 
 async def measure(what: str, url: str, environ: dict[str, str]) -> None:
     """Print the CPU of a POST, the best of a few times."""
-    posts = Posts(Network(environ).route(url), {"A": "b"}, connect_s=5, reply_s=30)
+    posts = HttpClient(Network(environ).route(url), {"A": "b"}, connect_s=5, reply_s=30)
 
     async def some() -> None:
         for _ in range(REQUESTS // AT_ONCE):

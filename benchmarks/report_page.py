@@ -15,12 +15,12 @@ from typing import Any, cast
 
 from rmft_api.config.schema import RunConfig, parse
 from rmft_api.core import resources, seeds
-from rmft_api.core.records import Ask, Choice, Reply
+from rmft_api.core.records import ChatRequest, ChatResponse, Choice
 from rmft_api.evaluation.outcome import results
 from rmft_api.journal import Journal
 from rmft_api.loop import iterate
 from rmft_api.report import page
-from rmft_api.report.data import Telling
+from rmft_api.report.data import RunState
 from tests.loop_world import World
 from tests.report.chromium import Chromium, find
 
@@ -58,7 +58,7 @@ class Talker:
         self._words = ["".join(letters[s : s + n]) for s, n in zip(starts, lengths, strict=True)]
         self._count, self._names = words, names
 
-    async def reply(self, ask: Ask) -> Reply:
+    async def reply(self, ask: ChatRequest) -> ChatResponse:
         """So many words, and any action."""
         rng = seeds.rng(0, ask.model, ask.key)
         choices: list[Choice] = []
@@ -67,7 +67,7 @@ class Talker:
             text = " ".join(self._words[i] for i in drawn)
             name = self._names[int(rng.integers(len(self._names)))]
             choices.append(Choice(f"{text}.\n<Answer>{name}</Answer>", "stop"))
-        return Reply("r", ask.model, tuple(choices), None)
+        return ChatResponse("r", ask.model, tuple(choices), None)
 
 
 async def play(config: RunConfig, folder: Path, words: int) -> None:
@@ -129,7 +129,7 @@ def measure(folder: Path) -> None:
     found = results(config, journal)
     figures = time.process_time() - begun
     begun = time.process_time()
-    content = page.html(config, journal, found, Telling("finished", ""))
+    content = page.html(config, journal, found, RunState("finished", ""))
     writing = time.process_time() - begun
     journal.close()
     file = folder / "report.html"

@@ -18,7 +18,7 @@ from rmft_api.core.records import Round
 from rmft_api.environments import Scenario
 from rmft_api.evaluation import outcome
 from rmft_api.journal import Journal
-from rmft_api.selection.regret import Floats, Play, play_in, regret_curve
+from rmft_api.selection.regret import Floats, PlayArrays, play_in, regret_curve
 from rmft_api.session.recorded_config import recorded_config
 
 RIVALS = ("ftrl_l2", "hedge", "random")
@@ -45,7 +45,7 @@ def table(run_dir: Path) -> str:
         played = [t for t, _ in journal.plays("test", best.index)]
     finally:
         journal.close()
-    course = outcome.course(config, "test")
+    course = outcome.scenario_set(config, "test")
     plays = [_play(course.scenarios[t.address.scenario], t.rounds) for t in played]
     rivals = {name: baselines.play(name, course.scenarios, config.seed) for name in RIVALS}
     families: defaultdict[str, list[int]] = defaultdict(list)
@@ -62,11 +62,11 @@ def table(run_dir: Path) -> str:
 _RULE = "|---|---|---|---|---|---|---|---|"
 
 
-def _play(scenario: Scenario, rounds: Sequence[Round]) -> Play:
+def _play(scenario: Scenario, rounds: Sequence[Round]) -> PlayArrays:
     return play_in(scenario, rounds)
 
 
-def _row(label: str, plays: list[Play], rivals: dict[str, list[Play]]) -> str:
+def _row(label: str, plays: list[PlayArrays], rivals: dict[str, list[PlayArrays]]) -> str:
     curve = _mean_curve(plays)
     ftrl, hedge, uniform = (float(_mean_curve(rivals[name])[-1]) for name in RIVALS)
     ratio, slope = float(curve[-1]) / ftrl, _slope(curve)
@@ -75,7 +75,7 @@ def _row(label: str, plays: list[Play], rivals: dict[str, list[Play]]) -> str:
     return f"| {' | '.join(cells)} | {uniform:.2f} | {slope:.2f} | {'yes' if passes else 'no'} |"
 
 
-def _mean_curve(plays: list[Play]) -> Floats:
+def _mean_curve(plays: list[PlayArrays]) -> Floats:
     return np.mean([regret_curve(play, "static") for play in plays], axis=0)
 
 

@@ -99,12 +99,12 @@ def peak_mib() -> float:
 def train(folder: Path, way: Way, tokens: int, steps: int) -> None:
     """In this process; prints its peak before anything was loaded, and at the end."""
     from rmft_api.local_server.engine import Hyperparameters
-    from rmft_api.local_server.hf.chats import Chats
-    from rmft_api.local_server.hf.checkpoint import Checkpoint
-    from rmft_api.local_server.hf.lessons import Lesson
+    from rmft_api.local_server.hf.chats import ChatTokenizer
+    from rmft_api.local_server.hf.checkpoint import CheckpointFolder
+    from rmft_api.local_server.hf.lessons import AdapterRecipe
     from rmft_api.local_server.hf.tuning import Tuning
 
-    checkpoint = Checkpoint(way.settings(folder))
+    checkpoint = CheckpointFolder(way.settings(folder))
     words = [3 + n % 500 for n in range(tokens)]
     half = tokens // 2
     row = (
@@ -112,7 +112,7 @@ def train(folder: Path, way: Way, tokens: int, steps: int) -> None:
         if way.pairs
         else {"input_ids": words, "labels": words}
     )
-    lesson = Lesson(
+    lesson = AdapterRecipe(
         None,
         [row] * EXAMPLES * steps,
         Hyperparameters(1, EXAMPLES, 1.0),
@@ -120,7 +120,7 @@ def train(folder: Path, way: Way, tokens: int, steps: int) -> None:
         beta=0.1 if way.pairs else None,
     )
     with tempfile.TemporaryDirectory() as scratch:
-        tuning = Tuning(checkpoint, Chats(checkpoint), lesson, Path(scratch))
+        tuning = Tuning(checkpoint, ChatTokenizer(checkpoint), lesson, Path(scratch))
         bare = peak_mib()
         tuning.run(lambda step: Path(scratch) / f"{step}.safetensors", lambda step: None)
     print(json.dumps([bare, peak_mib()]))

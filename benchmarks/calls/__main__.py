@@ -49,10 +49,10 @@ def chat() -> list[dict[str, str]]:
     table = seeds.rng(0, "chat").random((25, 3))
     scenario = Scenario(table, table, "bandit", "pseudo")
     names = told.names(told.wordings[0], 3)
-    telling = told.telling(told.wordings[0], scenario, names)
+    builder = told.prompt_builder(told.wordings[0], scenario, names)
     for t in range(5):
-        telling.heard(servers.ANSWER, t % 3, tuple(table[t].tolist()))
-    return [{"role": m.role, "content": m.content} for m in telling.chat()]
+        builder.observe(servers.ANSWER, t % 3, tuple(table[t].tolist()))
+    return [{"role": m.role, "content": m.content} for m in builder.messages()]
 
 
 def run(name: str, python: str, load_: Load, *flags: str) -> Reading | None:

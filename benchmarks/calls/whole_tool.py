@@ -27,8 +27,8 @@ from rmft_api.requests.journaled_chat import JournaledChat
 from rmft_api.requests.pacing import Pacer
 from rmft_api.requests.retries import Retries
 from rmft_api.rollouts import preparation, splits
-from rmft_api.session.progress import Tracked
-from rmft_api.session.signals import Stop, StoppableChat
+from rmft_api.session.progress import TrackedConsole
+from rmft_api.session.signals import StoppableChat, StopSignal
 
 WARM_T = 5
 
@@ -90,9 +90,9 @@ async def play(load_: Load, settings: RunConfig, n: int, folder: Path) -> Readin
             config=settings,
             journal=journal,
             prompts=load(settings.prompts, [resources.prompts_dir()]),
-            chat=StoppableChat(chat, Stop("speed", print)),
+            chat=StoppableChat(chat, StopSignal("speed", print)),
             largest_n=n,
-            console=Tracked(console(lambda: totals().spent / 1e6), journal),
+            console=TrackedConsole(console(lambda: totals().spent / 1e6), journal),
         )
         await splits.play(desk, "validation", 1, "gpt-4o-mini", "warming up")
         before = journal.ledger.count()

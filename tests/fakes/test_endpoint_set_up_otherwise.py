@@ -114,7 +114,7 @@ async def test_a_reply_of_the_same_wrong_form_ends_the_run_with_the_key_that_men
         ended = await loop(stub, tmp_path).run()
         assert ended.code == 78
         assert advice in lines(ended)
-        assert "resume case` goes on" in ended.err
+        assert "resume case` continues" in ended.err
         assert len(stub.asked("chat")) <= 20
         mended = loop(stub, tmp_path, key)
         mended.write()

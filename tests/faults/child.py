@@ -24,7 +24,7 @@ from tests.faults.world import BASE
 def warm() -> None:
     """Import everything, for processes that are forked from this one (`nursery.py`)."""
     speed.from_environment(os.environ)
-    for name in ("cli.main", "cli.build", "providers.openai_wire", "tokens"):
+    for name in ("cli.main", "session.runs", "providers.openai_wire", "datasets.tokens"):
         importlib.import_module(f"rmft_api.{name}")
     import openai
 
