@@ -3,6 +3,7 @@
 import gc
 import os
 import sys
+import warnings
 from pathlib import Path
 
 import typer
@@ -49,6 +50,7 @@ for command in COMMANDS:
 def main() -> None:
     """Run the command line; exit codes as in `errors.py`."""
     open_streams()
+    show_warnings()
     tune()
     guarded(_main)
 
@@ -66,6 +68,16 @@ def open_streams() -> None:
     nowhere = Path(os.devnull)
     sys.stdout = sys.stdout or nowhere.open("w", encoding="utf-8")
     sys.stderr = sys.stderr or nowhere.open("w", encoding="utf-8")
+
+
+def show_warnings() -> None:
+    """Print what will change in a later version as one line, once."""
+
+    def show(message: Warning | str, *_: object) -> None:
+        print(f"rmft-api: warning: {message}", file=sys.stderr)  # noqa: T201
+
+    warnings.simplefilter("once", FutureWarning)
+    warnings.showwarning = show
 
 
 def tune() -> None:

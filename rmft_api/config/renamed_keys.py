@@ -1,7 +1,7 @@
 """Keys of run and suite files that had another name in an earlier version.
 
-In a file an old name is refused, with what to write in its place. A journal keeps the settings of
-its run as they were written, so they are translated when they are read.
+For one version an old name is still understood, with a warning that says what to write instead. A
+journal keeps the settings of its run as they were written, so they are translated when it is read.
 """
 
 import copy
@@ -45,9 +45,21 @@ class _Old(NamedTuple):
         return f"{old} is now {new}: write {line}{place}"
 
 
-def refusal(raw: Mapping[str, Any]) -> str | None:
-    """What to write in place of the old names in a file, in one line; None: it has none."""
-    return "; ".join(dict.fromkeys(old.in_words() for old in _found(raw))) or None
+def advice(raw: Mapping[str, Any]) -> str:
+    """What to write in place of the old names in a file, in one line; empty: it has none."""
+    return "; ".join(dict.fromkeys(old.in_words() for old in _found(raw)))
+
+
+def clash(raw: Mapping[str, Any]) -> str:
+    """Why a file cannot be understood that has a key under both its names; empty: it has none."""
+    for old in _found(raw):
+        section = old.table
+        if old.new_section != old.section:
+            section = _table(raw.get(old.new_section)) or {}
+        if old.key != old.new_key and old.new_key in section and section[old.new_key] != old.value:
+            was, now = _dotted(old.section, old.key), _dotted(old.new_section, old.new_key)
+            return f"{now} is set, and so is {was}, its old name; leave out {was}"
+    return ""
 
 
 def translated(raw: Mapping[str, Any]) -> Table:

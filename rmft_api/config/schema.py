@@ -6,6 +6,7 @@ names the key, its value and the nearest known key.
 
 import math
 import tomllib
+import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import date, time
 from pathlib import Path
@@ -467,8 +468,11 @@ def checked(
     section: type[S], raw: Mapping[str, Any], source: str, origin: Origin | None = None
 ) -> S:
     """What a file describes. Raises ConfigError with one line for the first mistake."""
-    if renamed := renamed_keys.refusal(raw):
-        raise ConfigError(f"{source}: {renamed}")
+    if renamed := renamed_keys.advice(raw):
+        if clash := renamed_keys.clash(raw):
+            raise ConfigError(f"{source}: {clash}")
+        warnings.warn(f"{source}: {renamed}", FutureWarning, stacklevel=2)
+        raw = renamed_keys.translated(raw)
     try:
         return section.model_validate(raw, context=origin)
     except ValidationError as error:

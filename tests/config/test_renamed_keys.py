@@ -1,6 +1,8 @@
 """A key's old name is answered with the new one, and a journal that has it still opens."""
 
 import json
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -55,6 +57,16 @@ regret_form = "realised"
 environment = "table"
 options = { path = "log.csv" }
 """
+SHORT = """
+[model]
+base = "rmft-tiny"
+[prompts]
+set = "compact"
+[[rollouts.problems]]
+environment = "bandit"
+K = 2
+T = 5
+"""
 SAID = (
     'prompts.scenario is now prompts.story: write story = ["buttons", "doors"] in [prompts]',
     "selection.floor is now selection.min_pulls: write min_pulls = 1 in [selection]",
@@ -90,10 +102,27 @@ def begun(path: Path, directory: Path) -> Journal:
     return Journal.create(directory, json.dumps(raw), provenance)
 
 
-def test_every_old_name_is_answered_with_what_to_write(tmp_path: Path) -> None:
-    with pytest.raises(ConfigError) as refusal:
-        schema.load(written(tmp_path / "old.toml", OLD))
-    assert str(refusal.value) == f"{tmp_path / 'old.toml'}: {'; '.join(SAID)}"
+def test_every_old_name_is_understood_and_answered_with_what_to_write(tmp_path: Path) -> None:
+    with pytest.warns(FutureWarning) as warned:
+        old = schema.load(written(tmp_path / "old.toml", OLD))
+    (one,) = warned
+    assert str(one.message) == f"{tmp_path / 'old.toml'}: {'; '.join(SAID)}"
+    assert old == schema.load(written(tmp_path / "old.toml", NEW))
+
+
+def test_a_key_under_both_names_is_refused(tmp_path: Path) -> None:
+    both = NEW.replace("min_pulls = 1", "min_pulls = 1\nfloor = 2")
+    with pytest.raises(ConfigError, match=r"leave out selection\.floor"):
+        schema.load(written(tmp_path / "both.toml", both))
+
+
+def test_the_command_line_says_it_once(tmp_path: Path) -> None:
+    file = written(tmp_path / "old.toml", SHORT + "[selection]\nfloor = 1\n")
+    command = [sys.executable, "-m", "rmft_api", "plan", str(file), "--runs", str(tmp_path)]
+    ended = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
+    assert ended.returncode == 0, ended.stderr
+    assert ended.stderr.count("rmft-api: warning: ") == 1
+    assert "write min_pulls = 1 in [selection]" in ended.stderr
 
 
 def test_what_is_advised_is_taken_and_means_the_same(tmp_path: Path) -> None:
@@ -116,9 +145,10 @@ def test_what_is_advised_is_taken_and_means_the_same(tmp_path: Path) -> None:
 def test_an_old_name_on_the_command_line_is_answered_too(
     tmp_path: Path, change: str, says: str
 ) -> None:
-    with pytest.raises(ConfigError) as refusal:
-        schema.load(written(tmp_path / "new.toml", NEW), [change])
-    assert says in str(refusal.value)
+    bare = written(tmp_path / "bare.toml", SHORT)
+    with pytest.warns(FutureWarning) as warned:
+        schema.load(bare, [change])
+    assert says in str(warned[0].message)
 
 
 def test_a_journal_with_old_names_opens_and_goes_on_under_either_file(tmp_path: Path) -> None:
