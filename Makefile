@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: run test check faults torture bugs bench clean
+.PHONY: run test check docs faults torture bugs bench clean
 
 run: $(VENV)/local.done ## the main job on the embedded model
 	$(BIN)/rmft-api run
@@ -16,6 +16,9 @@ check: $(VENV)/dev.done
 	$(BIN)/ruff format --check .
 	$(BIN)/lint-imports
 	$(BIN)/pyright --pythonpath $(BIN)/python
+
+docs: $(VENV)/docs.done ## the documentation site, in build/site
+	$(BIN)/mkdocs build --quiet --strict
 
 faults: $(VENV)/dev.done ## crashes, provider faults, lost replies: every case of the matrix
 	$(BIN)/python -m tests.faults matrix
@@ -44,6 +47,7 @@ $(VENV)/%.done: pyproject.toml constraints.txt
 EXTRAS_local := local
 EXTRAS_dev := local,open,dev
 EXTRAS_bench := local,bench
+EXTRAS_docs := docs
 
 clean:
 	rm -rf $(VENV)

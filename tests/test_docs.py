@@ -1,6 +1,7 @@
 """The pages say what is there: commands parse, files load, links lead somewhere."""
 
 import ast
+import importlib
 import importlib.util
 import re
 import shlex
@@ -24,12 +25,13 @@ from rmft_api.providers import prices, profiles
 from rmft_api.rollouts import preparation
 
 ROOT = Path(__file__).parents[1]
-PAGES = (ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md")))
+PAGES = (*sorted(ROOT.glob("*.md")), *sorted((ROOT / "docs").glob("*.md")))
 GUIDE = ROOT / "docs" / "guide.md"
 FENCE = re.compile(r"^ *```(\w*)\n(.*?)^ *```$", re.MULTILINE | re.DOTALL)
 LINK = re.compile(r"\[[^\]]+\]\(([^)\s]+)\)")
 NAMED = re.compile(r"`((?:rmft_api|tests|docs|benchmarks|prompts)/[\w./-]*|runs/[\w.-]+\.toml)`")
 COMMANDS: dict[str, Any] = getattr(typer.main.get_command(app), "commands")  # noqa: B009
+OWN = ("rmft_api", "tests")
 TAG = re.compile(r"^\| ([TBCDEGS]\d+) \|", re.MULTILINE)
 TAGS = {"T": 12, "B": 13, "C": 13, "D": 8, "E": 12, "G": 13, "S": 6}
 REFERENCE = re.compile(
@@ -224,9 +226,14 @@ def test_the_guides_ten_lines_can_be_played(
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
-def test_every_python_block_is_python(page: Path) -> None:
+def test_every_python_block_is_python_and_imports_what_exists(page: Path) -> None:
     for block in blocks(page, "python"):
-        compile(block, str(page), "exec")
+        tree = ast.parse(block)
+        for node in ast.walk(tree):
+            if isinstance(node, ast.ImportFrom) and str(node.module).startswith(OWN):
+                held = importlib.import_module(str(node.module))
+                for name in node.names:
+                    assert hasattr(held, name.name), f"{node.module} has no {name.name}"
 
 
 def test_the_guides_table_of_the_quick_start_quotes_its_run_file() -> None:
