@@ -79,7 +79,7 @@ def check_actions(where: str, names: Sequence[str]) -> None:
 
 
 def _domains(folder: Folder) -> list[str]:
-    return sorted(path.stem for path in (folder.root / "contexts").glob("*.toml"))
+    return folder.stems("contexts", ".toml")
 
 
 def _domain(folder: Folder, domain: str) -> Domain:

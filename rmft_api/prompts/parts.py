@@ -7,9 +7,10 @@ choice that no message would show, names that answers could not tell apart.
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 
 from rmft_api.config.schema import PromptConfig
-from rmft_api.core.errors import ConfigError
+from rmft_api.core.errors import ConfigError, DataError
 from rmft_api.prompts import contexts, histories
 from rmft_api.prompts.histories import OUTCOME_FIELDS, REWARDS_FIELDS, HistoryTemplates
 from rmft_api.prompts.templates import Fields, Folder, Template, Variants
@@ -77,6 +78,11 @@ class Parts:
     reasons: Template | None = None
     """Hand-written reasoning; None: players say their own."""
 
+    @property
+    def shown_everywhere(self) -> Fields:
+        """Fields that are shown whatever the story."""
+        return self.frame.shown.union(*(part.fields for part in self.chosen.values()))
+
 
 def read(folder: Folder, config: PromptConfig, named: Sequence[str] = ()) -> Parts:
     """Read and check; `named` are contexts. Raises ConfigError or DataError naming the file."""
@@ -105,6 +111,28 @@ def _reasons(folder: Folder, config: PromptConfig) -> Template | None:
     if config.reasons == "own":
         return None
     return folder.need("reasons.md", _REASONS, "prompts.reasons='template'")
+
+
+def own_story(root: Path, parts: Parts, text: str, names: Sequence[str]) -> StoryTemplates:
+    """A story of the caller's own words, written as a `task.md` is.
+
+    A context is told in it as in the set's first story. Raises ConfigError where no message shows a
+    story, or none tells the names that answers need, and DataError for an unknown field.
+    """
+    if "task" not in parts.frame.shown:
+        raise ConfigError(f"{root} shows no $task, so no story of your own can be told with it")
+    if not text.strip():
+        raise DataError("the story is empty; say in it what is decided, or name one of the set's")
+    task = Template(Path("story"), text, _COUNTS)
+    if "actions" not in parts.shown_everywhere | task.fields:
+        missing = [name for name in names if name not in text]
+        if missing:
+            raise ConfigError(
+                f"the story never names {', '.join(missing)}, nor does another part of {root}, so "
+                "the model cannot know what to answer; write $actions where the names belong"
+            )
+    first = next(iter(parts.stories.values()))
+    return StoryTemplates(Variants(task, None, None), (), first.context)
 
 
 def stories_of(config: PromptConfig) -> tuple[str, ...]:
@@ -154,7 +182,7 @@ def _chosen(folder: Folder, config: PromptConfig, frame: Frame) -> Iterator[tupl
 
 
 def _check_stakes(folder: Folder, config: PromptConfig) -> None:
-    if folder.overlay and not (folder.root / folder.overlay).is_dir():
+    if folder.overlay and not folder.has_folder(folder.overlay):
         raise ConfigError(
             f"prompts.stakes={config.stakes!r}: {folder.root} has no folder {folder.overlay!r} "
             "with the words for it; choose another prompts.set, or write one"
@@ -221,7 +249,7 @@ def _actions(folder: Folder, name: str, why: str) -> tuple[str, ...]:
 def _history(folder: Folder, config: PromptConfig, frame: Frame) -> HistoryTemplates | None:
     if "history" in frame.shown:
         return histories.read(folder, config.history)
-    if (folder.root / "histories").is_dir():
+    if folder.has_folder("histories"):
         raise ConfigError(f"{folder.root / 'histories'} is never shown: user.md lacks $history")
     return None
 
@@ -250,7 +278,7 @@ def _check_actions_are_told(folder: Folder, config: PromptConfig, parts: Parts) 
     """An answer by name needs the names told."""
     if config.output == "policy":
         return
-    common = parts.frame.shown.union(*(part.fields for part in parts.chosen.values()))
+    common = parts.shown_everywhere
     for wording, story in parts.stories.items():
         if "actions" not in common | (story.task.plain.fields if story.task else Fields()):
             raise ConfigError(

@@ -1,6 +1,6 @@
 """Prompt sets: found by name, read whole, and written out for each kind of scenario once."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NamedTuple
@@ -14,7 +14,7 @@ from rmft_api.prompts import parts as parts_of_a_set
 from rmft_api.prompts import reader
 from rmft_api.prompts.builder import ChatPromptBuilder, PromptPlan
 from rmft_api.prompts.histories import REWARDS_FIELDS, TELLS_NUMBERS
-from rmft_api.prompts.parts import NAME, PARTS, Parts
+from rmft_api.prompts.parts import NAME, PARTS, Parts, StoryTemplates
 from rmft_api.prompts.templates import Folder, Template
 
 LOSSES = "losses"
@@ -40,6 +40,8 @@ class PromptSet:
     """Identity: over the names and texts of the files that this run's choices use."""
     config: PromptConfig
     _parts: Parts
+    texts: Mapping[str, str] = field(default_factory=dict[str, str])
+    """Those files, by name: `restored` makes the set of them."""
     _scripts: dict[_Kind, PromptPlan] = field(default_factory=dict[_Kind, PromptPlan])
 
     @property
@@ -50,6 +52,11 @@ class PromptSet:
     def contexts(self, words: Sequence[str]) -> tuple[str, ...]:
         """The contexts that a problem's words stand for, each once."""
         return tuple(dict.fromkeys(name for word in words for name in self._parts.pools[word]))
+
+    @property
+    def stories(self) -> tuple[str, ...]:
+        """The names of all stories that were loaded, contexts among them."""
+        return tuple(self._parts.stories)
 
     @property
     def reasons(self) -> Template | None:
@@ -109,13 +116,27 @@ class PromptSet:
             names = self.names(wording, scenario.K, bears=scenario.bears)
         kind = _Kind(wording, names, scenario.T, scenario.feedback == "full", contextual)
         if kind not in self._scripts:
-            self._scripts[kind] = self._write(kind)
+            self._scripts[kind] = self._write(kind, self._parts.stories[wording])
         return ChatPromptBuilder(self._scripts[kind], scenario.contexts)
 
-    def _write(self, kind: _Kind) -> PromptPlan:
-        self._check(kind)
+    def prompt_plan(
+        self, story: str, names: Sequence[str], T: int, *, full: bool, contextual: bool
+    ) -> PromptPlan:
+        """How `T` rounds of the actions `names` are told, not kept by the set.
+
+        `story` names one of the set's stories, or is a text of the caller's own that is written as
+        a `task.md` is. Raises ConfigError, DataError where the set cannot tell it.
+        """
+        kind = _Kind(story, tuple(names), T, full, contextual)
+        known = self._parts.stories.get(story)
+        return self._write(
+            kind, known or parts_of_a_set.own_story(self.root, self._parts, story, names)
+        )
+
+    def _write(self, kind: _Kind, story: StoryTemplates) -> PromptPlan:
+        self._check(kind, story)
         parts, frame = self._parts, self._parts.frame
-        constant = self._constant(kind)
+        constant = self._constant(kind, story)
         system = frame.system.fill(constant) if frame.system else ""
         pick = {"full": kind.full, "contextual": kind.contextual}
         return PromptPlan(
@@ -132,25 +153,24 @@ class PromptSet:
             outcome=parts.outcome and parts.outcome.pick(**pick),
             said=frame.said,
             unread=parts.unread and parts.unread.pick(**pick),
-            context=parts.stories[kind.wording].context,
+            context=story.context,
             rows="rewards_json" in frame.told,
         )
 
-    def _constant(self, kind: _Kind) -> dict[str, str]:
+    def _constant(self, kind: _Kind, story: StoryTemplates) -> dict[str, str]:
         """The fields that no round changes."""
         names = kind.names
         counts = {"K": str(len(names)), "T": str(kind.T), "actions": ", ".join(names)}
         counts["example"] = _example(names, self.config.output)
         chosen = {name: part.fill(counts) for name, part in self._parts.chosen.items()}
-        story = self._parts.stories[kind.wording]
         if story.task:
             picked = story.task.pick(full=kind.full, contextual=kind.contextual)
             chosen["task"] = picked.fill({**counts, **story.words})
         return {**dict.fromkeys(PARTS, ""), **counts, **chosen}
 
-    def _check(self, kind: _Kind) -> None:
+    def _check(self, kind: _Kind, story: StoryTemplates) -> None:
         """Refuse a kind of scenario whose feedback or context these templates do not tell."""
-        told, story = self._parts.frame.told, self._parts.stories[kind.wording]
+        told = self._parts.frame.told
         if kind.contextual and ("context" not in told or story.context is None):
             raise ConfigError(
                 f"{self.root}: contextual scenarios need a context.md and $context in user.md "
@@ -208,7 +228,27 @@ def load(
         beside=beside,
     )
     parts = parts_of_a_set.read(files, config, contexts)
-    return PromptSet(files.root, files.sha256, config, parts)
+    return PromptSet(files.root, files.sha256, config, parts, files.texts)
+
+
+def restored(
+    config: PromptConfig,
+    texts: Mapping[str, str],
+    contexts: Sequence[str] = (),
+    folder: Path | None = None,
+) -> PromptSet:
+    """The set whose `texts` were kept, without its files; the other parameters are `load`'s."""
+    overlay = LOSSES if config.stakes == "loss" else ""
+    beside = folder or Path.cwd()
+    files = Folder(
+        Path(config.set),
+        overlay=overlay,
+        told_by_overlay=TELLS_NUMBERS,
+        beside=beside,
+        kept=texts,
+    )
+    parts = parts_of_a_set.read(files, config, contexts)
+    return PromptSet(files.root, files.sha256, config, parts, files.texts)
 
 
 def _find(name: str, roots: Sequence[Path], folder: Path) -> Path:

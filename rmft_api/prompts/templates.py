@@ -129,6 +129,8 @@ class Folder:
     """Fields that only files of the overlay may tell, where there is one."""
     beside: Path = field(default_factory=Path.cwd)
     """Where relative paths of the run file start."""
+    kept: Mapping[str, str] | None = None
+    """The texts of a set that is not on this disk, by name; None: `root` is read."""
 
     @property
     def sha256(self) -> str:
@@ -142,16 +144,35 @@ class Folder:
     def place(self, name: str) -> str:
         """The name that is read for `name`: the overlay's own where it has the file."""
         above = f"{self.overlay}/{name}"
-        return above if self.overlay and (self.root / above).is_file() else name
+        return above if self.overlay and self.has_file(above) else name
+
+    def has_file(self, name: str) -> bool:
+        """Whether the set has this file."""
+        return (self.root / name).is_file() if self.kept is None else name in self.kept
+
+    def has_folder(self, name: str) -> bool:
+        """Whether the set has this folder."""
+        if self.kept is None:
+            return (self.root / name).is_dir()
+        return any(one.startswith(f"{name}/") for one in self.kept)
+
+    def stems(self, folder: str, suffix: str) -> list[str]:
+        """The names of a folder's files of this suffix, without it, sorted."""
+        if self.kept is None:
+            return sorted(path.stem for path in (self.root / folder).glob(f"*{suffix}"))
+        inside = (
+            one.removeprefix(f"{folder}/") for one in self.kept if one.startswith(f"{folder}/")
+        )
+        return sorted(one.removesuffix(suffix) for one in inside if one.endswith(suffix))
 
     def text(self, name: str) -> str | None:
         """The file's text, None where it does not exist. Raises DataError if it is not UTF-8."""
         name = self.place(name)
         path = self.root / name
-        if not path.is_file():
+        if not self.has_file(name):
             return None
         try:
-            text = path.read_text(encoding="utf-8-sig")
+            text = path.read_text(encoding="utf-8-sig") if self.kept is None else self.kept[name]
         except (OSError, UnicodeDecodeError) as error:
             raise DataError(f"{path}: cannot be read as UTF-8 text: {error}") from None
         self.texts[name] = text

@@ -46,6 +46,7 @@ T = TypeVar("T")
 Clock = Callable[[], float]
 Sleep = Callable[[float], Awaitable[None]]
 
+WAY_ON = "`rmft-api resume`"
 POISON = "lost_for_good"
 """The code of a request that is not sent again."""
 LOST_FOR_GOOD = 6
@@ -144,7 +145,8 @@ class _Beginning:
     One that is set up wrongly never gives one, and nobody should pay for a whole run to learn it.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, way_on: str) -> None:
+        self._way_on = way_on
         self.is_over = False
         self._replies = 0
         self._last: Mismatch | None = None
@@ -160,7 +162,7 @@ class _Beginning:
         if self._replies >= NO_ANSWERS:
             raise ResumableError(
                 f"none of the first {self._replies} replies is an answer, the last: {fault}; "
-                "`rmft-api resume` asks again"
+                f"{self._way_on} asks again"
             ) from fault
 
 
@@ -175,14 +177,17 @@ class Retries:
         sleep: Sleep = asyncio.sleep,
         jitter: Callable[[], float] = random.random,
         waits: Waits | None = None,
+        way_on: str = WAY_ON,
     ) -> None:
+        """`way_on`: what asks again after an error, for its message."""
         self.clock = clock
         self.waits = waits or Waits(clock)
+        self._way_on = way_on
         self._rules = rules
         self._sleep = sleep
         self._jitter = jitter
         self.breaker = Breaker(clock, sleep, waits=self.waits)
-        self._beginning = _Beginning()
+        self._beginning = _Beginning(way_on)
 
     async def send(
         self,
@@ -204,7 +209,7 @@ class Retries:
             return await self._admitted(attempt)
         except ProviderFault as fault:
             rules = {**self._rules, FaultKind.AMBIGUOUS: ambiguous} if ambiguous else self._rules
-            course = _Course(what, rules, lost, self.clock, self._jitter)
+            course = _Course(what, rules, lost, self.clock, self._jitter, self._way_on)
             return await self._again(lambda: self._admitted(attempt), fault, course)
 
     async def look(
@@ -217,7 +222,7 @@ class Retries:
             rule = Rule(None, within_s, LOOK.first_s, LOOK.longest_s)
             kinds = (FaultKind.SAFE, FaultKind.AMBIGUOUS, FaultKind.NO_ANSWER, FaultKind.WAIT)
             rules = {**self._rules, **dict.fromkeys(kinds, rule)}
-            course = _Course(what, rules, 0, self.clock, self._jitter)
+            course = _Course(what, rules, 0, self.clock, self._jitter, self._way_on)
             return await self._again(attempt, fault, course)
 
     async def pause(self, seconds: float, why: str = "") -> None:
@@ -286,8 +291,10 @@ class _Course:
         lost: int,
         clock: Clock,
         jitter: Callable[[], float],
+        way_on: str,
     ) -> None:
         self._what = what
+        self._way_on = way_on
         self._rules = rules
         self._clock = clock
         self._jitter = jitter
@@ -329,11 +336,9 @@ class _Course:
         endless = self._rules[fault.kind].attempts is None
         doubtful = fault.kind in (FaultKind.AMBIGUOUS, FaultKind.NO_ANSWER)
         if fault.kind is FaultKind.SAFE or (doubtful and endless):
-            raise ProviderDownError(
-                f"{tried}; `rmft-api resume` goes on once it is back"
-            ) from fault
+            raise ProviderDownError(f"{tried}; {self._way_on} goes on once it is back") from fault
         if fault.kind is FaultKind.WAIT:
-            raise ResumableError(f"{tried}; `rmft-api resume` waits again") from fault
+            raise ResumableError(f"{tried}; {self._way_on} waits again") from fault
         if fault.kind is FaultKind.STOP:
             raise _stop(f"{self._what}: {fault}", fault) from fault
         raise fault  # the others: the caller knows what this one request is worth

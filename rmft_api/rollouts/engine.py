@@ -223,11 +223,11 @@ def _number(game: RolloutSettings, seat: PreparedScenario, player: _Rollout) -> 
 
 async def _replies(chat: ChatModel, asks: Sequence[ChatRequest]) -> list[ChatResponse]:
     if len(asks) == 1:  # the common case needs no task of its own
-        return [await _reply(chat, asks[0])]
-    return list(await asyncio.gather(*(_reply(chat, ask) for ask in asks)))
+        return [await model_reply(chat, asks[0])]
+    return list(await asyncio.gather(*(model_reply(chat, ask) for ask in asks)))
 
 
-async def _reply(chat: ChatModel, ask: ChatRequest) -> ChatResponse:
+async def model_reply(chat: ChatModel, ask: ChatRequest) -> ChatResponse:
     """The reply; a refusal of this very chat is the model's result too, and ends no run."""
     try:
         return await chat.reply(ask)
@@ -301,7 +301,12 @@ def _draw(
 ) -> int:
     """Sample an action from a stated distribution, by an addressed draw of our own."""
     place = (game.split, game.iteration, seat.index, player.number, t)
-    point = seeds.number(game.seed, "action", *place) / 2**31
+    return drawn(policy, seeds.number(game.seed, "action", *place))
+
+
+def drawn(policy: Sequence[float], number: int) -> int:
+    """The action that a 31-bit `number` draws from K probabilities."""
+    point = number / 2**31
     below = np.searchsorted(np.cumsum(policy), point * sum(policy), side="right")
     return int(min(below, max(a for a, p in enumerate(policy) if p > 0)))
 
