@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Mapping
-from contextlib import AsyncExitStack
+from contextlib import AbstractAsyncContextManager, AsyncExitStack
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -76,7 +76,7 @@ class SpendingCap:
 
 
 class DeciderClient:
-    """Implements `ports.ChatModel` for one event loop. Use it through `opened`."""
+    """Implements `ports.ChatModel` for one event loop. Its first request connects."""
 
     def __init__(self, spec: DeciderSpec, options: EndpointOptions, spending: SpendingCap) -> None:
         self._spec, self._options, self._spending = spec, options, spending
@@ -85,7 +85,6 @@ class DeciderClient:
         self._retries = Retries(_rules(options.retry_for_s), way_on="`decide()`")
         self._opening = asyncio.Lock()
         self._connection: Connection | None = None
-        self.loop = asyncio.get_running_loop()
 
     async def reply(self, ask: ChatRequest) -> ChatResponse:
         """The reply. Raises BudgetError, and what `Retries.send` raises."""
@@ -117,7 +116,7 @@ class DeciderClient:
         targets.update(await self._targets(profile, connection))
         return connection
 
-    def _server(self):
+    def _server(self) -> AbstractAsyncContextManager[str]:
         spec = self._spec
         if spec.server is None or not Path(spec.server).is_dir():
             raise ConfigError(

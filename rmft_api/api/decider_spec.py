@@ -143,7 +143,7 @@ def _spec(config: RunConfig, run: PromptSet, model: str, directory: Path) -> Dec
         prompts_sha256=run.sha256,
         texts=dict(prompts.texts),
         texts_sha256=prompts.sha256,
-        contexts=config.contexts,
+        contexts=config.stories,
         folder=str(config.origin.folder.resolve()),
         trained=tuple(dict.fromkeys(_trained(config, run))),
         least=float(min(table.min() for table in rewards)),
@@ -172,8 +172,8 @@ def _with_every_story(config: RunConfig, run: PromptSet) -> PromptSet:
     roots = [resources.prompts_dir(), folder]
 
     def told_in(stories: tuple[str, ...]) -> PromptSet:
-        words = config.prompts.model_copy(update={"scenario": stories})
-        return load(words, roots, config.contexts, folder)
+        words = config.prompts.model_copy(update={"story": stories})
+        return load(words, roots, config.stories, folder)
 
     able = list(run.wordings)
     for path in sorted((run.root / "scenarios").glob("*")):
