@@ -44,11 +44,8 @@ def _commands() -> Iterator[str]:
         yield ""
         yield inspect.getdoc(command) or ""
         yield ""
-        yield "| argument | default | meaning |"
-        yield "|---|---|---|"
-        for parameter in inspect.signature(command).parameters.values():
-            yield _parameter(parameter)
-        yield ""
+        if rows := [_parameter(of) for of in inspect.signature(command).parameters.values()]:
+            yield from ("| argument | default | meaning |", "|---|---|---|", *rows, "")
 
 
 def _parameter(parameter: inspect.Parameter) -> str:

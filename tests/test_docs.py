@@ -7,8 +7,8 @@ import re
 import shlex
 import sys
 import tomllib
-from collections.abc import Iterator
-from itertools import pairwise
+from collections.abc import Callable, Iterator, Mapping
+from itertools import dropwhile, pairwise
 from pathlib import Path
 from types import ModuleType
 from typing import Any, cast
@@ -31,6 +31,7 @@ FENCE = re.compile(r"^ *```(\w*)\n(.*?)^ *```$", re.MULTILINE | re.DOTALL)
 LINK = re.compile(r"\[[^\]]+\]\(([^)\s]+)\)")
 NAMED = re.compile(r"`((?:rmft_api|tests|docs|benchmarks|prompts)/[\w./-]*|runs/[\w.-]+\.toml)`")
 COMMANDS: dict[str, Any] = getattr(typer.main.get_command(app), "commands")  # noqa: B009
+ASSIGNED = re.compile(r"[A-Z_]+=")
 OWN = ("rmft_api", "tests")
 TAG = re.compile(r"^\| ([TBCDEGS]\d+) \|", re.MULTILINE)
 TAGS = {"T": 12, "B": 13, "C": 13, "D": 8, "E": 12, "G": 13, "S": 6}
@@ -49,7 +50,8 @@ def typed(page: Path) -> Iterator[list[str]]:
     for block in blocks(page, "console"):
         for line in block.splitlines():
             if line.strip().startswith("$ "):
-                yield shlex.split(line.strip().removeprefix("$ "), comments=True)
+                words = shlex.split(line.strip().removeprefix("$ "), comments=True)
+                yield list(dropwhile(ASSIGNED.match, words))
 
 
 OURS = [(words[1:], page) for page in PAGES for words in typed(page) if words[0] == "rmft-api"]
@@ -97,15 +99,63 @@ def test_every_command_of_the_pages_can_be_typed(words: list[str], page: Path) -
         schema.load(path, changes)
 
 
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
-def test_every_other_command_names_what_exists(page: Path) -> None:
+def source_of(folder: str) -> str:
+    files = sorted((ROOT / folder).rglob("*.py")) + sorted((ROOT / folder).rglob("*.toml"))
+    return "\n".join(file.read_text("utf-8") for file in files)
+
+
+def make_exists(words: list[str]) -> bool:
     targets = re.findall(r"^([\w-]+):", (ROOT / "Makefile").read_text("utf-8"), re.MULTILINE)
-    for words in typed(page):
-        if words[0] == "make":
-            assert words[1] in targets
-        if words[:2] == ["python", "-m"]:
-            place = ROOT.joinpath(*words[2].split("."))
-            assert place.is_dir() or place.with_suffix(".py").is_file(), words[2]
+    return set(words[1:]) <= set(targets)
+
+
+def module_exists(words: list[str]) -> bool:
+    place = ROOT.joinpath(*words[2].split("."))
+    return words[1] == "-m" and (place.is_dir() or place.with_suffix(".py").is_file())
+
+
+def extra_exists(words: list[str]) -> bool:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
+    (extra,) = re.findall(r"^rmft-api\[(\w+)\]$", words[2])
+    return words[1] == "install" and extra in project["optional-dependencies"]
+
+
+def variable_is_read(words: list[str]) -> bool:
+    return words[1].partition("=")[0] in source_of("rmft_api")
+
+
+def route_exists(words: list[str]) -> bool:
+    route = "/" + words[1].split("/", 3)[3]
+    return f'"{route}"' in source_of("rmft_api/local_server")
+
+
+def source_exists(words: list[str]) -> bool:
+    return (ROOT / words[-2]).exists()
+
+
+def is_written_there(words: list[str]) -> bool:
+    return any(f"$ cat {words[1]}\n" in page.read_text("utf-8") for page in PAGES)
+
+
+CHECKS: Mapping[str, Callable[[list[str]], bool]] = {
+    "make": make_exists,
+    "python": module_exists,
+    "pip": extra_exists,
+    "export": variable_is_read,
+    "curl": route_exists,
+    "cp": source_exists,
+    ".venv/bin/pytest": lambda words: (ROOT / words[1]).exists(),
+    "cat": is_written_there,
+    "source": lambda words: words == ["source", ".venv/bin/activate"],
+}
+"""Commands of the consoles beside our own, and what makes them ones that can be typed."""
+OTHERS = [words for page in PAGES for words in typed(page) if words[0] != "rmft-api"]
+
+
+@pytest.mark.parametrize("words", OTHERS, ids=shown)
+def test_every_other_command_names_what_exists(words: list[str]) -> None:
+    assert words[0] in CHECKS, "a check of its kind is missing"
+    assert CHECKS[words[0]](words)
 
 
 TRAPS = re.findall(r"`(tests/[\w/]+\.py)::([\w:]+)`", (ROOT / "docs" / "providers.md").read_text())
