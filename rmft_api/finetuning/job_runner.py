@@ -113,10 +113,10 @@ class JobRunner:
     async def wait_for_model(self, job: Job) -> str:
         """The new model's id, once it answers."""
         names_none = self.traits.result == "checkpoint"
-        naming = self._waiting(0.0 if names_none else _NAME_LAG_S)
-        while not job.fine_tuned_model and not naming.is_over:
-            await naming.pause("")
-            job = await naming.look(job)
+        with self._waiting(0.0 if names_none else _NAME_LAG_S) as naming:
+            while not job.fine_tuned_model and not naming.is_over:
+                await naming.pause(f"job {job.id} names no model yet", optional=True)
+                job = await naming.look(job)
         model = job.fine_tuned_model or await self._last_checkpoint(job)
         with self._waiting(_READY_WITHIN_S) as appearing:
             while why := await self._why_not_ready(model):
@@ -126,16 +126,20 @@ class JobRunner:
     async def _why_not_ready(self, model: str) -> str:
         """Why the model is not ready; empty once the endpoint lists it or it answers a chat.
 
-        Some endpoints serve a new model minutes before they list it, and some never list any.
+        Some endpoints serve a new model minutes before they list it, some never list any, and some
+        refuse to.
         """
-        if self.traits.readiness == "models" and await self._look(
-            lambda: self.tuner.model_ready(model), f"asking for {model}"
-        ):
-            return ""
+        unlisted = "it is not listed"
+        if self.traits.readiness == "models":
+            try:
+                if await self.tuner.model_ready(model):
+                    return ""
+            except ProviderFault as fault:  # a key may chat, and not list models
+                unlisted = str(fault)
         ask = probe_of(f"ready/{model}", model)
         reserve = self.context.probe_price(ask)
         if reserve is None:
-            return "it is not listed"
+            return unlisted
         try:
             await probe(self.context.journal, self.context.connection.chat, ask, reserve)
         except ProviderFault as fault:

@@ -62,14 +62,16 @@ class JobPolling:
         """Whether its time is up."""
         return self._retries.clock() >= self._end
 
-    async def pause(self, what: str) -> None:
-        """Let some time pass. Raises ResumableError once it is up: `what` says what was awaited."""
-        if self.is_over and what:
+    async def pause(self, what: str, *, optional: bool = False) -> None:
+        """Let some time pass: `what` says what is awaited.
+
+        Raises ResumableError once its time is up, unless there is another way on (`optional`).
+        """
+        if self.is_over and not optional:
             raise ResumableError(
                 f"{what}; it may yet finish: `rmft-api resume {self._run}` waits again"
             )
-        if what:
-            self._waits.begin(self, f"{what}; asked every {self._every_s:.0f} s", self._end)
+        self._waits.begin(self, f"{what}; asked every {self._every_s:.2g} s", self._end)
         await self._retries.pause(self._every_s)
 
     def __enter__(self) -> Self:

@@ -7,6 +7,7 @@ from typing import Any, cast
 import msgspec
 
 from rmft_api.core.records import Checkpoint, Job, JobEvent
+from rmft_api.providers import usage
 from rmft_api.providers.refusals import reason
 from rmft_api.providers.validation import Entry
 
@@ -21,22 +22,23 @@ class WireJob(msgspec.Struct):
     status: str
     model: str
     training_file: str
-    created_at: int | float
+    created_at: Any = None
     fine_tuned_model: str | None = None
-    trained_tokens: int | None = None
+    trained_tokens: Any = None
     error: Any = None
     metadata: Entry | None = None
 
     def record(self) -> Job:
-        """The job as we know it."""
+        """The job as we know it: nothing depends on the form of its numbers."""
+        tokens = usage.count(self.trained_tokens)
         return Job(
             id=self.id,
-            status=self.status,
+            status=self.status.lower(),
             model=self.model,
             training_file=self.training_file,
-            created_at=int(self.created_at),
+            created_at=max(0, usage.count(self.created_at)),
             fine_tuned_model=self.fine_tuned_model or None,
-            trained_tokens=self.trained_tokens,
+            trained_tokens=None if tokens < 0 else tokens,
             error=job_error(self.error),
             metadata={name: str(value) for name, value in (self.metadata or {}).items()},
         )

@@ -439,7 +439,10 @@ async def test_a_model_that_is_named_late_is_waited_for(bench: Bench) -> None:
     bench.stub.polls_to_end = 5
     nameless = Meets(body=_job_in("succeeded"))
     bench.stub.plan("job", nameless, nameless, nameless)
-    assert (await bench.train()).model.startswith("ft:")
+    told: set[str] = set()
+    waits = Waits(bench.time.clock, lambda wait, _: told.add(wait.what if wait else ""))
+    assert (await bench.train(waits=waits)).model.startswith("ft:")
+    assert any("names no model yet" in what for what in told)
 
 
 async def test_a_model_never_named_is_its_last_checkpoint(bench: Bench) -> None:
@@ -488,6 +491,17 @@ async def test_an_endpoint_that_lists_no_models_is_asked_by_chats_alone(bench: B
     await bench.train()
     assert len(bench.stub.asked("chat")) == 1
     assert not bench.stub.asked("model")
+
+
+@pytest.mark.parametrize("status", [403, 500])
+async def test_a_new_model_is_found_by_a_chat_where_models_may_not_be_listed(
+    bench: Bench, status: int
+) -> None:
+    bench.probe_price = lambda ask: 30
+    bench.stub.plan("model", *[error(status, "Missing scopes: api.model.read")] * 50)
+    trained = await bench.train()
+    assert [one.json["model"] for one in bench.stub.asked("chat")] == [trained.model]
+    assert len(bench.stub.asked("model")) == 1
 
 
 async def test_a_job_and_a_model_that_take_long_are_told(bench: Bench) -> None:

@@ -3,6 +3,7 @@
 import asyncio
 from typing import Any
 
+import msgspec
 import pytest
 
 from rmft_api.core.errors import ConfigError, FaultKind, ProviderFault
@@ -10,6 +11,7 @@ from rmft_api.core.ports import FineTuner
 from rmft_api.core.records import Hyperparameters, JobOrder
 from rmft_api.providers import Connection, connect
 from rmft_api.providers.capabilities import TrainingCapabilities
+from rmft_api.providers.openai_shapes import WireJob
 from rmft_api.providers.profiles import Profile, load
 from tests.contracts.fine_tuner import examples
 from tests.providers.conftest import CANARY, ENVIRON
@@ -207,6 +209,25 @@ async def test_what_is_no_job_of_ours_may_still_have_been_created(
 ) -> None:
     stub.plan("create", Meets(body=body))
     assert (await fault_of(tuner.create_job(order()))).kind is FaultKind.AMBIGUOUS
+
+
+@pytest.mark.parametrize(
+    ("told", "tokens"),
+    [
+        ({"trained_tokens": 1000.0}, 1000),
+        ({"trained_tokens": "1000"}, 1000),
+        ({"trained_tokens": -1}, None),
+        ({"trained_tokens": "many"}, None),
+        ({"created_at": "2026-01-01T00:00:00Z"}, 7),
+        ({"created_at": None, "status": "SUCCEEDED"}, 7),
+    ],
+)
+def test_nothing_depends_on_how_a_job_writes_its_numbers(
+    told: dict[str, Any], tokens: int | None
+) -> None:
+    plain = {"id": "j", "status": "succeeded", "model": "m", "training_file": "f"}
+    job = msgspec.convert({**plain, "trained_tokens": 7, "created_at": 1, **told}, WireJob).record()
+    assert (job.status, job.trained_tokens) == ("succeeded", tokens)
 
 
 async def test_an_upload_that_lost_bytes_is_not_trusted(
