@@ -129,15 +129,15 @@ class DeciderClient:
         model, given = self._spec.model, self._options.deployment
         if given is not None:
             return {model: given}
-        host = connection.host
-        if host is None:
+        if profile.deploy == "none":
             return {}
+        host = connection.host if profile.deploy == "auto" else None
         return {model: await self._deployed(profile, host)}
 
-    async def _deployed(self, profile: Profile, host: DeploymentClient) -> str:
+    async def _deployed(self, profile: Profile, host: DeploymentClient | None) -> str:
         """Where the model answers, for providers that deploy each model by themselves."""
         model = self._spec.model
-        if profile.deploy == "auto":
+        if host is not None:
             order = DeploymentOrder(model, model, self._spec.run, "")
             found = await self._retries.look(lambda: host.find(order), "finding the model")
             ready = [one.target for one in found if one.state == "ready"]
@@ -170,7 +170,10 @@ class DeciderClient:
 def profile_of(spec: DeciderSpec, options: EndpointOptions) -> Profile:
     """The endpoint. Raises ConfigError for a profile or an address that is none."""
     profile = profiles.load(spec.profile)
-    return profile if options.base_url is None else profile.at(options.base_url)
+    if options.base_url is None:
+        return profile
+    told = {"base_url_env": None, "base_url_required": False}  # nor does the environment
+    return profile.model_copy(update=told).at(options.base_url)
 
 
 def _rules(retry_for_s: float) -> Mapping[FaultKind, Rule]:
