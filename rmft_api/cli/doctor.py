@@ -47,11 +47,11 @@ def _subject(file: str | None, name: str | None, runs: Path) -> "CheckContext":
     import os
     from datetime import UTC, datetime
 
-    from rmft_api.cli.plan import profiles_of
     from rmft_api.config import schema
     from rmft_api.core.errors import UsageError
     from rmft_api.providers import profiles
     from rmft_api.session.doctor_checks import CheckContext
+    from rmft_api.session.plans import profiles_of
 
     if file and name:
         raise UsageError("give a run file or --profile, not both: a run file names its own profile")

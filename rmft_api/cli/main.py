@@ -4,47 +4,89 @@ import gc
 import os
 import sys
 import warnings
+from collections.abc import Callable
+from functools import wraps
 from pathlib import Path
+from typing import Annotated, Any
 
 import typer
 
 from rmft_api.cli.ablate import ablate
+from rmft_api.cli.cleanup import cleanup
 from rmft_api.cli.doctor import doctor
 from rmft_api.cli.errors import guarded
 from rmft_api.cli.eval import eval
 from rmft_api.cli.export import export
 from rmft_api.cli.make_checkpoint import make_checkpoint
-from rmft_api.cli.models import models
 from rmft_api.cli.plan import plan
-from rmft_api.cli.replay import replay
+from rmft_api.cli.profiles import profiles
 from rmft_api.cli.report import report
 from rmft_api.cli.resume import resume
+from rmft_api.cli.retrain import retrain
 from rmft_api.cli.run import run
 from rmft_api.cli.serve import serve
 from rmft_api.cli.status import status
-from rmft_api.cli.sweep import sweep
 from rmft_api.cli.usage_errors import one_line
 from rmft_api.core.errors import UsageError
 from rmft_api.core.locks import check_platform
 
 app = typer.Typer(
     help="Fine-tune a chat model on its own lowest-regret play, through its fine-tuning API.",
-    add_completion=False,
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
 COMMANDS = (
-    *(run, resume, status, report, plan, eval, ablate, replay, export),
-    *(serve, make_checkpoint, models, doctor, sweep),
+    *(run, resume, status, report, plan, eval, ablate, retrain, export),
+    *(serve, make_checkpoint, profiles, doctor, cleanup),
 )
+OLD_NAMES: dict[str, Callable[..., None]] = {
+    "models": profiles,
+    "replay": retrain,
+    "sweep": cleanup,
+}
+"""Of commands that were renamed; they go with the next version."""
 YOUNG = 50_000
 """New objects that the garbage collector waits for: modules and plays live long and make none."""
 TURN_S = 0.0002
 """How long a thread computes before another may: the journal's needs little, but often and soon."""
 _INTERRUPTED = 130
 """What typer makes of a KeyboardInterrupt; which signal it was, `guarded` knows."""
+
+
+def _under_old_name(name: str, command: Callable[..., None]) -> Callable[..., None]:
+    """The command, which says first what it is called now."""
+
+    @wraps(command)
+    def renamed(*args: Any, **options: Any) -> None:
+        now = f"`rmft-api {command.__name__}`"
+        print(f"`rmft-api {name}` is now {now}", file=sys.stderr)  # noqa: T201
+        command(*args, **options)
+
+    return renamed
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        from importlib.metadata import version
+
+        print(f"rmft-api {version('rmft-api')}")  # noqa: T201
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    version: Annotated[
+        bool,
+        typer.Option("--version", help="Show the version.", callback=_version, is_eager=True),
+    ] = False,
+) -> None:
+    pass
+
+
 for command in COMMANDS:
     app.command()(command)
+for old, command in OLD_NAMES.items():
+    app.command(old, hidden=True)(_under_old_name(old, command))
 
 
 def main() -> None:

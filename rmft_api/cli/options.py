@@ -5,6 +5,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from rmft_api.cli import completion
+
 if TYPE_CHECKING:
     from rmft_api.config.schema import RunConfig
 
@@ -13,13 +15,19 @@ RunsDir = Annotated[
     Path,
     typer.Option("--runs", help="The folder that holds runs.", envvar="RMFT_RUNS"),
 ]
-RunName = Annotated[str, typer.Argument(metavar="RUN", help="A run's name.", show_default=False)]
+RunName = Annotated[
+    str,
+    typer.Argument(
+        metavar="RUN", help="A run's name.", show_default=False, autocompletion=completion.runs
+    ),
+]
 RunFile = Annotated[
     str | None,
     typer.Argument(
         metavar="FILE",
         help="A run file, or the name of a shipped one; without it, the embedded quick start.",
         show_default=False,
+        autocompletion=completion.run_files,
     ),
 ]
 Overrides = Annotated[
@@ -32,6 +40,9 @@ Budget = Annotated[
 ReplyTokens = Annotated[
     int | None,
     typer.Option(min=1, help="Assumed length of a reply in a plan; half of max_tokens if absent."),
+]
+DryRun = Annotated[
+    bool, typer.Option("--dry-run", help="Show the plan and its price; send and spend nothing.")
 ]
 AcceptShutdown = Annotated[
     bool,
@@ -50,5 +61,10 @@ def described(file: Path, overrides: list[str] | None, budget: float | None) -> 
     """The run that a file and the command line describe. Raises ConfigError."""
     from rmft_api.config import schema
 
-    cap = [] if budget is None else [f"budget_usd={budget}"]
-    return schema.load(file, [*(overrides or ()), *cap])
+    return schema.load(file, with_budget(overrides, budget))
+
+
+def with_budget(overrides: list[str] | None, budget: float | None) -> tuple[str, ...]:
+    """The changes of a command line, `--budget` among them."""
+    cap = () if budget is None else (f"budget_usd={budget}",)
+    return (*(overrides or ()), *cap)

@@ -8,6 +8,7 @@ from rmft_api.cli.options import (
     RUNS,
     AcceptShutdown,
     Budget,
+    DryRun,
     Overrides,
     ReplyTokens,
     RunFile,
@@ -21,9 +22,7 @@ def run(
     file: RunFile = None,
     overrides: Overrides = None,
     budget: Budget = None,
-    dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="Show the plan and its price; send and spend nothing.")
-    ] = False,
+    dry_run: DryRun = False,
     reply_tokens: ReplyTokens = None,
     as_json: Annotated[
         bool, typer.Option("--json", help="With --dry-run: the plan, for programs.")
@@ -33,33 +32,34 @@ def run(
 ) -> None:
     """Play, rank by regret, fine-tune, and again.
 
-    In the end it shows what came of it.
+    In the end it shows the results.
     Without FILE, a small text model on this machine learns a bandit: no key, no network, no GPU.
     """
     from rmft_api.cli.console import REPORTING
     from rmft_api.cli.errors import run_async
-    from rmft_api.cli.plan import refuse_shutdown, show
-    from rmft_api.core.errors import UsageError
+    from rmft_api.cli.plan import show
     from rmft_api.report.text.results import results_table
+    from rmft_api.session.plans import refuse_shutdown
     from rmft_api.session.runs import begin
 
-    if not dry_run and (as_json or reply_tokens is not None):
-        raise UsageError(
-            "--json and --reply-tokens are of plans: they need --dry-run; what a run came to is "
-            "told by `rmft-api report RUN --json`"
-        )
+    if not dry_run:
+        _refuse_options_of_plans(as_json, reply_tokens)
     path = run_file(file)
-    settings = described(path, overrides, budget)
+    config = described(path, overrides, budget)
     if dry_run:
-        show(
-            settings,
-            runs,
-            reply_tokens=reply_tokens,
-            accept_shutdown=accept_shutdown,
-            as_json=as_json,
-        )
+        show(config, runs, reply_tokens, accept_shutdown=accept_shutdown, as_json=as_json)
         return
     if not accept_shutdown:
-        refuse_shutdown(settings)
-    work = begin(settings, runs, path, reporting=REPORTING, accept_shutdown=accept_shutdown)
+        refuse_shutdown(config)
+    work = begin(config, runs, path, reporting=REPORTING, accept_shutdown=accept_shutdown)
     print(results_table(run_async(work)))  # noqa: T201
+
+
+def _refuse_options_of_plans(as_json: bool, reply_tokens: int | None) -> None:
+    from rmft_api.core.errors import UsageError
+
+    if as_json or reply_tokens is not None:
+        raise UsageError(
+            "--json and --reply-tokens are for plans and need --dry-run; "
+            "`rmft-api report RUN --json` shows the results of a run"
+        )

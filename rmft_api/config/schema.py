@@ -106,7 +106,7 @@ class ModelConfig(Section):
     base: str
     """The base model's id at its provider."""
     profile: str = "local"
-    """The endpoint that answers chats (`rmft-api models` lists profiles)."""
+    """The endpoint that answers chats (`rmft-api profiles` lists profiles)."""
     training_profile: str | None = None
     """The endpoint that trains; the same one when absent."""
     checkpoint: str | None = None
@@ -374,7 +374,7 @@ class RunConfig(Section):
     teacher: TeacherConfig | None = None
     """Who plays to learn from; absent: the model itself."""
     replay: ReplayConfig | None = None
-    """Written by `rmft-api replay`, never by hand: the chain of another run to walk again."""
+    """Written by `rmft-api retrain`, never by hand: the chain of another run to walk again."""
     _origin: Origin = PrivateAttr(default_factory=lambda: Origin(Path.cwd()))
 
     @model_validator(mode="after")

@@ -116,7 +116,7 @@ class Deployments:
                 except (RmftError, TimeoutError) as error:
                     self.say(
                         f"deployment {lease.name} may still stand and cost money ({error}): "
-                        f"`rmft-api sweep --profile {self.profile.name} --remove` takes it down"
+                        f"`rmft-api cleanup --profile {self.profile.name} --remove` takes it down"
                     )
 
     async def _leave(self, host: DeploymentClient, model: str, lease: Lease) -> None:
@@ -143,7 +143,7 @@ class Deployments:
         if others:
             self.say(
                 f"other runs have deployments at {self.profile.name}: {', '.join(others)}; "
-                f"`rmft-api sweep --profile {self.profile.name}` shows what they cost"
+                f"`rmft-api cleanup --profile {self.profile.name}` shows what they cost"
             )
 
     async def _sign(self, model: str) -> Lease:

@@ -244,7 +244,7 @@ RULES = (
         "model not found",
         _any(_NO_MODEL, _NO_MODEL_TEXT),
         FaultKind.STOP,
-        "the model is unknown there or closed to this key; see `rmft-api models`",
+        "the model is unknown there or closed to this key; see `rmft-api profiles`",
     ),
     ErrorRule(
         "one choice only",
@@ -270,7 +270,7 @@ RULES = (
         _named("insufficientquota", "quotaexceeded", "deploymentquotaexceeded"),
         FaultKind.STOP,
         "the subscription's quota leaves no room: lower hosting.capacity in a profile of yours, or "
-        "remove deployments (`rmft-api sweep`)",
+        "remove deployments (`rmft-api cleanup`)",
     ),
     ErrorRule("asked for days", _asks_to_wait(PATIENCE_S, math.inf), FaultKind.WAIT, _ASKS),
     ErrorRule("no capacity", _CAPACITY, FaultKind.SAFE, "slowing down"),

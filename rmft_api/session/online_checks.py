@@ -59,7 +59,7 @@ async def _standing(profile: Profile, environ: Mapping[str, str]) -> list[Findin
     rents = [prices.hosting(one.model) for one in stand if profile.is_tuned(one.model)]
     known = sum(rent for rent in rents if rent is not None)
     names = ", ".join(one.name for one in stand)
-    said = f"{names}: {dollars(known)} an hour; `rmft-api sweep` shows and removes them"
+    said = f"{names}: {dollars(known)} an hour; `rmft-api cleanup` shows and removes them"
     return [Finding("deployments", "note", said)]
 
 

@@ -73,7 +73,7 @@ def test_batches_where_the_endpoint_has_none_are_refused_with_the_way_out(
             "65535 (got '99999')",
         ),
         (("run", "--budget=much"), "(got 'much')"),
-        (("run", "--json"), "they need --dry-run"),
+        (("run", "--json"), "need --dry-run"),
         (("plan", "--bugdet", "3"), "--budget"),
         (("report", "nobody"), "no run 'nobody'"),
     ],

@@ -29,7 +29,7 @@ def test_no_command_shows_or_writes_the_key(world: World) -> None:
         ("report", NAME, "--json"),
         ("plan", f"{NAME}.toml", "--json"),
         ("export", NAME, "rounds.csv", "--table", "rounds"),
-        ("models",),
+        ("profiles",),
         ("doctor",),
     )
     ends = [world.process(*command).start().finish(60) for command in commands]

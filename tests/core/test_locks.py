@@ -77,7 +77,9 @@ def test_doctor_finds_a_folder_without_flock(tmp_path: Path, no_flock: int) -> N
     assert list(tmp_path.iterdir()) == []
 
 
-@pytest.mark.parametrize("command", ["doctor", "run", "status", "resume", "serve", "sweep", "eval"])
+@pytest.mark.parametrize(
+    "command", ["doctor", "run", "status", "resume", "serve", "cleanup", "eval"]
+)
 def test_a_platform_without_fcntl_is_told_in_one_line(command: str) -> None:
     ended = without(("fcntl", "uvloop"), command)
     assert ended.returncode == 78

@@ -291,7 +291,7 @@ async def test_leaving_says_what_it_could_not_take_down(bench: Bench) -> None:
     refused = Meets(403, {"error": {"code": "AuthorizationFailed", "message": "no delete"}})
     bench.azure.plan("remove", refused)
     await hosting.leave()
-    assert "rmft-api sweep --profile azure --remove" in bench.said[-1]
+    assert "rmft-api cleanup --profile azure --remove" in bench.said[-1]
 
 
 async def test_a_deployment_that_failed_is_said_and_taken_down(bench: Bench) -> None:
@@ -327,7 +327,7 @@ async def test_a_deployment_without_a_lease_is_swept_at_the_start(bench: Bench) 
     await host.deploy(DeploymentOrder("rmft-other", TUNED, "other", "another"))
     await (await bench.process()).sweep()
     assert bench.standing == ["rmft-other"]
-    assert any("rmft-other" in line and "rmft-api sweep" in line for line in bench.said)
+    assert any("rmft-other" in line and "rmft-api cleanup" in line for line in bench.said)
 
 
 async def test_what_a_lease_holds_is_not_swept(bench: Bench) -> None:

@@ -108,11 +108,11 @@ async def test_an_orphan_is_shown_and_swept_by_a_command(azure: FakeAzure, tmp_p
     run = loop(azure, tmp_path)
     assert (await run.run(crash="deployment.recorded:2")).code == -9
     (name,) = azure.deployments
-    shown = await run.command("sweep", "--profile", "azure")
+    shown = await run.command("cleanup", "--profile", "azure")
     assert name in shown.out
     assert "$1.70 an hour" in shown.out
     assert list(azure.deployments) == [name]
-    assert "removed" in (await run.command("sweep", "--profile", "azure", "--remove")).out
+    assert "removed" in (await run.command("cleanup", "--profile", "azure", "--remove")).out
     assert azure.deployments == {}
     assert (await run.resume()).code == 0
     check(azure)

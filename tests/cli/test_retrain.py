@@ -8,7 +8,7 @@ import pytest
 
 from tests.faults.world import NAME, QUICK, Said, World, build
 
-COMMAND = ("replay", NAME, "--profile", "fake", "--name", "again", "--budget", "5")
+COMMAND = ("retrain", NAME, "--profile", "fake", "--name", "again", "--budget", "5")
 
 
 @pytest.fixture(scope="module")
@@ -76,7 +76,7 @@ def test_a_training_file_that_was_changed_is_refused(world: World) -> None:
 
 
 def test_a_name_that_is_taken_by_another_run_is_refused(world: World) -> None:
-    refused = said(world, "replay", NAME, "--profile", "fake", "--name", NAME, "--budget", "5")
+    refused = said(world, "retrain", NAME, "--profile", "fake", "--name", NAME, "--budget", "5")
     assert refused.code == 78
     assert "--name" in refused.stderr
 
@@ -92,7 +92,7 @@ def test_a_name_that_is_taken_by_another_run_is_refused(world: World) -> None:
 def test_what_the_embedded_model_cannot_learn_is_told_before_anything_is_played(
     world: World, model: tuple[str, ...], code: int, says: str
 ) -> None:
-    refused = said(world, "replay", NAME, "--profile", "local", *model, "--name", "here")
+    refused = said(world, "retrain", NAME, "--profile", "local", *model, "--name", "here")
     assert refused.code == code, refused.stderr
     assert says in refused.stderr.splitlines()[-1]
     assert not (world.folder / "runs" / "here").exists()
@@ -101,6 +101,6 @@ def test_what_the_embedded_model_cannot_learn_is_told_before_anything_is_played(
 def test_a_run_that_trained_nothing_has_no_chain(world: World) -> None:
     poor = said(world, "run", f"{NAME}.toml", "--set", "name=poor", "--budget", "0.0001")
     assert poor.code == 75
-    refused = said(world, "replay", "poor", "--profile", "fake", "--budget", "5")
+    refused = said(world, "retrain", "poor", "--profile", "fake", "--budget", "5")
     assert refused.code == 64
     assert "nothing to replay" in refused.stderr

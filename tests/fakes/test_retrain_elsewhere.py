@@ -86,7 +86,7 @@ class Elsewhere:
         return await asyncio.to_thread(
             lambda: ended(
                 self.world,
-                *("replay", run, *arguments, "--budget", "60", *more),
+                *("retrain", run, *arguments, "--budget", "60", *more),
                 environ=self.environ | own,
             )
         )

@@ -1,0 +1,50 @@
+"""A run's chain trained again at another endpoint, and both chains compared."""
+
+from pathlib import Path
+
+from rmft_api.config.schema import RunConfig
+from rmft_api.core.errors import ConfigError
+from rmft_api.core.records import Record
+from rmft_api.evaluation.scoring import Results
+from rmft_api.session.budgets import Budgets
+from rmft_api.session.chains import Chain
+from rmft_api.session.reporting import QUIET, Reporting
+from rmft_api.session.retrain_comparison import ChainComparison, side_by_side
+from rmft_api.session.run_directories import run_directory
+from rmft_api.session.run_identity import recorded_identity
+from rmft_api.session.runs import begin, resume
+
+
+class Retrained(Record, frozen=True):
+    """What came of it."""
+
+    results: Results
+    sides: ChainComparison
+
+
+async def retrained(
+    chain: Chain,
+    config: RunConfig,
+    runs: Path,
+    budget_usd: float | None = None,
+    reporting: Reporting = QUIET,
+) -> Retrained:
+    """Begin the run that trains the chain again, or go on with it, and compare.
+
+    Raises ConfigError where a run of its name exists with other settings.
+    """
+    directory = run_directory(runs, config.name)
+    recorded = recorded_identity(directory)
+    if recorded is None:
+        results = await begin(config, runs, None, chain.furnish, reporting=reporting)
+    else:
+        _refuse_another(recorded, config)
+        results = await resume(directory, Budgets(run_usd=budget_usd), reporting=reporting)
+    return Retrained(results, side_by_side(directory, chain.directory))
+
+
+def _refuse_another(recorded: RunConfig, config: RunConfig) -> None:
+    if recorded.model_copy(update={"budget_usd": config.budget_usd}) != config:
+        raise ConfigError(
+            f"run {config.name!r} exists with other settings; --name gives this one another name"
+        )
