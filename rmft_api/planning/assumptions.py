@@ -67,7 +67,8 @@ def warnings_of(walk: PhaseBuilder, plan: Plan) -> Iterator[str]:
         yield (
             "a deployment is paid by the hour: more hours than the worst case (faults, limits, a "
             "run that is stopped) are reserved one by one in the budget, which ends the run; what "
-            "a lost machine leaves standing is paid until `rmft-api resume` or `rmft-api cleanup --remove`"
+            "a lost machine leaves standing is paid until `rmft-api resume` or "
+            "`rmft-api cleanup --remove`"
         )
 
 
