@@ -194,7 +194,8 @@ def line_of(run_dir: Path) -> str:
     goes_on = f"`rmft-api resume {run_dir.name}` goes on"
     resume = "" if ended else f"; {way_on if status.why else goes_on}"
     age = max(0, int(time.time()) - status.at)
-    what = f"{status.state}, {status.stage}{share}{money}{held}{cap}{heading}, {age} s ago{resume}"
+    stage = "" if status.state == "finished" else f", {status.stage}{share}"  # else its last step
+    what = f"{status.state}{stage}{money}{held}{cap}{heading}, {age} s ago{resume}"
     return f"{run_dir.name}: {what}{_waiting(status)}"
 
 

@@ -19,8 +19,9 @@ def run_directory(runs: Path, name: str) -> Path:
 
 
 def existing_run(runs: Path, name: str) -> Path:
-    """As `run_directory`, for a run that must be there: by its name, or its run file's."""
-    found = next((runs / one for one in _meant(name) if _holds_a_journal(runs / one)), None)
+    """As `run_directory`, for a run that must be there: by its name, its run file's or its path."""
+    ways = (Path(name) if os.sep in name else None, *(runs / one for one in _meant(name)))
+    found = next((way for way in ways if way is not None and _holds_a_journal(way)), None)
     if found is not None:
         return found
     directory = run_directory(runs, name)

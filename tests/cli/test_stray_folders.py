@@ -55,6 +55,19 @@ def test_a_listing_shows_the_runs_and_says_what_it_passes_over(runs: Path) -> No
     assert ended.stderr.count("passed over") == 3  # text, other, never
 
 
+def test_a_run_is_found_by_its_path_from_any_folder(
+    runs: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir("/")
+    run = runs / "gpt-4-1-mini"
+    assert existing_run(Path("runs"), str(run)) == run
+    assert existing_run(Path("runs"), f"{run}/") == run
+    monkeypatch.chdir(runs)
+    assert existing_run(Path("runs"), "./gpt-4-1-mini") == Path("gpt-4-1-mini")
+    with pytest.raises(UsageError):
+        existing_run(Path("runs"), str(runs / "empty"))
+
+
 @pytest.mark.parametrize("command", [["status"], ["report"], ["resume"], ["export"]])
 @pytest.mark.parametrize("name", STRAY)
 def test_what_is_no_run_is_refused_with_what_it_is(

@@ -136,5 +136,6 @@ def test_a_late_look_from_beside_does_not_revive_a_run_that_ended(tmp_path: Path
         status = status_of(tmp_path / "trial")
         assert status is not None
         assert status.state == "finished"
+        assert line_of(tmp_path / "trial").startswith("trial: finished, ")
     finally:
         journal.close()
