@@ -4,11 +4,9 @@ python docs/make_reference.py            write it
 python docs/make_reference.py --check    exit 1 if it is out of date
 """
 
-import ast
 import inspect
 import sys
 from collections.abc import Iterator
-from itertools import pairwise
 from pathlib import Path
 from types import UnionType
 from typing import Any, Union, get_args, get_origin
@@ -17,7 +15,8 @@ from pydantic import BaseModel
 from pydantic_core import PydanticUndefined
 
 from rmft_api.cli.main import COMMANDS
-from rmft_api.config.schema import RunConfig, Section
+from rmft_api.config.meanings import meanings
+from rmft_api.config.schema import RunConfig
 from rmft_api.core import errors
 from rmft_api.providers.profiles import Profile
 
@@ -80,7 +79,7 @@ def _section(model: type[BaseModel], prefix: str) -> Iterator[str]:
     yield "| key | type | default | meaning |"
     yield "|---|---|---|---|"
     inner: list[tuple[type[BaseModel], str]] = []
-    told = {key: text for base in reversed(model.__mro__) for key, text in _docstrings(base)}
+    told = meanings(model)
     for name, field in model.model_fields.items():
         kind: Any = field.annotation
         section = _section_in(kind)
@@ -89,7 +88,7 @@ def _section(model: type[BaseModel], prefix: str) -> Iterator[str]:
             inner.append((section, f"{path}[]" if get_origin(kind) is tuple else path))
             continue
         default = "required" if field.is_required() else f"`{_shown(field.get_default())}`"
-        meaning = told.get(name, "").replace("\n", " ").replace("|", "\\|")
+        meaning = told.get(name, "").replace("|", "\\|")
         yield f"| `{name}` | {_type(kind)} | {default} | {meaning} |"
     yield ""
     for kind, path in inner:
@@ -109,22 +108,6 @@ def _section_in(kind: Any) -> type[BaseModel] | None:
     kinds = [one for one in (get_args(kind) or (kind,)) if one not in (type(None), ...)]
     whole = len(kinds) == 1 and isinstance(kinds[0], type) and issubclass(kinds[0], BaseModel)
     return kinds[0] if whole and get_origin(kind) in (None, UnionType, Union, tuple) else None
-
-
-def _docstrings(model: type) -> Iterator[tuple[str, str]]:
-    """The string under each field of a section."""
-    if not issubclass(model, Section):
-        return
-    (body,) = ast.parse(inspect.getsource(model)).body
-    assert isinstance(body, ast.ClassDef)
-    for field, below in pairwise(body.body):
-        match field, below:
-            case ast.AnnAssign(target=ast.Name(id=name)), ast.Expr(
-                value=ast.Constant(value=str(text))
-            ):
-                yield name, inspect.cleandoc(text)
-            case _:
-                pass
 
 
 def _shown(value: Any) -> str:

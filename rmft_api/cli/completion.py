@@ -9,10 +9,14 @@ import typer
 
 def run_files(incomplete: str) -> list[str]:
     """Shipped names, and files and folders that begin so."""
+    return [*shipped_files(incomplete), *_files(incomplete)]
+
+
+def shipped_files(incomplete: str) -> list[str]:
+    """Names of shipped run files."""
     from rmft_api.config.run_files import shipped
 
-    names = [name for name in shipped() if name.startswith(incomplete)]
-    return [*names, *_files(incomplete)]
+    return [name for name in shipped() if name.startswith(incomplete)]
 
 
 def runs(context: typer.Context, incomplete: str) -> list[str]:

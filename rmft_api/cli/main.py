@@ -17,6 +17,7 @@ from rmft_api.cli.doctor import doctor
 from rmft_api.cli.errors import guarded
 from rmft_api.cli.eval import eval
 from rmft_api.cli.export import export
+from rmft_api.cli.init import init
 from rmft_api.cli.make_checkpoint import make_checkpoint
 from rmft_api.cli.plan import plan
 from rmft_api.cli.profiles import profiles
@@ -36,7 +37,7 @@ app = typer.Typer(
     rich_markup_mode=None,
 )
 COMMANDS = (
-    *(run, resume, status, report, plan, eval, ablate, retrain, export),
+    *(init, run, resume, status, report, plan, eval, ablate, retrain, export),
     *(serve, make_checkpoint, profiles, doctor, cleanup),
 )
 OLD_NAMES: dict[str, Callable[..., None]] = {

@@ -19,6 +19,11 @@ def shipped() -> tuple[str, ...]:
     return tuple(sorted(names - _GRIDS))
 
 
+def find_shipped(name: str) -> Path:
+    """The shipped file of this name, whatever lies in the working folder."""
+    return resources.run_files_dir() / f"{name}{_SUFFIX}"
+
+
 def quickstart() -> Path:
     """The shipped quick start: what is run where nobody names a file."""
     return resources.run_files_dir() / f"quickstart{_SUFFIX}"

@@ -127,6 +127,7 @@ class PromptConfig(Section):
     story: str | tuple[str, ...] = "buttons"
     """The story; several are given out evenly over scenarios."""
     framing: str = "neutral"
+    """A file of the set's `framings/`: neutral, or suggestive (it says that exploring pays)."""
     stakes: Literal["reward", "loss"] = "reward"
     """loss: every number is told as a loss, 1 - reward, to be kept small. Regret is the same."""
     history: str = "summary"
@@ -135,7 +136,9 @@ class PromptConfig(Section):
     """single_turn: every round is a chat of its own that tells the history so far.
     multi_turn: one chat grows; each round adds what is new."""
     reasoning: Literal["none", "free", "reinforced"] = "free"
+    """What is asked for before the answer: nothing, reasoning, or reasoning in every round."""
     output: Literal["action", "distribution", "policy"] = "action"
+    """The answer: one action, a weight for each action, or a probability for each as JSON."""
     reasons: Literal["own", "template"] = "own"
     """What is learnt of a reply's reasoning: the player's own words, or the hand-written
     `reasons.md` of the set in their place (docs/method.md 1). A teacher has no words of its own."""
@@ -147,8 +150,11 @@ class SamplingConfig(Section):
     """How replies are drawn."""
 
     temperature: Annotated[float, Field(ge=0, le=2)] = 1.0
+    """0: the most probable reply; higher: more varied ones."""
     top_p: Annotated[float, Field(gt=0, le=1)] = 1.0
+    """Sample only from the most probable tokens that together have this probability."""
     max_tokens: Positive = 256
+    """Longest reply."""
 
 
 class ScenarioConfig(Section):
@@ -349,7 +355,9 @@ class RunConfig(Section):
     name: str
     """Of the run and its directory; the file's name when absent."""
     seed: Annotated[int, Field(ge=0)] = 0
+    """Every draw of the run follows from it."""
     iterations: Positive = 3
+    """Rounds of play, selection and fine-tuning."""
     model: ModelConfig
     prompts: PromptConfig = Field(default_factory=PromptConfig)
     sampling: SamplingConfig = Field(default_factory=SamplingConfig)
