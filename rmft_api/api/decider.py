@@ -5,7 +5,7 @@ import itertools
 import math
 import secrets
 import threading
-from collections.abc import Coroutine, Sequence
+from collections.abc import Coroutine, Iterable, Sequence
 from pathlib import Path
 from typing import Any, Self, TypeVar
 
@@ -328,7 +328,10 @@ class Decider:
         kinds = self.trained
         K, T = len(state.actions), state.rounds
         stories = {kind.story for kind in kinds}
+        known = {name for story in stories for name in self._prompts.names_in(story)}
+        others = [name for name in state.actions if name not in known]
         found = [
+            f"training had no actions called {_few(others)}" if others else "",
             _outside("actions", K, {kind.K for kind in kinds}),
             _outside("rounds", T, {kind.T for kind in kinds}),
             ""
@@ -395,6 +398,6 @@ def _outside(what: str, value: int, trained: set[int]) -> str:
     return f"{value} {what}: training had {min(trained)} to {max(trained)}"
 
 
-def _few(names: set[str]) -> str:
+def _few(names: Iterable[str]) -> str:
     shown = sorted(names)
     return ", ".join(shown[:5]) + (", ..." if len(shown) > 5 else "")

@@ -119,6 +119,10 @@ class PromptSet:
             self._scripts[kind] = self._write(kind, self._parts.stories[wording])
         return ChatPromptBuilder(self._scripts[kind], scenario.contexts)
 
+    def names_in(self, story: str) -> tuple[str, ...]:
+        """Every action name that a story has."""
+        return self._parts.stories[story].actions
+
     def prompt_plan(
         self, story: str, names: Sequence[str], T: int, *, full: bool, contextual: bool
     ) -> PromptPlan:

@@ -361,6 +361,7 @@ def test_a_game_begins_as_in_training_where_nothing_else_is_said() -> None:
 def test_what_training_did_not_show_is_noted() -> None:
     made = decider(spec(), CALL)
     game = made.start(actions=["a", "b"], rounds=40, story="Choose one of $actions.")
+    assert "training had no actions called a, b" in game.notes
     assert "2 actions: training had 3 to 3" in game.notes
     assert "40 rounds: training had 6 to 6" in game.notes
     assert any("the story is none of those trained on" in note for note in game.notes)
