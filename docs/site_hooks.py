@@ -26,6 +26,16 @@ LINK = re.compile(r"(?<=\]\()([^)\s#]+)(?=(?:#[^)\s]*)?\))")
 FENCE = re.compile(r"(^ *```.*?^ *```$)", re.MULTILINE | re.DOTALL)
 
 
+def on_config(config: MkDocsConfig) -> MkDocsConfig:
+    """The menu has the pages that are there: `api.md` is written by hand, beside the API."""
+    config.nav = [
+        entry
+        for entry in config.nav or []
+        if all((ROOT / "docs" / uri).is_file() or uri in AT_ROOT for uri in entry.values())
+    ]
+    return config
+
+
 def on_files(files: Files, config: MkDocsConfig) -> Files:
     """Add the pages at the root, and every linked file outside `docs/`."""
     for there, site in PAGES.items():

@@ -237,6 +237,38 @@ def test_sections_that_the_code_refers_to_exist() -> None:
     assert referred > 40
 
 
+def test_the_layers_of_the_design_are_those_of_the_import_contract() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))
+    (held,) = [c for c in project["tool"]["importlinter"]["contracts"] if c["type"] == "layers"]
+    page = (ROOT / "docs" / "design.md").read_text("utf-8")
+    drawn = page.partition("A layer may import")[2].partition("```text\n")[2].partition("```")[0]
+    layers: list[set[str]] = []
+    for line in drawn.splitlines():
+        rooms = set(re.split(r"\s{2,}", line.strip())[:-1])
+        rooms = {room for named in rooms for room in named.split()}
+        layers = [*layers[:-1], layers[-1] | rooms] if line[0] == " " else [*layers, rooms]
+    written = [set(re.findall(r"\w+", layer)) for layer in held["layers"]]
+    without_api = [[layer - {"api"} for layer in each] for each in (layers, written)]
+    assert [each for each in without_api[0] if each] == [each for each in without_api[1] if each]
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
+def test_every_module_that_is_named_exists(page: Path) -> None:
+    """With a folder or without one, from the root or from the package."""
+    named = set(
+        re.findall(r"`((?:[a-z_]+/)*[a-z_]+\.py)[`:]", FENCE.sub("", page.read_text("utf-8")))
+    )
+    places = ("rmft_api", "tests", "docs", "benchmarks", "examples")
+    sources = [
+        str(path.relative_to(ROOT)) for place in places for path in ROOT.glob(f"{place}/**/*.py")
+    ]
+    titles = {
+        name for kept in PAGES for name in re.findall(r"^# (\w+\.py)$", kept.read_text(), re.M)
+    }
+    missing = [n for n in named - titles if not any(f"/{s}".endswith(f"/{n}") for s in sources)]
+    assert missing == []
+
+
 def test_the_reference_is_up_to_date(monkeypatch: pytest.MonkeyPatch) -> None:
     maker = module(ROOT / "docs" / "make_reference.py", "make_reference", monkeypatch)
     written = (ROOT / "docs" / "reference.md").read_text("utf-8")
