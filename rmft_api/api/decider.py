@@ -3,11 +3,12 @@
 import asyncio
 import itertools
 import math
+import operator
 import secrets
 import threading
 from collections.abc import Coroutine, Iterable, Sequence
 from pathlib import Path
-from typing import Any, Self, TypeVar
+from typing import Any, Self, TypeVar, cast
 
 import msgspec
 
@@ -25,7 +26,7 @@ from rmft_api.providers.prices import Prices
 from rmft_api.rollouts import engine
 
 T = TypeVar("T")
-MOST_ROUNDS = 1_000_000
+MOST_ROUNDS, MOST_ACTIONS = 1_000_000, 10_000
 _RULES = ("raise", "random", "greedy")
 
 
@@ -107,7 +108,7 @@ class Decider:
 
         Raises DataError for what is no such state, and what `Decider` raises.
         """
-        if "played" in state:
+        if isinstance(state, dict) and "played" in state:  # pyright: ignore[reportUnnecessaryIsInstance]
             raise DataError(
                 "this is the state of a game; `decider.load_game(state)` goes on with it"
             )
@@ -175,13 +176,14 @@ class Decider:
             DataError: For actions that answers could not tell apart.
 
         """
-        seed = secrets.randbits(31) if seed is None else seed
-        kind = self._kind(actions, story, feedback, seed)
+        seed = secrets.randbits(31) if seed is None else _whole(seed, "seed", 0, 2**63)
+        listed = _listed(actions)
+        kind = self._kind(listed, story, feedback, seed)
         told = self._story(kind.story if story is None else story)
         state = GameState(
             prompts=self._spec.prompts_sha256,
             story=told,
-            actions=self._actions(kind.K if actions is None else actions, told, kind, seed),
+            actions=self._actions(kind.K if listed is None else listed, told, kind, seed),
             rounds=kind.T if rounds is None else _rounds(rounds),
             feedback=_feedback(kind.feedback if feedback is None else feedback),
             seed=seed,
@@ -287,7 +289,7 @@ class Decider:
 
     def _kind(
         self,
-        actions: Sequence[str] | int | None,
+        actions: tuple[str, ...] | int | None,
         story: str | None,
         feedback: Feedback | None,
         seed: int,
@@ -305,6 +307,8 @@ class Decider:
 
     def _story(self, story: str) -> str:
         """A known story's name, or a text. Raises ConfigError for what looks like a wrong name."""
+        if not isinstance(story, str):  # pyright: ignore[reportUnnecessaryIsInstance]
+            raise UsageError(f"story={story!r} must be a name or a text")
         if story in self.stories or len(story.split()) > 1 or not story.strip():
             return story
         raise ConfigError(
@@ -313,14 +317,10 @@ class Decider:
         )
 
     def _actions(
-        self, wanted: Sequence[str] | int, story: str, kind: TrainedScenario, seed: int
+        self, wanted: tuple[str, ...] | int, story: str, kind: TrainedScenario, seed: int
     ) -> tuple[str, ...]:
-        if isinstance(wanted, str):
-            raise UsageError(f"actions={wanted!r} is one text; give a list of names, or a number")
         if not isinstance(wanted, int):
-            return _actions_can_be_told_apart(tuple(wanted))
-        if wanted < 2:
-            raise UsageError(f"a game needs at least 2 actions, not {wanted}")
+            return wanted
         named = story if story in self.stories else kind.story
         return decider_spec.trained_names(self._prompts, named, wanted, seed)
 
@@ -359,7 +359,12 @@ class _LoopThread:
         if threading.current_thread() is self._thread:
             work.close()
             raise UsageError("decide_sync() inside decide(); await decide() there")
-        return asyncio.run_coroutine_threadsafe(work, self.loop).result()
+        future = asyncio.run_coroutine_threadsafe(work, self.loop)
+        try:
+            return future.result()
+        except BaseException:  # Ctrl-C too: nobody waits for it any more
+            future.cancel()
+            raise
 
     def close(self) -> None:
         """End the loop."""
@@ -379,11 +384,30 @@ def _actions_can_be_told_apart(names: tuple[str, ...]) -> tuple[str, ...]:
     return names
 
 
+def _whole(value: object, what: str, low: int, high: int) -> int:
+    """A whole number of any integer type. Raises UsageError."""
+    try:
+        number = operator.index(value)  # pyright: ignore[reportArgumentType]
+    except TypeError:
+        number = low - 1
+    if isinstance(value, bool) or not low <= number <= high:
+        raise UsageError(f"{what} must be a whole number from {low} to {high}, not {value!r}")
+    return number
+
+
 def _rounds(rounds: int) -> int:
-    whole = isinstance(rounds, int) and not isinstance(rounds, bool)  # pyright: ignore[reportUnnecessaryIsInstance]
-    if not whole or not 1 <= rounds <= MOST_ROUNDS:
-        raise UsageError(f"rounds must be a whole number from 1 to {MOST_ROUNDS}, not {rounds!r}")
-    return rounds
+    return _whole(rounds, "rounds", 1, MOST_ROUNDS)
+
+
+def _listed(actions: object) -> tuple[str, ...] | int | None:
+    """The names of the actions, or how many. Raises UsageError."""
+    if actions is None:
+        return None
+    if isinstance(actions, str | bytes):
+        raise UsageError(f"actions={actions!r} is one text; give a list of names, or a number")
+    if isinstance(actions, Iterable):
+        return _actions_can_be_told_apart(tuple(cast("Iterable[str]", actions)))
+    return _whole(actions, "the number of actions", 2, MOST_ACTIONS)
 
 
 def _feedback(feedback: Feedback) -> Feedback:

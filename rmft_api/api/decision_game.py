@@ -193,6 +193,8 @@ class Game:
 
     def _check_turn(self, context: str | None) -> None:
         state = self._state
+        if context is not None and not isinstance(context, str):  # pyright: ignore[reportUnnecessaryIsInstance]
+            raise UsageError(f"context={context!r} must be a text")
         if self._asking:
             raise UsageError(f"decide() is under way for round {self.round}; await it first")
         if state.pending is not None:

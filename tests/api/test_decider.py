@@ -84,6 +84,7 @@ class Recorded:
     async def reply(self, ask: ChatRequest) -> ChatResponse:
         choice = self.replies[len(self.asked) % len(self.replies)]
         self.asked.append(ask)
+        await asyncio.sleep(0)
         if isinstance(choice, BaseException):
             raise choice
         return ChatResponse("r", ask.model, (choice,), None)
@@ -262,7 +263,23 @@ async def test_two_decisions_at_once_are_refused_and_the_first_one_stands() -> N
     made = decider(spec(), CALL)
     game = made.start(actions=NAMES)
     results = await asyncio.gather(game.decide(), game.decide(), return_exceptions=True)
-    assert isinstance(results[1], UsageError) or len(made.chat.asked) == 1
+    assert isinstance(results[1], UsageError)
+    assert "under way for round 1" in str(results[1])
+    assert len(made.chat.asked) == 1
+
+
+async def test_a_decision_that_is_given_up_on_changes_nothing() -> None:
+    made = decider(spec("bandit", '{"conversation": "multi_turn"}'), CALL)
+    game = made.start(actions=NAMES)
+    before = game.dump()
+    task = asyncio.create_task(game.decide(context="north"))
+    await asyncio.sleep(0)
+    assert made.chat.asked
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    assert game.dump() == before
+    assert (await game.decide()).action == "call"
 
 
 @pytest.mark.parametrize("wrong", [math.nan, math.inf, -math.inf, "1.0", None, [1.0]])
@@ -287,6 +304,11 @@ async def test_full_feedback_wants_every_reward_by_name() -> None:
         game.observe(rewards={"mail": 1, "call": 0, "visit": math.nan})
     game.observe(rewards=[0.1, 0.2, 0.3])
     assert game.round == 2
+
+
+async def test_a_context_that_is_no_text_is_refused() -> None:
+    with pytest.raises(UsageError, match="context=34 must be a text"):
+        await decider(spec(), CALL).start().decide(34)  # pyright: ignore[reportArgumentType]
 
 
 async def test_a_context_comes_in_every_round_or_in_none() -> None:
@@ -400,6 +422,11 @@ def test_a_story_that_hides_the_names_is_refused() -> None:
         ({"story": "Earn $5 a day from $actions"}, "a lone '\\$'"),
         ({"actions": "mail"}, "is one text"),
         ({"actions": ["mail"]}, "at least 2 actions"),
+        ({"actions": 1}, "number of actions must be a whole number"),
+        ({"actions": 2.5}, "number of actions must be a whole number"),
+        ({"story": 5}, "story=5 must be a name or a text"),
+        ({"seed": "x"}, "seed must be a whole number"),
+        ({"seed": -1}, "seed must be a whole number"),
         ({"actions": ["mail", "Mail"]}, "same name"),
         ({"actions": ["a:b", "c"]}, "has a character"),
         ({"actions": [1, 2]}, "is not a text"),
@@ -434,6 +461,8 @@ def test_a_state_that_was_tampered_with_is_refused() -> None:
         Decider.load(state)
     with pytest.raises(DataError, match=r"decider state: .*version"):
         Decider.load({**made.dump(), "version": 2})
+    with pytest.raises(DataError, match="decider state"):
+        Decider.load(None)  # pyright: ignore[reportArgumentType]
     with pytest.raises(DataError, match="the state of a game"):
         Decider.load(made.start().dump())
 
