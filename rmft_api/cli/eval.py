@@ -5,46 +5,51 @@ from typing import Annotated
 
 import typer
 
-from rmft_api.cli.options import RUNS, Budget, Overrides, ReplyTokens, RunsDir
+from rmft_api.cli.options import RUNS, Budget, DryRun, Overrides, ReplyTokens, RunsDir
+
+Models = Annotated[
+    list[str] | None,
+    typer.Argument(
+        metavar="MODEL",
+        help="A model's id, PROFILE:MODEL, run:NAME (its champion), or run:NAME@WHICH "
+        "(base, champion, last, all, or an iteration's number).",
+        show_default=False,
+    ),
+]
+SuiteName = Annotated[str, typer.Option(help="A shipped suite, or the path of a .toml file.")]
+Endpoint = Annotated[
+    str, typer.Option(help="The endpoint of models that are named by their id alone.")
+]
+Baselines = Annotated[
+    list[str] | None,
+    typer.Option(help="A known algorithm to play too; repeatable. Absent: the suite's own."),
+]
+Name = Annotated[
+    str | None, typer.Option(help="Of the evaluation and its folder; `eval-SUITE` if absent.")
+]
+Like = Annotated[
+    str | None,
+    typer.Option(metavar="RUN", help="Use this run's prompts and sampling, not the suite's."),
+]
+AsJson = Annotated[bool, typer.Option("--json", help="The figures, for programs.")]
+Csv = Annotated[
+    Path | None, typer.Option(metavar="FILE", help="Also write the figures as a table.")
+]
 
 
 def eval(
-    models: Annotated[
-        list[str] | None,
-        typer.Argument(
-            metavar="MODEL",
-            help="A model's id, PROFILE:MODEL, run:NAME (its champion), or run:NAME@WHICH "
-            "(base, champion, last, all, or an iteration's number).",
-            show_default=False,
-        ),
-    ] = None,
-    suite: Annotated[
-        str, typer.Option(help="A shipped suite, or the path of a .toml file.")
-    ] = "small",
-    profile: Annotated[
-        str, typer.Option(help="The endpoint of models that are named by their id alone.")
-    ] = "local",
-    baseline: Annotated[
-        list[str] | None,
-        typer.Option(help="A known algorithm to play too; repeatable. Absent: the suite's own."),
-    ] = None,
-    name: Annotated[
-        str | None, typer.Option(help="Of the evaluation and its folder; `eval-SUITE` if absent.")
-    ] = None,
-    like: Annotated[
-        str | None,
-        typer.Option(metavar="RUN", help="Tell and sample as this run does, not as the suite."),
-    ] = None,
+    models: Models = None,
+    suite: SuiteName = "small",
+    profile: Endpoint = "local",
+    baseline: Baselines = None,
+    name: Name = None,
+    like: Like = None,
     overrides: Overrides = None,
     budget: Budget = None,
-    dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="Show the plan and its price; send and spend nothing.")
-    ] = False,
+    dry_run: DryRun = False,
     reply_tokens: ReplyTokens = None,
-    as_json: Annotated[bool, typer.Option("--json", help="The figures, for programs.")] = False,
-    csv: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="Also write the figures as a table.")
-    ] = None,
+    as_json: AsJson = False,
+    csv: Csv = None,
     runs: RunsDir = RUNS,
 ) -> None:
     """Compare models and algorithms on one suite.
@@ -60,16 +65,9 @@ def eval(
     from rmft_api.session import comparisons
     from rmft_api.session.players import ComparisonOptions, described
 
-    wanted = ComparisonOptions(
-        models=tuple(models or ()),
-        suite=suite,
-        profile=profile,
-        baselines=None if baseline is None else tuple(baseline),
-        name=name,
-        like=like,
-        overrides=tuple(overrides or ()),
-        budget_usd=budget,
-    )
+    players, changes = tuple(models or ()), tuple(overrides or ())
+    rivals = None if baseline is None else tuple(baseline)
+    wanted = ComparisonOptions(players, suite, profile, rivals, name, like, changes, budget)
     config = described(wanted, runs)
     if dry_run:
         show_plan(comparisons.plan_of(config, reply_tokens), as_json=as_json)

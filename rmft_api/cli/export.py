@@ -28,26 +28,25 @@ FRAMES = (Table.TRAJECTORIES, Table.ROUNDS)
 KINDS = (".csv", ".jsonl", ".parquet")
 
 
-def export(
-    run: RunName,
-    to: Annotated[
-        Path,
-        typer.Argument(
-            metavar="PATH",
-            help="A .csv, .jsonl or .parquet file; a .jsonl file for TRL; a folder for datasets.",
-            show_default=False,
-        ),
-    ],
-    table: Annotated[
-        Table,
-        typer.Option(
-            help="trajectories or rounds: a row each. datasets: a folder that Hugging Face "
-            "datasets loads. messages, prompt-completion, preference: what was selected to learn "
-            "from, as TRL's trainers take it."
-        ),
-    ] = Table.TRAJECTORIES,
-    runs: RunsDir = RUNS,
-) -> None:
+To = Annotated[
+    Path,
+    typer.Argument(
+        metavar="PATH",
+        help="A .csv, .jsonl or .parquet file; a .jsonl file for TRL; a folder for datasets.",
+        show_default=False,
+    ),
+]
+Chosen = Annotated[
+    Table,
+    typer.Option(
+        help="trajectories or rounds: a row each. datasets: a folder that Hugging Face "
+        "datasets loads. messages, prompt-completion, preference: the selected training data, "
+        "as TRL's trainers take it."
+    ),
+]
+
+
+def export(run: RunName, to: To, table: Chosen = Table.TRAJECTORIES, runs: RunsDir = RUNS) -> None:
     """Write a run's trajectories for other tools.
 
     As a table, as a dataset, or as training data for TRL.

@@ -1,69 +1,56 @@
-"""`rmft-api report`: what a run came to, as a table and as a page."""
+"""`rmft-api report`: the results of a run, as a table and as a page."""
 
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from rmft_api.cli.options import RUNS, RunName, RunsDir
-from rmft_api.core.errors import UsageError
+
+if TYPE_CHECKING:
+    from rmft_api.evaluation.scoring import Results
+    from rmft_api.journal import Journal
+    from rmft_api.planning import Spending
 
 PAGE = "report.html"
+AsJson = Annotated[
+    bool, typer.Option("--json", help="The figures, for programs; no page unless --html.")
+]
+Selections = Annotated[
+    bool, typer.Option("--selections", help="Compare the selected trajectories with all.")
+]
+Svg = Annotated[Path | None, typer.Option(metavar="FILE", help="Also draw regret by iteration.")]
+Html = Annotated[
+    Path | None,
+    typer.Option(metavar="FILE", help=f"Where the page goes; RUNS/RUN/{PAGE} when absent."),
+]
+NoHtml = Annotated[bool, typer.Option("--no-html", help="Write no page.")]
+Live = Annotated[
+    bool,
+    typer.Option("--live", help="Serve the page on this machine, updated as the run goes on."),
+]
+Port = Annotated[int, typer.Option(min=0, max=65535, help="Of --live; 0 takes a free one.")]
 
 
 def report(
     run: RunName,
-    as_json: Annotated[
-        bool, typer.Option("--json", help="The figures, for programs; no page unless --html.")
-    ] = False,
-    selections: Annotated[
-        bool, typer.Option("--selections", help="Show what was learnt from beside all play.")
-    ] = False,
-    svg: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="Also draw regret by iteration.")
-    ] = None,
-    html: Annotated[
-        Path | None,
-        typer.Option(metavar="FILE", help=f"Where the page goes; RUNS/RUN/{PAGE} when absent."),
-    ] = None,
-    no_html: Annotated[bool, typer.Option("--no-html", help="Write no page.")] = False,
-    live: Annotated[
-        bool,
-        typer.Option(
-            "--live", help="Serve the page on this machine, up to date while the run goes on."
-        ),
-    ] = False,
-    port: Annotated[int, typer.Option(min=0, max=65535, help="Of --live; 0 takes a free one.")] = 0,
+    as_json: AsJson = False,
+    selections: Selections = False,
+    svg: Svg = None,
+    html: Html = None,
+    no_html: NoHtml = False,
+    live: Live = False,
+    port: Port = 0,
     runs: RunsDir = RUNS,
 ) -> None:
     """Show a run's figures, and write them as a page.
 
-    Finished or not; the page holds its trajectories too.
-
-    An evaluation has figures alone.
+    Finished or not; the page holds its trajectories too. An evaluation has figures alone.
     """
     from rmft_api.cli.comparison_output import show
-    from rmft_api.core.files import replace_file
-    from rmft_api.evaluation import outcome
-    from rmft_api.planning import spending
-    from rmft_api.report.regret_svg import regret_svg
-    from rmft_api.report.results_json import results_json
-    from rmft_api.report.text.money import spending_table
-    from rmft_api.report.text.results import (
-        over_time_table,
-        results_table,
-        selections_table,
-    )
     from rmft_api.session import comparisons
-    from rmft_api.session.pages import (
-        looked_into,
-        results_so_far,
-        run_state,
-        serve_page,
-        write_page,
-    )
-    from rmft_api.session.recorded_config import recorded_config
+    from rmft_api.session.pages import looked_into, serve_page
     from rmft_api.session.run_directories import existing_run
 
     directory = existing_run(runs, run)
@@ -75,22 +62,55 @@ def report(
         if comparisons.is_comparison(journal):
             show(comparisons.results_so_far(journal), as_json=as_json)
             return
-        found = results_so_far(journal)
-        money = spending(journal)
-        if page is not None:
-            config, state = recorded_config(journal), run_state(directory)
-            size = write_page(page, config, journal, found, state)
-            print(f"page: {page} ({size / 1e6:.1f} MB)", file=sys.stderr)  # noqa: T201
-        stopped = outcome.stopped(journal)
+        found, money, why = _read(journal, directory, page)
     if found is None:
-        way_on = f"stopped: {stopped}" if stopped else f"`rmft-api resume {run}` goes on"
-        nothing = f"run {run!r} has evaluated no model yet; {way_on}"
-        if as_json or page is None:
-            raise UsageError(nothing)
-        print(f"{nothing}\n\n{spending_table(money)}")  # noqa: T201
+        _tell_nothing_yet(run, money, why, is_refused=as_json or page is None)
         return
     if svg is not None:
-        replace_file(svg, regret_svg(found).encode())
+        _draw(svg, found)
+    _print(found, money, as_json=as_json, selections=selections)
+
+
+def _read(
+    journal: "Journal", directory: Path, page: Path | None
+) -> "tuple[Results | None, Spending, str | None]":
+    """Results so far, money, and why the run stopped; the page is written where one is wanted."""
+    from rmft_api.evaluation import outcome
+    from rmft_api.planning import spending
+    from rmft_api.session.pages import results_so_far, run_state, write_page
+    from rmft_api.session.recorded_config import recorded_config
+
+    found = results_so_far(journal)
+    if page is not None:
+        config, state = recorded_config(journal), run_state(directory)
+        size = write_page(page, config, journal, found, state)
+        print(f"page: {page} ({size / 1e6:.1f} MB)", file=sys.stderr)  # noqa: T201
+    return found, spending(journal), outcome.stopped(journal)
+
+
+def _tell_nothing_yet(run: str, money: "Spending", why: str | None, *, is_refused: bool) -> None:
+    from rmft_api.core.errors import UsageError
+    from rmft_api.report.text.money import spending_table
+
+    next_step = f"stopped: {why}" if why else f"`rmft-api resume {run}` goes on"
+    nothing = f"run {run!r} has evaluated no model yet; {next_step}"
+    if is_refused:
+        raise UsageError(nothing)
+    print(f"{nothing}\n\n{spending_table(money)}")  # noqa: T201
+
+
+def _draw(svg: Path, found: "Results") -> None:
+    from rmft_api.core.files import replace_file
+    from rmft_api.report.regret_svg import regret_svg
+
+    replace_file(svg, regret_svg(found).encode())
+
+
+def _print(found: "Results", money: "Spending", *, as_json: bool, selections: bool) -> None:
+    from rmft_api.report.results_json import results_json
+    from rmft_api.report.text.money import spending_table
+    from rmft_api.report.text.results import over_time_table, results_table, selections_table
+
     if as_json:
         print(results_json(found, money))  # noqa: T201
         return

@@ -7,49 +7,55 @@ import typer
 
 from rmft_api.cli.options import RUNS, RunName, RunsDir
 
+RunCap = Annotated[
+    float | None, typer.Option(metavar="USD", help="A new cap for the whole run.", min=0)
+]
+IterationCap = Annotated[
+    float | None, typer.Option(metavar="USD", help="A new cap for each single iteration.", min=0)
+]
+Again = Annotated[
+    bool,
+    typer.Option(
+        "--again", help="Order once more the job that failed, was cancelled or was refused."
+    ),
+]
+NewKey = Annotated[
+    bool, typer.Option("--new-key", help="Go on with another key of the same provider project.")
+]
+MinValid = Annotated[
+    float | None,
+    typer.Option(
+        metavar="SHARE",
+        help="From now on, stop only where a smaller share of replies can be read; 0: never.",
+        min=0,
+        max=1,
+    ),
+]
+AskAgain = Annotated[
+    bool,
+    typer.Option(
+        "--ask-again",
+        help="Ask anew, and pay anew, for the split whose replies could not be read.",
+    ),
+]
+AsRecorded = Annotated[
+    bool,
+    typer.Option(
+        "--as-recorded",
+        help="Go on under the recorded settings though the run file has changed.",
+    ),
+]
+
 
 def resume(
     run: RunName,
-    budget: Annotated[
-        float | None, typer.Option(metavar="USD", help="A new cap for the whole run.", min=0)
-    ] = None,
-    iteration_budget: Annotated[
-        float | None,
-        typer.Option(metavar="USD", help="A new cap for each single iteration.", min=0),
-    ] = None,
-    again: Annotated[
-        bool,
-        typer.Option(
-            "--again", help="Order once more the job that failed, was cancelled or was refused."
-        ),
-    ] = False,
-    new_key: Annotated[
-        bool,
-        typer.Option("--new-key", help="Go on with another key of the same provider project."),
-    ] = False,
-    min_valid: Annotated[
-        float | None,
-        typer.Option(
-            metavar="SHARE",
-            help="From now on, stop only where a smaller share of replies can be read; 0: never.",
-            min=0,
-            max=1,
-        ),
-    ] = None,
-    ask_again: Annotated[
-        bool,
-        typer.Option(
-            "--ask-again",
-            help="Ask anew, and pay anew, for the split whose replies could not be read.",
-        ),
-    ] = False,
-    as_recorded: Annotated[
-        bool,
-        typer.Option(
-            "--as-recorded",
-            help="Go on under the recorded settings though the run file has changed.",
-        ),
-    ] = False,
+    budget: RunCap = None,
+    iteration_budget: IterationCap = None,
+    again: Again = False,
+    new_key: NewKey = False,
+    min_valid: MinValid = None,
+    ask_again: AskAgain = False,
+    as_recorded: AsRecorded = False,
     runs: RunsDir = RUNS,
 ) -> None:
     """Go on where a run or an evaluation stopped.
@@ -75,15 +81,6 @@ def resume(
     if evaluation:
         show(run_async(comparisons.resume(directory, caps, on_stopped, REPORTING)))
         return
-    found = run_async(
-        resume(
-            directory,
-            caps,
-            on_stopped,
-            as_recorded=as_recorded,
-            again=again,
-            new_key=new_key,
-            reporting=REPORTING,
-        )
-    )
-    print(results_table(found))  # noqa: T201
+    options = {"as_recorded": as_recorded, "again": again, "new_key": new_key}
+    work = resume(directory, caps, on_stopped, reporting=REPORTING, **options)
+    print(results_table(run_async(work)))  # noqa: T201

@@ -13,36 +13,48 @@ STATE = Path(".rmft-server")
 """Where the server keeps its files when no --state is given."""
 
 
+Host = Annotated[str, typer.Option(help="Address to listen on.")]
+Port = Annotated[int, typer.Option(min=0, max=65535, help="0 takes a free port.")]
+State = Annotated[Path, typer.Option(help="Folder of files, jobs and models.")]
+Engine = Annotated[
+    list[str] | None,
+    typer.Option(help="Model family to serve: tiny, numeric, scripted, hf or module:Class."),
+]
+Checkpoint = Annotated[
+    str | None,
+    typer.Option(help="Engine hf: a folder in Hugging Face's format, or an id at the hub."),
+]
+EngineSetting = Annotated[
+    list[str] | None,
+    typer.Option("--set", metavar="KEY=VALUE", help="Engine hf: a setting, as lora_rank=8."),
+]
+InferenceUrl = Annotated[
+    str | None,
+    typer.Option(help="Engine hf: train here, let the server at this base URL answer chats."),
+]
+KeyVariable = Annotated[
+    str | None,
+    typer.Option(metavar="NAME", help="Environment variable with the key clients must send."),
+]
+UntilStdinCloses = Annotated[
+    bool, typer.Option("--until-stdin-closes", help="End when standard input does.")
+]
+ReadyFile = Annotated[
+    Path | None, typer.Option(help='File that gets {"base_url": ...} once the server answers.')
+]
+
+
 def serve(
-    host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
-    port: Annotated[int, typer.Option(min=0, max=65535, help="0 takes a free port.")] = 8009,
-    state: Annotated[Path, typer.Option(help="Folder of files, jobs and models.")] = STATE,
-    engine: Annotated[
-        list[str] | None,
-        typer.Option(help="Model family to serve: tiny, numeric, scripted, hf or module:Class."),
-    ] = None,
-    checkpoint: Annotated[
-        str | None,
-        typer.Option(help="Engine hf: a folder in Hugging Face's format, or an id at the hub."),
-    ] = None,
-    set_: Annotated[
-        list[str] | None,
-        typer.Option("--set", metavar="KEY=VALUE", help="Engine hf: a setting, as lora_rank=8."),
-    ] = None,
-    inference_url: Annotated[
-        str | None,
-        typer.Option(help="Engine hf: train here, let the server at this base URL answer chats."),
-    ] = None,
-    api_key_env: Annotated[
-        str | None,
-        typer.Option(metavar="NAME", help="Environment variable with the key clients must send."),
-    ] = None,
-    until_stdin_closes: Annotated[
-        bool, typer.Option("--until-stdin-closes", help="End when standard input does.")
-    ] = False,
-    ready_file: Annotated[
-        Path | None, typer.Option(help='File that gets {"base_url": ...} once the server answers.')
-    ] = None,
+    host: Host = "127.0.0.1",
+    port: Port = 8009,
+    state: State = STATE,
+    engine: Engine = None,
+    checkpoint: Checkpoint = None,
+    set_: EngineSetting = None,
+    inference_url: InferenceUrl = None,
+    api_key_env: KeyVariable = None,
+    until_stdin_closes: UntilStdinCloses = False,
+    ready_file: ReadyFile = None,
 ) -> None:
     """Serve chat, files and fine-tuning on the OpenAI wire.
 
