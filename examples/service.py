@@ -13,8 +13,7 @@ from collections.abc import AsyncGenerator, Awaitable, Callable
 import msgspec
 from aiohttp import web
 
-from rmft_api.api.decider import Decider
-from rmft_api.api.decision_game import Game
+from rmft_api.api import Decider, Game
 from rmft_api.errors import DataError, RmftError, UsageError
 
 DECIDER, GAMES = web.AppKey("decider", Decider), web.AppKey("games", dict[str, Game])
