@@ -269,6 +269,29 @@ def test_every_module_that_is_named_exists(page: Path) -> None:
     assert missing == []
 
 
+def run_file_keys() -> set[str]:
+    """Every key that the reference lists for a run file, with its sections before it."""
+    page = (ROOT / "docs" / "reference.md").read_text("utf-8")
+    text = page.partition("## The run file")[2].partition("## A profile")[0]
+    keys: set[str] = set()
+    for part in re.split(r"^### ", text, flags=re.MULTILINE):
+        section = re.match(r"`?\[+([\w.]+)\]+", part)
+        within = f"{section[1]}." if section else ""
+        keys |= {f"{within}{key}" for key in re.findall(r"^\| `(\w+)` \|", part, re.MULTILINE)}
+        keys.add(within.rstrip("."))
+    return keys
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
+def test_every_key_of_a_run_file_that_is_named_exists(page: Path) -> None:
+    known = run_file_keys()
+    sections = {key.partition(".")[0] for key in known if "." in key}
+    assert {"selection.min_pulls", "requests.transport", "finetuning.n_epochs"} <= known
+    text = FENCE.sub("", page.read_text("utf-8")) if page.name != "CHANGELOG.md" else ""
+    named = set(re.findall(r"`(?:--set )?([a-z]+(?:\.[a-z_]+)+)(?: ?=[^`]*)?`", text))
+    assert {key for key in named if key.partition(".")[0] in sections} - known == set()
+
+
 def test_the_reference_is_up_to_date(monkeypatch: pytest.MonkeyPatch) -> None:
     maker = module(ROOT / "docs" / "make_reference.py", "make_reference", monkeypatch)
     written = (ROOT / "docs" / "reference.md").read_text("utf-8")
