@@ -1,43 +1,51 @@
-"""`rmft-api status`: how far a run is and what it has spent."""
+"""`rmft-api status`: how far runs are and what they have spent."""
 
+import sys
+from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from rmft_api.cli import completion
 from rmft_api.cli.options import RUNS, RunsDir
 
+OneRun = Annotated[
+    str | None,
+    typer.Argument(
+        metavar="RUN", help="A run's name.", show_default=False, autocompletion=completion.runs
+    ),
+]
 
-def status(
-    run: Annotated[
-        str | None, typer.Argument(metavar="RUN", help="A run's name.", show_default=False)
-    ] = None,
-    runs: RunsDir = RUNS,
-) -> None:
+
+def status(run: OneRun = None, runs: RunsDir = RUNS) -> None:
     """Show how far a run is and what it has spent.
 
-    And where that is heading; without RUN, all runs.
+    With what it is projected to spend. Without RUN: a list of all runs, the last one first.
     """
-    import sys
-
-    from rmft_api.core.errors import RmftError
     from rmft_api.report.text.money import spending_table
     from rmft_api.session.progress import check_begun, line_of, status_of
-    from rmft_api.session.run_directories import existing_run, run_names
+    from rmft_api.session.run_directories import existing_run
 
     if run is None:
-        names = run_names(runs)
-        if not names:
-            print(f"no runs in {str(runs)!r}; `rmft-api run` begins one", file=sys.stderr)  # noqa: T201
-        for name in names:
-            try:
-                check_begun(runs / name)
-                print(line_of(runs / name))  # noqa: T201
-            except (RmftError, OSError) as error:
-                print(f"passed over {name!r}: {error}", file=sys.stderr)  # noqa: T201
+        _list(runs)
         return
     directory = existing_run(runs, run)
     check_begun(directory)
     print(line_of(directory))  # noqa: T201
-    status = status_of(directory)
-    if status and status.spending and status.spending.lines:
-        print("\n" + spending_table(status.spending))  # noqa: T201
+    found = status_of(directory)
+    if found and found.spending and found.spending.lines:
+        print("\n" + spending_table(found.spending))  # noqa: T201
+
+
+def _list(runs: Path) -> None:
+    from rmft_api.session.run_list import list_table, run_list
+
+    found = run_list(runs)
+    for name, why in found.unreadable.items():
+        print(f"passed over {name!r}: {why}", file=sys.stderr)  # noqa: T201
+    if found.runs:
+        print(list_table(found))  # noqa: T201
+    elif not found.unreadable:
+        print(f"no runs in {str(runs)!r}; `rmft-api run` begins one", file=sys.stderr)  # noqa: T201
+    if any(one.status and one.status.state in ("interrupted", "failed") for one in found.runs):
+        print("`rmft-api resume RUN` goes on with a run that was stopped", file=sys.stderr)  # noqa: T201

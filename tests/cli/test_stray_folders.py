@@ -50,8 +50,8 @@ def runs(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_a_listing_shows_the_runs_and_says_what_it_passes_over(runs: Path) -> None:
     ended = CliRunner().invoke(app, ["status", "--runs", str(runs)], catch_exceptions=False)
     assert ended.exit_code == 0
-    assert ended.stdout.startswith("gpt-4-1-mini: ")
-    assert ended.stdout.count("\n") == 1
+    assert ended.stdout.splitlines()[2].startswith("gpt-4-1-mini  no status yet")
+    assert ended.stdout.count("\n") == 3  # headings, a rule and the run
     assert ended.stderr.count("passed over") == 3  # text, other, never
 
 
