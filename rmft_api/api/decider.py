@@ -76,14 +76,7 @@ class Decider:
             DataError: Where the prompt texts of `spec` were changed.
 
         """
-        if on_unreadable not in _RULES:
-            raise ConfigError(
-                f"on_unreadable={on_unreadable!r} is unknown; choose {', '.join(_RULES)}"
-            )
-        if concurrency < 1:
-            raise ConfigError(f"concurrency must be at least 1, not {concurrency!r}")
-        if not 0 <= retry_for_s < math.inf:
-            raise ConfigError(f"retry_for_s must be 0 or more seconds, not {retry_for_s!r}")
+        _check_options(on_unreadable, concurrency, retry_for_s)
         self.on_unreadable: OnUnreadable = on_unreadable
         self._spec, self._prompts = spec, decider_spec.prompt_set_of(spec)
         self._options = EndpointOptions(base_url, deployment, max_usd, concurrency, retry_for_s)
@@ -371,6 +364,16 @@ class _LoopThread:
         self.loop.call_soon_threadsafe(self.loop.stop)
         self._thread.join()
         self.loop.close()
+
+
+def _check_options(on_unreadable: str, concurrency: int, retry_for_s: float) -> None:
+    """Raises ConfigError for the first option that cannot be followed."""
+    if on_unreadable not in _RULES:
+        raise ConfigError(f"on_unreadable={on_unreadable!r} is unknown; choose {', '.join(_RULES)}")
+    if concurrency < 1:
+        raise ConfigError(f"concurrency must be at least 1, not {concurrency!r}")
+    if not 0 <= retry_for_s < math.inf:
+        raise ConfigError(f"retry_for_s must be 0 or more seconds, not {retry_for_s!r}")
 
 
 def _actions_can_be_told_apart(names: tuple[str, ...]) -> tuple[str, ...]:
