@@ -125,6 +125,11 @@ class Decider:
         return self._spec.sampling
 
     @property
+    def seed_block(self) -> int:
+        """Rounds in a row that share one sampling seed."""
+        return self._spec.seed_block
+
+    @property
     def output(self) -> Output:
         """The form of answers."""
         return self._prompts.config.output

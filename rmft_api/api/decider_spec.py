@@ -57,6 +57,8 @@ class DeciderSpec(Record, frozen=True):
     """The smallest reward that the first iteration's training scenarios could pay."""
     most: float
     """The largest one."""
+    seed_block: int = 1
+    """Rounds in a row that share one sampling seed."""
     engine: tuple[str, ...] = ()
     """How the run's own server is started for an open model."""
     server: str | None = None
@@ -148,6 +150,7 @@ def _spec(config: RunConfig, run: PromptSet, model: str, directory: Path) -> Dec
         trained=tuple(dict.fromkeys(_trained(config, run))),
         least=float(min(table.min() for table in rewards)),
         most=float(max(table.max() for table in rewards)),
+        seed_block=config.rollouts.seed_block,
         engine=tuple(engine_options(config.model)),
         server=str((directory / "server").resolve()) if is_embedded(profile) else None,
     )

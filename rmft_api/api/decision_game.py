@@ -244,12 +244,13 @@ class Game:
     def _request(self, context: str | None) -> ChatRequest:
         state, decider = self._state, self._decider
         messages = self._told(context)
+        block = (self.round - 1) // decider.seed_block
         return ChatRequest(
             key=decider.next_key(),
             model=decider.model,
             messages=messages,
             n=1,
-            seed=seeds.number(state.seed, "reply", self.round, state.attempts),
+            seed=seeds.number(state.seed, "reply", block, state.attempts),
             sampling=decider.sampling,
             sums=self._builder_now().stats(),
         )

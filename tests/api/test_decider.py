@@ -320,6 +320,16 @@ async def test_a_context_comes_in_every_round_or_in_none() -> None:
     assert "age 35" in game.messages(context="age 35")[-1].content
 
 
+async def test_rounds_share_a_sampling_seed_as_in_the_run() -> None:
+    for block, seeds in ((1, 4), (2, 2)):
+        made = decider(msgspec.structs.replace(spec(), seed_block=block), CALL)
+        game = made.start(actions=NAMES, rounds=4)
+        for _ in range(4):
+            await game.decide()
+            game.observe(1.0)
+        assert len({ask.seed for ask in made.chat.asked}) == seeds
+
+
 # Replies that cannot be read.
 
 
