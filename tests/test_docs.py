@@ -54,7 +54,19 @@ def typed(page: Path) -> Iterator[list[str]]:
                 yield list(dropwhile(ASSIGNED.match, words))
 
 
-OURS = [(words[1:], page) for page in PAGES for words in typed(page) if words[0] == "rmft-api"]
+def scripted(page: Path) -> Iterator[list[str]]:
+    """The words of every line of a page's scripts: nothing of ours is run, other tools may be."""
+    for block in (*blocks(page, "bash"), *blocks(page, "sh")):
+        for line in filter(str.strip, block.splitlines()):
+            yield list(dropwhile(ASSIGNED.match, shlex.split(line, comments=True)))
+
+
+OURS = [
+    (words[1:], page)
+    for page in PAGES
+    for words in [*typed(page), *scripted(page)]
+    if words[:1] == ["rmft-api"]
+]
 TOML = [block for page in PAGES for block in blocks(page, "toml")]
 
 
@@ -95,7 +107,7 @@ def test_every_command_of_the_pages_can_be_typed(words: list[str], page: Path) -
         assert (ROOT / file).is_file() or titled(page, file), f"{file} is nowhere"
     changes = [after for word, after in pairwise(arguments) if word == "--set"]
     path = ROOT / (files[0] if files else "runs/quickstart.toml")
-    if changes and path.is_file():
+    if changes and path.is_file() and name != "serve":  # whose settings are the engine's
         schema.load(path, changes)
 
 
@@ -280,6 +292,12 @@ def run_file_keys() -> set[str]:
         keys |= {f"{within}{key}" for key in re.findall(r"^\| `(\w+)` \|", part, re.MULTILINE)}
         keys.add(within.rstrip("."))
     return keys
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
+def test_a_script_of_a_page_names_files_that_exist(page: Path) -> None:
+    named = [word for words in scripted(page) for word in words if word.endswith(".py")]
+    assert [word for word in named if not (ROOT / word).is_file()] == []
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
