@@ -11,6 +11,7 @@ from rmft_api.planning.open_model import OpenModel, settings_of
 from rmft_api.planning.phases import PhaseBuilder
 from rmft_api.planning.plan import Cost, Phase, Plan
 from rmft_api.planning.timing import JOB_S, REPLY_S, speed_of
+from rmft_api.providers.profiles import Profile
 from rmft_api.rollouts import preparation
 
 
@@ -43,16 +44,20 @@ def assumptions(
             f"({profile.hosting.ready_within_s / 3600:g} h to be made, and as long to answer), and "
             f"every reply takes {profile.timeouts.chat_s:g} s"
         )
+    yield _time(config, profile)
+
+
+def _time(config: RunConfig, profile: Profile) -> str:
+    """What the hours rest on."""
     pace = speed_of(config, profile)
     if pace.batch_s is not None:
-        yield (
+        return (
             f"time: a batch a round of at most {config.rollouts.scenarios} x "
             f"{config.rollouts.trajectories} chats, {pace.batch_s / 3600:g} h each though it may "
             f"take {pace.window_s / 3600:g} h, {JOB_S / 3600:g} h a job"
         )
-        return
     limits = "limits as in the profile" if pace.limits_known else "this account's limits unknown"
-    yield (
+    return (
         f"time: {REPLY_S:g} s a reply, {config.requests.concurrency} at once, "
         f"{JOB_S / 3600:g} h a job; {limits}"
     )

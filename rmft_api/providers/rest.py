@@ -73,11 +73,8 @@ class Rest:
         total_s: float | None = None,
     ) -> tuple[int, dict[str, str], bytes]:
         """Status, headers by lower-case name, and body, whatever the status is."""
-        told = {
-            **(headers or {}),
-            **await self._authorized(),
-            **self._route.told_to_proxy(),
-        }
+        authorized, to_proxy = await self._authorized(), self._route.told_to_proxy()
+        told = {**(headers or {}), **authorized, **to_proxy}
         url = self._url(request, path)
         patience = (
             self._patience

@@ -56,8 +56,7 @@ async def play(
 ) -> None:
     """Play what is owed of the split's scenarios, or of its first `count`.
 
-    Raises UnreadableError once too few of its replies are valid, and again, without a request,
-    until the setting allows it or the split was set aside.
+    Raises UnreadableError once too few replies are valid; then without a request, until allowed.
     """
     section = preparation.section_of(at.config, split)
     floor = Floor(section.min_valid, section.min_valid_after)
@@ -68,6 +67,7 @@ async def play(
     if owed <= 0:
         return
     game = preparation.rollout_settings(at.config, split, iteration, model, at.largest_n)
+    scenarios = preparation.prepared_scenarios(at.config, at.prompts, split, iteration)
     found: list[TooFew] = []
 
     def refuse(too_few: TooFew) -> UnreadableError:
@@ -80,9 +80,7 @@ async def play(
         with at.console.playing(title, owed) as tick:
             await engine.play(
                 game,
-                islice(
-                    preparation.prepared_scenarios(at.config, at.prompts, split, iteration), count
-                ),
+                islice(scenarios, count),
                 at.chat,
                 lambda seat, finished: _save(at.journal, seat, finished),
                 lambda index: frozenset(i for i in range(plays) if index * plays + i in played),

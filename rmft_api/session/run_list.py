@@ -4,6 +4,8 @@ import time
 from contextlib import closing
 from pathlib import Path
 
+import msgspec
+
 from rmft_api.core.errors import RmftError
 from rmft_api.core.records import Record
 from rmft_api.evaluation.scoring import Results
@@ -54,7 +56,10 @@ def run_list(runs: Path) -> RunList:
 
 def _results(directory: Path) -> Results | None:
     with closing(Journal.read(directory)) as journal:
-        return journal.get(RESULTS, "", Results)
+        try:
+            return journal.get(RESULTS, "", Results)
+        except msgspec.MsgspecError:  # of a version that recorded other figures
+            return None
 
 
 def list_table(found: RunList) -> str:

@@ -202,6 +202,7 @@ async def _run(
             chat = await stack.enter_async_context(
                 in_batches(journal, connection.batches, retries, chats, show.line)
             )
+        prices = Prices(trains)
         yield Run(
             config=config,
             directory=journal.run_dir,
@@ -211,14 +212,8 @@ async def _run(
             largest_n=chats.chat.n,
             counter=counter_at(trains, config.model),
             trainer=Trainer(
-                trains,
-                trainer,
-                journal,
-                retries,
-                config,
-                Prices(trains).training,
-                show.line,
-                probe_price=Prices(trains).worst_case,
+                *(trains, trainer, journal, retries, config, prices.training, show.line),
+                probe_price=prices.worst_case,
                 again=again,
             ),
             hosting=hosting,
