@@ -1,4 +1,68 @@
 """Fine-tune a chat model on its own lowest-regret play (Iterative RMFT, arXiv 2511.04393).
 
 environments x prompts -> rollouts -> regret -> selection -> dataset -> finetuning -> the next model
+
+The functions of this page are all that a user needs to import: `plan`, `run`, `resume`, `open_run`,
+`evaluate`, and `Decider`, which asks a tuned model for decisions. Errors are in `rmft_api.errors`.
+Nothing is imported before it is used.
 """
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from rmft_api.api import (
+        Decider,
+        Decision,
+        Game,
+        Plan,
+        Run,
+        TunedModel,
+        aevaluate,
+        aplan,
+        aresume,
+        arun,
+        evaluate,
+        list_runs,
+        open_run,
+        plan,
+        resume,
+        run,
+    )
+
+    __version__: str
+
+__all__ = [
+    "Decider",
+    "Decision",
+    "Game",
+    "Plan",
+    "Run",
+    "TunedModel",
+    "__version__",
+    "aevaluate",
+    "aplan",
+    "aresume",
+    "arun",
+    "evaluate",
+    "list_runs",
+    "open_run",
+    "plan",
+    "resume",
+    "run",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name == "__version__":
+        from importlib.metadata import version
+
+        return version("rmft-api")
+    if name not in __all__:
+        raise AttributeError(f"module 'rmft_api' has no attribute {name!r}")
+    from rmft_api import api
+
+    return getattr(api, name)
+
+
+def __dir__() -> list[str]:
+    return __all__

@@ -6,13 +6,55 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from rmft_api.api.decider import Decider
     from rmft_api.api.decision_game import Decision, Game
+    from rmft_api.api.opened_run import Run, TunedModel, list_runs, open_run
+    from rmft_api.api.running import (
+        Plan,
+        aevaluate,
+        aplan,
+        aresume,
+        arun,
+        evaluate,
+        plan,
+        resume,
+        run,
+    )
 
 _MODULES = {
     "Decider": "rmft_api.api.decider",
     "Decision": "rmft_api.api.decision_game",
     "Game": "rmft_api.api.decision_game",
+    "Plan": "rmft_api.api.running",
+    "aevaluate": "rmft_api.api.running",
+    "aplan": "rmft_api.api.running",
+    "aresume": "rmft_api.api.running",
+    "arun": "rmft_api.api.running",
+    "evaluate": "rmft_api.api.running",
+    "plan": "rmft_api.api.running",
+    "resume": "rmft_api.api.running",
+    "run": "rmft_api.api.running",
+    "Run": "rmft_api.api.opened_run",
+    "TunedModel": "rmft_api.api.opened_run",
+    "list_runs": "rmft_api.api.opened_run",
+    "open_run": "rmft_api.api.opened_run",
 }
-__all__ = ["Decider", "Decision", "Game"]
+__all__ = [
+    "Decider",
+    "Decision",
+    "Game",
+    "Plan",
+    "Run",
+    "TunedModel",
+    "aevaluate",
+    "aplan",
+    "aresume",
+    "arun",
+    "evaluate",
+    "list_runs",
+    "open_run",
+    "plan",
+    "resume",
+    "run",
+]
 
 
 def __getattr__(name: str) -> Any:

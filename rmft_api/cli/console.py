@@ -126,5 +126,5 @@ def _say(text: str) -> None:
     print(clean(text), file=sys.stderr, flush=True)  # noqa: T201
 
 
-REPORTING = Reporting(_say, console)
+REPORTING = Reporting(_say, console, handles_signals=True)
 """Where commands report."""

@@ -46,13 +46,14 @@ async def run_to_end(
             async with opened(stop, show) as work:
                 task = asyncio.create_task(work)
                 beat = asyncio.create_task(_beat(show))
-                stop.listen(task)
+                if reporting.handles_signals:
+                    stop.listen(task)
                 try:
                     result = await _ended(task, stop, journal)
                 finally:
                     beat.cancel()
             state = "finished"
-        except (InterruptedRunError, ResumableError):
+        except (InterruptedRunError, ResumableError, asyncio.CancelledError):
             state = "interrupted"
             raise
         except UnreadableError:
@@ -119,7 +120,9 @@ async def _ended(work: asyncio.Task[T], stop: StopSignal, journal: Journal) -> T
     try:
         return await work
     except asyncio.CancelledError:
-        raise stop.error() from None
+        if stop.signal_number:
+            raise stop.error() from None
+        raise  # whoever cancelled the task waits for just that
     except ResumableError:
         stop.check()  # whoever stopped the run hears that it stopped, not what it left open
         raise

@@ -38,6 +38,8 @@ class Reporting:
     """Takes what is said before a run begins: its price, and warnings."""
     console: Callable[[Callable[[], float]], Console] = lambda spent_usd: QuietConsole()
     """Makes the console of one run, given how to ask for the dollars spent so far."""
+    handles_signals: bool = False
+    """Ctrl-C and SIGTERM stop the run in order (`signals.py`); else cancelling its task does."""
 
 
 QUIET = Reporting()

@@ -1,0 +1,181 @@
+"""A run, opened to read: the numbers of `rmft-api report`, as objects and as pandas frames."""
+
+import html
+from collections.abc import Iterator
+from contextlib import closing
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from rmft_api.config.schema import RunConfig
+from rmft_api.core.errors import UsageError
+from rmft_api.core.records import Scored, Split, Trajectory
+from rmft_api.evaluation.scoring import Results
+from rmft_api.journal import Journal
+from rmft_api.planning import Spending, spending
+from rmft_api.session import pages
+from rmft_api.session.progress import RunStatus, status_of
+from rmft_api.session.recorded_config import recorded_config
+from rmft_api.session.run_directories import existing_run, run_names
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from rmft_api.api.decider import Decider
+
+_PAGE = "report.html"
+
+
+@dataclass(frozen=True)
+class TunedModel:
+    """One model of a run: its base, or a fine-tune of it."""
+
+    index: int
+    """The iteration that made it; 0 is the base."""
+    model: str
+    """What requests name."""
+    directory: Path
+    """The run's folder."""
+
+    def decider(self, **options: Any) -> "Decider":
+        """Ask this model for decisions, in the very words in which it was trained.
+
+        `options` are those of `Decider`. Raises ConfigError where the run's prompt files have
+        changed since.
+        """
+        from rmft_api.api.decider import Decider
+
+        return Decider.of_run(self.directory, self.index, **options)
+
+
+class Run:
+    """A run that finished, was interrupted, or goes on; read only.
+
+    Every property reads the journal anew, so a run that goes on shows how far it is. Where a
+    process works on the run, a copy of the journal is read.
+
+    Example:
+        >>> import rmft_api
+        >>> run = rmft_api.open_run("quickstart")  # doctest: +SKIP
+        >>> run.results.champion.model  # doctest: +SKIP
+        >>> run.trajectories(split="test").groupby("model").regret.mean()  # doctest: +SKIP
+
+    """
+
+    def __init__(self, directory: Path) -> None:
+        """Use `open_run`."""
+        self.directory = directory
+
+    @property
+    def name(self) -> str:
+        """The run's name: that of its folder."""
+        return self.directory.name
+
+    @property
+    def config(self) -> RunConfig:
+        """The settings that it was begun with."""
+        with closing(Journal.read(self.directory)) as journal:
+            return recorded_config(journal)
+
+    @property
+    def status(self) -> RunStatus | None:
+        """How far it is, by its own last word; None for a run that never wrote one."""
+        return status_of(self.directory)
+
+    @property
+    def results(self) -> Results:
+        """What it came to so far. Raises UsageError before the base has been evaluated."""
+        with pages.looked_into(self.directory) as journal:
+            found = pages.results_so_far(journal)
+        if found is None:
+            raise UsageError(
+                f"run {self.name!r} has evaluated no model yet; `rmft_api.resume({self.name!r})` "
+                "continues it"
+            )
+        return found
+
+    @property
+    def champion(self) -> TunedModel:
+        """The model with the lowest validation regret. Raises UsageError as `results` does."""
+        best = self.results.champion
+        return TunedModel(best.index, best.model, self.directory)
+
+    @property
+    def models(self) -> list[TunedModel]:
+        """Every model that was evaluated; the first is the base. Raises as `results` does."""
+        found = self.results.iterations
+        return [TunedModel(one.index, one.model, self.directory) for one in found]
+
+    @property
+    def spending(self) -> Spending:
+        """Requests, tokens and money by phase, planned beside actual. Money is micro-dollars."""
+        with pages.looked_into(self.directory) as journal:
+            return spending(journal)
+
+    def trajectories(
+        self, split: Split | None = None, iteration: int | None = None
+    ) -> "pd.DataFrame":
+        """One row per finished trajectory: address, model, K, T, regrets, reward, valid share.
+
+        `split` is "train", "validation" or "test"; None takes all of them, as does `iteration`.
+        """
+        from rmft_api.report.frames import trajectories_df
+
+        return trajectories_df(self._played(split, iteration))
+
+    def rounds(self, split: Split | None = None, iteration: int | None = None) -> "pd.DataFrame":
+        """One row per decision: prompt, reply, status, action, reward, best reward."""
+        from rmft_api.report.frames import rounds_df
+
+        return rounds_df(self._played(split, iteration))
+
+    def report(self, path: str | Path | None = None) -> Path:
+        """Write the run as one HTML page that needs no network; where it lies.
+
+        Without `path`, `report.html` in the run's folder. Raises StorageError.
+        """
+        to = Path(path) if path is not None else self.directory / _PAGE
+        with pages.looked_into(self.directory) as journal:
+            found, state = pages.results_so_far(journal), pages.run_state(self.directory)
+            pages.write_page(to, recorded_config(journal), journal, found, state)
+        return to
+
+    def _played(
+        self, split: Split | None, iteration: int | None
+    ) -> Iterator[tuple[Trajectory, Scored]]:
+        with pages.looked_into(self.directory) as journal:
+            for trajectory, scored in journal.all_trajectories():
+                at = trajectory.address
+                if split in (None, at.split) and iteration in (None, at.iteration):
+                    yield trajectory, scored
+
+    def __repr__(self) -> str:
+        """The run in one line."""
+        status = self.status
+        state = status.state if status else "no status"
+        return f"<Run {self.name!r}: {state}, {self.directory}>"
+
+    def _repr_html_(self) -> str:
+        from rmft_api.report.text.results import results_table
+
+        try:
+            shown = results_table(self.results)
+        except UsageError as error:
+            shown = str(error)
+        return f"<pre>{html.escape(repr(self))}\n\n{html.escape(shown)}</pre>"
+
+
+def open_run(name: str | Path, runs: str | Path = "runs") -> Run:
+    """Open a run by its name in the folder `runs`, by its run file's name, or by its own path.
+
+    Raises UsageError, with the names that are there, where there is no such run.
+    """
+    path = Path(name)
+    if (path / "journal.sqlite").is_file():
+        return Run(path)
+    return Run(existing_run(Path(runs), str(name)))
+
+
+def list_runs(runs: str | Path = "runs") -> list[Run]:
+    """The runs in a folder, by name."""
+    return [Run(Path(runs) / name) for name in run_names(Path(runs))]
