@@ -243,7 +243,7 @@ class BatchJobs:
         longest = self.traits.quarantine_s
         looks = sorted({look for look in _LOOKS_S if look < longest} | {longest})
         quarantine = Quarantine(tuple(looks), self.timeout_s)
-        return Outbox(self.journal, self.retries, quarantine, say=self.say)
+        return Outbox(self.journal, self.retries, quarantine)
 
     def _worst_case(self, ask: ChatRequest) -> int:
         price = self.price(ask)

@@ -282,7 +282,7 @@ class Deployments:
         longest = self.profile.hosting.quarantine_s
         looks = (*(look for look in Quarantine().looks_s if look < longest), longest)
         quarantine = Quarantine(looks, timeout_s=self.profile.timeouts.list_s)
-        return Outbox(self.journal, retries, quarantine, say=self.say)
+        return Outbox(self.journal, retries, quarantine)
 
     def _order(self, model: str, lease: Lease) -> DeploymentOrder:
         return DeploymentOrder(lease.name, model, self._run, self._mark)

@@ -53,4 +53,4 @@ class JobContext:
         """Where an effect happens once, looked for until the quarantine is over."""
         looks = sorted({look for look in _LOOKS_S if look < quarantine_s} | {quarantine_s})
         quarantine = Quarantine(tuple(looks), timeout_s)
-        return Outbox(self.journal, self.retries, quarantine, again=self.again, say=self.say)
+        return Outbox(self.journal, self.retries, quarantine, again=self.again)

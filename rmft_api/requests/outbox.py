@@ -25,7 +25,6 @@ choose) needs no such proviso and no look: pass `repeatable`.
 """
 
 import math
-import time
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
@@ -49,8 +48,6 @@ ATTEMPTS = 2
 """Most attempts of which nobody knows what became."""
 _AFTER_LOOKING = Rule(attempts=None, within_s=HOUR_S, first_s=0.0)
 """For a lost attempt: the quarantine was the pause, and `ATTEMPTS` counts, in the journal."""
-_TOLD_FROM_S = 5.0
-"""Who looks longer than this says so."""
 _FRESH_S = 1.0
 """What was not there so long ago is not looked for again, if nothing was asked for since."""
 _GLANCE_S = 10.0
@@ -93,7 +90,7 @@ class Effect(Generic[T]):
 
 
 class Outbox:
-    """Does effects; long looks are told to `say`.
+    """Does effects; the retries' `waits` tell of long looks.
 
     `again` allows what was refused before to be asked once more.
     """
@@ -105,14 +102,12 @@ class Outbox:
         quarantine: Quarantine | None = None,
         *,
         again: bool = False,
-        say: Callable[[str], None] = lambda text: None,
     ) -> None:
         self._journal = journal
         self._ledger = journal.ledger
         self._retries = retries
         self._quarantine = quarantine or Quarantine()
         self._again = again
-        self._say = say
 
     async def once(
         self,
@@ -221,15 +216,15 @@ class Outbox:
             return ()
         since = self._last_served(doubts[-1], now) if doubts else now
         pending = [since + look_s for look_s in self._quarantine.looks_s] if doubts else []
-        if max(pending, default=now) > now + _TOLD_FROM_S:
-            self._say(_long_look(effect, doubts[-1], max(pending)))
-        for look_at in (now, *(at for at in pending if at > now)):
-            await self._retries.pause(look_at - self._retries.clock())
-            found = await self._retries.look(effect.look_up, f"looking for {effect.key}")
-            intent.looked_at = self._retries.clock()
-            fault_point(f"{effect.kind}.looked")
-            if found:
-                return found
+        why = _long_look(effect, doubts[-1]) if doubts else ""
+        with self._retries.waits.waiting(why, max(pending, default=now)):
+            for look_at in (now, *(at for at in pending if at > now)):
+                await self._retries.pause(look_at - self._retries.clock())
+                found = await self._retries.look(effect.look_up, f"looking for {effect.key}")
+                intent.looked_at = self._retries.clock()
+                fault_point(f"{effect.kind}.looked")
+                if found:
+                    return found
         return ()
 
     def _last_served(self, lost: Attempt, now: float) -> float:
@@ -314,13 +309,12 @@ class _Intent(Generic[T]):
         """When nothing was found of it, since anything was last asked for."""
 
 
-def _long_look(effect: Effect[Any], last: Attempt, until: float) -> str:
-    """Why something is looked for, and until when by the clock of this machine."""
+def _long_look(effect: Effect[Any], last: Attempt) -> str:
+    """Why something is looked for."""
     why = str(fault_of(last)) if last.state == "lost" else "a process ended before it was answered"
-    clock = time.strftime("%H:%M:%S", time.localtime(until))
     return (
         f"{effect.kind} {effect.key.partition('/')[2]}: {why}; it may have been made all the same: "
-        f"looking for it until {clock} before it is asked for again"
+        "it is looked for before it is asked for again"
     )
 
 

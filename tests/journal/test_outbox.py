@@ -19,6 +19,7 @@ from rmft_api.core.errors import (
     ResumableError,
 )
 from rmft_api.core.records import Record
+from rmft_api.core.waits import Wait, Waits
 from rmft_api.journal import Journal
 from rmft_api.journal.ledger import Totals
 from rmft_api.requests.outbox import Outbox, Quarantine
@@ -107,10 +108,10 @@ def once_of(
     time: VirtualTime,
     provider: Provider,
     again: bool = False,
-    say: Callable[[str], None] = lambda text: None,
+    waits: Waits | None = None,
 ) -> Once:
-    retries = Retries(clock=time.clock, sleep=time.sleep, jitter=lambda: 1.0)
-    outbox = Outbox(journal, retries, Quarantine(), again=again, say=say)
+    retries = Retries(clock=time.clock, sleep=time.sleep, jitter=lambda: 1.0, waits=waits)
+    outbox = Outbox(journal, retries, Quarantine(), again=again)
 
     def once(
         key: str = "job/0",
@@ -362,11 +363,17 @@ async def test_a_wait_that_is_asked_for_is_kept_with_a_look_before_the_request(
 async def test_a_long_look_says_what_it_waits_for_and_until_when(
     journal: Journal, time: VirtualTime, provider: Provider
 ) -> None:
-    said: list[str] = []
-    provider.plan = ["safe"]
-    await once_of(journal, time, provider, say=said.append)()
-    (line,) = said
-    assert re.search(r"job 0: it is safe; it may have been made .* until \d\d:\d\d:\d\d", line)
+    told: list[Wait] = []
+
+    def listen(wait: Wait | None, is_news: bool) -> None:
+        if wait is not None and is_news:
+            told.append(wait)
+
+    provider.plan, began = ["safe"], time.now
+    await once_of(journal, time, provider, waits=Waits(time.clock, listen))()
+    (wait,) = told
+    assert re.search(r"job 0: it is safe; it may have been made all the same", wait.what)
+    assert wait.until == began + 120
 
 
 async def test_a_repeatable_request_holds_its_money_once_however_often_it_is_refused(
