@@ -74,7 +74,7 @@ async def iterate(run: Run) -> Results:
 
 
 async def retrace(run: Run, steps: Sequence[ReplayStep]) -> Results:
-    """Walk the chain of another run again: train on what it learnt, and evaluate each model."""
+    """Repeat the chain of another run: train on its files, and evaluate each model."""
     models = [run.config.model.base]
     await enter(run, 0)
     await evaluate(run, 0, models[0])

@@ -16,6 +16,6 @@ def failed(order: DeploymentOrder, found: Deployment) -> ResumableError:
     """A deployment that its provider gave up."""
     return ResumableError(
         f"deployment {order.name} of {order.model} is {found.detail or 'failed'}: the provider "
-        "says why in its console (capacity, or its safety checks); once that is mended, "
+        "says why in its console (capacity, or its safety checks); once that is fixed, "
         f"`rmft-api resume {order.run}` deploys it again"
     )

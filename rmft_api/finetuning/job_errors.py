@@ -44,7 +44,7 @@ def failure(job: Job, wanted: JobSpec) -> JobFailure:
     of_the_data = said.startswith(_DATA_CODES) or _LINE.search(reason)
     if not of_the_data and is_money(reason):
         return JobFailure(
-            f"job {job.id} failed for want of money: {reason}; add credit or raise the spend "
+            f"job {job.id} failed for lack of money: {reason}; add credit or raise the spend "
             f"limit, then {anew}",
             JOB_MONEY,
         )

@@ -15,7 +15,7 @@ from rmft_api.core.records import Hyperparameters, Job, Method, Record
 JOB_DATA = "job_data"
 """The code of a failure that the training file is to blame for."""
 JOB_MONEY = "job_money"
-"""The code of a failure for want of credit, or by a spend limit."""
+"""The code of a failure for lack of credit, or by a spend limit."""
 
 
 class TrainingData(Protocol):

@@ -1,4 +1,4 @@
-"""The tensors of a checkpoint, reckoned from its config.json.
+"""The tensors of a checkpoint, computed from its config.json.
 
 Of the families below every tensor is known, so parameters are counted and not guessed; another
 family has no shape here, and what is planned from shapes is left out for it.

@@ -58,7 +58,7 @@ class Rates:
 
 
 class ExpectedLength(Record, frozen=True):
-    """The length of replies that a plan reckons with."""
+    """The length of replies that a plan assumes."""
 
     tokens: int
     heard: int = 0

@@ -51,7 +51,7 @@ class OpenModel(Record, frozen=True):
 
 
 class _Sized(NamedTuple):
-    """What everything is reckoned from."""
+    """What everything is computed from."""
 
     shape: Shape
     settings: HfSettings

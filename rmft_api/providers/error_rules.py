@@ -122,7 +122,7 @@ _MONEY_ADVICE = "add credit or raise the spend limit, then `rmft-api resume RUN`
 
 
 def is_money(message: str) -> bool:
-    """Whether an error without a status, such as a job's, is for want of credit or by a limit."""
+    """Whether an error without a status, such as a job's, is for lack of credit or by a limit."""
     said = re.findall(r"\w+", message.lower())
     return not set(said).isdisjoint(_MONEY_CODES) or bool(re.search(_MONEY_WORDS, message, re.I))
 

@@ -116,7 +116,7 @@ class Headline(Record, frozen=True):
     title: str
     text: str
     sure: bool | None
-    """Whether the paired interval is clear of 0 and nearly all replies could be read; None where
+    """Whether the paired interval excludes 0 and nearly all replies could be read; None where
     there is no interval."""
 
 

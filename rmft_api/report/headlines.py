@@ -27,13 +27,13 @@ NO_GAIN = Headline(
     sure=None,
 )
 WHERE: dict[Split, str] = {
-    "test": "test scenarios, which chose nothing",
+    "test": "held-out test scenarios",
     "validation": "validation scenarios, which also chose this model",
 }
 
 
 def headline(players: Sequence[PlayerFigures], champion: int | None) -> Headline:
-    """What the run came to, by the split that chose nothing where that was played."""
+    """What the run came to, by the test split where that was played."""
     if champion is None:
         return NOTHING
     if champion == 0:
@@ -67,7 +67,7 @@ def _told(best: PlayerFigures, base: PlayerFigures) -> Headline:
 def _paired(drop: Interval, sure: bool) -> str:
     if not drop.known:
         return f"The paired drop is {drop.mean:.2f}; too few scenarios for a 95 % interval of it."
-    side = "is clear of 0" if sure else "contains 0"
+    side = "excludes 0" if sure else "contains 0"
     return f"The paired drop with its 95 % interval is {drop}, which {side}."
 
 

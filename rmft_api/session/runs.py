@@ -90,7 +90,7 @@ async def begin(
         journal = Journal.create(directory, config.model_dump_json(), provenance)
     except StorageError as error:
         raise StorageError(
-            f"{error}; once that is mended, begin the run again, or, where it says that it "
+            f"{error}; once that is fixed, begin the run again, or, where it says that it "
             f"exists, `rmft-api resume {config.name}`"
         ) from error
     return await _walk(prepared, journal, plan, reporting)

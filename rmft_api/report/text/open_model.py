@@ -60,7 +60,7 @@ def _memory(mine: OpenModel) -> Iterator[str]:
 
 def _time(mine: OpenModel) -> Iterator[str]:
     if mine.speed is None:
-        yield "time: unknown; name a card to reckon with in model.accelerator"
+        yield "time: unknown; name a card in model.accelerator for an estimate"
         return
     yield (
         f"time: an estimate for {mine.accelerator}, nothing was measured: "

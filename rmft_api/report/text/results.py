@@ -17,7 +17,7 @@ OF_SELECTIONS = (
 
 
 def results_table(results: Results) -> str:
-    """The table that ends a run: held-out test scenarios that chose nothing."""
+    """The table that ends a run: held-out test scenarios."""
     rows = [HEADINGS, *_models(results), *_baselines(results)]
     shown = table(rows, words=4, optional=("K x MinFrac", "SuffFail"), foot=0)
     told = (paragraph(line) for line in (_verdict(results), *_events(results)))
@@ -118,13 +118,13 @@ def _verdict(results: Results) -> str:
         return "* no iteration beat the base in validation: the base is the champion"
     drop = best.test.paired_drop
     share = drop.mean / base.regret.mean if base.regret.mean else 0.0
-    sure = f"the 95 % interval of the drop is {'' if drop.low > 0 else 'not '}clear of 0"
+    sure = f"the 95 % interval of the drop {'excludes' if drop.low > 0 else 'includes'} 0"
     if not drop.known:
         sure = "too few of them for a 95 % interval of the drop"
     doubt = min(best.test.valid, base.valid) < MOSTLY_READ
     return (
         f"* champion {best.model} (least validation regret): "
         f"regret {abs(share):.0%} {'below' if share >= 0 else 'above'} the base's "
-        f"on test scenarios that chose nothing; {sure}"
+        f"on held-out test scenarios; {sure}"
         + ("; but much of what is compared could not be read, see the warnings" if doubt else "")
     )
