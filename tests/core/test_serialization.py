@@ -30,6 +30,7 @@ SCALARS: dict[type[inspect.Type], st.SearchStrategy[Any]] = {
     inspect.NoneType: st.none(),
     inspect.BytesType: st.binary(max_size=4),
     inspect.DateType: st.dates(),
+    inspect.AnyType: st.none() | st.booleans() | TEXT,
 }
 
 

@@ -37,7 +37,10 @@ def test_the_run_that_was_at_work_last_comes_first(runs: Path) -> None:
     assert found.unreadable == {}
 
 
-def test_a_finished_run_has_its_champion_and_one_that_was_stopped_its_step(runs: Path) -> None:
+def test_a_finished_run_has_its_champion_and_one_that_was_stopped_its_step(
+    runs: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "200")
     found = run_list.run_list(runs)
     results = found.runs[1].results
     assert results is not None
