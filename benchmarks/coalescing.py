@@ -41,17 +41,17 @@ class Player:
         self.apart = 0
         """The same, had every turn been a request."""
 
-    async def reply(self, ask: ChatRequest) -> ChatResponse:
-        """`ask.n` answers."""
-        prompt = self._count(ask.messages)
+    async def reply(self, request: ChatRequest) -> ChatResponse:
+        """`request.n` answers."""
+        prompt = self._count(request.messages)
         self.billed += prompt
-        self.apart += prompt * ask.n
-        seat = self._seats[int(ask.key.split("/")[2])]
-        choices = [Choice(self._say(seat, ask, i), "stop") for i in range(ask.n)]
-        return ChatResponse("r", ask.model, tuple(choices), None)
+        self.apart += prompt * request.n
+        seat = self._seats[int(request.key.split("/")[2])]
+        choices = [Choice(self._say(seat, request, i), "stop") for i in range(request.n)]
+        return ChatResponse("r", request.model, tuple(choices), None)
 
-    def _say(self, seat: PreparedScenario, ask: ChatRequest, i: int) -> str:
-        rng, means = seeds.rng(0, "coalescing", ask.key, i), seat.scenario.means.mean(axis=0)
+    def _say(self, seat: PreparedScenario, request: ChatRequest, i: int) -> str:
+        rng, means = seeds.rng(0, "coalescing", request.key, i), seat.scenario.means.mean(axis=0)
         best = rng.random() < self._skill
         action = int(means.argmax()) if best else int(rng.integers(seat.scenario.K))
         return f"The first looks best.\n{reader.render_action(action, seat.names)}"

@@ -111,15 +111,15 @@ async def asked(url: str, seconds: float) -> list[float]:
     async def work() -> None:
         while time.monotonic() < begun + seconds:
             text = (Message("user", "Which one?"),)
-            ask = ChatRequest(
+            request = ChatRequest(
                 str(next(numbers)), "gpt-4o-mini", text, 1, 1, Sampling(max_tokens=20)
             )
             since = time.monotonic()
-            await pacer(ask)
+            await pacer(request)
             if since > begun + seconds / 4:
                 waits.append(time.monotonic() - since)
             try:
-                await connection.chat.reply(ask)
+                await connection.chat.reply(request)
             except ProviderFault:
                 await asyncio.sleep(0.5)
 

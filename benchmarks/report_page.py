@@ -58,16 +58,16 @@ class Talker:
         self._words = ["".join(letters[s : s + n]) for s, n in zip(starts, lengths, strict=True)]
         self._count, self._names = words, names
 
-    async def reply(self, ask: ChatRequest) -> ChatResponse:
+    async def reply(self, request: ChatRequest) -> ChatResponse:
         """So many words, and any action."""
-        rng = seeds.rng(0, ask.model, ask.key)
+        rng = seeds.rng(0, request.model, request.key)
         choices: list[Choice] = []
-        for _ in range(ask.n):
+        for _ in range(request.n):
             drawn = (rng.zipf(1.3, self._count) % len(self._words)).tolist()
             text = " ".join(self._words[i] for i in drawn)
             name = self._names[int(rng.integers(len(self._names)))]
             choices.append(Choice(f"{text}.\n<Answer>{name}</Answer>", "stop"))
-        return ChatResponse("r", ask.model, tuple(choices), None)
+        return ChatResponse("r", request.model, tuple(choices), None)
 
 
 async def play(config: RunConfig, folder: Path, words: int) -> None:

@@ -98,7 +98,7 @@ def peak_mib() -> float:
 
 def train(folder: Path, way: Way, tokens: int, steps: int) -> None:
     """In this process; prints its peak before anything was loaded, and at the end."""
-    from rmft_api.local_server.engine import Hyperparameters
+    from rmft_api.local_server.engine import JobHyperparameters
     from rmft_api.local_server.hf.chats import ChatTokenizer
     from rmft_api.local_server.hf.checkpoint import CheckpointFolder
     from rmft_api.local_server.hf.lessons import AdapterRecipe
@@ -115,7 +115,7 @@ def train(folder: Path, way: Way, tokens: int, steps: int) -> None:
     lesson = AdapterRecipe(
         None,
         [row] * EXAMPLES * steps,
-        Hyperparameters(1, EXAMPLES, 1.0),
+        JobHyperparameters(1, EXAMPLES, 1.0),
         seed=0,
         beta=0.1 if way.pairs else None,
     )

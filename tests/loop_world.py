@@ -25,7 +25,7 @@ from rmft_api.deployments import Deployments
 from rmft_api.environments import Scenario
 from rmft_api.finetuning import FineTuned, Trainer, TrainingData
 from rmft_api.journal import Journal
-from rmft_api.loop import Run
+from rmft_api.loop import RunContext
 from rmft_api.prompts import load, reader
 from rmft_api.providers import profiles
 from rmft_api.requests.retries import Retries
@@ -66,25 +66,25 @@ class Skilled:
     end_after: int | None = None
     """Raise ResumableError at this request: as a run is stopped."""
 
-    async def reply(self, ask: ChatRequest) -> ChatResponse:
+    async def reply(self, request: ChatRequest) -> ChatResponse:
         if self.end_after is not None and len(self.asked) >= self.end_after:
             raise ResumableError("stopped by the test")
-        self.asked.append(ask)
-        said = [self._answer(self._action(ask, i)) for i in range(ask.n)]
+        self.asked.append(request)
+        said = [self._answer(self._action(request, i)) for i in range(request.n)]
         choices = tuple(Choice(f"I see.\n{answer}", "stop") for answer in said)
-        return ChatResponse("r", ask.model, choices, None)
+        return ChatResponse("r", request.model, choices, None)
 
     def _answer(self, action: int) -> str:
         if self.config.prompts.output == "action":
             return reader.render_action(action, NAMES)
         return reader.render_distribution([float(a == action) for a in range(3)], NAMES)
 
-    def _action(self, ask: ChatRequest, i: int) -> int:
-        split, iteration, scenario, trajectory, t = ask.key.split("/")
+    def _action(self, request: ChatRequest, i: int) -> int:
+        split, iteration, scenario, trajectory, t = request.key.split("/")
         table = self._scenarios(cast(Split, split), int(iteration))[int(scenario)]
         best = int(table.means.mean(axis=0).argmax())
-        rng = seeds.rng(7, "skill", ask.model, split, int(scenario), int(trajectory), int(t), i)
-        lucky = rng.random() < float(ask.model.removeprefix("skill-"))
+        rng = seeds.rng(7, "skill", request.model, split, int(scenario), int(trajectory), int(t), i)
+        lucky = rng.random() < float(request.model.removeprefix("skill-"))
         return best if lucky else int((best + 1 + rng.integers(2)) % 3)
 
     def _scenarios(self, split: Split, iteration: int) -> Sequence[Scenario]:
@@ -158,7 +158,7 @@ class World:
             return Journal.open(self.path)
         return Journal.create(self.path, self.config.model_dump_json(), {})
 
-    def run(self, journal: Journal) -> Run:
+    def run(self, journal: Journal) -> RunContext:
         prompts = load(self.config.prompts, [resources.prompts_dir()])
         trainer = Scripted(
             profile=profiles.load("local"),
@@ -180,10 +180,10 @@ class World:
             retries=Retries(),
             leaving=Retries(),
             rent=cast(Any, None),
-            token=lambda ask: 0,
+            token=lambda request: 0,
             say=self.console.line,
         )
-        return Run(
+        return RunContext(
             config=self.config,
             directory=self.path,
             journal=journal,
@@ -192,6 +192,6 @@ class World:
             largest_n=8,
             counter=counter_for(self.config.model.base),
             trainer=trainer,
-            hosting=hosting,
+            deployments=hosting,
             console=self.console,
         )

@@ -10,7 +10,7 @@ from rmft_api.core.errors import ResumableError
 from rmft_api.core.records import ChatRequest, Interval
 from rmft_api.evaluation import outcome
 from rmft_api.evaluation.scoring import GateDecision, Results
-from rmft_api.loop import iterate, retrace
+from rmft_api.loop import iterate, retrain_chain
 from tests.loop_world import World, config
 
 
@@ -24,7 +24,7 @@ async def walk(world: World) -> Results:
 
 def played(asked: list[ChatRequest], split: str, iteration: int) -> set[str]:
     """The scenarios that were asked about."""
-    keys = (ask.key.split("/") for ask in asked)
+    keys = (request.key.split("/") for request in asked)
     return {key[2] for key in keys if key[:2] == [split, str(iteration)]}
 
 
@@ -217,12 +217,12 @@ async def test_a_chain_is_walked_again_on_its_own_files(tmp_path: Path) -> None:
     journal = world.journal()
     try:
         assert again.replay is not None
-        results = await retrace(world.run(journal), again.replay.steps)
+        results = await retrain_chain(world.run(journal), again.replay.steps)
     finally:
         journal.close()
     assert world.learnt == first.learnt
     assert world.started == ["skill-0.2", "skill-0.4", "skill-0.4"]  # as the gate had it
-    assert not [ask for ask in world.chat.asked if ask.key.startswith("train/")]
+    assert not [request for request in world.chat.asked if request.key.startswith("train/")]
     assert results.champion.model == "skill-0.8"
 
 

@@ -86,10 +86,10 @@ class DeciderClient:
         self._opening = asyncio.Lock()
         self._connection: Connection | None = None
 
-    async def reply(self, ask: ChatRequest) -> ChatResponse:
+    async def reply(self, request: ChatRequest) -> ChatResponse:
         """The reply. Raises BudgetError, and what `Retries.send` raises."""
         connection = await self.opened()
-        return await self._retries.send(lambda: self._once(connection, ask), "decide()")
+        return await self._retries.send(lambda: self._once(connection, request), "decide()")
 
     async def opened(self) -> Connection:
         """The connection; the first call makes it, and starts the run's own server for it."""
@@ -148,22 +148,22 @@ class DeciderClient:
             "give deployment='its name'"
         )
 
-    async def _once(self, connection: Connection, ask: ChatRequest) -> ChatResponse:
-        await self._pacer(ask)
+    async def _once(self, connection: Connection, request: ChatRequest) -> ChatResponse:
+        await self._pacer(request)
         try:
-            reserved = self._spending.reserve(ask)
+            reserved = self._spending.reserve(request)
         except BaseException:
-            self._pacer.dropped(ask)
+            self._pacer.dropped(request)
             raise
         try:
-            response = await connection.chat.reply(ask)
+            response = await connection.chat.reply(request)
         except ProviderFault as fault:
-            self._spending.failed(reserved, ask, fault)
+            self._spending.failed(reserved, request, fault)
             raise
         except BaseException:  # given up on the way: perhaps answered and billed
             self._spending.settle(reserved, None)
             raise
-        self._spending.settle(reserved, self._spending.cost(ask, response))
+        self._spending.settle(reserved, self._spending.cost(request, response))
         return response
 
 

@@ -21,7 +21,7 @@ from rmft_api.config.schema import RunConfig
 from rmft_api.core.errors import ConfigError, UsageError
 from rmft_api.evaluation.comparison import ComparisonResults
 from rmft_api.journal import Journal
-from rmft_api.planning import Plan as RunPlan
+from rmft_api.planning import RunPlan
 from rmft_api.planning.plan import Cost, Phase
 from rmft_api.session import comparisons, plans
 from rmft_api.session import runs as sessions

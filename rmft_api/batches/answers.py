@@ -30,7 +30,7 @@ class BatchAnswers:
         """Keep every answer, and free what has none; who waits for it is told once it is kept."""
         by_key = {answer.key: answer for answer in found}
         faults = await asyncio.gather(
-            *(self._settle(one, by_key.get(one.ask.key), batch) for one in group)
+            *(self._settle(one, by_key.get(one.request.key), batch) for one in group)
         )
         forms = {None if fault is None else fault.mismatch for fault in faults}
         if len(group) > 1 and len(forms) == 1 and None not in forms:
@@ -51,11 +51,11 @@ class BatchAnswers:
             await self._free(one, fault)
             return fault
         try:
-            reply = self.wire.read(one.ask, answer)
+            reply = self.wire.read(one.request, answer)
         except ProviderFault as fault:
             await self._failed(one, answer, fault)
             return fault
-        cost = self.cost(one.ask, reply)
+        cost = self.cost(one.request, reply)
         cost = one.reserved if cost is None else cost
         kept = cost if one.reserved or cost else None
         await self.ledger.done(_attempt_of(one), msgspec.json.encode(reply), kept)
@@ -75,16 +75,16 @@ class BatchAnswers:
         else:
             await self._free(one, ProviderFault(str(fault), FaultKind.SAFE, status=fault.status))
         if fault.kind is FaultKind.STOP:
-            one.fail(ResumableError(f"{one.ask.key}: {fault}"))
+            one.fail(ResumableError(f"{one.request.key}: {fault}"))
 
     async def _keep(self, one: WaitingRequest, fault: ProviderFault) -> None:
-        cost = cost_of(fault, one.ask, self.cost)
+        cost = cost_of(fault, one.request, self.cost)
         await self.ledger.failed(_attempt_of(one), fault, cost)
 
     def _again(self, one: WaitingRequest, fault: ProviderFault) -> None:
         """Ask anew, but not for a form that comes again: the endpoint is set up so."""
         if fault.mismatch is not None and fault.mismatch == one.mismatch:
-            one.fail(ConfigError(f"{one.ask.key}: {fault} (in two batches in a row)"))
+            one.fail(ConfigError(f"{one.request.key}: {fault} (in two batches in a row)"))
         one.mismatch = fault.mismatch
         one.forget()
 
@@ -96,5 +96,5 @@ class BatchAnswers:
 
 def _attempt_of(one: WaitingRequest) -> int:
     if one.attempt is None:
-        raise TypeError(f"{one.ask.key} has no open attempt")
+        raise TypeError(f"{one.request.key} has no open attempt")
     return one.attempt

@@ -31,20 +31,20 @@ class BatchedChat:
         self._worker: asyncio.Task[None] | None = None
         self._tries: dict[str, int] = {}
 
-    async def reply(self, ask: ChatRequest) -> ChatResponse:
-        """The reply under `ask.key`, paid for at most once.
+    async def reply(self, request: ChatRequest) -> ChatResponse:
+        """The reply under `request.key`, paid for at most once.
 
         Raises BudgetError, DataError if the key asked something else before, ProviderFault
         (REJECTED) for what the model refuses, ResumableError, StorageError.
         """
-        digest = request_digest(ask)
-        known = self._ledger.knows(ask.key)
-        history = await history_of(self._ledger, ask, digest) if known else []
-        reply = answered(history, ask)
+        digest = request_digest(request)
+        known = self._ledger.knows(request.key)
+        history = await history_of(self._ledger, request, digest) if known else []
+        reply = answered(history, request)
         if reply is not None:
             return reply
         last = history[-1] if history else None
-        waiting = WaitingRequest(ask, digest, number=len(history))
+        waiting = WaitingRequest(request, digest, number=len(history))
         if last and last.state == "sent" and last.request:
             waiting.attempt, waiting.reserved = last.id, last.reserved
             waiting.batch = last.request.decode()
@@ -99,10 +99,10 @@ class BatchedChat:
         """Ask once more for what was not carried out."""
         left = [one for one in asked if not one.reply.done()]
         for one in left:
-            tries = self._tries[one.ask.key] = self._tries.get(one.ask.key, 0) + 1
+            tries = self._tries[one.request.key] = self._tries.get(one.request.key, 0) + 1
             if tries > ROUNDS:
                 raise ResumableError(
-                    f"{one.ask.key} went through {tries} batches and was not carried out; "
+                    f"{one.request.key} went through {tries} batches and was not carried out; "
                     "`rmft-api resume` asks again, requests.transport = 'direct' asks at once"
                 )
         if left:
@@ -111,8 +111,10 @@ class BatchedChat:
 
     def _parts(self, asked: list[WaitingRequest]) -> Iterator[list[WaitingRequest]]:
         """As many batches as the provider's limits make of them: one model each, in key order."""
-        for model in dict.fromkeys(one.ask.model for one in asked):
-            same = sorted((o for o in asked if o.ask.model == model), key=lambda o: o.ask.key)
+        for model in dict.fromkeys(one.request.model for one in asked):
+            same = sorted(
+                (o for o in asked if o.request.model == model), key=lambda o: o.request.key
+            )
             part: list[WaitingRequest] = []
             size, traits = 0, self._journeys.traits
             for one in same:

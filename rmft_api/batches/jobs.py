@@ -55,7 +55,7 @@ class BatchJobs:
 
     def line(self, one: WaitingRequest) -> bytes:
         """The request as it stands in the file."""
-        return self.wire.line(one.ask)
+        return self.wire.line(one.request)
 
     async def begin(self, group: list[WaitingRequest]) -> None:
         """Send a group that is in no batch yet, and see it to its end."""
@@ -66,7 +66,7 @@ class BatchJobs:
         await self.journal.put(_KIND, name, manifest)
         await self._reserve(name, group)
         fault_point("batch.reserved")
-        await self._walk(name, manifest, content, group)
+        await self._follow(name, manifest, content, group)
 
     async def go_on(self, group: list[WaitingRequest]) -> None:
         """See a group to its end that an earlier process began to send."""
@@ -74,11 +74,11 @@ class BatchJobs:
         manifest = self.journal.get(_KIND, name, Manifest)
         if manifest is None:
             raise DataError(f"{name}: the journal has lost what this batch was made of")
-        content = self._content(sorted(group, key=lambda one: one.ask.key))
+        content = self._content(sorted(group, key=lambda one: one.request.key))
         whole = manifest == manifest_of(name, self.journal.run_dir.name, content, len(group))
-        await self._walk(name, manifest, content if whole else None, group)
+        await self._follow(name, manifest, content if whole else None, group)
 
-    async def _walk(
+    async def _follow(
         self, name: str, manifest: Manifest, content: bytes | None, group: list[WaitingRequest]
     ) -> None:
         place = _place_of(group)
@@ -101,12 +101,12 @@ class BatchJobs:
     async def _reserve(self, name: str, group: Sequence[WaitingRequest]) -> None:
         """Hold the worst case of all, or of none."""
         for one in group:
-            one.reserved = self._worst_case(one.ask)
-        asks = [
-            ledgers.NewAttempt(one.ask.key, one.digest, one.number + 1, one.reserved)
+            one.reserved = self._worst_case(one.request)
+        requests = [
+            ledgers.NewAttempt(one.request.key, one.digest, one.number + 1, one.reserved)
             for one in group
         ]
-        ids = await self.journal.ledger.begin_all(asks, "chat", name.encode())
+        ids = await self.journal.ledger.begin_all(requests, "chat", name.encode())
         for one, attempt in zip(group, ids, strict=True):
             one.attempt, one.batch, one.number = attempt, name, one.number + 1
 
@@ -245,16 +245,16 @@ class BatchJobs:
         quarantine = Quarantine(tuple(looks), self.timeout_s)
         return Outbox(self.journal, self.retries, quarantine)
 
-    def _worst_case(self, ask: ChatRequest) -> int:
-        price = self.price(ask)
+    def _worst_case(self, request: ChatRequest) -> int:
+        price = self.price(request)
         if price is None:
             raise BudgetError(
-                f"the price of {ask.model!r} in batches is not known, so nothing is asked of it; "
-                "add batch_input and batch_output to a prices file of yours"
+                f"the price of {request.model!r} in batches is not known, so nothing is asked of "
+                "it; add batch_input and batch_output to a prices file of yours"
             )
         return price
 
 
 def _place_of(group: Sequence[WaitingRequest]) -> str:
     """Split and iteration, the beginning of every key."""
-    return "/".join(group[0].ask.key.split("/", 2)[:2])
+    return "/".join(group[0].request.key.split("/", 2)[:2])

@@ -10,9 +10,9 @@ from rmft_api.core.records import ChatRequest, ChatResponse, Record
 
 @dataclass(eq=False)
 class WaitingRequest:
-    """One ask, and who waits for its reply."""
+    """One request that waits for its response."""
 
-    ask: ChatRequest
+    request: ChatRequest
     digest: bytes
     number: int
     """Attempts so far."""
@@ -60,5 +60,5 @@ def manifest_of(name: str, run: str, content: bytes, requests: int) -> Manifest:
 
 def name_of(run: str, created: int, group: list[WaitingRequest]) -> str:
     """A batch's name for ever: the same requests of the same run, the same name."""
-    told = [f"{one.ask.key}|{one.number}|{one.digest.hex()}" for one in group]
+    told = [f"{one.request.key}|{one.number}|{one.digest.hex()}" for one in group]
     return sha256("\n".join([run, str(created), *told]).encode()).hexdigest()[:24]

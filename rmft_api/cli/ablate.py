@@ -41,7 +41,7 @@ def ablate(
     grid = load(path)
     wanted = ablations.chosen(list(grid_runs(path, grid)), cell or ())
     if dry_run:
-        print(ablations.told(wanted))  # noqa: T201
+        print(ablations.listed(wanted))  # noqa: T201
         return
     for place in wanted:
         run_async(ablations.run_cell(place, runs, REPORTING))

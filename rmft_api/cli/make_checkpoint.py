@@ -29,7 +29,7 @@ def make_checkpoint(
     from rmft_api.local_server.hf import specimen
 
     try:
-        parameters = specimen.make(folder, seed, lessons, specimen.tell_stderr)
+        parameters = specimen.make(folder, seed, lessons, specimen.print_stderr)
     except OSError as error:
         raise StorageError(f"{str(folder)!r} cannot be written: {error.strerror}") from error
     typer.echo(f"{folder}: {parameters:,} parameters")

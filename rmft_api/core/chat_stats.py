@@ -1,7 +1,7 @@
-"""Sums over a chat that grows: a round of it costs what is new in it, not all that was said before.
+"""Sizes and a digest of a growing chat, updated with the new messages only.
 
-Whoever grows a chat keeps its `Sums` and hands them on with each `Ask`; for any other chat they are
-summed when they are needed.
+Code that extends a chat keeps its `ChatStats` and passes them with each `ChatRequest`. For any
+other chat they are computed when they are needed.
 """
 
 from collections.abc import Iterable
@@ -16,7 +16,7 @@ _encode = msgspec.json.Encoder().encode
 
 
 def extended(sums: ChatStats, messages: Iterable[Message]) -> ChatStats:
-    """The sums of a chat that goes on with `messages`."""
+    """The stats of a chat after `messages` are added to it."""
     chars, size, digest = sums.chars, sums.size, sums.digest
     for message in messages:
         chars += len(message.content)
@@ -25,9 +25,9 @@ def extended(sums: ChatStats, messages: Iterable[Message]) -> ChatStats:
     return ChatStats(chars, size, digest)
 
 
-def of(ask: ChatRequest) -> ChatStats:
+def of(request: ChatRequest) -> ChatStats:
     """The sums of what is asked."""
-    return ask.sums or extended(NOTHING, ask.messages)
+    return request.sums or extended(NOTHING, request.messages)
 
 
 def size_of(text: str) -> int:

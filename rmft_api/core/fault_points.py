@@ -1,7 +1,7 @@
 """Named places where a test may end the program: `RMFT_CRASH_AT=call.reserved:3:KILL`.
 
 The variable says point, occurrence (1) and signal (KILL; `INT2` sends SIGINT twice). Unset, as in
-every real run, `reached` is one comparison.
+every real run, `fault_point` is one comparison.
 """
 
 import os

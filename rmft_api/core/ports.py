@@ -26,8 +26,8 @@ from rmft_api.core.waits import Wait
 class ChatModel(Protocol):
     """Answers chats."""
 
-    async def reply(self, ask: ChatRequest) -> ChatResponse:
-        """One request, `ask.n` choices. Raises ProviderFault, already classified."""
+    async def reply(self, request: ChatRequest) -> ChatResponse:
+        """One request, `request.n` choices. Raises ProviderFault, already classified."""
         ...
 
 
@@ -107,11 +107,11 @@ class DeploymentClient(Protocol):
 class BatchClient(Protocol):
     """Answers many chats at once, later and cheaper. Nothing here retries: `retries.py` does."""
 
-    def line(self, ask: ChatRequest) -> bytes:
+    def line(self, request: ChatRequest) -> bytes:
         """The request as a line of a batch's file, under the ask's own key."""
         ...
 
-    def read(self, ask: ChatRequest, answer: BatchAnswer) -> ChatResponse:
+    def read(self, request: ChatRequest, answer: BatchAnswer) -> ChatResponse:
         """The reply that an answer holds. Raises ProviderFault, already classified."""
         ...
 

@@ -98,7 +98,7 @@ class Usage(Record, frozen=True):
 
 
 class ChatResponse(Record, frozen=True):
-    """What came back for one `Ask`: exactly `n` choices, in order."""
+    """The response to one `ChatRequest`: exactly `n` choices, in order."""
 
     id: str
     model: str

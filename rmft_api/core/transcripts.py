@@ -1,7 +1,7 @@
-"""Prompts told as what is new in them: a play of T rounds takes room for T rounds, not for T * T.
+"""Compact storage of trajectories: T rounds take space for T rounds, not for T * T.
 
-Where every round is a chat of its own, its prompt tells the whole history again, so it begins and
-ends as the one before it. A `Piece` keeps of a message only what stands between.
+Where every round is a chat of its own, its prompt repeats the whole history, so it begins and ends
+as the prompt before it. A `MessageDiff` stores only the text in between.
 """
 
 from collections.abc import Iterable
@@ -33,30 +33,30 @@ MessageDiffs = tuple[MessageDiff, ...]
 
 
 class RoundText(msgspec.Struct, frozen=True, array_like=True):
-    """What one round told and heard."""
+    """The prompt and the reply of one round."""
 
     prompt: MessageDiffs
     reply: str
 
 
 class StoredTrajectory(NamedTuple):
-    """A trajectory as it is kept, its words apart from its figures."""
+    """A trajectory as it is stored: its texts apart from its figures."""
 
     figures: Trajectory
-    """All but the words: prompts and replies are empty."""
+    """The trajectory with empty prompts and replies."""
     transcript: bytes
-    """The `Words` of its rounds as JSON: 0.6 of the room that they take as objects."""
+    """The `RoundText` of its rounds as JSON: 0.6 of the memory that the objects take."""
 
     @staticmethod
     def of(whole: Trajectory) -> "StoredTrajectory":
-        """Take its words from a trajectory."""
-        diary = TranscriptRecorder()
+        """Separate a trajectory's texts from its figures."""
+        recorder = TranscriptRecorder()
         for one in whole.rounds:
-            diary.add(one.prompt, one.reply, _spoken(one, (), ""))
-        return diary.trajectory(whole.address, whole.model, whole.names)
+            recorder.add(one.prompt, one.reply, _spoken(one, (), ""))
+        return recorder.trajectory(whole.address, whole.model, whole.names)
 
     def whole(self) -> Trajectory:
-        """Give it its words back."""
+        """The trajectory with its prompts and replies."""
         bare, words = self.figures, _words.decode(self.transcript)
         prompts = restored(one.prompt for one in words)
         rounds = map(_spoken, bare.rounds, prompts, [one.reply for one in words])
@@ -68,16 +68,16 @@ _words = msgspec.json.Decoder(list[RoundText])
 
 
 class TranscriptRecorder:
-    """The rounds of a growing play."""
+    """Records a trajectory round by round."""
 
     def __init__(self) -> None:
         self._rounds: list[Round] = []
         self._words: list[bytes] = []
         self._last: Prompt = ()
 
-    def add(self, prompt: Prompt, reply: str, silent: Round) -> None:
-        """Another round; `silent` is all of it but its words."""
-        self._rounds.append(silent)
+    def add(self, prompt: Prompt, reply: str, figures: Round) -> None:
+        """Add a round; `figures` is the round without its texts."""
+        self._rounds.append(figures)
         self._words.append(_encode(RoundText(diff_of(prompt, self._last), reply)))
         self._last = prompt
 

@@ -149,7 +149,7 @@ def prompt_of(trajectory: Trajectory, t: int, prompts: PromptConfig) -> tuple[Ex
     since = t if prompts.conversation == "single_turn" else 0
     messages: list[ExampleMessage] = []
     for place in range(since, t + 1):
-        messages += _told(trajectory.rounds[place])
+        messages += _messages_of(trajectory.rounds[place])
         if place < t and (said := trajectory.rounds[place].reply).strip():
             messages.append(ExampleMessage("assistant", reader.clean(said), weight=0))
     return tuple(messages)
@@ -181,7 +181,7 @@ def _example(
     messages: list[ExampleMessage] = []
     for t in range(since, last + 1):
         round = trajectory.rounds[t]
-        messages += _told(round)
+        messages += _messages_of(round)
         if t in labels:
             text = _label(trajectory, t, config.content, prompts.output, reason)
             messages.append(ExampleMessage("assistant", text))
@@ -190,7 +190,7 @@ def _example(
     return Example(tuple(messages), trajectory.address, tuple(labels))
 
 
-def _told(round: Round) -> Iterator[ExampleMessage]:
+def _messages_of(round: Round) -> Iterator[ExampleMessage]:
     for message in round.prompt:
         weight = 0 if message.role == "assistant" else None  # what stands for an empty reply
         yield ExampleMessage(message.role, message.content, weight)

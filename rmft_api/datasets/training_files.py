@@ -1,6 +1,6 @@
-"""Lessons: what the jobs of an iteration learn, from what was selected. Pure.
+"""The training files of an iteration's jobs, built from the selected trajectories. Pure.
 
-supervised: the kept trajectories, as a dataset. dpo: kept against opposed ones, as preferences.
+supervised: the kept trajectories as examples. dpo: pairs of a kept and a rejected trajectory.
 """
 
 from collections.abc import Sequence
@@ -21,7 +21,7 @@ FILES: dict[Method, str] = {"supervised": "dataset.jsonl", "dpo": "preferences.j
 
 
 class SelectedPlays(NamedTuple):
-    """What one iteration's play is learnt from."""
+    """The trajectories of one iteration that training files are built from."""
 
     kept: list[Trajectory]
     opposed: list[Opposed]
@@ -34,12 +34,12 @@ class TrainingFile(NamedTuple):
     data: Dataset | Preferences
 
     @property
-    def file(self) -> str:
+    def name(self) -> str:
         """Its name in the iteration's directory."""
         return FILES[self.method]
 
     def in_words(self) -> str:
-        """The file in a few words."""
+        """One line: how many examples or pairs, and the file's hash."""
         data = self.data
         if isinstance(data, Preferences):
             return f"{len(data.pairs)} pairs, sha256 {data.sha256[:12]}"
@@ -48,7 +48,7 @@ class TrainingFile(NamedTuple):
 
 
 def selected_addresses(verdicts: Sequence[Selected], config: RunConfig) -> set[Address]:
-    """The trajectories that `chosen` needs whole."""
+    """The trajectories that `selected_plays` needs, with their texts."""
     kept = {verdict.address for verdict in verdicts if verdict.kept}
     return kept.union(*_opposed(verdicts, config))
 
@@ -56,7 +56,7 @@ def selected_addresses(verdicts: Sequence[Selected], config: RunConfig) -> set[A
 def selected_plays(
     played: Sequence[Trajectory], verdicts: Sequence[Selected], config: RunConfig
 ) -> SelectedPlays:
-    """What selection's verdicts leave to learn from."""
+    """The kept trajectories, and the pairs for preferences."""
     at = {trajectory.address: trajectory for trajectory in played}
     return SelectedPlays(
         kept=[at[verdict.address] for verdict in verdicts if verdict.kept],
@@ -65,7 +65,7 @@ def selected_plays(
 
 
 def _opposed(verdicts: Sequence[Selected], config: RunConfig) -> list[tuple[Address, Address]]:
-    """Pairs to prefer by; none where no method learns from them."""
+    """Pairs of trajectories to compare; none where no method learns from preferences."""
     if "dpo" not in config.finetuning.methods:
         return []
     return list(ranking.opposed(verdicts, config.finetuning.dpo.rivals))
@@ -79,7 +79,7 @@ def build(
     trains: Profile,
     reason: Reason | None = None,
 ) -> TrainingFile:
-    """The lesson of one method from what one or several iterations chose. Raises DataError."""
+    """The training file of one method from one or several iterations. Raises DataError."""
     limit, traits = trains.tokens_per_example(config.model.base), trains.training
     least = traits.least_examples if traits else dataset.LEAST_EXAMPLES
     how = (config.dataset, config.prompts, counter, limit, least)

@@ -1,13 +1,14 @@
-"""Models that answer only while they are deployed: deploy, wait, pay the rent, take down.
+"""Models that answer only while they are deployed: deploy, wait, pay by the hour, remove.
 
-    lease signed -> deployed (once) -> provisioned -> answers a token -> played -> taken down (once)
+    lease stored -> deployed (once) -> provisioned -> answers a token -> used -> removed (once)
 
-A *lease* is one stay of one model. It is in the journal before anything is deployed, so whoever
-resumes the run finds what it left standing, plays on with it or takes it down. Rent is reserved
-hour by hour, before the first request of the hour leaves: so a deployment is in the budget like
-everything else, and a cap that is too near ends the playing instead of being passed.
+A *lease* is one deployment of one model. It is in the journal before anything is deployed, so a
+resumed run finds what was left running, and uses or removes it. The hourly cost is reserved before
+the first request of each hour is sent: so the budget includes deployments, and rollouts end before
+the cap is exceeded.
 
-Where a provider serves its fine-tunes by itself there is no `Host`, and all of this does nothing.
+Where a provider serves its fine-tunes by itself there is no `DeploymentClient`, and nothing here
+does anything.
 """
 
 import asyncio

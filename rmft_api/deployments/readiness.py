@@ -30,12 +30,12 @@ class ReadinessProbe:
         Raises ResumableError where none came in time.
         """
         key = f"ready/{lease.name}/{lease.number}"
-        ask = probe_of(key, model)
+        request = probe_of(key, model)
         if self.journal.get("answered", key, bool):
             return
 
         async def send() -> None:
-            await probe(self.journal, self.chat, ask, self.price(ask) or 0)
+            await probe(self.journal, self.chat, request, self.price(request) or 0)
 
         try:
             await self.retries.look(send, f"asking {model}", within_s=within_s)

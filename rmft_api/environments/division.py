@@ -60,7 +60,7 @@ class Division:
             raise DataError(self._too_few(log, split, len(parts[split]), least))
         return parts[split]
 
-    def told(self, log: LogTable, least: int) -> str:
+    def in_words(self, log: LogTable, least: int) -> str:
         """The division in one line."""
         if self.by == NONE:
             return f"{log.path.name}: all {log.rows:,} rows serve one split (split = 'none')"

@@ -117,7 +117,7 @@ def _drawn(key: _Key, address: int, split: Split | None) -> Scenario:
         means=rewards_TK,
         feedback="bandit",
         regret=kind,
-        contexts=tuple(_told(problem, start) for start in starts) if varied else None,
+        contexts=tuple(_start_in_words(problem, start) for start in starts) if varied else None,
         features=_stacked(features),
         bears=None if problem.shuffle else _places(env, actions_K),
     )
@@ -190,7 +190,7 @@ def _policy(then: str, folder: Path) -> Policy:
     return imported("policy", then, folder)
 
 
-def _told(problem: Gym, start: Any) -> str:
+def _start_in_words(problem: Gym, start: Any) -> str:
     if problem.describe:
         return str(imported("description", problem.describe, problem.folder)(start))
     numbers = np.asarray(start, dtype=np.float64).ravel().tolist()

@@ -96,7 +96,7 @@ class Logged:
 
     def divided(self) -> str:
         """How the rows are divided, in one line."""
-        return self._division.told(self._log(), self._least)
+        return self._division.in_words(self._log(), self._least)
 
     @property
     def _division(self) -> Division:

@@ -66,7 +66,9 @@ class ConcreteProblem:
     def label(self) -> str:
         """Short and the same everywhere, e.g. `bandit bernoulli K=3 T=25 gap=0.2`."""
         words = [str(v) for v in self.options.values() if isinstance(v, str)]
-        rest = [f"{k}={_told(v)}" for k, v in self.options.items() if not isinstance(v, str)]
+        rest = [
+            f"{k}={_option_in_words(v)}" for k, v in self.options.items() if not isinstance(v, str)
+        ]
         told = [f"K={self.K}", f"T={self.T}", *rest, *(f"in {word}" for word in self.contexts)]
         return " ".join([self.environment, *words, *told])
 
@@ -249,7 +251,7 @@ def _option_names(factory: EnvironmentFactory) -> frozenset[str] | None:
     return frozenset(parameters) - given
 
 
-def _told(value: Any) -> str:
+def _option_in_words(value: Any) -> str:
     if isinstance(value, bool):
         return str(value).lower()
     return str(value).replace(" ", "")

@@ -104,7 +104,7 @@ class Evaluated(Record, frozen=True):
 
 
 class Champion(Record, frozen=True):
-    """The model with the least validation regret (`best`); never just the last one."""
+    """The model with the lowest validation regret (`lowest_regret`), not simply the last one."""
 
     index: int
     model: str

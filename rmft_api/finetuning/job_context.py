@@ -46,7 +46,7 @@ class JobContext:
     say: Callable[[str], None]
     again: bool = False
     """Whether an order that was refused, failed or cancelled is placed once more."""
-    probe_price: Callable[[ChatRequest], int | None] = lambda ask: None
+    probe_price: Callable[[ChatRequest], int | None] = lambda request: None
     """What asking a new model for a token costs at most, in micro-dollars; None: nobody asks."""
 
     def outbox(self, timeout_s: float, quarantine_s: float) -> Outbox:

@@ -136,12 +136,12 @@ class JobRunner:
                     return ""
             except ProviderFault as fault:  # a key may chat, and not list models
                 unlisted = str(fault)
-        ask = probe_of(f"ready/{model}", model)
-        reserve = self.context.probe_price(ask)
+        request = probe_of(f"ready/{model}", model)
+        reserve = self.context.probe_price(request)
         if reserve is None:
             return unlisted
         try:
-            await probe(self.context.journal, self.context.connection.chat, ask, reserve)
+            await probe(self.context.journal, self.context.connection.chat, request, reserve)
         except ProviderFault as fault:
             return str(fault)
         return ""
@@ -194,8 +194,8 @@ class JobRunner:
         with self._waiting(_FILE_WITHIN_S) as waiting:
             while file.status not in ("processed", "error"):
                 await waiting.pause(f"file {file.id} is still {file.status!r}")
-                ask = partial(self.tuner.file, file.id)
-                file = await self._look(ask, f"asking for {file.id}")
+                send = partial(self.tuner.file, file.id)
+                file = await self._look(send, f"asking for {file.id}")
         if file.status == "error":
             raise DataError(f"{file.filename}: the provider cannot process it as {file.id}")
 
@@ -262,5 +262,5 @@ class JobRunner:
             )
         return saved[-1].model
 
-    def _look(self, ask: Callable[[], Awaitable[T]], what: str) -> Awaitable[T]:
-        return self.context.retries.look(ask, what)
+    def _look(self, send: Callable[[], Awaitable[T]], what: str) -> Awaitable[T]:
+        return self.context.retries.look(send, what)

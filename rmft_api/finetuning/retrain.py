@@ -122,12 +122,14 @@ def check_tokens(
     )
 
 
-def given(directory: Path, iteration: int, step: ReplayStep) -> list[tuple[Method, GivenFile]]:
+def files_of_step(
+    directory: Path, iteration: int, step: ReplayStep
+) -> list[tuple[Method, GivenFile]]:
     """What an iteration of a replay learns, from the copies in its own directory."""
-    return [(one.method, _given(directory, iteration, one)) for one in step.lessons]
+    return [(one.method, _file_of_step(directory, iteration, one)) for one in step.lessons]
 
 
-def _given(directory: Path, iteration: int, one: ReplayLesson) -> GivenFile:
+def _file_of_step(directory: Path, iteration: int, one: ReplayLesson) -> GivenFile:
     content = read(directory, iteration, one.method, one.sha256)
     name = f"iteration_{iteration:02}/{training_files.FILES[one.method]}"
     return GivenFile(content, one.sha256, one.tokens, name)

@@ -121,7 +121,7 @@ def phase_of(key: str, iteration: int) -> PhaseKey:
 
 
 def _book(sums: _Sums, rows: list[_Row]) -> None:
-    """Add rows up, as the fields of a `Sum` stand."""
+    """Add the rows to the sums, in the order of `PhaseSum`'s fields."""
     for row in rows:
         place = phase_of(row.key, row.iteration)
         found = sums.get(place)

@@ -201,27 +201,29 @@ class Ledger:
             raise self._refusal(reserve) from None
         return attempt
 
-    async def begin_all(self, asks: Sequence[NewAttempt], kind: str, request: bytes) -> list[int]:
+    async def begin_all(
+        self, attempts: Sequence[NewAttempt], kind: str, request: bytes
+    ) -> list[int]:
         """Reserve and record several attempts, all or none; their ids.
 
         Raises BudgetError when the cap is too near for all of them together.
         """
         if self._writer.failing is not None:
             raise self._writer.failing
-        ids = [next(self._new_ids) for _ in asks]
+        ids = [next(self._new_ids) for _ in attempts]
         at = self._now()
         rows = [
-            (id_, ask.key, ask.number, kind, self._iteration, ask.digest, request, ask.reserve, at)
-            for id_, ask in zip(ids, asks, strict=True)
+            (id_, new.key, new.number, kind, self._iteration, new.digest, request, new.reserve, at)
+            for id_, new in zip(ids, attempts, strict=True)
         ]
         try:
             await self._writer.write_all(_BEGIN, rows)
         except sqlite3.IntegrityError as error:
             if "within_cap" not in str(error):
                 raise
-            raise self._refusal(sum(ask.reserve for ask in asks)) from None
-        for id_, ask in zip(ids, asks, strict=True):
-            self._ids[ask.key] = (*self._ids.get(ask.key, ()), id_)
+            raise self._refusal(sum(new.reserve for new in attempts)) from None
+        for id_, new in zip(ids, attempts, strict=True):
+            self._ids[new.key] = (*self._ids.get(new.key, ()), id_)
         return ids
 
     async def done(self, attempt: int, answer: bytes, cost: int | None) -> None:

@@ -68,8 +68,8 @@ def _decoded(packed: bytes) -> Played:
 class TrajectoryReader:
     """Reads trajectories in their order, a few hundred rows at a time."""
 
-    def __init__(self, ask: Callable[[Callable[[sqlite3.Connection], list[Row]]], list[Row]]):
-        self._ask = ask
+    def __init__(self, query: Callable[[Callable[[sqlite3.Connection], list[Row]]], list[Row]]):
+        self._query = query
 
     def whole(
         self,
@@ -95,9 +95,9 @@ class TrajectoryReader:
         of = (split, iteration) if split else ()
         sql, last = _AFTER.format(words=words, where=where), _FIRST
         while True:
-            asked = (*last, *of, TOGETHER)
-            rows = self._ask(
-                lambda connection, asked=asked: connection.execute(sql, asked).fetchall()
+            values = (*last, *of, TOGETHER)
+            rows = self._query(
+                lambda connection, values=values: connection.execute(sql, values).fetchall()
             )
             yield from rows
             if len(rows) < TOGETHER:

@@ -238,7 +238,7 @@ class Writer:
 
 
 def _statements(units: Sequence[_Unit]) -> Iterator[tuple[str | RowStatement, Iterable[_Unit]]]:
-    """What runs as one, in order, but that `Rows` among each other stand by their statement.
+    """Statements that run together, in order; neighbouring `RowStatement`s are grouped.
 
     None of them reads what another of its transaction writes, but for what is left of a budget;
     where that refuses one, the group is undone, and each is done by itself, in order.

@@ -19,7 +19,7 @@ FINAL: tuple[Status, ...] = ("failed", "completed", "cancelled")
 DAY_S = 24 * 3600
 
 
-class Problem(msgspec.Struct, frozen=True):
+class FileProblem(msgspec.Struct, frozen=True):
     """What is wrong with a batch's file."""
 
     code: str
@@ -47,7 +47,7 @@ class Batch(msgspec.Struct, frozen=True, kw_only=True):
     failed: int = 0
     problem: str | None = None
     """Why its file was refused, in records of older servers."""
-    problems: tuple[Problem, ...] = ()
+    problems: tuple[FileProblem, ...] = ()
     """Why its file was refused."""
 
     @property
@@ -57,7 +57,7 @@ class Batch(msgspec.Struct, frozen=True, kw_only=True):
 
     def json(self) -> dict[str, object]:
         """The batch object of the wire."""
-        old = () if self.problem is None else (Problem("invalid_request", self.problem),)
+        old = () if self.problem is None else (FileProblem("invalid_request", self.problem),)
         data = [msgspec.to_builtins(one) for one in self.problems or old]
         ended = {f"{self.status}_at": self.ended_at} if self.is_over else {}
         fields = {

@@ -12,7 +12,7 @@ from typing import Literal, NamedTuple
 
 import msgspec
 
-from rmft_api.local_server.batch_records import ENDPOINT, Batch, BatchStore, Problem
+from rmft_api.local_server.batch_records import ENDPOINT, Batch, BatchStore, FileProblem
 from rmft_api.local_server.files import FileStore
 from rmft_api.local_server.jsonl import rows
 from rmft_api.local_server.refusals import RequestError, decode, internal_error, invalid
@@ -29,7 +29,7 @@ log = logging.getLogger(__name__)
 class BatchFileError(ValueError):
     """A batch whose file cannot be carried out."""
 
-    def __init__(self, *problems: Problem) -> None:
+    def __init__(self, *problems: FileProblem) -> None:
         super().__init__("; ".join(problem.message for problem in problems))
         self.problems = problems
 
@@ -97,7 +97,7 @@ class BatchRunner:
             await self._end(batch, "failed", problems=error.problems)
         except Exception:
             log.exception("batch %s failed", batch.id)
-            problem = Problem("server_error", "the server had an error; its log says more")
+            problem = FileProblem("server_error", "the server had an error; its log says more")
             await self._end(batch, "failed", problems=(problem,))
 
     async def _carry_out(self, batch: Batch) -> None:
@@ -160,12 +160,12 @@ def read_lines(content: bytes) -> list[BatchLine]:
     try:
         found = list(rows(content.split(b"\n")))
     except UnicodeError as error:
-        raise BatchFileError(Problem("invalid_json_line", str(error), 1)) from error
+        raise BatchFileError(FileProblem("invalid_json_line", str(error), 1)) from error
     if not 1 <= len(found) <= MOST_LINES:
         message = f"A batch has 1 to {MOST_LINES} requests, this file has {len(found)}."
-        raise BatchFileError(Problem("too_many_tasks" if found else "empty_file", message))
+        raise BatchFileError(FileProblem("too_many_tasks" if found else "empty_file", message))
     lines: list[BatchLine] = []
-    problems: list[Problem] = []
+    problems: list[FileProblem] = []
     first: dict[str, int] = {}
     for number, row in found:
         try:
@@ -192,10 +192,10 @@ def _twice(name: str, first: int) -> RequestError:
     return invalid(message, "custom_id", "duplicate_custom_id")
 
 
-def _problem(refusal: RequestError, number: int) -> Problem:
+def _problem(refusal: RequestError, number: int) -> FileProblem:
     message = refusal.message.replace("JSON body of your request", "JSON of this line")
     code = refusal.code or "invalid_json_line"
-    return Problem(code, f"Line {number}: {message}", number, refusal.param)
+    return FileProblem(code, f"Line {number}: {message}", number, refusal.param)
 
 
 def _body_of(refusal: RequestError) -> bytes:

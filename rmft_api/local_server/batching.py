@@ -14,13 +14,13 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 
-from rmft_api.local_server.engine import Completion, Model, Prompt, never
+from rmft_api.local_server.engine import Model, Prompt, SampledText, never
 
 ROWS = 64
 """Rows of a batch at most."""
 
-Outcome = Completion | Exception
-_EMPTY = Completion((), "stop", 0, 0)
+Outcome = SampledText | Exception
+_EMPTY = SampledText((), "stop", 0, 0)
 
 log = logging.getLogger(__name__)
 
@@ -56,7 +56,7 @@ class Batcher:
 
     async def complete(
         self, model: Model, prompts: Sequence[Prompt], has_left: Callable[[], bool] = never
-    ) -> list[Completion]:
+    ) -> list[SampledText]:
         """Sample the rows of one request. Raises what the engine raised for one of them.
 
         Once its client `has_left`, or this call is cancelled, its rows are sampled no further.
@@ -151,13 +151,13 @@ def sample_each(model: Model, prompts: Sequence[Prompt]) -> list[Outcome]:
         return sample_each(model, prompts[:middle]) + sample_each(model, prompts[middle:])
 
 
-def _all_of(completions: list[Completion], wanted: int) -> list[Completion]:
+def _all_of(completions: list[SampledText], wanted: int) -> list[SampledText]:
     if len(completions) != wanted:
         raise RuntimeError(f"the engine gave {len(completions)} completions for {wanted} prompts")
     return completions
 
 
-def _completion(outcome: Outcome) -> Completion:
+def _completion(outcome: Outcome) -> SampledText:
     if isinstance(outcome, Exception):
         raise outcome
     return outcome

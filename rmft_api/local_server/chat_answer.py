@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 
 import msgspec
 
-from rmft_api.local_server.engine import AnswerToken, Completion, TokenLogprob
+from rmft_api.local_server.engine import AnswerToken, SampledText, TokenLogprob
 
 FINGERPRINT = "fp_local"
 
@@ -122,14 +122,14 @@ class Chunk(msgspec.Struct):
 _ENCODER = msgspec.json.Encoder()
 
 
-def usage(completions: Sequence[Completion]) -> Usage:
+def usage(completions: Sequence[SampledText]) -> Usage:
     """The usage of one request."""
     asked = completions[0].prompt_tokens
     answered = sum(completion.completion_tokens for completion in completions)
     return Usage(asked, answered, asked + answered)
 
 
-def body(name: str, created: int, model: str, completions: Sequence[Completion]) -> bytes:
+def body(name: str, created: int, model: str, completions: Sequence[SampledText]) -> bytes:
     """The answer as one JSON body; `name` is its id."""
     choices = [
         Choice(
@@ -165,14 +165,14 @@ class Stream:
         odds = None if piece.logprob is None else _logprobs([piece.logprob])
         return self._chunk(ChunkChoice(choice, Delta(content=piece.text), None, odds))
 
-    def rest(self, completions: Sequence[Completion]) -> bytes:
+    def rest(self, completions: Sequence[SampledText]) -> bytes:
         """What was not told yet, and the end."""
         events = [self._ending(choice, one) for choice, one in enumerate(completions)]
         if self._with_usage:
             events.append(_event(Chunk(*self._about, [], usage(completions))))
         return b"".join((*events, b"data: [DONE]\n\n"))
 
-    def _ending(self, choice: int, completion: Completion) -> bytes:
+    def _ending(self, choice: int, completion: SampledText) -> bytes:
         odds = completion.logprobs
         later = [
             self.piece(choice, place, AnswerToken(text, None if odds is None else odds[place]))

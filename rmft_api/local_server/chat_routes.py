@@ -22,12 +22,12 @@ from rmft_api.local_server.chat_request import (
 )
 from rmft_api.local_server.engine import (
     AnswerToken,
-    Completion,
     ContextLengthError,
     EngineError,
     ExampleError,
     Listener,
     Prompt,
+    SampledText,
     never,
 )
 from rmft_api.local_server.models import Catalogue, ModelPool
@@ -96,7 +96,7 @@ class ChatRoutes:
 
     async def _sample(
         self, asked: ChatRequest, prompts: Sequence[Prompt], has_left: Callable[[], bool]
-    ) -> list[Completion]:
+    ) -> list[SampledText]:
         served = self._catalogue.find(asked.model)
         try:
             model = await self._pool.get(served)
@@ -131,7 +131,7 @@ def _put(
         loop.call_soon_threadsafe(growing.put_nowait, told)
 
 
-async def _rest(stream: Stream, sampling: asyncio.Task[list[Completion]]) -> bytes:
+async def _rest(stream: Stream, sampling: asyncio.Task[list[SampledText]]) -> bytes:
     """The end of a stream, or what went wrong on the way."""
     try:
         return stream.rest(await sampling)

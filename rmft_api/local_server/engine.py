@@ -62,7 +62,7 @@ class Prompt:
 
 
 @dataclass(frozen=True, slots=True)
-class Completion:
+class SampledText:
     """The sampled answer to one `Prompt`."""
 
     pieces: tuple[str, ...]
@@ -108,7 +108,7 @@ class EngineError(Exception):
 
 
 @dataclass(frozen=True, slots=True)
-class Hyperparameters:
+class JobHyperparameters:
     """What a job may set; `None` is OpenAI's "auto", the engine's own choice."""
 
     n_epochs: int | None = None
@@ -145,7 +145,7 @@ class ChatPair(NamedTuple):
 class Model(Protocol):
     """Loaded weights that answer chats."""
 
-    def complete(self, prompts: Sequence[Prompt]) -> list[Completion]:
+    def complete(self, prompts: Sequence[Prompt]) -> list[SampledText]:
         """Sample every prompt, in order. Raises ExampleError for a chat it cannot read."""
         ...
 
@@ -166,7 +166,7 @@ class Engine(Protocol):
         """Tokens of one training example. Raises ExampleError when it cannot be trained on."""
         ...
 
-    def resolve(self, wanted: Hyperparameters, examples: int) -> Hyperparameters:
+    def resolve(self, wanted: JobHyperparameters, examples: int) -> JobHyperparameters:
         """The numbers that training will use: every "auto" replaced."""
         ...
 
@@ -175,7 +175,7 @@ class Engine(Protocol):
         base: str,
         start: Path | None,
         examples: Sequence[Sequence[ChatMessage]],
-        hyperparameters: Hyperparameters,
+        hyperparameters: JobHyperparameters,
         seed: int,
         checkpoint: Callable[[int], Path],
         report: Callable[[TrainingStep], None],
@@ -198,7 +198,7 @@ class Prefers(Protocol):
         base: str,
         start: Path | None,
         pairs: Sequence[ChatPair],
-        hyperparameters: Hyperparameters,
+        hyperparameters: JobHyperparameters,
         beta: float,
         seed: int,
         checkpoint: Callable[[int], Path],
@@ -237,7 +237,7 @@ class Capped(Protocol):
         """Of the weights file of a fine-tune that starts from this one, or from the base."""
         ...
 
-    def resolve(self, wanted: Hyperparameters, examples: int) -> Hyperparameters:
+    def resolve(self, wanted: JobHyperparameters, examples: int) -> JobHyperparameters:
         """As `Engine.resolve`."""
         ...
 

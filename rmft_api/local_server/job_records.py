@@ -6,7 +6,7 @@ from typing import Literal, NamedTuple
 
 import msgspec
 
-from rmft_api.local_server.engine import Hyperparameters
+from rmft_api.local_server.engine import JobHyperparameters
 
 Status = Literal["validating_files", "queued", "running", "succeeded", "failed", "cancelled"]
 ORDER: tuple[Status, ...] = ("validating_files", "queued", "running")
@@ -46,8 +46,8 @@ class Job(msgspec.Struct, frozen=True, kw_only=True):
     base: str
     """The base model at the root of its line."""
     training_file: str
-    requested: Hyperparameters
-    resolved: Hyperparameters | None = None
+    requested: JobHyperparameters
+    resolved: JobHyperparameters | None = None
     seed: int
     beta: float | None = None
     """Set for a job that learns from preferences (DPO)."""
@@ -73,7 +73,7 @@ class Job(msgspec.Struct, frozen=True, kw_only=True):
         return self.status not in ORDER
 
     @property
-    def told_status(self) -> str:
+    def wire_status(self) -> str:
         """As the wire tells it."""
         return "paused" if self.paused and not self.final else self.status
 
@@ -99,11 +99,11 @@ class Job(msgspec.Struct, frozen=True, kw_only=True):
             "object": "fine_tuning.job",
             "created_at": self.created_at,
             "finished_at": self.finished_at,
-            "estimated_finish": estimated_finish if self.told_status == "running" else None,
+            "estimated_finish": estimated_finish if self.wire_status == "running" else None,
             "model": self.model,
             "fine_tuned_model": self.target if self.status == "succeeded" else None,
             "organization_id": "local",
-            "status": self.told_status,
+            "status": self.wire_status,
             "trained_tokens": self.trained_tokens,
             "training_file": self.training_file,
             "validation_file": None,
@@ -117,7 +117,7 @@ class Job(msgspec.Struct, frozen=True, kw_only=True):
         }
 
 
-class Checkpoint(NamedTuple):
+class JobCheckpoint(NamedTuple):
     """A checkpoint, with the job that made it."""
 
     job: Job
@@ -141,7 +141,7 @@ class Checkpoint(NamedTuple):
         }
 
 
-def _numbers(hyperparameters: Hyperparameters) -> dict[str, float | str]:
+def _numbers(hyperparameters: JobHyperparameters) -> dict[str, float | str]:
     numbers = msgspec.to_builtins(hyperparameters)
     return {name: "auto" if value is None else value for name, value in numbers.items()}
 
@@ -170,7 +170,7 @@ class Content(msgspec.Struct, frozen=True, omit_defaults=True):
 
     model: str
     dataset_sha256: str
-    hyperparameters: Hyperparameters
+    hyperparameters: JobHyperparameters
     seed: int
     key: str | None
     """`rmft_key` of the metadata: names the job to the run that orders it."""

@@ -10,9 +10,9 @@ import msgspec
 from aiohttp import web
 from msgspec import Meta
 
-from rmft_api.local_server.engine import Hyperparameters
+from rmft_api.local_server.engine import JobHyperparameters
 from rmft_api.local_server.files import FileStore
-from rmft_api.local_server.job_records import Checkpoint, Content, Job
+from rmft_api.local_server.job_records import Content, Job, JobCheckpoint
 from rmft_api.local_server.jobs import JobStore
 from rmft_api.local_server.models import Catalogue
 from rmft_api.local_server.paging import listing, page
@@ -36,8 +36,8 @@ class _Numbers(msgspec.Struct, forbid_unknown_fields=True):
     batch_size: Count | Auto | None = None
     learning_rate_multiplier: Factor | Auto | None = None
 
-    def read(self) -> Hyperparameters:
-        return Hyperparameters(
+    def read(self) -> JobHyperparameters:
+        return JobHyperparameters(
             *(None if value == "auto" else value for value in msgspec.structs.astuple(self))
         )
 
@@ -45,7 +45,7 @@ class _Numbers(msgspec.Struct, forbid_unknown_fields=True):
 class _PreferenceNumbers(_Numbers, forbid_unknown_fields=True):
     beta: Annotated[float, Meta(gt=0, le=2)] | Auto | None = None
 
-    def read(self) -> Hyperparameters:
+    def read(self) -> JobHyperparameters:
         return _Numbers(self.n_epochs, self.batch_size, self.learning_rate_multiplier).read()
 
 
@@ -82,7 +82,7 @@ class _Create(msgspec.Struct, forbid_unknown_fields=True):
     metadata: Metadata | None = None
     integrations: list[object] | None = None
 
-    def numbers(self) -> Hyperparameters:
+    def numbers(self) -> JobHyperparameters:
         """The hyperparameters, wherever they stand. Raises Refusal."""
         if self.method is None:
             chosen = None
@@ -218,7 +218,7 @@ class JobRoutes:
     async def checkpoints(self, request: web.Request) -> web.Response:
         """GET /v1/fine_tuning/jobs/{id}/checkpoints?after&limit, newest first."""
         job = self._jobs.get(request.match_info["id"])
-        checkpoints = [Checkpoint(job, saved) for saved in reversed(job.checkpoints)]
+        checkpoints = [JobCheckpoint(job, saved) for saved in reversed(job.checkpoints)]
         found, more = page(checkpoints, request.query, default=10, most=100)
         return listing([checkpoint.json() for checkpoint in found], more)
 

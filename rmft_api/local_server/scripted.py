@@ -12,10 +12,10 @@ from pathlib import Path
 
 from rmft_api.local_server.engine import (
     ChatMessage,
-    Completion,
     ExampleError,
-    Hyperparameters,
+    JobHyperparameters,
     Prompt,
+    SampledText,
     TokenLogprob,
     TrainingStep,
     beyond_context,
@@ -33,11 +33,11 @@ class ScriptedModel:
     def __init__(self, answer: str | None) -> None:
         self._answer = answer
 
-    def complete(self, prompts: Sequence[Prompt]) -> list[Completion]:
+    def complete(self, prompts: Sequence[Prompt]) -> list[SampledText]:
         """Raises ExampleError for a chat without a user's turn."""
         return [self._complete(prompt) for prompt in prompts]
 
-    def _complete(self, prompt: Prompt) -> Completion:
+    def _complete(self, prompt: Prompt) -> SampledText:
         asked = _tokens(prompt.messages)
         if prompt.messages[-1].role != "user":
             raise ExampleError("the last message must be from the user")
@@ -45,7 +45,7 @@ class ScriptedModel:
         pieces, stopped = _until_stop(words, prompt.stop)
         cut = pieces[: prompt.max_tokens]
         finish = "stop" if stopped or len(cut) == len(pieces) else "length"
-        return Completion(tuple(cut), finish, asked, len(cut), _logprobs(cut, prompt.top_logprobs))
+        return SampledText(tuple(cut), finish, asked, len(cut), _logprobs(cut, prompt.top_logprobs))
 
 
 def _draw(prompt: Prompt) -> int:
@@ -98,9 +98,9 @@ class ScriptedEngine:
         """Words of the chat."""
         return _tokens(messages)
 
-    def resolve(self, wanted: Hyperparameters, examples: int) -> Hyperparameters:
+    def resolve(self, wanted: JobHyperparameters, examples: int) -> JobHyperparameters:
         """Three epochs of batches of eight."""
-        return Hyperparameters(
+        return JobHyperparameters(
             n_epochs=wanted.n_epochs or 3,
             batch_size=wanted.batch_size or 8,
             learning_rate_multiplier=wanted.learning_rate_multiplier or 1.0,
@@ -111,7 +111,7 @@ class ScriptedEngine:
         base: str,
         start: Path | None,
         examples: Sequence[Sequence[ChatMessage]],
-        hyperparameters: Hyperparameters,
+        hyperparameters: JobHyperparameters,
         seed: int,
         checkpoint: Callable[[int], Path],
         report: Callable[[TrainingStep], None],

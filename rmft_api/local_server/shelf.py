@@ -6,7 +6,7 @@ may still need the oldest model of all, and only its owner knows.
 
 from collections.abc import Mapping
 
-from rmft_api.local_server.engine import Capped, Hyperparameters
+from rmft_api.local_server.engine import Capped, JobHyperparameters
 from rmft_api.local_server.engines import Owner
 from rmft_api.local_server.job_records import Job
 from rmft_api.local_server.jobs import KEPT_CHECKPOINTS, JobStore
@@ -24,7 +24,7 @@ class WeightStore:
         self._catalogue = catalogue
         self._owners = owners
 
-    def require_room(self, start: Served, numbers: Hyperparameters) -> None:
+    def require_room(self, start: Served, numbers: JobHyperparameters) -> None:
         """Raise Refusal (400) where a job from this model would pass its base's cap."""
         engine = self._owners[start.base].engine
         if not isinstance(engine, Capped) or not engine.most_bytes:
@@ -42,7 +42,7 @@ class WeightStore:
             return held
         return max(held, self._wanted(engine, self._catalogue.find(job.model), job.requested))
 
-    def _wanted(self, engine: Capped, start: Served, numbers: Hyperparameters) -> int:
+    def _wanted(self, engine: Capped, start: Served, numbers: JobHyperparameters) -> int:
         epochs = engine.resolve(numbers, 1).n_epochs or 1
         return min(epochs, KEPT_CHECKPOINTS) * engine.bytes_of_one(start.weights)
 

@@ -91,7 +91,7 @@ class Supervisor:
         before = self._jobs.get(job_id)
         job = None if before.paused else await self._jobs.change(job_id, paused=True)
         if job is None:
-            message = f"Job {job_id} is {before.told_status} and cannot be paused."
+            message = f"Job {job_id} is {before.wire_status} and cannot be paused."
             raise RequestError(400, message, code="job_not_running")
         await self._end_process(job_id)
         after = self._after(job)
@@ -104,7 +104,7 @@ class Supervisor:
         before = self._jobs.get(job_id)
         job = await self._jobs.change(job_id, paused=False) if before.paused else None
         if job is None:
-            message = f"Job {job_id} is {before.told_status}, not paused."
+            message = f"Job {job_id} is {before.wire_status}, not paused."
             raise RequestError(400, message, code="job_not_paused")
         self._jobs.log(job_id, "The job is resumed")
         self.start(job_id)

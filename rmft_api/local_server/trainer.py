@@ -24,7 +24,7 @@ from rmft_api.local_server.engine import (
     ChatPair,
     Engine,
     EngineError,
-    Hyperparameters,
+    JobHyperparameters,
     Prefers,
     Resumes,
     TrainingStep,
@@ -74,7 +74,7 @@ class MessageWriter:
         self._out = os.fdopen(os.dup(1), "wb", buffering=0)
         os.dup2(2, 1)
 
-    def say(self, message: Said) -> None:
+    def write(self, message: Said) -> None:
         """Send one message."""
         self._out.write(msgspec.json.encode(message) + b"\n")
 
@@ -126,7 +126,7 @@ class Recorder:
         now = time.monotonic()
         if now - self._told_at >= STEPS_EVERY_S or step.epoch > self._epoch:
             self._told_at, self._epoch = now, step.epoch
-            self._voice.say(Step(step.step, step.total_steps, **self._metrics))
+            self._voice.write(Step(step.step, step.total_steps, **self._metrics))
 
     def settle(self) -> None:
         """Tell of the checkpoint saved since the last call, once it is safe on the disk."""
@@ -135,7 +135,7 @@ class Recorder:
         path = weights_file(self._folder, self._saving)
         fsync_directory(path)
         fsync_directory(path.parent)
-        self._voice.say(CheckpointSaved(self._saving, self._metrics))
+        self._voice.write(CheckpointSaved(self._saving, self._metrics))
         self.saved, self._saving = self._saving, None
 
 
@@ -143,11 +143,11 @@ class TrainingJob(NamedTuple):
     """What is learnt, and how."""
 
     examples: int
-    learn: Callable[[Hyperparameters, Recorder], int]
+    learn: Callable[[JobHyperparameters, Recorder], int]
     """Returns the trained tokens."""
 
 
-def _lesson(engine: Engine, order: Order, folder: Path) -> TrainingJob:
+def _training_job(engine: Engine, order: Order, folder: Path) -> TrainingJob:
     """Chats to imitate, or pairs of answers to prefer. Raises TrainingFileError."""
     start = None if order.start is None else Path(order.start)
     if order.beta is None:
@@ -161,7 +161,7 @@ def _lesson(engine: Engine, order: Order, folder: Path) -> TrainingJob:
 def _imitation(engine: Engine, order: Order, start: Path | None, file: Path) -> TrainingJob:
     chats = read_examples(file, engine.check)
 
-    def learn(numbers: Hyperparameters, told: Recorder) -> int:
+    def learn(numbers: JobHyperparameters, told: Recorder) -> int:
         return engine.train(
             *(order.base, start, chats, numbers, order.seed), *(told.checkpoint, told.report)
         )
@@ -172,7 +172,7 @@ def _imitation(engine: Engine, order: Order, start: Path | None, file: Path) -> 
 def _preference(
     engine: Prefers, order: Order, start: Path | None, pairs: Sequence[ChatPair], beta: float
 ) -> TrainingJob:
-    def learn(numbers: Hyperparameters, told: Recorder) -> int:
+    def learn(numbers: JobHyperparameters, told: Recorder) -> int:
         return engine.prefer(
             *(order.base, start, pairs, numbers, beta, order.seed), *(told.checkpoint, told.report)
         )
@@ -187,18 +187,18 @@ def train(folder: Path, voice: MessageWriter, may_train: threading.Event) -> Non
     resumes = isinstance(engine, Resumes)
     after = _prepare(folder, engine.resumes_at(scratch) if resumes else 0)
     engine = engine.keeping(scratch) if resumes else engine
-    lesson = _lesson(engine, order, folder)
+    lesson = _training_job(engine, order, folder)
     numbers = engine.resolve(order.hyperparameters, lesson.examples)
-    voice.say(Validated(lesson.examples, numbers))
+    voice.write(Validated(lesson.examples, numbers))
     may_train.wait()
-    voice.say(Started(after))
+    voice.write(Started(after))
     recorder = Recorder(folder, voice)
     tokens = lesson.learn(numbers, recorder)
     recorder.settle()
     if recorder.saved is None:
         raise RuntimeError(f"engine {order.engine!r} saved no weights")
     shutil.rmtree(scratch, ignore_errors=True)
-    voice.say(Finished(recorder.saved, tokens))
+    voice.write(Finished(recorder.saved, tokens))
 
 
 def _prepare(folder: Path, after: int) -> int:
@@ -223,17 +223,17 @@ def main(folder: Path) -> None:
         try:
             train(folder, voice, lifeline.may_train)
         except TrainingFileError as error:
-            voice.say(Rejected(str(error)))
+            voice.write(Rejected(str(error)))
         except DivergedError as error:
-            voice.say(Diverged(error.step))
+            voice.write(Diverged(error.step))
         except ConfigError as error:  # the checkpoint is not what it was when the server began
-            voice.say(Failed("model_unreadable", str(error), "model"))
+            voice.write(Failed("model_unreadable", str(error), "model"))
         except EngineError as error:
-            voice.say(Failed(error.code, str(error), error.param))
+            voice.write(Failed(error.code, str(error), error.param))
         except OSError as error:
             if not storage.is_full(error):
                 raise
-            voice.say(Failed("disk_full", f"the weights cannot be saved: {error}; {MAKE_ROOM}"))
+            voice.write(Failed("disk_full", f"the weights cannot be saved: {error}; {MAKE_ROOM}"))
 
 
 if __name__ == "__main__":

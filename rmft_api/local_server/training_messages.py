@@ -9,7 +9,7 @@ from pathlib import Path
 
 import msgspec
 
-from rmft_api.local_server.engine import Hyperparameters
+from rmft_api.local_server.engine import JobHyperparameters
 
 GO = b"go\n"
 """Written to a trainer's standard input when its turn has come."""
@@ -34,7 +34,7 @@ class Order(msgspec.Struct, frozen=True, kw_only=True):
     base: str
     start: str | None
     """Weights file to continue from; None for the base itself."""
-    hyperparameters: Hyperparameters
+    hyperparameters: JobHyperparameters
     seed: int
     beta: float | None = None
     """How strongly DPO holds on to the model that it starts from; None: supervised."""
@@ -44,7 +44,7 @@ class Validated(msgspec.Struct, frozen=True, tag=True):
     """The file can be trained on; these numbers will be used."""
 
     examples: int
-    hyperparameters: Hyperparameters
+    hyperparameters: JobHyperparameters
 
 
 class Started(msgspec.Struct, frozen=True, tag=True):

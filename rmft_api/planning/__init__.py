@@ -13,7 +13,7 @@ from rmft_api.planning.build import build_plan
 from rmft_api.planning.comparisons import ComparisonPlan, plan_comparison
 from rmft_api.planning.lifecycle import refuse
 from rmft_api.planning.observed_lengths import ObservedReplies
-from rmft_api.planning.plan import Cost, Phase, Plan
+from rmft_api.planning.plan import Cost, Phase, RunPlan
 from rmft_api.planning.plan_vs_actual import PhaseSpending, Spending, spending
 from rmft_api.planning.remaining import of_the_rest
 
@@ -23,7 +23,7 @@ __all__ = [
     "ObservedReplies",
     "Phase",
     "PhaseSpending",
-    "Plan",
+    "RunPlan",
     "Spending",
     "build_plan",
     "of_the_rest",

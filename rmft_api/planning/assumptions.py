@@ -9,7 +9,7 @@ from rmft_api.planning.lengths import limit_of, way_out
 from rmft_api.planning.observed_lengths import ExpectedLength
 from rmft_api.planning.open_model import OpenModel, settings_of
 from rmft_api.planning.phases import PhaseBuilder
-from rmft_api.planning.plan import Cost, Phase, Plan
+from rmft_api.planning.plan import Cost, Phase, RunPlan
 from rmft_api.planning.timing import JOB_S, REPLY_S, speed_of
 from rmft_api.providers.profiles import Profile
 from rmft_api.rollouts import preparation
@@ -63,7 +63,7 @@ def _time(config: RunConfig, profile: Profile) -> str:
     )
 
 
-def warnings_of(walk: PhaseBuilder, plan: Plan) -> Iterator[str]:
+def warnings_of(walk: PhaseBuilder, plan: RunPlan) -> Iterator[str]:
     """What would stop the run, or surprise."""
     yield from _unknown(walk)
     yield from over_budget(plan.total, plan.budget)

@@ -16,8 +16,8 @@ from rmft_api.planning.lengths import limit_of
 from rmft_api.planning.observed_lengths import ExpectedLength, ObservedReplies, expectation
 from rmft_api.planning.open_model import open_model, settings_of
 from rmft_api.planning.phases import PhaseBuilder
-from rmft_api.planning.plan import Phase, Plan, total
-from rmft_api.planning.simulated_model import ReplyText, replies_are_told
+from rmft_api.planning.plan import Phase, RunPlan, total
+from rmft_api.planning.simulated_model import ReplyText, replies_are_reasoned
 from rmft_api.planning.simulation import SimulatedSplit, Simulation, simulate
 from rmft_api.prompts import PromptSet
 from rmft_api.providers.prices import Prices
@@ -36,11 +36,11 @@ async def build_plan(
     reply_tokens: int | None = None,
     heard: ObservedReplies | None = None,
     counter: TokenCounter | None = None,
-) -> Plan:
+) -> RunPlan:
     """The plan of a run that is begun at `now`. Asks nobody; needs no key.
 
     `reply_tokens` is the expected length of a reply. Where it is absent, that is the mean of what
-    was `heard` of this run, else half of `sampling.max_tokens`. `counter` counts the model's
+    was observed in this run, else half of `sampling.max_tokens`. `counter` counts the model's
     tokens; absent: as far as its id tells its vocabulary.
     """
     expected = expectation(config, reply_tokens, heard)
@@ -51,7 +51,7 @@ async def build_plan(
     bounded = settings_of(config) is not None or limit_of(config, training) is not None
     courses = await _courses(world, worst=paid or bounded)
     short = courses
-    if paid and replies_are_told(config.prompts):
+    if paid and replies_are_reasoned(config.prompts):
         bare = replace(world, speech=ReplyText(config, counter, 0))
         short = await _courses(bare, worst=False)
     batch = config.requests.transport == "batch"
@@ -76,15 +76,15 @@ async def _courses(world: Simulation, *, worst: bool) -> dict[Split, SimulatedSp
 
 def _plan(
     walk: PhaseBuilder, counter: TokenCounter, expected: ExpectedLength, now: datetime
-) -> Plan:
-    config, phases = walk.config, walk.with_hosting()
+) -> RunPlan:
+    config, phases = walk.config, walk.with_deployments()
     replies = walk.replies(phases)
     expected = expected.played(replies)
     seconds = _seconds(phases)
     profiles = walk.playing.profile, walk.training.profile
     dates = lifecycle.calendar(config, *profiles, now, seconds, _last_job_s(phases))
     budget = config.budget_usd
-    plan = Plan(
+    plan = RunPlan(
         run=config.name,
         profile=walk.playing.profile.name,
         model=config.model.base,

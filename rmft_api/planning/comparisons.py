@@ -10,7 +10,7 @@ from rmft_api.datasets import tokens
 from rmft_api.planning.cost import PriceSheet
 from rmft_api.planning.phases import PhaseBuilder
 from rmft_api.planning.plan import Cost, Phase, PriceUsed, added, total
-from rmft_api.planning.simulated_model import ReplyText, replies_are_told
+from rmft_api.planning.simulated_model import ReplyText, replies_are_reasoned
 from rmft_api.planning.simulation import Simulation, simulate
 from rmft_api.prompts import PromptSet
 from rmft_api.providers.prices import Prices
@@ -90,7 +90,7 @@ async def _seat(
     world = Simulation(config, prompts, counter, speech, profile.chat)
     course = await simulate(world, "test", worst=profile.paid)
     short = course
-    if profile.paid and replies_are_told(config.prompts):
+    if profile.paid and replies_are_reasoned(config.prompts):
         bare = replace(world, speech=ReplyText(config, counter, 0))
         short = await simulate(bare, "test", worst=False)
     bills = PriceSheet(profile, model, Prices(profile))

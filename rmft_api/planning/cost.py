@@ -56,13 +56,13 @@ class PriceSheet:
             return Cost(None, None, None)
         return Cost(*(price.training(_up(tokens), epochs) for tokens in (low, expected, worst)))
 
-    def hosting(self, hours: int | None, most: int) -> Cost:
+    def deployment(self, hours: int | None, most: int) -> Cost:
         """Of a deployment that is rented for so many hours, and for so many at most."""
         price = self.price(1)
         if price is None or hours is None:
             return Cost(None, None, None)
-        expected = price.hosting(hours)
-        return Cost(expected, expected, price.hosting(most))
+        expected = price.deployment(hours)
+        return Cost(expected, expected, price.deployment(most))
 
     def one_request(self, model: int, prompt_bound: int, replies: int) -> int | None:
         """The most that one request can cost."""
@@ -73,7 +73,7 @@ class PriceSheet:
         """The rows of the price list that these bills rest on."""
         for model in (0, 1):
             if price := self.price(model):
-                yield _told(price, " in batches" if self.prices.batch else "")
+                yield _price_used(price, " in batches" if self.prices.batch else "")
 
 
 def tuned_id(profile: Profile, base: str) -> str:
@@ -92,7 +92,7 @@ def is_charged(price: Price) -> bool:
     return bool(price.input or price.output)
 
 
-def _told(price: Price, how: str) -> PriceUsed:
+def _price_used(price: Price, how: str) -> PriceUsed:
     def said(name: str) -> str | None:
         amount = getattr(price, name)
         return None if amount is None else str(amount)

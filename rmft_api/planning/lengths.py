@@ -42,7 +42,7 @@ def too_long(
             counter = counter_of()
             shortest = min(map(counter.chat, _examples(config, seat, long_word(counter))))
             if shortest > limit:
-                return _told(config, seat, shortest, limit, training.name)
+                return _too_long(config, seat, shortest, limit, training.name)
     return None
 
 
@@ -79,7 +79,9 @@ def _reply(config: RunConfig, answer: str, word: str) -> str:
     return f"{word * room}\n{answer}" if room > 0 else answer
 
 
-def _told(config: RunConfig, seat: PreparedScenario, shortest: int, limit: int, where: str) -> str:
+def _too_long(
+    config: RunConfig, seat: PreparedScenario, shortest: int, limit: int, where: str
+) -> str:
     thought = "" if config.prompts.reasoning == "none" else ", replies half as long as they may be"
     return (
         f"an example of T={seat.scenario.T}, K={seat.scenario.K} has about {shortest} tokens"

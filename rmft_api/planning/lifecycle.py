@@ -63,10 +63,12 @@ class Calendar:
         if not self.collision() and (why := next(self._collisions(late, late), None)):
             yield f"if every {self.awaited} took as long as is waited for it, the run {why}"
         if self.trains and self._is_near(self.trains.training_end):
-            yield self._told(self.trains, self.trains.training_end, "takes no jobs", self.trains_at)
+            yield self._warning(
+                self.trains, self.trains.training_end, "takes no jobs", self.trains_at
+            )
         if self.answers and self._is_near(self.answers.shutdown):
             what = "and every fine-tune of it stop answering"
-            yield self._told(self.answers, self.answers.shutdown, what, self.plays_at)
+            yield self._warning(self.answers, self.answers.shutdown, what, self.plays_at)
 
     def _collisions(self, last_job: datetime, ends: datetime) -> Iterator[str]:
         training_end = self.trains and self.trains.training_end
@@ -85,7 +87,7 @@ class Calendar:
     def _is_near(self, day: date | None) -> bool:
         return day is not None and day - self.begins.date() < NOTICE
 
-    def _told(self, life: Lifecycle, day: date | None, what: str, where: str) -> str:
+    def _warning(self, life: Lifecycle, day: date | None, what: str, where: str) -> str:
         left = (day - self.begins.date()).days if day else 0
         return f"{self.model} {what} at {where} from {day}, {_days(left)} ({life.source})"
 

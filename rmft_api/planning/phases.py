@@ -75,7 +75,7 @@ class PhaseBuilder:
         """The base on the test scenarios alone: all that one player of a contest does."""
         return self._played("test", 0, 0)
 
-    def with_hosting(self) -> list[Phase]:
+    def with_deployments(self) -> list[Phase]:
         """The phases, and those of deployments that are rented while they are played with."""
         phases = list(self.phases())
         if self.playing.profile.deploy != "arm":
@@ -86,7 +86,7 @@ class PhaseBuilder:
     def replies(self, phases: list[Phase]) -> ReplyAssumptions:
         """What is assumed of the replies of all that is played."""
         played = [phase for phase in phases if phase.name in SPLITS]
-        tallies = [self._tally(SPLITS[phase.name], phase.iteration) for phase in played]
+        tallies = [self._token_counts(SPLITS[phase.name], phase.iteration) for phase in played]
         whole = sum(tallies, TokenCounts())
         return ReplyAssumptions(
             round(whole.replies), round(whole.output), round(whole.least_output)
@@ -117,7 +117,7 @@ class PhaseBuilder:
 
     def _at(self, bills: PriceSheet, phase: Phase) -> int | None:
         split = SPLITS[phase.name]
-        tally, most = self._tally(split, phase.iteration), WorstCase(0, 0, 0)
+        tally, most = self._token_counts(split, phase.iteration), WorstCase(0, 0, 0)
         return bills.playing(phase.model, tally, tally, most).expected
 
     def crash(self) -> int | None:
@@ -138,8 +138,8 @@ class PhaseBuilder:
             yield self._played("test", index, index)
 
     def _played(self, split: Split, iteration: int, model: int) -> Phase:
-        tally = self._tally(split, iteration)
-        short = self.short[split].tally(iteration if split == "train" else 0)
+        tally = self._token_counts(split, iteration)
+        short = self.short[split].token_counts(iteration if split == "train" else 0)
         return Phase(
             iteration=iteration,
             name=NAMES[split],
@@ -195,8 +195,8 @@ class PhaseBuilder:
     def _load(self, chosen: range, method: Method) -> "_Load":
         """What a job of this method learns, from the play of these iterations."""
         config = self.config.finetuning
-        tally = sum((self._tally("train", i) for i in chosen), TokenCounts())
-        short = sum((self.short["train"].tally(i) for i in chosen), TokenCounts())
+        tally = sum((self._token_counts("train", i) for i in chosen), TokenCounts())
+        short = sum((self.short["train"].token_counts(i) for i in chosen), TokenCounts())
         most = sum(self._most_learnt(i, method) for i in chosen)
         if method == "dpo":
             low = min(short.least_pair_tokens, tally.least_pair_tokens)
@@ -216,7 +216,7 @@ class PhaseBuilder:
         return self.training.training(start, load.low, load.tokens, load.most, load.epochs or 1)
 
     def _hosted(self, model: int, stays: DeploymentHours) -> Phase:
-        cost = self.playing.hosting(stays.expected_h(model), stays.longest_h(model))
+        cost = self.playing.deployment(stays.expected_h(model), stays.longest_h(model))
         return Phase(model, "hosting", model, 0, 0, 0, 0, 0, 0, cost, 0.0)
 
     def _longest_s(self, phase: Phase) -> float:
@@ -229,8 +229,8 @@ class PhaseBuilder:
         one_by_one = looks * rounds(self.config, split)
         return pace.longest_s(most.calls, tokens, one_by_one, reply_s)
 
-    def _tally(self, split: Split, iteration: int) -> TokenCounts:
-        return self.courses[split].tally(iteration if split == "train" else 0)
+    def _token_counts(self, split: Split, iteration: int) -> TokenCounts:
+        return self.courses[split].token_counts(iteration if split == "train" else 0)
 
     def _most(self, split: Split, iteration: int) -> WorstCase:
         plays = preparation.section_of(self.config, split).trajectories
@@ -253,7 +253,7 @@ class PhaseBuilder:
 
     def _saved(self, phase: Phase) -> tuple[int | None, int | None]:
         split = SPLITS[phase.name]
-        tally, price = self._tally(split, phase.iteration), self.playing.price(phase.model)
+        tally, price = self._token_counts(split, phase.iteration), self.playing.price(phase.model)
         if price is None or price.input is None:
             return None, None
         cached = price.input if price.cached is None else price.cached

@@ -86,7 +86,7 @@ class PriceUsed(Record, frozen=True):
     source: str
 
 
-class Plan(Record, frozen=True):
+class RunPlan(Record, frozen=True):
     """What a run will do and cost."""
 
     run: str

@@ -21,7 +21,7 @@ from rmft_api.planning.observed_lengths import (
     correction,
     observed,
 )
-from rmft_api.planning.plan import Cost, Phase, Plan, added, total
+from rmft_api.planning.plan import Cost, Phase, RunPlan, added, total
 
 PLAN, RESULTS, TRAINED = "plan", "results", "trained"
 """Kinds of records: the plan made when the run began, what ends it, what each job came to."""
@@ -79,7 +79,7 @@ class Spending(Record, frozen=True):
 
 def spending(journal: Journal) -> Spending:
     """The run's money and tokens by phase, as they stand."""
-    plan = journal.get(PLAN, "", Plan)
+    plan = journal.get(PLAN, "", RunPlan)
     sums = journal.ledger.books.sums()
     trained = _trained(journal)
     is_over = journal.get(RESULTS, "", msgspec.Raw) is not None
@@ -128,7 +128,7 @@ class _Accounts:
         for i, (phase, place) in enumerate(zip(self.phases, places, strict=True)):
             state: State = "done" if i < done else "under way" if i == last else "ahead"
             if phase.name == "hosting":
-                state = self._of_hosting(phase, place, done)
+                state = self._of_deployments(phase, place, done)
             yield self._line(phase, place, state, rates)
         yield from (self._unplanned(place) for place in self.sums if place not in places)
 
@@ -145,7 +145,7 @@ class _Accounts:
         """Whether the run came so far; a deployment stands beside the phases that it is for."""
         return place in self.sums and place.activity != "hosting"
 
-    def _of_hosting(self, phase: Phase, place: PhaseKey, done: int) -> State:
+    def _of_deployments(self, phase: Phase, place: PhaseKey, done: int) -> State:
         """A deployment is over when nobody plays its model any more."""
         plays = [i for i, one in enumerate(self.phases) if one.model == phase.model and one.calls]
         if self.is_over or max(plays, default=0) < done:

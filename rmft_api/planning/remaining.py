@@ -6,7 +6,7 @@ from datetime import datetime
 
 from rmft_api.config.schema import RunConfig
 from rmft_api.planning import assumptions, lifecycle
-from rmft_api.planning.plan import Cost, Phase, Plan
+from rmft_api.planning.plan import Cost, Phase, RunPlan
 from rmft_api.planning.plan_vs_actual import Spending
 from rmft_api.providers.profiles import Profile
 
@@ -15,7 +15,7 @@ def of_the_rest(
     config: RunConfig,
     playing: Profile,
     training: Profile,
-    plan: Plan,
+    plan: RunPlan,
     spent: Spending,
     now: datetime,
 ) -> Iterator[str]:

@@ -32,7 +32,7 @@ class SimulatedReply(NamedTuple):
     """Tokens of its answer alone."""
 
 
-def replies_are_told(prompts: PromptConfig) -> bool:
+def replies_are_reasoned(prompts: PromptConfig) -> bool:
     """Whether a reply's words come back in later prompts, and not its action alone."""
     return prompts.conversation == "multi_turn" or prompts.repeat_reason
 
@@ -46,7 +46,7 @@ class ReplyText:
         self._counter = counter
         self._length = 0 if config.prompts.reasoning == "none" else reply_tokens
         # Where words come back, two replies with the same action still make two chats.
-        self._own_words = self._length > 0 and replies_are_told(config.prompts)
+        self._own_words = self._length > 0 and replies_are_reasoned(config.prompts)
         self._cut = config.sampling.max_tokens
         self._composed = cache(self._compose)
 
@@ -124,25 +124,25 @@ class SimulatedChat:
         self._names = names
         self._cache = PromptCache(counter, cache_from_tokens)
 
-    async def reply(self, ask: ChatRequest) -> ChatResponse:
-        """`ask.n` replies, and their usage."""
-        split, _, scenario, trajectory, t = ask.key.split("/")
+    async def reply(self, request: ChatRequest) -> ChatResponse:
+        """`request.n` replies, and their usage."""
+        split, _, scenario, trajectory, t = request.key.split("/")
         place = (split, int(scenario), int(trajectory), int(t))
         names = self._names[place[1]]
-        said = [self._speech.say(names, *place, i) for i in range(ask.n)]
-        prompt = self._counter.chat(ask.messages)
+        said = [self._speech.say(names, *place, i) for i in range(request.n)]
+        prompt = self._counter.chat(request.messages)
         usage = Usage(
-            prompt, sum(one.tokens for one in said), self._cache.cached(ask.messages, prompt)
+            prompt, sum(one.tokens for one in said), self._cache.cached(request.messages, prompt)
         )
         tally = TokenCounts(
             calls=1,
             prompt=prompt,
             cached=usage.cached_tokens,
-            shared=prompt * (ask.n - 1),
+            shared=prompt * (request.n - 1),
             output=usage.completion_tokens,
             least_output=sum(one.least for one in said),
-            replies=ask.n,
+            replies=request.n,
         )
         self.tallies[place[1]] = self.tallies.get(place[1], TokenCounts()) + tally
         choices = tuple(Choice(one.text, "stop") for one in said)
-        return ChatResponse("simulated", ask.model, choices, usage)
+        return ChatResponse("simulated", request.model, choices, usage)

@@ -44,7 +44,7 @@ class SimulatedSplit:
     longest: dict[ScenarioKey, LongestPlay]
     """Of one trajectory of each stratum's first place."""
 
-    def tally(self, iteration: int) -> TokenCounts:
+    def token_counts(self, iteration: int) -> TokenCounts:
         """All scenarios of an iteration."""
         parts = [self._part(places, iteration) for places in self.strata.values()]
         return sum(parts, TokenCounts())

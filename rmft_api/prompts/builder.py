@@ -91,7 +91,7 @@ class ChatPromptBuilder:
         """
         if self._round > self._script.T:
             raise ValueError(f"the trajectory is over: it has T={self._script.T} rounds")
-        told = self._told(action, rewards)
+        told = self._observation(action, rewards)
         said = reader.clean(reply)
         self._remember(said)
         self._mood = self._of_last_round(said, told)
@@ -102,7 +102,7 @@ class ChatPromptBuilder:
         self._round += 1
         self._turn = None
 
-    def _told(self, action: int | None, rewards: tuple[float, ...]) -> Observation:
+    def _observation(self, action: int | None, rewards: tuple[float, ...]) -> Observation:
         script = self._script
         told: list[float | None] = list(rewards) if script.full else [None] * len(script.names)
         if action is not None:

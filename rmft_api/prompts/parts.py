@@ -38,7 +38,7 @@ class Frame:
     """None: the model's reason is not repeated."""
 
     @property
-    def told(self) -> Fields:
+    def round_fields(self) -> Fields:
         """Fields that change from round to round and reach the model in every one."""
         return (self.next or self.user).fields
 
@@ -162,7 +162,7 @@ def _frame(folder: Folder, config: PromptConfig) -> Frame:
         fields = OUTCOME_FIELDS | {"reason"}
         said = folder.need("said.md", fields, "prompts.repeat_reason=true")
     frame = Frame(folder.find("system.md", _SYSTEM), user, later, silent, said)
-    if said and "said" not in frame.told:
+    if said and "said" not in frame.round_fields:
         raise ConfigError(f"{folder.root}: prompts.repeat_reason=true, but no template shows $said")
     return frame
 
@@ -255,19 +255,19 @@ def _history(folder: Folder, config: PromptConfig, frame: Frame) -> HistoryTempl
 
 
 def _outcome(folder: Folder, frame: Frame) -> Variants | None:
-    if "outcome" not in frame.told:
+    if "outcome" not in frame.round_fields:
         return None
     return folder.variants("outcome.md", OUTCOME_FIELDS, "$outcome", REWARDS_FIELDS)
 
 
 def _unread(folder: Folder, frame: Frame) -> Variants | None:
-    if "said" not in frame.told or folder.text("unread.md") is None:
+    if "said" not in frame.round_fields or folder.text("unread.md") is None:
         return None
     return folder.variants("unread.md", frozenset({"round"}), "$said", REWARDS_FIELDS)
 
 
 def _check_rewards_are_told(folder: Folder, frame: Frame) -> None:
-    if not frame.told & _TELLS_REWARDS:
+    if not frame.round_fields & _TELLS_REWARDS:
         raise ConfigError(
             f"{(frame.next or frame.user).path} never tells a reward: "
             "it needs $history, $outcome or $rewards_json"

@@ -76,7 +76,7 @@ class UnreadableReply(Record, frozen=True):
     cause: Cause
 
 
-class _Unreadable(Exception):  # noqa: N818 - a verdict that `read` turns into an `Unread`
+class _Unreadable(Exception):  # noqa: N818 - `read` turns it into an `UnreadableReply`
     """The answer breaks the form; its text says how."""
 
     def __init__(self, why: str, cause: Cause = "wrong_form") -> None:

@@ -158,7 +158,7 @@ class PromptSet:
             said=frame.said,
             unread=parts.unread and parts.unread.pick(**pick),
             context=story.context,
-            rows="rewards_json" in frame.told,
+            rows="rewards_json" in frame.round_fields,
         )
 
     def _constant(self, kind: _Kind, story: StoryTemplates) -> dict[str, str]:
@@ -174,7 +174,7 @@ class PromptSet:
 
     def _check(self, kind: _Kind, story: StoryTemplates) -> None:
         """Refuse a kind of scenario whose feedback or context these templates do not tell."""
-        told = self._parts.frame.told
+        told = self._parts.frame.round_fields
         if kind.contextual and ("context" not in told or story.context is None):
             raise ConfigError(
                 f"{self.root}: contextual scenarios need a context.md and $context in user.md "
@@ -192,7 +192,7 @@ class PromptSet:
             )
 
     def _tells_every_reward(self) -> bool:
-        told, history = self._parts.frame.told, self._parts.history
+        told, history = self._parts.frame.round_fields, self._parts.history
         if "rewards_json" in told:
             return True
         lines = [self._parts.outcome] if self._parts.outcome else []

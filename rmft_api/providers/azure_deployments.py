@@ -57,7 +57,10 @@ class _Page(msgspec.Struct, rename="camel"):
 
 
 class AzureDeployments:
-    """A `Host` for one account. Raises ConfigError for missing rights or a malformed account."""
+    """A `DeploymentClient` for one account.
+
+    Raises ConfigError for missing rights or a malformed account.
+    """
 
     billed_hourly = True
 

@@ -111,7 +111,7 @@ class _WireLine(msgspec.Struct):
 
 
 class WireBatches:
-    """`ports.Batches` on the OpenAI wire. `chat` writes the requests and reads the replies."""
+    """`ports.BatchClient` on the OpenAI wire. `chat` writes the requests and reads the replies."""
 
     def __init__(
         self, profile: Profile, chat: WireChat, *, environ: Mapping[str, str] = os.environ
@@ -131,15 +131,15 @@ class WireBatches:
         """Let go of all connections."""
         await self._client.aclose()
 
-    def line(self, ask: ChatRequest) -> bytes:
+    def line(self, request: ChatRequest) -> bytes:
         """The request as a line of a batch's file."""
-        body = msgspec.Raw(self._chat.body(ask))
-        told = {"custom_id": ask.key, "method": "POST", "url": ENDPOINT, "body": body}
+        body = msgspec.Raw(self._chat.body(request))
+        told = {"custom_id": request.key, "method": "POST", "url": ENDPOINT, "body": body}
         return msgspec.json.encode(told)
 
-    def read(self, ask: ChatRequest, answer: BatchAnswer) -> ChatResponse:
+    def read(self, request: ChatRequest, answer: BatchAnswer) -> ChatResponse:
         """The reply that an answer holds. Raises ProviderFault."""
-        return self._chat.read(ask, answer.status, answer.body)
+        return self._chat.read(request, answer.status, answer.body)
 
     async def upload(self, filename: str, content: bytes) -> UploadedFile:
         """Store the lines of a batch; the reply must tell their very name and size."""

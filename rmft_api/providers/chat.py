@@ -54,24 +54,24 @@ class WireChat:
         self._bodies = RequestEncoder(profile.chat)
         self._replies = Replies(profile)
 
-    async def reply(self, ask: ChatRequest) -> ChatResponse:
-        """Ask once. The reply holds exactly `ask.n` choices, in order."""
+    async def reply(self, request: ChatRequest) -> ChatResponse:
+        """Ask once. The reply holds exactly `request.n` choices, in order."""
         ending = RequestEnd(0)
         try:
-            body = self._bodies.encode(ask, self._targets.get(ask.model))
+            body = self._bodies.encode(request, self._targets.get(request.model))
             status, headers, raw = await self._posts.post(body)
             ending = RequestEnd(status, headers)
-            reply = self._replies.read(ask, status, headers, raw)
+            reply = self._replies.read(request, status, headers, raw)
             ending = RequestEnd(status, headers, reply.usage)
             return reply
         except ProviderFault as fault:
             ending = ending_of(fault, ending.headers)
             raise
         except (NotConnectedError, LostError) as error:
-            raise self._unanswered(self._replies.request(ask), error) from error
+            raise self._unanswered(self._replies.request(request), error) from error
         finally:
             if self._pacer:
-                self._pacer.ended(ask, ending)
+                self._pacer.ended(request, ending)
 
     async def reach(self) -> None:
         """Open a connection as a chat does, and ask nothing. Raises ProviderFault."""
@@ -81,13 +81,13 @@ class WireChat:
             request = faults.Request(self._profile.name, "take a connection for chats")
             raise self._unanswered(request, error) from error
 
-    def body(self, ask: ChatRequest) -> bytes:
+    def body(self, request: ChatRequest) -> bytes:
         """The request of an ask, as it is sent."""
-        return self._bodies.encode(ask)
+        return self._bodies.encode(request)
 
-    def read(self, ask: ChatRequest, status: int, raw: bytes) -> ChatResponse:
+    def read(self, request: ChatRequest, status: int, raw: bytes) -> ChatResponse:
         """The reply that came some other way. Raises ProviderFault, classified."""
-        return self._replies.read(ask, status, {}, raw)
+        return self._replies.read(request, status, {}, raw)
 
     async def close(self) -> None:
         """Let go of all connections."""

@@ -19,7 +19,7 @@ from rmft_api.providers import usage as usages
 Table = dict[str, Any]
 
 
-class UsageTold(msgspec.Struct):
+class ParsedUsage(msgspec.Struct):
     """The tokens as billed."""
 
     prompt_tokens: int
@@ -33,7 +33,7 @@ class CachedTold(msgspec.Struct):
     cached_tokens: int | None = None
 
 
-class MessageTold(msgspec.Struct):
+class ParsedMessage(msgspec.Struct):
     """What was said."""
 
     content: str | None = None
@@ -43,10 +43,10 @@ class MessageTold(msgspec.Struct):
     error: Any = None
 
 
-class ChoiceTold(msgspec.Struct):
+class ParsedChoice(msgspec.Struct):
     """One of the replies."""
 
-    message: MessageTold
+    message: ParsedMessage
     index: int | None = None
     finish_reason: str | None = None
     native_finish_reason: str | None = None
@@ -56,10 +56,10 @@ class ChoiceTold(msgspec.Struct):
 class Completion(msgspec.Struct):
     """A reply of the right form, right or wrong."""
 
-    choices: list[ChoiceTold]
+    choices: list[ParsedChoice]
     id: str = ""
     model: str = ""
-    usage: UsageTold | None = None
+    usage: ParsedUsage | None = None
     error: Any = None
 
     def billed(self) -> Usage | None:
@@ -149,7 +149,7 @@ def _error_of(told: Table) -> Any:
 _SAYS = ("message", "detail", "msg", "error_msg")
 
 
-def _choice(told: Any) -> ChoiceTold:
+def _choice(told: Any) -> ParsedChoice:
     if not isinstance(told, dict):
         raise OddReplyError(f"one of its choices is {_shown(told)}")
     choice = cast(Table, told)
@@ -161,7 +161,7 @@ def _choice(told: Any) -> ChoiceTold:
     if isinstance(reason, dict):  # as SGLang's own endpoint tells it
         reason = cast(Table, reason).get("type")
     native = choice.get("native_finish_reason")
-    return ChoiceTold(
+    return ParsedChoice(
         _message(message),
         int(index) if isinstance(index, (int, float)) and index == index // 1 else None,
         reason if isinstance(reason, str) or reason is None else _shown(reason),
@@ -170,7 +170,7 @@ def _choice(told: Any) -> ChoiceTold:
     )
 
 
-def _message(told: Any) -> MessageTold:
+def _message(told: Any) -> ParsedMessage:
     if isinstance(told, str):
         told = {"content": told}
     if told is None:
@@ -185,7 +185,7 @@ def _message(told: Any) -> MessageTold:
     for name in ("reasoning_content", "reasoning", "thinking", "thoughts", "reasoning_details"):
         if not thoughts.all:
             thoughts.add(_text_like(message.get(name)))
-    return MessageTold(
+    return ParsedMessage(
         _mended(content.said),
         _mended(content.refused + refusal.all) or None,
         _mended(content.thought + thoughts.all) or None,
@@ -256,14 +256,16 @@ class _Words:
             self.said = (self.said or "") + text
 
 
-def _usage(told: Any) -> UsageTold | None:
+def _usage(told: Any) -> ParsedUsage | None:
     """Counts in any form; None where they are missing or cannot be true."""
-    if usages.is_told_zero(told):
-        return UsageTold(0, 0)
+    if usages.is_reported_zero(told):
+        return ParsedUsage(0, 0)
     usage = usages.of_openai(told)
     if usage is None:
         return None
-    return UsageTold(usage.prompt_tokens, usage.completion_tokens, CachedTold(usage.cached_tokens))
+    return ParsedUsage(
+        usage.prompt_tokens, usage.completion_tokens, CachedTold(usage.cached_tokens)
+    )
 
 
 _SURROGATES = re.compile("[\ud800-\udfff]")

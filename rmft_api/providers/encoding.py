@@ -31,7 +31,7 @@ class _Body(msgspec.Struct, omit_defaults=True):
 
 
 class RequestEncoder:
-    """Encodes `Ask`s as an endpoint understands them. Raises ConfigError for more than it can."""
+    """Encodes each `ChatRequest` for an endpoint. Raises ConfigError for what it cannot take."""
 
     def __init__(self, traits: ChatCapabilities) -> None:
         self._traits = traits
@@ -39,20 +39,20 @@ class RequestEncoder:
         self._chats = MessageEncoder()
         self._extra = self._encoder.encode(traits.extra)[1:] if traits.extra else b""
 
-    def encode(self, ask: ChatRequest, model: str | None = None) -> bytes:
+    def encode(self, request: ChatRequest, model: str | None = None) -> bytes:
         """The JSON body of one request, to `model` where that answers for the one that is asked."""
-        traits, sampling = self._traits, ask.sampling
-        if ask.n > traits.n:
-            raise ConfigError(f"n={ask.n} choices in one request, but chat.n={traits.n} there")
+        traits, sampling = self._traits, request.sampling
+        if request.n > traits.n:
+            raise ConfigError(f"n={request.n} choices in one request, but chat.n={traits.n} there")
         body = _Body(
-            model=model or ask.model,
-            messages=msgspec.Raw(self._chats.encode(ask.messages)),
+            model=model or request.model,
+            messages=msgspec.Raw(self._chats.encode(request.messages)),
             temperature=sampling.temperature,
             top_p=sampling.top_p if sampling.top_p != 1 else None,
-            n=ask.n,
-            seed=ask.seed if traits.seed else None,
+            n=request.n,
+            seed=request.seed if traits.seed else None,
             stop=sampling.stop,
-            prompt_cache_key=cache_key(ask.messages) if traits.prompt_cache_key else None,
+            prompt_cache_key=cache_key(request.messages) if traits.prompt_cache_key else None,
         )
         if traits.max_tokens_field == "max_tokens":
             body.max_tokens = sampling.max_tokens

@@ -55,8 +55,8 @@ def refused(
     refusal = refusals.read(status, body, headers, tuned=request.tuned, now=at)
     rule = next((rule for rule in RULES if rule.holds(refusal)), None)
     kind = rule.kind if rule else FaultKind.AMBIGUOUS
-    asks = ", and asks to wait {wait}" if refusal.wait_s else ""
-    advice = rule.advice if rule else f"the provider fails on its side{asks}"
+    requests = ", and asks to wait {wait}" if refusal.wait_s else ""
+    advice = rule.advice if rule else f"the provider fails on its side{requests}"
     told = refusal.status if refusal.status == status else f"{status} with error {refusal.status}"
     names = [name for name in (refusal.code, refusal.kind) if name != str(refusal.status)]
     said = f": {refusal.message}" if refusal.message else ""

@@ -27,7 +27,7 @@ class _Object(msgspec.Struct):
 
 
 class NebiusModels:
-    """A `Host` beside an endpoint of the OpenAI wire. Raises ProviderFault, classified."""
+    """A `DeploymentClient` beside an OpenAI endpoint. Raises ProviderFault, classified."""
 
     billed_hourly = False
 

@@ -117,7 +117,7 @@ class Route:
             options |= {"proxy": self.proxy.url, "proxy_headers": self.proxy.headers}
         return options
 
-    def told_to_proxy(self) -> dict[str, str]:
+    def proxy_headers(self) -> dict[str, str]:
         """Headers that a request for a plain `http` address carries for the proxy."""
         return self.proxy.headers if self.proxy and self.url.scheme == "http" else {}
 

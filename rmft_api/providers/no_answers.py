@@ -16,12 +16,12 @@ from rmft_api.requests.pacing import RequestEnd
 Tokens = tuple[int, int, int]
 
 
-def tells(error: Any) -> bool:
+def is_no_answer(error: Any) -> bool:
     """Whether an `error` says anything; some gateways send an empty one with every answer."""
     if isinstance(error, dict):
-        return any(tells(value) for value in cast("dict[str, Any]", error).values())
+        return any(is_no_answer(value) for value in cast("dict[str, Any]", error).values())
     if isinstance(error, list):
-        return any(tells(value) for value in cast("list[Any]", error))
+        return any(is_no_answer(value) for value in cast("list[Any]", error))
     return bool(error)
 
 

@@ -63,9 +63,9 @@ class Price(Section):
     def _unknown_is_said(cls, value: Any) -> Any:
         return None if value == "unknown" else value
 
-    def worst_case(self, ask: ChatRequest, prompt_tokens: int) -> int | None:
+    def worst_case(self, request: ChatRequest, prompt_tokens: int) -> int | None:
         """The most that a request can cost, given a bound on its prompt's tokens."""
-        return self.actual(Usage(prompt_tokens, ask.n * ask.sampling.max_tokens))
+        return self.actual(Usage(prompt_tokens, request.n * request.sampling.max_tokens))
 
     def actual(self, usage: Usage) -> int | None:
         """What a request did cost."""
@@ -103,7 +103,7 @@ class Price(Section):
         """What a job costs. `tokens` that already count epochs (`trained_tokens`): epochs 1."""
         return None if self.train is None else _up(tokens * epochs * self.train)
 
-    def hosting(self, hours: float) -> int | None:
+    def deployment(self, hours: float) -> int | None:
         """What a deployment costs."""
         price = self.hosting_per_hour
         return None if price is None else _up(Decimal(str(hours)) * price * 1_000_000)
@@ -157,20 +157,20 @@ class Prices:
                     "profile of yours"
                 )
 
-    def worst_case(self, ask: ChatRequest) -> int | None:
+    def worst_case(self, request: ChatRequest) -> int | None:
         """The most that a request can cost; None: unknown."""
-        price = self.of(ask.model)
+        price = self.of(request.model)
         if price is None:
             return None
         if not price.input and not price.output:
             return price.actual(_NOTHING)
-        if ask.sums is None:
-            return price.worst_case(ask, most_tokens(ask.messages))
-        return price.worst_case(ask, _bound(ask.sums.size, len(ask.messages)))
+        if request.sums is None:
+            return price.worst_case(request, most_tokens(request.messages))
+        return price.worst_case(request, _bound(request.sums.size, len(request.messages)))
 
-    def cost(self, ask: ChatRequest, reply: ChatResponse) -> int | None:
+    def cost(self, request: ChatRequest, reply: ChatResponse) -> int | None:
         """What a reply cost; None where it does not tell, or the price is unknown."""
-        price = self.of(ask.model)
+        price = self.of(request.model)
         return None if price is None or reply.usage is None else price.actual(reply.usage)
 
     def training(self, model: str, tokens: int, epochs: int = 1) -> int | None:
@@ -178,10 +178,10 @@ class Prices:
         price = self.of(model)
         return None if price is None else price.training(tokens, epochs)
 
-    def hosting(self, model: str) -> int | None:
+    def deployment_hour(self, model: str) -> int | None:
         """What an hour of a deployment of the model costs; None: unknown."""
         price = self.of(model)
-        return None if price is None else price.hosting(1)
+        return None if price is None else price.deployment(1)
 
     def _find(self, model: str) -> Price | None:
         if not self._endpoint.paid:

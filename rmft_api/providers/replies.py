@@ -11,7 +11,7 @@ from rmft_api.core.errors import Mismatch, ProviderFault
 from rmft_api.core.records import ChatRequest, ChatResponse, Choice, Usage
 from rmft_api.providers import faults, finish_reasons, no_answers
 from rmft_api.providers import thoughts as thoughts_
-from rmft_api.providers.completion import ChoiceTold, Completion, OddReplyError, decode
+from rmft_api.providers.completion import Completion, OddReplyError, ParsedChoice, decode
 from rmft_api.providers.finish_reasons import ENDS, Broken
 from rmft_api.providers.no_answers import Tokens
 from rmft_api.providers.profiles import Profile
@@ -26,122 +26,135 @@ class Replies:
         self._thoughts: thoughts_.Thoughts = profile.chat.thoughts
 
     def read(
-        self, ask: ChatRequest, status: int, headers: Mapping[str, str], raw: bytes
+        self, request: ChatRequest, status: int, headers: Mapping[str, str], raw: bytes
     ) -> ChatResponse:
-        """The reply, with exactly `ask.n` choices, in order. Raises ProviderFault, classified."""
+        """The response: exactly `request.n` choices, in order. Raises ProviderFault, classified."""
         if not 200 <= status < 300:
-            raise self._refused(ask, status, headers, raw)
-        told = self._decode(ask, headers, raw)
-        if told.error is not None and no_answers.tells(told.error):
+            raise self._refused(request, status, headers, raw)
+        told = self._decode(request, headers, raw)
+        if told.error is not None and no_answers.is_no_answer(told.error):
             raise no_answers.failed(
-                self.request(ask), headers, told.error, billed=_billed(told), begun=_said(told)
+                self.request(request), headers, told.error, billed=_billed(told), begun=_said(told)
             )
         choices = told.choices
-        if len(choices) != 1 or ask.n != 1:
-            choices = self._in_order(ask, headers, told)
-        if told.model and told.model != ask.model:
-            self._check_model(ask, told)
-        answers = tuple([self._choice(ask, headers, told, choice) for choice in choices])
-        return ChatResponse(told.id, told.model or ask.model, answers, told.billed())
+        if len(choices) != 1 or request.n != 1:
+            choices = self._in_order(request, headers, told)
+        if told.model and told.model != request.model:
+            self._check_model(request, told)
+        answers = tuple([self._choice(request, headers, told, choice) for choice in choices])
+        return ChatResponse(told.id, told.model or request.model, answers, told.billed())
 
-    def request(self, ask: ChatRequest) -> faults.Request:
+    def request(self, request: ChatRequest) -> faults.Request:
         """What was asked, for a fault."""
         return faults.Request(
             self._profile.name,
             "answer a chat",
-            model=ask.model,
-            tuned=self._profile.is_tuned(ask.model),
+            model=request.model,
+            tuned=self._profile.is_tuned(request.model),
             free=not self._profile.paid,
             key_name=self._profile.api_key_env or "the key",
         )
 
     def _refused(
-        self, ask: ChatRequest, status: int, headers: Mapping[str, str], raw: bytes
+        self, request: ChatRequest, status: int, headers: Mapping[str, str], raw: bytes
     ) -> ProviderFault:
         plain = no_answers.legible(headers, raw)
-        return faults.refused(self.request(ask), status, headers, plain)
+        return faults.refused(self.request(request), status, headers, plain)
 
-    def _decode(self, ask: ChatRequest, headers: Mapping[str, str], raw: bytes) -> Completion:
+    def _decode(self, request: ChatRequest, headers: Mapping[str, str], raw: bytes) -> Completion:
         try:
             return decode(raw)
         except OddReplyError:
-            plain = no_answers.undone(self.request(ask), headers, raw)
+            plain = no_answers.undone(self.request(request), headers, raw)
         try:
             return decode(plain)
         except OddReplyError as odd:
             raise faults.no_answer(
-                self.request(ask), str(odd), plain, mismatch=odd.mismatch
+                self.request(request), str(odd), plain, mismatch=odd.mismatch
             ) from odd
 
     def _in_order(
-        self, ask: ChatRequest, headers: Mapping[str, str], told: Completion
-    ) -> Sequence[ChoiceTold]:
+        self, request: ChatRequest, headers: Mapping[str, str], told: Completion
+    ) -> Sequence[ParsedChoice]:
         """As many as were asked for; choices without numbers stand as they came."""
         numbers = [choice.index for choice in told.choices]
-        if numbers == _IN_ORDER[: ask.n]:
+        if numbers == _IN_ORDER[: request.n]:
             return told.choices
-        if len(numbers) < ask.n:
-            raise self._too_few(ask, headers, told)
-        if ask.n == 1:
+        if len(numbers) < request.n:
+            raise self._too_few(request, headers, told)
+        if request.n == 1:
             return told.choices[:1]
         known = [number for number in numbers if number is not None]
         if not known:
-            return told.choices[: ask.n]
+            return told.choices[: request.n]
         if len({*known}) < len(numbers):
             why = f"its choices are numbered {numbers}; set chat.n = 1 in its profile"
             mismatch = Mismatch("choices that are not numbered")
-            raise faults.no_answer(self.request(ask), why, mismatch=mismatch, billed=_billed(told))
-        return sorted(told.choices, key=_index)[: ask.n]
+            raise faults.no_answer(
+                self.request(request), why, mismatch=mismatch, billed=_billed(told)
+            )
+        return sorted(told.choices, key=_index)[: request.n]
 
     def _too_few(
-        self, ask: ChatRequest, headers: Mapping[str, str], told: Completion
+        self, request: ChatRequest, headers: Mapping[str, str], told: Completion
     ) -> ProviderFault:
         """The fault of choices that are missing: an error in one that came tells more."""
         for choice in told.choices:
-            self._choice(ask, headers, told, choice)
+            self._choice(request, headers, told, choice)
         came = len(told.choices)
         if not came:
-            return faults.no_answer(self.request(ask), "it holds no choice", billed=_billed(told))
+            return faults.no_answer(
+                self.request(request), "it holds no choice", billed=_billed(told)
+            )
         why = (
-            f"{came} of {ask.n} choices came; the endpoint ignores n: set chat.n = 1 in its profile"
+            f"{came} of {request.n} choices came; the endpoint ignores n: set chat.n = 1 in its "
+            "profile"
         )
         mismatch = Mismatch("fewer choices than n")
-        return faults.no_answer(self.request(ask), why, mismatch=mismatch, billed=_billed(told))
+        return faults.no_answer(self.request(request), why, mismatch=mismatch, billed=_billed(told))
 
-    def _check_model(self, ask: ChatRequest, told: Completion) -> None:
-        if not self._traits.check_model or _is_model(ask.model, told.model):
+    def _check_model(self, request: ChatRequest, told: Completion) -> None:
+        if not self._traits.check_model or _is_model(request.model, told.model):
             return
         why = (
-            f"{told.model!r} answered where {ask.model!r} was asked; if that is the same model, "
-            "set chat.check_model = false in its profile, else begin another run with that one"
+            f"{told.model!r} answered where {request.model!r} was asked; if that is the same "
+            "model, set chat.check_model = false in its profile, else begin another run with it"
         )
         # What another model took is not known by this one's price, so its tokens do not count.
-        raise faults.no_answer(self.request(ask), why, mismatch=Mismatch("another model"))
+        raise faults.no_answer(self.request(request), why, mismatch=Mismatch("another model"))
 
     def _choice(
-        self, ask: ChatRequest, headers: Mapping[str, str], told: Completion, choice: ChoiceTold
+        self,
+        request: ChatRequest,
+        headers: Mapping[str, str],
+        told: Completion,
+        choice: ParsedChoice,
     ) -> Choice:
         message, ending = choice.message, choice.finish_reason
         if choice.error is not None or message.error is not None:
-            self._refuse_errors(ask, headers, told, choice)
+            self._refuse_errors(request, headers, told, choice)
         if ending not in _PLAIN or choice.native_finish_reason is not None:
-            ending = self._ending(ask, told, choice)
+            ending = self._ending(request, told, choice)
         content, apart = message.content, message.reasoning_content or message.reasoning
         if not apart and (not content or not thoughts_.may_be_in(content)):
             return Choice(content, ending, message.refusal)
-        content, thoughts = thoughts_.told(content, apart, self._thoughts)
+        content, thoughts = thoughts_.separated(content, apart, self._thoughts)
         return Choice(content, ending, message.refusal, thoughts)
 
     def _refuse_errors(
-        self, ask: ChatRequest, headers: Mapping[str, str], told: Completion, choice: ChoiceTold
+        self,
+        request: ChatRequest,
+        headers: Mapping[str, str],
+        told: Completion,
+        choice: ParsedChoice,
     ) -> None:
         for error in (choice.error, choice.message.error):
-            if no_answers.tells(error):
+            if no_answers.is_no_answer(error):
                 raise no_answers.failed(
-                    self.request(ask), headers, error, billed=_billed(told), begun=_said(told)
+                    self.request(request), headers, error, billed=_billed(told), begun=_said(told)
                 )
 
-    def _ending(self, ask: ChatRequest, told: Completion, choice: ChoiceTold) -> str:
+    def _ending(self, request: ChatRequest, told: Completion, choice: ParsedChoice) -> str:
         ending = finish_reasons.read(
             choice.finish_reason,
             native=choice.native_finish_reason,
@@ -149,7 +162,7 @@ class Replies:
             own=self._traits.finish_reasons,
         )
         if isinstance(ending, Broken):
-            raise no_answers.broken(self.request(ask), ending, _billed(told))
+            raise no_answers.broken(self.request(request), ending, _billed(told))
         return ending
 
 
@@ -175,12 +188,12 @@ def _said(told: Completion) -> bool:
     return any(_words_of(choice) for choice in told.choices)
 
 
-def _words_of(choice: ChoiceTold) -> bool:
+def _words_of(choice: ParsedChoice) -> bool:
     message = choice.message
     return bool(message.refusal or (message.content and message.content.strip()))
 
 
-def _index(choice: ChoiceTold) -> int:
+def _index(choice: ParsedChoice) -> int:
     return choice.index or 0
 
 

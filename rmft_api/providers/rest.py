@@ -73,7 +73,7 @@ class Rest:
         total_s: float | None = None,
     ) -> tuple[int, dict[str, str], bytes]:
         """Status, headers by lower-case name, and body, whatever the status is."""
-        authorized, to_proxy = await self._authorized(), self._route.told_to_proxy()
+        authorized, to_proxy = await self._authorized(), self._route.proxy_headers()
         told = {**(headers or {}), **authorized, **to_proxy}
         url = self._url(request, path)
         patience = (

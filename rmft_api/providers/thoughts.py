@@ -36,7 +36,9 @@ def may_be_in(content: str) -> bool:
     )
 
 
-def told(content: str | None, apart: str | None, rule: Thoughts) -> tuple[str | None, str | None]:
+def separated(
+    content: str | None, apart: str | None, rule: Thoughts
+) -> tuple[str | None, str | None]:
     """The reply and the thoughts, by the profile's rule; `apart` came in a field of its own.
 
     separate: thoughts are no part of the reply. fallback: the same, but where nothing follows the

@@ -34,7 +34,7 @@ def of_openai(told: Any) -> Usage | None:
     return believed(usage.get("prompt_tokens"), usage.get("completion_tokens"), cached)
 
 
-def is_told_zero(told: Any) -> bool:
+def is_reported_zero(told: Any) -> bool:
     """Whether a `usage` tells in so many words that nothing was used."""
     if not isinstance(told, dict):
         return False

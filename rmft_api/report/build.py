@@ -87,7 +87,7 @@ def _look(config: RunConfig, journal: Journal, results: Results | None, visit: V
     found = _Found()
     for group in groups(config, journal):
         verdicts = selections.verdicts(group, journal)
-        told = _told(results, group.split, group.iteration)
+        told = _figures_of(results, group.split, group.iteration)
         visit(group, verdicts)
         found.players.append(players.of_group(group, told))
         if made := selections.selection_figures(group, verdicts):
@@ -103,7 +103,7 @@ def _field(config: RunConfig, found: _Found, split: Split) -> Field:
     return Field(split, found.regrets.get(split, {}), looks)
 
 
-def _told(results: Results | None, split: Split, index: int) -> Figures | None:
+def _figures_of(results: Results | None, split: Split, index: int) -> Figures | None:
     """A model's figures on a split, where its evaluation has ended."""
     if results is None or split == "train":
         return None

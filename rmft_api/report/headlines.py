@@ -42,11 +42,11 @@ def headline(players: Sequence[PlayerFigures], champion: int | None) -> Headline
     for split in ("test", "validation"):
         best, base = find(players, split, champion), find(players, split, 0)
         if best is not None and base is not None:
-            return _told(best, base)
+            return _headline(best, base)
     return NOTHING
 
 
-def _told(best: PlayerFigures, base: PlayerFigures) -> Headline:
+def _headline(best: PlayerFigures, base: PlayerFigures) -> Headline:
     drop, before, after = best.paired_drop, base.regret, best.regret
     if drop is None or before is None or after is None:
         return NOTHING

@@ -53,7 +53,7 @@ class TrajectoryIndex:
 
     def add(self, group: PlayGroup, verdicts: Sequence[Selected] = ()) -> None:
         """Write a group down."""
-        told = _told(group, self._share)
+        told = _shown(group, self._share)
         curves = scenarios_of(group.sittings, regret_curve)
         starts: list[list[int]] = []
         for start, chapter in _chapters(group, told, curves):
@@ -90,7 +90,7 @@ def _columns(group: PlayGroup, verdicts: Sequence[Selected]) -> dict[str, Any]:
     }
 
 
-def _told(group: PlayGroup, share: float) -> list[int]:
+def _shown(group: PlayGroup, share: float) -> list[int]:
     """1 where a trajectory's texts are kept: in each scenario best, worst, second best ..."""
     count = len(group.played)
     if share >= 1:

@@ -35,11 +35,11 @@ Cost = Callable[[ChatRequest, ChatResponse], int | None]
 class Pacing(Protocol):
     """Waits until a request fits the provider's limits, before anything is reserved for it."""
 
-    async def __call__(self, ask: ChatRequest) -> None:
+    async def __call__(self, request: ChatRequest) -> None:
         """Take a turn."""
         ...
 
-    def dropped(self, ask: ChatRequest) -> None:
+    def dropped(self, request: ChatRequest) -> None:
         """Give the turn back: the request was not sent."""
         ...
 
@@ -72,92 +72,96 @@ class JournaledChat:
         self._pace = pace
         self._overruns = 0
 
-    async def reply(self, ask: ChatRequest) -> ChatResponse:
-        """The reply under `ask.key`, asked for at most once if it can be helped.
+    async def reply(self, request: ChatRequest) -> ChatResponse:
+        """The reply under `request.key`, asked for at most once if it can be helped.
 
         Raises BudgetError, DataError if the key asked something else before, StorageError, and
         what `Retries.send` raises.
         """
-        call = _Call(ask, request_digest(ask), self._send)
-        if self._ledger.knows(ask.key):
+        call = _Call(request, request_digest(request), self._send)
+        if self._ledger.knows(request.key):
             return await self._go_on(call)
-        return await self._retries.send(call, ask.key)
+        return await self._retries.send(call, request.key)
 
     async def _go_on(self, call: "_Call") -> ChatResponse:
         """Answer from the journal, or send what is still owed."""
-        history = await history_of(self._ledger, call.ask, call.digest)
-        known = answered(history, call.ask)
+        history = await history_of(self._ledger, call.request, call.digest)
+        known = answered(history, call.request)
         if known is not None:
             return known
         call.number = len(history)
         lost = sum(attempt.unanswered for attempt in history)
-        return await self._retries.send(call, call.ask.key, lost=lost)
+        return await self._retries.send(call, call.request.key, lost=lost)
 
     async def _send(self, call: "_Call") -> ChatResponse:
         """One attempt. Once reserved, it runs to its end whatever becomes of the caller."""
         if self._pace is not None:
-            await self._pace(call.ask)
+            await self._pace(call.request)
         reserve, begun = self._begin(call)
-        return await self._flights.run(self._book(call.ask, reserve, begun))
+        return await self._flights.run(self._book(call.request, reserve, begun))
 
-    async def _book(self, ask: ChatRequest, reserve: int, begun: Awaitable[int]) -> ChatResponse:
+    async def _book(
+        self, request: ChatRequest, reserve: int, begun: Awaitable[int]
+    ) -> ChatResponse:
         try:
             attempt = await begun
         except BaseException:
-            self._drop(ask)
+            self._drop(request)
             raise
         fault_point("call.reserved")
         try:
-            reply = await self._wire.reply(ask)
+            reply = await self._wire.reply(request)
         except ProviderFault as fault:
             fault_point("call.failed")
-            await self._ledger.failed(attempt, fault, cost_of(fault, ask, self._cost))
+            await self._ledger.failed(attempt, fault, cost_of(fault, request, self._cost))
             fault_point("call.failure_saved")
             raise
         fault_point("call.answered")
-        cost = self._cost(ask, reply)
+        cost = self._cost(request, reply)
         cost = reserve if cost is None else cost
         self._ledger.answered(attempt, _encode(reply), cost if reserve or cost else None)
         fault_point("call.saved")
-        self._watch(ask, reserve, cost)
+        self._watch(request, reserve, cost)
         return reply
 
     def _begin(self, call: "_Call") -> tuple[int, Awaitable[int]]:
         """What is reserved, and the attempt; where nothing can be, the turn is given back."""
-        ask = call.ask
+        request = call.request
         try:
-            reserve = self._worst_case(ask)
+            reserve = self._worst_case(request)
             return reserve, self._ledger.begin(
-                ask.key, "chat", call.digest, reserve, number=call.number
+                request.key, "chat", call.digest, reserve, number=call.number
             )
         except BaseException:
-            self._drop(ask)
+            self._drop(request)
             raise
 
-    def _drop(self, ask: ChatRequest) -> None:
+    def _drop(self, request: ChatRequest) -> None:
         if self._pace is not None:
-            self._pace.dropped(ask)
+            self._pace.dropped(request)
 
-    def _worst_case(self, ask: ChatRequest) -> int:
-        price = self._price(ask)
+    def _worst_case(self, request: ChatRequest) -> int:
+        price = self._price(request)
         if price is None:
             raise BudgetError(
-                f"the price of {ask.model!r} is not known, so nothing is asked of it; "
+                f"the price of {request.model!r} is not known, so nothing is asked of it; "
                 "add it to a prices file of yours"
             )
         return price
 
-    def _watch(self, ask: ChatRequest, reserve: int, cost: int) -> None:
+    def _watch(self, request: ChatRequest, reserve: int, cost: int) -> None:
         self._overruns = self._overruns + 1 if cost > 2 * reserve else 0
         if self._overruns == OVERRUNS:
             raise ResumableError(
-                f"{ask.key}: {OVERRUNS} replies in a row were billed at more than twice the most "
-                f"that {ask.model!r} should cost (the last {cost} for {reserve} micro-dollars); "
-                "correct its price, then resume"
+                f"{request.key}: {OVERRUNS} replies in a row were billed at more than twice the "
+                f"most that {request.model!r} should cost (the last {cost} for {reserve} "
+                "micro-dollars); correct its price, then resume"
             )
 
 
-async def probe(journal: Journal, wire: ChatModel, ask: ChatRequest, reserve: int) -> ChatResponse:
+async def probe(
+    journal: Journal, wire: ChatModel, request: ChatRequest, reserve: int
+) -> ChatResponse:
     """Ask whether a model answers: never from the journal, and paid for like any other request.
 
     `reserve`: the most that it can cost, in micro-dollars, and what it is booked at. Raises
@@ -165,11 +169,11 @@ async def probe(journal: Journal, wire: ChatModel, ask: ChatRequest, reserve: in
     chats lags behind the one that made the model.
     """
     ledger = journal.ledger
-    digest = digest_of(_encode((ask.model, ask.messages)))
-    number = 1 + len(await ledger.history(ask.key, digest))
-    attempt = await ledger.begin(ask.key, "probe", digest, reserve, number=number)
+    digest = digest_of(_encode((request.model, request.messages)))
+    number = 1 + len(await ledger.history(request.key, digest))
+    attempt = await ledger.begin(request.key, "probe", digest, reserve, number=number)
     try:
-        reply = await wire.reply(ask)
+        reply = await wire.reply(request)
     except ProviderFault as fault:
         if fault.status == 404:
             fault.kind = FaultKind.WAIT
@@ -188,9 +192,9 @@ def probe_of(key: str, model: str) -> ChatRequest:
 
 @dataclass(slots=True, eq=False)
 class _Call:
-    """An ask on its way; each call of it is a further attempt."""
+    """A request under way; each call of it is one more attempt."""
 
-    ask: ChatRequest
+    request: ChatRequest
     digest: bytes
     send: Callable[["_Call"], Coroutine[Any, Any, ChatResponse]]
     number: int = 0
@@ -204,20 +208,20 @@ _encode = msgspec.json.Encoder().encode
 _replies = msgspec.json.Decoder(ChatResponse)
 
 
-async def history_of(ledger: Ledger, ask: ChatRequest, digest: bytes) -> list[Attempt]:
+async def history_of(ledger: Ledger, request: ChatRequest, digest: bytes) -> list[Attempt]:
     """All attempts of an ask, oldest first. Raises DataError where it asked something else before.
 
     How many choices one request may ask for is no part of what is asked: a profile may lower it in
     the middle of a run (`chat.n`), as an endpoint that ignores it wants.
     """
-    history = await ledger.attempts(ask.key)
+    history = await ledger.attempts(request.key)
     for attempt in history:
-        if attempt.digest != digest and not _asked_for_more(attempt, ask):
-            raise ledger.asks_something_else(ask.key)
+        if attempt.digest != digest and not _asked_for_more(attempt, request):
+            raise ledger.asks_something_else(request.key)
     return history
 
 
-def answered(history: Sequence[Attempt], ask: ChatRequest) -> ChatResponse | None:
+def answered(history: Sequence[Attempt], request: ChatRequest) -> ChatResponse | None:
     """The reply that is known, or None. Raises ProviderFault for a refusal that is known."""
     last = history[-1] if history else None
     if last and last.state == "refused":
@@ -225,37 +229,39 @@ def answered(history: Sequence[Attempt], ask: ChatRequest) -> ChatResponse | Non
     if last is None or last.state != "done":
         return None
     reply = _replies.decode(last.answer or b"")
-    if len(reply.choices) <= ask.n:
+    if len(reply.choices) <= request.n:
         return reply
-    return msgspec.structs.replace(reply, choices=reply.choices[: ask.n])
+    return msgspec.structs.replace(reply, choices=reply.choices[: request.n])
 
 
-def cost_of(fault: ProviderFault, ask: ChatRequest, cost: Cost) -> int | None:
+def cost_of(fault: ProviderFault, request: ChatRequest, cost: Cost) -> int | None:
     """What a reply cost that is no answer; None: not known, so its kind says what is kept."""
     if fault.billed is None:
         return None
-    return cost(ask, ChatResponse("", ask.model, (), Usage(*fault.billed)))
+    return cost(request, ChatResponse("", request.model, (), Usage(*fault.billed)))
 
 
 MOST_CHOICES = 1024
 """More are asked for by no profile."""
 
 
-def _asked_for_more(attempt: Attempt, ask: ChatRequest) -> bool:
+def _asked_for_more(attempt: Attempt, request: ChatRequest) -> bool:
     """Whether an attempt asked the same for more choices."""
-    more = range(ask.n + 1, MOST_CHOICES + 1)
-    return any(request_digest(msgspec.structs.replace(ask, n=n)) == attempt.digest for n in more)
+    more = range(request.n + 1, MOST_CHOICES + 1)
+    return any(
+        request_digest(msgspec.structs.replace(request, n=n)) == attempt.digest for n in more
+    )
 
 
-def request_digest(ask: ChatRequest) -> bytes:
+def request_digest(request: ChatRequest) -> bytes:
     """What is asked, in 16 bytes; our own name for it is no part of it."""
-    return digest_of(_encode_request(ask))
+    return digest_of(_encode_request(request))
 
 
-def _encode_request(ask: ChatRequest) -> bytes:
+def _encode_request(request: ChatRequest) -> bytes:
     """All that the provider is told: everything but our own name for it.
 
     A long chat is told by its digest: all but its end was asked before.
     """
-    told = chat_stats.of(ask).digest if len(ask.messages) >= LONG else ask.messages
-    return _encode((ask.model, told, ask.n, ask.seed, ask.sampling))
+    told = chat_stats.of(request).digest if len(request.messages) >= LONG else request.messages
+    return _encode((request.model, told, request.n, request.seed, request.sampling))

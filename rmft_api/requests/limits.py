@@ -157,7 +157,7 @@ class RateLimit:
         """What the provider had left when it first told of this limit."""
         self.left = self.most = remaining
 
-    def told(
+    def report(
         self,
         number: int,
         remaining: float,

@@ -4,10 +4,10 @@ One `Pacer` bounds everything that is under way at once. It learns limits from t
 replies (`x-ratelimit-*`), so it starts with few requests and doubles them until it meets a limit
 or `concurrency`. Where no limits are stated it is that ramp and a bound, nothing more.
 
-    await pacer(ask)                      waits for the request's turn
-    pacer.ended(ask, Ending(...))         exactly once after it, however the request ended
+    await pacer(request)                      waits for the request's turn
+    pacer.ended(request, RequestEnd(...))     exactly once after it, however the request ended
 
-A stated limit becomes a `Gate`: requests leave evenly at the stated rate, and never when the
+A stated limit becomes a `RateLimit`: requests leave evenly at the stated rate, and never when the
 provider must be out of allowance by its own last account. On a 429 everything waits as long as the
 reply asks for; rate and width are cut at once and come back slowly.
 """
@@ -58,22 +58,22 @@ class RequestEnd(NamedTuple):
     """How long the reply asks everybody to stay away."""
 
 
-def estimate(ask: ChatRequest) -> int:
+def estimate(request: ChatRequest) -> int:
     """Tokens that a provider may count for a request before it is answered, roughly."""
-    if ask.sums is not None:
-        told = ask.sums.chars
+    if request.sums is not None:
+        told = request.sums.chars
     else:
-        told = sum([len(message.content) for message in ask.messages])
-    return told // 4 + 8 * len(ask.messages) + ask.n * ask.sampling.max_tokens
+        told = sum([len(message.content) for message in request.messages])
+    return told // 4 + 8 * len(request.messages) + request.n * request.sampling.max_tokens
 
 
 class _Turn:
     """A request, from its arrival to its end."""
 
-    __slots__ = ("ask", "future", "marks", "number", "sent_at", "tokens")
+    __slots__ = ("future", "marks", "number", "request", "sent_at", "tokens")
 
-    def __init__(self, ask: ChatRequest) -> None:
-        self.ask = ask
+    def __init__(self, request: ChatRequest) -> None:
+        self.request = request
         self.future: asyncio.Future[None] | None = None
         """Done when the request may go; None where it never waited."""
         self.tokens = -1.0
@@ -154,11 +154,11 @@ class Pacer:
         """How many may be out at once, by what was learnt so far."""
         return self._width
 
-    async def __call__(self, ask: ChatRequest) -> None:
+    async def __call__(self, request: ChatRequest) -> None:
         """Wait for the request's turn. Every return must be followed by `ended`."""
-        lane = self._lanes.get(ask.model) or self._lanes.setdefault(ask.model, _Lane())
+        lane = self._lanes.get(request.model) or self._lanes.setdefault(request.model, _Lane())
         loop = asyncio.get_running_loop()
-        turn = _Turn(ask)
+        turn = _Turn(request)
         if not lane.queue and self._wait_s(lane, turn, loop.time()) <= 0:
             self._start(lane, turn, loop.time())
             return
@@ -170,15 +170,15 @@ class Pacer:
             await turn.future
         except asyncio.CancelledError:
             if not turn.future.cancelled():  # let out, but nobody will send it
-                self.ended(ask, RequestEnd(0))
+                self.ended(request, RequestEnd(0))
             raise
 
-    def ended(self, ask: ChatRequest, ending: RequestEnd) -> None:
+    def ended(self, request: ChatRequest, ending: RequestEnd) -> None:
         """Learn from how a request ended, and let others out."""
-        turn = self._turns.pop(ask.key, None)
+        turn = self._turns.pop(request.key, None)
         if turn is None:
             return
-        lane, now = self._lanes[ask.model], asyncio.get_running_loop().time()
+        lane, now = self._lanes[request.model], asyncio.get_running_loop().time()
         lane.pass_time(now)
         self._read_limits(lane, turn, ending.headers, now)
         if ending.usage is not None:
@@ -186,9 +186,9 @@ class Pacer:
         self._adapt(lane, turn, ending, now)
         self._let_out()
 
-    def dropped(self, ask: ChatRequest) -> None:
+    def dropped(self, request: ChatRequest) -> None:
         """Give back the turn of a request that was not sent."""
-        self.ended(ask, RequestEnd(0))
+        self.ended(request, RequestEnd(0))
 
     def _adapt(self, lane: _Lane, turn: _Turn, ending: RequestEnd, now: float) -> None:
         lane.note(ending.status == 429, turn.sent_at)
@@ -216,9 +216,9 @@ class Pacer:
             loop = asyncio.get_running_loop()
             self._alarm = loop.call_later(max(soonest, _LEAST_S), self._let_out)
         if self._is_silent or soonest >= TELL_S:
-            self._tell(soonest)
+            self._report_wait(soonest)
 
-    def _tell(self, soonest: float) -> None:
+    def _report_wait(self, soonest: float) -> None:
         """Say that nothing is under way, and until when."""
         if self._waits is None:
             return
@@ -264,13 +264,13 @@ class Pacer:
             turn.marks.append(gate.take(self._cost(gate, turn)))
         self._number += 1
         turn.number, turn.sent_at = self._number, now
-        self._turns[turn.ask.key] = turn
+        self._turns[turn.request.key] = turn
 
     def _cost(self, gate: RateLimit, turn: _Turn) -> float:
         if not gate.of_tokens:
             return 1.0
         if turn.tokens < 0:
-            turn.tokens = float(self._tokens(turn.ask))
+            turn.tokens = float(self._tokens(turn.request))
         return turn.tokens * gate.scale
 
     def _read_limits(
@@ -296,7 +296,7 @@ class Pacer:
             if remaining is not None and mark is not None:
                 if gate.of_tokens:
                     gate.learn(LimitState(turn.sent_at, remaining, mark, reset))
-                gate.told(
+                gate.report(
                     turn.number,
                     remaining,
                     reset,

@@ -194,16 +194,16 @@ async def _play_cohort(
         if validity is not None:
             validity.check()
         groups = list(_groups(game, cohort.rollouts))
-        asks = [_ask(game, seat, t, group) for group in groups]
-        for group, reply in zip(groups, await _replies(chat, asks), strict=True):
+        requests = [_ask(game, seat, t, group) for group in groups]
+        for group, reply in zip(groups, await _replies(chat, requests), strict=True):
             for player, choice in zip(group, reply.choices, strict=True):
                 unread = _step(game, seat, player, t, choice)
                 if validity is not None:
-                    _tell(validity, _number(game, seat, player), player, choice, unread, seat)
+                    _observe(validity, _number(game, seat, player), player, choice, unread, seat)
             tick(len(group))
 
 
-def _tell(
+def _observe(
     validity: Validity,
     number: int,
     player: _Rollout,
@@ -221,21 +221,21 @@ def _number(game: RolloutSettings, seat: PreparedScenario, player: _Rollout) -> 
     return seat.index * game.trajectories + player.number
 
 
-async def _replies(chat: ChatModel, asks: Sequence[ChatRequest]) -> list[ChatResponse]:
-    if len(asks) == 1:  # the common case needs no task of its own
-        return [await model_reply(chat, asks[0])]
-    return list(await asyncio.gather(*(model_reply(chat, ask) for ask in asks)))
+async def _replies(chat: ChatModel, requests: Sequence[ChatRequest]) -> list[ChatResponse]:
+    if len(requests) == 1:  # the common case needs no task of its own
+        return [await model_reply(chat, requests[0])]
+    return list(await asyncio.gather(*(model_reply(chat, request) for request in requests)))
 
 
-async def model_reply(chat: ChatModel, ask: ChatRequest) -> ChatResponse:
+async def model_reply(chat: ChatModel, request: ChatRequest) -> ChatResponse:
     """The reply; a refusal of this very chat is the model's result too, and ends no run."""
     try:
-        return await chat.reply(ask)
+        return await chat.reply(request)
     except ProviderFault as fault:
         if fault.kind is not FaultKind.REJECTED or fault.code not in OF_THE_SAMPLE:
             raise
         choice = Choice(content=None, finish_reason=OF_THE_SAMPLE[fault.code])
-        return ChatResponse(id="", model=ask.model, choices=(choice,) * ask.n, usage=None)
+        return ChatResponse(id="", model=request.model, choices=(choice,) * request.n, usage=None)
 
 
 def _groups(game: RolloutSettings, players: Sequence[_Rollout]) -> Iterator[list[_Rollout]]:

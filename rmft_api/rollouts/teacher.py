@@ -39,13 +39,13 @@ class Teacher:
         wanted = self.algorithm
         self._plays = baselines.play(wanted.algorithm, tables, self.config.seed, wanted.options)
 
-    async def reply(self, ask: ChatRequest) -> ChatResponse:
+    async def reply(self, request: ChatRequest) -> ChatResponse:
         """What the algorithm does at this place of the run."""
-        _, _, scenario, trajectory, t = ask.key.split("/")
+        _, _, scenario, trajectory, t = request.key.split("/")
         seat = self._seats[int(scenario)]
         place = int(scenario) * self.config.rollouts.trajectories + int(trajectory)
         said = self._said(seat, self._plays[place], int(t))
-        return ChatResponse("teacher", ask.model, (Choice(said, "stop"),), None)
+        return ChatResponse("teacher", request.model, (Choice(said, "stop"),), None)
 
     def _said(self, seat: PreparedScenario, play: PlayArrays, t: int) -> str:
         """The reason, where it is to give one, and the answer."""

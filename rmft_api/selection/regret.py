@@ -1,6 +1,6 @@
-"""What a play cost: every form of regret of docs/method.md 2, from tables and choices alone. Pure.
+"""Regret of a trajectory: every form of docs/method.md 2, from tables and choices alone. Pure.
 
-All functions but `score` and `play_of` take any leading axes: a `Play` of T x K tables is one
+All functions but `score` and `play_of` take any leading axes: `PlayArrays` of T x K tables is one
 trajectory, one of N x T x K tables is N of them, worked on at once.
 
 A round whose reply could not be read, or that was not played any more, counts as the worst that the

@@ -59,7 +59,7 @@ def chosen(every: Sequence[GridRun], cells: Sequence[str]) -> list[GridRun]:
     return [one for one in every if not cells or one.cell.name in (known[0], *cells)]
 
 
-def told(places: Sequence[GridRun]) -> str:
+def listed(places: Sequence[GridRun]) -> str:
     """The runs by name, and what each changes."""
     return "\n".join(
         f"{place.config.name}: "

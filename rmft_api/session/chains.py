@@ -143,11 +143,11 @@ def _finetuning(
         section["learning_rate_multiplier"] = rate.multiplier
         section["learning_rate"] = rate.absolute
         if asked != rate:
-            say(f"learning rate: {_told(asked)} there becomes {_told(rate)} here")
+            say(f"learning rate: {_rate_in_words(asked)} there becomes {_rate_in_words(rate)} here")
     return raw
 
 
-def _told(rate: LearningRate) -> str:
+def _rate_in_words(rate: LearningRate) -> str:
     if rate.absolute is not None:
         return f"{rate.absolute:g}"
     return "the provider's own" if rate.multiplier is None else f"{rate.multiplier:g} x its own"

@@ -72,7 +72,7 @@ async def begin(
         **kept_origin(config.run, directory),
     }
     journal = Journal.create(directory, config.model_dump_json(), provenance)
-    return await _walked(config, journal, prompts, reporting)
+    return await _play_all(config, journal, prompts, reporting)
 
 
 async def resume(
@@ -99,7 +99,7 @@ async def resume(
     except BaseException:
         journal.close()
         raise
-    return await _walked(config, journal, prompts, reporting)
+    return await _play_all(config, journal, prompts, reporting)
 
 
 def is_comparison(journal: Journal) -> bool:
@@ -110,7 +110,7 @@ def is_comparison(journal: Journal) -> bool:
 def results_so_far(journal: Journal) -> ComparisonResults:
     """What a comparison came to so far."""
     config = recorded(journal)
-    return comparison_results(config, journal, _told(config))
+    return comparison_results(config, journal, _prompts(config))
 
 
 def recorded(journal: Journal) -> ComparisonConfig:
@@ -128,17 +128,17 @@ def plan_of(config: ComparisonConfig, reply_tokens: int | None) -> ComparisonPla
         player.label: (config.settings(player), profiles.load(player.profile))
         for player in config.players
     }
-    prompts, today = _told(config), datetime.now(UTC).date()
+    prompts, today = _prompts(config), datetime.now(UTC).date()
     return asyncio.run(plan_comparison(config.suite, players, prompts, today, reply_tokens))
 
 
-def _told(config: ComparisonConfig) -> PromptSet:
+def _prompts(config: ComparisonConfig) -> PromptSet:
     return prompts_of_run(config.run)
 
 
 def _prepared(config: ComparisonConfig) -> PromptSet:
     """Check all that can be known before anything is sent. Raises ConfigError, DataError."""
-    prompts = _told(config)
+    prompts = _prompts(config)
     preparation.divisions(config.run, ("test",))
     for seat in preparation.prepared_scenarios(config.run, prompts, "test", 0):
         seat.prompt_builder()
@@ -167,20 +167,20 @@ def _check(player: ComparisonPlayer, config: ComparisonConfig) -> None:
             )
 
 
-async def _walked(
+async def _play_all(
     config: ComparisonConfig, journal: Journal, prompts: PromptSet, reporting: Reporting
 ) -> ComparisonResults:
     @asynccontextmanager
     async def opened(stop: StopSignal, show: Console) -> AsyncGenerator[Work[ComparisonResults]]:
         async with AsyncExitStack() as stack:
-            hall = _Hall(config, journal, prompts, stop, show, stack)
-            yield play_all(config, journal, prompts, hall.seated)
+            hall = _Endpoints(config, journal, prompts, stop, show, stack)
+            yield play_all(config, journal, prompts, hall.context_of)
 
     return await run_to_end(config.run, journal, opened, reporting)
 
 
 @dataclass
-class _Hall:
+class _Endpoints:
     """Seats players, connecting each endpoint once, when its first player comes."""
 
     config: ComparisonConfig
@@ -193,7 +193,7 @@ class _Hall:
         default_factory=dict[tuple[str, str | None], tuple[Profile, ChatModel]]
     )
 
-    async def seated(self, player: ComparisonPlayer) -> ComparisonContext:
+    async def context_of(self, player: ComparisonPlayer) -> ComparisonContext:
         """The player's desk."""
         place = (player.profile, player.server)
         if place not in self._open:

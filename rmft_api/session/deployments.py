@@ -33,7 +33,7 @@ async def connected(
         journal=journal,
         retries=retries,
         leaving=Retries(),
-        rent=HourlyCost(journal, prices.hosting, retries.clock),
+        rent=HourlyCost(journal, prices.deployment_hour, retries.clock),
         token=prices.worst_case,
         say=say,
         targets=targets,

@@ -190,12 +190,12 @@ def _calendar(subject: CheckContext, config: RunConfig) -> Finding:
 def _dates(profile: Profile, today: date) -> Iterator[Finding]:
     for life in profile.lifecycle:
         ended = life.shutdown is not None and life.shutdown <= today
-        yield Finding("dates", "note" if ended else "ok", _told(life))
+        yield Finding("dates", "note" if ended else "ok", _dates_in_words(life))
     if not profile.lifecycle:
         yield Finding("dates", "ok", f"{profile.name}: no end of any model is known")
 
 
-def _told(life: Lifecycle) -> str:
+def _dates_in_words(life: Lifecycle) -> str:
     return (
         f"{life.model}: jobs until {life.training_end or 'unknown'}, answers until "
         f"{life.shutdown or 'unknown'} (as of {life.as_of}, {life.source})"
@@ -227,7 +227,7 @@ def _price(profile: Profile, base: str) -> Finding:
     )
     if profile.deploy != "arm":
         return Finding("prices", "ok", told)
-    hour = prices.Prices(profile).hosting(tuned_id(profile, base))
+    hour = prices.Prices(profile).deployment_hour(tuned_id(profile, base))
     if hour is None:
         said = f"hosting fine-tunes of {base} at {profile.price_list!r}: no price is known"
         return Finding("prices", "fail", f"{said}; name a prices file of yours in {prices.OWN_ENV}")

@@ -38,7 +38,7 @@ async def leftovers(profile: Profile, runs: Path, *, remove: bool) -> list[Lefto
             used = _is_in_use(one, runs)
             if remove and not used:
                 await retries.look(lambda name=one.name: host.remove(name), f"removing {one.name}")
-            cost = Prices(profile).hosting(one.model) if profile.is_tuned(one.model) else 0
+            cost = Prices(profile).deployment_hour(one.model) if profile.is_tuned(one.model) else 0
             found.append(Leftover(one, used, remove and not used, cost))
     return found
 

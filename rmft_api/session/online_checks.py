@@ -21,7 +21,7 @@ async def online_findings(profile: Profile, environ: Mapping[str, str]) -> list[
     try:
         limits = await training_limits(profile, environ)
         if limits is not None:
-            found.append(Finding("entitlement", "ok", f"may train: {_told(limits)}"))
+            found.append(Finding("entitlement", "ok", f"may train: {_limits_in_words(limits)}"))
         elif profile.training is not None and profile.paid:
             said = f"{profile.name} does not tell what this key may train; the first job would"
             found.append(Finding("entitlement", "note", said))
@@ -56,13 +56,13 @@ async def _standing(profile: Profile, environ: Mapping[str, str]) -> list[Findin
     if not stand:
         return [Finding("deployments", "ok", "none of ours stands")]
     prices = Prices(profile)
-    rents = [prices.hosting(one.model) for one in stand if profile.is_tuned(one.model)]
+    rents = [prices.deployment_hour(one.model) for one in stand if profile.is_tuned(one.model)]
     known = sum(rent for rent in rents if rent is not None)
     names = ", ".join(one.name for one in stand)
     said = f"{names}: {dollars(known)} an hour; `rmft-api cleanup` shows and removes them"
     return [Finding("deployments", "note", said)]
 
 
-def _told(limits: dict[str, Any]) -> str:
+def _limits_in_words(limits: dict[str, Any]) -> str:
     text = str(limits)
     return text if len(text) <= _SHOWN else f"{text[:_SHOWN]}…"

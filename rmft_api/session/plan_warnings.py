@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 
 from rmft_api.core.errors import ConfigError
 from rmft_api.journal import Journal
-from rmft_api.planning import Plan, of_the_rest, spending
+from rmft_api.planning import RunPlan, of_the_rest, spending
 from rmft_api.planning.plan_vs_actual import PLAN
 from rmft_api.report.text.columns import paragraph
 from rmft_api.report.text.plan import in_short
@@ -19,7 +19,9 @@ _MOVING = re.compile(r", (?:in|since) \d+ days?\b|(?<= on )[0-9]{4}-[0-9]{2}-[0-
 """What moves in a warning from day to day, though it says the same."""
 
 
-async def plan_and_warn(prepared: PreparedRun, say: Say, *, accept_shutdown: bool) -> Plan | None:
+async def plan_and_warn(
+    prepared: PreparedRun, say: Say, *, accept_shutdown: bool
+) -> RunPlan | None:
     """Tell the plan of a run in short, with its warnings.
 
     None for runs of the built-in models: their plan is worth no second of waiting. Raises
@@ -36,29 +38,29 @@ async def plan_and_warn(prepared: PreparedRun, say: Say, *, accept_shutdown: boo
     return plan
 
 
-async def keep_plan(journal: Journal, plan: Plan) -> None:
+async def keep_plan(journal: Journal, plan: RunPlan) -> None:
     """Keep a plan that was foretold, to hold the run's costs against it."""
     await journal.put(PLAN, "", plan)
     await journal.put(_KIND, "", [_gist(one) for one in plan.against_it()])
 
 
-async def keep_and_warn(journal: Journal, plan: Plan, say: Say) -> None:
+async def keep_and_warn(journal: Journal, plan: RunPlan, say: Say) -> None:
     """Keep a plan that was drawn up beside the run, and tell its warnings."""
     await journal.put(PLAN, "", plan)
-    await _tell(journal, plan.against_it(), say)
+    await _say_new(journal, plan.against_it(), say)
 
 
-async def warn_of_news(journal: Journal, prepared: PreparedRun, plan: Plan, say: Say) -> None:
+async def warn_of_news(journal: Journal, prepared: PreparedRun, plan: RunPlan, say: Say) -> None:
     """Tell what speaks against the rest of a run, as far as it was not told before."""
     if journal.get(_KIND, "", list[str]) is None:
         await keep_plan(journal, plan)
     profiles = prepared.chats, prepared.trains
     now = datetime.now(UTC)
     rest = of_the_rest(prepared.config, *profiles, plan, spending(journal), now)
-    await _tell(journal, rest, say)
+    await _say_new(journal, rest, say)
 
 
-async def _tell(journal: Journal, found: Iterable[str], say: Say) -> None:
+async def _say_new(journal: Journal, found: Iterable[str], say: Say) -> None:
     told = journal.get(_KIND, "", list[str]) or []
     news = {_gist(one): one for one in found if _gist(one) not in told}
     for one in news.values():

@@ -5,20 +5,20 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from rmft_api.config.schema import RunConfig
-from rmft_api.planning import Plan, build_plan, refuse
+from rmft_api.planning import RunPlan, build_plan, refuse
 from rmft_api.prompts import of_run as prompts_of_run
 from rmft_api.providers import profiles
 from rmft_api.providers.profiles import Profile
 from rmft_api.rollouts.teacher import Teacher
 from rmft_api.session.embedded_server import check_base
 from rmft_api.session.prepare import batches_of
-from rmft_api.session.progress import heard_of
+from rmft_api.session.progress import observed_replies
 from rmft_api.session.run_directories import run_directory
 from rmft_api.session.token_counters import counter_at
 from rmft_api.session.training_checks import check_training
 
 
-async def plan_of(config: RunConfig, runs: Path, reply_tokens: int | None = None) -> Plan:
+async def plan_of(config: RunConfig, runs: Path, reply_tokens: int | None = None) -> RunPlan:
     """The plan of a run, begun in the folder `runs` or not; `reply_tokens`: assumed, of a reply.
 
     Needs no key. Raises ConfigError for a run that cannot train or send batches at its endpoints.
@@ -39,12 +39,12 @@ async def plan_of(config: RunConfig, runs: Path, reply_tokens: int | None = None
         training,
         now=datetime.now(UTC),
         reply_tokens=reply_tokens,
-        heard=heard_of(run_directory(runs, config.name)),
+        heard=observed_replies(run_directory(runs, config.name)),
         counter=counter_at(playing, config.model),
     )
 
 
-def plan_now(config: RunConfig, runs: Path, reply_tokens: int | None = None) -> Plan:
+def plan_now(config: RunConfig, runs: Path, reply_tokens: int | None = None) -> RunPlan:
     """As `plan_of`, where no event loop runs."""
     return asyncio.run(plan_of(config, runs, reply_tokens))
 

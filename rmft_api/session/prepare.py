@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from rmft_api import tracking
 from rmft_api.config.schema import RunConfig
 from rmft_api.core.errors import ConfigError
-from rmft_api.planning import Plan, build_plan
+from rmft_api.planning import RunPlan, build_plan
 from rmft_api.planning.cost import tuned_id
 from rmft_api.planning.open_model import settings_of
 from rmft_api.prompts import PromptSet
@@ -82,7 +82,7 @@ def batches_of(profile: Profile) -> BatchCapabilities:
     return profile.batch
 
 
-def drawn_up(prepared: PreparedRun) -> Plan:
+def drawn_up(prepared: PreparedRun) -> RunPlan:
     """What the run will do and cost if it begins now. Asks nobody; about a second of arithmetic."""
     config, chats = prepared.config, prepared.chats
     return asyncio.run(
@@ -119,7 +119,7 @@ def _check_prices(profile: Profile, config: RunConfig) -> None:
     prices, base = Prices(profile, batch=batch), config.model.base
     if profile.name == config.model.profile:
         prices.check(base, tuned_id(profile, base))
-    if profile.deploy == "arm" and prices.hosting(tuned_id(profile, base)) is None:
+    if profile.deploy == "arm" and prices.deployment_hour(tuned_id(profile, base)) is None:
         raise ConfigError(
             f"no price is known for hosting fine-tunes of {base!r} at {profile.price_list!r}: "
             "write hosting_per_hour into a prices file and name it in RMFT_PRICES"

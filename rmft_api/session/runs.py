@@ -16,8 +16,8 @@ from rmft_api.core.waits import Waits
 from rmft_api.evaluation.scoring import Results
 from rmft_api.finetuning import Trainer
 from rmft_api.journal import Journal
-from rmft_api.loop import Run, iterate, retrace
-from rmft_api.planning import Plan
+from rmft_api.loop import RunContext, iterate, retrain_chain
+from rmft_api.planning import RunPlan
 from rmft_api.planning.plan_vs_actual import PLAN
 from rmft_api.providers import connect
 from rmft_api.providers.prices import Prices
@@ -50,7 +50,7 @@ from rmft_api.session.signals import StoppableChat, StopSignal
 from rmft_api.session.token_counters import counter_at
 from rmft_api.session.valid_replies import AS_BEFORE, OnStopped, eased
 from rmft_api.session.valid_replies import keep as keep_on
-from rmft_api.tracking import Identity, open_tracker, told
+from rmft_api.tracking import Identity, open_tracker, report_to_tracker
 
 _LOOK_EVERY_S = 0.05
 """How often a run that begins is asked whether it has begun."""
@@ -93,7 +93,7 @@ async def begin(
             f"{error}; once that is fixed, begin the run again, or, where it says that it "
             f"exists, `rmft-api resume {config.name}`"
         ) from error
-    return await _walk(prepared, journal, plan, reporting)
+    return await _run_to_end(prepared, journal, plan, reporting)
 
 
 async def resume(
@@ -129,13 +129,13 @@ async def resume(
     except BaseException:
         journal.close()
         raise
-    return await _walk(prepared, journal, None, reporting, again=again)
+    return await _run_to_end(prepared, journal, None, reporting, again=again)
 
 
-async def _walk(
+async def _run_to_end(
     prepared: PreparedRun,
     journal: Journal,
-    plan: Plan | None,
+    plan: RunPlan | None,
     reporting: Reporting,
     *,
     again: bool = False,
@@ -147,7 +147,7 @@ async def _walk(
         await keep_accounts(journal, prepared)
         if plan is not None:
             await keep_plan(journal, plan)
-        elif (planned := journal.get(PLAN, "", Plan)) is not None:
+        elif (planned := journal.get(PLAN, "", RunPlan)) is not None:
             await warn_of_news(journal, prepared, planned, show.line)
         async with _run(prepared, journal, stop, show, again=again) as run:
             yield _planned(prepared, run)
@@ -155,18 +155,18 @@ async def _walk(
     return await run_to_end(prepared.config, journal, opened, reporting)
 
 
-async def _planned(prepared: PreparedRun, run: Run) -> Results:
+async def _planned(prepared: PreparedRun, run: RunContext) -> Results:
     """Walk through the run, and draw up its plan where none is kept, to hold its costs against.
 
     That is done beside the event loop once the first requests are under way: a second of
     arithmetic that nobody waits for.
     """
     journal = run.journal
-    if journal.get(PLAN, "", Plan) is not None:
-        return await _walked(run)
+    if journal.get(PLAN, "", RunPlan) is not None:
+        return await _loop(run)
     try:
         async with asyncio.TaskGroup() as group:
-            walking = group.create_task(_walked(run))
+            walking = group.create_task(_loop(run))
             while not journal.ledger.count() and not walking.done():
                 await asyncio.wait({walking}, timeout=_LOOK_EVERY_S)
             plan = await asyncio.to_thread(drawn_up, prepared)
@@ -176,15 +176,15 @@ async def _planned(prepared: PreparedRun, run: Run) -> Results:
     return walking.result()
 
 
-async def _walked(run: Run) -> Results:
+async def _loop(run: RunContext) -> Results:
     replay = run.config.replay
-    return await (iterate(run) if replay is None else retrace(run, replay.steps))
+    return await (iterate(run) if replay is None else retrain_chain(run, replay.steps))
 
 
 @asynccontextmanager
 async def _run(
     prepared: PreparedRun, journal: Journal, stop: StopSignal, show: Console, *, again: bool
-) -> AsyncGenerator[Run]:
+) -> AsyncGenerator[RunContext]:
     """The run with its endpoint connected; everything is let go of in the end."""
     config = prepared.config
     async with AsyncExitStack() as stack:
@@ -203,7 +203,7 @@ async def _run(
                 in_batches(journal, connection.batches, retries, chats, show.line)
             )
         prices = Prices(trains)
-        yield Run(
+        yield RunContext(
             config=config,
             directory=journal.run_dir,
             journal=journal,
@@ -216,7 +216,7 @@ async def _run(
                 probe_price=prices.worst_case,
                 again=again,
             ),
-            hosting=hosting,
+            deployments=hosting,
             console=show,
             tracker=await stack.enter_async_context(_tracked(config, journal, show)),
         )
@@ -236,7 +236,7 @@ async def _tracked(
         finished = True
     finally:
         if tracker is not None:
-            await told(lambda: tracker.close(finished=finished), show.line)
+            await report_to_tracker(lambda: tracker.close(finished=finished), show.line)
 
 
 async def _endpoints(

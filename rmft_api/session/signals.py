@@ -92,7 +92,7 @@ class StoppableChat:
         self._chat = chat
         self._stop = stop
 
-    async def reply(self, ask: ChatRequest) -> ChatResponse:
+    async def reply(self, request: ChatRequest) -> ChatResponse:
         """As the model replies. Raises InterruptedRunError instead of launching a request."""
         self._stop.check()
-        return await self._chat.reply(ask)
+        return await self._chat.reply(request)

@@ -52,7 +52,7 @@ def open_tracker(config: TrackingConfig, run: Identity) -> Tracker | None:
     return _Opened(lambda: made(config, run))
 
 
-async def told(work: Callable[[], None], say: Callable[[str], None]) -> bool:
+async def report_to_tracker(work: Callable[[], None], say: Callable[[str], None]) -> bool:
     """Tell a tracker in a thread, so that signals are heard meanwhile; whether it took it.
 
     Whatever another package raises, the run goes on: the failure is said, and no more.

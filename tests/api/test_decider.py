@@ -82,13 +82,13 @@ class Recorded:
     replies: Sequence[Choice | BaseException]
     asked: list[ChatRequest] = field(default_factory=list[ChatRequest])
 
-    async def reply(self, ask: ChatRequest) -> ChatResponse:
+    async def reply(self, request: ChatRequest) -> ChatResponse:
         choice = self.replies[len(self.asked) % len(self.replies)]
-        self.asked.append(ask)
+        self.asked.append(request)
         await asyncio.sleep(0)
         if isinstance(choice, BaseException):
             raise choice
-        return ChatResponse("r", ask.model, (choice,), None)
+        return ChatResponse("r", request.model, (choice,), None)
 
 
 class Recording(Decider):

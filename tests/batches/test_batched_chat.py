@@ -51,7 +51,7 @@ def ask(number: int, t: int = 0, model: str = "m") -> ChatRequest:
 
 @dataclass
 class Provider:
-    """`ports.Batches` in memory; it outlives whoever asks."""
+    """`ports.BatchClient` in memory; it outlives whoever asks."""
 
     fate: Fate = lambda batch, key: True
     ends: str = "completed"
@@ -69,17 +69,17 @@ class Provider:
     refuses: dict[str, FaultKind] = field(default_factory=dict[str, FaultKind])
     """How a request is answered after it was done, once."""
 
-    def line(self, ask: ChatRequest) -> bytes:
-        return msgspec.json.encode({"custom_id": ask.key})
+    def line(self, request: ChatRequest) -> bytes:
+        return msgspec.json.encode({"custom_id": request.key})
 
-    def read(self, ask: ChatRequest, answer: BatchAnswer) -> ChatResponse:
+    def read(self, request: ChatRequest, answer: BatchAnswer) -> ChatResponse:
         if answer.status != 200:
             kind = FaultKind.REJECTED if answer.status == 400 else FaultKind.SAFE
             raise ProviderFault(f"HTTP {answer.status}", kind, status=answer.status)
-        if (fault := self.broken(len(self.batches), ask.key)) is not None:
+        if (fault := self.broken(len(self.batches), request.key)) is not None:
             raise fault
         content = answer.body.decode()
-        return ChatResponse("r", ask.model, (Choice(content, "stop"),), Usage(5, 5))
+        return ChatResponse("r", request.model, (Choice(content, "stop"),), Usage(5, 5))
 
     async def upload(self, filename: str, content: bytes) -> UploadedFile:
         file = UploadedFile(f"file-{len(self.files)}", filename, len(content))
@@ -173,9 +173,9 @@ class Bench:
         try:
             await journal.ledger.set_cap(200)
             retries = Retries(clock=clock, sleep=self.time.sleep, jitter=lambda: 0.0)
-            answers = BatchAnswers(journal.ledger, self.provider, lambda ask, reply: COST)
+            answers = BatchAnswers(journal.ledger, self.provider, lambda request, reply: COST)
             journeys = BatchJobs(
-                journal, self.provider, retries, TRAITS, lambda ask: price, answers,
+                journal, self.provider, retries, TRAITS, lambda request: price, answers,
                 self.said.append, timeout_s=60,
             )  # fmt: skip
             async with BatchedChat(journal, journeys) as chat:

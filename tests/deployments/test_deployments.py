@@ -60,7 +60,7 @@ class Bench:
             journal=self.journal,
             retries=retries,
             leaving=retries,
-            rent=HourlyCost(self.journal, prices.hosting, self.time.clock),
+            rent=HourlyCost(self.journal, prices.deployment_hour, self.time.clock),
             token=prices.worst_case,
             say=self.said.append,
             targets=self.targets,

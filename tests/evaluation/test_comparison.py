@@ -72,7 +72,7 @@ class Hall:
             else Journal.create(self.path, "{}", {})
         )
         chat = JournaledChat(
-            journal, self.wire, Retries(), price=lambda ask: 0, cost=lambda ask, reply: 0
+            journal, self.wire, Retries(), price=lambda request: 0, cost=lambda request, reply: 0
         )
 
         async def seated(player: ComparisonPlayer) -> ComparisonContext:
@@ -134,9 +134,9 @@ async def test_an_interrupted_contest_asks_nothing_twice_and_ends_the_same(tmp_p
             await broken.play()
     broken.wire.end_after = None
     assert await broken.play() == expected
-    keys = [ask.key for ask in broken.wire.asked]
+    keys = [request.key for request in broken.wire.asked]
     assert len(set(keys)) == len(keys)
-    assert sorted(keys) == sorted(ask.key for ask in whole.wire.asked)
+    assert sorted(keys) == sorted(request.key for request in whole.wire.asked)
 
 
 async def test_a_finished_contest_asks_nobody(tmp_path: Path) -> None:

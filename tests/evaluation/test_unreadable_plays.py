@@ -138,10 +138,10 @@ class Playing:
     output: Output
     silent: int
 
-    async def reply(self, ask: ChatRequest) -> ChatResponse:
-        t = int(ask.key.rpartition("/")[2])
+    async def reply(self, request: ChatRequest) -> ChatResponse:
+        t = int(request.key.rpartition("/")[2])
         said = self._said(t) if t < self.silent else "?"
-        return ChatResponse("r", ask.model, (Choice(said, "stop"),), None)
+        return ChatResponse("r", request.model, (Choice(said, "stop"),), None)
 
     def _said(self, t: int) -> str:
         policy = self.policy(t, self.scenario)

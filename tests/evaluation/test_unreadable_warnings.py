@@ -36,11 +36,13 @@ BASE, BETTER = "skill-0.2", "skill-0.9"
 class Mumbling(Skilled):
     """The base mumbles in six of ten replies."""
 
-    async def reply(self, ask: ChatRequest) -> ChatResponse:
-        reply = await super().reply(ask)
-        if ask.model != BASE or ask.seed % 10 >= 6:
+    async def reply(self, request: ChatRequest) -> ChatResponse:
+        reply = await super().reply(request)
+        if request.model != BASE or request.seed % 10 >= 6:
             return reply
-        return ChatResponse("r", ask.model, (type(reply.choices[0])("hm", "stop"),) * ask.n, None)
+        return ChatResponse(
+            "r", request.model, (type(reply.choices[0])("hm", "stop"),) * request.n, None
+        )
 
 
 def changed(name: str = "loop") -> dict[str, object]:

@@ -104,7 +104,12 @@ def no_usage_no_cost() -> None:
     make = journaled_chat.JournaledChat.__init__
 
     def free(self: Any, *args: Any, cost: journaled_chat.Cost, **more: Any) -> None:
-        make(self, *args, cost=lambda ask, reply: cost(ask, reply) if reply.usage else 0, **more)
+        make(
+            self,
+            *args,
+            cost=lambda request, reply: cost(request, reply) if reply.usage else 0,
+            **more,
+        )
 
     journaled_chat.JournaledChat.__init__ = free
 
@@ -178,9 +183,9 @@ def reask_bad_replies() -> None:
 
     reply = WireChat.reply
 
-    async def again(self: WireChat, ask: ChatRequest) -> ChatResponse:
+    async def again(self: WireChat, request: ChatRequest) -> ChatResponse:
         while True:
-            got = await reply(self, ask)
+            got = await reply(self, request)
             if all(choice.content and choice.finish_reason == "stop" for choice in got.choices):
                 return got
 

@@ -85,7 +85,7 @@ class Bench:
     said: list[str] = field(default_factory=list[str])
     config: RunConfig = field(default_factory=config)
     journal: Journal | None = None
-    probe_price: Callable[[ChatRequest], int | None] = lambda ask: None
+    probe_price: Callable[[ChatRequest], int | None] = lambda request: None
 
     def open(self) -> Journal:
         directory = self.path / "test-run"
@@ -471,7 +471,7 @@ async def test_a_model_that_answers_is_found_though_no_list_shows_it(bench: Benc
     missing = error(404, "The model does not exist", code="model_not_found")
     bench.stub.plan("model", *[missing] * 500)
     bench.stub.plan("chat", missing, missing)
-    bench.probe_price = lambda ask: 30
+    bench.probe_price = lambda request: 30
     trained = await bench.train()
     asked = bench.stub.asked("chat")
     assert [one.json["model"] for one in asked] == [trained.model] * 3
@@ -487,7 +487,7 @@ def _with_training(profile: Profile, **changes: Any) -> Profile:
 
 async def test_an_endpoint_that_lists_no_models_is_asked_by_chats_alone(bench: Bench) -> None:
     bench.profile = _with_training(bench.profile, readiness="chat")
-    bench.probe_price = lambda ask: 0
+    bench.probe_price = lambda request: 0
     await bench.train()
     assert len(bench.stub.asked("chat")) == 1
     assert not bench.stub.asked("model")
@@ -497,7 +497,7 @@ async def test_an_endpoint_that_lists_no_models_is_asked_by_chats_alone(bench: B
 async def test_a_new_model_is_found_by_a_chat_where_models_may_not_be_listed(
     bench: Bench, status: int
 ) -> None:
-    bench.probe_price = lambda ask: 30
+    bench.probe_price = lambda request: 30
     bench.stub.plan("model", *[error(status, "Missing scopes: api.model.read")] * 50)
     trained = await bench.train()
     assert [one.json["model"] for one in bench.stub.asked("chat")] == [trained.model]

@@ -51,11 +51,13 @@ class Provider:
             file.flush()
             os.fsync(file.fileno())
 
-    async def reply(self, ask: ChatRequest) -> ChatResponse:
+    async def reply(self, request: ChatRequest) -> ChatResponse:
         """Answer a chat."""
-        self._serve(ask.key)
+        self._serve(request.key)
         await asyncio.sleep(0.001)
-        return ChatResponse("id", ask.model, (Choice(f"to {ask.key}", "stop"),), Usage(9, 9))
+        return ChatResponse(
+            "id", request.model, (Choice(f"to {request.key}", "stop"),), Usage(9, 9)
+        )
 
     async def create_job(self) -> Job:
         """Start a job."""
@@ -74,8 +76,8 @@ async def play(journal: Journal, provider: Provider, at_once: int) -> list[str]:
     chat = JournaledChat(journal, provider, retries, price=lambda _: WORST, cost=lambda _, __: COST)
 
     async def call(number: int) -> str:
-        ask = ChatRequest(f"call/{number}", "m", (Message("user", "?"),), 1, number, Sampling())
-        return (await chat.reply(ask)).choices[0].content or ""
+        request = ChatRequest(f"call/{number}", "m", (Message("user", "?"),), 1, number, Sampling())
+        return (await chat.reply(request)).choices[0].content or ""
 
     said: list[str] = []
     for first in range(0, CALLS, at_once):

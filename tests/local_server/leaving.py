@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from rmft_api.local_server.engine import Completion, Prompt
+from rmft_api.local_server.engine import Prompt, SampledText
 from rmft_api.local_server.server import Settings, running
 from rmft_api.local_server.tiny import chance
 
@@ -32,9 +32,9 @@ class Watch:
         self.lengths: list[int] = []
         complete, uniforms = model.complete, chance.uniforms
 
-        def watched(self_: Any, prompts: Sequence[Prompt]) -> list[Completion]:
+        def watched(self_: Any, prompts: Sequence[Prompt]) -> list[SampledText]:
             self.begun.set()
-            found: list[Completion] = complete(self_, prompts)
+            found: list[SampledText] = complete(self_, prompts)
             self.lengths += [one.completion_tokens for one in found]
             self.ended.set()
             return found

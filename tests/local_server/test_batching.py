@@ -7,11 +7,11 @@ import pytest
 from rmft_api.local_server.batching import ROWS, Batcher, sample_each
 from rmft_api.local_server.engine import (
     ChatMessage,
-    Completion,
     Engine,
     ExampleError,
     Model,
     Prompt,
+    SampledText,
 )
 from rmft_api.local_server.engines import Owner
 from rmft_api.local_server.models import ModelPool, Served
@@ -24,11 +24,11 @@ class Echo:
     def __init__(self) -> None:
         self.batches: list[int] = []
 
-    def complete(self, prompts: Sequence[Prompt]) -> list[Completion]:
+    def complete(self, prompts: Sequence[Prompt]) -> list[SampledText]:
         self.batches.append(len(prompts))
         if any(prompt.seed < 0 for prompt in prompts):
             raise ExampleError("a negative seed")
-        return [Completion((str(prompt.seed),), "stop", 1, 1) for prompt in prompts]
+        return [SampledText((str(prompt.seed),), "stop", 1, 1) for prompt in prompts]
 
 
 def prompts(*seeds: int) -> list[Prompt]:
@@ -129,13 +129,13 @@ async def test_a_request_that_was_given_up_before_its_turn_is_never_sampled(
 
 def test_every_row_gets_an_outcome_whatever_fails() -> None:
     outcomes = sample_each(Echo(), prompts(-1, 5, -2))
-    assert [isinstance(outcome, Completion) for outcome in outcomes] == [False, True, False]
+    assert [isinstance(outcome, SampledText) for outcome in outcomes] == [False, True, False]
 
 
 class Forgetful(Echo):
     """Loses an answer of every batch."""
 
-    def complete(self, prompts: Sequence[Prompt]) -> list[Completion]:
+    def complete(self, prompts: Sequence[Prompt]) -> list[SampledText]:
         return super().complete(prompts)[1:]
 
 

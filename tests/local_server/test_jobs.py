@@ -9,7 +9,7 @@ from openai.types.fine_tuning import FineTuningJob, FineTuningJobEvent
 from openai.types.fine_tuning.jobs import FineTuningJobCheckpoint
 
 from rmft_api.local_server import training_data
-from rmft_api.local_server.engine import Hyperparameters
+from rmft_api.local_server.engine import JobHyperparameters
 from rmft_api.local_server.job_records import Content, later
 from rmft_api.local_server.scripted import ScriptedEngine
 from tests.local_server.serving import (
@@ -132,13 +132,13 @@ def test_the_model_id_is_the_same_on_another_server(client: openai.OpenAI, tmp_p
 
 
 def test_the_model_id_depends_on_all_that_makes_the_model() -> None:
-    content = Content("base", "0" * 64, Hyperparameters(), 7, "key")
+    content = Content("base", "0" * 64, JobHyperparameters(), 7, "key")
     others = [
         msgspec.structs.replace(content, **change)
         for change in (
             {"model": "other"},
             {"dataset_sha256": "1" * 64},
-            {"hyperparameters": Hyperparameters(n_epochs=1)},
+            {"hyperparameters": JobHyperparameters(n_epochs=1)},
             {"seed": 8},
             {"key": None},
         )
@@ -333,9 +333,9 @@ def test_answers_come_while_a_job_trains(client: openai.OpenAI) -> None:
 
 def test_an_unknown_job_is_404(client: openai.OpenAI) -> None:
     jobs = client.fine_tuning.jobs
-    for ask in (jobs.retrieve, jobs.cancel, jobs.checkpoints.list):
+    for request in (jobs.retrieve, jobs.cancel, jobs.checkpoints.list):
         with pytest.raises(openai.NotFoundError) as caught:
-            ask("ftjob-none")
+            request("ftjob-none")
         assert caught.value.code == "fine_tune_not_found"
 
 

@@ -16,7 +16,7 @@ HELLO = (ChatMessage("user", "Which button?"),)
 def talkative(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> engine.TinyModel:
     """Random weights in the base's place, which hardly ever end an answer."""
     path = tmp_path / "random.safetensors"
-    weights = network.Network()
+    weights = network.TinyNetwork()
     pretraining.initialise(weights, 0)
     with torch.no_grad():
         network.save(weights, path)

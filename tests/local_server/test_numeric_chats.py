@@ -92,14 +92,14 @@ def test_what_is_written_is_read_back(drawn: list[int]):
 def test_every_weighted_answer_of_a_chat_is_a_lesson():
     policy = '{"policy":[1,0,0]}'
     chat = [ChatMessage("system", "be good"), asked(FIRST), said(policy)]
-    assert len(list(chats.lessons(chat))) == 1
-    assert len(list(chats.lessons([*chat, asked(FIRST), said(policy)]))) == 2
-    assert len(list(chats.lessons([*chat, asked(FIRST), said(policy, weight=0)]))) == 1
+    assert len(list(chats.examples(chat))) == 1
+    assert len(list(chats.examples([*chat, asked(FIRST), said(policy)]))) == 2
+    assert len(list(chats.examples([*chat, asked(FIRST), said(policy, weight=0)]))) == 1
 
 
 def test_an_answer_without_a_question_is_refused():
     with pytest.raises(ExampleError, match="must answer a user message"):
-        list(chats.lessons([said('{"policy":[1,0,0]}')]))
+        list(chats.examples([said('{"policy":[1,0,0]}')]))
 
 
 def test_a_chat_to_answer_ends_with_the_question():

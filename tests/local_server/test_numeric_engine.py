@@ -14,7 +14,7 @@ from rmft_api.core.errors import DataError
 from rmft_api.local_server.engine import (
     ChatMessage,
     ExampleError,
-    Hyperparameters,
+    JobHyperparameters,
     Model,
     Prompt,
 )
@@ -144,9 +144,9 @@ def test_an_example_without_a_weighted_answer_is_refused():
 
 
 def test_what_is_left_open_is_chosen_by_the_number_of_examples():
-    assert ENGINE.resolve(Hyperparameters(), 1200) == Hyperparameters(8, 256, 1.0)
-    assert ENGINE.resolve(Hyperparameters(), 40) == Hyperparameters(8, 10, 1.0)
-    chosen = Hyperparameters(1, 2, 0.5)
+    assert ENGINE.resolve(JobHyperparameters(), 1200) == JobHyperparameters(8, 256, 1.0)
+    assert ENGINE.resolve(JobHyperparameters(), 40) == JobHyperparameters(8, 10, 1.0)
+    chosen = JobHyperparameters(1, 2, 0.5)
     assert ENGINE.resolve(chosen, 1200) == chosen
 
 

@@ -9,7 +9,7 @@ import torch
 
 from rmft_api.local_server.engine import (
     ChatMessage,
-    Hyperparameters,
+    JobHyperparameters,
     Model,
     Prompt,
     TrainingStep,
@@ -51,7 +51,7 @@ def train(
     examples: Sequence[Chat],
     folder: Path,
     start: Path | None = None,
-    wanted: Hyperparameters | None = None,
+    wanted: JobHyperparameters | None = None,
 ) -> tuple[list[Path], list[TrainingStep], int]:
     saved: list[Path] = []
     steps: list[TrainingStep] = []
@@ -60,7 +60,7 @@ def train(
         saved.append(folder / f"{step}.safetensors")
         return saved[-1]
 
-    wanted = wanted or Hyperparameters()
+    wanted = wanted or JobHyperparameters()
     tokens = ENGINE.train(base, start, examples, wanted, 3, checkpoint, steps.append)
     return saved, steps, tokens
 
@@ -72,7 +72,7 @@ def a_of(path: Path) -> float:
 
 @pytest.mark.parametrize("base", [WORST, TRANSFORMER])
 def test_the_same_inputs_give_the_same_bytes(base: str, tmp_path: Path):
-    examples, wanted = played(1.0, 40), Hyperparameters(2, 10)
+    examples, wanted = played(1.0, 40), JobHyperparameters(2, 10)
     first, _, _ = train(base, examples, tmp_path / "a", wanted=wanted)
     second, _, _ = train(base, examples, tmp_path / "b", wanted=wanted)
     assert [path.read_bytes() for path in first] == [path.read_bytes() for path in second]
@@ -90,7 +90,7 @@ def test_linear_attention_becomes_the_player_that_it_is_shown(tmp_path: Path):
 
 def test_the_transformer_learns_what_it_is_shown(tmp_path: Path):
     examples, unseen = played(1.0, 300), played(1.0, 60, seed=1)
-    saved, steps, _ = train(TRANSFORMER, examples, tmp_path, wanted=Hyperparameters(6, 32))
+    saved, steps, _ = train(TRANSFORMER, examples, tmp_path, wanted=JobHyperparameters(6, 32))
     assert steps[-1].train_loss < 0.4 * steps[0].train_loss
     assert distance(ENGINE.load(TRANSFORMER, saved[-1]), unseen) < 0.5 * distance(
         ENGINE.load(TRANSFORMER, None), unseen
@@ -111,7 +111,7 @@ def policy(text: str) -> Floats:
 
 def test_every_step_and_every_epoch_is_reported(tmp_path: Path):
     examples = played(1.0, 12)  # K = 3 and K = 4 by turns, never in one batch
-    saved, steps, tokens = train(WORST, examples, tmp_path, wanted=Hyperparameters(2, 4))
+    saved, steps, tokens = train(WORST, examples, tmp_path, wanted=JobHyperparameters(2, 4))
     assert [step.step for step in steps] == [1, 2, 3, 4, 5, 6, 7, 8]
     assert [step.epoch for step in steps] == [0, 0, 0, 1, 1, 1, 1, 2]
     assert {step.total_steps for step in steps} == {8}
@@ -121,8 +121,8 @@ def test_every_step_and_every_epoch_is_reported(tmp_path: Path):
 
 def test_the_learning_rate_multiplier_is_obeyed(tmp_path: Path):
     examples = played(1.0, 40)
-    slow, _, _ = train(WORST, examples, tmp_path / "a", wanted=Hyperparameters(1, 8, 0.01))
-    fast, _, _ = train(WORST, examples, tmp_path / "b", wanted=Hyperparameters(1, 8, 1.0))
+    slow, _, _ = train(WORST, examples, tmp_path / "a", wanted=JobHyperparameters(1, 8, 0.01))
+    fast, _, _ = train(WORST, examples, tmp_path / "b", wanted=JobHyperparameters(1, 8, 1.0))
     assert -1 < a_of(slow[-1]) < -0.99
     assert a_of(fast[-1]) > -0.9
 

@@ -11,7 +11,7 @@ from rmft_api.local_server import training_data
 from rmft_api.local_server.engine import (
     ChatMessage,
     ChatPair,
-    Hyperparameters,
+    JobHyperparameters,
     TrainingStep,
 )
 from tests.local_server.serving import Served, finished, served, upload
@@ -43,7 +43,7 @@ def prefer(folder: Path, beta: float, epochs: int = 4) -> tuple[Path, list[Train
         BASE,
         None,
         [PAIR] * 16,
-        Hyperparameters(epochs, 8, 1.0),
+        JobHyperparameters(epochs, 8, 1.0),
         beta,
         1,
         lambda step: folder / "weights.safetensors",

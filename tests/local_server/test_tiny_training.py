@@ -7,7 +7,7 @@ import pytest
 from rmft_api.local_server.engine import (
     ChatMessage,
     ExampleError,
-    Hyperparameters,
+    JobHyperparameters,
     Prompt,
     TrainingStep,
 )
@@ -15,7 +15,7 @@ from rmft_api.local_server.tiny.engine import BASE, TinyEngine
 
 ASKED = ChatMessage("user", "Round 1 of 25.\nA: untried\nB: untried")
 SAID = ChatMessage("assistant", "Best B, few B, hope B.\nHope decides. <Answer>B</Answer>")
-QUICK = Hyperparameters(n_epochs=2, batch_size=4, learning_rate_multiplier=1.0)
+QUICK = JobHyperparameters(n_epochs=2, batch_size=4, learning_rate_multiplier=1.0)
 
 
 def train(
@@ -80,7 +80,7 @@ def test_a_chat_beyond_the_context_cannot_be_trained_on():
 
 
 def test_auto_is_resolved():
-    found = TinyEngine().resolve(Hyperparameters(), examples=1000)
+    found = TinyEngine().resolve(JobHyperparameters(), examples=1000)
     assert None not in (found.n_epochs, found.batch_size, found.learning_rate_multiplier)
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from rmft_api.local_server.engine import Hyperparameters, TrainingStep
+from rmft_api.local_server.engine import JobHyperparameters, TrainingStep
 from rmft_api.local_server.trainer import ORPHANED, DivergedError, MessageWriter, Recorder
 from rmft_api.local_server.training_messages import (
     GO,
@@ -32,7 +32,7 @@ def folder(tmp_path: Path) -> Path:
         engine="scripted",
         base="scripted-1",
         start=None,
-        hyperparameters=Hyperparameters(n_epochs=2, batch_size=5),
+        hyperparameters=JobHyperparameters(n_epochs=2, batch_size=5),
         seed=1,
     )
     (tmp_path / "order.json").write_bytes(msgspec.json.encode(order))
@@ -58,7 +58,7 @@ def hear(trainer: subprocess.Popen[bytes]) -> Said:
 def test_a_trainer_waits_for_its_turn_and_ends_with_its_server(
     trainer: subprocess.Popen[bytes],
 ) -> None:
-    numbers = Hyperparameters(n_epochs=2, batch_size=5, learning_rate_multiplier=1.0)
+    numbers = JobHyperparameters(n_epochs=2, batch_size=5, learning_rate_multiplier=1.0)
     assert hear(trainer) == Validated(10, numbers)
     assert trainer.stdin is not None
     trainer.stdin.close()
@@ -94,7 +94,7 @@ class Silent(MessageWriter):
     def __init__(self) -> None:
         self.said: list[Said] = []
 
-    def say(self, message: Said) -> None:
+    def write(self, message: Said) -> None:
         self.said.append(message)
 
 

@@ -87,7 +87,7 @@ def test_a_machine_of_ones_own_costs_nothing() -> None:
 
 def test_coalescing_saves_what_its_absence_costs() -> None:
     # In a full-information game that tells no actions, trajectories stay alike to the end.
-    def run(coalesce: bool) -> planning.Plan:
+    def run(coalesce: bool) -> planning.RunPlan:
         return drawn(small("full", rollouts={"coalesce": coalesce}, prompts={"reasoning": "none"}))
 
     saved, apart = run(coalesce=True), run(coalesce=False)

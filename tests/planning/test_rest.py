@@ -6,7 +6,7 @@ from datetime import date, timedelta
 import msgspec
 import pytest
 
-from rmft_api.planning import Phase, Plan, Spending, of_the_rest
+from rmft_api.planning import Phase, RunPlan, Spending, of_the_rest
 from rmft_api.planning.plan_vs_actual import Amounts, PhaseSpending
 from rmft_api.providers.profile import Profile
 from tests.planning.world import NOW, drawn, openai, small
@@ -15,11 +15,13 @@ LAST_JOBS, LAST_ANSWERS = date(2027, 1, 6), date(2027, 1, 14)
 
 
 @pytest.fixture(scope="module")
-def plan() -> Plan:
+def plan() -> RunPlan:
     return drawn(small())
 
 
-def standing(plan: Plan, done: Callable[[Phase], bool], projected: int | None = None) -> Spending:
+def standing(
+    plan: RunPlan, done: Callable[[Phase], bool], projected: int | None = None
+) -> Spending:
     """The books of a run in which some phases are over."""
     nothing = Amounts(0, 0, 0, 0, 0)
     lines = tuple(
@@ -39,20 +41,20 @@ def standing(plan: Plan, done: Callable[[Phase], bool], projected: int | None = 
     return Spending(lines, plan.total, 0, 0, None, projected)
 
 
-def told(plan: Plan, spent: Spending, day: date, profile: Profile | None = None) -> list[str]:
+def told(plan: RunPlan, spent: Spending, day: date, profile: Profile | None = None) -> list[str]:
     one = profile or openai()
     now = NOW + timedelta(days=(day - NOW.date()).days)
     return list(of_the_rest(small(), one, one, plan, spent, now))
 
 
-def test_jobs_that_would_come_too_late_are_told(plan: Plan) -> None:
+def test_jobs_that_would_come_too_late_are_told(plan: RunPlan) -> None:
     nothing_done = standing(plan, lambda phase: False)
     assert "takes no jobs" in told(plan, nothing_done, LAST_JOBS)[0]
     in_time = told(plan, nothing_done, LAST_JOBS - timedelta(days=2))
     assert not any(line.startswith("run ") for line in in_time)
 
 
-def test_the_end_of_training_is_nothing_to_a_run_that_has_trained(plan: Plan) -> None:
+def test_the_end_of_training_is_nothing_to_a_run_that_has_trained(plan: RunPlan) -> None:
     trained = standing(plan, lambda phase: phase.name in ("training", "rollouts"))
     lines = told(plan, trained, LAST_JOBS)
     assert not any("jobs" in line for line in lines)
@@ -60,12 +62,12 @@ def test_the_end_of_training_is_nothing_to_a_run_that_has_trained(plan: Plan) ->
     assert "would end on" in told(plan, trained, LAST_ANSWERS)[0]
 
 
-def test_nothing_speaks_against_a_run_that_is_over(plan: Plan) -> None:
+def test_nothing_speaks_against_a_run_that_is_over(plan: RunPlan) -> None:
     over = standing(plan, lambda phase: True, projected=10**9)
     assert told(plan, over, LAST_ANSWERS) == []
 
 
-def test_a_budget_that_will_not_last_is_told(plan: Plan) -> None:
+def test_a_budget_that_will_not_last_is_told(plan: RunPlan) -> None:
     dear = standing(plan, lambda phase: False, projected=6_000_000)
     far = openai().model_copy(update={"lifecycle": ()})
     assert told(plan, dear, NOW.date(), far) == [

@@ -11,7 +11,7 @@ from rmft_api.core.records import ChatResponse, Choice, Hyperparameters, Job, Us
 from rmft_api.finetuning import FineTuned
 from rmft_api.journal import Journal, PhaseKey, PhaseSum
 from rmft_api.journal.ledger import digest_of
-from rmft_api.planning import Phase, PhaseSpending, Plan, Spending, spending
+from rmft_api.planning import Phase, PhaseSpending, RunPlan, Spending, spending
 from rmft_api.planning.plan_vs_actual import PLAN, TRAINED
 from tests.planning.world import drawn, rented, small
 
@@ -28,12 +28,12 @@ def journal(tmp_path: Path) -> Iterator[Journal]:
 
 
 @pytest.fixture(scope="module")
-def plan() -> Plan:
+def plan() -> RunPlan:
     return drawn(small())
 
 
 @pytest.fixture(scope="module")
-def ends() -> Plan:
+def ends() -> RunPlan:
     return drawn(small().model_copy(update={"test_models": "ends"}))
 
 
@@ -45,7 +45,7 @@ async def answered(journal: Journal, key: str, usage: Usage, cost: int) -> None:
 
 async def whole(
     journal: Journal,
-    plan: Plan,
+    plan: RunPlan,
     name: str,
     iteration: int,
     factor: float,
@@ -60,7 +60,7 @@ async def whole(
     return cost * phase.calls
 
 
-def phase_of(plan: Plan, name: str, iteration: int) -> Phase:
+def phase_of(plan: RunPlan, name: str, iteration: int) -> Phase:
     (one,) = [p for p in plan.phases if (p.name, p.iteration) == (name, iteration)]
     return one
 
@@ -107,7 +107,9 @@ async def test_a_second_look_at_the_books_tells_what_a_first_one_would(
     assert looked[PhaseKey("test", 0)].calls == 5
 
 
-async def test_a_run_at_its_beginning_is_heading_for_its_plan(journal: Journal, plan: Plan) -> None:
+async def test_a_run_at_its_beginning_is_heading_for_its_plan(
+    journal: Journal, plan: RunPlan
+) -> None:
     await journal.put(PLAN, "", plan)
     found = spending(journal)
     assert found.planned == plan.total
@@ -117,7 +119,7 @@ async def test_a_run_at_its_beginning_is_heading_for_its_plan(journal: Journal, 
 
 
 async def test_phases_that_cost_twice_as_much_are_expected_to_go_on_so(
-    journal: Journal, plan: Plan
+    journal: Journal, plan: RunPlan
 ) -> None:
     await journal.put(PLAN, "", plan)
     await journal.ledger.set_cap(10**9)
@@ -136,7 +138,7 @@ async def test_phases_that_cost_twice_as_much_are_expected_to_go_on_so(
 
 
 async def test_half_of_a_phase_costs_what_it_did_and_the_plan_for_the_other_half(
-    journal: Journal, plan: Plan
+    journal: Journal, plan: RunPlan
 ) -> None:
     await journal.put(PLAN, "", plan)
     await journal.ledger.set_cap(10**9)
@@ -152,7 +154,7 @@ async def test_half_of_a_phase_costs_what_it_did_and_the_plan_for_the_other_half
 
 
 async def test_what_is_ahead_is_projected_with_the_length_that_replies_really_have(
-    journal: Journal, plan: Plan
+    journal: Journal, plan: RunPlan
 ) -> None:
     shorter = drawn(small(), reply_tokens=20)
     assert shorter.replies
@@ -193,7 +195,7 @@ async def test_a_deployment_is_under_way_as_long_as_its_model_is_played(journal:
     assert line(spending(journal), "hosting", 1).state == "done"
 
 
-async def test_a_run_that_is_over_is_heading_nowhere_else(journal: Journal, plan: Plan) -> None:
+async def test_a_run_that_is_over_is_heading_nowhere_else(journal: Journal, plan: RunPlan) -> None:
     await journal.put(PLAN, "", plan)
     await journal.ledger.set_cap(10**9)
     await whole(journal, plan, "validation", 0, 0.5)
@@ -222,7 +224,7 @@ async def test_without_a_plan_there_are_actual_figures_and_no_projection(
 
 
 async def test_a_champion_of_any_iteration_is_tested_in_the_place_of_the_last(
-    journal: Journal, ends: Plan
+    journal: Journal, ends: RunPlan
 ) -> None:
     await journal.put(PLAN, "", ends)
     await journal.ledger.set_cap(10**9)
@@ -231,7 +233,7 @@ async def test_a_champion_of_any_iteration_is_tested_in_the_place_of_the_last(
     assert [(one.iteration, one.planned is not None) for one in tests] == [(0, True), (2, True)]
 
 
-async def test_kinds_of_phases_add_up_to_the_whole(journal: Journal, plan: Plan) -> None:
+async def test_kinds_of_phases_add_up_to_the_whole(journal: Journal, plan: RunPlan) -> None:
     await journal.put(PLAN, "", plan)
     await journal.ledger.set_cap(10**9)
     await whole(journal, plan, "validation", 0, 1.5)

@@ -12,7 +12,7 @@ from rmft_api.core import seeds
 from rmft_api.core.records import ChatRequest, Split
 from rmft_api.datasets import preferences, training_files
 from rmft_api.datasets.tokens import counter_for
-from rmft_api.planning import Plan
+from rmft_api.planning import RunPlan
 from rmft_api.providers.prices import Prices
 from rmft_api.selection import ranking
 from tests.planning.world import (
@@ -86,9 +86,9 @@ def test_history_makes_later_prompts_longer_and_the_plan_knows() -> None:
 def anything(seed: int) -> Say:
     """Replies of every kind: long, empty, unreadable, of any action; some seeds like one kind."""
 
-    def say(names: tuple[str, ...], ask: ChatRequest, choice: int) -> str:
-        number = seeds.number(seed, ask.key, choice)
-        words = " because" * (number // 8 % (ask.sampling.max_tokens - 8))
+    def say(names: tuple[str, ...], request: ChatRequest, choice: int) -> str:
+        number = seeds.number(seed, request.key, choice)
+        words = " because" * (number // 8 % (request.sampling.max_tokens - 8))
         answer = f"<Answer>{names[number % len(names)]}</Answer>"
         kinds = [f"{words}\n{answer}", answer, words, ""]
         return kinds[seed % 4 if seed % 3 == 0 else number // 64 % 4]
@@ -112,8 +112,10 @@ def test_whatever_is_replied_no_more_is_reserved_than_the_worst_case(
         chat, kept = played(run, split, 1 if split == "train" else 0, anything(seed))
         model = "ft:gpt-4o-mini:o:s:1" if phase(plan, name).model else "gpt-4o-mini"
         reserved = 0
-        for ask in chat.asks:
-            asked = ChatRequest(ask.key, model, ask.messages, ask.n, ask.seed, ask.sampling)
+        for request in chat.asks:
+            asked = ChatRequest(
+                request.key, model, request.messages, request.n, request.seed, request.sampling
+            )
             reserved += prices.worst_case(asked) or 0
         worst = phase(plan, name).cost.worst
         assert worst is not None
@@ -127,7 +129,7 @@ def test_whatever_is_replied_no_more_is_reserved_than_the_worst_case(
 
 
 @cache
-def _plan_of(as_json: str) -> Plan:
+def _plan_of(as_json: str) -> RunPlan:
     return drawn(RunConfig.model_validate_json(as_json))
 
 

@@ -18,7 +18,7 @@ from rmft_api.core.transcripts import StoredTrajectory
 from rmft_api.datasets import dataset
 from rmft_api.datasets import tokens as counters
 from rmft_api.datasets.dataset import Dataset
-from rmft_api.planning import Phase, Plan
+from rmft_api.planning import Phase, RunPlan
 from rmft_api.planning.simulated_model import ReplyText
 from rmft_api.prompts import PromptSet, load
 from rmft_api.providers import profiles
@@ -79,7 +79,7 @@ def drawn(
     now: datetime = NOW,
     profile: Profile | None = None,
     reply_tokens: int | None = None,
-) -> Plan:
+) -> RunPlan:
     """The run's plan; it may be asked for where an event loop runs."""
     one = profile or profiles.load(settings.model.profile)
     plan = planning.build_plan(
@@ -89,7 +89,7 @@ def drawn(
         return thread.submit(asyncio.run, plan).result()
 
 
-def phase(plan: Plan, name: str, iteration: int = 1) -> Phase:
+def phase(plan: RunPlan, name: str, iteration: int = 1) -> Phase:
     """The only phase of a name in an iteration."""
     (found,) = [p for p in plan.phases if (p.name, p.iteration) == (name, iteration)]
     return found
@@ -111,17 +111,17 @@ class Metered:
         self._say = say
         self._said: list[list[str]] = []
 
-    async def reply(self, ask: ChatRequest) -> ChatResponse:
-        names = self.names[int(ask.key.split("/")[2])]
-        said = [self._say(names, ask, i) for i in range(ask.n)]
-        self.asks.append(ask)
+    async def reply(self, request: ChatRequest) -> ChatResponse:
+        names = self.names[int(request.key.split("/")[2])]
+        said = [self._say(names, request, i) for i in range(request.n)]
+        self.asks.append(request)
         self._said.append(said)
-        return ChatResponse("r", ask.model, tuple(Choice(text, "stop") for text in said), None)
+        return ChatResponse("r", request.model, tuple(Choice(text, "stop") for text in said), None)
 
     @property
     def prompt_tokens(self) -> int:
         """Of all that was asked."""
-        chats = [ask.messages for ask in self.asks]
+        chats = [request.messages for request in self.asks]
         frames = sum(3 + sum(3 + tokens_of(m.role) for m in chat) for chat in chats)
         return frames + sum(tokens_of(m.content) for chat in chats for m in chat)
 
@@ -136,8 +136,8 @@ def assumed(settings: RunConfig) -> Say:
     counter = counters.counter_for(settings.model.base)
     speech = ReplyText(settings, counter, settings.sampling.max_tokens // 2)
 
-    def say(names: tuple[str, ...], ask: ChatRequest, choice: int) -> str:
-        split, _, scenario, trajectory, t = ask.key.split("/")
+    def say(names: tuple[str, ...], request: ChatRequest, choice: int) -> str:
+        split, _, scenario, trajectory, t = request.key.split("/")
         return speech.say(names, split, int(scenario), int(trajectory), int(t), choice).text
 
     return say

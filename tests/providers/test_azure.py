@@ -169,11 +169,11 @@ async def test_a_deployment_that_is_not_ready_is_waited_for(
     assert host
     azure.creating_polls = 0
     await host.deploy(ORDER)
-    ask = ChatRequest("k", BASE, (Message("user", "1"),), 1, 0, Sampling(max_tokens=1))
+    request = ChatRequest("k", BASE, (Message("user", "1"),), 1, 0, Sampling(max_tokens=1))
     with pytest.raises(ProviderFault) as caught:
-        await connection.chat.reply(ask)
+        await connection.chat.reply(request)
     assert caught.value.kind is FaultKind.WAIT
-    assert (await connection.chat.reply(ask)).choices
+    assert (await connection.chat.reply(request)).choices
 
 
 async def test_a_token_that_has_ended_is_told_by_its_name(azure: FakeAzure) -> None:

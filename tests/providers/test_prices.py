@@ -50,7 +50,7 @@ def test_a_model_is_priced_by_its_family(
 def test_an_azure_fine_tune_is_its_bases_row() -> None:
     price = price_of("azure", "gpt-4.1-2025-04-14.ft-0e88")
     assert price
-    assert price.hosting(24) == 40_800_000
+    assert price.deployment(24) == 40_800_000
 
 
 @pytest.mark.parametrize("model", ["gpt-5", "gpt-4.1-mini-pro", "gpt-4.10", "ft:gpt-5:o::x", ""])
@@ -71,7 +71,7 @@ def test_what_is_unknown_is_never_nothing() -> None:
     gemini = price_of("gemini", "gemini-3.5-flash")
     assert gemini
     assert gemini.training(1000) is None
-    assert gemini.hosting(1) is None
+    assert gemini.deployment(1) is None
 
 
 def test_local_costs_nothing_and_says_why() -> None:

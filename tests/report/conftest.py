@@ -38,8 +38,8 @@ TOLD = RunState("finished", "")
 class Rude(Skilled):
     """Plays as well, and says what would break a careless page."""
 
-    async def reply(self, ask: ChatRequest) -> ChatResponse:
-        reply = await super().reply(ask)
+    async def reply(self, request: ChatRequest) -> ChatResponse:
+        reply = await super().reply(request)
         choices = tuple(
             msgspec.structs.replace(
                 choice, content=f"{HOSTILE[(len(self.asked) + i) % len(HOSTILE)]}\n{choice.content}"

@@ -37,15 +37,15 @@ class Wire:
         self.hold.set()
         self._arrived = asyncio.Semaphore(0)
 
-    async def reply(self, ask: ChatRequest) -> ChatResponse:
+    async def reply(self, request: ChatRequest) -> ChatResponse:
         self.requests += 1
         self._arrived.release()
         await self.hold.wait()
         if self.faults:
             kind = self.faults.pop(0)
             raise ProviderFault(f"a {kind} fault", kind, status=403, code="x")
-        choices = tuple(Choice(f"{ask.key} {i}", "stop") for i in range(ask.n))
-        return ChatResponse(f"id-{self.requests}", ask.model, choices, Usage(10, 5))
+        choices = tuple(Choice(f"{request.key} {i}", "stop") for i in range(request.n))
+        return ChatResponse(f"id-{self.requests}", request.model, choices, Usage(10, 5))
 
     async def arrived(self, requests: int) -> None:
         for _ in range(requests):
@@ -245,9 +245,9 @@ async def test_a_reply_that_is_no_answer_costs_what_it_tells_or_stays_reserved(
     )
     met = [(50, 12, 0), (0, 0, 0), None]
 
-    async def broken(ask: ChatRequest) -> ChatResponse:
+    async def broken(request: ChatRequest) -> ChatResponse:
         if not met:
-            return ChatResponse("id", ask.model, (Choice("A", "stop"),), Usage(1, 1))
+            return ChatResponse("id", request.model, (Choice("A", "stop"),), Usage(1, 1))
         raise ProviderFault("aborted", FaultKind.NO_ANSWER, billed=met.pop(0))
 
     monkeypatch.setattr(wire, "reply", broken)
@@ -323,7 +323,7 @@ async def test_a_drain_that_takes_too_long_gives_up_what_is_under_way(
 async def test_a_bug_on_the_wire_is_a_crash_and_keeps_the_reservation(
     chat: JournaledChat, wire: Wire, journal: Journal, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    async def broken(ask: ChatRequest) -> ChatResponse:
+    async def broken(request: ChatRequest) -> ChatResponse:
         raise ZeroDivisionError
 
     monkeypatch.setattr(wire, "reply", broken)
@@ -389,8 +389,8 @@ class Turns:
         self.held: list[int] = []
         self.dropped_keys: list[str] = []
 
-    async def __call__(self, ask: ChatRequest) -> None:
+    async def __call__(self, request: ChatRequest) -> None:
         self.held.append(self.journal.ledger.totals().reserved)
 
-    def dropped(self, ask: ChatRequest) -> None:
-        self.dropped_keys.append(ask.key)
+    def dropped(self, request: ChatRequest) -> None:
+        self.dropped_keys.append(request.key)

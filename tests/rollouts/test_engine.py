@@ -54,14 +54,14 @@ class Scripted:
         self.under_way = 0
         self.most_under_way = 0
 
-    async def reply(self, ask: ChatRequest) -> ChatResponse:
-        self.asks.append(ask)
+    async def reply(self, request: ChatRequest) -> ChatResponse:
+        self.asks.append(request)
         self.under_way += 1
         self.most_under_way = max(self.most_under_way, self.under_way)
         await asyncio.sleep(0)
         self.under_way -= 1
-        choices = tuple(Choice(self.say(ask, i), "stop") for i in range(ask.n))
-        return ChatResponse("r", ask.model, choices, None)
+        choices = tuple(Choice(self.say(request, i), "stop") for i in range(request.n))
+        return ChatResponse("r", request.model, choices, None)
 
 
 def a_seat(index: int = 0, T: int = 3) -> PreparedScenario:
@@ -70,11 +70,11 @@ def a_seat(index: int = 0, T: int = 3) -> PreparedScenario:
 
 
 def always(name: str) -> Scripted:
-    return Scripted(lambda ask, i: f"thinking. <Answer>{name}</Answer>")
+    return Scripted(lambda request, i: f"thinking. <Answer>{name}</Answer>")
 
 
-def by_choice(ask: ChatRequest, i: int) -> str:
-    return f"<Answer>{NAMES[(ask.seed + i) % 3]}</Answer>"
+def by_choice(request: ChatRequest, i: int) -> str:
+    return f"<Answer>{NAMES[(request.seed + i) % 3]}</Answer>"
 
 
 def played(
@@ -110,21 +110,21 @@ def test_identical_chats_are_one_request_and_others_are_not() -> None:
     played(replace(GAME, largest_n=128), chat)
     assert chat.asks[0].n == 4
     assert len(chat.asks) < 12
-    assert sum(ask.n for ask in chat.asks) == 12
+    assert sum(request.n for request in chat.asks) == 12
 
 
 def test_no_request_asks_for_more_choices_than_the_endpoint_allows() -> None:
     chat = always("red")
     played(replace(GAME, largest_n=3), chat)
-    assert [ask.n for ask in chat.asks] == [3, 1] * 3
+    assert [request.n for request in chat.asks] == [3, 1] * 3
 
 
 def test_without_coalescing_every_trajectory_asks_for_itself() -> None:
     chat = always("red")
     played(GAME, chat)
-    assert [ask.n for ask in chat.asks] == [1] * 12
-    assert len({ask.key for ask in chat.asks}) == 12
-    assert len({ask.seed for ask in chat.asks}) == 12
+    assert [request.n for request in chat.asks] == [1] * 12
+    assert len({request.key for request in chat.asks}) == 12
+    assert len({request.seed for request in chat.asks}) == 12
 
 
 def test_what_is_asked_does_not_depend_on_how_much_runs_at_once() -> None:
@@ -149,7 +149,7 @@ def test_trajectories_already_saved_are_not_played_again() -> None:
 
 def test_an_unreadable_reply_executes_nothing_and_the_play_goes_on() -> None:
     chat = Scripted(
-        lambda ask, i: "red or blue" if ask.key.endswith("/1") else "<Answer>red</Answer>"
+        lambda request, i: "red or blue" if request.key.endswith("/1") else "<Answer>red</Answer>"
     )
     for trajectory in played(GAME, chat):
         assert [told.action for told in trajectory.rounds] == [0, None, 0]
@@ -158,13 +158,15 @@ def test_an_unreadable_reply_executes_nothing_and_the_play_goes_on() -> None:
 
 
 def test_an_unreadable_reply_may_end_the_trajectory_where_that_is_declared() -> None:
-    chat = Scripted(lambda ask, i: "?" if ask.key.endswith("/1") else "<Answer>red</Answer>")
+    chat = Scripted(
+        lambda request, i: "?" if request.key.endswith("/1") else "<Answer>red</Answer>"
+    )
     kept = played(replace(GAME, unreadable="end"), chat)
     assert [len(trajectory.rounds) for trajectory in kept] == [2] * 4
 
 
 def test_a_distribution_is_sampled_by_address_and_never_where_it_has_no_mass() -> None:
-    chat = Scripted(lambda ask, i: "<Answer>red:3,blue:0,green:1</Answer>")
+    chat = Scripted(lambda request, i: "<Answer>red:3,blue:0,green:1</Answer>")
     game = replace(GAME, output="distribution", trajectories=40)
     first, again = played(game, chat), played(game, chat)
     actions = [told.action for trajectory in first for told in trajectory.rounds]
@@ -176,13 +178,13 @@ def test_a_distribution_is_sampled_by_address_and_never_where_it_has_no_mass() -
 def test_rounds_of_a_seed_block_share_their_sampling_seed() -> None:
     chat = always("red")
     played(replace(GAME, seed_block=2, trajectories=1), chat, [a_seat(T=4)])
-    seeds = [ask.seed for ask in chat.asks]
+    seeds = [request.seed for request in chat.asks]
     assert seeds[0] == seeds[1] != seeds[2] == seeds[3]
 
 
 def test_a_chat_that_the_provider_filters_is_data_and_ends_no_run() -> None:
     class Filtering(Scripted):
-        async def reply(self, ask: ChatRequest) -> ChatResponse:
+        async def reply(self, request: ChatRequest) -> ChatResponse:
             raise ProviderFault("no", FaultKind.REJECTED, status=400, code="content_filter")
 
     kept = played(GAME, Filtering(by_choice))
@@ -191,10 +193,10 @@ def test_a_chat_that_the_provider_filters_is_data_and_ends_no_run() -> None:
 
 def test_a_request_that_is_lost_for_good_is_parked_and_ends_no_run() -> None:
     class Poisoned(Scripted):
-        async def reply(self, ask: ChatRequest) -> ChatResponse:
-            if ask.key.endswith("/1"):
+        async def reply(self, request: ChatRequest) -> ChatResponse:
+            if request.key.endswith("/1"):
                 raise ProviderFault("lost six times", FaultKind.REJECTED, code=POISON)
-            return await super().reply(ask)
+            return await super().reply(request)
 
     kept = played(GAME, Poisoned(by_choice))
     assert {trajectory.rounds[1].status for trajectory in kept} == {"lost"}
@@ -203,7 +205,7 @@ def test_a_request_that_is_lost_for_good_is_parked_and_ends_no_run() -> None:
 
 def test_a_provider_that_is_down_ends_the_play_with_its_own_error() -> None:
     class Down(Scripted):
-        async def reply(self, ask: ChatRequest) -> ChatResponse:
+        async def reply(self, request: ChatRequest) -> ChatResponse:
             raise ProviderDownError("gone")
 
     with pytest.raises(ProviderDownError, match="gone"):
@@ -212,10 +214,10 @@ def test_a_provider_that_is_down_ends_the_play_with_its_own_error() -> None:
 
 def test_a_request_that_stays_without_an_answer_sets_its_trajectory_aside() -> None:
     class Losing(Scripted):
-        async def reply(self, ask: ChatRequest) -> ChatResponse:
-            if ask.key.startswith("train/1/0/2/"):
+        async def reply(self, request: ChatRequest) -> ChatResponse:
+            if request.key.startswith("train/1/0/2/"):
                 raise ProviderFault("timed out", FaultKind.AMBIGUOUS)
-            return await super().reply(ask)
+            return await super().reply(request)
 
     kept: list[Trajectory] = []
 

@@ -35,11 +35,11 @@ class Wire:
     """Requests after which the process ends."""
     asked: list[str] = field(default_factory=list[str])
 
-    async def reply(self, ask: ChatRequest) -> ChatResponse:
-        self.asked.append(ask.key)
+    async def reply(self, request: ChatRequest) -> ChatResponse:
+        self.asked.append(request.key)
         await asyncio.sleep(0)
         choice = Choice(self.says, self.finish, thoughts=self.thoughts)
-        return ChatResponse("r", ask.model, (choice,) * ask.n, Usage(10, 5))
+        return ChatResponse("r", request.model, (choice,) * request.n, Usage(10, 5))
 
 
 @dataclass
@@ -49,15 +49,15 @@ class Stoppable:
     chat: ChatModel
     wire: Wire
 
-    async def reply(self, ask: ChatRequest) -> ChatResponse:
+    async def reply(self, request: ChatRequest) -> ChatResponse:
         if self.wire.end_after is not None and len(self.wire.asked) >= self.wire.end_after:
             raise ResumableError("stopped by the test")
-        return await self.chat.reply(ask)
+        return await self.chat.reply(request)
 
 
 @dataclass
 class Desk:
-    """Implements `playing.Place`."""
+    """Implements `splits.PlayContext`."""
 
     config: RunConfig
     journal: Journal
@@ -97,7 +97,11 @@ async def process(
         told = eased(journal, told, on or OnStopped())
         await journal.ledger.set_cap(1_000_000)
         chat = JournaledChat(
-            journal, wire, Retries(), price=lambda ask: WORST * ask.n, cost=lambda ask, _: COST
+            journal,
+            wire,
+            Retries(),
+            price=lambda request: WORST * request.n,
+            cost=lambda request, _: COST,
         )
         prompts = load(told.prompts, [resources.prompts_dir()])
         desk = Desk(told, journal, prompts, Stoppable(chat, wire), n)

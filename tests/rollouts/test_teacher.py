@@ -51,7 +51,7 @@ async def test_what_is_learnt_is_what_the_algorithm_did_and_the_model_is_not_ask
     assert [[round.action for round in one.rounds] for one, _ in played] == [
         play.actions_T.tolist() for play in plays
     ]
-    assert not [ask for ask in world.chat.asked if ask.key.startswith("train/")]
+    assert not [request for request in world.chat.asked if request.key.startswith("train/")]
     assert all(label.startswith("<Answer>") for label in labels(world))
 
 

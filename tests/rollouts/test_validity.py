@@ -155,7 +155,7 @@ def stopped(
 def mute(of: float = 1.0) -> Scripted:
     """A model that says nothing readable in this share of its replies."""
     return Scripted(
-        lambda ask, i: "hm" if (ask.seed + i) % 100 < 100 * of else "<Answer>red</Answer>"
+        lambda request, i: "hm" if (request.seed + i) % 100 < 100 * of else "<Answer>red</Answer>"
     )
 
 
@@ -172,12 +172,12 @@ def test_a_model_that_says_nothing_readable_is_stopped_after_the_first_replies()
 
 def test_nothing_is_asked_any_more_once_it_is_decided() -> None:
     class OneByOne(Scripted):
-        async def reply(self, ask: ChatRequest) -> ChatResponse:
-            self.asks.append(ask)
+        async def reply(self, request: ChatRequest) -> ChatResponse:
+            self.asks.append(request)
             await asyncio.sleep(0.001 * len(self.asks))  # the 20 come one after the other
-            return ChatResponse("r", ask.model, (Choice("hm", "stop"),) * ask.n, None)
+            return ChatResponse("r", request.model, (Choice("hm", "stop"),) * request.n, None)
 
-    chat = OneByOne(lambda ask, i: "hm")
+    chat = OneByOne(lambda request, i: "hm")
     assert stopped(replace(GAME, live=20), chat, [a_seat(i, T=25) for i in range(20)])
     assert len(chat.asks) <= 20 + 19
 
@@ -218,7 +218,9 @@ def test_plays_that_end_at_their_first_unreadable_reply_are_stopped_too() -> Non
 
 
 def test_a_model_that_falls_silent_later_is_stopped_later() -> None:
-    chat = Scripted(lambda ask, i: "hm" if int(ask.key.split("/")[-1]) else "<Answer>red</Answer>")
+    chat = Scripted(
+        lambda request, i: "hm" if int(request.key.split("/")[-1]) else "<Answer>red</Answer>"
+    )
     found = stopped(replace(GAME, live=40), chat, [a_seat(i, T=25) for i in range(10)], least=0.2)
     assert found is not None
     assert (found.valid, found.replies) == (40, 320)
@@ -226,15 +228,15 @@ def test_a_model_that_falls_silent_later_is_stopped_later() -> None:
 
 def test_requests_that_nobody_answered_say_nothing_of_the_model() -> None:
     class Lossy(Scripted):
-        async def reply(self, ask: ChatRequest) -> ChatResponse:
-            if ask.key.split("/")[3] != "0":
+        async def reply(self, request: ChatRequest) -> ChatResponse:
+            if request.key.split("/")[3] != "0":
                 raise ProviderFault("timed out", FaultKind.AMBIGUOUS)
-            return await super().reply(ask)
+            return await super().reply(request)
 
     seats = [a_seat(i) for i in range(8)]
     with pytest.raises(ResumableError, match="24 requests stayed without an answer"):
-        stopped(GAME, Lossy(lambda ask, i: "<Answer>red</Answer>"), seats)
-    found = stopped(GAME, Lossy(lambda ask, i: "hm"), seats)
+        stopped(GAME, Lossy(lambda request, i: "<Answer>red</Answer>"), seats)
+    found = stopped(GAME, Lossy(lambda request, i: "hm"), seats)
     assert found is not None
     assert found.replies <= 8
 

@@ -10,7 +10,7 @@ import pytest
 from rmft_api.core.waits import Wait
 from rmft_api.journal import Journal
 from rmft_api.journal.ledger import digest_of
-from rmft_api.planning import Cost, PhaseSpending, Plan, Spending, spending
+from rmft_api.planning import Cost, PhaseSpending, RunPlan, Spending, spending
 from rmft_api.planning.plan_vs_actual import PLAN, Amounts
 from rmft_api.report.text.money import spending_data, spending_table
 from rmft_api.session.progress import TrackedConsole, line_of, status_of
@@ -59,7 +59,7 @@ class Quiet:
 
 
 @pytest.fixture(scope="module")
-def plan() -> Plan:
+def plan() -> RunPlan:
     return drawn(small())
 
 
@@ -86,7 +86,7 @@ def test_programs_get_dollars_and_null_for_unknown() -> None:
 
 
 async def test_status_tells_what_is_spent_reserved_and_where_that_is_heading(
-    tmp_path: Path, plan: Plan
+    tmp_path: Path, plan: RunPlan
 ) -> None:
     journal = Journal.create(tmp_path / "trial", "{}", {})
     try:

@@ -146,9 +146,13 @@ async def test_wandb_writes_offline(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     tracker = tracking.open_tracker(TrackingConfig(to="wandb"), identity(tmp_path))
     assert tracker is not None
     said: list[str] = []
-    assert await tracking.told(lambda: tracker.figures(0, "m0", {"regret": 5.0}), said.append)
-    assert await tracking.told(lambda: tracker.figures(1, "m1", {"regret": 4.0}), said.append)
-    assert await tracking.told(lambda: tracker.close(finished=True), said.append)
+    assert await tracking.report_to_tracker(
+        lambda: tracker.figures(0, "m0", {"regret": 5.0}), said.append
+    )
+    assert await tracking.report_to_tracker(
+        lambda: tracker.figures(1, "m1", {"regret": 4.0}), said.append
+    )
+    assert await tracking.report_to_tracker(lambda: tracker.close(finished=True), said.append)
     (written,) = tmp_path.glob("wandb/offline-run-*/run-mine-17.wandb")
     for _ in range(200):  # its own process may still be writing
         if b"regret" in written.read_bytes():

@@ -14,7 +14,7 @@ from rmft_api.rollouts import splits
 
 @dataclass(frozen=True)
 class ComparisonContext:
-    """Where one player sits: implements `playing.Place`."""
+    """What one player plays with; implements `splits.PlayContext`."""
 
     config: RunConfig
     journal: Journal

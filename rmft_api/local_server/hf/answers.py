@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Literal
 
-from rmft_api.local_server.engine import Completion, Prompt, TokenLogprob
+from rmft_api.local_server.engine import Prompt, SampledText, TokenLogprob
 from rmft_api.local_server.hf.chats import ChatTokenizer
 from rmft_api.local_server.hf.thoughts import Thoughts
 from rmft_api.local_server.telling import TokenStream
@@ -94,11 +94,11 @@ class SampledAnswer:
     def _kept(self) -> tuple[str, ...]:
         return cut(self._spelling.pieces, self._prompt.stop)
 
-    def completion(self) -> Completion:
+    def completion(self) -> SampledText:
         """The finished answer."""
         pieces = self._kept()
         wanted = self._prompt.top_logprobs is not None
-        return Completion(
+        return SampledText(
             pieces=pieces,
             finish_reason=self.reason or "length",
             prompt_tokens=self._prompt_tokens,

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from rmft_api.local_server.engine import (
     ChatMessage,
     ChatPair,
-    Hyperparameters,
+    JobHyperparameters,
     Model,
     TrainingStep,
 )
@@ -75,12 +75,12 @@ class HfEngine:
         """Tokens of one training example."""
         return sum(len(row.tokens) for row in self._chats.sequences(messages))
 
-    def resolve(self, wanted: Hyperparameters, examples: int) -> Hyperparameters:
+    def resolve(self, wanted: JobHyperparameters, examples: int) -> JobHyperparameters:
         """The numbers that training will use."""
         batch = self._settings.batch_size if wanted.batch_size is None else wanted.batch_size
         epochs = self._settings.n_epochs if wanted.n_epochs is None else wanted.n_epochs
         rate = wanted.learning_rate_multiplier
-        return Hyperparameters(epochs, min(batch, examples), 1.0 if rate is None else rate)
+        return JobHyperparameters(epochs, min(batch, examples), 1.0 if rate is None else rate)
 
     @property
     def most_bytes(self) -> int:
@@ -110,7 +110,7 @@ class HfEngine:
         base: str,
         start: Path | None,
         examples: Sequence[Sequence[ChatMessage]],
-        hyperparameters: Hyperparameters,
+        hyperparameters: JobHyperparameters,
         seed: int,
         checkpoint: Callable[[int], Path],
         report: Callable[[TrainingStep], None],
@@ -130,7 +130,7 @@ class HfEngine:
         base: str,
         start: Path | None,
         pairs: Sequence[ChatPair],
-        hyperparameters: Hyperparameters,
+        hyperparameters: JobHyperparameters,
         beta: float,
         seed: int,
         checkpoint: Callable[[int], Path],

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from rmft_api.local_server.engine import Hyperparameters
+from rmft_api.local_server.engine import JobHyperparameters
 
 
 @dataclass(frozen=True, slots=True)
@@ -15,7 +15,7 @@ class AdapterRecipe:
     """The adapter to continue from; None for a fresh one."""
     rows: Sequence[dict[str, list[int]]]
     """As TRL's collators take them: input_ids and labels, or prompt_, chosen_ and rejected_ids."""
-    hyperparameters: Hyperparameters
+    hyperparameters: JobHyperparameters
     seed: int
     beta: float | None = None
     """Set for preferences (DPO)."""

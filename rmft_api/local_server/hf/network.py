@@ -10,7 +10,7 @@ from typing import Any
 
 import torch
 
-from rmft_api.local_server.engine import Completion, EngineError, Prompt
+from rmft_api.local_server.engine import EngineError, Prompt, SampledText
 from rmft_api.local_server.hf import adapters
 from rmft_api.local_server.hf.chats import ChatTokenizer
 from rmft_api.local_server.hf.checkpoint import CheckpointFolder
@@ -115,7 +115,7 @@ class BaseNetwork:
         """Free an adapter's weights when nobody is at work."""
         self._unused.append(name)
 
-    def complete(self, name: str | None, prompts: Sequence[Prompt]) -> list[Completion]:
+    def complete(self, name: str | None, prompts: Sequence[Prompt]) -> list[SampledText]:
         """Answer prompts by the base (None) or an adapter. Raises ExampleError, EngineError."""
         with self._lock, self._worn(name):
             try:
@@ -153,6 +153,6 @@ class HfModel:
         if self._name is not None:
             weakref.finalize(self, base.forget, self._name)
 
-    def complete(self, prompts: Sequence[Prompt]) -> list[Completion]:
+    def complete(self, prompts: Sequence[Prompt]) -> list[SampledText]:
         """Sample every prompt, in order."""
         return self._base.complete(self._name, prompts)

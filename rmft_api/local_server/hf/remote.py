@@ -13,11 +13,11 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from rmft_api.local_server.engine import (
-    Completion,
     ContextLengthError,
     EngineError,
     ExampleError,
     Prompt,
+    SampledText,
     TokenLogprob,
 )
 from rmft_api.local_server.hf.controls import Controls
@@ -39,11 +39,11 @@ class RemoteModel:
         if weights is not None:
             weakref.finalize(self, server.unload, self._name)
 
-    def complete(self, prompts: Sequence[Prompt]) -> list[Completion]:
+    def complete(self, prompts: Sequence[Prompt]) -> list[SampledText]:
         """Answer every prompt, in order. Raises ExampleError, EngineError."""
         return list(self._server.threads.map(self._complete, prompts))
 
-    def _complete(self, prompt: Prompt) -> Completion:
+    def _complete(self, prompt: Prompt) -> SampledText:
         if prompt.top_logprobs is not None and not self._can.logprobs:
             message = "the inference server behind this model tells no logprobs"
             raise EngineError("unsupported_parameter", message, "model")
@@ -97,14 +97,14 @@ def _fault(refused: RefusedRequest) -> Exception:
     return EngineError("inference_server_error", f"the inference server answered: {text}")
 
 
-def _completion(answer: Any, prompt: Prompt) -> Completion:
+def _completion(answer: Any, prompt: Prompt) -> SampledText:
     choice = answer["choices"][0]
     text = str(choice["message"]["content"] or "")
     content: Any = part(part(choice, "logprobs"), "content") or ()
     odds = tuple(_odds(token) for token in content)
     pieces = tuple(token.token for token in odds)
     usage = part(answer, "usage")
-    return Completion(
+    return SampledText(
         pieces=pieces if "".join(pieces) == text else (text,),
         finish_reason="length" if choice.get("finish_reason") == "length" else "stop",
         prompt_tokens=int(part(usage, "prompt_tokens") or 0),
@@ -113,7 +113,7 @@ def _completion(answer: Any, prompt: Prompt) -> Completion:
     )
 
 
-def _streamed(events: Iterator[Any], prompt: Prompt) -> Completion:
+def _streamed(events: Iterator[Any], prompt: Prompt) -> SampledText:
     """Hand on what a stream tells; the whole of it."""
     telling = TokenStream(prompt)
     pieces: list[str] = []
@@ -132,7 +132,7 @@ def _streamed(events: Iterator[Any], prompt: Prompt) -> Completion:
             pieces += [one.token for one in tokens] if alike else [text]
             odds += tokens if alike else tokens[:1]
             telling.ended(pieces, odds if prompt.top_logprobs is not None else ())
-    return Completion(
+    return SampledText(
         pieces=tuple(pieces),
         finish_reason="length" if reason == "length" else "stop",
         prompt_tokens=int(usage.get("prompt_tokens") or 0),

@@ -11,7 +11,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from rmft_api.local_server.engine import Completion, Prompt
+from rmft_api.local_server.engine import Prompt, SampledText
 from rmft_api.local_server.hf import picking
 from rmft_api.local_server.hf.answers import SampledAnswer
 from rmft_api.local_server.hf.chats import ChatTokenizer
@@ -37,18 +37,18 @@ class Sampler:
         self._vocabulary = len(chats.tokenizer)
 
     @torch.inference_mode()
-    def complete(self, owner: str, prompts: Sequence[Prompt]) -> list[Completion]:
+    def complete(self, owner: str, prompts: Sequence[Prompt]) -> list[SampledText]:
         """Answer every prompt, in order; `owner` names the weights. Raises ExampleError."""
         asked = [self._chats.prompt(prompt.messages) for prompt in prompts]
         order = sorted(range(len(asked)), key=lambda n: (len(asked[n]), asked[n]))
-        found: dict[int, Completion] = {}
+        found: dict[int, SampledText] = {}
         for at in range(0, len(order), self._rows):
             chunk = order[at : at + self._rows]
             answers = self._answer(owner, [prompts[n] for n in chunk], [asked[n] for n in chunk])
             found |= dict(zip(chunk, answers, strict=True))
         return [found[n] for n in range(len(asked))]
 
-    def _answer(self, owner: str, prompts: list[Prompt], asked: list[Tokens]) -> list[Completion]:
+    def _answer(self, owner: str, prompts: list[Prompt], asked: list[Tokens]) -> list[SampledText]:
         batch, logits = self._read(owner, prompts, asked)
         answers = [
             SampledAnswer(prompt, len(tokens), self._chats)

@@ -166,6 +166,6 @@ def _loss(network: Any, batch: Sequence[TokenizedExample]) -> torch.Tensor:
     return torch.nn.functional.cross_entropy(network.lm_head(hidden), labels[:, 1:][wanted])
 
 
-def tell_stderr(line: str) -> None:
+def print_stderr(line: str) -> None:
     """Progress for a person."""
     sys.stderr.write(f"{line}\n")

@@ -73,7 +73,7 @@ def read_policy(text: str, K: int) -> Floats:
     return np.array(policy) / total
 
 
-def lessons(messages: Sequence[ChatMessage]) -> Iterator[NumericExample]:
+def examples(messages: Sequence[ChatMessage]) -> Iterator[NumericExample]:
     """Every answer of weight 1 with the question before it. Raises ExampleError."""
     for before, message in zip((None, *messages), messages, strict=False):
         if message.role != "assistant":
@@ -91,7 +91,7 @@ def question_tokens(rewards_tK: Floats) -> int:
     return 1 + rewards_tK.size
 
 
-def lesson_tokens(lesson: NumericExample) -> int:
+def example_tokens(lesson: NumericExample) -> int:
     """Tokens of a question and its answer."""
     return question_tokens(lesson.rewards_tK) + lesson.policy_K.size
 

@@ -8,11 +8,11 @@ import numpy as np
 
 from rmft_api.local_server.engine import (
     ChatMessage,
-    Completion,
     ExampleError,
-    Hyperparameters,
+    JobHyperparameters,
     Model,
     Prompt,
+    SampledText,
     TrainingStep,
 )
 from rmft_api.local_server.numeric import chats, noise, simplex, training, weights
@@ -48,7 +48,7 @@ class NumericModel:
         self._family = family
         self._tensors = tensors
 
-    def complete(self, prompts: Sequence[Prompt]) -> list[Completion]:
+    def complete(self, prompts: Sequence[Prompt]) -> list[SampledText]:
         """Sample every prompt, in order. Raises ExampleError."""
         questions = [chats.asked(prompt.messages) for prompt in prompts]
         seen = {question: self._logits(question) for question in dict.fromkeys(questions)}
@@ -88,21 +88,21 @@ class NumericEngine:
 
     def check(self, messages: Sequence[ChatMessage]) -> int:
         """Tokens of one training example. Raises ExampleError when it cannot be trained on."""
-        tokens = sum(chats.lesson_tokens(lesson) for lesson in chats.lessons(messages))
+        tokens = sum(chats.example_tokens(lesson) for lesson in chats.examples(messages))
         if not tokens:
             raise ExampleError("the chat has no assistant message with weight 1 to learn from")
         return tokens
 
-    def resolve(self, wanted: Hyperparameters, examples: int) -> Hyperparameters:
+    def resolve(self, wanted: JobHyperparameters, examples: int) -> JobHyperparameters:
         """The numbers that training will use."""
-        return Hyperparameters(*training.numbers(wanted, examples))
+        return JobHyperparameters(*training.numbers(wanted, examples))
 
     def train(
         self,
         base: str,
         start: Path | None,
         examples: Sequence[Sequence[ChatMessage]],
-        hyperparameters: Hyperparameters,
+        hyperparameters: JobHyperparameters,
         seed: int,
         checkpoint: Callable[[int], Path],
         report: Callable[[TrainingStep], None],
@@ -142,7 +142,7 @@ def _units(logits_N: Sequence[Floats]) -> list[list[int]]:
     return units_N
 
 
-def _completion(prompt: Prompt, prompt_tokens: int, units: Sequence[int]) -> Completion:
+def _completion(prompt: Prompt, prompt_tokens: int, units: Sequence[int]) -> SampledText:
     if prompt.top_logprobs is not None:
         raise ExampleError("this model's answers are numbers and have no log-probabilities")
     if prompt.top_p != 1:
@@ -150,7 +150,7 @@ def _completion(prompt: Prompt, prompt_tokens: int, units: Sequence[int]) -> Com
     whole = chats.pieces(units)
     kept = _until_stop(whole[: prompt.max_tokens], prompt.stop)
     cut = len(whole) > prompt.max_tokens and kept == whole[: prompt.max_tokens]
-    return Completion(kept, "length" if cut else "stop", prompt_tokens, len(kept))
+    return SampledText(kept, "length" if cut else "stop", prompt_tokens, len(kept))
 
 
 def _until_stop(pieces: tuple[str, ...], stops: Sequence[str]) -> tuple[str, ...]:

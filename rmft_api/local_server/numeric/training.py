@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from rmft_api.local_server.engine import ChatMessage, Hyperparameters, TrainingStep
+from rmft_api.local_server.engine import ChatMessage, JobHyperparameters, TrainingStep
 from rmft_api.local_server.numeric import chats, weights
 from rmft_api.local_server.numeric.family import Encoded, Family, StepProgress, Tensors
 
@@ -24,7 +24,7 @@ class NumericHyperparameters(NamedTuple):
     multiplier: float
 
 
-def numbers(wanted: Hyperparameters, examples: int) -> NumericHyperparameters:
+def numbers(wanted: JobHyperparameters, examples: int) -> NumericHyperparameters:
     """Replace every "auto"."""
     auto = max(1, min(LARGEST_BATCH, examples // FEWEST_STEPS))
     return NumericHyperparameters(
@@ -47,7 +47,7 @@ def train(
 
     The learning rate falls in a straight line to 0. Raises ExampleError.
     """
-    lessons = [lesson for messages in examples for lesson in chats.lessons(messages)]
+    lessons = [lesson for messages in examples for lesson in chats.examples(messages)]
     encoded = [Encoded(family.encode(one.rewards_tK), one.policy_K) for one in lessons]
     learner = family.learner(start)
     plan = [list(_batches(encoded, chosen.batch, seed, epoch)) for epoch in range(chosen.epochs)]
@@ -59,9 +59,9 @@ def train(
             progress = learner.step([encoded[index] for index in batch], rate)
             step += 1
             behind = number if place == len(epoch) else number - 1
-            report(_told(step, steps, progress, behind))
+            report(_training_step(step, steps, progress, behind))
         weights.save(checkpoint(step), family.name, learner.tensors())
-    return chosen.epochs * sum(chats.lesson_tokens(lesson) for lesson in lessons)
+    return chosen.epochs * sum(chats.example_tokens(lesson) for lesson in lessons)
 
 
 def _batches(encoded: Sequence[Encoded], size: int, seed: int, epoch: int) -> Iterator[list[int]]:
@@ -75,5 +75,7 @@ def _batches(encoded: Sequence[Encoded], size: int, seed: int, epoch: int) -> It
             yield same_K[at : at + size]
 
 
-def _told(step: int, steps: int, progress: StepProgress, epochs_behind: int) -> TrainingStep:
+def _training_step(
+    step: int, steps: int, progress: StepProgress, epochs_behind: int
+) -> TrainingStep:
     return TrainingStep(step, steps, progress.loss, progress.accuracy, epochs_behind)

@@ -7,7 +7,7 @@ from typing import Literal
 
 from torch import Tensor
 
-from rmft_api.local_server.engine import Completion, Prompt, TokenLogprob
+from rmft_api.local_server.engine import Prompt, SampledText, TokenLogprob
 from rmft_api.local_server.telling import TokenStream
 from rmft_api.local_server.tiny import picking, tokenizer
 
@@ -83,10 +83,10 @@ class TinyAnswer:
         text = tokenizer.decode(self._tokens)
         return any(stop in text for stop in self._prompt.stop)
 
-    def completion(self) -> Completion:
+    def completion(self) -> SampledText:
         """The finished answer."""
         wanted = self._prompt.top_logprobs is not None
-        return Completion(
+        return SampledText(
             pieces=cut(as_pieces(tuple(self._tokens)), self._prompt.stop),
             finish_reason=self.reason or "length",
             prompt_tokens=self._prompt_tokens,

@@ -10,10 +10,10 @@ import torch
 from rmft_api.local_server.engine import (
     ChatMessage,
     ChatPair,
-    Completion,
     ExampleError,
-    Hyperparameters,
+    JobHyperparameters,
     Prompt,
+    SampledText,
     TrainingStep,
 )
 from rmft_api.local_server.tiny import network, preferences, training
@@ -40,7 +40,7 @@ class TinyHyperparameters(NamedTuple):
     multiplier: float
 
 
-def numbers(wanted: Hyperparameters) -> TinyHyperparameters:
+def numbers(wanted: JobHyperparameters) -> TinyHyperparameters:
     """Replace every "auto"."""
     return TinyHyperparameters(
         EPOCHS if wanted.n_epochs is None else wanted.n_epochs,
@@ -82,7 +82,7 @@ class TinyModel:
         torch.set_num_threads(1)
         self._sampler = TinySampler(network.load(weights))
 
-    def complete(self, prompts: Sequence[Prompt]) -> list[Completion]:
+    def complete(self, prompts: Sequence[Prompt]) -> list[SampledText]:
         """Sample every prompt, in order."""
         return self._sampler.complete(prompts)
 
@@ -103,17 +103,17 @@ class TinyEngine:
         """Tokens of one training example."""
         return len(training.as_example(messages).tokens)
 
-    def resolve(self, wanted: Hyperparameters, examples: int) -> Hyperparameters:
+    def resolve(self, wanted: JobHyperparameters, examples: int) -> JobHyperparameters:
         """The numbers that training will use; "auto" does not depend on the examples here."""
         chosen = numbers(wanted)
-        return Hyperparameters(chosen.epochs, min(chosen.batch, examples), chosen.multiplier)
+        return JobHyperparameters(chosen.epochs, min(chosen.batch, examples), chosen.multiplier)
 
     def train(
         self,
         base: str,
         start: Path | None,
         examples: Sequence[Sequence[ChatMessage]],
-        hyperparameters: Hyperparameters,
+        hyperparameters: JobHyperparameters,
         seed: int,
         checkpoint: Callable[[int], Path],
         report: Callable[[TrainingStep], None],
@@ -137,7 +137,7 @@ class TinyEngine:
         base: str,
         start: Path | None,
         pairs: Sequence[ChatPair],
-        hyperparameters: Hyperparameters,
+        hyperparameters: JobHyperparameters,
         beta: float,
         seed: int,
         checkpoint: Callable[[int], Path],

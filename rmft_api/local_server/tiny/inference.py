@@ -22,7 +22,7 @@ from rmft_api.local_server.tiny.network import (
     LAYERS,
     WIDTH,
     Block,
-    Network,
+    TinyNetwork,
     normalise,
     rotary_tables,
 )
@@ -72,7 +72,7 @@ def _layer(block: Block) -> Layer:
     )
 
 
-def prepare(network: Network) -> Weights:
+def prepare(network: TinyNetwork) -> Weights:
     """Lay a network out for sampling."""
     cosines, sines = rotary_tables(tokenizer.CONTEXT)
     embedding = network.embedding.weight.detach().contiguous()

@@ -70,7 +70,7 @@ class Block(nn.Module):
         return x + self.hidden_out(functional.relu(self.hidden_in(normalise(x))))
 
 
-class Network(nn.Module):
+class TinyNetwork(nn.Module):
     """Token ids to the logits of the next token."""
 
     cosines: Tensor
@@ -102,14 +102,14 @@ class Network(nn.Module):
         return functional.linear(normalise(x), self.embedding.weight)
 
 
-def load(path: Path) -> Network:
+def load(path: Path) -> TinyNetwork:
     """A network from a safetensors file, in float32 whatever the file's precision."""
-    network = Network()
+    network = TinyNetwork()
     network.load_state_dict({name: t.float() for name, t in load_file(path).items()})
     return network
 
 
-def save(network: Network, path: Path) -> None:
+def save(network: TinyNetwork, path: Path) -> None:
     """Write the weights; the same weights give the same bytes."""
     state = {name: t.detach().contiguous() for name, t in network.state_dict().items()}
     save_file(state, path)

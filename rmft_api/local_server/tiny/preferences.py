@@ -13,7 +13,7 @@ from torch.nn import functional
 
 from rmft_api.local_server.engine import ChatPair
 from rmft_api.local_server.tiny import training
-from rmft_api.local_server.tiny.network import Network
+from rmft_api.local_server.tiny.network import TinyNetwork
 from rmft_api.local_server.tiny.training import BatchProgress, Schedule, TokenExample
 
 TOGETHER = 64
@@ -38,7 +38,7 @@ def as_pair(pair: ChatPair) -> TokenPair:
     return TokenPair(preferred, rejected)
 
 
-def margins(network: Network, pairs: Sequence[TokenPair]) -> Tensor:
+def margins(network: TinyNetwork, pairs: Sequence[TokenPair]) -> Tensor:
     """Log-probability of each preferred answer less that of the other, in nats: [pairs]."""
     rows = [pair.preferred for pair in pairs] + [pair.rejected for pair in pairs]
     batch = training.as_batch(rows)
@@ -54,7 +54,7 @@ class PreferenceTuning:
 
     def __init__(
         self,
-        network: Network,
+        network: TinyNetwork,
         pairs: Sequence[TokenPair],
         beta: float,
         schedule: Schedule,

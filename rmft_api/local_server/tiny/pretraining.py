@@ -19,7 +19,7 @@ import torch
 
 from rmft_api.core.resources import prompts_dir
 from rmft_api.local_server.tiny import corpus, tokenizer, training, vocabulary
-from rmft_api.local_server.tiny.network import WIDTH, Network, save
+from rmft_api.local_server.tiny.network import WIDTH, TinyNetwork, save
 
 CHUNKS = 10
 """The chats are made in this many portions, each shuffled for itself."""
@@ -41,7 +41,7 @@ def _in_order(values: int, chance: torch.Generator) -> torch.Tensor:
     return waves @ torch.randn(WAVES, WIDTH, generator=chance) * (0.5 / WAVES / WIDTH) ** 0.5
 
 
-def initialise(network: Network, seed: int) -> None:
+def initialise(network: TinyNetwork, seed: int) -> None:
     """Small random weights, and number tokens laid out in order."""
     chance = torch.Generator().manual_seed(seed)
     with torch.no_grad():
@@ -66,9 +66,9 @@ def batches(prompts: corpus.Templates, seed: int) -> Iterator[training.TokenBatc
             yield training.as_batch(shuffled[at : at + BATCH])
 
 
-def pretrain(prompts: corpus.Templates, seed: int) -> Network:
+def pretrain(prompts: corpus.Templates, seed: int) -> TinyNetwork:
     """The base model; tells its loss on stderr now and then."""
-    network = Network()
+    network = TinyNetwork()
     initialise(network, seed)
     adam = training.optimiser(network)
     steps = CHUNKS * (PLAYS * PICKS * len(corpus.ACTIONS) // BATCH)

@@ -9,11 +9,11 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from rmft_api.local_server.engine import Completion, ExampleError, Prompt
+from rmft_api.local_server.engine import ExampleError, Prompt, SampledText
 from rmft_api.local_server.tiny import chance, inference, picking, reading, tokenizer
 from rmft_api.local_server.tiny.answer import TinyAnswer
 from rmft_api.local_server.tiny.inference import FEWEST
-from rmft_api.local_server.tiny.network import HEADS, Network
+from rmft_api.local_server.tiny.network import HEADS, TinyNetwork
 from rmft_api.local_server.tiny.reading import Span
 
 ROWS = 64
@@ -104,12 +104,12 @@ class AnswerRows:
 class TinySampler:
     """Weights ready to answer."""
 
-    def __init__(self, network: Network) -> None:
+    def __init__(self, network: TinyNetwork) -> None:
         self._weights = inference.prepare(network)
         self._prefixes: OrderedDict[tuple[int, ...], Tensor] = OrderedDict()
 
     @torch.inference_mode()
-    def complete(self, prompts: Sequence[Prompt]) -> list[Completion]:
+    def complete(self, prompts: Sequence[Prompt]) -> list[SampledText]:
         """Sample every prompt, in order."""
         asked = [as_asked(prompt) for prompt in prompts]
         order = sorted(range(len(asked)), key=lambda n: asked[n].order)

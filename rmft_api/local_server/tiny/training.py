@@ -11,7 +11,7 @@ from torch.nn import functional
 
 from rmft_api.local_server.engine import ChatMessage, ExampleError
 from rmft_api.local_server.tiny import tokenizer
-from rmft_api.local_server.tiny.network import Network
+from rmft_api.local_server.tiny.network import TinyNetwork
 
 
 class TokenExample(NamedTuple):
@@ -81,13 +81,13 @@ def as_batch(examples: Sequence[TokenExample]) -> TokenBatch:
     return TokenBatch(torch.as_tensor(tokens[:, :-1].copy()), wanted, nexts[wanted])
 
 
-def optimiser(network: Network) -> torch.optim.AdamW:
+def optimiser(network: TinyNetwork) -> torch.optim.AdamW:
     """A fresh AdamW; its rate is set before every step."""
     return torch.optim.AdamW(network.parameters(), betas=(0.9, 0.98), weight_decay=0.01, fused=True)
 
 
 def update(
-    network: Network, adam: torch.optim.AdamW, batch: TokenBatch, rate: float
+    network: TinyNetwork, adam: torch.optim.AdamW, batch: TokenBatch, rate: float
 ) -> BatchProgress:
     """One optimiser step."""
     logits = network(batch.inputs, batch.wanted)
@@ -97,7 +97,7 @@ def update(
     return BatchProgress(loss.item(), right.item())
 
 
-def descend(network: Network, adam: torch.optim.AdamW, loss: Tensor, rate: float) -> None:
+def descend(network: TinyNetwork, adam: torch.optim.AdamW, loss: Tensor, rate: float) -> None:
     """Follow the loss's gradient, clipped, for one step."""
     adam.zero_grad()
     torch.autograd.backward(loss)
@@ -116,7 +116,7 @@ def orders(examples: int, epochs: int, seed: int) -> Iterator[list[int]]:
 class FineTuning:
     """One job: a network, a fresh optimiser, and the steps done so far."""
 
-    def __init__(self, network: Network, schedule: Schedule, batch_size: int) -> None:
+    def __init__(self, network: TinyNetwork, schedule: Schedule, batch_size: int) -> None:
         self.network = network
         self.step = 0
         self._schedule = schedule

@@ -76,23 +76,23 @@ class GeminiChat:
         self._pacer = pacer
         self._targets: Mapping[str, str] = {} if targets is None else targets
 
-    async def reply(self, ask: ChatRequest) -> ChatResponse:
-        """Ask once. The reply holds exactly `ask.n` choices, in order."""
+    async def reply(self, request: ChatRequest) -> ChatResponse:
+        """Ask once. The reply holds exactly `request.n` choices, in order."""
         ending = RequestEnd(0)
         try:
-            body = msgspec.json.encode(self._body(ask))
+            body = msgspec.json.encode(self._body(request))
             status, headers, raw = await self._rest.exchange(
-                self._request(ask),
+                self._request(request),
                 "POST",
-                self._place.generating(self._targets.get(ask.model, ask.model)),
+                self._place.generating(self._targets.get(request.model, request.model)),
                 data=body,
                 headers={"Content-Type": "application/json"},
                 total_s=self._profile.timeouts.chat_s,
             )
             ending = RequestEnd(status, headers)
             if status != 200:
-                raise faults.refused(self._request(ask), status, headers, raw)
-            reply = self._read(ask, headers, raw)
+                raise faults.refused(self._request(request), status, headers, raw)
+            reply = self._read(request, headers, raw)
             ending = RequestEnd(status, headers, reply.usage)
             return reply
         except ProviderFault as fault:
@@ -100,7 +100,7 @@ class GeminiChat:
             raise
         finally:
             if self._pacer:
-                self._pacer.ended(ask, ending)
+                self._pacer.ended(request, ending)
 
     async def reach(self) -> None:
         """Chats take the way of the tuning jobs' list; ask for its first entry."""
@@ -117,33 +117,33 @@ class GeminiChat:
         """Let go of all connections."""
         await self._rest.close()
 
-    def _body(self, ask: ChatRequest) -> dict[str, Any]:
-        traits, sampling = self._profile.chat, ask.sampling
-        if ask.n > traits.n:
-            raise ConfigError(f"n={ask.n} choices in one request, but chat.n={traits.n} there")
+    def _body(self, request: ChatRequest) -> dict[str, Any]:
+        traits, sampling = self._profile.chat, request.sampling
+        if request.n > traits.n:
+            raise ConfigError(f"n={request.n} choices in one request, but chat.n={traits.n} there")
         wanted: dict[str, Any] = {
             "temperature": sampling.temperature,
             "topP": sampling.top_p,
             "maxOutputTokens": sampling.max_tokens,
             **traits.extra,
         }
-        if ask.n > 1:
-            wanted["candidateCount"] = ask.n
+        if request.n > 1:
+            wanted["candidateCount"] = request.n
         if traits.seed:
-            wanted["seed"] = ask.seed % _SEEDS
+            wanted["seed"] = request.seed % _SEEDS
         if sampling.stop:
             wanted["stopSequences"] = sampling.stop
-        return {**of_chat(ask.messages), "generationConfig": wanted}
+        return {**of_chat(request.messages), "generationConfig": wanted}
 
-    def _read(self, ask: ChatRequest, headers: Mapping[str, str], raw: bytes) -> ChatResponse:
-        request = self._request(ask)
-        wire = self._decode(request, raw)
+    def _read(self, request: ChatRequest, headers: Mapping[str, str], raw: bytes) -> ChatResponse:
+        about = self._request(request)
+        wire = self._decode(about, raw)
         usage = _usage(wire.usage_metadata)
         billed = _billed(usage)
         for error in (wire.error, *(choice.error for choice in wire.candidates)):
-            if no_answers.tells(error):
+            if no_answers.is_no_answer(error):
                 begun = bool(wire.candidates)
-                raise no_answers.failed(request, headers, error, billed=billed, begun=begun)
+                raise no_answers.failed(about, headers, error, billed=billed, begun=begun)
         blocked = wire.prompt_feedback and wire.prompt_feedback.block_reason
         if blocked and not wire.candidates:
             raise ProviderFault(
@@ -152,9 +152,11 @@ class GeminiChat:
                 status=200,
                 code="content_filter",
             )
-        choices = self._in_order(ask, wire, billed)
-        read = tuple(self._choice(ask, one, billed) for one in choices)
-        return ChatResponse(wire.response_id or "", wire.model_version or ask.model, read, usage)
+        choices = self._in_order(request, wire, billed)
+        read = tuple(self._choice(request, one, billed) for one in choices)
+        return ChatResponse(
+            wire.response_id or "", wire.model_version or request.model, read, usage
+        )
 
     def _decode(self, request: faults.Request, raw: bytes) -> _WireReply:
         try:
@@ -168,23 +170,23 @@ class GeminiChat:
                 raise faults.no_answer(request, str(error), raw) from error
 
     def _in_order(
-        self, ask: ChatRequest, wire: _WireReply, billed: no_answers.Tokens | None
+        self, request: ChatRequest, wire: _WireReply, billed: no_answers.Tokens | None
     ) -> list[_Candidate]:
         """As many as were asked for; one whose number is not told is the first."""
         numbers = [choice.index or 0 for choice in wire.candidates]
-        if len(numbers) >= ask.n == 1:
+        if len(numbers) >= request.n == 1:
             return wire.candidates[:1]
-        if len(numbers) >= ask.n and len({*numbers}) == len(numbers):
-            return sorted(wire.candidates, key=_index)[: ask.n]
-        why = f"candidates numbered {numbers} came where {ask.n} were asked for"
+        if len(numbers) >= request.n and len({*numbers}) == len(numbers):
+            return sorted(wire.candidates, key=_index)[: request.n]
+        why = f"candidates numbered {numbers} came where {request.n} were asked for"
         if not numbers:
-            raise faults.no_answer(self._request(ask), why, billed=billed)
+            raise faults.no_answer(self._request(request), why, billed=billed)
         why = f"{why}; set chat.n = 1 in its profile"
         mismatch = Mismatch("candidates that are not as many, or not numbered")
-        raise faults.no_answer(self._request(ask), why, mismatch=mismatch, billed=billed)
+        raise faults.no_answer(self._request(request), why, mismatch=mismatch, billed=billed)
 
     def _choice(
-        self, ask: ChatRequest, wire: _Candidate, billed: no_answers.Tokens | None
+        self, request: ChatRequest, wire: _Candidate, billed: no_answers.Tokens | None
     ) -> Choice:
         parts = (wire.content.parts if wire.content else None) or []
         text = "".join(part.text or "" for part in parts if not part.thought)
@@ -192,16 +194,18 @@ class GeminiChat:
         own = self._profile.chat.finish_reasons
         ending = finish_reasons.read(wire.finish_reason, said=bool(text.strip()), own=own)
         if isinstance(ending, finish_reasons.Broken):
-            raise no_answers.broken(self._request(ask), ending, billed)
-        content, thoughts = thoughts_.told(text or None, apart or None, self._profile.chat.thoughts)
+            raise no_answers.broken(self._request(request), ending, billed)
+        content, thoughts = thoughts_.separated(
+            text or None, apart or None, self._profile.chat.thoughts
+        )
         return Choice(content, ending, None, thoughts)
 
-    def _request(self, ask: ChatRequest) -> faults.Request:
+    def _request(self, request: ChatRequest) -> faults.Request:
         return faults.Request(
             self._profile.name,
             "answer a chat",
-            model=ask.model,
-            tuned=self._profile.is_tuned(ask.model),
+            model=request.model,
+            tuned=self._profile.is_tuned(request.model),
             free=not self._profile.paid,
             key_name="the Google credentials",
         )

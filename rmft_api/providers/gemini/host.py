@@ -22,7 +22,7 @@ class _Model(msgspec.Struct, rename="camel"):
 
 
 class GeminiDeployments:
-    """A `Host` where every tuning job makes its own endpoint, which costs nothing while idle."""
+    """A `DeploymentClient`: every tuning job makes its own endpoint, free while it is idle."""
 
     billed_hourly = False
 

@@ -228,7 +228,7 @@ class GeminiTuner:
         return await self.job(job_id)
 
     async def model_ready(self, model: str) -> bool:
-        """Whether the model is registered; its endpoint is asked for a token by `hosting`."""
+        """Whether the model is registered; `deployments/` checks whether its endpoint answers."""
         request = self._request("tell of a model", model=model, repeatable=True)
         _, native = names.split(model)
         if not native.startswith("projects/"):

@@ -18,7 +18,7 @@ def spending_table(found: Spending) -> str:
     """A row for each kind of phase, and their sum."""
     rows = [HEADINGS, *map(_row, found.by_phase()), _total(found)]
     told = "planned and actual; counts of calls and tokens are actual / planned"
-    foot = "" if found.heard is None else f"\n\n{paragraph(_heard(found.heard))}"
+    foot = "" if found.heard is None else f"\n\n{paragraph(_replies_in_words(found.heard))}"
     return f"{told}\n\n{table(rows, words=2, optional=_OPTIONAL)}{foot}"
 
 
@@ -35,7 +35,7 @@ def spending_data(found: Spending) -> dict[str, Any]:
     }
 
 
-def _heard(heard: ObservedReplies) -> str:
+def _replies_in_words(heard: ObservedReplies) -> str:
     if heard.assumed is None:
         return f"replies have {heard.tokens:.1f} tokens"
     return (

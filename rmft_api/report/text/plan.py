@@ -6,7 +6,7 @@ from typing import Any
 
 import msgspec
 
-from rmft_api.planning import Cost, Phase, Plan
+from rmft_api.planning import Cost, Phase, RunPlan
 from rmft_api.planning.plan import BatchSavings
 from rmft_api.report.text.columns import paragraph, table
 from rmft_api.report.text.open_model import open_plan
@@ -18,7 +18,7 @@ HEADINGS = (
 _OPTIONAL = ("cached", "calls", "model", "output", "prompt", "low $")
 
 
-def plan_table(plan: Plan) -> str:
+def plan_table(plan: RunPlan) -> str:
     """The phases, their total, and what they rest on."""
     rows = [HEADINGS, *map(_row, plan.phases), _total(plan)]
     phases = table(rows, words=3, optional=_OPTIONAL)
@@ -26,7 +26,7 @@ def plan_table(plan: Plan) -> str:
     return "\n".join([_title(plan), "", phases, *mine, "", *map(paragraph, _notes(plan))])
 
 
-def in_short(plan: Plan) -> str:
+def in_short(plan: RunPlan) -> str:
     """What a run is expected to come to, in a line."""
     cost = plan.total
     within = "" if plan.budget is None else f" of a budget of ${dollars(plan.budget)}"
@@ -37,7 +37,7 @@ def in_short(plan: Plan) -> str:
     )
 
 
-def plan_json(plan: Plan) -> str:
+def plan_json(plan: RunPlan) -> str:
     """One JSON object; money in US dollars, null is "unknown"."""
     raw: dict[str, Any] = msgspec.to_builtins(plan)
     names = ("phases", "total", "saves", "crash", "budget", "batches")
@@ -80,7 +80,7 @@ def _dollars(micro: int | None) -> float | None:
     return None if micro is None else micro / 1e6
 
 
-def _title(plan: Plan) -> str:
+def _title(plan: RunPlan) -> str:
     return (
         f"run {plan.run} at {plan.profile}: {plan.model} (iteration 0) and its fine-tunes; "
         f"{plan.begins} to {plan.ends}"
@@ -101,7 +101,7 @@ def _row(phase: Phase) -> tuple[str, ...]:
     )
 
 
-def _total(plan: Plan) -> tuple[str, ...]:
+def _total(plan: RunPlan) -> tuple[str, ...]:
     phases = plan.phases
     trained = [phase.trained_tokens for phase in phases]
     known = [tokens for tokens in trained if tokens is not None]
@@ -119,7 +119,7 @@ def _total(plan: Plan) -> tuple[str, ...]:
     )
 
 
-def _notes(plan: Plan) -> Iterator[str]:
+def _notes(plan: RunPlan) -> Iterator[str]:
     saves = plan.saves
     yield (
         f"saved by coalescing ${dollars(saves.coalescing)}, by prompt caching "

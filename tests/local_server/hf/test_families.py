@@ -8,7 +8,7 @@ import pytest
 from rmft_api.local_server.engine import (
     ChatMessage,
     ExampleError,
-    Hyperparameters,
+    JobHyperparameters,
     Prompt,
     TokenLogprob,
     TrainingStep,
@@ -64,7 +64,7 @@ def test_a_chat_with_a_system_turn_is_played_and_learned(
     assert "Be brief." in shown(chats, chats.prompt(asked))
     steps: list[TrainingStep] = []
     examples = [(*asked, BLUE)] * 12
-    numbers = Hyperparameters(n_epochs=8, batch_size=12, learning_rate_multiplier=4.0)
+    numbers = JobHyperparameters(n_epochs=8, batch_size=12, learning_rate_multiplier=4.0)
     engine.train(family, None, examples, numbers, 0, lambda n: tmp_path / f"{n}.st", steps.append)
     assert steps[-1].train_loss < steps[0].train_loss - 0.3
     model = engine.load(family, tmp_path / f"{steps[-1].step}.st")

@@ -9,7 +9,7 @@ from pathlib import Path
 import openai
 import pytest
 
-from rmft_api.local_server.engine import EngineError, Hyperparameters
+from rmft_api.local_server.engine import EngineError, JobHyperparameters
 from rmft_api.local_server.hf import launching
 from rmft_api.local_server.hf.launching import SharedSettings
 from rmft_api.local_server.hf.lessons import AdapterRecipe
@@ -33,7 +33,7 @@ LAUNCH = (
     "accelerate launch --multi_gpu --num_processes 2 --num_machines 1 --mixed_precision no "
     "--dynamo_backend no --main_process_port 0"
 )
-NUMBERS = Hyperparameters(n_epochs=2, batch_size=4, learning_rate_multiplier=1.0)
+NUMBERS = JobHyperparameters(n_epochs=2, batch_size=4, learning_rate_multiplier=1.0)
 WITHIN_S = 300.0
 """Eight processes import all of the extra [open] on the way."""
 

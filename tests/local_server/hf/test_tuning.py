@@ -11,7 +11,7 @@ from rmft_api.local_server.engine import (
     ChatMessage,
     ChatPair,
     EngineError,
-    Hyperparameters,
+    JobHyperparameters,
     Prompt,
     TrainingStep,
 )
@@ -26,7 +26,7 @@ pytestmark = pytest.mark.filterwarnings(
 )  # what peft and trl tell each other
 ASK = (ChatMessage("user", "Which button?"),)
 CHATS = [(*ASK, ChatMessage("assistant", f"press {n % 2}")) for n in range(12)]
-NUMBERS = Hyperparameters(n_epochs=2, batch_size=4, learning_rate_multiplier=1.0)
+NUMBERS = JobHyperparameters(n_epochs=2, batch_size=4, learning_rate_multiplier=1.0)
 
 
 class KilledError(Exception):
