@@ -40,6 +40,8 @@ Share = Annotated[float, Field(ge=0, le=1)]
 
 MOST_ACTIONS, MOST_ROUNDS = 1_000, 10_000
 """Of a problem: more is a slip of the hand, and would only end in a machine without memory."""
+MOST_EXAMPLES = 64
+"""Worked rounds before the first one."""
 
 
 class Section(BaseModel):
@@ -144,6 +146,23 @@ class PromptConfig(Section):
     `reasons.md` of the set in their place (docs/method.md 1). A teacher has no words of its own."""
     repeat_reason: bool = False
     """Show the model its own last reason, so that one line of thought lasts a trajectory."""
+    examples: Annotated[int, Field(ge=0, le=MOST_EXAMPLES, strict=True)] | None = None
+    """Few-shot: so many worked rounds stand before the first one, as turns of the chat. Absent:
+    none, or every line of `examples_file`."""
+    examples_player: Literal["greedy", "random"] = "greedy"
+    """Who plays them, on made-up rewards that no split has: greedy (each action once, then the best
+    mean) shows the form and a way to play, random the form alone."""
+    examples_file: str | None = None
+    """Worked rounds of your own in their place: a JSONL file, a line a round,
+    `{"messages": [{"role": "user", ...}, {"role": "assistant", ...}]}`."""
+
+    @model_validator(mode="after")
+    def _examples_are_shown(self) -> Self:
+        if self.examples == 0 and self.examples_file is not None:
+            raise ValueError(
+                "examples=0 shows none of examples_file; leave one of them out of [prompts]"
+            )
+        return self
 
 
 class SamplingConfig(Section):

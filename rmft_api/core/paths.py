@@ -83,7 +83,8 @@ def _ships(name: str) -> bool:
 
 def _paths(raw: Table) -> Iterator[tuple[Table, str]]:
     """Every place of a run or suite file that may hold a path, as a table and its key."""
-    for section, key in (("prompts", "set"), ("model", "checkpoint")):
+    named = (("prompts", "set"), ("prompts", "examples_file"), ("model", "checkpoint"))
+    for section, key in named:
         value = _value(raw, section, key)
         if value is not None and not (key == "set" and _ships(value)):
             yield raw[section], key

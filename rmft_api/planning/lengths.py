@@ -103,7 +103,9 @@ def way_out(config: RunConfig) -> str:
     elif prompts.history == "raw":
         ways.append("set prompts.history = 'summary'")
     if prompts.set == "standard":
-        ways.append("take shorter prompts (prompts.set = 'compact')")
+        ways.append("take shorter prompts (prompts.set = 'compact' or 'plain')")
+    if prompts.examples or prompts.examples_file:
+        ways.append("show fewer worked rounds (prompts.examples)")
     if config.dataset.tokens_per_example:
         ways.append("raise dataset.tokens_per_example")
     return ", or ".join(ways)

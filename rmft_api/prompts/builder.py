@@ -43,6 +43,8 @@ class PromptPlan:
     context: Template | None
     rows: bool
     """Whether a template tells the reward rows as JSON."""
+    examples: tuple[Message, ...] = ()
+    """Worked rounds, told before the first one; the same for every trajectory."""
 
 
 class ChatPromptBuilder:
@@ -150,7 +152,7 @@ class ChatPromptBuilder:
         template = script.next if script.next is not None and later else script.user
         values = {name: self._field(name) for name in template.fields}
         user = Message("user", template.fill(values))
-        return (*self._silence, user) if later else (*script.system, user)
+        return (*self._silence, user) if later else (*script.system, *script.examples, user)
 
     def _field(self, name: str) -> str:
         """What a user message says in the place of `$name`."""

@@ -11,7 +11,8 @@ from pathlib import Path
 
 from rmft_api.config.schema import PromptConfig
 from rmft_api.core.errors import ConfigError, DataError
-from rmft_api.prompts import contexts, histories
+from rmft_api.prompts import contexts, examples, histories, reasons
+from rmft_api.prompts.examples import ExampleTemplates
 from rmft_api.prompts.histories import OUTCOME_FIELDS, REWARDS_FIELDS, HistoryTemplates
 from rmft_api.prompts.templates import Fields, Folder, Template, Variants
 
@@ -19,7 +20,6 @@ NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]*")
 PARTS: Fields = frozenset({"task", "framing", "reasoning", "output"})
 _COUNTS: Fields = frozenset({"K", "T", "actions"})
 _CONTEXT: Fields = frozenset({"context", "round"})
-_REASONS: Fields = frozenset({"best", "few", "hope", "action"})
 _SYSTEM: Fields = _COUNTS | PARTS
 _TELLS_REWARDS: Fields = frozenset({"history", "outcome", "rewards_json"})
 _USER: Fields = _SYSTEM | _TELLS_REWARDS | {"round", "left", "said", "context"}
@@ -77,6 +77,8 @@ class Parts:
     unread: Variants | None
     reasons: Template | None = None
     """Hand-written reasoning; None: players say their own."""
+    examples: ExampleTemplates | None = None
+    """Worked rounds to tell before the first one; None: none."""
 
     @property
     def shown_everywhere(self) -> Fields:
@@ -102,6 +104,7 @@ def read(folder: Folder, config: PromptConfig, named: Sequence[str] = ()) -> Par
         outcome=_outcome(folder, frame),
         unread=_unread(folder, frame),
         reasons=_reasons(folder, config),
+        examples=examples.read(folder, config),
     )
     _check_actions_are_told(folder, config, parts)
     return parts
@@ -110,7 +113,7 @@ def read(folder: Folder, config: PromptConfig, named: Sequence[str] = ()) -> Par
 def _reasons(folder: Folder, config: PromptConfig) -> Template | None:
     if config.reasons == "own":
         return None
-    return folder.need("reasons.md", _REASONS, "prompts.reasons='template'")
+    return folder.need("reasons.md", reasons.FIELDS, "prompts.reasons='template'")
 
 
 def own_story(root: Path, parts: Parts, text: str, names: Sequence[str]) -> StoryTemplates:

@@ -115,6 +115,13 @@ def read(
         return UnreadableReply("unreadable" if said.strip() else "empty", why, cause)
 
 
+def render(action: int, policy: Sequence[float], names: Sequence[str], output: Output) -> str:
+    """The answer of this form: it names `action`, or gives the K probabilities of `policy`."""
+    if output == "action":
+        return render_action(action, names)
+    return render_distribution(policy, names) if output == "distribution" else render_policy(policy)
+
+
 def render_action(action: int, names: Sequence[str]) -> str:
     """The answer that names action `action`."""
     return f"{OPENING}{names[action]}{CLOSING}"
@@ -129,6 +136,20 @@ def render_distribution(policy: Sequence[float], names: Sequence[str]) -> str:
 def render_policy(policy: Sequence[float]) -> str:
     """The answer that lists the K probabilities as JSON."""
     return f"{OPENING}{msgspec.json.encode({'policy': list(policy)}).decode()}{CLOSING}"
+
+
+def form_mistake(text: str, output: Output) -> str | None:
+    """Why no scenario could read the reply, whatever its actions are called; None: one could."""
+    try:
+        start, end = _span(clean(text), bare=output == "policy")
+    except _Unreadable as error:
+        return str(error)
+    inside = text[start:end].removeprefix(OPENING).removesuffix(CLOSING)
+    if output == "policy":
+        return None
+    if not inside.strip(_QUOTES) or (output == "distribution" and ":" not in inside):
+        return f"{_shown(inside)} is not {'NAME' if output == 'action' else 'NAME:weight'}"
+    return None
 
 
 def clean(text: str) -> str:

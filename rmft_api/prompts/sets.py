@@ -1,7 +1,7 @@
 """Prompt sets: found by name, read whole, and written out for each kind of scenario once."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import NamedTuple
 
@@ -10,8 +10,8 @@ from rmft_api.core import resources, seeds
 from rmft_api.core.errors import ConfigError
 from rmft_api.core.records import Address, Message
 from rmft_api.environments.scenario import Scenario
+from rmft_api.prompts import examples, reader
 from rmft_api.prompts import parts as parts_of_a_set
-from rmft_api.prompts import reader
 from rmft_api.prompts.builder import ChatPromptBuilder, PromptPlan
 from rmft_api.prompts.histories import REWARDS_FIELDS, TELLS_NUMBERS
 from rmft_api.prompts.parts import NAME, PARTS, Parts, StoryTemplates
@@ -143,7 +143,7 @@ class PromptSet:
         constant = self._constant(kind, story)
         system = frame.system.fill(constant) if frame.system else ""
         pick = {"full": kind.full, "contextual": kind.contextual}
-        return PromptPlan(
+        bare = PromptPlan(
             names=kind.names,
             T=kind.T,
             full=kind.full,
@@ -160,6 +160,10 @@ class PromptSet:
             context=story.context,
             rows="rewards_json" in frame.round_fields,
         )
+        if parts.examples is None:
+            return bare
+        rounds = examples.worked_rounds(bare, parts.examples, self.config.output)
+        return replace(bare, examples=rounds)
 
     def _constant(self, kind: _Kind, story: StoryTemplates) -> dict[str, str]:
         """The fields that no round changes."""
@@ -175,6 +179,13 @@ class PromptSet:
     def _check(self, kind: _Kind, story: StoryTemplates) -> None:
         """Refuse a kind of scenario whose feedback or context these templates do not tell."""
         told = self._parts.frame.round_fields
+        played = self._parts.examples is not None and not self._parts.examples.own
+        if kind.contextual and played:
+            raise ConfigError(
+                "prompts.examples are played on made-up rewards without contexts, and these "
+                "scenarios have contexts; write worked rounds of your own, and name their file in "
+                "prompts.examples_file"
+            )
         if kind.contextual and ("context" not in told or story.context is None):
             raise ConfigError(
                 f"{self.root}: contextual scenarios need a context.md and $context in user.md "

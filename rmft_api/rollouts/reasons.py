@@ -4,7 +4,6 @@ One of the two prior routes that the method is compared with (docs/method.md 1):
 or it stands in the place of what a model itself thought.
 """
 
-import math
 from collections.abc import Sequence
 
 import numpy as np
@@ -12,30 +11,9 @@ import numpy as np
 from rmft_api.config.schema import RunConfig
 from rmft_api.core.records import Round, Trajectory
 from rmft_api.environments.scenario import Floats
+from rmft_api.prompts.reasons import reason
 from rmft_api.prompts.templates import Template
 from rmft_api.rollouts import preparation
-
-OPTIMISM = 0.5
-"""Of `hope`: mean + OPTIMISM sqrt(ln t / n)."""
-
-
-def reason(
-    template: Template, names: Sequence[str], rewards_tK: Floats, told_tK: Floats, action: int
-) -> str:
-    """The template after t rounds. `told_tK` is 1 where a reward was told, else 0.
-
-    $best: highest mean; $few: told least; $hope: highest optimistic value, one that was never told
-    first; $action: what is done now. Equals go by their place.
-    """
-    counts_K = told_tK.sum(axis=0)
-    sums_K = (rewards_tK * told_tK).sum(axis=0)
-    means_K = np.where(counts_K > 0, sums_K / np.maximum(counts_K, 1), -np.inf)
-    t = max(1, len(told_tK))
-    bonus_K = OPTIMISM * np.sqrt(math.log(t) / np.maximum(counts_K, 1))
-    hopes_K = np.where(counts_K > 0, means_K + bonus_K, np.inf)
-    chosen = (means_K.argmax(), counts_K.argmin(), hopes_K.argmax(), action)
-    fields = ("best", "few", "hope", "action")
-    return template.fill({f: names[int(a)] for f, a in zip(fields, chosen, strict=True)})
 
 
 class Reasons:

@@ -13,7 +13,8 @@ from rmft_api import baselines
 from rmft_api.config.schema import RunConfig, TeacherConfig
 from rmft_api.core.records import ChatRequest, ChatResponse, Choice
 from rmft_api.prompts import PromptSet, reader
-from rmft_api.rollouts import preparation, reasons
+from rmft_api.prompts.reasons import reason
+from rmft_api.rollouts import preparation
 from rmft_api.rollouts.engine import PreparedScenario
 from rmft_api.selection.regret import PlayArrays
 
@@ -57,17 +58,13 @@ class Teacher:
         full = seat.scenario.feedback == "full"
         K = seat.scenario.K
         told_tK = np.ones((t, K)) if full else np.eye(K)[play.actions_T[:t]]
-        words = reasons.reason(template, seat.names, play.rewards_TK[:t], told_tK, action)
+        words = reason(template, seat.names, play.rewards_TK[:t], told_tK, action)
         return f"{words}\n{answer}"
 
     def _answer(self, seat: PreparedScenario, play: PlayArrays, t: int) -> str:
-        output = self.config.prompts.output
-        if output == "action":
-            return reader.render_action(int(play.actions_T[t]), seat.names)
         # A bandit player goes on from what it did, so the answer is what it did, not what it mixed.
+        action = int(play.actions_T[t])
         full = seat.scenario.feedback == "full"
-        shares = play.policies_TK[t] if full else np.eye(seat.scenario.K)[play.actions_T[t]]
+        shares = play.policies_TK[t] if full else np.eye(seat.scenario.K)[action]
         policy: list[float] = [round(share, 4) for share in shares.tolist()]
-        if output == "distribution":
-            return reader.render_distribution(policy, seat.names)
-        return reader.render_policy(policy)
+        return reader.render(action, policy, seat.names, self.config.prompts.output)

@@ -152,6 +152,10 @@ def _settings() -> Iterator[Setting]:
                             yield Setting(problem, words)
     for output in ("action", "distribution"):
         yield Setting("bandit", {"set": "compact", "output": output, "repeat_reason": True})
+    for conversation in ("single_turn", "multi_turn"):
+        for name in ("standard", "plain"):
+            shown = {"set": name, "examples": 2, "conversation": conversation}
+            yield from (Setting(problem, shown) for problem in ("bandit", "full"))
     numeric = {"set": "numeric", "output": "policy", "story": "numbers", "reasoning": "none"}
     yield Setting("full", numeric)
 

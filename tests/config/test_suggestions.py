@@ -41,6 +41,8 @@ VALUES: dict[str, str] = {
     "rollouts.problems.environment": "bandit",
     "rollouts.problems.options": "{ gap = 0.2 }",
     "finetuning.suffix": "mine",
+    "prompts.examples": "2",
+    "prompts.examples_file": "rounds.jsonl",
 }
 """A value for each key whose default is none or no value of its own."""
 

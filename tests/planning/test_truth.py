@@ -34,6 +34,8 @@ WAYS: dict[str, dict[str, Any]] = {
     "said again": {"history": "summary", "repeat_reason": True},
     "one growing chat": {"history": "raw", "conversation": "multi_turn"},
     "distribution": {"output": "distribution", "reasoning": "none"},
+    "examples": {"history": "summary", "examples": 3},
+    "examples in one chat": {"conversation": "multi_turn", "examples": 3},
 }
 
 
@@ -43,6 +45,8 @@ WAYS: dict[str, dict[str, Any]] = {
         *((family, "summary", True) for family in FAMILIES),
         *((family, "raw", True) for family in FAMILIES),
         *(("bandit", way, True) for way in ("said again", "one growing chat", "distribution")),
+        ("bandit", "examples", True),
+        ("full", "examples in one chat", True),
         ("bandit", "summary", False),
         ("full", "one growing chat", False),
     ],

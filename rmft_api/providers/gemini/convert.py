@@ -62,6 +62,6 @@ def _line(number: int, line: bytes) -> bytes:
     if any(message.get("weight") == 0 for message in messages):
         raise DataError(
             f"line {number} of the dataset keeps a turn out of the loss, which Gemini cannot; "
-            "set dataset.example = 'round'"
+            "set prompts.conversation = 'single_turn', and no prompts.examples"
         )
     return msgspec.json.encode(contents(messages))
