@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from rmft_api.api.decider import Decider
     from rmft_api.api.decision_game import Decision, Game
+    from rmft_api.api.fetching import get_model
     from rmft_api.api.opened_run import Run, TunedModel, list_runs, open_run
     from rmft_api.api.running import (
         Plan,
@@ -23,6 +24,7 @@ _MODULES = {
     "Decider": "rmft_api.api.decider",
     "Decision": "rmft_api.api.decision_game",
     "Game": "rmft_api.api.decision_game",
+    "get_model": "rmft_api.api.fetching",
     "Plan": "rmft_api.api.running",
     "aevaluate": "rmft_api.api.running",
     "aplan": "rmft_api.api.running",
@@ -49,6 +51,7 @@ __all__ = [
     "aresume",
     "arun",
     "evaluate",
+    "get_model",
     "list_runs",
     "open_run",
     "plan",

@@ -17,6 +17,7 @@ from rmft_api.cli.doctor import doctor
 from rmft_api.cli.errors import guarded
 from rmft_api.cli.eval import eval
 from rmft_api.cli.export import export
+from rmft_api.cli.get_model import get_model
 from rmft_api.cli.init import init
 from rmft_api.cli.make_checkpoint import make_checkpoint
 from rmft_api.cli.plan import plan
@@ -38,7 +39,7 @@ app = typer.Typer(
 )
 COMMANDS = (
     *(init, run, resume, status, report, plan, eval, ablate, retrain, export),
-    *(serve, make_checkpoint, profiles, doctor, cleanup),
+    *(serve, get_model, make_checkpoint, profiles, doctor, cleanup),
 )
 OLD_NAMES: dict[str, Callable[..., None]] = {
     "models": profiles,

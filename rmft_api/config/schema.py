@@ -113,7 +113,8 @@ class ModelConfig(Section):
     """The endpoint that trains; the same one when absent."""
     checkpoint: str | None = None
     """Profile local: an open model instead of the built-in ones, as a folder in Hugging Face's
-    format or an id at the hub. The run's own server serves and trains it under the name `base`."""
+    format, a GGUF file or an id at the hub. The run's own server serves and trains it under the
+    name `base`."""
     engine: dict[str, str | int | float | bool] = Field(default_factory=dict)
     """Settings of an open model, e.g. `lora_rank = 8` (all of them: docs/guide.md)."""
     accelerator: str | None = None

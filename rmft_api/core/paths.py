@@ -13,6 +13,8 @@ RULES = 2
 """How scenarios are drawn now. 1: rows of a file served every split, and the columns of a user's
 own class kept their places. 2: rows are divided among splits, and the columns change places."""
 
+GGUF = ".gguf"
+"""How the names of files of llama.cpp's format end."""
 SECTIONS = ("rollouts", "validation", "test")
 
 
@@ -48,7 +50,7 @@ def settled(raw: Table, folder: Path, working: Path) -> Table:
     """Find what a run file may have in either folder: a checkpoint, and a prompt set.
 
     A checkpoint is often made in the working folder for a run file that ships; its name may be an
-    id at the hub too, so only a folder that exists is taken.
+    id at the hub too, so only a folder or a GGUF file that exists is taken.
     """
     _settle(raw, ("model", "checkpoint"), (folder, working))
     if not _is_dir(folder, _value(raw, "prompts", "set")):
@@ -62,7 +64,7 @@ def _settle(raw: Table, place: tuple[str, str], folders: tuple[Path, ...]) -> No
     if value is None or (key == "set" and _ships(value)):
         return
     for folder in folders:
-        if _is_dir(folder, value):
+        if _is_dir(folder, value) or (value.endswith(GGUF) and (folder / value).is_file()):
             raw[section][key] = str((folder / value).resolve())
             return
 

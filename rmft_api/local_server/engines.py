@@ -31,7 +31,7 @@ def imported(spec: str, *arguments: str) -> Engine:
 
 _EXTRAS = {
     **dict.fromkeys(("torch", "safetensors"), "local"),
-    **dict.fromkeys(("transformers", "peft", "trl", "accelerate", "datasets"), "open"),
+    **dict.fromkeys(("transformers", "peft", "trl", "accelerate", "datasets", "gguf"), "open"),
 }
 
 ENGINES: Registry = {

@@ -1,6 +1,5 @@
 """Files that survive a crash: replaced whole by rename, or appended to and mended first."""
 
-import errno
 import os
 import shutil
 from collections.abc import Callable, Generator
@@ -10,9 +9,9 @@ from typing import TypeVar
 
 from rmft_api.core import locks
 from rmft_api.core.errors import LockedError, StorageError
+from rmft_api.core.staging import FULL
 
 T = TypeVar("T")
-FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 
 
 def is_full(error: BaseException) -> bool:

@@ -9,6 +9,7 @@ import msgspec
 from msgspec import Meta
 
 from rmft_api.core.errors import ConfigError
+from rmft_api.core.paths import GGUF
 
 Count = Annotated[int, Meta(ge=1)]
 
@@ -17,7 +18,7 @@ class HfSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
     """One base model and how it is held, sampled and trained."""
 
     checkpoint: str
-    """A folder, or an id at the hub."""
+    """A folder in Hugging Face's format, a GGUF file or a folder with one, or an id at the hub."""
     name: str = ""
     """The model's id on the wire; empty: the hub id, or the folder's name."""
     dtype: Literal["auto", "float32", "bfloat16", "float16"] = "auto"
@@ -66,7 +67,7 @@ class HfSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
         folder = Path(self.checkpoint)
         if self.name or not folder.exists():
             return self.name or self.checkpoint
-        return folder.resolve().name
+        return folder.stem if folder.suffix == GGUF else folder.resolve().name
 
     @property
     def spec(self) -> str:

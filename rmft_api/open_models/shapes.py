@@ -15,6 +15,8 @@ from typing import Any, NamedTuple, cast
 import msgspec
 
 from rmft_api.core.records import Record
+from rmft_api.open_models.gguf_files import CONFIG, folder_for
+from rmft_api.open_models.packaged import hub_id
 
 PUBLISHED = Path(__file__).with_name("published.toml")
 """Shapes of checkpoints that a plan may name without having them."""
@@ -116,11 +118,11 @@ class Known(NamedTuple):
 
 def known(checkpoint: str) -> Known | None:
     """The shape of a folder in Hugging Face's format, or of a published checkpoint by its id."""
-    file = Path(checkpoint) / "config.json"
+    file = folder_for(checkpoint) / CONFIG
     if file.is_file():
         shape = from_config(_json(file))
         return None if shape is None else Known(shape, str(file))
-    row = _published().get(checkpoint)
+    row = _published().get(hub_id(checkpoint))
     shape = None if row is None else from_config(row)
     if row is None or shape is None:
         return None

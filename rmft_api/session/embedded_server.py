@@ -17,9 +17,12 @@ from pathlib import Path
 from rmft_api.config.schema import ModelConfig
 from rmft_api.core.errors import ConfigError, ProviderDownError
 from rmft_api.local_server.counting import BASES
+from rmft_api.open_models import packaged
+from rmft_api.open_models.gguf_files import converted, gguf_of
 from rmft_api.providers.profile import Profile
 
 START_WITHIN_S = 60.0
+CONVERT_WITHIN_S = 1800.0
 _OTHERS = "; another endpoint is named by model.profile, an open model by model.checkpoint"
 OPEN = ("transformers", "peft", "trl", "accelerate")
 """Packages that open models need beside torch."""
@@ -60,6 +63,21 @@ def check_base(profile: Profile, model: ModelConfig) -> None:
     )
 
 
+def check_checkpoint(model: ModelConfig) -> None:
+    """Raise ConfigError where a model that comes as a package was not fetched yet."""
+    if model.checkpoint is None or Path(model.checkpoint).exists():
+        return
+    name = packaged.made_by(model.checkpoint)
+    if name is not None:
+        raise ConfigError(packaged.not_here(model.checkpoint, name))
+
+
+def start_within_s(model: ModelConfig) -> float:
+    """How long the server may take: longer where it converts a GGUF file first."""
+    file = None if model.checkpoint is None else gguf_of(model.checkpoint)
+    return START_WITHIN_S if file is None or converted(file).exists() else CONVERT_WITHIN_S
+
+
 def engine_options(model: ModelConfig) -> list[str]:
     """How to start the server for a run's model; nothing for those that it has of its own."""
     if model.checkpoint is None:
@@ -72,7 +90,9 @@ def engine_options(model: ModelConfig) -> list[str]:
 
 
 @asynccontextmanager
-async def embedded_server(state: Path, options: Sequence[str] = ()) -> AsyncGenerator[str]:
+async def embedded_server(
+    state: Path, options: Sequence[str] = (), within_s: float = START_WITHIN_S
+) -> AsyncGenerator[str]:
     """Start the server with its files under `state`; yields its base_url."""
     state.mkdir(parents=True, exist_ok=True, mode=0o700)
     ready = state / "ready.json"
@@ -87,13 +107,15 @@ async def embedded_server(state: Path, options: Sequence[str] = ()) -> AsyncGene
             start_new_session=True,  # Ctrl-C is the run's to answer; the server outlasts its drain
         )
     try:
-        yield await _base_url(process, ready, state / "server.log")
+        yield await _base_url(process, ready, state / "server.log", within_s)
     finally:
         await _stop(process)
 
 
-async def _base_url(process: asyncio.subprocess.Process, ready: Path, log: Path) -> str:
-    deadline = asyncio.get_running_loop().time() + START_WITHIN_S
+async def _base_url(
+    process: asyncio.subprocess.Process, ready: Path, log: Path, within_s: float
+) -> str:
+    deadline = asyncio.get_running_loop().time() + within_s
     while not ready.exists():
         if process.returncode is not None:
             lines = log.read_text(encoding="utf-8", errors="replace").strip().splitlines()
@@ -101,7 +123,7 @@ async def _base_url(process: asyncio.subprocess.Process, ready: Path, log: Path)
             raise ProviderDownError(f"the local server ended at once: {last} (log: {log})")
         if asyncio.get_running_loop().time() > deadline:
             raise ProviderDownError(
-                f"the local server was not ready within {START_WITHIN_S:.0f} s; its log is {log}"
+                f"the local server was not ready within {within_s:.0f} s; its log is {log}"
             )
         await asyncio.sleep(0.02)
     return str(json.loads(ready.read_text(encoding="utf-8"))["base_url"])

@@ -20,6 +20,7 @@ from rmft_api.rollouts import preparation
 from rmft_api.rollouts.teacher import Teacher
 from rmft_api.session.embedded_server import (
     check_base,
+    check_checkpoint,
     is_embedded,
     require_local_extra,
     require_open_extra,
@@ -101,6 +102,7 @@ def _check_endpoint(profile: Profile, config: RunConfig) -> None:
     profile.key()
     if is_embedded(profile):
         require_local_extra() if settings_of(config) is None else require_open_extra()
+        check_checkpoint(config.model)
     else:
         connect(profile).check()
     if not profile.paid:

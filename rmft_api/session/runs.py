@@ -31,6 +31,7 @@ from rmft_api.session.embedded_server import (
     embedded_server,
     engine_options,
     is_embedded,
+    start_within_s,
 )
 from rmft_api.session.lifecycle import Work, in_batches, run_to_end, with_resume_hint
 from rmft_api.session.plan_warnings import keep_and_warn, keep_plan, plan_and_warn, warn_of_news
@@ -246,7 +247,8 @@ async def _endpoints(
     profiles = (prepared.chats, prepared.trains)
     if not any(is_embedded(profile) for profile in profiles):
         return profiles
-    options = engine_options(prepared.config.model)
-    url = await stack.enter_async_context(embedded_server(run_dir / "server", options))
+    model = prepared.config.model
+    server = embedded_server(run_dir / "server", engine_options(model), start_within_s(model))
+    url = await stack.enter_async_context(server)
     chats, trains = (one.at(url) if is_embedded(one) else one.here() for one in profiles)
     return chats, trains

@@ -2,13 +2,19 @@
 
 import hashlib
 import json
+import logging
 from functools import cached_property
 from pathlib import Path
 from typing import Any, cast
 
 from rmft_api.core.errors import ConfigError
+from rmft_api.local_server.hf.gguf import checkpoint_of
 from rmft_api.local_server.hf.packages import package
+from rmft_api.open_models.gguf_files import gguf_of
+from rmft_api.open_models.packaged import made_by, not_here
 from rmft_api.open_models.settings import HfSettings
+
+log = logging.getLogger(__name__)
 
 EDGE = 2**16
 """Bytes at either end of a weights file that tell it from others of its size."""
@@ -17,15 +23,24 @@ NEEDED = ["*.json", "*.safetensors", "*.model", "*.txt", "*.jinja"]
 
 
 def folder_of(checkpoint: str) -> Path:
-    """The checkpoint's folder, fetched from the hub at first use. Raises ConfigError."""
+    """The checkpoint's folder, fetched from the hub or converted at first use.
+
+    Raises ConfigError, StorageError.
+    """
     folder = Path(checkpoint)
     if (folder / "config.json").is_file():
         return folder.resolve()
+    file = gguf_of(checkpoint)
+    if file is not None:
+        return checkpoint_of(file.resolve(), log.warning)
     if folder.exists():
         raise ConfigError(
             f"{checkpoint!r} is no checkpoint: it has no config.json; give a folder that "
-            "save_pretrained wrote, or an id at the hub"
+            "save_pretrained wrote, a GGUF file, or an id at the hub"
         )
+    name = made_by(checkpoint)
+    if name is not None:
+        raise ConfigError(not_here(checkpoint, name))
     return _fetched(checkpoint)
 
 
