@@ -83,6 +83,13 @@ class Gym:
         """As `draw`, with seeds of episodes that no other split has."""
         return _drawn(_Key(self), int(rng.integers(2**62)), split)
 
+    def divided(self) -> str:
+        """How episodes are divided among the splits, in one line."""
+        return (
+            f"{self.id}: episodes divided by their seeds, which leave a remainder of their own "
+            "for each split; no episode serves two splits"
+        )
+
 
 class _Key:
     """A problem as the key of what was drawn from it: settings may hold what cannot be hashed."""

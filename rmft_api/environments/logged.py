@@ -10,7 +10,7 @@ import numpy as np
 from rmft_api.core.errors import DataError
 from rmft_api.core.records import Feedback, RegretKind, Split
 from rmft_api.environments import logs, options
-from rmft_api.environments.division import Division, Rows
+from rmft_api.environments.division import Division, Rows, by_way
 from rmft_api.environments.noise import gap
 from rmft_api.environments.scenario import Floats, Scenario
 
@@ -52,8 +52,12 @@ class Logged:
     column i has the story's name i; names are listed in a drawn order all the same."""
     split: str = ""
     """How rows are divided among training, validation and test, once for all: random, order (the
-    first to train), a column whose cells say train, validation or test, or none where only one
-    split uses the file. Absent: in the file's order where `order` is file, else random."""
+    first to train), time, user, a column whose cells say train, validation or test, or none where
+    only one split uses the file. Absent: in the file's order where `order` is file, else random."""
+    time: str = ""
+    """The column of times that split = 'time' divides by: the earliest rows train."""
+    user: str = ""
+    """The column that split = 'user' divides by: all rows of one user serve one split."""
     shares: str = "60/20/20"
     """Per cent of the rows to train, validation and test."""
     split_seed: int = 0
@@ -65,8 +69,8 @@ class Logged:
         options.one_of("scale", self.scale, get_args(Scale))
         options.one_of("order", self.order, get_args(Order))
         options.one_of("feedback", self.feedback, get_args(Feedback))
-        _are_words(path=self.path, rewards=self.rewards, features=self.features, means=self.means)
-        _are_words(split=self.split)
+        for name in ("path", "rewards", "features", "means", "split", "time", "user"):
+            options.text(name, getattr(self, name))
         options.truth("shuffle", self.shuffle)
         options.whole("split_seed", self.split_seed, low=0)
         _ = self._division
@@ -100,8 +104,9 @@ class Logged:
 
     @property
     def _division(self) -> Division:
-        by = self.split or ("order" if self.order == "file" else "random")
-        return Division(by, self.shares, self.split_seed)
+        default = "order" if self.order == "file" else "random"
+        by, column = by_way(self.split, default, time=self.time, user=self.user)
+        return Division(by, self.shares, self.split_seed, column)
 
     @property
     def _least(self) -> int:
@@ -192,7 +197,7 @@ def _made(
         rewards=rewards_RK,
         means=means_RK,
         features=np.concatenate([log.coded(name) for name in told], axis=1) if told else None,
-        contexts=tuple(_contexts(log, told)) if told else None,
+        contexts=tuple(log.in_words(told)) if told else None,
     )
 
 
@@ -204,21 +209,3 @@ def _check_bounds(log: logs.LogTable, names: tuple[str, ...], rewards_RK: Floats
             f"{log.path}: column {names[column]!r}, row {row + 1}: {rewards_RK[row, column]:g} is "
             "outside 0 to 1; scale = 'unit' moves all rewards there"
         )
-
-
-def _contexts(log: logs.LogTable, told: tuple[str, ...]) -> list[str]:
-    """Each row in words: `age=34, region=north`."""
-    columns = [
-        log.words(name) if log.is_text(name) else [f"{x:g}" for x in log.numbers(name).tolist()]
-        for name in told
-    ]
-    return [
-        ", ".join(f"{name}={cell}" for name, cell in zip(told, cells, strict=True))
-        for cells in zip(*columns, strict=True)
-    ]
-
-
-def _are_words(**settings: object) -> None:
-    for name, value in settings.items():
-        if not isinstance(value, str):
-            raise ValueError(f'{name}={value!r} is no text; name columns as "a, b, c"')

@@ -5,8 +5,10 @@ import fnmatch
 import functools
 import hashlib
 import math
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import UTC, date, datetime
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -46,15 +48,60 @@ class LogTable:
         return tuple(found)
 
     def numbers(self, name: str) -> Floats:
-        """A column of finite numbers. Raises DataError naming the first cell that is none."""
-        values = [_number(cell) for cell in self.columns[name]]
+        """A column of finite numbers. Raises DataError naming the first cell that is none.
+
+        A column of nothing but true and false is read as 1 and 0.
+        """
+        cells = self.columns[name]
+        if self.is_truth(name):
+            return np.array([_word(cell) == "true" for cell in cells], dtype=np.float64)
+        values = [_number(cell) for cell in cells]
         for row, value in enumerate(values):
             if value is None or not math.isfinite(value):
-                cell = self.columns[name][row]
                 raise DataError(
-                    f"{self.path}: column {name!r}, row {row + 1}: {cell!r} is not a finite number"
+                    f"{self.path}: column {name!r}, row {row + 1}: {cells[row]!r} is not a finite "
+                    f"number{_advice(cells[row])}"
                 )
         return np.array(values, dtype=np.float64)
+
+    def is_truth(self, name: str) -> bool:
+        """Whether every cell is true or false."""
+        return all(_word(cell) in _TRUTHS for cell in self.columns[name])
+
+    def in_words(self, names: Sequence[str]) -> list[str]:
+        """Each row's cells of these columns: `age=34, region=north`."""
+        columns = [
+            self.words(name)
+            if self.is_text(name)
+            else [f"{x:g}" for x in self.numbers(name).tolist()]
+            for name in names
+        ]
+        return [
+            ", ".join(f"{name}={cell}" for name, cell in zip(names, cells, strict=True))
+            for cells in zip(*columns, strict=True)
+        ]
+
+    def times(self, name: str) -> tuple[float, ...]:
+        """A column of times that never run backwards, as numbers. Raises DataError.
+
+        Cells are numbers or dates (ISO 8601); a date without a zone is one of UTC.
+        """
+        found = [_time(cell) for cell in self.columns[name]]
+        for row, value in enumerate(found):
+            if value is None:
+                raise DataError(
+                    f"{self.path}: column {name!r}, row {row + 1}: {self.columns[name][row]!r} is "
+                    "neither a number nor a date such as 2026-01-31 or 2026-01-31T09:30:00"
+                )
+        times = [value for value in found if value is not None]
+        for row in range(1, len(times)):
+            if times[row] < times[row - 1]:
+                raise DataError(
+                    f"{self.path}: column {name!r}, row {row + 1}: "
+                    f"{str(self.columns[name][row])!r} is before row {row}'s "
+                    f"{str(self.columns[name][row - 1])!r}; sort the file by {name!r}"
+                )
+        return tuple(times)
 
     def is_text(self, name: str) -> bool:
         """Whether some cell is no number at all."""
@@ -72,6 +119,7 @@ class LogTable:
         """A feature as numbers in [0, 1], rows x parts: scaled, or one part for each word."""
         if not self.is_text(name):
             return scaled(self.numbers(name))[:, None]
+        self._check_no_decimal_commas(name)
         words = self.words(name)
         known = sorted(set(words))
         if len(known) > MOST_WORDS:
@@ -80,6 +128,13 @@ class LogTable:
                 f"{MOST_WORDS}; group them, or leave the column out"
             )
         return np.array([[float(word == one) for one in known] for word in words])
+
+    def _check_no_decimal_commas(self, name: str) -> None:
+        """Refuse numbers that would be taken for words."""
+        commas = [isinstance(c, str) and _has_decimal_comma(c) for c in self.columns[name]]
+        numbers = (_number(c) is not None for c in self.columns[name])
+        if any(commas) and all(a or b for a, b in zip(commas, numbers, strict=True)):
+            self.numbers(name)
 
 
 def scaled(values: Floats) -> Floats:
@@ -168,6 +223,46 @@ def _parquet(path: Path) -> dict[str, Cells]:
         first = str(error).splitlines()[0]
         raise DataError(f"{path}: cannot be read as Parquet: {first}") from None
     return {str(name): tuple(table[name].to_pylist()) for name in table.column_names}
+
+
+_TRUTHS = frozenset({"true", "false"})
+
+
+def _word(cell: Any) -> str:
+    return str(cell).strip().lower()
+
+
+def _advice(cell: Any) -> str:
+    """What to do about a cell that is no number."""
+    word = _word(cell)
+    if cell is None or not word:
+        return "; fill the cell, or leave the row out"
+    if word in _TRUTHS:
+        return "; write 1 for true and 0 for false in the whole column"
+    if _has_decimal_comma(word):
+        return f"; write the decimal comma as a point, {word.replace(',', '.')}"
+    return "; write a number, or leave the row out"
+
+
+def _has_decimal_comma(word: str) -> bool:
+    return re.fullmatch(r"[+-]?[0-9]+,[0-9]+", word.strip()) is not None
+
+
+def _time(cell: Any) -> float | None:
+    """Seconds since 1970 for a date, the number for a number; None for anything else."""
+    if isinstance(cell, str):
+        number = _number(cell)
+        if number is None:
+            try:
+                cell = datetime.fromisoformat(cell.strip())
+            except ValueError:
+                return None
+    if isinstance(cell, datetime):
+        return (cell if cell.tzinfo else cell.replace(tzinfo=UTC)).timestamp()
+    if isinstance(cell, date):
+        return datetime(cell.year, cell.month, cell.day, tzinfo=UTC).timestamp()
+    number = _number(cell)
+    return number if number is not None and math.isfinite(number) else None
 
 
 def _number(cell: Any) -> float | None:

@@ -30,6 +30,12 @@ def truth(option: str, value: Any) -> None:
         raise ValueError(f"{option}={value!r} is neither true nor false")
 
 
+def text(option: str, value: Any) -> None:
+    """Refuse anything but text."""
+    if not isinstance(value, str):
+        raise ValueError(f'{option}={value!r} is no text; name columns as "a, b, c"')
+
+
 def whole(option: str, value: Any, low: int) -> None:
     """Refuse anything but a whole number of at least `low`."""
     if isinstance(value, bool) or not isinstance(value, int):

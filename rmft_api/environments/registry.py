@@ -19,6 +19,7 @@ from rmft_api.environments.division import NONE
 from rmft_api.environments.gym import Gym
 from rmft_api.environments.loading import imported
 from rmft_api.environments.logged import Logged
+from rmft_api.environments.logged_feedback import LoggedFeedback
 from rmft_api.environments.logs import sha256
 from rmft_api.environments.nonstationary import Nonstationary
 from rmft_api.environments.online_learning import OnlineLearning
@@ -37,11 +38,15 @@ BUILT_IN: Mapping[str, EnvironmentFactory] = {
     "bandit": Bandit,
     "contextual": Contextual,
     "gym": Gym,
+    "logs": LoggedFeedback,
     "nonstationary": Nonstationary,
     "online_learning": OnlineLearning,
     "table": Logged,
 }
-_LOOKS_BESIDE = frozenset({"gym", "table"})
+_OF_ROWS: tuple[EnvironmentFactory, ...] = (LoggedFeedback, Logged)
+"""Those whose scenarios are rows of a file."""
+OfRows = LoggedFeedback | Logged
+_LOOKS_BESIDE = frozenset({"gym", "logs", "table"})
 """Those that look for files or modules, and so are told where."""
 
 
@@ -147,30 +152,36 @@ def draw(
 
 def files(problems: Iterable[ConcreteProblem]) -> dict[str, str]:
     """Every file that scenarios are rows of, by the path that is written, and its SHA-256."""
-    logged = [problem for problem in problems if BUILT_IN.get(problem.environment) is Logged]
-    return {str(p.options["path"]): sha256(p.folder / str(p.options["path"])) for p in logged}
+    of_rows = [p for p in problems if BUILT_IN.get(p.environment) in _OF_ROWS]
+    return {str(p.options["path"]): sha256(p.folder / str(p.options["path"])) for p in of_rows}
 
 
 def divisions(problems: Mapping[Split, Sequence[ConcreteProblem]]) -> tuple[str, ...]:
-    """How each file's rows are divided among the splits, in a line for each file.
+    """How each file's rows are divided among the splits, and what is made of them, a line each.
 
     Raises ConfigError where two problems would divide one file in two ways, and DataError where a
     split would have too few rows.
     """
-    found: dict[Path, tuple[Logged, set[Split]]] = {}
+    found: dict[Path, tuple[OfRows, set[Split]]] = {}
+    told: dict[str, None] = {}
     for split, several in problems.items():
         for problem in several:
             environment = problem.make()
-            if not isinstance(environment, Logged):
+            if isinstance(environment, Gym):
+                told[environment.divided()] = None
+            if not isinstance(environment, OfRows):
                 continue
             environment.check(split)
             first, splits = found.setdefault(environment.source[0], (environment, set()))
             splits.add(split)
             _check_division(first, environment, splits)
-    return tuple(environment.divided() for environment, _ in found.values())
+            if isinstance(environment, LoggedFeedback):
+                told |= dict.fromkeys(environment.told())
+    divided = [environment.divided() for environment, _ in found.values()]
+    return (*divided, *told)
 
 
-def _check_division(one: Logged, other: Logged, splits: set[Split]) -> None:
+def _check_division(one: OfRows, other: OfRows, splits: set[Split]) -> None:
     path, how = one.source
     if other.source[1] != how:
         raise ConfigError(
