@@ -11,6 +11,7 @@ from pathlib import Path
 
 from rmft_api import tracking
 from rmft_api.config.schema import ReplayStep, RunConfig
+from rmft_api.core.errors import UnreadableError
 from rmft_api.core.files import make_directory, replace_file
 from rmft_api.core.ports import ChatModel, Console, Tracker
 from rmft_api.core.records import Method, Split
@@ -25,8 +26,10 @@ from rmft_api.finetuning import Trainer, TrainingData, retrain
 from rmft_api.journal import Journal
 from rmft_api.prompts import PromptSet
 from rmft_api.rollouts import preparation, splits
+from rmft_api.rollouts import warm_up as random_play
 from rmft_api.rollouts.reasons import Reasons
 from rmft_api.rollouts.teacher import Teacher
+from rmft_api.rollouts.warm_up import RandomPlayer, WarmUpData
 from rmft_api.selection import ranking
 
 
@@ -55,8 +58,8 @@ TrainingSets = Sequence[tuple[Method, TrainingData]]
 
 async def iterate(run: RunContext) -> Results:
     """Play, rank, select, fine-tune, evaluate; again with the new model; then name the champion."""
-    model = run.config.model.base
     await start_iteration(run, 0)
+    model = await warm_up(run)  # the base itself, unless there is a [warm_up]
     await evaluate(run, 0, model)
     for iteration in range(1, run.config.iterations + 1):
         await start_iteration(run, iteration)
@@ -75,8 +78,8 @@ async def iterate(run: RunContext) -> Results:
 
 async def retrain_chain(run: RunContext, steps: Sequence[ReplayStep]) -> Results:
     """Repeat the chain of another run: train on its files, and evaluate each model."""
-    models = [run.config.model.base]
     await start_iteration(run, 0)
+    models = [await warm_up(run)]
     await evaluate(run, 0, models[0])
     for iteration, step in enumerate(steps, start=1):
         await start_iteration(run, iteration)
@@ -85,6 +88,33 @@ async def retrain_chain(run: RunContext, steps: Sequence[ReplayStep]) -> Results
         await evaluate(run, iteration, models[-1])
         await run.deployments.close(models[-1])
     return await name_champion(run)
+
+
+async def warm_up(run: RunContext) -> str:
+    """Teach the base the form of an answer from random play; the model after it is iteration 0."""
+    base = run.config.model.base
+    if run.config.warm_up is None:
+        return base
+    await look_at_base(run, base)
+    mine = replace(run, config=random_play.settings(run.config))
+    files: TrainingSets
+    if run.config.replay is None:
+        player = RandomPlayer.of(mine.config, run.prompts)
+        mine = replace(mine, chat=player, largest_n=1)
+        await play(mine, "train", random_play.ITERATION, random_play.PLAYER)
+        files = [await write_warm_up_file(mine, player)]
+    else:
+        files = retrain.files_of_warm_up(run.directory, run.config.replay)
+    await run.deployments.close(base)
+    return await fine_tune(mine, random_play.ITERATION, base, files)
+
+
+async def look_at_base(run: RunContext, base: str) -> None:
+    """Let the base play the validation scenarios, as far as its replies can be read."""
+    try:
+        await play(run, "validation", random_play.BEFORE, base)
+    except UnreadableError:  # why it is warmed up: how many could be read stands in the journal
+        run.console.line(outcome.before_warm_up_in_words(run.config, run.journal))
 
 
 async def start_iteration(run: RunContext, iteration: int) -> None:
@@ -116,12 +146,29 @@ async def write_training_files(run: RunContext, iteration: int) -> list[Training
         file = training_files.build(
             method, selected, config, run.counter, run.trainer.profile, reason
         )
-        replace_file(folder / file.name, file.data.content)
-        run.console.line(f"iteration {iteration}: {file.name}: {file.in_words()}")
-        for refused in file.data.refused:
-            run.console.line(f"left out: {refused}")
+        _write(run, folder, file, f"iteration {iteration}")
         files.append(file)
     return files
+
+
+async def write_warm_up_file(run: RunContext, player: RandomPlayer) -> TrainingFile:
+    """Build, check and write the training file of the warm-up: all that was played."""
+    played = [one for one, _ in run.journal.trajectories("train", random_play.ITERATION)]
+    every = [SelectedPlays(kept=played, opposed=[])]
+    file = training_files.build("supervised", every, run.config, run.counter, run.trainer.profile)
+    folder = run.directory / f"iteration_{random_play.ITERATION:02}"
+    make_directory(folder)
+    _write(run, folder, file, "warm-up on balanced random play")
+    used = WarmUpData(len(played), file.examples, player.gives_reasons)
+    await run.journal.put(random_play.KIND, "", used)
+    return file
+
+
+def _write(run: RunContext, folder: Path, file: TrainingFile, what: str) -> None:
+    replace_file(folder / file.name, file.data.content)
+    run.console.line(f"{what}: {file.name}: {file.in_words()}")
+    for refused in file.data.refused:
+        run.console.line(f"left out: {refused}")
 
 
 async def select(run: RunContext, iteration: int) -> SelectedPlays:
@@ -143,10 +190,13 @@ async def select(run: RunContext, iteration: int) -> SelectedPlays:
 
 async def fine_tune(run: RunContext, iteration: int, model: str, files: TrainingSets) -> str:
     """Train on each file in turn; returns the new model's id."""
-    start = model if run.config.finetuning.chain == "continue" else run.config.model.base
-    run.console.stage(f"iteration {iteration}: training")
+    start = model
+    if run.config.finetuning.chain == "from_base":
+        start = outcome.models(run.journal)[0]
+    run.console.stage(f"{f'iteration {iteration}' if iteration else 'warm-up'}: training")
+    trainer = replace(run.trainer, config=run.config)  # a warm-up may have rates of its own
     for method, data in files:
-        trained = await run.trainer.train(iteration, start, data, method)
+        trained = await trainer.train(iteration, start, data, method)
         await run.journal.put("trained", retrain.step_of(iteration, method), trained)
         start = trained.model
     return start
@@ -196,7 +246,7 @@ async def decide_gate(run: RunContext, iteration: int) -> GateDecision:
 async def name_champion(run: RunContext) -> Results:
     """Name the champion, test it and the base where that is still to do, and store the results."""
     best = outcome.champion(run.config, run.journal)
-    for index, model in ((best.index, best.model), (0, run.config.model.base)):
+    for index, model in ((best.index, best.model), (0, outcome.models(run.journal)[0])):
         await run.deployments.only(model)
         await play_held_out(run, "test", index, model)
     results = outcome.results(run.config, run.journal)
@@ -213,4 +263,8 @@ def _context_of(run: RunContext, split: Split, iteration: int) -> RunContext:
 
 
 def _title(split: Split, iteration: int) -> str:
+    if iteration == random_play.BEFORE:
+        return f"before the warm-up: {split}"
+    if split == "train" and iteration == random_play.ITERATION:
+        return "warm-up: balanced random play"
     return f"iteration {iteration}: {'playing' if split == 'train' else split}"

@@ -111,7 +111,7 @@ def spec_from(state: object) -> DeciderSpec:
 def _model(config: RunConfig, journal: Journal, model: str | int) -> str:
     made = outcome.models(journal)
     if model == "base":
-        return config.model.base
+        return made.get(0, config.model.base)  # with a warm-up: the base after it
     if model == "champion":
         if not outcome.performances(config, journal, "validation"):
             raise UsageError(

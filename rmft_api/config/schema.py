@@ -15,6 +15,7 @@ from typing import Annotated, Any, Literal, Self, TypeVar, cast
 from pydantic import (
     AfterValidator,
     BaseModel,
+    BeforeValidator,
     ConfigDict,
     Field,
     PrivateAttr,
@@ -324,6 +325,35 @@ class FineTuningConfig(Section):
         return (self.method,)
 
 
+class WarmUpConfig(Section):
+    """Before iteration 1, one job teaches the base the FORM of an answer (docs/method.md 1).
+
+    Its examples are balanced random play: nobody is asked for it, and no skill is in it.
+    """
+
+    scenarios: Scenarios = 20
+    """M: how many scenarios are played."""
+    trajectories: Trajectories = 1
+    """L: plays of each. All of them are learnt from."""
+    problems: tuple[Problem, ...] = ()
+    """What to draw scenarios from, evenly; empty: the training problems."""
+    n_epochs: Positive | None = None
+    """Passes over the examples; absent: as finetuning.n_epochs."""
+    batch_size: Positive | None = None
+    """Absent: as finetuning.batch_size."""
+    learning_rate_multiplier: Annotated[float, Field(gt=0)] | None = None
+    """With neither rate here, both are as in [finetuning]."""
+    learning_rate: Annotated[float, Field(gt=0, lt=1)] | None = None
+    """An absolute rate, for providers that take one."""
+
+
+def _switched(value: Any) -> Any:
+    """`warm_up = true` is the table with its defaults, `false` is no warm-up (for `--set`)."""
+    if isinstance(value, bool):
+        return {} if value else None
+    return value
+
+
 class TrackingConfig(Section):
     """Where the figures of every iteration are copied to. Keys stand in the environment only."""
 
@@ -367,6 +397,8 @@ class ReplayConfig(Section):
 
     run: str
     steps: tuple[ReplayStep, ...]
+    warm_up: tuple[ReplayLesson, ...] = ()
+    """The training file of its warm-up, where it had one."""
 
 
 class RunConfig(Section):
@@ -399,6 +431,9 @@ class RunConfig(Section):
     iteration_budget_usd: Annotated[float, Field(ge=0)] | None = None
     """Never spend more in any one iteration; iteration 0 is the base's evaluation."""
 
+    warm_up: Annotated[WarmUpConfig | None, BeforeValidator(_switched)] = None
+    """Teach the form of an answer before iteration 1; the model after it is iteration 0. Absent or
+    false: no warm-up."""
     teacher: TeacherConfig | None = None
     """Who plays to learn from; absent: the model itself."""
     replay: ReplayConfig | None = None
@@ -448,8 +483,8 @@ class RunConfig(Section):
     @property
     def stories(self) -> tuple[str, ...]:
         """Every context that a problem names, once."""
-        sections = (self.rollouts, self.validation, self.test)
-        problems = (problem for section in sections for problem in section.problems)
+        sections = (self.rollouts, self.validation, self.test, self.warm_up)
+        problems = (problem for one in sections if one for problem in one.problems)
         named = (problem.story for problem in problems if problem.story is not None)
         return tuple(dict.fromkeys(word for words in named for word in as_words(words)))
 

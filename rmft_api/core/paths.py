@@ -15,7 +15,7 @@ own class kept their places. 2: rows are divided among splits, and the columns c
 
 GGUF = ".gguf"
 """How the names of files of llama.cpp's format end."""
-SECTIONS = ("rollouts", "validation", "test")
+SECTIONS = ("rollouts", "validation", "test", "warm_up")
 
 
 class Origin(NamedTuple):

@@ -38,6 +38,12 @@ class TrainingFile(NamedTuple):
         """Its name in the iteration's directory."""
         return FILES[self.method]
 
+    @property
+    def examples(self) -> int:
+        """How many lines it has."""
+        data = self.data
+        return len(data.pairs) if isinstance(data, Preferences) else len(data.examples)
+
     def in_words(self) -> str:
         """One line: how many examples or pairs, and the file's hash."""
         data = self.data

@@ -22,12 +22,15 @@ from rmft_api.evaluation.scoring import (
     Performance,
     Results,
     ScenarioSet,
+    WarmUp,
 )
 from rmft_api.evaluation.selection_summary import SelectionSummary
+from rmft_api.finetuning import FineTuned
 from rmft_api.journal import Journal
-from rmft_api.rollouts import preparation
+from rmft_api.rollouts import preparation, splits
 from rmft_api.rollouts.preparation import held_out
 from rmft_api.rollouts.validity import STOPPED, Stopped
+from rmft_api.rollouts.warm_up import BEFORE, KIND, WarmUpData
 
 FILES = "files"
 """Where a journal's provenance keeps the SHA-256 of every file that scenarios are rows of."""
@@ -68,12 +71,67 @@ def results(config: RunConfig, journal: Journal) -> Results:
         champion=champion(config, journal),
         data=_data(config, journal),
         stopped=stopped(journal),
+        warm_up=warm_up_of(config, journal),
     )
 
 
 def stopped(journal: Journal) -> str:
-    """Why a split was stopped because its replies cannot be read; empty where none is."""
-    return next((one.says for _, one in journal.all(STOPPED, Stopped)), "")
+    """Why a split was stopped because its replies cannot be read; empty where none is.
+
+    A base that cannot be read before its warm-up stops nothing.
+    """
+    found = journal.all(STOPPED, Stopped)
+    return next((one.says for key, one in found if key != _BEFORE), "")
+
+
+def warm_up_of(config: RunConfig, journal: Journal) -> WarmUp | None:
+    """What the warm-up was, and how the base did before it; None where none was made yet."""
+    made, used = journal.get("trained", "00", FineTuned), journal.get(KIND, "", WarmUpData)
+    if config.warm_up is None or made is None:
+        return None
+    figures, valid, replies = _before_warm_up(config, journal)
+    return WarmUp(
+        base=made.start,
+        model=made.model,
+        trajectories=used.trajectories if used else None,
+        examples=used.examples if used else _replayed_examples(config),
+        reasons=used.reasons if used else None,
+        valid_before=valid,
+        replies_before=replies,
+        before=figures,
+    )
+
+
+def before_warm_up_in_words(config: RunConfig, journal: Journal) -> str:
+    """How much of the base's replies could be read before its warm-up."""
+    _, valid, replies = _before_warm_up(config, journal)
+    return f"before the warm-up: {valid:.1%} of {replies} replies of {config.model.base} valid"
+
+
+_BEFORE = splits.key_of("validation", BEFORE)
+
+
+class _Before(NamedTuple):
+    figures: Figures | None
+    valid: float
+    replies: int
+
+
+def _before_warm_up(config: RunConfig, journal: Journal) -> _Before:
+    """The base on the validation scenarios; without figures where too little could be read."""
+    stop = journal.get(STOPPED, _BEFORE, Stopped)
+    if stop is not None:
+        return _Before(None, stop.valid / max(1, stop.replies), stop.replies)
+    played = _standing(config, journal, "validation", BEFORE, None).performance
+    if played is None:
+        return _Before(None, 0.0, 0)
+    held = scenario_set(config, "validation")
+    figures = scoring.figures(held, played, None)
+    return _Before(figures, figures.valid, preparation.rounds_of(config, "validation"))
+
+
+def _replayed_examples(config: RunConfig) -> int | None:
+    return None if config.replay is None else sum(one.examples for one in config.replay.warm_up)
 
 
 def changed_files(config: RunConfig, journal: Journal) -> list[str]:
@@ -141,9 +199,10 @@ def in_words(config: RunConfig, journal: Journal, index: int) -> list[str]:
     figures = _figures(config, journal, "validation")
     mine, drop = figures[index], figures[index].paired_drop
     whole = config.validation.scenarios
+    base = " (the base)" if config.warm_up is None else " (the base, warmed up)"
     line = (
         f"iteration {index}: validation regret {mine.regret.mean:.2f}"
-        + (f", {abs(drop.mean):.2f} {_side(drop.mean)} the base" if drop else " (the base)")
+        + (f", {abs(drop.mean):.2f} {_side(drop.mean)} the base" if drop else base)
         + (f" on {mine.scenarios} of {whole} scenarios" if mine.scenarios < whole else "")
         + f"; {mine.valid:.1%} of replies valid; {measures.in_words(mine.measures)}"
     )
@@ -159,6 +218,10 @@ def tracked(config: RunConfig, journal: Journal, index: int) -> dict[str, float]
         if figures is None:
             continue
         found |= {f"{split}/{name}": value for name, value in _numbers(figures).items()}
+    if index == 0 and (warmed := warm_up_of(config, journal)) is not None:
+        found["before_warm_up/valid"] = warmed.valid_before
+        if warmed.before is not None:
+            found["before_warm_up/regret"] = warmed.before.regret.mean
     makeup = journal.get("makeup", f"{index:02}", SelectionSummary)
     if makeup is not None:
         found["train/regret"] = makeup.all.regret

@@ -103,6 +103,26 @@ class Evaluated(Record, frozen=True):
     """What was decided after it; None where no gate stands, and for the base."""
 
 
+class WarmUp(Record, frozen=True):
+    """What a base was taught before iteration 1: the form of an answer, by balanced random play."""
+
+    base: str
+    """The model that was warmed up: it is in no comparison."""
+    model: str
+    """The model after it: iteration 0, the base of every comparison."""
+    trajectories: int | None
+    """Random ones; None where the files of another run were learnt."""
+    examples: int | None
+    reasons: bool | None
+    """Whether hand-written reasoning stood before the answers; None: not known here."""
+    valid_before: float
+    """Share of the base's replies that could be read, of `replies_before` on validation."""
+    replies_before: int
+    before: Figures | None
+    """Of the base on the validation scenarios; None where it was stopped, as too little could be
+    read."""
+
+
 class Champion(Record, frozen=True):
     """The model with the lowest validation regret (`lowest_regret`), not simply the last one."""
 
@@ -121,6 +141,8 @@ class Results(Record, frozen=True):
     """How the rows of a file of one's own are divided among the splits, in words."""
     stopped: str = ""
     """Why it was not played on, where too little could be read."""
+    warm_up: WarmUp | None = None
+    """What the base was taught before iteration 1; None: nothing."""
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import msgspec
 
-from rmft_api.config.schema import ReplayLesson, ReplayStep
+from rmft_api.config.schema import ReplayConfig, ReplayLesson, ReplayStep
 from rmft_api.core.errors import DataError
 from rmft_api.core.records import ExampleMessage, Method, Record
 from rmft_api.datasets import training_files
@@ -127,6 +127,11 @@ def files_of_step(
 ) -> list[tuple[Method, GivenFile]]:
     """What an iteration of a replay learns, from the copies in its own directory."""
     return [(one.method, _file_of_step(directory, iteration, one)) for one in step.lessons]
+
+
+def files_of_warm_up(directory: Path, chain: ReplayConfig) -> list[tuple[Method, GivenFile]]:
+    """What the warm-up of a replay learns."""
+    return [(one.method, _file_of_step(directory, 0, one)) for one in chain.warm_up]
 
 
 def _file_of_step(directory: Path, iteration: int, one: ReplayLesson) -> GivenFile:

@@ -12,7 +12,7 @@ import msgspec
 from rmft_api.core.records import Usage
 from rmft_api.journal.writer import Writer
 
-Activity = Literal["rollouts", "training", "validation", "test", "hosting", "other"]
+Activity = Literal["warm-up", "rollouts", "training", "validation", "test", "hosting", "other"]
 ACTIVITIES: dict[str, Activity] = {
     "train": "rollouts",
     "validation": "validation",
@@ -117,7 +117,8 @@ def phase_of(key: str, iteration: int) -> PhaseKey:
     """The phase of an attempt that was made in `iteration`."""
     head, *rest = key.removeprefix(BATCH).split("/", 2)
     at = int(rest[0]) if head in _CHATS else iteration
-    return PhaseKey(ACTIVITIES.get(head, "other"), at)
+    activity = ACTIVITIES.get(head, "other")
+    return PhaseKey("warm-up" if activity == "training" and at == 0 else activity, at)
 
 
 def _book(sums: _Sums, rows: list[_Row]) -> None:

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from rmft_api.config.schema import RunConfig
 from rmft_api.datasets.tokens import TokenCounter
 from rmft_api.open_models.memory import GIB
+from rmft_api.planning.cost import BASE
 from rmft_api.planning.lengths import limit_of, way_out
 from rmft_api.planning.observed_lengths import ExpectedLength
 from rmft_api.planning.open_model import OpenModel, settings_of
@@ -29,6 +30,11 @@ def assumptions(
         yield (
             f"expected: a reply has {expected.tokens} of at most {config.sampling.max_tokens} "
             f"tokens, {expected.told}; low: it is its bare answer"
+        )
+    if config.warm_up is not None:
+        yield (
+            "the warm-up plays at random and asks nobody; the base's own validation before it may "
+            "end early (validation.min_valid)"
         )
     if config.gate.stop_after or config.validation.half_width or config.test.half_width:
         yield "every phase is counted whole; the gate or a narrow interval may end it earlier"
@@ -105,11 +111,11 @@ def of_open_model(config: RunConfig, mine: OpenModel | None, longest: int) -> It
 
 def _unknown(walk: PhaseBuilder) -> Iterator[str]:
     """Which prices are missing."""
-    for model, which in ((0, "base"), (1, "fine-tunes of it")):
+    for model, which in ((BASE, "base"), (1, "fine-tunes of it")):
         price = walk.playing.price(model)
         if price is None or price.input is None or price.output is None:
             yield _no_price(walk.config, walk.playing.profile.price_list, f"chats with the {which}")
-    price = walk.training.price(0)
+    price = walk.training.price(BASE)
     if price is None or price.train is None:
         yield _no_price(walk.config, walk.training.profile.price_list, "training")
     if walk.config.finetuning.n_epochs is None and walk.training.profile.paid:
@@ -139,6 +145,12 @@ def _refused_data(walk: PhaseBuilder, phases: tuple[Phase, ...]) -> Iterator[str
     if traits is None:
         yield f"profile {walk.training.profile.name!r} cannot train"
         return
+    taught = min((phase.examples for phase in phases if phase.name == "warm-up"), default=None)
+    if taught is not None and taught < traits.least_examples:
+        yield (
+            f"a warm-up of {taught} examples is refused, the provider takes "
+            f"{traits.least_examples} or more; raise warm_up.scenarios"
+        )
     examples = min((phase.examples for phase in phases if phase.name == "training"), default=0)
     if examples < traits.least_examples:
         yield (

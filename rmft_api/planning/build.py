@@ -3,6 +3,7 @@
 import math
 from dataclasses import replace
 from datetime import datetime
+from functools import partial
 
 import msgspec
 
@@ -10,7 +11,7 @@ from rmft_api.config.schema import RunConfig
 from rmft_api.core.records import Split
 from rmft_api.datasets import tokens
 from rmft_api.datasets.tokens import TokenCounter
-from rmft_api.planning import assumptions, lifecycle
+from rmft_api.planning import assumptions, lifecycle, warm_up
 from rmft_api.planning.cost import PriceSheet
 from rmft_api.planning.lengths import limit_of
 from rmft_api.planning.observed_lengths import ExpectedLength, ObservedReplies, expectation
@@ -55,13 +56,15 @@ async def build_plan(
         bare = replace(world, speech=ReplyText(config, counter, 0))
         short = await _courses(bare, worst=False)
     batch = config.requests.transport == "batch"
+    of = partial(PriceSheet, base=config.model.base, warmed=config.warm_up is not None)
     walk = PhaseBuilder(
         config=config,
-        playing=PriceSheet(playing, config.model.base, Prices(playing, batch=batch)),
-        other=PriceSheet(playing, config.model.base, Prices(playing, batch=not batch)),
-        training=PriceSheet(training, config.model.base, Prices(training)),
+        playing=of(playing, prices=Prices(playing, batch=batch)),
+        other=of(playing, prices=Prices(playing, batch=not batch)),
+        training=of(training, prices=Prices(training)),
         courses=courses,
         short=short,
+        warm_up=await warm_up.lesson(config, prompts, counter),
     )
     mine = open_model(config, math.ceil(walk.longest_example() * (1 + counter.error)))
     walk = replace(walk, speed=None if mine is None else mine.speed)

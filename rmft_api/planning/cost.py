@@ -11,6 +11,9 @@ from rmft_api.planning.token_counts import TokenCounts
 from rmft_api.providers.prices import Price, Prices
 from rmft_api.providers.profiles import Profile
 
+BASE = -1
+"""In place of an iteration: the base itself, before any warm-up."""
+
 
 class WorstCase(NamedTuple):
     """What a phase's chats take if every trajectory is as long as can be and asks for itself."""
@@ -29,10 +32,13 @@ class PriceSheet:
     profile: Profile
     base: str
     prices: Prices
+    warmed: bool = False
+    """Whether iteration 0 is a fine-tune already: the base after its warm-up."""
 
     def price(self, model: int) -> Price | None:
-        """Of the model of an iteration; 0 is the base."""
-        return self.prices.of(tuned_id(self.profile, self.base) if model else self.base)
+        """Of the model of an iteration; below 0: of the base itself, whatever iteration 0 is."""
+        tuned = model > 0 or (model == 0 and self.warmed)
+        return self.prices.of(tuned_id(self.profile, self.base) if tuned else self.base)
 
     def playing(self, model: int, tally: TokenCounts, short: TokenCounts, most: WorstCase) -> Cost:
         """Of chats."""
@@ -71,7 +77,7 @@ class PriceSheet:
 
     def used(self) -> Iterator[PriceUsed]:
         """The rows of the price list that these bills rest on."""
-        for model in (0, 1):
+        for model in (BASE, 1):
             if price := self.price(model):
                 yield _price_used(price, " in batches" if self.prices.batch else "")
 

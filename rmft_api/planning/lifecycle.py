@@ -107,12 +107,13 @@ def calendar(
     last_job_s: float | None = None,
 ) -> Calendar:
     """The run's dates. Without the plan's own times, every decision counts as a call."""
-    jobs_s = [speed_of(config, training).training_s() or 0.0] * config.iterations
+    jobs = config.iterations + (config.warm_up is not None)
+    jobs_s = [speed_of(config, training).training_s() or 0.0] * jobs
     pace = speed_of(config, playing)
     play_s = _playing_s(config, pace)
     seconds = play_s + sum(jobs_s) if seconds is None else seconds
     last_job_s = seconds - sum(jobs_s[:1]) if last_job_s is None else last_job_s
-    patience_s = config.iterations * config.finetuning.give_up_after_s
+    patience_s = jobs * config.finetuning.give_up_after_s
     if pace.batch_s is not None:
         patience_s += play_s / pace.batch_s * pace.window_s - play_s
     now = now.astimezone(UTC)

@@ -7,7 +7,7 @@ from typing import NamedTuple
 from rmft_api.config.schema import ReplayLesson, RunConfig
 from rmft_api.core.records import Method, Split
 from rmft_api.open_models.speed import Speed
-from rmft_api.planning.cost import PriceSheet, WorstCase
+from rmft_api.planning.cost import BASE, PriceSheet, WorstCase
 from rmft_api.planning.deployment_hours import DeploymentHours
 from rmft_api.planning.lifecycle import rounds
 from rmft_api.planning.plan import (
@@ -29,7 +29,7 @@ NAMES: dict[Split, PhaseName] = {"train": "rollouts", "validation": "validation"
 SPLITS: dict[PhaseName, Split] = {"rollouts": "train", "validation": "validation", "test": "test"}
 
 
-class _Load(NamedTuple):
+class Lesson(NamedTuple):
     """What one job learns; tokens are of one epoch."""
 
     examples: float
@@ -56,11 +56,16 @@ class PhaseBuilder:
     """The same courses where every reply is its bare answer."""
     other: PriceSheet | None = None
     """Of playing by the other transport, where anybody asks what that would cost."""
+    warm_up: Lesson | None = None
+    """What the warm-up learns; None: there is none."""
     speed: Speed | None = None
     """Of an open model on the card that the run file names."""
 
     def phases(self) -> Iterator[Phase]:
         """Every phase, the base's evaluation first."""
+        if self.warm_up is not None:
+            yield self._played("validation", BASE, BASE)
+            yield self._warmed_up(self.warm_up)
         yield from self._evaluated(0)
         for iteration in range(1, self.config.iterations + 1):
             if self.config.replay is None and self.config.teacher is None:
@@ -81,7 +86,8 @@ class PhaseBuilder:
         if self.playing.profile.deploy != "arm":
             return phases
         stays = DeploymentHours(self.config, self.playing.profile, phases, self._longest_s)
-        return [*phases, *(self._hosted(i, stays) for i in range(1, self.config.iterations + 1))]
+        tuned = range(1 if self.warm_up is None else 0, self.config.iterations + 1)
+        return [*phases, *(self._hosted(i, stays) for i in tuned)]
 
     def replies(self, phases: list[Phase]) -> ReplyAssumptions:
         """What is assumed of the replies of all that is played."""
@@ -124,7 +130,7 @@ class PhaseBuilder:
         """The most that requests under way can cost: all lost, all billed."""
         if self.config.requests.transport == "batch":
             return 0  # a batch is found again, and its answers wait there
-        worst = [self._lost(split, model) for split in self.courses for model in (0, 1)]
+        worst = [self._lost(split, model) for split in self.courses for model in (BASE, 1)]
         return None if None in worst else max(cost for cost in worst if cost is not None)
 
     def longest_example(self) -> int:
@@ -162,7 +168,7 @@ class PhaseBuilder:
         pace = speed_of(self.config, self.playing.profile)
         return pace.playing_s(tally.calls, tally.prompt + tally.output, rounds(self.config, split))
 
-    def _training_s(self, loads: Sequence["_Load"]) -> float | None:
+    def _training_s(self, loads: Sequence[Lesson]) -> float | None:
         if self.speed is not None:
             trained = added(load.trained for load in loads)
             return None if trained is None else self.speed.training_s(trained, len(loads))
@@ -178,9 +184,16 @@ class PhaseBuilder:
             loads = [self._load(range(first, iteration + 1), m) for m in config.methods]
         else:
             loads = [self._given(one) for one in self.config.replay.steps[iteration - 1].lessons]
+        return self._taught("training", iteration, start, loads)
+
+    def _warmed_up(self, lesson: Lesson) -> Phase:
+        return self._taught("warm-up", 0, BASE, [lesson])
+
+    def _taught(self, name: PhaseName, iteration: int, start: int, loads: list[Lesson]) -> Phase:
+        """The jobs of one stage."""
         return Phase(
             iteration=iteration,
-            name="training",
+            name=name,
             model=start,
             calls=0,
             prompt_tokens=0,
@@ -192,7 +205,7 @@ class PhaseBuilder:
             seconds=self._training_s(loads),
         )
 
-    def _load(self, chosen: range, method: Method) -> "_Load":
+    def _load(self, chosen: range, method: Method) -> Lesson:
         """What a job of this method learns, from the play of these iterations."""
         config = self.config.finetuning
         tally = sum((self._token_counts("train", i) for i in chosen), TokenCounts())
@@ -200,17 +213,17 @@ class PhaseBuilder:
         most = sum(self._most_learnt(i, method) for i in chosen)
         if method == "dpo":
             low = min(short.least_pair_tokens, tally.least_pair_tokens)
-            return _Load(tally.pairs, low, tally.pair_tokens, most, config.dpo.n_epochs)
+            return Lesson(tally.pairs, low, tally.pair_tokens, most, config.dpo.n_epochs)
         low = min(short.least_example_tokens, tally.least_example_tokens)
-        return _Load(tally.examples, low, tally.example_tokens, most, config.n_epochs)
+        return Lesson(tally.examples, low, tally.example_tokens, most, config.n_epochs)
 
-    def _given(self, one: ReplayLesson) -> "_Load":
+    def _given(self, one: ReplayLesson) -> Lesson:
         """What a job of a replay learns: that is known to the token."""
         config = self.config.finetuning
         epochs = config.n_epochs if one.method == "supervised" else config.dpo.n_epochs
-        return _Load(one.examples, one.tokens, one.tokens, one.tokens, epochs)
+        return Lesson(one.examples, one.tokens, one.tokens, one.tokens, epochs)
 
-    def _of_training(self, start: int, load: "_Load") -> Cost:
+    def _of_training(self, start: int, load: Lesson) -> Cost:
         if load.epochs is None and self.training.profile.paid:
             return Cost(None, None, None)
         return self.training.training(start, load.low, load.tokens, load.most, load.epochs or 1)

@@ -7,7 +7,7 @@ from rmft_api.core.records import Record
 from rmft_api.planning.lifecycle import OVERRULED
 from rmft_api.planning.open_model import OpenModel
 
-PhaseName = Literal["rollouts", "training", "validation", "test", "hosting"]
+PhaseName = Literal["warm-up", "rollouts", "training", "validation", "test", "hosting"]
 
 
 class Cost(Record, frozen=True):
@@ -25,10 +25,11 @@ class Phase(Record, frozen=True):
     """One step of a run. Token counts are expected values, rounded."""
 
     iteration: int
-    """Where it stands; the base is iteration 0."""
+    """Where it stands; the base is iteration 0, and -1 before its warm-up."""
     name: PhaseName
     model: int
-    """The iteration whose model plays, is trained further, or is hosted; 0: the base."""
+    """The iteration whose model plays, is trained further, or is hosted; 0: the base, which is -1
+    where 0 is the base after its warm-up."""
     calls: int
     prompt_tokens: int
     """As billed, `cached_tokens` among them."""

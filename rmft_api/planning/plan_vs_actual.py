@@ -203,7 +203,8 @@ class _Accounts:
 
     def _actual(self, place: PhaseKey) -> Amounts:
         found = self._sum(place)
-        told = self.trained.get(place.iteration, 0) if place.activity == "training" else 0
+        trains = place.activity in ("training", "warm-up")
+        told = self.trained.get(place.iteration, 0) if trains else 0
         return Amounts(
             found.calls, found.prompt_tokens, found.cached_tokens, found.output_tokens, told
         )
@@ -213,7 +214,7 @@ def _share(found: PhaseSum, phase: Phase) -> float:
     """How much of a phase that is under way is done."""
     if phase.calls:
         return min(1.0, found.calls / phase.calls)
-    return 1.0 if found.spent and phase.name == "training" else 0.0
+    return 1.0 if found.spent and phase.name in ("training", "warm-up") else 0.0
 
 
 def _summed(lines: Sequence[PhaseSpending]) -> PhaseSpending:

@@ -25,8 +25,8 @@ def of_the_rest(
         for phase, line in zip(plan.phases, spent.lines, strict=False)  # then what nobody planned
         if line.state != "done"
     ]
-    jobs = [i for i, phase in enumerate(ahead) if phase.name == "training"]
-    left = config.model_copy(update={"iterations": len(jobs)})
+    jobs = [i for i, phase in enumerate(ahead) if phase.name in ("training", "warm-up")]
+    left = config.model_copy(update={"iterations": len(jobs), "warm_up": None})
     until_job = _seconds(ahead[: jobs[-1]]) if jobs else 0.0
     dates = lifecycle.calendar(left, playing, training, now, _seconds(ahead), until_job)
     if not jobs:

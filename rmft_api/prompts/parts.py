@@ -116,6 +116,11 @@ def _reasons(folder: Folder, config: PromptConfig) -> Template | None:
     return folder.need("reasons.md", reasons.FIELDS, "prompts.reasons='template'")
 
 
+def hand_written(folder: Folder) -> Template | None:
+    """The set's hand-written reasoning, whether or not the run learns it; None: it has none."""
+    return folder.find("reasons.md", reasons.FIELDS)
+
+
 def own_story(root: Path, parts: Parts, text: str, names: Sequence[str]) -> StoryTemplates:
     """A story of the caller's own words, written as a `task.md` is.
 

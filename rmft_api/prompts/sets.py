@@ -63,6 +63,13 @@ class PromptSet:
         """The hand-written reasoning to learn; None: players say their own."""
         return self._parts.reasons
 
+    def hand_written_reasons(self) -> Template | None:
+        """The set's `reasons.md`, whether or not the run learns it; None: it has none."""
+        if self._parts.reasons is not None:
+            return self._parts.reasons
+        overlay = LOSSES if self.config.stakes == "loss" else ""
+        return parts_of_a_set.hand_written(Folder(self.root, overlay=overlay))
+
     def wording(self, seed: int, address: Address, contexts: Sequence[str] = ()) -> str:
         """The story of a scenario, whichever trajectory plays it; `contexts` as a problem has them.
 

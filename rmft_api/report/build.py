@@ -66,6 +66,7 @@ def gather(
         facts=(
             *headlines.facts(everybody, champion, config.iterations, money),
             *headlines.rows(results),
+            *headlines.warm_up(results),
         ),
         champion=champion,
         warnings=(*headlines.stopped(outcome.stopped(journal)), *headlines.warnings(results)),
@@ -89,6 +90,8 @@ def _look(config: RunConfig, journal: Journal, results: Results | None, visit: V
         verdicts = selections.verdicts(group, journal)
         told = _figures_of(results, group.split, group.iteration)
         visit(group, verdicts)
+        if group.iteration < 0:
+            continue  # a base before its warm-up: to read, and in no comparison
         found.players.append(players.of_group(group, told))
         if made := selections.selection_figures(group, verdicts):
             found.makeups.append(made)

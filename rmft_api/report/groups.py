@@ -12,7 +12,8 @@ from rmft_api.config.schema import RunConfig
 from rmft_api.core.records import RegretKind, Scored, Split, Trajectory
 from rmft_api.environments import Scenario
 from rmft_api.journal import Journal
-from rmft_api.rollouts import preparation
+from rmft_api.rollouts import preparation, warm_up
+from rmft_api.rollouts.warm_up import BEFORE
 from rmft_api.selection.regret import PlayArrays, play_in, stack
 
 N = TypeVar("N", np.float64, np.int64)
@@ -58,7 +59,7 @@ class PlayGroup:
 def groups(config: RunConfig, journal: Journal) -> Iterator[PlayGroup]:
     """Every group that has a trajectory, one at a time: a whole run need not fit in memory."""
     for split in SPLITS:
-        for iteration in range(config.iterations + 1):
+        for iteration in range(BEFORE, config.iterations + 1):
             played = journal.trajectories(split, iteration)
             if played:
                 yield _group(config, split, iteration, played)
@@ -87,6 +88,7 @@ def _alike(sittings: Sequence[ScoredPlay]) -> Iterator[tuple[RegretKind, list[in
 def _group(
     config: RunConfig, split: Split, iteration: int, played: Sequence[tuple[Trajectory, Scored]]
 ) -> PlayGroup:
+    config = warm_up.of_iteration(config, split, iteration)
     scenarios = tuple(preparation.scenarios(config, split, iteration))
     problems = preparation.problems_of(config, split)
     section = preparation.section_of(config, split)

@@ -90,6 +90,23 @@ def rows(results: Results | None) -> tuple[Fact, ...]:
     return tuple(Fact("Rows", "divided once", line) for line in results.data) if results else ()
 
 
+def warm_up(results: Results | None) -> tuple[Fact, ...]:
+    """What the base was taught before iteration 1, and what could be read before and after."""
+    found = results.warm_up if results else None
+    if results is None or found is None:
+        return ()
+    after = results.iterations[0].validation.valid
+    examples = "" if found.examples is None else f"{found.examples:,} examples of "
+    return (
+        Fact(
+            "Warm-up",
+            f"{found.valid_before:.0%} to {after:.0%} valid",
+            f"{examples}balanced random play taught the form of an answer, not skill; iteration 0 "
+            f"is {found.base} after it",
+        ),
+    )
+
+
 def stopped(why: str) -> tuple[str, ...]:
     """Why the run was stopped, where that was because its replies cannot be read."""
     return (f"the run was stopped: {why}",) if why else ()

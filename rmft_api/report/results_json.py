@@ -5,7 +5,7 @@ from typing import Any
 import msgspec
 
 from rmft_api.core.records import Interval
-from rmft_api.evaluation.scoring import Evaluated, Figures, GroupFigures, Results
+from rmft_api.evaluation.scoring import Evaluated, Figures, GroupFigures, Results, WarmUp
 from rmft_api.planning import Spending
 from rmft_api.report.text.money import spending_data
 from rmft_api.statistics import Decisions
@@ -22,6 +22,7 @@ def results_json(results: Results, money: Spending) -> str:
             "iterations": [_iteration(one) for one in results.iterations],
             "baselines": {name: _figures(one) for name, one in results.baselines.items()},
             "stopped": results.stopped or None,
+            "warm_up": _warm_up(results.warm_up),
             "champion": {"index": results.champion.index, "model": results.champion.model},
             "spending": spending_data(money),
         }
@@ -40,6 +41,14 @@ def _iteration(one: Evaluated) -> dict[str, Any]:
         "warnings": one.warnings,
         "gate": one.gate and {**msgspec.to_builtins(one.gate), "drop": _interval(one.gate.drop)},
     }
+
+
+def _warm_up(found: WarmUp | None) -> dict[str, Any] | None:
+    """What the base was taught before iteration 1; `before` are its validation figures."""
+    if found is None:
+        return None
+    before = None if found.before is None else _figures(found.before)
+    return {**msgspec.structs.asdict(found), "before": before}
 
 
 def _figures(figures: Figures) -> dict[str, Any]:

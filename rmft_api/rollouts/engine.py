@@ -300,8 +300,12 @@ def _draw(
     game: RolloutSettings, seat: PreparedScenario, player: _Rollout, t: int, policy: Sequence[float]
 ) -> int:
     """Sample an action from a stated distribution, by an addressed draw of our own."""
-    place = (game.split, game.iteration, seat.index, player.number, t)
-    return drawn(policy, seeds.number(game.seed, "action", *place))
+    return acted(game.seed, (game.split, game.iteration, seat.index, player.number, t), policy)
+
+
+def acted(seed: int, place: tuple[Split, int, int, int, int], policy: Sequence[float]) -> int:
+    """The action drawn at a place: split, iteration, scenario, trajectory, round."""
+    return drawn(policy, seeds.number(seed, "action", *place))
 
 
 def drawn(policy: Sequence[float], number: int) -> int:

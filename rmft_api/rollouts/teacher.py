@@ -14,6 +14,7 @@ from rmft_api.config.schema import RunConfig, TeacherConfig
 from rmft_api.core.records import ChatRequest, ChatResponse, Choice
 from rmft_api.prompts import PromptSet, reader
 from rmft_api.prompts.reasons import reason
+from rmft_api.prompts.templates import Template
 from rmft_api.rollouts import preparation
 from rmft_api.rollouts.engine import PreparedScenario
 from rmft_api.selection.regret import PlayArrays
@@ -35,10 +36,14 @@ class Teacher:
         self._seats = list(
             preparation.prepared_scenarios(self.config, self.prompts, "train", self.iteration)
         )
+        self._plays = self._played()
+
+    def _played(self) -> list[PlayArrays]:
+        """Every trajectory, scenario by scenario."""
         plays = self.config.rollouts.trajectories
         tables = [seat.scenario for seat in self._seats for _ in range(plays)]
         wanted = self.algorithm
-        self._plays = baselines.play(wanted.algorithm, tables, self.config.seed, wanted.options)
+        return baselines.play(wanted.algorithm, tables, self.config.seed, wanted.options)
 
     async def reply(self, request: ChatRequest) -> ChatResponse:
         """What the algorithm does at this place of the run."""
@@ -52,7 +57,7 @@ class Teacher:
         """The reason, where it is to give one, and the answer."""
         action = int(play.actions_T[t])
         answer = self._answer(seat, play, t)
-        template = self.prompts.reasons
+        template = self._template()
         if template is None:
             return answer
         full = seat.scenario.feedback == "full"
@@ -60,6 +65,10 @@ class Teacher:
         told_tK = np.ones((t, K)) if full else np.eye(K)[play.actions_T[:t]]
         words = reason(template, seat.names, play.rewards_TK[:t], told_tK, action)
         return f"{words}\n{answer}"
+
+    def _template(self) -> Template | None:
+        """The reasoning that it gives, where it is to give one."""
+        return self.prompts.reasons
 
     def _answer(self, seat: PreparedScenario, play: PlayArrays, t: int) -> str:
         # A bandit player goes on from what it did, so the answer is what it did, not what it mixed.

@@ -40,6 +40,8 @@ class Chain:
     prompts: str
     """SHA-256 of what its models were told."""
     links: tuple[ChainLink, ...]
+    warm_up: str | None = None
+    """SHA-256 of the training file of its warm-up; None: it had none."""
     whole: bool = False
     """Every model is trained from the base, on all that its chain has learnt so far."""
 
@@ -56,14 +58,25 @@ class Chain:
             retrain.read(self.directory, number, how, sha256) for number, how, sha256 in files
         )
 
+    def warm_up_content(self) -> list[tuple[Method, bytes]]:
+        """What its warm-up learns; nothing where it had none. Raises DataError."""
+        if self.warm_up is None:
+            return []
+        return [("supervised", retrain.read(self.directory, 0, "supervised", self.warm_up))]
+
     def furnish(self, directory: Path) -> None:
         """Copy the training files into the directory of a replay."""
+        for method, content in self.warm_up_content():
+            _copy(content, retrain.file_of(directory, 0, method))
         for iteration, link in enumerate(self.links, start=1):
             for place in range(len(link.files)):
                 method, content = self.content(iteration, place)
-                copy = retrain.file_of(directory, iteration, method)
-                make_directory(copy.parent)
-                replace_file(copy, content)
+                _copy(content, retrain.file_of(directory, iteration, method))
+
+
+def _copy(content: bytes, to: Path) -> None:
+    make_directory(to.parent)
+    replace_file(to, content)
 
 
 def chain_of(directory: Path) -> Chain:
@@ -73,7 +86,14 @@ def chain_of(directory: Path) -> Chain:
         config = recorded_config(journal)
         trained = dict(journal.all("trained", FineTuned))
         found = retrain.links(outcome.models(journal), trained, config.finetuning.methods)
-        chain = Chain(directory, config, journal.run.provenance["prompts"], tuple(found))
+        warm_up = trained.get("00")
+        chain = Chain(
+            directory,
+            config,
+            journal.run.provenance["prompts"],
+            tuple(found),
+            warm_up=warm_up.dataset if warm_up and config.warm_up else None,
+        )
     finally:
         journal.close()
     if not chain.links:
@@ -86,7 +106,14 @@ def fitted(chain: Chain, profile: str, say: Callable[[str], None]) -> Chain:
 
     Where no tuned model may be trained further, every model is trained from the base.
     """
-    if _traits(profile).continue_from_tuned or all(link.start == 0 for link in chain.links):
+    if _traits(profile).continue_from_tuned:
+        return chain
+    if chain.warm_up is not None:
+        raise ConfigError(
+            f"run {chain.config.name!r} began with a warm-up, and profile {profile!r} cannot train "
+            "a tuned model further, so nothing could follow it there"
+        )
+    if all(link.start == 0 for link in chain.links):
         return chain
     say(
         f"profile {profile!r} cannot train a tuned model further: each model is trained from the "
@@ -113,6 +140,10 @@ def described(chain: Chain, wanted: RetrainOptions, say: Callable[[str], None]) 
         )
         for i, link in enumerate(chain.links, start=1)
     ]
+    warm_up = tuple(
+        retrain.check_tokens(method, content, counter, there.least_examples, limit)
+        for method, content in chain.warm_up_content()
+    )
     raw = old.model_dump(mode="json") | {
         "name": wanted.name or f"{old.name[:40]}-at-{wanted.profile}"[:64],
         "iterations": len(steps),
@@ -122,7 +153,10 @@ def described(chain: Chain, wanted: RetrainOptions, say: Callable[[str], None]) 
         "gate": {},
         "budget_usd": None,
         "iteration_budget_usd": None,
-        "replay": ReplayConfig(run=old.name, steps=tuple(steps)).model_dump(mode="json"),
+        "replay": ReplayConfig(run=old.name, steps=tuple(steps), warm_up=warm_up).model_dump(
+            mode="json"
+        ),
+        "warm_up": _warm_up(old, here, there),
     }
     for override in wanted.overrides:
         configs.apply(raw, override)
@@ -145,6 +179,20 @@ def _finetuning(
         if asked != rate:
             say(f"learning rate: {_rate_in_words(asked)} there becomes {_rate_in_words(rate)} here")
     return raw
+
+
+def _warm_up(
+    old: RunConfig, here: TrainingCapabilities, there: TrainingCapabilities
+) -> dict[str, Any] | None:
+    """Its table there; None where there is none."""
+    if old.warm_up is None:
+        return None
+    raw = old.warm_up.model_dump(mode="json")
+    asked = LearningRate(raw["learning_rate_multiplier"], raw["learning_rate"])
+    if asked == LearningRate():
+        return raw
+    rate = mapped(asked, here, there)
+    return raw | {"learning_rate_multiplier": rate.multiplier, "learning_rate": rate.absolute}
 
 
 def _rate_in_words(rate: LearningRate) -> str:

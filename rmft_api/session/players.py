@@ -122,7 +122,7 @@ def _of_run(word: str, runs: Path) -> Iterator[ComparisonPlayer]:
             model=models[index],
             profile=config.model.profile,
             server=str((directory / "server").resolve()) if embedded else None,
-            trained=_trained(config) if index else None,
+            trained=_trained(config) if index or config.warm_up else None,
         )
 
 

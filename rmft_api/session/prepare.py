@@ -16,8 +16,9 @@ from rmft_api.providers import connect, profiles
 from rmft_api.providers.capabilities import BatchCapabilities
 from rmft_api.providers.prices import Prices
 from rmft_api.providers.profiles import Profile
-from rmft_api.rollouts import preparation
+from rmft_api.rollouts import preparation, warm_up
 from rmft_api.rollouts.teacher import Teacher
+from rmft_api.rollouts.warm_up import RandomPlayer
 from rmft_api.session.embedded_server import (
     check_base,
     check_checkpoint,
@@ -51,6 +52,8 @@ def prepare(config: RunConfig) -> PreparedRun:
     tracking.check(config.tracking)
     if config.teacher is not None:
         Teacher(config, config.teacher, prompts, 1)
+    if config.warm_up is not None:
+        RandomPlayer.of(warm_up.settings(config), prompts)
     model = config.model
     chats = profiles.load(model.profile)
     trains = profiles.load(model.training_profile or model.profile)

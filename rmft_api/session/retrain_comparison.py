@@ -71,9 +71,8 @@ def side_by_side(replay: Path, replayed: Path) -> ChainComparison:
 
 
 def _changed(there: RunConfig, here: RunConfig) -> list[str]:
-    old, new = (
-        one.model_dump(mode="json", include={"model", "finetuning"}) for one in (there, here)
-    )
+    told = {"model", "finetuning", "warm_up"}
+    old, new = (one.model_dump(mode="json", include=told) for one in (there, here))
     return configs.differences(old, new)
 
 

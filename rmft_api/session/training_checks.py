@@ -6,6 +6,7 @@ from rmft_api.finetuning import hyperparameters
 from rmft_api.planning.lengths import too_long
 from rmft_api.prompts import PromptSet
 from rmft_api.providers.profiles import Profile
+from rmft_api.rollouts import preparation, warm_up
 from rmft_api.session.token_counters import counter_at
 
 
@@ -21,12 +22,37 @@ def check_training(profile: Profile, config: RunConfig, prompts: PromptSet) -> N
     chained = (config.iterations > 1 and config.finetuning.chain == "continue") or len(methods) > 1
     if chained and not profile.training.continue_from_tuned:
         raise profile.cannot_continue(config.model.base)
+    if config.warm_up is not None:
+        _check_warm_up(profile, config)
     if config.replay is not None:
         return  # its files are there: they are counted when the replay is described
     if methods != ("dpo",):  # how many pairs play makes, nobody knows before it
         _check_number(profile, config, profile.training.least_examples)
     if why := too_long(config, prompts, profile, lambda: counter_at(profile, config.model)):
         raise ConfigError(why)
+
+
+def _check_warm_up(profile: Profile, config: RunConfig) -> None:
+    """Raise ConfigError for a warm-up that the endpoint would refuse, or let nothing follow."""
+    assert profile.training is not None
+    if not profile.training.continue_from_tuned:
+        raise ConfigError(
+            f"profile {profile.name!r} cannot continue from a fine-tune of "
+            f"{config.model.base!r}, and all that follows a warm-up does; take [warm_up] out"
+        )
+    mine, least = warm_up.settings(config), profile.training.least_examples
+    profile.check_training(config.model.base, "supervised", hyperparameters(mine))
+    each = config.dataset.example == "round"
+    examples = (
+        preparation.rounds_of(mine, "train")
+        if each
+        else (mine.rollouts.scenarios * mine.rollouts.trajectories)
+    )
+    if examples < least:
+        raise ConfigError(
+            f"a warm-up of {examples} examples, and profile {profile.name!r} trains on {least} or "
+            "more; raise warm_up.scenarios"
+        )
 
 
 def _check_number(profile: Profile, config: RunConfig, least: int) -> None:

@@ -6,7 +6,9 @@ from rmft_api.config.schema import RunConfig
 from rmft_api.core.errors import UsageError
 from rmft_api.core.records import Record, Split
 from rmft_api.journal import Journal
+from rmft_api.rollouts.splits import key_of
 from rmft_api.rollouts.validity import STOPPED, Stopped
+from rmft_api.rollouts.warm_up import BEFORE
 
 _KIND = "min_valid"
 
@@ -43,7 +45,8 @@ async def keep(journal: Journal, config: RunConfig, wanted: OnStopped) -> None:
 
 
 async def _set_aside(journal: Journal, config: RunConfig) -> None:
-    stopped = journal.all(STOPPED, Stopped)
+    before = key_of("validation", BEFORE)  # its base stops no run, so it is not asked again
+    stopped = [one for one in journal.all(STOPPED, Stopped) if one[0] != before]
     if not stopped:
         raise UsageError(
             f"nothing to ask again: {config.name!r} was not stopped by replies that cannot be "

@@ -120,7 +120,7 @@ const trajectoryBrowser = () => {
     const iterations = [...new Set(groups.map((group) => group.iteration))].sort((a, b) => a - b);
     reset(iteration, [
       ["", "all"],
-      ...iterations.map((one) => [String(one), one ? String(one) : "0 (the base)"]),
+      ...iterations.map((one) => [String(one), one < 0 ? "before the warm-up" : one ? String(one) : "0 (the base)"]),
     ]);
     scenario.max = String(Math.max(0, ...groups.map((group) => group.problems.length - 1)));
     filtered();

@@ -109,7 +109,7 @@ const lineage = (story) =>
               h(
                 "h3",
                 {},
-                `Iteration ${step.iteration}`,
+                step.iteration ? `Iteration ${step.iteration}` : "Warm-up: the model of iteration 0",
                 step.iteration === story.champion ? h("span", { class: "badge" }, "champion") : null,
               ),
               h(

@@ -20,7 +20,8 @@ _OPTIONAL = ("cached", "calls", "model", "output", "prompt", "low $")
 
 def plan_table(plan: RunPlan) -> str:
     """The phases, their total, and what they rest on."""
-    rows = [HEADINGS, *map(_row, plan.phases), _total(plan)]
+    warmed = any(phase.name == "warm-up" for phase in plan.phases)
+    rows = [HEADINGS, *(_row(phase, warmed=warmed) for phase in plan.phases), _total(plan)]
     phases = table(rows, words=3, optional=_OPTIONAL)
     mine = [] if plan.open_model is None else [open_plan(plan.open_model)]
     return "\n".join([_title(plan), "", phases, *mine, "", *map(paragraph, _notes(plan))])
@@ -81,18 +82,21 @@ def _dollars(micro: int | None) -> float | None:
 
 
 def _title(plan: RunPlan) -> str:
+    base = f"{plan.model} (iteration 0)"
+    if any(phase.name == "warm-up" for phase in plan.phases):
+        base = f"{plan.model}, warmed up (iteration 0),"
     return (
-        f"run {plan.run} at {plan.profile}: {plan.model} (iteration 0) and its fine-tunes; "
-        f"{plan.begins} to {plan.ends}"
+        f"run {plan.run} at {plan.profile}: {base} and its fine-tunes; {plan.begins} to {plan.ends}"
     )
 
 
-def _row(phase: Phase) -> tuple[str, ...]:
+def _row(phase: Phase, *, warmed: bool) -> tuple[str, ...]:
+    base = "base" if phase.model < 0 or not warmed else "0"
     tokens = (phase.prompt_tokens, phase.cached_tokens, phase.output_tokens)
     return (
-        str(phase.iteration),
+        "" if phase.iteration < 0 else str(phase.iteration),
         phase.name,
-        str(phase.model) if phase.model else "base",
+        str(phase.model) if phase.model > 0 else base,
         _count(phase.calls),
         *map(_count, tokens),
         "unknown" if phase.trained_tokens is None else _count(phase.trained_tokens),

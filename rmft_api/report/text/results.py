@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 from rmft_api.evaluation.measures import MOSTLY_READ
-from rmft_api.evaluation.scoring import Figures, Results, gate_in_words
+from rmft_api.evaluation.scoring import Figures, Results, WarmUp, gate_in_words
 from rmft_api.evaluation.selection_summary import Share
 from rmft_api.report.text.columns import paragraph, table
 
@@ -66,12 +66,25 @@ def _share(share: Share) -> Iterator[str]:
 def _events(results: Results) -> Iterator[str]:
     """How rows were divided, what the gate did, and what to be warned of."""
     yield from results.data
+    if results.warm_up is not None:
+        yield warm_up_in_words(results.warm_up)
     for one in results.iterations:
         if one.gate is not None and one.gate.decision != "continue":
             yield f"after iteration {one.index}: {gate_in_words(one.gate)}"
         yield from (f"warning, iteration {one.index}: {warning}" for warning in one.warnings)
     if results.stopped:
         yield f"stopped: {results.stopped}"
+
+
+def warm_up_in_words(found: WarmUp) -> str:
+    """What the base was taught before iteration 1, and how it did before."""
+    examples = "" if found.examples is None else f"{found.examples:,} examples of "
+    regret = "" if found.before is None else f", validation regret {found.before.regret}"
+    return (
+        f"warm-up: iteration 0 is {found.base} after {examples}balanced random play, which teach "
+        f"the form of an answer and no skill; before it {found.valid_before:.1%} of "
+        f"{found.replies_before:,} validation replies were valid{regret}"
+    )
 
 
 def _models(results: Results) -> Iterator[tuple[str, ...]]:
