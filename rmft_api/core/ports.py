@@ -84,11 +84,27 @@ class DeploymentClient(Protocol):
 
     @property
     def billed_hourly(self) -> bool:
-        """Whether what is deployed is paid by the hour, so that it must not outlive its use."""
+        """Whether what is deployed is paid by the hour."""
         ...
 
-    async def deploy(self, order: DeploymentOrder) -> Deployment:
-        """Begin to make the model answer, under the order's name."""
+    @property
+    def removed_after_use(self) -> bool:
+        """Whether what is deployed must not outlive its use.
+
+        It is paid by the hour, or an account may have only a few.
+        """
+        ...
+
+    @property
+    def repeatable(self) -> bool:
+        """Whether the same order with the same token makes one thing, however often it is sent."""
+        ...
+
+    async def deploy(self, order: DeploymentOrder, token: str) -> Deployment:
+        """Begin to make the model answer, under the order's name.
+
+        `token` is this deployment's alone: a later one of the same model has another.
+        """
         ...
 
     async def find(self, order: DeploymentOrder) -> list[Deployment]:

@@ -1,11 +1,13 @@
 """Leases: who is answerable for a deployment, and since when."""
 
+import re
 from hashlib import sha256
 
 from rmft_api.core.records import Record
 
 KIND = "lease"
 """Of the journal's records; their keys are the models."""
+_NOT_IN_NAMES = re.compile("[_-]+")
 
 
 class Lease(Record, frozen=True):
@@ -39,6 +41,7 @@ def mark_of(run: str, created: int) -> str:
 
 
 def name_of(run: str, mark: str, model: str) -> str:
-    """Short, and no other run's: letters, digits and dashes, as every provider takes them."""
+    """Short, and no other run's: letters, digits, single dashes, as every provider takes them."""
     own = sha256(f"{mark}|{model}".encode()).hexdigest()[:12]
-    return f"rmft-{run.replace('_', '-')[:24].strip('-')}-{own}"
+    readable = _NOT_IN_NAMES.sub("-", run)[:24].strip("-")
+    return f"rmft-{readable}-{own}"

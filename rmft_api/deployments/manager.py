@@ -95,7 +95,7 @@ class Deployments:
     async def close(self, model: str) -> None:
         """Take the model down where it is rented: nobody plays it for a while."""
         lease = self._lease_of(model)
-        if self.host is None or not self.host.billed_hourly or lease is None:
+        if self.host is None or not self.host.removed_after_use or lease is None:
             return
         await self._close(self.host, model, lease, self.retries)
 
@@ -107,7 +107,7 @@ class Deployments:
 
     async def leave(self) -> None:
         """Take down whatever still stands: the run ends, however it ends. Never raises."""
-        if self.host is None or not self.host.billed_hourly:
+        if self.host is None or not self.host.removed_after_use:
             return
         for model, lease in self.journal.all(_KIND, Lease):
             if lease.until is None:
@@ -130,7 +130,7 @@ class Deployments:
 
     async def sweep(self) -> None:
         """Take down what this run left standing without a lease, and tell of what others left."""
-        if self.host is None or not self.host.billed_hourly:
+        if self.host is None or not self.host.removed_after_use:
             return
         host = self.host
         leases = self.journal.all(_KIND, Lease)
@@ -153,7 +153,7 @@ class Deployments:
         lease = Lease(
             last.number + 1 if last else 1, name_of(self._run, self._mark, model), self._now()
         )
-        if last is not None and last.until is not None and self.host and self.host.billed_hourly:
+        if last and last.until is not None and self.host and self.host.removed_after_use:
             rest = last.until / 1000 + self.profile.hosting.rest_s - self.retries.clock()
             await self.retries.pause(
                 max(0.0, min(rest, self.profile.hosting.rest_s)),
@@ -174,11 +174,11 @@ class Deployments:
             "deployment",
             order,
             look_up=lambda: host.find(order),
-            act=lambda: host.deploy(order),
+            act=lambda: host.deploy(order, key),
             returns=Deployment,
             reserve=rent,
             cost=None if rent else 0,
-            repeatable=host.billed_hourly,
+            repeatable=host.repeatable,
         )
         if is_new and made.state != "ready":
             self.say(f"deploying {model} as {lease.name}")

@@ -44,7 +44,7 @@ def assumptions(
         "worst: what the budget reserves if every prompt is as long as it can get and every reply "
         "is full, each asked for by itself, none lost"
     )
-    if profile.deploy == "arm":
+    if profile.rents_deployments:
         yield (
             "worst of hosting: a deployment is waited for as long as it may take "
             f"({profile.hosting.ready_within_s / 3600:g} h to be made, and as long to answer), and "
@@ -74,7 +74,7 @@ def warnings_of(walk: PhaseBuilder, plan: RunPlan) -> Iterator[str]:
     yield from _unknown(walk)
     yield from over_budget(plan.total, plan.budget)
     yield from _refused_data(walk, plan.phases)
-    if walk.playing.profile.deploy == "arm":
+    if walk.playing.profile.rents_deployments:
         yield (
             "a deployment is paid by the hour: more hours than the worst case (faults, limits, a "
             "run that is stopped) are reserved one by one in the budget, which ends the run; what "

@@ -89,6 +89,7 @@ def tuned_id(profile: Profile, base: str) -> str:
         f"{base}.ft-0",
         f"{base}:ftjob-0:ftckpt_0",
         f"{base}:projects/p/locations/l/models/0@1",
+        f"{base}:arn:aws:bedrock:r:0:custom-model/0",
     )
     return next((form for form in forms if profile.is_tuned(form)), base)
 

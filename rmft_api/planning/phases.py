@@ -83,7 +83,7 @@ class PhaseBuilder:
     def with_deployments(self) -> list[Phase]:
         """The phases, and those of deployments that are rented while they are played with."""
         phases = list(self.phases())
-        if self.playing.profile.deploy != "arm":
+        if not self.playing.profile.rents_deployments:
             return phases
         stays = DeploymentHours(self.config, self.playing.profile, phases, self._longest_s)
         tuned = range(1 if self.warm_up is None else 0, self.config.iterations + 1)

@@ -12,12 +12,17 @@ from rmft_api.requests.pacing import Pacer
 if TYPE_CHECKING:
     from rmft_api.providers.azure_deployments import AzureDeployments
     from rmft_api.providers.batch_wire import WireBatches
+    from rmft_api.providers.bedrock.chat import BedrockChat
+    from rmft_api.providers.bedrock.host import BedrockDeployments
+    from rmft_api.providers.bedrock.tuner import BedrockTuner
     from rmft_api.providers.chat import WireChat
     from rmft_api.providers.gemini.chat import GeminiChat
     from rmft_api.providers.gemini.host import GeminiDeployments
     from rmft_api.providers.gemini.tuner import GeminiTuner
     from rmft_api.providers.nebius_models import NebiusModels
     from rmft_api.providers.openai_wire import OpenAITuner
+
+    _Host = AzureDeployments | NebiusModels | GeminiDeployments | BedrockDeployments
 
 __all__ = ["Connection", "connect", "load"]
 
@@ -38,8 +43,8 @@ class Connection:
         self.profile = profile
         self._environ = environ
         self._batches: WireBatches | None = None
-        self._tuner: OpenAITuner | GeminiTuner | None = None
-        self._host: AzureDeployments | NebiusModels | GeminiDeployments | None = None
+        self._tuner: OpenAITuner | GeminiTuner | BedrockTuner | None = None
+        self._host: _Host | None = None
         self._chat = _chat(profile, environ, pacer, targets)
 
     @property
@@ -66,7 +71,7 @@ class Connection:
         for setting in self.profile.setting_envs:
             self.profile.setting(setting, self._environ)
         _ = self.host
-        if self.profile.wire == "gemini" and self.profile.training is not None:
+        if self.profile.wire != "openai" and self.profile.training is not None:
             _ = self.tuner  # it checks the bucket's address, and loads nothing heavy
 
     @property
@@ -133,7 +138,11 @@ def _chat(
     environ: Mapping[str, str],
     pacer: Pacer | None,
     targets: Mapping[str, str],
-) -> "WireChat | GeminiChat":
+) -> "WireChat | GeminiChat | BedrockChat":
+    if profile.wire == "bedrock":
+        from rmft_api.providers.bedrock.chat import BedrockChat
+
+        return BedrockChat(profile, environ=environ, pacer=pacer, targets=targets)
     if profile.wire == "gemini":
         from rmft_api.providers.gemini.chat import GeminiChat
 
@@ -143,7 +152,13 @@ def _chat(
     return WireChat(profile, environ=environ, pacer=pacer, targets=targets)
 
 
-def _tuner(profile: Profile, environ: Mapping[str, str]) -> "OpenAITuner | GeminiTuner":
+def _tuner(
+    profile: Profile, environ: Mapping[str, str]
+) -> "OpenAITuner | GeminiTuner | BedrockTuner":
+    if profile.wire == "bedrock":
+        from rmft_api.providers.bedrock.tuner import BedrockTuner
+
+        return BedrockTuner(profile, environ=environ)
     if profile.wire == "gemini":
         from rmft_api.providers.gemini.tuner import GeminiTuner
 
@@ -153,9 +168,11 @@ def _tuner(profile: Profile, environ: Mapping[str, str]) -> "OpenAITuner | Gemin
     return OpenAITuner(profile, environ=environ)
 
 
-def _host(
-    profile: Profile, environ: Mapping[str, str]
-) -> "AzureDeployments | NebiusModels | GeminiDeployments":
+def _host(profile: Profile, environ: Mapping[str, str]) -> "_Host":
+    if profile.wire == "bedrock":
+        from rmft_api.providers.bedrock.host import BedrockDeployments
+
+        return BedrockDeployments(profile, environ)
     if profile.deploy == "arm":
         from rmft_api.providers.azure_deployments import AzureDeployments
 

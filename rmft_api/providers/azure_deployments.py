@@ -63,6 +63,8 @@ class AzureDeployments:
     """
 
     billed_hourly = True
+    removed_after_use = True
+    repeatable = True
 
     def __init__(self, profile: Profile, environ: Mapping[str, str]) -> None:
         self._profile = profile
@@ -82,7 +84,7 @@ class AzureDeployments:
         """Let go of all connections."""
         await self._rest.close()
 
-    async def deploy(self, order: DeploymentOrder) -> Deployment:
+    async def deploy(self, order: DeploymentOrder, token: str) -> Deployment:
         """PUT the deployment; asked twice, it is still one."""
         request = self._request(f"deploy {order.name}", order.model)
         raw = await self._send(request, "PUT", order.name, json=self._body(order))

@@ -9,6 +9,7 @@ from rmft_api.config.schema import Section
 from rmft_api.core.records import Method
 
 Seconds = Annotated[float, Field(gt=0)]
+Positive = Annotated[float, Field(gt=0)]
 
 
 class ChatCapabilities(Section):
@@ -50,6 +51,8 @@ class TrainedBase(Section):
     methods: tuple[Method, ...]
     tokens_per_example: Annotated[int, Field(ge=1)] | None = None
     """Of this model; None: as the endpoint's."""
+    job_model: str = ""
+    """What a job names instead of the id that answers chats; empty: the same."""
     as_of: date
     source: str
 
@@ -76,6 +79,12 @@ class TrainingCapabilities(Section):
     own_rate: Annotated[float, Field(gt=0)] | None = None
     """The absolute rate that a multiplier of 1 stands for, or that is taken where none is asked
     for; None: not told. A replay elsewhere keeps the ratio to it."""
+    rates: tuple[Positive, Positive] | None = None
+    """The least and the largest learning rate that a job takes; None: not known."""
+    most_epochs: Annotated[int, Field(ge=1)] | None = None
+    """The most epochs that a job takes; None: not known."""
+    reserved: tuple[str, ...] = ()
+    """Texts that fail a job wherever an example holds one: such examples are left out."""
     auto: bool = True
     """A choice that is left to the endpoint is said as "auto"; else it is left out."""
     batch_size: bool = True
@@ -132,6 +141,8 @@ class DeploymentCapabilities(Section):
     """Environment variable that may hold an access token, where no other way to one is set up."""
     login_url: str = ""
     """Where a service principal gets its tokens."""
+    regions: tuple[str, ...] = ()
+    """Where such models can be deployed; empty: everywhere, or not known."""
     sku: str = ""
     base_sku: str = ""
     """Of a model that was not fine-tuned."""

@@ -127,6 +127,99 @@ def is_money(message: str) -> bool:
     return not set(said).isdisjoint(_MONEY_CODES) or bool(re.search(_MONEY_WORDS, message, re.I))
 
 
+_AWS = (
+    ErrorRule(
+        "AWS credentials that have ended",
+        _named("expiredtokenexception", "expiredtoken", "expired_token"),
+        FaultKind.STOP,
+        "{key} have ended: log in again (`aws sso login`) or set new ones",
+    ),
+    ErrorRule(
+        "AWS credentials",
+        _named(
+            "unrecognizedclientexception",
+            "invalidclienttokenid",
+            "invalidaccesskeyid",
+            "missingauthenticationtokenexception",
+            "incompletesignatureexception",
+        ),
+        FaultKind.STOP,
+        "check {key}",
+    ),
+    ErrorRule(
+        "AWS signature",
+        _named("invalidsignatureexception", "signaturedoesnotmatch", "requesttimetooskewed"),
+        FaultKind.STOP,
+        "check AWS_SECRET_ACCESS_KEY, and this machine's clock",
+    ),
+    ErrorRule(
+        "role that may not be passed",
+        _says(r"iam:PassRole"),
+        FaultKind.STOP,
+        "allow {key} iam:PassRole on the role in RMFT_BEDROCK_ROLE_ARN",
+    ),
+    ErrorRule(
+        "role that cannot be used",
+        _says(
+            r"assume (the )?provided (iam )?role|role.{0,200}(cannot|could not) be assumed"
+            r"|(iam|service) role\b.{0,200}(s3|bucket|permission)",
+            400,
+            403,
+        ),
+        FaultKind.STOP,
+        "let bedrock.amazonaws.com assume the role in RMFT_BEDROCK_ROLE_ARN, and let that role "
+        "read and write the bucket in RMFT_BEDROCK_BUCKET",
+    ),
+    ErrorRule(
+        "model access",
+        _says(r"(don.t|do not) have access to the model|model access is denied", 400, 403, 404),
+        FaultKind.STOP,
+        "ask for access to the model in this region, in Bedrock's console (Model access)",
+    ),
+    ErrorRule(
+        "action that is not allowed",
+        _says(r"not authorized to perform", 400, 403),
+        FaultKind.STOP,
+        "have that action allowed to {key}",
+    ),
+    ErrorRule(
+        "AWS quota",
+        _named("servicequotaexceededexception", "toomanytagsexception"),
+        FaultKind.STOP,
+        "the account's quota leaves no room: ask for more in Service Quotas, wait for what runs, "
+        "or remove deployments (`rmft-api cleanup`)",
+    ),
+    ErrorRule(
+        "model without throughput on demand",
+        _says(r"on-demand throughput isn.t supported", 400),
+        FaultKind.STOP,
+        "set hosting.base_sku in a profile of yours to your geography, such as 'us'",
+    ),
+    ErrorRule(
+        "model id that is unknown",
+        _says(r"model identifier is invalid", 400),
+        FaultKind.STOP,
+        "the model is unknown in this region; see `rmft-api profiles`, and check AWS_REGION",
+        "model_not_found",
+    ),
+    ErrorRule(
+        "bucket in another region",
+        _any(
+            _named("permanentredirect", "authorizationheadermalformed", "illegallocation"),
+            _says(r"the region '[^']*' is wrong"),
+        ),
+        FaultKind.STOP,
+        "the bucket must be in AWS_REGION: set that to the bucket's region, or use another bucket",
+    ),
+    ErrorRule(
+        "no such bucket",
+        _named("nosuchbucket"),
+        FaultKind.STOP,
+        "check RMFT_BEDROCK_BUCKET",
+    ),
+)
+"""What AWS refuses, and what to do about it."""
+
 RULES = (
     ErrorRule("asked to wait", _asks_to_wait(0, _SHORT_S), FaultKind.SAFE, _ASKS),
     ErrorRule(
@@ -159,6 +252,7 @@ RULES = (
         "this organisation cannot train this model here; name another model.training_profile",
         "training_not_available",
     ),
+    *_AWS,
     ErrorRule(
         "key",
         _any(_status(401), _named("invalid_api_key", "invalid_authentication")),
@@ -222,7 +316,7 @@ RULES = (
     ErrorRule(
         "model not loaded",
         _any(
-            _named("deploymentnotready"),
+            _named("deploymentnotready", "modelnotreadyexception"),
             _says(r"model.{0,200}(being loaded|is loading|not ready)", 404, 409, 429, 503),
         ),
         FaultKind.WAIT,

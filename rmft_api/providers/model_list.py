@@ -35,6 +35,11 @@ async def list_models(profile: Profile, environ: Mapping[str, str] = os.environ)
     profile = profile.here(environ)
     if profile.wire == "gemini":
         return await _reached_gemini(profile, environ)
+    if profile.wire == "bedrock":
+        from rmft_api.providers.bedrock import models
+
+        ends, at = await models.shutdowns(profile, environ)
+        return ModelList(ends, _time(at))
     headers = profile.headers(environ) | profile.authorization(profile.key(environ))
     request = faults.Request(
         profile.name, "list its models", repeatable=True, key_name=profile.api_key_env or "the key"
@@ -70,6 +75,20 @@ async def _reached_gemini(profile: Profile, environ: Mapping[str, str]) -> Model
     if status != 200:
         raise faults.refused(request, status, told, raw)
     return ModelList({}, _time(told.get("date", "")))
+
+
+async def access_refusal(
+    profile: Profile, model: str, environ: Mapping[str, str] = os.environ
+) -> str | None:
+    """Why the account may not use a base model: empty where it may, None where nothing is told.
+
+    Costs nothing. Raises ProviderFault where nobody answers, ConfigError for what is not set.
+    """
+    if profile.wire != "bedrock":
+        return None
+    from rmft_api.providers.bedrock import models
+
+    return await models.refusal(profile.here(environ), environ, model)
 
 
 async def training_limits(

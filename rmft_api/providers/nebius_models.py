@@ -30,6 +30,8 @@ class NebiusModels:
     """A `DeploymentClient` beside an OpenAI endpoint. Raises ProviderFault, classified."""
 
     billed_hourly = False
+    removed_after_use = False
+    repeatable = False
 
     def __init__(self, profile: Profile, environ: Mapping[str, str]) -> None:
         self._profile = profile
@@ -46,7 +48,7 @@ class NebiusModels:
         """Let go of all connections."""
         await self._rest.close()
 
-    async def deploy(self, order: DeploymentOrder) -> Deployment:
+    async def deploy(self, order: DeploymentOrder, token: str) -> Deployment:
         """Make the object. A base model needs none."""
         if not self._profile.is_tuned(order.model):
             return Deployment(order.name, order.model, order.model, "ready")

@@ -52,7 +52,7 @@ class Profile(Section):
     """One endpoint."""
 
     name: str
-    wire: Literal["openai", "gemini"] = "openai"
+    wire: Literal["openai", "gemini", "bedrock"] = "openai"
     base_url: str
     base_url_env: str | None = None
     """Environment variable that replaces `base_url`."""
@@ -72,7 +72,14 @@ class Profile(Section):
     """The provider's name in `prices.toml`; the profile's name when empty."""
     paid: bool = True
     """False only where nobody sends a bill."""
-    deploy: Literal["none", "arm", "models_object", "auto"] = "none"
+    deploy: Literal[
+        "none",
+        "arm",
+        "models_object",
+        "auto",
+        "custom_model_deployment",
+        "provisioned_throughput",
+    ] = "none"
     """What a new model needs before it answers."""
     tuned_model: str = r"ft:.*"
     """How ids of fine-tuned models look."""
@@ -172,6 +179,21 @@ class Profile(Section):
         own = row.tokens_per_example if row else None
         return own or self.training.tokens_per_example
 
+    def job_model(self, base: str) -> str:
+        """What a job calls a base model."""
+        row = _longest(self.training.bases, base) if self.training else None
+        return (row.job_model if row else "") or base
+
+    @property
+    def rents_deployments(self) -> bool:
+        """Whether a fine-tune answers only where it is rented by the hour."""
+        return self.deploy in ("arm", "provisioned_throughput")
+
+    @property
+    def deploys_for_a_while(self) -> bool:
+        """Whether what a run deploys must not outlive it."""
+        return self.rents_deployments or self.deploy == "custom_model_deployment"
+
     def is_tuned(self, model: str) -> bool:
         """Whether the id is a fine-tuned model's."""
         return re.fullmatch(self.tuned_model, model) is not None
@@ -194,6 +216,7 @@ class Profile(Section):
                 f"finetuning.batch_size = {wanted.batch_size}"
             )
         rates = {"multiplier": wanted.learning_rate_multiplier, "absolute": wanted.learning_rate}
+        self._check_bounds(traits, wanted)
         for kind, rate in rates.items():
             if rate is not None and kind != traits.learning_rate:
                 raise ConfigError(
@@ -201,6 +224,19 @@ class Profile(Section):
                     f"the {traits.learning_rate} kind; {_RATES[traits.learning_rate]}"
                 )
         return traits
+
+    def _check_bounds(self, traits: TrainingCapabilities, wanted: Hyperparameters) -> None:
+        epochs, rate = wanted.n_epochs, wanted.learning_rate
+        if epochs is not None and traits.most_epochs is not None and epochs > traits.most_epochs:
+            raise ConfigError(
+                f"profile {self.name!r} trains for {traits.most_epochs} epochs at most; "
+                f"finetuning.n_epochs = {epochs}"
+            )
+        if rate is not None and traits.rates and not traits.rates[0] <= rate <= traits.rates[1]:
+            raise ConfigError(
+                f"profile {self.name!r} takes learning rates from {traits.rates[0]:g} to "
+                f"{traits.rates[1]:g}; finetuning.learning_rate = {rate:g}"
+            )
 
     def _check_method(self, traits: TrainingCapabilities, model: str, method: str) -> None:
         row = _longest(traits.bases, model)

@@ -5,6 +5,7 @@ from typing import TypeVar
 
 import aiohttp
 import msgspec
+from yarl import URL
 
 from rmft_api.core.errors import ProviderFault
 from rmft_api.providers import faults, refusals
@@ -73,9 +74,9 @@ class Rest:
         total_s: float | None = None,
     ) -> tuple[int, dict[str, str], bytes]:
         """Status, headers by lower-case name, and body, whatever the status is."""
-        authorized, to_proxy = await self._authorized(), self._route.proxy_headers()
-        told = {**(headers or {}), **authorized, **to_proxy}
-        url = self._url(request, path)
+        target = self._target(self._url(request, path), query)
+        authorized = await self._authorized(method, target, headers or {}, data)
+        told = {**authorized, **self._route.proxy_headers()}
         patience = (
             self._patience
             if total_s is None
@@ -83,9 +84,8 @@ class Rest:
         )
         sending = self._connected().request(
             method,
-            url,
+            target,
             data=data,
-            params=query,
             headers=told,
             timeout=patience,
             **self._route.session_options(),
@@ -107,10 +107,22 @@ class Rest:
         if self._session:
             await self._session.close()
 
-    async def _authorized(self) -> Mapping[str, str]:
+    def _target(self, url: str, query: Mapping[str, str] | None) -> URL:
+        """The whole address."""
+        return URL(url).extend_query(query or {})
+
+    async def _headers(
+        self, method: str, target: URL, headers: Mapping[str, str], data: bytes | None
+    ) -> Mapping[str, str]:
+        """All headers of a request, with those that say who asks."""
+        return {**headers, **await self._authorize()}
+
+    async def _authorized(
+        self, method: str, target: URL, headers: Mapping[str, str], data: bytes | None
+    ) -> Mapping[str, str]:
         """Where no token is to be had, what it was for is not sent."""
         try:
-            return await self._authorize()
+            return await self._headers(method, target, headers, data)
         except ProviderFault as fault:
             fault.never_sent = True
             raise

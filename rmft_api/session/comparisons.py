@@ -150,7 +150,7 @@ def _prepared(config: ComparisonConfig) -> PromptSet:
 def _check(player: ComparisonPlayer, config: ComparisonConfig) -> None:
     profile = profiles.load(player.profile)
     profile.key()
-    if profile.deploy == "arm":
+    if profile.rents_deployments:
         raise ConfigError(
             f"{player.label}: profile {profile.name!r} rents a deployment for every model; deploy "
             "it yourself and name that endpoint in a profile of yours"

@@ -84,7 +84,7 @@ async def online(subject: CheckContext) -> list[Finding]:
             found.append(Finding(f"{profile.name} online", "fail", str(error)))
         else:
             found += _listed(profile, listing, subject)
-            found += await online_findings(profile, subject.environ)
+            found += await online_findings(profile, subject.environ, subject.base)
             found += await reached(profile, subject.environ)
     return found
 
@@ -225,7 +225,7 @@ def _price(profile: Profile, base: str) -> Finding:
         f"{base}: in {price.input}, out {price.output}, training {price.train}, fine-tuned in "
         f"{tuned.input}, out {tuned.output} USD per million tokens, as of {price.as_of}"
     )
-    if profile.deploy != "arm":
+    if not profile.rents_deployments:
         return Finding("prices", "ok", told)
     hour = prices.Prices(profile).deployment_hour(tuned_id(profile, base))
     if hour is None:

@@ -38,7 +38,8 @@ async def leftovers(profile: Profile, runs: Path, *, remove: bool) -> list[Lefto
             used = _is_in_use(one, runs)
             if remove and not used:
                 await retries.look(lambda name=one.name: host.remove(name), f"removing {one.name}")
-            cost = Prices(profile).deployment_hour(one.model) if profile.is_tuned(one.model) else 0
+            rented = profile.rents_deployments and profile.is_tuned(one.model)
+            cost = Prices(profile).deployment_hour(one.model) if rented else 0
             found.append(Leftover(one, used, remove and not used, cost))
     return found
 

@@ -6,7 +6,7 @@ from typing import Any
 from rmft_api.core.errors import RmftError
 from rmft_api.journal.ledger import dollars
 from rmft_api.providers import connect
-from rmft_api.providers.model_list import training_limits
+from rmft_api.providers.model_list import access_refusal, training_limits
 from rmft_api.providers.prices import Prices
 from rmft_api.providers.profiles import Profile
 from rmft_api.session.environment_checks import Finding
@@ -15,7 +15,9 @@ _SHOWN = 200
 """Characters of limits: their form is not documented, so they are shown as told."""
 
 
-async def online_findings(profile: Profile, environ: Mapping[str, str]) -> list[Finding]:
+async def online_findings(
+    profile: Profile, environ: Mapping[str, str], base: str | None
+) -> list[Finding]:
     """Findings that cost nothing; none where the endpoint tells nothing more."""
     found: list[Finding] = []
     try:
@@ -25,9 +27,13 @@ async def online_findings(profile: Profile, environ: Mapping[str, str]) -> list[
         elif profile.training is not None and profile.paid:
             said = f"{profile.name} does not tell what this key may train; the first job would"
             found.append(Finding("entitlement", "note", said))
+        refused = await access_refusal(profile, base, environ) if base else None
+        if refused is not None:
+            said = refused or f"this account may use {base!r}"
+            found.append(Finding("model access", "fail" if refused else "ok", said))
     except RmftError as error:
         found.append(Finding("entitlement", "fail", str(error)))
-    if profile.deploy == "arm":
+    if profile.deploys_for_a_while:
         found += await _standing(profile, environ)
     return found
 
@@ -56,7 +62,8 @@ async def _standing(profile: Profile, environ: Mapping[str, str]) -> list[Findin
     if not stand:
         return [Finding("deployments", "ok", "none of ours stands")]
     prices = Prices(profile)
-    rents = [prices.deployment_hour(one.model) for one in stand if profile.is_tuned(one.model)]
+    rented = [one.model for one in stand if profile.rents_deployments]
+    rents = [prices.deployment_hour(model) for model in rented if profile.is_tuned(model)]
     known = sum(rent for rent in rents if rent is not None)
     names = ", ".join(one.name for one in stand)
     said = f"{names}: {dollars(known)} an hour; `rmft-api cleanup` shows and removes them"

@@ -10,7 +10,7 @@ from datetime import UTC, date, datetime
 from rmft_api.config.schema import RunConfig
 from rmft_api.core.errors import ConfigError, FaultKind, NotEntitledError, ProviderFault
 from rmft_api.planning import lifecycle
-from rmft_api.providers.model_list import list_models, training_limits
+from rmft_api.providers.model_list import access_refusal, list_models, training_limits
 from rmft_api.providers.profiles import Profile
 from rmft_api.session.embedded_server import is_embedded
 
@@ -35,10 +35,13 @@ async def _ask(
     try:
         listing = await list_models(profile, environ)
         await training_limits(profile, environ)
+        refused = await access_refusal(profile, config.model.base, environ)
     except ProviderFault as fault:
         if fault.kind is FaultKind.STOP and fault.status in (401, 403):
             raise NotEntitledError(str(fault)) from fault
         return
+    if refused:
+        raise NotEntitledError(f"{profile.name}: {refused}")
     base = config.model.base
     if profile.lists_models and listing.shutdowns and base not in listing.shutdowns:
         raise ConfigError(

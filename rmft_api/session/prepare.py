@@ -124,7 +124,7 @@ def _check_prices(profile: Profile, config: RunConfig) -> None:
     prices, base = Prices(profile, batch=batch), config.model.base
     if profile.name == config.model.profile:
         prices.check(base, tuned_id(profile, base))
-    if profile.deploy == "arm" and prices.deployment_hour(tuned_id(profile, base)) is None:
+    if profile.rents_deployments and prices.deployment_hour(tuned_id(profile, base)) is None:
         raise ConfigError(
             f"no price is known for hosting fine-tunes of {base!r} at {profile.price_list!r}: "
             "write hosting_per_hour into a prices file and name it in RMFT_PRICES"

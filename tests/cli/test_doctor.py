@@ -242,7 +242,7 @@ async def test_online_tells_what_stands_deployed_and_what_it_costs(tmp_path: Pat
         async with connect(one.playing, environ=one.environ) as connection:
             host = connection.host
             assert host
-            await host.deploy(DeploymentOrder("rmft-a-1", f"{BASE}.ft-1", "a", "mark"))
+            await host.deploy(DeploymentOrder("rmft-a-1", f"{BASE}.ft-1", "a", "mark"), "a")
         standing = found(await doctor_checks.online(one), "deployments")
     assert standing.verdict == "note"
     assert "rmft-a-1: $1.70 an hour" in standing.said

@@ -323,8 +323,8 @@ async def test_a_deployment_without_a_lease_is_swept_at_the_start(bench: Bench) 
     await hosting.close(TUNED)
     host = bench.connection.host
     assert host
-    await host.deploy(DeploymentOrder("rmft-left", TUNED, "case", mark))
-    await host.deploy(DeploymentOrder("rmft-other", TUNED, "other", "another"))
+    await host.deploy(DeploymentOrder("rmft-left", TUNED, "case", mark), "a")
+    await host.deploy(DeploymentOrder("rmft-other", TUNED, "other", "another"), "a")
     await (await bench.process()).sweep()
     assert bench.standing == ["rmft-other"]
     assert any("rmft-other" in line and "rmft-api cleanup" in line for line in bench.said)

@@ -54,7 +54,7 @@ class TestAzureChat(ChatModelContract):
         azure.creating_polls = azure.cold_chats = 0
         host = connection.host
         assert host
-        await host.deploy(ORDER)
+        await host.deploy(ORDER, "a")
         return connection.chat
 
     @pytest.fixture
@@ -122,7 +122,7 @@ async def test_a_deployment_is_found_by_name_and_carries_its_run(
     host = connection.host
     assert host and host.billed_hourly
     assert await host.find(ORDER) == []
-    made = await host.deploy(ORDER)
+    made = await host.deploy(ORDER, "a")
     assert (made.state, made.target) == ("pending", ORDER.name)
     (found,) = await host.find(ORDER)
     assert (found.state, found.run, found.key, found.model) == ("ready", "case", "mark", BASE)
@@ -137,8 +137,8 @@ async def test_a_deployment_is_found_by_name_and_carries_its_run(
 async def test_the_same_deployment_twice_is_one(azure: FakeAzure, connection: Connection) -> None:
     host = connection.host
     assert host
-    await host.deploy(ORDER)
-    await host.deploy(ORDER)
+    await host.deploy(ORDER, "a")
+    await host.deploy(ORDER, "a")
     assert azure.made[ORDER.name] == 1
 
 
@@ -149,14 +149,14 @@ async def test_every_page_of_the_list_is_read_and_only_ours_is_told(
     assert host
     names = ["rmft-a", "theirs", "rmft-b", "rmft-c", "prod"]
     for name in names:
-        await host.deploy(DeploymentOrder(name, BASE, "case", "mark"))
+        await host.deploy(DeploymentOrder(name, BASE, "case", "mark"), "a")
     assert [one.name for one in await host.deployments()] == ["rmft-a", "rmft-b", "rmft-c"]
 
 
 async def test_removing_twice_is_harmless(azure: FakeAzure, connection: Connection) -> None:
     host = connection.host
     assert host
-    await host.deploy(ORDER)
+    await host.deploy(ORDER, "a")
     await host.remove(ORDER.name)
     await host.remove(ORDER.name)
     assert azure.deployments == {}
@@ -168,7 +168,7 @@ async def test_a_deployment_that_is_not_ready_is_waited_for(
     host = connection.host
     assert host
     azure.creating_polls = 0
-    await host.deploy(ORDER)
+    await host.deploy(ORDER, "a")
     request = ChatRequest("k", BASE, (Message("user", "1"),), 1, 0, Sampling(max_tokens=1))
     with pytest.raises(ProviderFault) as caught:
         await connection.chat.reply(request)

@@ -391,7 +391,7 @@ async def test_a_tuned_model_answers_at_its_own_endpoint(gemini: FakeGemini) -> 
         tuned = (await bench.finish(job)).fine_tuned_model or ""
         host, order = connection.host, DeploymentOrder("rmft-1", tuned, "case", "mark")
         assert host and not host.billed_hourly
-        assert (await host.deploy(order)).state == "pending"
+        assert (await host.deploy(order, "a")).state == "pending"
         (found,) = await host.find(order)
         assert found.state == "ready"
         targets[tuned] = found.target

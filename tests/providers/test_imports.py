@@ -15,6 +15,7 @@ VENDORS = {
     "vertexai",
     "azure",
     "boto3",
+    "botocore",
     "together",
     "mistralai",
     "anthropic",
@@ -35,13 +36,19 @@ ENVIRON = {
     "GOOGLE_CLOUD_LOCATION": "us-central1",
     "RMFT_GEMINI_BUCKET": "gs://lab/rmft",
     "GOOGLE_OAUTH_ACCESS_TOKEN": "token-0123456789",
+    "AWS_REGION": "us-east-1",
+    "AWS_BEARER_TOKEN_BEDROCK": "bedrock-0123456789",
+    "AWS_ACCESS_KEY_ID": "AKIA0123456789",
+    "AWS_SECRET_ACCESS_KEY": "secret-0123456789",
+    "RMFT_BEDROCK_BUCKET": "s3://lab/rmft",
+    "RMFT_BEDROCK_ROLE_ARN": "arn:aws:iam::123456789012:role/tuning",
 }
 PROGRAM = """\
 import sys
 from rmft_api.providers import connect, load
 connection = connect(load({name!r}), environ={environ!r})
 connection.chat, connection.host, {trains}
-adapters = ("azure_deployments", "chat", "gemini", "nebius_models", "openai_wire")
+adapters = ("azure_deployments", "bedrock", "chat", "gemini", "nebius_models", "openai_wire")
 print(*sorted(set(sys.modules) & {vendors!r}))
 print(*[one for one in adapters if "rmft_api.providers." + one in sys.modules])
 """
@@ -65,6 +72,7 @@ def loaded(name: str, trains: str) -> tuple[set[str], set[str]]:
         ("azure", {"openai", "httpx2"}, {"chat", "openai_wire", "azure_deployments"}),
         ("nebius", {"openai", "httpx2"}, {"chat", "openai_wire", "nebius_models"}),
         ("gemini", set[str](), {"gemini"}),
+        ("bedrock", {"botocore"}, {"bedrock"}),
         ("openai-compatible", {"openai", "httpx2"}, {"chat", "openai_wire"}),
     ],
 )

@@ -101,7 +101,7 @@ async def test_a_checkpoint_answers_once_it_is_an_active_object(nebius: FakeNebi
         host, order = connection.host, DeploymentOrder("rmft-case-1", model, "case", "mark")
         assert host and not host.billed_hourly
         assert await host.find(order) == []
-        made = await host.deploy(order)
+        made = await host.deploy(order, "a")
         assert made.state == "pending"
         (seen,) = nebius.asked("make")
         assert seen.json["source"].startswith("ftjob-")
@@ -121,7 +121,7 @@ async def test_an_object_that_fails_says_why(nebius: FakeNebius, connection: Con
         DeploymentOrder("rmft-case-1", await trained(connection), "case", "mark"),
     )
     assert host
-    await host.deploy(order)
+    await host.deploy(order, "a")
     (found,) = await host.find(order)
     assert (found.state, found.detail) == ("failed", "bad adapter")
 
@@ -135,7 +135,7 @@ async def test_an_object_that_was_deleted_is_not_there(
         DeploymentOrder("rmft-case-1", await trained(connection), "case", "mark"),
     )
     assert host
-    await host.deploy(order)
+    await host.deploy(order, "a")
     assert await host.find(order) == []
 
 
@@ -149,7 +149,7 @@ async def test_a_lost_reply_to_an_object_is_in_doubt(
     )
     assert host
     with pytest.raises(ProviderFault) as caught:
-        await host.deploy(order)
+        await host.deploy(order, "a")
     assert caught.value.kind == "ambiguous"
     assert len(await host.find(order)) == 1
 

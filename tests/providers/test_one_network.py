@@ -87,11 +87,13 @@ CLIENTS: dict[str, Client] = {
     ),
     "models": lambda url, environ: list_models(profile("openai", url), environ),
     "limits": lambda url, environ: training_limits(profile("openai", url), environ),
-    "Azure ARM": connected("azure", lambda one: deployed(one).deploy(ORDER)),
-    "Entra tokens": connected("azure", lambda one: deployed(one).deploy(ORDER), **PRINCIPAL),
+    "Azure ARM": connected("azure", lambda one: deployed(one).deploy(ORDER, "a")),
+    "Entra tokens": connected("azure", lambda one: deployed(one).deploy(ORDER, "a"), **PRINCIPAL),
     "Nebius models": connected(
         "nebius",
-        lambda one: deployed(one).deploy(DeploymentOrder("a", "base:ftjob-1:c-1", "run", "key")),
+        lambda one: deployed(one).deploy(
+            DeploymentOrder("a", "base:ftjob-1:c-1", "run", "key"), "a"
+        ),
     ),
     "Gemini chats": connected("gemini", lambda one: one.chat.reply(ASK)),
     "Gemini jobs": connected("gemini", lambda one: one.tuner.job("projects/1/tuningJobs/1")),

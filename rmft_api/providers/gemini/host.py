@@ -25,6 +25,8 @@ class GeminiDeployments:
     """A `DeploymentClient`: every tuning job makes its own endpoint, free while it is idle."""
 
     billed_hourly = False
+    removed_after_use = False
+    repeatable = False
 
     def __init__(self, profile: Profile, environ: Mapping[str, str]) -> None:
         self._profile = profile
@@ -34,7 +36,7 @@ class GeminiDeployments:
         """Let go of all connections."""
         await self._rest.close()
 
-    async def deploy(self, order: DeploymentOrder) -> Deployment:
+    async def deploy(self, order: DeploymentOrder, token: str) -> Deployment:
         """Nothing is made: the job has done it, or is about to."""
         found = await self.find(order)
         return found[0] if found else Deployment(order.name, "", order.model, "pending")

@@ -1,0 +1,73 @@
+"""Chats and datasets in Converse's words: `system`, and `messages` of blocks that alternate."""
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import msgspec
+
+from rmft_api.core.errors import DataError
+from rmft_api.core.records import Message
+
+SCHEMA = "bedrock-conversation-2024"
+_ROLES = ("user", "assistant")
+
+
+class _Line(msgspec.Struct):
+    """A line of our dataset, as `datasets/` writes it."""
+
+    messages: list[dict[str, Any]]
+
+
+def conversation(messages: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
+    """The part of a request or of a training example that holds the messages.
+
+    Turns must alternate, so neighbours of one role become one turn of several blocks. A blank text
+    is refused there, and says nothing: it is left out.
+    """
+    system: list[dict[str, str]] = []
+    turns: list[dict[str, Any]] = []
+    for message in messages:
+        role, text = str(message["role"]), str(message["content"])
+        if not text.strip():
+            continue
+        if role not in _ROLES:
+            system.append({"text": text})
+        elif turns and turns[-1]["role"] == role:
+            turns[-1]["content"].append({"text": text})
+        else:
+            turns.append({"role": role, "content": [{"text": text}]})
+    return {**({"system": system} if system else {}), "messages": turns}
+
+
+def of_chat(messages: Iterable[Message]) -> dict[str, Any]:
+    """The same of records."""
+    return conversation({"role": one.role, "content": one.content} for one in messages)
+
+
+def dataset(content: bytes) -> bytes:
+    """A dataset in chat format as one in Bedrock's; line by line, in the same order.
+
+    Raises DataError for what cannot be said there: turns that are kept out of the loss.
+    """
+    lines = [line for line in content.split(b"\n") if line.strip()]
+    return b"".join(_line(number, line) + b"\n" for number, line in enumerate(lines, 1))
+
+
+def _line(number: int, line: bytes) -> bytes:
+    try:
+        messages = msgspec.json.decode(line, type=_Line).messages
+    except msgspec.MsgspecError as error:
+        raise DataError(f"line {number} of the dataset is no chat: {error}") from error
+    if any(message.get("weight") == 0 for message in messages):
+        raise DataError(
+            f"line {number} of the dataset keeps a turn out of the loss, which Bedrock cannot; "
+            "set dataset.example = 'round'"
+        )
+    told = conversation(messages)
+    roles = [turn["role"] for turn in told["messages"]]
+    if roles[:1] != ["user"] or roles[-1] != "assistant":
+        raise DataError(
+            f"line {number} of the dataset must begin with what the user says and end with what "
+            "the model says"
+        )
+    return msgspec.json.encode({"schemaVersion": SCHEMA, **told})
