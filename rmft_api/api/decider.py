@@ -135,6 +135,11 @@ class Decider:
         return self._prompts.config.output
 
     @property
+    def reasoned(self) -> bool:
+        """Whether a reason is asked for before the answer."""
+        return self._prompts.config.reasoning != "none"
+
+    @property
     def stories(self) -> tuple[str, ...]:
         """The names that `start(story=...)` takes; any other text is told as it stands."""
         return self._prompts.stories

@@ -8,7 +8,8 @@ import msgspec
 
 from rmft_api.core import seeds
 from rmft_api.core.errors import DataError, UnreadableError, UsageError
-from rmft_api.core.records import ChatRequest, Choice, Feedback, Message, Record
+from rmft_api.core.records import ChatRequest, Choice, Feedback, Message, Record, VisibleState
+from rmft_api.core.scripted_players import is_scripted
 from rmft_api.prompts import ChatPromptBuilder, reader
 from rmft_api.prompts.reader import ParsedReply
 from rmft_api.rollouts import engine
@@ -253,6 +254,18 @@ class Game:
             seed=seeds.number(state.seed, "reply", block, state.attempts),
             sampling=decider.sampling,
             sums=self._builder_now().stats(),
+            visible_state=self._visible() if is_scripted(decider.model) else None,
+        )
+
+    def _visible(self) -> VisibleState:
+        """What a scripted player decides by."""
+        played = self._state.played
+        return engine.visible_state(
+            self.actions,
+            self._decider.output,
+            [(one.action if one.valid else None, self._as_K(one, one.rewards)) for one in played],
+            full=self.feedback == "full",
+            reasoned=self._decider.reasoned,
         )
 
     def _decided(self, choice: Choice, context: str | None) -> Decision:

@@ -18,7 +18,9 @@ Port = Annotated[int, typer.Option(min=0, max=65535, help="0 takes a free port."
 State = Annotated[Path, typer.Option(help="Folder of files, jobs and models.")]
 Engine = Annotated[
     list[str] | None,
-    typer.Option(help="Model family to serve: tiny, numeric, scripted, hf or module:Class."),
+    typer.Option(
+        help="Model family to serve: tiny, numeric, players, scripted, hf or module:Class."
+    ),
 ]
 Checkpoint = Annotated[
     str | None,

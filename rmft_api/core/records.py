@@ -66,6 +66,23 @@ class ChatStats(Record, frozen=True):
     """16 bytes that no other chat has."""
 
 
+class VisibleState(Record, frozen=True):
+    """What a player may know before one round.
+
+    Only scripted players are sent it. They decide by it, and so can rehearse a run whose words they
+    do not understand.
+    """
+
+    names: tuple[str, ...]
+    output: Literal["action", "distribution", "policy"]
+    counts: tuple[int, ...]
+    """How many rewards of each action were told."""
+    sums: tuple[float, ...]
+    """Of those rewards."""
+    reasoned: bool = False
+    """Whether a reason is asked for before the answer."""
+
+
 class ChatRequest(Record, frozen=True):
     """One request for `n` replies to the same chat. `key` is its place in the run."""
 
@@ -77,6 +94,8 @@ class ChatRequest(Record, frozen=True):
     sampling: Sampling
     sums: ChatStats | None = None
     """Of `messages`, where somebody kept them."""
+    visible_state: VisibleState | None = None
+    """For scripted players; None for every model."""
 
 
 class Choice(Record, frozen=True, omit_defaults=True):

@@ -4,7 +4,7 @@ Where every round is a chat of its own, its prompt repeats the whole history, so
 as the prompt before it. A `MessageDiff` stores only the text in between.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 import msgspec
@@ -74,6 +74,11 @@ class TranscriptRecorder:
         self._rounds: list[Round] = []
         self._words: list[bytes] = []
         self._last: Prompt = ()
+
+    @property
+    def rounds(self) -> Sequence[Round]:
+        """The rounds so far, without their texts."""
+        return self._rounds
 
     def add(self, prompt: Prompt, reply: str, figures: Round) -> None:
         """Add a round; `figures` is the round without its texts."""

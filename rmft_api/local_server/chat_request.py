@@ -6,6 +6,7 @@ from typing import Annotated
 import msgspec
 from msgspec import Meta
 
+from rmft_api.core.records import VisibleState
 from rmft_api.core.seeds import number
 from rmft_api.local_server.engine import ChatMessage, Prompt
 from rmft_api.local_server.refusals import RequestError, decode, invalid, unsupported
@@ -57,6 +58,8 @@ class ChatRequest(msgspec.Struct, forbid_unknown_fields=True):
     top_logprobs: Annotated[int, Meta(ge=0, le=20)] | None = None
     stream: bool | None = None
     stream_options: StreamOptions | None = None
+    visible_state: VisibleState | None = None
+    """This project's own: for scripted players."""
 
     # Taken and without effect: they name the caller, or how a provider bills and caches.
     user: object = None
@@ -105,6 +108,7 @@ class ChatRequest(msgspec.Struct, forbid_unknown_fields=True):
                 self.max_tokens or self.max_completion_tokens or MAX_TOKENS,
                 (self.stop,) if isinstance(self.stop, str) else tuple(self.stop or ()),
                 (self.top_logprobs or 0) if self.logprobs else None,
+                self.visible_state,
             )
             for choice in range(self.n or 1)
         ]

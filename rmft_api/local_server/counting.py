@@ -3,6 +3,7 @@
 import re
 from collections.abc import Callable, Iterable
 
+from rmft_api.core import scripted_players
 from rmft_api.datasets.tokens import TokenCounter, TokenizedMessage
 
 NUMERIC = (
@@ -12,7 +13,7 @@ NUMERIC = (
     "rmft-linear-attention-worst",
     "rmft-transformer",
 )
-BASES = ("rmft-tiny", *NUMERIC)
+BASES = ("rmft-tiny", *NUMERIC, *scripted_players.BASES)
 """The models that a server has by itself."""
 _NUMBER = re.compile(r"-?[0-9]+(?:[.][0-9]+)?(?:[eE][-+]?[0-9]+)?")
 
@@ -46,6 +47,8 @@ def counter_of(base: str) -> TokenCounter | None:
         return _OwnCounter("the model's own vocabulary", pieces, turn=1, end=1, opening=1)
     if base in NUMERIC:
         return _OwnCounter("the numbers told", _numbers, turn=0, end=0, opening=0)
+    if base in scripted_players.BASES:
+        return _OwnCounter("words", lambda text: len(text.split()), turn=0, end=0, opening=0)
     return None
 
 

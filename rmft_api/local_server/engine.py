@@ -10,6 +10,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal, NamedTuple, Protocol, runtime_checkable
 
+from rmft_api.core.records import VisibleState
+
 
 class ChatMessage(NamedTuple):
     """One turn of a chat; `weight` 0 keeps an assistant turn out of the training loss."""
@@ -55,6 +57,8 @@ class Prompt:
     stop: tuple[str, ...] = ()
     top_logprobs: int | None = None
     """None: no logprobs wanted; 0 to 20: those of the sampled token and that many rivals."""
+    visible_state: VisibleState | None = None
+    """What a run tells scripted players; other engines read the messages."""
     listener: Listener | None = field(default=None, compare=False, repr=False)
     """Who wants each piece as soon as it is sure. An engine may leave that to the whole answer."""
     is_gone: Callable[[], bool] = field(default=never, compare=False, repr=False)

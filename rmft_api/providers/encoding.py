@@ -8,7 +8,7 @@ from hashlib import blake2b
 import msgspec
 
 from rmft_api.core.errors import ConfigError
-from rmft_api.core.records import ChatRequest, Message
+from rmft_api.core.records import ChatRequest, Message, VisibleState
 from rmft_api.providers.capabilities import ChatCapabilities
 
 _LONG = 8
@@ -28,6 +28,7 @@ class _Body(msgspec.Struct, omit_defaults=True):
     seed: int | None = None
     stop: Sequence[str] = ()
     prompt_cache_key: str | None = None
+    visible_state: VisibleState | None = None
 
 
 class RequestEncoder:
@@ -53,6 +54,7 @@ class RequestEncoder:
             seed=request.seed if traits.seed else None,
             stop=sampling.stop,
             prompt_cache_key=cache_key(request.messages) if traits.prompt_cache_key else None,
+            visible_state=request.visible_state,
         )
         if traits.max_tokens_field == "max_tokens":
             body.max_tokens = sampling.max_tokens

@@ -27,7 +27,9 @@ from rmft_api.core.records import (
     Round,
     Sampling,
     Split,
+    VisibleState,
 )
+from rmft_api.core.scripted_players import is_scripted
 from rmft_api.core.transcripts import StoredTrajectory, TranscriptRecorder
 from rmft_api.environments.scenario import Floats, Scenario
 from rmft_api.prompts import reader
@@ -68,6 +70,8 @@ class RolloutSettings:
     """What an unreadable reply does: cost its round, or end the trajectory."""
     seed_block: int = 1
     """Rounds in a row that share one sampling seed."""
+    reasoned: bool = False
+    """Whether a reason is asked for before the answer."""
 
 
 @dataclass(frozen=True)
@@ -265,7 +269,37 @@ def _ask(
         seed=seeds.number(game.seed, "reply", *place, t // game.seed_block),
         sampling=game.sampling,
         sums=group[0].prompt.stats(),
+        visible_state=_visible(game, seat, group[0]) if is_scripted(game.model) else None,
     )
+
+
+def _visible(game: RolloutSettings, seat: PreparedScenario, player: _Rollout) -> VisibleState:
+    """What a scripted player decides by; equal for all whose chats are equal."""
+    return visible_state(
+        seat.names,
+        game.output,
+        [(one.action, one.rewards) for one in player.transcript.rounds],
+        full=seat.scenario.feedback == "full",
+        reasoned=game.reasoned,
+    )
+
+
+def visible_state(
+    names: tuple[str, ...],
+    output: Output,
+    rounds: Sequence[tuple[int | None, tuple[float, ...]]],
+    *,
+    full: bool,
+    reasoned: bool,
+) -> VisibleState:
+    """The counts and sums of the rewards told so far, from each round's action and K rewards."""
+    counts, sums = [0] * len(names), [0.0] * len(names)
+    for action, rewards in rounds:
+        told = range(len(names)) if full else [action] if action is not None else []
+        for a in told:
+            counts[a] += 1
+            sums[a] += rewards[a]
+    return VisibleState(names, output, tuple(counts), tuple(sums), reasoned)
 
 
 def _step(

@@ -176,4 +176,5 @@ def rollout_settings(
         live=_live(config, split),
         unreadable=config.rollouts.unreadable,
         seed_block=config.rollouts.seed_block,
+        reasoned=config.prompts.reasoning != "none",
     )

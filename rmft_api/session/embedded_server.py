@@ -16,6 +16,7 @@ from pathlib import Path
 
 from rmft_api.config.schema import ModelConfig
 from rmft_api.core.errors import ConfigError, ProviderDownError
+from rmft_api.core.scripted_players import is_scripted
 from rmft_api.local_server.counting import BASES
 from rmft_api.open_models import packaged
 from rmft_api.open_models.gguf_files import converted, gguf_of
@@ -80,6 +81,8 @@ def start_within_s(model: ModelConfig) -> float:
 
 def engine_options(model: ModelConfig) -> list[str]:
     """How to start the server for a run's model; nothing for those that it has of its own."""
+    if is_scripted(model.base):
+        return ["--engine", "players"]  # needs no torch
     if model.checkpoint is None:
         return []
     pairs = {**model.engine, "name": model.base}

@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from rmft_api import tracking
 from rmft_api.config.schema import RunConfig
 from rmft_api.core.errors import ConfigError
+from rmft_api.core.scripted_players import is_scripted
 from rmft_api.planning import RunPlan, build_plan
 from rmft_api.planning.cost import tuned_id
 from rmft_api.planning.open_model import settings_of
@@ -103,10 +104,10 @@ def drawn_up(prepared: PreparedRun) -> RunPlan:
 
 def _check_endpoint(profile: Profile, config: RunConfig) -> None:
     profile.key()
-    if is_embedded(profile):
+    if is_embedded(profile) and not is_scripted(config.model.base):
         require_local_extra() if settings_of(config) is None else require_open_extra()
         check_checkpoint(config.model)
-    else:
+    elif not is_embedded(profile):
         connect(profile).check()
     if not profile.paid:
         return

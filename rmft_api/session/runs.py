@@ -12,6 +12,7 @@ from rmft_api.config import schema as configs
 from rmft_api.config.schema import RunConfig
 from rmft_api.core.errors import ConfigError, StorageError
 from rmft_api.core.ports import ChatModel, Console, Tracker
+from rmft_api.core.scripted_players import is_scripted
 from rmft_api.core.waits import Waits
 from rmft_api.evaluation.scoring import Results
 from rmft_api.finetuning import Trainer
@@ -150,6 +151,11 @@ async def _run_to_end(
             await keep_plan(journal, plan)
         elif (planned := journal.get(PLAN, "", RunPlan)) is not None:
             await warn_of_news(journal, prepared, planned, show.line)
+        if is_scripted(prepared.config.model.base):
+            show.line(
+                f"{prepared.config.model.base} is a scripted player, for rehearsal: it learns "
+                "nothing, and its fine-tunes play as it does"
+            )
         async with _run(prepared, journal, stop, show, again=again) as run:
             yield _planned(prepared, run)
 

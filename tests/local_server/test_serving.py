@@ -63,7 +63,7 @@ def test_curl_goes_through_the_whole_life_cycle(server: Served, tmp_path: Path) 
 @pytest.mark.parametrize(
     ("options", "words"),
     [
-        ({"engine": ["enormous"]}, "tiny, numeric, scripted"),
+        ({"engine": ["enormous"]}, "tiny, numeric, players, scripted"),
         ({"engine": ["nowhere:Engine"]}, "nowhere"),
         ({"engine": ["json:Engine"]}, "json:Engine"),
         ({"engine": ["scripted", "scripted"]}, "scripted-1"),
