@@ -2,9 +2,9 @@
 
 environments x prompts -> rollouts -> regret -> selection -> dataset -> finetuning -> the next model
 
-The functions of this page are all that a user needs to import: `plan`, `run`, `resume`, `open_run`,
-`evaluate`, and `Decider`, which asks a tuned model for decisions. Errors are in `rmft_api.errors`.
-Nothing is imported before it is used.
+The functions of this page are all that a user needs to import: `plan`, `preview`, `run`, `resume`,
+`open_run`, `evaluate`, and `Decider`, which asks a tuned model for decisions. Errors are in
+`rmft_api.errors`. Nothing is imported before it is used.
 """
 
 from typing import TYPE_CHECKING, Any
@@ -15,10 +15,12 @@ if TYPE_CHECKING:
         Decision,
         Game,
         Plan,
+        Preview,
         Run,
         TunedModel,
         aevaluate,
         aplan,
+        apreview,
         aresume,
         arun,
         evaluate,
@@ -26,6 +28,7 @@ if TYPE_CHECKING:
         list_runs,
         open_run,
         plan,
+        preview,
         resume,
         run,
     )
@@ -37,11 +40,13 @@ __all__ = [
     "Decision",
     "Game",
     "Plan",
+    "Preview",
     "Run",
     "TunedModel",
     "__version__",
     "aevaluate",
     "aplan",
+    "apreview",
     "aresume",
     "arun",
     "evaluate",
@@ -49,6 +54,7 @@ __all__ = [
     "list_runs",
     "open_run",
     "plan",
+    "preview",
     "resume",
     "run",
 ]

@@ -8,6 +8,7 @@ if TYPE_CHECKING:
     from rmft_api.api.decision_game import Decision, Game
     from rmft_api.api.fetching import get_model
     from rmft_api.api.opened_run import Run, TunedModel, list_runs, open_run
+    from rmft_api.api.previews import Preview, apreview, preview
     from rmft_api.api.running import (
         Plan,
         aevaluate,
@@ -27,11 +28,14 @@ _MODULES = {
     "get_model": "rmft_api.api.fetching",
     "Plan": "rmft_api.api.running",
     "aevaluate": "rmft_api.api.running",
+    "Preview": "rmft_api.api.previews",
     "aplan": "rmft_api.api.running",
+    "apreview": "rmft_api.api.previews",
     "aresume": "rmft_api.api.running",
     "arun": "rmft_api.api.running",
     "evaluate": "rmft_api.api.running",
     "plan": "rmft_api.api.running",
+    "preview": "rmft_api.api.previews",
     "resume": "rmft_api.api.running",
     "run": "rmft_api.api.running",
     "Run": "rmft_api.api.opened_run",
@@ -44,10 +48,12 @@ __all__ = [
     "Decision",
     "Game",
     "Plan",
+    "Preview",
     "Run",
     "TunedModel",
     "aevaluate",
     "aplan",
+    "apreview",
     "aresume",
     "arun",
     "evaluate",
@@ -55,6 +61,7 @@ __all__ = [
     "list_runs",
     "open_run",
     "plan",
+    "preview",
     "resume",
     "run",
 ]

@@ -127,7 +127,7 @@ def plan(
 
     """
     config, _ = settings(file, overrides, budget_usd)
-    return Plan(_now(partial(plans.plan_of, config, Path(runs), reply_tokens), "aplan"))
+    return Plan(now(partial(plans.plan_of, config, Path(runs), reply_tokens), "aplan"))
 
 
 async def aplan(
@@ -198,7 +198,7 @@ def run(
         accept_shutdown=accept_shutdown,
         progress=progress,
     )
-    return _now(work, "arun")
+    return now(work, "arun")
 
 
 async def aresume(
@@ -262,7 +262,7 @@ def resume(
         runs=runs,
         progress=progress,
     )
-    return _now(work, "aresume")
+    return now(work, "aresume")
 
 
 async def aevaluate(
@@ -334,7 +334,7 @@ def evaluate(
         runs=runs,
         progress=progress,
     )
-    return _now(work, "aevaluate")
+    return now(work, "aevaluate")
 
 
 def _reporting(progress: bool) -> Reporting:
@@ -345,7 +345,7 @@ def _reporting(progress: bool) -> Reporting:
     return Reporting(REPORTING.say, REPORTING.console)
 
 
-def _now(work: Callable[[], Coroutine[Any, Any, T]], twin: str) -> T:
+def now(work: Callable[[], Coroutine[Any, Any, T]], twin: str) -> T:
     """Do the work in an event loop of its own. Raises UsageError inside a running one."""
     try:
         asyncio.get_running_loop()

@@ -21,6 +21,7 @@ from rmft_api.cli.get_model import get_model
 from rmft_api.cli.init import init
 from rmft_api.cli.make_checkpoint import make_checkpoint
 from rmft_api.cli.plan import plan
+from rmft_api.cli.preview import preview
 from rmft_api.cli.profiles import profiles
 from rmft_api.cli.report import report
 from rmft_api.cli.resume import resume
@@ -38,7 +39,7 @@ app = typer.Typer(
     rich_markup_mode=None,
 )
 COMMANDS = (
-    *(init, run, resume, status, report, plan, eval, ablate, retrain, export),
+    *(init, run, resume, status, report, plan, preview, eval, ablate, retrain, export),
     *(serve, get_model, make_checkpoint, profiles, doctor, cleanup),
 )
 OLD_NAMES: dict[str, Callable[..., None]] = {

@@ -1,0 +1,182 @@
+"""What a run will really send: the messages of chosen rounds, before anything is sent or written.
+
+Rounds before a shown one are played as a plan plays them: actions drawn evenly, replies of the
+length that the plan assumes.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+
+from rmft_api.config.schema import RunConfig
+from rmft_api.core.errors import UsageError
+from rmft_api.core.records import (
+    ChatRequest,
+    ChatResponse,
+    Message,
+    Record,
+    ReplyStatus,
+    Split,
+    Usage,
+)
+from rmft_api.core.transcripts import StoredTrajectory
+from rmft_api.datasets.tokens import TokenCounter
+from rmft_api.planning.simulated_model import ReplyText, SimulatedChat
+from rmft_api.prompts import PromptSet, reader
+from rmft_api.providers.prices import Prices
+from rmft_api.providers.profiles import Profile
+from rmft_api.rollouts import engine, preparation
+from rmft_api.rollouts.engine import PreparedScenario
+
+
+class PreviewedRound(Record, frozen=True):
+    """One request as it will be sent."""
+
+    round: int
+    """From 1."""
+    messages: tuple[Message, ...]
+    prompt_tokens: int
+    reply_tokens: int
+    """Of a reply as long as the plan assumes."""
+    cost_usd: float | None
+    """Of the prompt and such a reply, nothing cached; None: no price is known. 0: nobody bills."""
+
+
+class ParsedPreview(Record, frozen=True):
+    """How a reply would be read."""
+
+    reply: str
+    status: ReplyStatus
+    action: str | None
+    """The name of the action taken; None where it is drawn from `policy`, or nothing was read."""
+    policy: dict[str, float] | None
+    """The probability of each action; None where the reply cannot be read."""
+    why: str = ""
+    """Why it cannot be read."""
+
+
+class PreviewedScenario(Record, frozen=True):
+    """Chosen rounds of one scenario of a run."""
+
+    model: str
+    split: Split
+    scenario: int
+    story: str
+    names: tuple[str, ...]
+    T: int
+    tokens_exact: bool
+    tokens_basis: str
+    """The vocabulary that tokens are counted with, or what an estimate is made from."""
+    rounds: tuple[PreviewedRound, ...]
+    replies: tuple[ParsedPreview, ...]
+
+
+@dataclass(frozen=True)
+class PreviewOptions:
+    """Which rounds to show, and replies to read."""
+
+    split: Split = "train"
+    scenario: int = 0
+    rounds: tuple[int, ...] = ()
+    """From 1; empty: the first, the middle and the last."""
+    replies: tuple[str, ...] = ()
+
+
+async def preview(
+    config: RunConfig,
+    prompts: PromptSet,
+    profile: Profile,
+    counter: TokenCounter,
+    options: PreviewOptions,
+) -> PreviewedScenario:
+    """The requests of one scenario at the endpoint `profile`, and how replies would be read.
+
+    Raises ConfigError, DataError for a run that cannot be told, UsageError for a scenario or a
+    round that it does not have.
+    """
+    seat = _seat(config, prompts, options)
+    chosen = _rounds(options.rounds, seat.scenario.T)
+    chat = _Recorder(_simulated(config, counter, seat))
+    settings = preparation.rollout_settings(config, options.split, 1, config.model.base, 1)
+    await engine.play(replace(settings, trajectories=1), [seat], chat, _drop)
+    prices = Prices(profile, batch=config.requests.transport == "batch")
+    problems = preparation.problems_of(config, options.split)
+    story = preparation.wording_of(config, prompts, problems, options.split, 1, seat.index)
+    return PreviewedScenario(
+        model=config.model.base,
+        split=options.split,
+        scenario=seat.index,
+        story=story,
+        names=seat.names,
+        T=seat.scenario.T,
+        tokens_exact=counter.exact,
+        tokens_basis=counter.basis,
+        rounds=tuple(_shown(chat.exchanges[t - 1], t, prices, profile.paid) for t in chosen),
+        replies=tuple(_read(reply, seat, config) for reply in options.replies),
+    )
+
+
+def _simulated(config: RunConfig, counter: TokenCounter, seat: PreparedScenario) -> SimulatedChat:
+    speech = ReplyText(config, counter, config.sampling.max_tokens // 2)
+    return SimulatedChat(speech, counter, {seat.index: seat.names}, None)
+
+
+@dataclass
+class _Recorder:
+    """Passes requests on, and keeps them."""
+
+    chat: SimulatedChat
+    exchanges: list[tuple[ChatRequest, ChatResponse]] = field(
+        default_factory=list[tuple[ChatRequest, ChatResponse]]
+    )
+
+    async def reply(self, request: ChatRequest) -> ChatResponse:
+        response = await self.chat.reply(request)
+        self.exchanges.append((request, response))
+        return response
+
+
+async def _drop(seat: PreparedScenario, finished: Sequence[StoredTrajectory]) -> None:
+    """Nothing is saved."""
+
+
+def _seat(config: RunConfig, prompts: PromptSet, options: PreviewOptions) -> PreparedScenario:
+    number = preparation.section_of(config, options.split).scenarios
+    if not 0 <= options.scenario < number:
+        raise UsageError(
+            f"no scenario {options.scenario}: split {options.split!r} has {number}, "
+            f"numbered 0 to {number - 1}"
+        )
+    seats = preparation.prepared_scenarios(config, prompts, options.split, 1)
+    return next(seat for seat in seats if seat.index == options.scenario)
+
+
+def _rounds(wanted: Sequence[int], T: int) -> list[int]:
+    """The rounds to show, each once, in order. Raises UsageError."""
+    for one in wanted:
+        if not 1 <= one <= T:
+            raise UsageError(f"no round {one}: the scenario has rounds 1 to {T}")
+    return sorted(set(wanted or (1, (T + 1) // 2, T)))
+
+
+def _shown(
+    exchange: tuple[ChatRequest, ChatResponse], round: int, prices: Prices, paid: bool
+) -> PreviewedRound:
+    request, response = exchange
+    usage = response.usage or Usage(0, 0)
+    cost = prices.cost(request, response) if paid else 0
+    return PreviewedRound(
+        round=round,
+        messages=request.messages,
+        prompt_tokens=usage.prompt_tokens,
+        reply_tokens=usage.completion_tokens,
+        cost_usd=None if cost is None else cost / 1e6,
+    )
+
+
+def _read(reply: str, seat: PreparedScenario, config: RunConfig) -> ParsedPreview:
+    read = reader.read(reply, "stop", None, seat.names, config.prompts.output)
+    if isinstance(read, reader.UnreadableReply):
+        return ParsedPreview(reply, read.status, None, None, read.why)
+    action = None if read.action is None else seat.names[read.action]
+    policy = dict(zip(seat.names, read.policy, strict=True))
+    return ParsedPreview(reply, "read", action, policy)
