@@ -206,6 +206,7 @@ async def aresume(
     *,
     budget_usd: float | None = None,
     iteration_budget_usd: float | None = None,
+    iterations: int | None = None,
     again: bool = False,
     as_recorded: bool = False,
     runs: str | Path = "runs",
@@ -217,13 +218,14 @@ async def aresume(
         name: Its name in `runs`, its run file's, or the path of its folder.
         budget_usd: A new cap for the whole run, in US dollars.
         iteration_budget_usd: A new cap for each single iteration.
+        iterations: How many the run is to have from now on; a finished run is extended.
         again: Order once more the job that failed, was cancelled or was refused.
         as_recorded: Continue under the recorded settings though the run file has changed.
         runs: The folder of runs.
         progress: Show on stderr what the command line shows.
 
     Raises:
-        UsageError: Where there is no such run.
+        UsageError: Where there is no such run, or it has begun more iterations already.
         ConfigError: Where settings, prompts or keys have changed since.
         LockedError: Where another process works on it.
 
@@ -233,10 +235,16 @@ async def aresume(
     with closing(Journal.read(found.directory)) as journal:
         is_comparison = comparisons.is_comparison(journal)
     if is_comparison:
+        comparisons.refuse_iterations(found.name, iterations)
         await comparisons.resume(found.directory, caps, reporting=reporting)
     else:
         await sessions.resume(
-            found.directory, caps, as_recorded=as_recorded, again=again, reporting=reporting
+            found.directory,
+            caps,
+            iterations=iterations,
+            as_recorded=as_recorded,
+            again=again,
+            reporting=reporting,
         )
     return found
 
@@ -246,6 +254,7 @@ def resume(
     *,
     budget_usd: float | None = None,
     iteration_budget_usd: float | None = None,
+    iterations: int | None = None,
     again: bool = False,
     as_recorded: bool = False,
     runs: str | Path = "runs",
@@ -257,6 +266,7 @@ def resume(
         name,
         budget_usd=budget_usd,
         iteration_budget_usd=iteration_budget_usd,
+        iterations=iterations,
         again=again,
         as_recorded=as_recorded,
         runs=runs,

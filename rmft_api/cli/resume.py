@@ -13,6 +13,13 @@ RunCap = Annotated[
 IterationCap = Annotated[
     float | None, typer.Option(metavar="USD", help="A new cap for each single iteration.", min=0)
 ]
+Iterations = Annotated[
+    int | None,
+    typer.Option(
+        metavar="N",
+        help="How many iterations the run is to have: extends one that has finished, too.",
+    ),
+]
 Again = Annotated[
     bool,
     typer.Option(
@@ -51,6 +58,7 @@ def resume(
     run: RunName,
     budget: RunCap = None,
     iteration_budget: IterationCap = None,
+    iterations: Iterations = None,
     again: Again = False,
     new_key: NewKey = False,
     min_valid: MinValid = None,
@@ -74,13 +82,15 @@ def resume(
     from rmft_api.session.valid_replies import OnStopped
 
     directory = existing_run(runs, run)
-    caps = Budgets(budget, iteration_budget)
-    on_stopped = OnStopped(min_valid, ask_again)
+    caps, on_stopped = Budgets(budget, iteration_budget), OnStopped(min_valid, ask_again)
     with closing(Journal.read(directory)) as journal:
         evaluation = comparisons.is_comparison(journal)
     if evaluation:
+        comparisons.refuse_iterations(run, iterations)
         show(run_async(comparisons.resume(directory, caps, on_stopped, REPORTING)))
         return
     options = {"as_recorded": as_recorded, "again": again, "new_key": new_key}
-    work = resume(directory, caps, on_stopped, reporting=REPORTING, **options)
+    work = resume(
+        directory, caps, on_stopped, iterations=iterations, reporting=REPORTING, **options
+    )
     print(results_table(run_async(work)))  # noqa: T201

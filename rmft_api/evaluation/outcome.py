@@ -17,6 +17,7 @@ from rmft_api.evaluation import measures, scoring
 from rmft_api.evaluation.scoring import (
     Champion,
     Evaluated,
+    Extension,
     Figures,
     GateDecision,
     Performance,
@@ -34,6 +35,8 @@ from rmft_api.rollouts.warm_up import BEFORE, KIND, WarmUpData
 
 FILES = "files"
 """Where a journal's provenance keeps the SHA-256 of every file that scenarios are rows of."""
+EXTENDED = "extended"
+"""The kind of the record of a run's extensions."""
 ROUNDING = 1e-9
 """Regrets that differ by less are the same."""
 
@@ -72,7 +75,13 @@ def results(config: RunConfig, journal: Journal) -> Results:
         data=_data(config, journal),
         stopped=stopped(journal),
         warm_up=warm_up_of(config, journal),
+        extended=extensions(journal),
     )
+
+
+def extensions(journal: Journal) -> tuple[Extension, ...]:
+    """When the run was given another number of iterations, the first time first."""
+    return journal.get(EXTENDED, "", tuple[Extension, ...]) or ()
 
 
 def stopped(journal: Journal) -> str:

@@ -7,6 +7,7 @@ Validation figures choose the champion; test figures choose nothing and are what
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
 
 import numpy as np
 
@@ -103,6 +104,16 @@ class Evaluated(Record, frozen=True):
     """What was decided after it; None where no gate stands, and for the base."""
 
 
+class Extension(Record, frozen=True):
+    """A run that was given more iterations than it was begun with."""
+
+    at: int
+    """UTC milliseconds."""
+    before: int
+    """Iterations until then."""
+    after: int
+
+
 class WarmUp(Record, frozen=True):
     """What a base was taught before iteration 1: the form of an answer, by balanced random play."""
 
@@ -143,6 +154,8 @@ class Results(Record, frozen=True):
     """Why it was not played on, where too little could be read."""
     warm_up: WarmUp | None = None
     """What the base was taught before iteration 1; None: nothing."""
+    extended: tuple[Extension, ...] = ()
+    """When the run was given more iterations, or fewer of those that had not begun."""
 
 
 @dataclass(frozen=True)
@@ -233,6 +246,15 @@ def gate_in_words(gate: GateDecision) -> str:
             f"where chance explains {gate.by_chance:.2f}"
         )
     return f"{against}; the next iteration starts from iteration {gate.start} (gate.fall_back)"
+
+
+def extended_in_words(extensions: Sequence[Extension]) -> str:
+    """From how many iterations to how many a run was extended, and when; empty: never."""
+    return ", ".join(
+        f"from {one.before} to {one.after} iterations on "
+        f"{datetime.fromtimestamp(one.at / 1000, UTC).date()}"
+        for one in extensions
+    )
 
 
 def lowest_regret(played: Mapping[int, Performance]) -> int:

@@ -6,7 +6,8 @@ from typing import Any, cast
 
 from rmft_api.config import renamed_keys
 from rmft_api.config.schema import RunConfig
-from rmft_api.evaluation.scoring import GateDecision, gate_in_words
+from rmft_api.evaluation import outcome
+from rmft_api.evaluation.scoring import GateDecision, extended_in_words, gate_in_words
 from rmft_api.finetuning import FineTuned
 from rmft_api.journal import Journal
 from rmft_api.report.data import LineageStep
@@ -39,18 +40,22 @@ def _decision(gate: GateDecision | None) -> str:
 
 def origin(config: RunConfig, journal: Journal) -> dict[str, str]:
     """What the whole run rests on."""
-    told = journal.run.provenance
+    recorded = journal.run.provenance
     return {
         "base model": config.model.base,
         "profile": config.model.profile,
         "seed": str(config.seed),
-        **{word: told[key] for key, word in PROVENANCE.items() if key in told},
+        **({"extended": told} if (told := extended_in_words(outcome.extensions(journal))) else {}),
+        **{word: recorded[key] for key, word in PROVENANCE.items() if key in recorded},
     }
 
 
 def settings(journal: Journal) -> dict[str, str]:
     """The recorded settings by today's keys."""
-    return dict(_leaves(renamed_keys.translated(json.loads(journal.run.config_json)), ""))
+    found = renamed_keys.translated(json.loads(journal.run.config_json))
+    if extended := outcome.extensions(journal):
+        found = {**found, "iterations": extended[-1].after}
+    return dict(_leaves(found, ""))
 
 
 def _leaves(value: Any, prefix: str) -> Iterator[tuple[str, str]]:

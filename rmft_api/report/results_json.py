@@ -22,6 +22,7 @@ def results_json(results: Results, money: Spending) -> str:
             "iterations": [_iteration(one) for one in results.iterations],
             "baselines": {name: _figures(one) for name, one in results.baselines.items()},
             "stopped": results.stopped or None,
+            "extended": msgspec.to_builtins(results.extended),
             "warm_up": _warm_up(results.warm_up),
             "champion": {"index": results.champion.index, "model": results.champion.model},
             "spending": spending_data(money),

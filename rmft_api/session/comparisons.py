@@ -102,6 +102,12 @@ async def resume(
     return await _play_all(config, journal, prompts, reporting)
 
 
+def refuse_iterations(name: str, iterations: int | None) -> None:
+    """Raise UsageError where an evaluation is asked for a number of iterations."""
+    if iterations is not None:
+        raise UsageError(f"--iterations {iterations}: {name!r} is an evaluation, it has none")
+
+
 def is_comparison(journal: Journal) -> bool:
     """Whether a journal is a contest's."""
     return journal.run.provenance.get("kind") == KIND

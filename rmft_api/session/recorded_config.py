@@ -16,9 +16,11 @@ _FOLDER, _FROM_RUN, _RULES = "folder", "folder_from_run", "draws"
 
 
 def recorded_config(journal: Journal) -> RunConfig:
-    """The frozen copy of the run file."""
+    """The frozen copy of the run file, with the iterations that were asked for last."""
     raw = renamed_keys.translated(msgspec.json.decode(journal.run.config_json))
-    return schema.parse(raw, f"the journal of {journal.run_dir.name}", origin_of(journal))
+    found = schema.parse(raw, f"the journal of {journal.run_dir.name}", origin_of(journal))
+    extended = outcome.extensions(journal)
+    return found.model_copy(update={"iterations": extended[-1].after}) if extended else found
 
 
 def kept_origin(config: RunConfig, directory: Path) -> dict[str, str]:

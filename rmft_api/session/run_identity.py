@@ -45,8 +45,11 @@ def exists(begun: RunConfig, config: RunConfig) -> Exception:
     )
 
 
-def refuse_changes(journal: Journal) -> None:
-    """Refuse to go on when the run file says something else now than when the run began."""
+def refuse_changes(journal: Journal, iterations: int | None = None) -> None:
+    """Refuse to go on when the run file says something else now than when the run began.
+
+    It may say the number of `iterations` that the run was extended to.
+    """
     recorded = journal.run.provenance.get("source")
     source = None if recorded is None else Path(recorded)
     name = journal.run_dir.name
@@ -54,7 +57,10 @@ def refuse_changes(journal: Journal) -> None:
         return
     then = json.loads(journal.run.provenance["file"])
     now = json.loads(_canonical(configs.read(source)))
-    changed = configs.differences(renamed_keys.translated(then), renamed_keys.translated(now))
+    then, now = renamed_keys.translated(then), renamed_keys.translated(now)
+    if iterations is not None and now.get("iterations") == iterations:
+        then = {**then, "iterations": iterations}
+    changed = configs.differences(then, now)
     if changed:
         raise ConfigError(
             f"{source.name} has changed since run {name!r} began: {'; '.join(changed)}; "

@@ -34,6 +34,8 @@ from rmft_api.session.embedded_server import (
     is_embedded,
     start_within_s,
 )
+from rmft_api.session.extensions import extended
+from rmft_api.session.extensions import keep as keep_iterations
 from rmft_api.session.lifecycle import Work, in_batches, run_to_end, with_resume_hint
 from rmft_api.session.plan_warnings import keep_and_warn, keep_plan, plan_and_warn, warn_of_news
 from rmft_api.session.preflight import preflight
@@ -103,6 +105,7 @@ async def resume(
     caps: Budgets = NO_CAPS,
     on_stopped: OnStopped = AS_BEFORE,
     *,
+    iterations: int | None = None,
     as_recorded: bool = False,
     again: bool = False,
     new_key: bool = False,
@@ -110,14 +113,18 @@ async def resume(
 ) -> Results:
     """Go on with a run under the caps asked for now or last; `again`: what failed is ordered anew.
 
+    `iterations`: how many it is to have from now on (`extensions.py`). Raises UsageError for too
+    few.
     Raises ConfigError where its settings, prompts, or (unless `new_key`) keys have changed since.
     """
     with with_resume_hint(directory.name):
         journal = Journal.open(directory)
     try:
-        config = eased(journal, capped(journal, recorded_config(journal), caps), on_stopped)
+        before = recorded_config(journal)
+        config = eased(journal, capped(journal, before, caps), on_stopped)
+        config = extended(journal, config, iterations)
         if not as_recorded:
-            refuse_changes(journal)
+            refuse_changes(journal, config.iterations)
         refuse_other_data(config, journal)
         prepared = prepare(config)
         if prepared.prompts.sha256 != journal.run.provenance["prompts"]:
@@ -128,6 +135,7 @@ async def resume(
         if not new_key:
             check_accounts(journal, prepared)
         await keep_on(journal, config, on_stopped)
+        await keep_iterations(journal, before.iterations, prepared)
     except BaseException:
         journal.close()
         raise

@@ -3,7 +3,13 @@
 from collections.abc import Iterator
 
 from rmft_api.evaluation.measures import MOSTLY_READ
-from rmft_api.evaluation.scoring import Figures, Results, WarmUp, gate_in_words
+from rmft_api.evaluation.scoring import (
+    Figures,
+    Results,
+    WarmUp,
+    extended_in_words,
+    gate_in_words,
+)
 from rmft_api.evaluation.selection_summary import Share
 from rmft_api.report.text.columns import paragraph, table
 
@@ -68,6 +74,8 @@ def _events(results: Results) -> Iterator[str]:
     yield from results.data
     if results.warm_up is not None:
         yield warm_up_in_words(results.warm_up)
+    if results.extended:
+        yield f"extended {extended_in_words(results.extended)}"
     for one in results.iterations:
         if one.gate is not None and one.gate.decision != "continue":
             yield f"after iteration {one.index}: {gate_in_words(one.gate)}"
