@@ -68,10 +68,10 @@ WAYS = (
 
 def make(folder: Path, family: str, sizes: Mapping[str, int] = SIZES) -> int:
     """A checkpoint of random weights; its parameters."""
-    from rmft_api.local_server.hf import specimen
+    from rmft_api.local_server.hf import example_checkpoint
     from rmft_api.local_server.hf.packages import package
 
-    specimen.make(folder, 0, 0, lambda line: None)  # for its tokenizer and template
+    example_checkpoint.make(folder, 0, 0, lambda line: None)  # for its tokenizer and template
     transformers = package("transformers")
     told = json.loads((folder / "config.json").read_text())
     ends = {name: told[name] for name in ("bos_token_id", "eos_token_id", "pad_token_id")}
@@ -99,9 +99,9 @@ def peak_mib() -> float:
 def train(folder: Path, way: Way, tokens: int, steps: int) -> None:
     """In this process; prints its peak before anything was loaded, and at the end."""
     from rmft_api.local_server.engine import JobHyperparameters
+    from rmft_api.local_server.hf.adapter_recipe import AdapterRecipe
     from rmft_api.local_server.hf.chats import ChatTokenizer
     from rmft_api.local_server.hf.checkpoint import CheckpointFolder
-    from rmft_api.local_server.hf.lessons import AdapterRecipe
     from rmft_api.local_server.hf.tuning import Tuning
 
     checkpoint = CheckpointFolder(way.settings(folder))

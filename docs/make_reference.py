@@ -15,7 +15,7 @@ from pydantic import BaseModel
 from pydantic_core import PydanticUndefined
 
 from rmft_api.cli.main import COMMANDS
-from rmft_api.config.meanings import meanings
+from rmft_api.config.key_docs import meanings
 from rmft_api.config.schema import RunConfig
 from rmft_api.core import errors
 from rmft_api.providers.profiles import Profile

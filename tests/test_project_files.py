@@ -13,7 +13,7 @@ import yaml
 
 from rmft_api import environments, testing
 from rmft_api.baselines import game
-from rmft_api.baselines.chance import RandomStreams
+from rmft_api.baselines.random_streams import RandomStreams
 from rmft_api.core.records import Address, Round, Trajectory
 from rmft_api.environments import ConcreteProblem
 

@@ -13,7 +13,12 @@ from typing import Any, Self, TypeVar, cast
 import msgspec
 
 from rmft_api.api import decider_spec
-from rmft_api.api.decider_client import DeciderClient, EndpointOptions, SpendingCap, profile_of
+from rmft_api.api.decider_client import (
+    DeciderClient,
+    EndpointOptions,
+    SpendingCap,
+    profile_of,
+)
 from rmft_api.api.decider_spec import DeciderSpec, TrainedScenario
 from rmft_api.api.decision_game import Game, GameState, OnUnreadable, game_state
 from rmft_api.core import seeds

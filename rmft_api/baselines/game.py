@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from rmft_api.baselines.chance import RandomStreams
+from rmft_api.baselines.random_streams import RandomStreams
 from rmft_api.environments.scenario import Adversary, Scenario
 from rmft_api.selection.regret import Floats, Ints, PlayArrays, one_hot
 

@@ -11,11 +11,11 @@ from rmft_api.baselines import (
     bandits,
     full_information,
     linear,
-    moving,
+    nonstationary,
     oracles,
 )
-from rmft_api.baselines.chance import RandomStreams
 from rmft_api.baselines.game import Algorithm, is_binary, run, table
+from rmft_api.baselines.random_streams import RandomStreams
 from rmft_api.core.errors import ConfigError
 from rmft_api.environments.scenario import Scenario
 from rmft_api.selection.regret import PlayArrays
@@ -48,9 +48,9 @@ BASELINES: Mapping[str, Baseline] = {
     "exp3": Baseline(adversarial.exp3),
     "exp3s": Baseline(adversarial.exp3s),
     "rexp3": Baseline(adversarial.rexp3),
-    "sw_ucb": Baseline(moving.SlidingWindowUCB),
-    "d_ucb": Baseline(moving.DiscountedUCB),
-    "d_ts": Baseline(moving.discounted_thompson, known_mix=False),
+    "sw_ucb": Baseline(nonstationary.SlidingWindowUCB),
+    "d_ucb": Baseline(nonstationary.DiscountedUCB),
+    "d_ts": Baseline(nonstationary.discounted_thompson, known_mix=False),
     "hedge": Baseline(full_information.Hedge, needs="full"),
     "ftrl_l2": Baseline(full_information.FTRL, needs="full"),
     "ftpl": Baseline(full_information.FTPL, needs="full"),

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import msgspec
 
-from rmft_api.batches.waiting import WaitingRequest
+from rmft_api.batches.waiting_requests import WaitingRequest
 from rmft_api.core.errors import ConfigError, FaultKind, ProviderFault, ResumableError
 from rmft_api.core.fault_points import fault_point
 from rmft_api.core.ports import BatchClient

@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Iterator, Sequence
 
 from rmft_api.batches.jobs import BatchJobs
-from rmft_api.batches.waiting import WaitingRequest
+from rmft_api.batches.waiting_requests import WaitingRequest
 from rmft_api.core.errors import ResumableError
 from rmft_api.core.records import ChatRequest, ChatResponse
 from rmft_api.journal import Journal

@@ -6,7 +6,12 @@ from dataclasses import dataclass
 import msgspec
 
 from rmft_api.batches.answers import BatchAnswers
-from rmft_api.batches.waiting import Manifest, WaitingRequest, manifest_of, name_of
+from rmft_api.batches.waiting_requests import (
+    Manifest,
+    WaitingRequest,
+    manifest_of,
+    name_of,
+)
 from rmft_api.core.errors import (
     BudgetError,
     DataError,
@@ -16,7 +21,13 @@ from rmft_api.core.errors import (
 )
 from rmft_api.core.fault_points import fault_point
 from rmft_api.core.ports import BatchClient
-from rmft_api.core.records import Batch, BatchAnswer, BatchOrder, ChatRequest, UploadedFile
+from rmft_api.core.records import (
+    Batch,
+    BatchAnswer,
+    BatchOrder,
+    ChatRequest,
+    UploadedFile,
+)
 from rmft_api.journal import Journal
 from rmft_api.journal import ledger as ledgers
 from rmft_api.journal.accounting import BATCH

@@ -8,7 +8,12 @@ from rmft_api.core.errors import ConfigError
 from rmft_api.core.files import replace_file
 from rmft_api.evaluation.comparison import ComparisonResults
 from rmft_api.planning import ComparisonPlan
-from rmft_api.report.text.comparison import plan_json, plan_table, standings_csv, standings_table
+from rmft_api.report.text.comparison import (
+    plan_json,
+    plan_table,
+    standings_csv,
+    standings_table,
+)
 
 
 def show(found: ComparisonResults, *, as_json: bool = False, csv: Path | None = None) -> None:

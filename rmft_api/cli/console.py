@@ -102,7 +102,9 @@ class _Terminal:
 
     @contextmanager
     def playing(self, what: str, rounds: int) -> Generator[Tick]:
-        from rmft_api.cli.bar import bar  # a terminal's own costs: 0.1 s that a pipe need not pay
+        from rmft_api.cli.progress_bar import (
+            bar,  # a terminal's own costs: 0.1 s that a pipe need not pay
+        )
 
         with bar() as progress:
             self._progress = progress

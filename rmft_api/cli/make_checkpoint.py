@@ -26,10 +26,10 @@ def make_checkpoint(
     require_open_extra()
     if folder.exists():
         raise UsageError(f"{str(folder)!r} exists; choose another folder, or remove it")
-    from rmft_api.local_server.hf import specimen
+    from rmft_api.local_server.hf import example_checkpoint
 
     try:
-        parameters = specimen.make(folder, seed, lessons, specimen.print_stderr)
+        parameters = example_checkpoint.make(folder, seed, lessons, example_checkpoint.print_stderr)
     except OSError as error:
         raise StorageError(f"{str(folder)!r} cannot be written: {error.strerror}") from error
     typer.echo(f"{folder}: {parameters:,} parameters")

@@ -90,7 +90,7 @@ def _read(
 
 def _tell_nothing_yet(run: str, money: "Spending", why: str | None, *, is_refused: bool) -> None:
     from rmft_api.core.errors import UsageError
-    from rmft_api.report.text.money import spending_table
+    from rmft_api.report.text.spending import spending_table
 
     next_step = f"stopped: {why}" if why else f"`rmft-api resume {run}` goes on"
     nothing = f"run {run!r} has evaluated no model yet; {next_step}"
@@ -108,8 +108,12 @@ def _draw(svg: Path, found: "Results") -> None:
 
 def _print(found: "Results", money: "Spending", *, as_json: bool, selections: bool) -> None:
     from rmft_api.report.results_json import results_json
-    from rmft_api.report.text.money import spending_table
-    from rmft_api.report.text.results import over_time_table, results_table, selections_table
+    from rmft_api.report.text.results import (
+        over_time_table,
+        results_table,
+        selections_table,
+    )
+    from rmft_api.report.text.spending import spending_table
 
     if as_json:
         print(results_json(found, money))  # noqa: T201

@@ -22,7 +22,7 @@ def status(run: OneRun = None, runs: RunsDir = RUNS) -> None:
 
     With what it is projected to spend. Without RUN: a list of all runs, the last one first.
     """
-    from rmft_api.report.text.money import spending_table
+    from rmft_api.report.text.spending import spending_table
     from rmft_api.session.progress import check_begun, line_of, status_of
     from rmft_api.session.run_directories import existing_run
 

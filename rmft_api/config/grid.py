@@ -23,8 +23,8 @@ from pydantic import Field, ValidationError, model_validator
 
 from rmft_api.config import run_files
 from rmft_api.config import schema as configs
-from rmft_api.config.mistakes import first_mistake
 from rmft_api.config.schema import RunConfig, Section
+from rmft_api.config.validation_errors import first_mistake
 from rmft_api.core import paths
 from rmft_api.core.errors import ConfigError
 from rmft_api.core.names import A_NAME, RUN_NAME

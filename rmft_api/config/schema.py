@@ -25,7 +25,7 @@ from pydantic import (
 )
 
 from rmft_api.config import renamed_keys
-from rmft_api.config.mistakes import first_mistake, unreadable
+from rmft_api.config.validation_errors import first_mistake, unreadable
 from rmft_api.core import paths
 from rmft_api.core.errors import ConfigError
 from rmft_api.core.names import A_NAME, RUN_NAME, as_run_name

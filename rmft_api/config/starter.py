@@ -9,7 +9,7 @@ from typing import Any, cast
 from pydantic import BaseModel
 
 from rmft_api.config import run_files, schema
-from rmft_api.config.meanings import meanings
+from rmft_api.config.key_docs import meanings
 from rmft_api.config.schema import Problem, RunConfig
 from rmft_api.core.errors import StorageError, UsageError
 

@@ -16,8 +16,8 @@ import numpy as np
 from rmft_api.core import seeds
 from rmft_api.core.errors import DataError
 from rmft_api.core.records import Split
-from rmft_api.environments.logs import LogTable
 from rmft_api.environments.options import nearest
+from rmft_api.environments.table_files import TableFile
 
 SPLITS: tuple[Split, ...] = get_args(Split)
 RANDOM, ORDER, NONE, TIME, USER = "random", "order", "none", "time", "user"
@@ -59,14 +59,14 @@ class Division:
         of = f" of column {self.column!r}" if self.column else ""
         return f"split = {self.by!r}{of}, shares = {self.shares!r}, split_seed = {self.seed}"
 
-    def rows(self, log: LogTable, split: Split, least: int) -> Rows:
+    def rows(self, log: TableFile, split: Split, least: int) -> Rows:
         """The rows of a split, rising. Raises DataError where there are fewer than `least`."""
         parts = _divided(log, self, least)
         if len(parts[split]) < least:
             raise DataError(self._too_few(log, split, len(parts[split]), least))
         return parts[split]
 
-    def in_words(self, log: LogTable, least: int) -> str:
+    def in_words(self, log: TableFile, least: int) -> str:
         """The division in one line."""
         if self.by == NONE:
             return f"{log.path.name}: all {log.rows:,} rows serve one split (split = 'none')"
@@ -89,7 +89,7 @@ class Division:
     def _is_by(self, way: str) -> bool:
         return bool(self.column) and self.by == way
 
-    def _too_few(self, log: LogTable, split: Split, count: int, least: int) -> str:
+    def _too_few(self, log: TableFile, split: Split, count: int, least: int) -> str:
         start = f"{log.path}: {count} rows for {split}, {least} are needed"
         if self.by in (RANDOM, NONE, ORDER):
             needed = least if self.by == NONE else least * len(SPLITS)
@@ -101,7 +101,7 @@ class Division:
 
 
 @functools.lru_cache(maxsize=64)
-def _divided(log: LogTable, how: Division, least: int) -> Mapping[Split, Rows]:
+def _divided(log: TableFile, how: Division, least: int) -> Mapping[Split, Rows]:
     if how.by == NONE:
         return dict.fromkeys(SPLITS, tuple(range(log.rows)))
     if how.column:
@@ -129,7 +129,7 @@ def by_way(split: str, default: str, *, time: str, user: str) -> tuple[str, str]
     return by, {TIME: time, USER: user}.get(by, "")
 
 
-def _by_groups(log: LogTable, how: Division) -> Mapping[Split, Rows]:
+def _by_groups(log: TableFile, how: Division) -> Mapping[Split, Rows]:
     """Rows that must stay together, by moments in their order or by users at random.
 
     A group goes to the split in whose share its middle row lies.
@@ -159,7 +159,7 @@ def _by_groups(log: LogTable, how: Division) -> Mapping[Split, Rows]:
     return {split: tuple(sorted(rows)) for split, rows in parts.items()}
 
 
-def _by_column(log: LogTable, name: str) -> Mapping[Split, Rows]:
+def _by_column(log: TableFile, name: str) -> Mapping[Split, Rows]:
     if name not in log.columns and name in BY_COLUMN:
         raise DataError(
             f"{log.path}: split={name!r} needs the option {name} = 'COLUMN'; "

@@ -16,12 +16,13 @@ from typing import get_args
 import numpy as np
 
 from rmft_api.core.records import Split
-from rmft_api.environments import logs, options, reward_models
+from rmft_api.environments import options, reward_models, table_files
 from rmft_api.environments.division import RANDOM, SPLITS, Division, by_way
 from rmft_api.environments.noise import gap
 from rmft_api.environments.reward_models import Calibration, Ints, Kind
 from rmft_api.environments.scenario import Floats, Scenario
 from rmft_api.environments.shown_log import LEAST, LogColumns, Rare, Scale, ShownLog, shown_log
+from rmft_api.environments.table_files import TableFile
 
 MOST_NAMED = 8
 """Actions that are told one by one."""
@@ -152,8 +153,8 @@ class LoggedFeedback:
         by, column = by_way(self.split, default, time=self.time, user=self.user)
         return Division(by, self.shares, self.split_seed, column)
 
-    def _table(self) -> logs.LogTable:
-        return logs.read(str(self.folder / self.path))
+    def _table(self) -> TableFile:
+        return table_files.read(str(self.folder / self.path))
 
     def _columns(self, rng: np.random.Generator, count: int) -> list[int]:
         drawn = rng.permutation(count)[: self.K]
@@ -220,7 +221,7 @@ class _Expected:
 
 
 @functools.lru_cache(maxsize=16)
-def _shown(table: logs.LogTable, columns: LogColumns) -> ShownLog:
+def _shown(table: TableFile, columns: LogColumns) -> ShownLog:
     return shown_log(table, columns)
 
 

@@ -18,9 +18,7 @@ from rmft_api.environments.contextual import Contextual
 from rmft_api.environments.division import NONE
 from rmft_api.environments.gym import Gym
 from rmft_api.environments.loading import imported
-from rmft_api.environments.logged import Logged
 from rmft_api.environments.logged_feedback import LoggedFeedback
-from rmft_api.environments.logs import sha256
 from rmft_api.environments.nonstationary import Nonstationary
 from rmft_api.environments.online_learning import OnlineLearning
 from rmft_api.environments.options import nearest
@@ -31,6 +29,8 @@ from rmft_api.environments.scenario import (
     Options,
     Scenario,
 )
+from rmft_api.environments.table import TableEnvironment
+from rmft_api.environments.table_files import sha256
 
 GROUP = "rmft_api.environments"
 """The entry-point group that other packages name their environments in."""
@@ -41,11 +41,11 @@ BUILT_IN: Mapping[str, EnvironmentFactory] = {
     "logs": LoggedFeedback,
     "nonstationary": Nonstationary,
     "online_learning": OnlineLearning,
-    "table": Logged,
+    "table": TableEnvironment,
 }
-_OF_ROWS: tuple[EnvironmentFactory, ...] = (LoggedFeedback, Logged)
+_OF_ROWS: tuple[EnvironmentFactory, ...] = (LoggedFeedback, TableEnvironment)
 """Those whose scenarios are rows of a file."""
-OfRows = LoggedFeedback | Logged
+OfRows = LoggedFeedback | TableEnvironment
 _LOOKS_BESIDE = frozenset({"gym", "logs", "table"})
 """Those that look for files or modules, and so are told where."""
 

@@ -15,10 +15,10 @@ import numpy as np
 from rmft_api.core.errors import DataError
 from rmft_api.core.records import Split
 from rmft_api.environments.division import SPLITS, Division, Rows
-from rmft_api.environments.logs import LogTable
 from rmft_api.environments.options import nearest
 from rmft_api.environments.reward_models import Ints, LoggedRewards
 from rmft_api.environments.scenario import Floats
+from rmft_api.environments.table_files import TableFile
 
 Rare = Literal["refuse", "exclude"]
 Scale = Literal["none", "unit"]
@@ -47,7 +47,7 @@ class LogColumns:
 class ShownLog:
     """The rows that are used, axis N, in the file's order; A actions."""
 
-    table: LogTable
+    table: TableFile
     columns: LogColumns
     actions: tuple[str, ...]
     """As the file names them, in order."""
@@ -115,7 +115,7 @@ class ShownLog:
         return found
 
 
-def shown_log(table: LogTable, columns: LogColumns) -> ShownLog:
+def shown_log(table: TableFile, columns: LogColumns) -> ShownLog:
     """The log that these columns of a file are. Raises DataError."""
     names = _Names(table, columns)
     words = table.words(columns.action)
@@ -155,7 +155,7 @@ def shown_log(table: LogTable, columns: LogColumns) -> ShownLog:
 class _Names:
     """The columns that are named, each there and each meant once. Raises DataError."""
 
-    def __init__(self, table: LogTable, columns: LogColumns) -> None:
+    def __init__(self, table: TableFile, columns: LogColumns) -> None:
         single = ("action", "reward", "propensity", "time", "user")
         used: dict[str, str] = {}
         for role in single:
@@ -186,7 +186,7 @@ class _Names:
         _check_varies(table, columns.action, "leaves nothing to decide; name the column of actions")
 
 
-def _check_varies(table: LogTable, name: str, so: str) -> None:
+def _check_varies(table: TableFile, name: str, so: str) -> None:
     cells = table.columns[name]
     if all(cell == cells[0] for cell in cells):
         raise DataError(
@@ -195,7 +195,7 @@ def _check_varies(table: LogTable, name: str, so: str) -> None:
         )
 
 
-def _rewards(table: LogTable, columns: LogColumns) -> Floats:
+def _rewards(table: TableFile, columns: LogColumns) -> Floats:
     name = columns.reward
     values = table.numbers(name)
     _check_varies(table, name, "leaves nothing to learn; name the column of rewards")
@@ -212,7 +212,7 @@ def _rewards(table: LogTable, columns: LogColumns) -> Floats:
     return values
 
 
-def _propensities(table: LogTable, name: str) -> Floats:
+def _propensities(table: TableFile, name: str) -> Floats:
     values = table.numbers(name)
     outside = np.flatnonzero((values <= 0) | (values > 1))
     if len(outside):
@@ -230,7 +230,7 @@ def _propensities(table: LogTable, name: str) -> Floats:
 
 
 def _actions(
-    table: LogTable,
+    table: TableFile,
     columns: LogColumns,
     words: Sequence[str],
     division: Mapping[Split, Sequence[int]],
@@ -290,17 +290,17 @@ def _sorted(words: set[str]) -> list[str]:
         return sorted(words)
 
 
-def _coded(table: LogTable, names: Sequence[str]) -> Floats:
+def _coded(table: TableFile, names: Sequence[str]) -> Floats:
     return np.concatenate([table.coded(name) for name in names], axis=1)
 
 
-def _contexts(table: LogTable, names: Sequence[str], kept: Ints) -> tuple[str, ...]:
+def _contexts(table: TableFile, names: Sequence[str], kept: Ints) -> tuple[str, ...]:
     told = table.in_words(names)
     rows: list[int] = kept.tolist()
     return tuple(told[row] for row in rows)
 
 
-def _users(table: LogTable, name: str) -> Ints:
+def _users(table: TableFile, name: str) -> Ints:
     if not name:
         return np.arange(table.rows)
     return np.unique(np.array(table.words(name)), return_inverse=True)[1].astype(np.int64)

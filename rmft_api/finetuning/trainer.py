@@ -6,7 +6,12 @@ from rmft_api.core.records import Method
 from rmft_api.finetuning.job_context import JobContext
 from rmft_api.finetuning.job_runner import JobRunner
 from rmft_api.finetuning.job_spec import JobSpec
-from rmft_api.finetuning.results import FineTuned, JobFailure, TrainingData, hyperparameters
+from rmft_api.finetuning.results import (
+    FineTuned,
+    JobFailure,
+    TrainingData,
+    hyperparameters,
+)
 
 _KIND = "training"
 

@@ -11,7 +11,11 @@ from secrets import token_hex
 from aiohttp import web
 from aiohttp.http_exceptions import ContentEncodingError
 
-from rmft_api.local_server.refusals import RequestError, internal_error, unsupported_encoding
+from rmft_api.local_server.refusals import (
+    RequestError,
+    internal_error,
+    unsupported_encoding,
+)
 
 REQUEST_ID = "x-request-id"
 """The header of every reply that names it, in the server's log, too."""

@@ -17,8 +17,8 @@ from rmft_api.local_server.jobs import JobStore
 from rmft_api.local_server.models import Catalogue
 from rmft_api.local_server.paging import listing, page
 from rmft_api.local_server.refusals import RequestError, decode, invalid, unsupported
-from rmft_api.local_server.shelf import WeightStore
 from rmft_api.local_server.supervisor import Supervisor
+from rmft_api.local_server.weight_store import WeightStore
 
 AUTO_BETA = 0.1
 """Beta where a job leaves it open: the value of the DPO paper's own experiments."""

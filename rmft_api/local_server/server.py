@@ -35,8 +35,8 @@ from rmft_api.local_server.job_routes import JobRoutes
 from rmft_api.local_server.jobs import JobStore
 from rmft_api.local_server.model_routes import ModelRoutes
 from rmft_api.local_server.models import Catalogue, ModelPool
-from rmft_api.local_server.shelf import WeightStore
 from rmft_api.local_server.supervisor import Supervisor
+from rmft_api.local_server.weight_store import WeightStore
 
 BACKLOG = 1024
 DRAIN_S = 2.0

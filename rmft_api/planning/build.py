@@ -14,7 +14,11 @@ from rmft_api.datasets.tokens import TokenCounter
 from rmft_api.planning import assumptions, lifecycle, warm_up
 from rmft_api.planning.cost import PriceSheet
 from rmft_api.planning.lengths import limit_of
-from rmft_api.planning.observed_lengths import ExpectedLength, ObservedReplies, expectation
+from rmft_api.planning.observed_lengths import (
+    ExpectedLength,
+    ObservedReplies,
+    expectation,
+)
 from rmft_api.planning.open_model import open_model, settings_of
 from rmft_api.planning.phases import PhaseBuilder
 from rmft_api.planning.plan import Phase, RunPlan, total

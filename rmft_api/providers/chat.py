@@ -11,10 +11,10 @@ from collections.abc import Mapping
 from rmft_api.core.errors import ProviderFault
 from rmft_api.core.records import ChatRequest, ChatResponse
 from rmft_api.providers import faults
+from rmft_api.providers.empty_replies import ending_of
 from rmft_api.providers.encoding import RequestEncoder
 from rmft_api.providers.http_client import HttpClient, LostError, NotConnectedError
 from rmft_api.providers.network import Network, Passage
-from rmft_api.providers.no_answers import ending_of
 from rmft_api.providers.profiles import Profile
 from rmft_api.providers.replies import Replies
 from rmft_api.providers.tunnel import ProxyRefusedError

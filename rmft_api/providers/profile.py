@@ -10,8 +10,8 @@ from urllib.parse import urlsplit
 
 from pydantic import Field, ValidationError, model_validator
 
-from rmft_api.config.mistakes import first_mistake
 from rmft_api.config.schema import Section
+from rmft_api.config.validation_errors import first_mistake
 from rmft_api.core.errors import ConfigError
 from rmft_api.core.records import Hyperparameters
 from rmft_api.providers.capabilities import (

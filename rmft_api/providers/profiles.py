@@ -18,7 +18,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any, cast
 
-from rmft_api.config.mistakes import unreadable
+from rmft_api.config.validation_errors import unreadable
 from rmft_api.core.errors import ConfigError
 from rmft_api.providers.profile import Profile, Secret, checked
 

@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal, cast
 
-from rmft_api.providers import waits
+from rmft_api.providers import retry_after
 
 Window = Literal["", "minute", "day"]
 
@@ -70,9 +70,9 @@ def read(
     status = _inner_status(error, status) if 200 <= status < 300 else status
     message = reason(whole)
     limited = status == 429 or not names.isdisjoint(LIMITS)
-    wait = waits.stated(headers, objects, message, now)
+    wait = retry_after.stated(headers, objects, message, now)
     if wait is None and limited:
-        wait = waits.refill(headers, objects, now)
+        wait = retry_after.refill(headers, objects, now)
     return Refusal(
         status,
         code=_text(error.get("code")),

@@ -9,11 +9,16 @@ from collections.abc import Mapping, Sequence
 
 from rmft_api.core.errors import Mismatch, ProviderFault
 from rmft_api.core.records import ChatRequest, ChatResponse, Choice, Usage
-from rmft_api.providers import faults, finish_reasons, no_answers
+from rmft_api.providers import empty_replies, faults, finish_reasons
 from rmft_api.providers import thoughts as thoughts_
-from rmft_api.providers.completion import Completion, OddReplyError, ParsedChoice, decode
+from rmft_api.providers.completion import (
+    Completion,
+    OddReplyError,
+    ParsedChoice,
+    decode,
+)
+from rmft_api.providers.empty_replies import Tokens
 from rmft_api.providers.finish_reasons import ENDS, Broken
-from rmft_api.providers.no_answers import Tokens
 from rmft_api.providers.profiles import Profile
 
 
@@ -32,8 +37,8 @@ class Replies:
         if not 200 <= status < 300:
             raise self._refused(request, status, headers, raw)
         told = self._decode(request, headers, raw)
-        if told.error is not None and no_answers.is_no_answer(told.error):
-            raise no_answers.failed(
+        if told.error is not None and empty_replies.is_no_answer(told.error):
+            raise empty_replies.failed(
                 self.request(request), headers, told.error, billed=_billed(told), begun=_said(told)
             )
         choices = told.choices
@@ -58,14 +63,14 @@ class Replies:
     def _refused(
         self, request: ChatRequest, status: int, headers: Mapping[str, str], raw: bytes
     ) -> ProviderFault:
-        plain = no_answers.legible(headers, raw)
+        plain = empty_replies.legible(headers, raw)
         return faults.refused(self.request(request), status, headers, plain)
 
     def _decode(self, request: ChatRequest, headers: Mapping[str, str], raw: bytes) -> Completion:
         try:
             return decode(raw)
         except OddReplyError:
-            plain = no_answers.undone(self.request(request), headers, raw)
+            plain = empty_replies.undone(self.request(request), headers, raw)
         try:
             return decode(plain)
         except OddReplyError as odd:
@@ -149,8 +154,8 @@ class Replies:
         choice: ParsedChoice,
     ) -> None:
         for error in (choice.error, choice.message.error):
-            if no_answers.is_no_answer(error):
-                raise no_answers.failed(
+            if empty_replies.is_no_answer(error):
+                raise empty_replies.failed(
                     self.request(request), headers, error, billed=_billed(told), begun=_said(told)
                 )
 
@@ -162,7 +167,7 @@ class Replies:
             own=self._traits.finish_reasons,
         )
         if isinstance(ending, Broken):
-            raise no_answers.broken(self.request(request), ending, _billed(told))
+            raise empty_replies.broken(self.request(request), ending, _billed(told))
         return ending
 
 

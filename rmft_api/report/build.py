@@ -14,7 +14,7 @@ from rmft_api.report import figures, headlines, lineage, players, selections
 from rmft_api.report.data import PlayerFigures, ReportData, RunState, SelectionFigures
 from rmft_api.report.differences import Field, against_others, step_by_step
 from rmft_api.report.figures import Regrets
-from rmft_api.report.groups import PlayGroup, groups
+from rmft_api.report.play_groups import PlayGroup, groups
 from rmft_api.rollouts import preparation
 from rmft_api.selection.ranking import Selected
 

@@ -12,7 +12,7 @@ from rmft_api import statistics
 from rmft_api.core.records import Interval, RegretKind
 from rmft_api.evaluation import measures
 from rmft_api.report.data import Curve, Measures
-from rmft_api.report.groups import ScoredPlay, scenarios_of
+from rmft_api.report.play_groups import ScoredPlay, scenarios_of
 from rmft_api.selection.regret import (
     Floats,
     PlayArrays,

@@ -19,7 +19,7 @@ from rmft_api.journal import Journal
 from rmft_api.report import selections
 from rmft_api.report.build import gather
 from rmft_api.report.data import ReportData, RunState
-from rmft_api.report.groups import groups
+from rmft_api.report.play_groups import groups
 from rmft_api.report.trajectory_index import TrajectoryIndex, packed
 
 LIMIT = 24_000_000

@@ -9,7 +9,7 @@ from rmft_api.evaluation import outcome
 from rmft_api.evaluation.scoring import BASELINE_PLAYS, Figures
 from rmft_api.report import figures
 from rmft_api.report.data import OverTime, PlayerFigures
-from rmft_api.report.groups import PlayGroup, ScoredPlay
+from rmft_api.report.play_groups import PlayGroup, ScoredPlay
 
 
 def of_group(group: PlayGroup, told: Figures | None) -> PlayerFigures:

@@ -7,7 +7,7 @@ import msgspec
 from rmft_api.core.records import Interval
 from rmft_api.evaluation.scoring import Evaluated, Figures, GroupFigures, Results, WarmUp
 from rmft_api.planning import Spending
-from rmft_api.report.text.money import spending_data
+from rmft_api.report.text.spending import spending_data
 from rmft_api.statistics import Decisions
 
 

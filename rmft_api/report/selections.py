@@ -5,7 +5,7 @@ from collections import Counter
 from rmft_api.journal import Journal
 from rmft_api.report import figures
 from rmft_api.report.data import SelectionFigures
-from rmft_api.report.groups import PlayGroup
+from rmft_api.report.play_groups import PlayGroup
 from rmft_api.selection.ranking import Selected
 
 

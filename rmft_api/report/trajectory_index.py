@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 
 from rmft_api.core.records import RegretKind, Round, Scored, Trajectory
-from rmft_api.report.groups import PlayGroup, ScoredPlay, scenarios_of
+from rmft_api.report.play_groups import PlayGroup, ScoredPlay, scenarios_of
 from rmft_api.selection.ranking import Selected
 from rmft_api.selection.regret import Floats, Ints, PlayArrays, per_round, regret_curve
 

@@ -25,7 +25,6 @@ from rmft_api.providers.prices import Prices
 from rmft_api.providers.profiles import Profile
 from rmft_api.requests.pacing import Pacer
 from rmft_api.requests.retries import Retries
-from rmft_api.session.accounts import check_accounts, keep_accounts
 from rmft_api.session.budgets import NO_CAPS, Budgets, capped
 from rmft_api.session.deployments import connected
 from rmft_api.session.embedded_server import (
@@ -37,9 +36,15 @@ from rmft_api.session.embedded_server import (
 from rmft_api.session.extensions import extended
 from rmft_api.session.extensions import keep as keep_iterations
 from rmft_api.session.lifecycle import Work, in_batches, run_to_end, with_resume_hint
-from rmft_api.session.plan_warnings import keep_and_warn, keep_plan, plan_and_warn, warn_of_news
+from rmft_api.session.plan_warnings import (
+    keep_and_warn,
+    keep_plan,
+    plan_and_warn,
+    warn_of_news,
+)
 from rmft_api.session.preflight import preflight
 from rmft_api.session.prepare import PreparedRun, drawn_up, prepare
+from rmft_api.session.provider_accounts import check_accounts, keep_accounts
 from rmft_api.session.recorded_config import kept_origin, recorded_config
 from rmft_api.session.reporting import QUIET, Reporting
 from rmft_api.session.run_directories import run_directory

@@ -4,6 +4,6 @@ A tracker is a copy for people: the journal stays the truth. One that fails is t
 ends a run; what it missed is handed to it again when the run is resumed.
 """
 
-from rmft_api.tracking.opening import Identity, check, open_tracker, report_to_tracker
+from rmft_api.tracking.trackers import Identity, check, open_tracker, report_to_tracker
 
 __all__ = ["Identity", "check", "open_tracker", "report_to_tracker"]

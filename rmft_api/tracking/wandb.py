@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from rmft_api.config.schema import TrackingConfig
 
 if TYPE_CHECKING:
-    from rmft_api.tracking.opening import Identity
+    from rmft_api.tracking.trackers import Identity
 
 
 class WandbTracker:

@@ -16,10 +16,10 @@ from rmft_api.baselines.bandits import (
     kl_bound,
     thompson,
 )
-from rmft_api.baselines.chance import RandomStreams
 from rmft_api.baselines.full_information import leading, project
 from rmft_api.baselines.game import table
-from rmft_api.baselines.moving import DiscountedBetaThompson, discounted_thompson
+from rmft_api.baselines.nonstationary import DiscountedBetaThompson, discounted_thompson
+from rmft_api.baselines.random_streams import RandomStreams
 from rmft_api.environments import ConcreteProblem, Scenario
 from rmft_api.selection import regret
 from rmft_api.selection.regret import Floats, PlayArrays

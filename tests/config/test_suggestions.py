@@ -6,7 +6,7 @@ from typing import Any, cast
 import pytest
 from pydantic import BaseModel
 
-from rmft_api.config import mistakes, schema
+from rmft_api.config import schema, validation_errors
 from rmft_api.config.schema import RunConfig
 from rmft_api.core.errors import ConfigError
 
@@ -51,7 +51,7 @@ def every_key(model: type[BaseModel] = RunConfig, prefix: str = "") -> list[str]
     found: list[str] = []
     for name, field in model.model_fields.items():
         found.append(f"{prefix}{name}")
-        for inner in mistakes._sections(field.annotation):  # pyright: ignore[reportPrivateUsage]
+        for inner in validation_errors._sections(field.annotation):  # pyright: ignore[reportPrivateUsage]
             found += every_key(inner, f"{prefix}{name}.")
     return found
 

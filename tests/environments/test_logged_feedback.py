@@ -14,9 +14,9 @@ from rmft_api import environments
 from rmft_api.config.schema import Problem
 from rmft_api.core.errors import RmftError
 from rmft_api.core.records import Split
-from rmft_api.environments import ConcreteProblem, Environment, Scenario, logs
-from rmft_api.environments.logged import Logged
+from rmft_api.environments import ConcreteProblem, Environment, Scenario, table_files
 from rmft_api.environments.logged_feedback import LoggedFeedback
+from rmft_api.environments.table import TableEnvironment
 from rmft_api.testing import EnvironmentContract
 
 SPLITS: tuple[Split, ...] = get_args(Split)
@@ -267,9 +267,9 @@ def test_no_row_no_moment_and_no_user_serves_two_splits(
     least = {"min_rows": 2, "features": "i"} if kind == "logs" else {}
     options = {"path": str(path), **named, **least, **way, "split_seed": seed, "shares": shares}
     found = environments.make(kind, 2, 4, options)
-    assert isinstance(found, LoggedFeedback | Logged)
+    assert isinstance(found, LoggedFeedback | TableEnvironment)
     _, division = found.source
-    parts = {split: division.rows(logs.read(str(path)), split, 2) for split in SPLITS}
+    parts = {split: division.rows(table_files.read(str(path)), split, 2) for split in SPLITS}
     together = {"time": 0, "user": 1}.get(division.by, 2)
     marks = {split: {table[i][together] for i in part} for split, part in parts.items()}
     assert sorted(i for part in parts.values() for i in part) == list(range(count))

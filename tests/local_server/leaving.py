@@ -14,7 +14,7 @@ import pytest
 
 from rmft_api.local_server.engine import Prompt, SampledText
 from rmft_api.local_server.server import Settings, running
-from rmft_api.local_server.tiny import chance
+from rmft_api.local_server.tiny import random_numbers
 
 LONG = 400
 """Tokens that are asked for."""
@@ -30,7 +30,7 @@ class Watch:
     def __init__(self, patch: pytest.MonkeyPatch, model: type[Any]) -> None:
         self.begun, self.ended = threading.Event(), threading.Event()
         self.lengths: list[int] = []
-        complete, uniforms = model.complete, chance.uniforms
+        complete, uniforms = model.complete, random_numbers.uniforms
 
         def watched(self_: Any, prompts: Sequence[Prompt]) -> list[SampledText]:
             self.begun.set()
@@ -44,7 +44,7 @@ class Watch:
             return uniforms(*address)
 
         patch.setattr(model, "complete", watched)
-        patch.setattr(chance, "uniforms", slow)
+        patch.setattr(random_numbers, "uniforms", slow)
 
     async def tokens(self, state: Path, engine: str, model: str, **more: object) -> int:
         """Sampled for a client that asks `more` and leaves as soon as its answer is begun."""

@@ -8,7 +8,12 @@ import msgspec
 import pytest
 
 from rmft_api.local_server.engine import JobHyperparameters, TrainingStep
-from rmft_api.local_server.trainer import ORPHANED, DivergedError, MessageWriter, Recorder
+from rmft_api.local_server.trainer import (
+    ORPHANED,
+    DivergedError,
+    MessageWriter,
+    Recorder,
+)
 from rmft_api.local_server.training_messages import (
     GO,
     TRAINING_FILE,

@@ -143,9 +143,9 @@ def test_a_card_holds_what_its_maker_states() -> None:
 def test_the_files_on_the_disk_have_the_bytes_that_are_planned(tmp_path: Path) -> None:
     pytest.importorskip("trl", reason="pip install 'rmft-api[open]'")
     torch_files: Any = pytest.importorskip("safetensors.torch")
-    from rmft_api.local_server.hf import specimen
+    from rmft_api.local_server.hf import example_checkpoint
 
-    specimen.make(tmp_path / "tiny", 0, 0, lambda line: None)
+    example_checkpoint.make(tmp_path / "tiny", 0, 0, lambda line: None)
     found = shapes.known(str(tmp_path / "tiny"))
     assert found is not None
     weights: dict[str, Any] = torch_files.load_file(tmp_path / "tiny" / "model.safetensors")

@@ -13,7 +13,14 @@ from rmft_api import planning
 from rmft_api.config import schema
 from rmft_api.config.schema import RunConfig
 from rmft_api.core import resources
-from rmft_api.core.records import ChatRequest, ChatResponse, Choice, Scored, Split, Trajectory
+from rmft_api.core.records import (
+    ChatRequest,
+    ChatResponse,
+    Choice,
+    Scored,
+    Split,
+    Trajectory,
+)
 from rmft_api.core.transcripts import StoredTrajectory
 from rmft_api.datasets import dataset
 from rmft_api.datasets import tokens as counters

@@ -9,7 +9,14 @@ import pytest
 
 from rmft_api.core.errors import FaultKind, ProviderFault
 from rmft_api.core.ports import BatchClient
-from rmft_api.core.records import Batch, BatchAnswer, BatchOrder, ChatRequest, Message, Sampling
+from rmft_api.core.records import (
+    Batch,
+    BatchAnswer,
+    BatchOrder,
+    ChatRequest,
+    Message,
+    Sampling,
+)
 from rmft_api.providers import connect, profiles
 from tests.fake_provider.client import running
 from tests.local_server.serving import served

@@ -8,7 +8,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from rmft_api.core.errors import ConfigError
-from rmft_api.core.records import ChatRequest, ChatResponse, Choice, Message, Sampling, Usage
+from rmft_api.core.records import (
+    ChatRequest,
+    ChatResponse,
+    Choice,
+    Message,
+    Sampling,
+    Usage,
+)
 from rmft_api.datasets.tokens import counter_for
 from rmft_api.providers import profiles
 from rmft_api.providers.prices import SHIPPED, Prices, load, most_tokens, price_of

@@ -22,7 +22,14 @@ from rmft_api.core.errors import (
     ProviderFault,
     RmftError,
 )
-from rmft_api.core.records import ChatRequest, ChatResponse, Choice, Message, Sampling, Usage
+from rmft_api.core.records import (
+    ChatRequest,
+    ChatResponse,
+    Choice,
+    Message,
+    Sampling,
+    Usage,
+)
 from rmft_api.prompts import reader
 from rmft_api.providers.profile import Profile, checked
 from rmft_api.providers.replies import Replies

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from rmft_api.journal import Journal
 from rmft_api.report import page
-from rmft_api.report.groups import PlayGroup, groups
+from rmft_api.report.play_groups import PlayGroup, groups
 from rmft_api.report.trajectory_index import TrajectoryIndex, packed
 from tests.loop_world import config
 from tests.report.reading import TOLD, told, unpacked

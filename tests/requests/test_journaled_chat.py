@@ -14,7 +14,14 @@ from rmft_api.core.errors import (
     ResumableError,
     StorageError,
 )
-from rmft_api.core.records import ChatRequest, ChatResponse, Choice, Message, Sampling, Usage
+from rmft_api.core.records import (
+    ChatRequest,
+    ChatResponse,
+    Choice,
+    Message,
+    Sampling,
+    Usage,
+)
 from rmft_api.journal import Journal, Totals
 from rmft_api.requests.journaled_chat import JournaledChat
 from rmft_api.requests.retries import LOST_FOR_GOOD, Retries

@@ -13,7 +13,14 @@ from rmft_api.core.errors import (
     ProviderFault,
     ResumableError,
 )
-from rmft_api.core.records import ChatRequest, ChatResponse, Choice, Message, Sampling, Trajectory
+from rmft_api.core.records import (
+    ChatRequest,
+    ChatResponse,
+    Choice,
+    Message,
+    Sampling,
+    Trajectory,
+)
 from rmft_api.core.transcripts import StoredTrajectory
 from rmft_api.environments import Scenario
 from rmft_api.requests.retries import POISON

@@ -14,7 +14,13 @@ from rmft_api.core.errors import (
     ResumableError,
     UnreadableError,
 )
-from rmft_api.core.records import ChatRequest, ChatResponse, Choice, ReplyStatus, Sampling
+from rmft_api.core.records import (
+    ChatRequest,
+    ChatResponse,
+    Choice,
+    ReplyStatus,
+    Sampling,
+)
 from rmft_api.core.transcripts import StoredTrajectory
 from rmft_api.prompts.reader import UnreadableReply
 from rmft_api.rollouts import engine

@@ -10,7 +10,13 @@ import msgspec
 import pytest
 
 import rmft_api
-from rmft_api.core.errors import ConfigError, DataError, ProviderDownError, RmftError, StorageError
+from rmft_api.core.errors import (
+    ConfigError,
+    DataError,
+    ProviderDownError,
+    RmftError,
+    StorageError,
+)
 from rmft_api.open_models import packaged
 from rmft_api.open_models.packaged import PackagedModel
 from rmft_api.session import get_model as session

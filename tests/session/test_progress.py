@@ -12,7 +12,7 @@ from rmft_api.journal import Journal
 from rmft_api.journal.ledger import digest_of
 from rmft_api.planning import Cost, PhaseSpending, RunPlan, Spending, spending
 from rmft_api.planning.plan_vs_actual import PLAN, Amounts
-from rmft_api.report.text.money import spending_data, spending_table
+from rmft_api.report.text.spending import spending_data, spending_table
 from rmft_api.session.progress import TrackedConsole, line_of, status_of
 from tests.planning.world import drawn, small
 

@@ -6,7 +6,7 @@ from typing import Literal
 from rmft_api.local_server.engine import Prompt, SampledText, TokenLogprob
 from rmft_api.local_server.hf.chats import ChatTokenizer
 from rmft_api.local_server.hf.thoughts import Thoughts
-from rmft_api.local_server.telling import TokenStream
+from rmft_api.local_server.token_stream import TokenStream
 
 UNFINISHED = "\ufffd"
 """What bytes decode to that are not yet a whole character."""

@@ -15,11 +15,11 @@ from rmft_api.local_server.engine import (
     Model,
     TrainingStep,
 )
-from rmft_api.local_server.hf import resuming
+from rmft_api.local_server.hf import training_checkpoints
+from rmft_api.local_server.hf.adapter_recipe import AdapterRecipe
 from rmft_api.local_server.hf.chats import ChatTokenizer
 from rmft_api.local_server.hf.checkpoint import CheckpointFolder
 from rmft_api.local_server.hf.inference import InferenceServer
-from rmft_api.local_server.hf.lessons import AdapterRecipe
 from rmft_api.local_server.hf.memory import is_out_of_memory
 from rmft_api.local_server.hf.remote import RemoteModel
 from rmft_api.open_models import settings, shapes
@@ -99,7 +99,7 @@ class HfEngine:
 
     def resumes_at(self, scratch: Path) -> int:
         """The step that a training would go on after."""
-        return resuming.last_step(scratch)
+        return training_checkpoints.last_step(scratch)
 
     def keeping(self, scratch: Path) -> "HfEngine":
         """The same engine, whose training goes on from what is in `scratch`."""
@@ -161,7 +161,7 @@ class HfEngine:
                 from rmft_api.local_server.hf import limits
 
                 if limits.is_disk_full(error):
-                    resuming.sweep(scratch)  # what is torn takes the room that others need
+                    training_checkpoints.sweep(scratch)  # others need the room of a torn one
                     raise limits.disk_full(error) from error
                 if not is_out_of_memory(error):
                     raise
@@ -176,11 +176,11 @@ class HfEngine:
     ) -> None:
         """In this process, or in those that a launcher starts."""
         if self._settings.launch:
-            from rmft_api.local_server.hf import launching
+            from rmft_api.local_server.hf import launcher
 
-            launching.train(self._settings, lesson, scratch, checkpoint, report)
+            launcher.train(self._settings, lesson, scratch, checkpoint, report)
             return
         from rmft_api.local_server.hf.tuning import Tuning
 
-        resuming.sweep(scratch)
+        training_checkpoints.sweep(scratch)
         Tuning(self._checkpoint, self._chats, lesson, scratch).run(checkpoint, report)

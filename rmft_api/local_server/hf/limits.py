@@ -8,8 +8,8 @@ from pathlib import Path
 import torch
 
 from rmft_api.local_server.engine import EngineError
+from rmft_api.local_server.hf.adapter_recipe import AdapterRecipe
 from rmft_api.local_server.hf.checkpoint import CheckpointFolder
-from rmft_api.local_server.hf.lessons import AdapterRecipe
 from rmft_api.local_server.hf.network import device_of
 from rmft_api.local_server.storage import is_full
 from rmft_api.open_models import fitting, memory, shapes

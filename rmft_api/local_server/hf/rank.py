@@ -1,6 +1,6 @@
 """One of several processes that train together: `COMMAND -m rmft_api.local_server.hf.rank FOLDER`.
 
-The first of them says how it goes, in lines of JSON (`launching`); all else that they print goes
+The first of them says how it goes, in lines of JSON (`launcher`); all else that they print goes
 to the log.
 """
 
@@ -13,10 +13,10 @@ from pathlib import Path
 from rmft_api.core.errors import StorageError
 from rmft_api.local_server import storage
 from rmft_api.local_server.engine import EngineError, TrainingStep
-from rmft_api.local_server.hf import launching
+from rmft_api.local_server.hf import launcher
 from rmft_api.local_server.hf.chats import ChatTokenizer
 from rmft_api.local_server.hf.checkpoint import CheckpointFolder
-from rmft_api.local_server.hf.launching import (
+from rmft_api.local_server.hf.launcher import (
     AdapterSaved,
     CannotGoOn,
     Line,
@@ -43,7 +43,7 @@ class RankWriter:
 
     def say(self, line: Line) -> None:
         """Send one line, as one write."""
-        self._out.write(launching.ENCODER.encode(line) + b"\n")
+        self._out.write(launcher.ENCODER.encode(line) + b"\n")
 
     def report(self, step: TrainingStep) -> None:
         """Tell of a step; the adapter saved before it is whole by now."""
@@ -54,7 +54,7 @@ class RankWriter:
         """Where to save the adapter after `step`."""
         self.settle()
         self._saved = step
-        return launching.adapter_file(scratch, step)
+        return launcher.adapter_file(scratch, step)
 
     def settle(self) -> None:
         """Tell of the adapter that was saved since the last call."""
@@ -97,7 +97,7 @@ def main(scratch: Path) -> None:
     first = os.environ.get("RANK", "0") == "0"
     try:
         with storage.waited_for(scratch / f"rank-{os.environ.get('RANK', '0')}.lock"):
-            train(launching.read_shared(scratch), scratch, voice)
+            train(launcher.read_shared(scratch), scratch, voice)
     except EngineError as error:
         voice.say(CannotGoOn(error.code, str(error), error.param))
         sys.exit(1)

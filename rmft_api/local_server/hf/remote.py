@@ -22,7 +22,7 @@ from rmft_api.local_server.engine import (
 )
 from rmft_api.local_server.hf.controls import Controls
 from rmft_api.local_server.hf.inference import InferenceServer, RefusedRequest, part
-from rmft_api.local_server.telling import TokenStream
+from rmft_api.local_server.token_stream import TokenStream
 
 T = TypeVar("T")
 

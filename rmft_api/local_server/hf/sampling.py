@@ -12,12 +12,12 @@ import torch
 from torch import Tensor
 
 from rmft_api.local_server.engine import Prompt, SampledText
-from rmft_api.local_server.hf import picking
+from rmft_api.local_server.hf import token_sampling
 from rmft_api.local_server.hf.answers import SampledAnswer
 from rmft_api.local_server.hf.chats import ChatTokenizer
 from rmft_api.local_server.hf.prefixes import Layers, PrefixStore
 from rmft_api.local_server.hf.reading import CachedRows
-from rmft_api.local_server.tiny import chance
+from rmft_api.local_server.tiny import random_numbers
 
 Tokens = tuple[int, ...]
 
@@ -54,12 +54,14 @@ class Sampler:
             SampledAnswer(prompt, len(tokens), self._chats)
             for prompt, tokens in zip(prompts, asked, strict=True)
         ]
-        seeds = chance.addresses([prompt.seed for prompt in prompts])
-        temper = picking.temper(prompts, self._device)
+        seeds = random_numbers.addresses([prompt.seed for prompt in prompts])
+        temper = token_sampling.temper(prompts, self._device)
         alive = list(range(len(prompts)))
         for index in range(self._chats.context):
-            uniforms = torch.as_tensor(chance.uniforms(seeds[alive], index), device=self._device)
-            tokens = picking.pick(logits, temper, uniforms)
+            uniforms = torch.as_tensor(
+                random_numbers.uniforms(seeds[alive], index), device=self._device
+            )
+            tokens = token_sampling.pick(logits, temper, uniforms)
             self._add(answers, alive, prompts, tokens, logits)
             going = [place for place, row in enumerate(alive) if answers[row].reason is None]
             if not going:
@@ -87,7 +89,7 @@ class Sampler:
             told = (
                 None
                 if rivals is None
-                else picking.logprob(logits[place], token, rivals, self._chats)
+                else token_sampling.logprob(logits[place], token, rivals, self._chats)
             )
             answers[row].add(token, told)
 

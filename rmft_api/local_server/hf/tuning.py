@@ -12,11 +12,11 @@ from typing import Any, NamedTuple
 import torch
 
 from rmft_api.local_server.engine import TrainingStep
-from rmft_api.local_server.hf import adapters, resuming
+from rmft_api.local_server.hf import adapters, training_checkpoints
+from rmft_api.local_server.hf.adapter_recipe import AdapterRecipe
 from rmft_api.local_server.hf.adapters import Adapter
 from rmft_api.local_server.hf.chats import ChatTokenizer
 from rmft_api.local_server.hf.checkpoint import CheckpointFolder
-from rmft_api.local_server.hf.lessons import AdapterRecipe
 from rmft_api.local_server.hf.network import device_of, load_network
 from rmft_api.local_server.hf.packages import package
 from rmft_api.open_models.settings import HfSettings
@@ -51,11 +51,11 @@ class Tuning(NamedTuple):
 
         Several processes that joined each other run this alike; the first of them saves.
         """
-        after = resuming.last_step(self.scratch)
+        after = training_checkpoints.last_step(self.scratch)
         trainer = self._trainer()
         saver = _Saver(trainer, self, place, report)
         trainer.add_callback(saver)
-        resumed = str(resuming.folder(self.scratch, after)) if after else None
+        resumed = str(training_checkpoints.folder(self.scratch, after)) if after else None
         trainer.train(resume_from_checkpoint=resumed)
         saver.save_last()
 
@@ -119,7 +119,7 @@ def _options(settings: HfSettings, lesson: AdapterRecipe, scratch: Path) -> dict
         "warmup_steps": WARMUP,
         "logging_steps": 1,
         "save_strategy": "no",  # `_Saver` says when
-        "save_total_limit": resuming.KEPT,
+        "save_total_limit": training_checkpoints.KEPT,
         "seed": lesson.seed,
         "max_length": None,  # too long a chat was refused before
         "gradient_checkpointing": settings.gradient_checkpointing,
@@ -187,7 +187,9 @@ class _Saver(package("transformers").TrainerCallback):
         if world_size() > 1:
             self._trainer.accelerator.wait_for_everyone()  # each has a part in what is saved
         if state.is_world_process_zero:
-            resuming.mark_whole(resuming.folder(self._tuning.scratch, state.global_step))
+            training_checkpoints.mark_whole(
+                training_checkpoints.folder(self._tuning.scratch, state.global_step)
+            )
         self._saved_at = time.monotonic()
 
     def save_last(self) -> None:

@@ -8,8 +8,8 @@ from typing import Literal
 from torch import Tensor
 
 from rmft_api.local_server.engine import Prompt, SampledText, TokenLogprob
-from rmft_api.local_server.telling import TokenStream
-from rmft_api.local_server.tiny import picking, tokenizer
+from rmft_api.local_server.tiny import token_sampling, tokenizer
+from rmft_api.local_server.token_stream import TokenStream
 
 
 @lru_cache(maxsize=1 << 14)
@@ -73,7 +73,9 @@ class TinyAnswer:
     def _grow(self, token: int, logits: Tensor, place: int) -> None:
         self._tokens.append(token)
         if self._prompt.top_logprobs is not None:
-            self._logprobs.append(picking.logprob(logits[place], token, self._prompt.top_logprobs))
+            self._logprobs.append(
+                token_sampling.logprob(logits[place], token, self._prompt.top_logprobs)
+            )
         if len(self._tokens) >= self._room:
             self.reason = "length"
         if self._prompt.stop and self._has_stop():

@@ -11,7 +11,13 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from rmft_api.local_server.tiny.inference import Layer, RotaryTurn, Weights, finish, turn
+from rmft_api.local_server.tiny.inference import (
+    Layer,
+    RotaryTurn,
+    Weights,
+    finish,
+    turn,
+)
 from rmft_api.local_server.tiny.network import HEAD, HEADS, WIDTH, normalise
 
 ROWS = 32

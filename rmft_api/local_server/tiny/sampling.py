@@ -10,7 +10,13 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from rmft_api.local_server.engine import ExampleError, Prompt, SampledText
-from rmft_api.local_server.tiny import chance, inference, picking, reading, tokenizer
+from rmft_api.local_server.tiny import (
+    inference,
+    random_numbers,
+    reading,
+    token_sampling,
+    tokenizer,
+)
 from rmft_api.local_server.tiny.answer import TinyAnswer
 from rmft_api.local_server.tiny.inference import FEWEST
 from rmft_api.local_server.tiny.network import HEADS, TinyNetwork
@@ -130,11 +136,11 @@ class TinySampler:
         answers = [
             TinyAnswer(prompt, len(one.tokens)) for prompt, one in zip(prompts, asked, strict=True)
         ]
-        seeds = chance.addresses([prompt.seed for prompt in prompts])
-        temper = picking.temper(prompts)
+        seeds = random_numbers.addresses([prompt.seed for prompt in prompts])
+        temper = token_sampling.temper(prompts)
         alive = np.arange(len(prompts))
         for index in range(tokenizer.CONTEXT):
-            tokens = picking.pick(rows.logits, temper, chance.uniforms(seeds, index))
+            tokens = token_sampling.pick(rows.logits, temper, random_numbers.uniforms(seeds, index))
             growing = [answers[row] for row in alive.tolist()]
             for place, (answer, token) in enumerate(zip(growing, tokens.tolist(), strict=True)):
                 answer.add(token, rows.logits, place)
@@ -144,7 +150,7 @@ class TinySampler:
             if 2 * max(FEWEST, int((~ended).sum())) <= len(alive):
                 places = _going_first(ended)
                 alive, tokens, seeds = alive[places], tokens[places], seeds[places]
-                temper = picking.temper([prompts[int(row)] for row in alive])
+                temper = token_sampling.temper([prompts[int(row)] for row in alive])
                 rows.keep(torch.as_tensor(places))
             rows.step(self._weights, torch.as_tensor(tokens), index)
         return answers

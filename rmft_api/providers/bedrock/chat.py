@@ -7,13 +7,13 @@ import msgspec
 
 from rmft_api.core.errors import ConfigError, FaultKind, ProviderFault
 from rmft_api.core.records import ChatRequest, ChatResponse, Choice, Usage
-from rmft_api.providers import faults, finish_reasons, no_answers
+from rmft_api.providers import empty_replies, faults, finish_reasons
 from rmft_api.providers import thoughts as thoughts_
 from rmft_api.providers.bedrock import access
 from rmft_api.providers.bedrock.aws_rest import AwsRest, segment
 from rmft_api.providers.bedrock.convert import of_chat
 from rmft_api.providers.completion import OddReplyError, parsed
-from rmft_api.providers.no_answers import ending_of
+from rmft_api.providers.empty_replies import ending_of
 from rmft_api.providers.profiles import Profile
 from rmft_api.providers.usage import believed, count
 from rmft_api.requests.pacing import Pacer, RequestEnd
@@ -179,14 +179,14 @@ class BedrockChat:
         request: ChatRequest,
         message: _Message,
         told: str | None,
-        billed: no_answers.Tokens | None,
+        billed: empty_replies.Tokens | None,
     ) -> Choice:
         text = "".join(block.text or "" for block in message.content)
         apart = "".join(_thought(block) for block in message.content)
         own = self._profile.chat.finish_reasons
         ending = finish_reasons.read(told, said=bool(text.strip()), own=own)
         if isinstance(ending, finish_reasons.Broken):
-            raise no_answers.broken(self._request(request), ending, billed)
+            raise empty_replies.broken(self._request(request), ending, billed)
         content, thoughts = thoughts_.separated(
             text or None, apart or None, self._profile.chat.thoughts
         )
@@ -224,7 +224,7 @@ def _usage(wire: _WireUsage | None) -> Usage | None:
     return believed(whole, wire.output_tokens, parts[1])
 
 
-def _billed(usage: Usage | None) -> no_answers.Tokens | None:
+def _billed(usage: Usage | None) -> empty_replies.Tokens | None:
     """What a reply that is no answer was billed for; None: not known."""
     if usage is None:
         return None

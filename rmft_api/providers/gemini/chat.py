@@ -8,12 +8,12 @@ import msgspec
 
 from rmft_api.core.errors import ConfigError, FaultKind, Mismatch, ProviderFault
 from rmft_api.core.records import ChatRequest, ChatResponse, Choice, Usage
-from rmft_api.providers import faults, finish_reasons, no_answers
+from rmft_api.providers import empty_replies, faults, finish_reasons
 from rmft_api.providers import thoughts as thoughts_
 from rmft_api.providers.completion import OddReplyError, parsed
+from rmft_api.providers.empty_replies import ending_of
 from rmft_api.providers.gemini.convert import of_chat
 from rmft_api.providers.gemini.names import GeminiProject, connected
-from rmft_api.providers.no_answers import ending_of
 from rmft_api.providers.profiles import Profile
 from rmft_api.providers.usage import believed, count
 from rmft_api.requests.pacing import Pacer, RequestEnd
@@ -141,9 +141,9 @@ class GeminiChat:
         usage = _usage(wire.usage_metadata)
         billed = _billed(usage)
         for error in (wire.error, *(choice.error for choice in wire.candidates)):
-            if no_answers.is_no_answer(error):
+            if empty_replies.is_no_answer(error):
                 begun = bool(wire.candidates)
-                raise no_answers.failed(about, headers, error, billed=billed, begun=begun)
+                raise empty_replies.failed(about, headers, error, billed=billed, begun=begun)
         blocked = wire.prompt_feedback and wire.prompt_feedback.block_reason
         if blocked and not wire.candidates:
             raise ProviderFault(
@@ -170,7 +170,7 @@ class GeminiChat:
                 raise faults.no_answer(request, str(error), raw) from error
 
     def _in_order(
-        self, request: ChatRequest, wire: _WireReply, billed: no_answers.Tokens | None
+        self, request: ChatRequest, wire: _WireReply, billed: empty_replies.Tokens | None
     ) -> list[_Candidate]:
         """As many as were asked for; one whose number is not told is the first."""
         numbers = [choice.index or 0 for choice in wire.candidates]
@@ -186,7 +186,7 @@ class GeminiChat:
         raise faults.no_answer(self._request(request), why, mismatch=mismatch, billed=billed)
 
     def _choice(
-        self, request: ChatRequest, wire: _Candidate, billed: no_answers.Tokens | None
+        self, request: ChatRequest, wire: _Candidate, billed: empty_replies.Tokens | None
     ) -> Choice:
         parts = (wire.content.parts if wire.content else None) or []
         text = "".join(part.text or "" for part in parts if not part.thought)
@@ -194,7 +194,7 @@ class GeminiChat:
         own = self._profile.chat.finish_reasons
         ending = finish_reasons.read(wire.finish_reason, said=bool(text.strip()), own=own)
         if isinstance(ending, finish_reasons.Broken):
-            raise no_answers.broken(self._request(request), ending, billed)
+            raise empty_replies.broken(self._request(request), ending, billed)
         content, thoughts = thoughts_.separated(
             text or None, apart or None, self._profile.chat.thoughts
         )
@@ -227,7 +227,7 @@ def _usage(wire: _WireUsage | None) -> Usage | None:
     return believed(wire.prompt_token_count, whole, wire.cached_content_token_count)
 
 
-def _billed(usage: Usage | None) -> no_answers.Tokens | None:
+def _billed(usage: Usage | None) -> empty_replies.Tokens | None:
     """What a reply that is no answer was billed for; None: not known."""
     if usage is None:
         return None

@@ -24,10 +24,10 @@ class Heard:
 @pytest.fixture(scope="session")
 def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A tiny chat checkpoint of random weights."""
-    from rmft_api.local_server.hf import specimen
+    from rmft_api.local_server.hf import example_checkpoint
 
     folder = tmp_path_factory.mktemp("checkpoints") / "specimen"
-    specimen.make(folder, 0, 0, lambda line: None)
+    example_checkpoint.make(folder, 0, 0, lambda line: None)
     return folder
 
 

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from rmft_api.local_server.hf import specimen
+from rmft_api.local_server.hf import example_checkpoint
 
 SIZES = {
     "hidden_size": 64,
@@ -62,7 +62,7 @@ def make(family: str, folder: Path) -> Path:
     transformers: Any = pytest.importorskip("transformers", reason="pip install 'rmft-api[open]'")
     torch = pytest.importorskip("torch")
     template, special, end = FAMILIES[family]
-    tokenizer: Any = specimen._tokenizer(0)  # pyright: ignore[reportPrivateUsage]
+    tokenizer: Any = example_checkpoint._tokenizer(0)  # pyright: ignore[reportPrivateUsage]
     tokenizer.add_special_tokens(
         {"bos_token": special[0], "eos_token": end, "additional_special_tokens": special[1:]}
     )

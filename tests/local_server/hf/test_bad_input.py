@@ -94,12 +94,12 @@ def test_a_checkpoint_that_is_gone_or_without_a_template_fails_the_job_and_no_mo
 
 
 def test_an_adapter_of_another_base_is_refused_on_the_wire(tmp_path: Path, copy: Path) -> None:
-    from rmft_api.local_server.hf import specimen
+    from rmft_api.local_server.hf import example_checkpoint
 
     with served(tmp_path / "state", *options(copy)) as server, server.client() as client:
         tuned = job_of(client).fine_tuned_model
         server.kill()
-    specimen.make(tmp_path / "other", 7, 0, lambda line: None)
+    example_checkpoint.make(tmp_path / "other", 7, 0, lambda line: None)
     again = options(tmp_path / "other")
     with served(tmp_path / "state", *again) as server, server.client() as client:
         status, answer = server.chat(model=tuned, max_tokens=2)

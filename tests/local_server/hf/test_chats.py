@@ -155,9 +155,9 @@ def test_a_damaged_tokenizer_is_told_in_one_line(checkpoint: Path, tmp_path: Pat
 
 
 def test_the_fingerprint_tells_weights_of_one_shape_apart(checkpoint: Path, tmp_path: Path) -> None:
-    from rmft_api.local_server.hf import specimen
+    from rmft_api.local_server.hf import example_checkpoint
 
-    specimen.make(tmp_path / "other", 1, 0, lambda line: None)
+    example_checkpoint.make(tmp_path / "other", 1, 0, lambda line: None)
     names = {
         CheckpointFolder(HfSettings(checkpoint=str(folder))).fingerprint
         for folder in (checkpoint, checkpoint, tmp_path / "other")

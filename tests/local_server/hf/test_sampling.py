@@ -7,7 +7,12 @@ from typing import Any
 import pytest
 import torch
 
-from rmft_api.local_server.engine import AnswerToken, ChatMessage, ContextLengthError, Prompt
+from rmft_api.local_server.engine import (
+    AnswerToken,
+    ChatMessage,
+    ContextLengthError,
+    Prompt,
+)
 from rmft_api.local_server.hf.engine import HfEngine
 from rmft_api.local_server.hf.network import BaseNetwork, HfModel
 from rmft_api.local_server.hf.prefixes import PrefixStore

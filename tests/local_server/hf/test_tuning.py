@@ -15,7 +15,7 @@ from rmft_api.local_server.engine import (
     Prompt,
     TrainingStep,
 )
-from rmft_api.local_server.hf import adapters, resuming
+from rmft_api.local_server.hf import adapters, training_checkpoints
 from rmft_api.local_server.hf.engine import HfEngine
 from rmft_api.open_models.settings import HfSettings
 
@@ -102,7 +102,7 @@ def test_a_killed_training_goes_on_and_makes_the_same_bytes(begin: Begin) -> Non
     whole.run()
     with pytest.raises(KilledError):
         killed.run(die_at=5)
-    torn = resuming.folder(killed.scratch, 5)
+    torn = training_checkpoints.folder(killed.scratch, 5)
     torn.mkdir()  # a checkpoint that was being written
     assert killed.engine.resumes_at(killed.scratch) == 4
     killed.run()

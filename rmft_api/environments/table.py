@@ -9,10 +9,11 @@ import numpy as np
 
 from rmft_api.core.errors import DataError
 from rmft_api.core.records import Feedback, RegretKind, Split
-from rmft_api.environments import logs, options
+from rmft_api.environments import options, table_files
 from rmft_api.environments.division import Division, Rows, by_way
 from rmft_api.environments.noise import gap
 from rmft_api.environments.scenario import Floats, Scenario
+from rmft_api.environments.table_files import TableFile
 
 Scale = Literal["none", "unit"]
 Order = Literal["shuffled", "file"]
@@ -21,7 +22,7 @@ LEAST = 2
 
 
 @dataclass(frozen=True, kw_only=True)
-class Logged:
+class TableEnvironment:
     """Scenarios are rows of a CSV, TSV or Parquet file; an action is one of its reward columns.
 
     Columns are named in one string: `"mail, call, visit"`, or with a star, `"reward_*"`.
@@ -87,20 +88,20 @@ class Logged:
 
     def draw_from(self, split: Split, rng: np.random.Generator) -> Scenario:
         """A scenario of the split's own rows. Raises DataError where they are too few."""
-        return self._drawn(rng, self._division.rows(self._log(), split, self._least))
+        return self._drawn(rng, self._division.rows(self._file(), split, self._least))
 
     def check(self, split: Split) -> None:
         """Raise DataError where the split has too few rows."""
-        self._division.rows(self._log(), split, self._least)
+        self._division.rows(self._file(), split, self._least)
 
     @property
     def source(self) -> tuple[Path, Division]:
         """The file, and how it is divided."""
-        return self._log().path.resolve(), self._division
+        return self._file().path.resolve(), self._division
 
     def divided(self) -> str:
         """How the rows are divided, in one line."""
-        return self._division.in_words(self._log(), self._least)
+        return self._division.in_words(self._file(), self._least)
 
     @property
     def _division(self) -> Division:
@@ -155,10 +156,10 @@ class Logged:
         return tables.rewards[rows_T]
 
     def _tables(self) -> "_Tables":
-        return _made(self._log(), self.rewards, self.features, self.means, self.scale, self.K)
+        return _made(self._file(), self.rewards, self.features, self.means, self.scale, self.K)
 
-    def _log(self) -> logs.LogTable:
-        return logs.read(str(self.folder / self.path))
+    def _file(self) -> TableFile:
+        return table_files.read(str(self.folder / self.path))
 
 
 @dataclass(frozen=True, eq=False)
@@ -173,39 +174,41 @@ class _Tables:
 
 @functools.lru_cache(maxsize=16)
 def _made(
-    log: logs.LogTable, rewards: str, features: str, means: str, scale: Scale, K: int
+    file: TableFile, rewards: str, features: str, means: str, scale: Scale, K: int
 ) -> _Tables:
-    """The tables of a log, worked out once. Raises DataError."""
-    names, told = log.named(rewards), log.named(features)
-    expected = log.named(means)
+    """The tables of a file, worked out once. Raises DataError."""
+    names, told = file.named(rewards), file.named(features)
+    expected = file.named(means)
     if len(names) < max(K, 2):
         raise DataError(
-            f"{log.path}: rewards={rewards!r} are {len(names)} columns, K={K} actions need as many"
+            f"{file.path}: rewards={rewards!r} are {len(names)} columns, K={K} actions need as many"
         )
     if both := set(told) & {*names, *expected}:
-        raise DataError(f"{log.path}: {min(both)!r} is both a feature and a reward: it tells all")
+        raise DataError(f"{file.path}: {min(both)!r} is both a feature and a reward: it tells all")
     if expected and len(expected) != len(names):
-        raise DataError(f"{log.path}: {len(expected)} columns of means for {len(names)} of rewards")
-    rewards_RK = np.stack([log.numbers(name) for name in names], axis=1)
-    means_RK = np.stack([log.numbers(name) for name in expected], axis=1) if expected else None
+        raise DataError(
+            f"{file.path}: {len(expected)} columns of means for {len(names)} of rewards"
+        )
+    rewards_RK = np.stack([file.numbers(name) for name in names], axis=1)
+    means_RK = np.stack([file.numbers(name) for name in expected], axis=1) if expected else None
     low, high = float(rewards_RK.min()), float(rewards_RK.max())
     if scale == "unit" and high > low:
         rewards_RK = (rewards_RK - low) / (high - low)
         means_RK = None if means_RK is None else (means_RK - low) / (high - low)
-    _check_bounds(log, names, rewards_RK)
+    _check_bounds(file, names, rewards_RK)
     return _Tables(
         rewards=rewards_RK,
         means=means_RK,
-        features=np.concatenate([log.coded(name) for name in told], axis=1) if told else None,
-        contexts=tuple(log.in_words(told)) if told else None,
+        features=np.concatenate([file.coded(name) for name in told], axis=1) if told else None,
+        contexts=tuple(file.in_words(told)) if told else None,
     )
 
 
-def _check_bounds(log: logs.LogTable, names: tuple[str, ...], rewards_RK: Floats) -> None:
+def _check_bounds(file: TableFile, names: tuple[str, ...], rewards_RK: Floats) -> None:
     outside = np.argwhere((rewards_RK < 0) | (rewards_RK > 1))
     if len(outside):
         row, column = (int(i) for i in outside[0])
         raise DataError(
-            f"{log.path}: column {names[column]!r}, row {row + 1}: {rewards_RK[row, column]:g} is "
+            f"{file.path}: column {names[column]!r}, row {row + 1}: {rewards_RK[row, column]:g} is "
             "outside 0 to 1; scale = 'unit' moves all rewards there"
         )

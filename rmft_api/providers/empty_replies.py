@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from typing import Any, cast
 
 from rmft_api.core.errors import FaultKind, Mismatch, ProviderFault
-from rmft_api.providers import encodings, faults
+from rmft_api.providers import decompression, faults
 from rmft_api.providers.finish_reasons import Broken
 from rmft_api.requests.pacing import RequestEnd
 
@@ -55,8 +55,8 @@ def broken(request: faults.Request, choice: Broken, billed: Tokens | None) -> Pr
 def undone(request: faults.Request, headers: Mapping[str, str], body: bytes) -> bytes:
     """A body without the compression that nobody asked for. Raises ProviderFault."""
     try:
-        return encodings.plain(headers, body)
-    except encodings.EncodedError as error:
+        return decompression.plain(headers, body)
+    except decompression.EncodedError as error:
         mismatch = Mismatch(f"encoded as {headers.get('content-encoding', 'zstd')}")
         raise faults.no_answer(request, str(error), mismatch=mismatch) from error
 
@@ -71,6 +71,6 @@ def ending_of(fault: ProviderFault, headers: Mapping[str, str]) -> RequestEnd:
 def legible(headers: Mapping[str, str], body: bytes) -> bytes:
     """As `undone`, of a refusal: its status says enough where its body cannot be read."""
     try:
-        return encodings.plain(headers, body)
-    except encodings.EncodedError:
+        return decompression.plain(headers, body)
+    except decompression.EncodedError:
         return body

@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 
 from rmft_api.local_server.engine import AnswerToken, Prompt
 from rmft_api.local_server.hf.answers import cut
-from rmft_api.local_server.telling import TokenStream, sure
+from rmft_api.local_server.token_stream import TokenStream, sure
 
 PIECES = st.lists(st.text("ab", max_size=3), max_size=8)
 STOPS = st.lists(st.text("ab", min_size=1, max_size=4), max_size=3)

@@ -26,7 +26,7 @@ Cells = tuple[Any, ...]
 
 
 @dataclass(frozen=True, eq=False)
-class LogTable:
+class TableFile:
     """The columns of a file. Rows are cases."""
 
     path: Path
@@ -143,7 +143,7 @@ def scaled(values: Floats) -> Floats:
     return np.zeros_like(values) if high == low else (values - low) / (high - low)
 
 
-def read(name: str) -> LogTable:
+def read(name: str) -> TableFile:
     """The file's columns. Raises ConfigError for its name, DataError for what it holds."""
     path = Path(name)
     if path.suffix.lower() not in KINDS:
@@ -167,12 +167,12 @@ def sha256(path: Path) -> str:
 
 
 @functools.lru_cache(maxsize=8)
-def _read(path: Path, changed: int) -> LogTable:
+def _read(path: Path, changed: int) -> TableFile:
     """Read once for each state of the file."""
     columns = _parquet(path) if path.suffix.lower() == ".parquet" else _text(path)
     if not columns or not len(next(iter(columns.values()))):
         raise DataError(f"{path}: holds no rows; a row is a case, a column a feature or a reward")
-    return LogTable(path, columns)
+    return TableFile(path, columns)
 
 
 def _text(path: Path) -> dict[str, Cells]:

@@ -10,9 +10,9 @@ import openai
 import pytest
 
 from rmft_api.local_server.engine import EngineError, JobHyperparameters
-from rmft_api.local_server.hf import launching
-from rmft_api.local_server.hf.launching import SharedSettings
-from rmft_api.local_server.hf.lessons import AdapterRecipe
+from rmft_api.local_server.hf import launcher
+from rmft_api.local_server.hf.adapter_recipe import AdapterRecipe
+from rmft_api.local_server.hf.launcher import SharedSettings
 from rmft_api.open_models.settings import HfSettings
 from tests.local_server.hf.conftest import OPTIONS
 from tests.local_server.serving import (
@@ -89,7 +89,7 @@ def test_a_launcher_that_is_not_there_is_told_with_the_setting(tmp_path: Path) -
     settings = HfSettings(checkpoint="any", launch="no-such-launcher --fast")
     lesson = AdapterRecipe(None, [], NUMBERS, 0)
     with pytest.raises(EngineError, match="cannot be launched by 'no-such-launcher --fast'"):
-        launching.train(settings, lesson, tmp_path, lambda step: tmp_path, lambda step: None)
+        launcher.train(settings, lesson, tmp_path, lambda step: tmp_path, lambda step: None)
 
 
 def test_what_stops_a_process_is_told_as_if_it_were_this_one(tmp_path: Path) -> None:
@@ -97,11 +97,11 @@ def test_what_stops_a_process_is_told_as_if_it_were_this_one(tmp_path: Path) -> 
     settings = HfSettings(checkpoint=str(tmp_path / "gone"), launch=f"{sys.executable}")
     lesson = AdapterRecipe(tmp_path, [], NUMBERS, 0)
     with pytest.raises(RuntimeError, match="ended with code 1"):
-        launching.train(settings, lesson, tmp_path, lambda step: tmp_path, lambda step: None)
+        launcher.train(settings, lesson, tmp_path, lambda step: tmp_path, lambda step: None)
 
 
 def test_every_process_reads_the_lesson_as_the_trainer_wrote_it(tmp_path: Path) -> None:
     lesson = AdapterRecipe(tmp_path, [{"input_ids": [1, 2], "labels": [-100, 2]}], NUMBERS, 7, 0.1)
     shared = SharedSettings(HfSettings(checkpoint="any", lora_rank=3), lesson)
-    (tmp_path / launching.LESSON_FILE).write_bytes(launching.ENCODER.encode(shared))
-    assert launching.read_shared(tmp_path) == shared
+    (tmp_path / launcher.LESSON_FILE).write_bytes(launcher.ENCODER.encode(shared))
+    assert launcher.read_shared(tmp_path) == shared

@@ -19,8 +19,8 @@ from typing import IO
 import msgspec
 
 from rmft_api.local_server.engine import EngineError, TrainingStep
-from rmft_api.local_server.hf import resuming
-from rmft_api.local_server.hf.lessons import AdapterRecipe
+from rmft_api.local_server.hf import training_checkpoints
+from rmft_api.local_server.hf.adapter_recipe import AdapterRecipe
 from rmft_api.open_models.settings import HfSettings
 
 LESSON_FILE = "lesson.json"
@@ -107,7 +107,7 @@ def train(
 ) -> None:
     """As `Tuning.run`, by as many processes as the command starts. Raises EngineError, OSError."""
     scratch = scratch.resolve()
-    resuming.sweep(scratch)
+    training_checkpoints.sweep(scratch)
     (scratch / LESSON_FILE).write_bytes(ENCODER.encode(SharedSettings(settings, lesson)))
     with _launched(settings.launch, scratch) as process:
         assert process.stdout is not None
