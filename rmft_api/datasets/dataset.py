@@ -76,17 +76,19 @@ def build(
     limit: int | None = None,
     least: int = LEAST_EXAMPLES,
     reason: Reason | None = None,
+    reserved: Sequence[str] = (),
 ) -> Dataset:
     """The dataset of these trajectories, checked. The order in which they come does not matter.
 
     `limit` is the profile's tokens per example, `least` its examples per file; the run file's
     `tokens_per_example` comes before `limit`. `reason` says what stands in the place of a round's
-    reasoning, absent: what was said. Raises DataError.
+    reasoning, absent: what was said. `reserved` are texts that fail a job at this endpoint. Raises
+    DataError.
     """
     played = _by_address(trajectories)
     made = [e for t in played.values() for e in examples_of(t, config, prompts, reason)]
-    refused = [f"{_place(e)}: {why}" for e in made if (why := special_token(e.messages))]
-    examples = tuple(e for e in made if not special_token(e.messages))
+    refused = [f"{_place(e)}: {why}" for e in made if (why := special_token(e.messages, reserved))]
+    examples = tuple(e for e in made if not special_token(e.messages, reserved))
     lines = [encode(example) for example in examples]
     _check_number(lines, least, refused)
     for example, line in zip(examples, lines, strict=True):
@@ -248,11 +250,13 @@ def _by_address(trajectories: Iterable[Trajectory]) -> dict[Address, Trajectory]
     return played
 
 
-def special_token(messages: Iterable[ExampleMessage]) -> str | None:
+def special_token(messages: Iterable[ExampleMessage], reserved: Sequence[str] = ()) -> str | None:
     """Why providers would refuse the texts, which a model may have written; None if they do not."""
     for message in messages:
         if found := _SPECIAL.search(message.content):
             return f"the {message.role} message holds the special token {found[0]!r}"
+        if word := next((word for word in reserved if word in message.content), None):
+            return f"the {message.role} message holds {word!r}, which is reserved there"
     return None
 
 

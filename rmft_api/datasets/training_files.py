@@ -91,7 +91,8 @@ def build(
     how = (config.dataset, config.prompts, counter, limit, least)
     if method == "supervised":
         kept = [one for each in of for one in each.kept]
-        return TrainingFile(method, dataset.build(kept, *how, reason))
+        reserved = traits.reserved if traits else ()
+        return TrainingFile(method, dataset.build(kept, *how, reason, reserved))
     return TrainingFile(
         method, preferences.build([two for each in of for two in each.opposed], *how)
     )

@@ -28,6 +28,7 @@ def check_training(profile: Profile, config: RunConfig, prompts: PromptSet) -> N
         return  # its files are there: they are counted when the replay is described
     if methods != ("dpo",):  # how many pairs play makes, nobody knows before it
         _check_number(profile, config, profile.training.least_examples)
+    _check_reserved(profile, config, prompts)
     if why := too_long(config, prompts, profile, lambda: counter_at(profile, config.model)):
         raise ConfigError(why)
 
@@ -52,6 +53,20 @@ def _check_warm_up(profile: Profile, config: RunConfig) -> None:
         raise ConfigError(
             f"a warm-up of {examples} examples, and profile {profile.name!r} trains on {least} or "
             "more; raise warm_up.scenarios"
+        )
+
+
+def _check_reserved(profile: Profile, config: RunConfig, prompts: PromptSet) -> None:
+    """The words of the prompts themselves: no example could be trained on."""
+    reserved = profile.training.reserved if profile.training else ()
+    if not reserved:
+        return
+    scenarios = preparation.prepared_scenarios(config, prompts, "train", 1)
+    told = [one.content for one in next(scenarios).prompt_builder().messages()]
+    if word := next((word for word in reserved for text in told if word in text), None):
+        raise ConfigError(
+            f"the prompts hold {word!r}, which fails a job at profile {profile.name!r}; use other "
+            "words there (prompts.set)"
         )
 
 

@@ -24,13 +24,15 @@ from rmft_api.session import doctor_checks, environment_checks
 from rmft_api.session.doctor_checks import CheckContext
 from rmft_api.session.environment_checks import Finding
 from tests.fakes.azure import AZURE, PREFIX, TOKEN, FakeAzure, environ
+from tests.fakes.bedrock import BEDROCK, FakeBedrock
+from tests.fakes.bedrock import environ as of_bedrock
 from tests.fakes.gemini import GEMINI, FakeGemini
 from tests.fakes.gemini import environ as of_gemini
 from tests.fakes.nebius import NEBIUS, FakeNebius
 from tests.fakes.nebius import environ as of_nebius
 from tests.providers.stub import ROUTES, Routes, Serving, StubProvider, error
 
-NOW = datetime(2026, 11, 22, 12, tzinfo=UTC)
+NOW = datetime(2026, 11, 28, 12, tzinfo=UTC)
 CANARY = "sk-canary-0123456789abcdef"
 Serve = Callable[[list[dict[str, str]], datetime], None]
 
@@ -249,6 +251,33 @@ async def test_online_tells_what_stands_deployed_and_what_it_costs(tmp_path: Pat
     assert TOKEN not in str(standing)
 
 
+async def test_online_bedrock_tells_whether_the_account_may_use_the_model(tmp_path: Path) -> None:
+    fake = FakeBedrock()
+    async with Serving(fake, BEDROCK, ""):
+        one = subject(tmp_path, "bedrock-nova-micro", **of_bedrock(fake))
+        assert found(await doctor_checks.online(one), "model access").verdict == "ok"
+        fake.granted = False
+        refused = found(await doctor_checks.online(one), "model access")
+    assert refused.verdict == "fail"
+    assert "is not granted to this account in us-east-1; ask for it" in refused.said
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "said"),
+    [
+        ("AWS_REGION", "eu-west-1", "fine-tunes are deployed in us-east-1 and us-west-2 alone"),
+        ("RMFT_BEDROCK_ROLE_ARN", "", "set RMFT_BEDROCK_ROLE_ARN"),
+        ("RMFT_BEDROCK_BUCKET", "gs://lab", "s3://BUCKET/FOLDER"),
+    ],
+)
+def test_what_bedrock_lacks_is_told_offline(
+    tmp_path: Path, name: str, value: str, said: str
+) -> None:
+    told = of_bedrock(FakeBedrock(url="http://127.0.0.1:9")) | {name: value}
+    one = subject(tmp_path, "bedrock-nova-micro", **told)
+    assert (of(one, "settings").verdict, said in of(one, "settings").said) == ("fail", True)
+
+
 async def test_online_gemini_is_asked_for_its_tuning_jobs(tmp_path: Path) -> None:
     fake = FakeGemini()
     async with Serving(fake, GEMINI):
@@ -343,11 +372,6 @@ def test_the_command_fits_a_screen_and_ends_with_78_where_something_fails(
     assert "see key" in capsys.readouterr().err
 
 
-def reading(request: str) -> bool:
-    """Whether a route of the fakes costs nothing."""
-    return request in ("models", "model", "limits", "files", "jobs", "deployments", "custom")
-
-
 SHOWN = {"key", "dates", "prices", "entitlement", "journal", "disk", "clock", "loopback"}
 
 
@@ -401,7 +425,18 @@ FAKES = {
         "gemini-3.5-flash",
         row("gemini", "gemini-3.5-flash"),
     ),
+    "bedrock": Fake(
+        FakeBedrock(),
+        BEDROCK,
+        "",
+        of_bedrock,
+        "bedrock-nova-micro",
+        row("bedrock", "amazon.nova-micro-v1:0"),
+    ),
 }
+FREE = ("models", "model", "limits", "files", "jobs", "deployments", "custom", "availability")
+NO_CHAT = b'{"messages":[]}'
+"""What Bedrock refuses, so that it costs nothing."""
 
 
 @pytest.mark.usefixtures("any_time")
@@ -420,7 +455,8 @@ async def test_every_provider_is_looked_at_in_one_screen_and_billed_for_nothing(
     assert {finding.what for finding in told} >= SHOWN | {f"profile {name}", f"{name} online"}
     assert len(told) <= 24
     assert stub.seen
-    assert [seen.route for seen in stub.seen if not reading(seen.route)] == []
+    costly = [seen for seen in stub.seen if seen.route not in FREE and seen.body != NO_CHAT]
+    assert costly == []
     assert (stub.files, stub.jobs, stub.contents) == ([], [], {})
     secrets = [value for key, value in fake.environ(stub).items() if "KEY" in key or "TOKEN" in key]
     assert secrets

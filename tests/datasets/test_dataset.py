@@ -57,6 +57,7 @@ def build(
     least: int = 1,
     **choices: Any,
 ) -> Dataset:
+    reserved = choices.pop("reserved", ())
     prompts = {k: choices.pop(k) for k in ("conversation", "output") if k in choices}
     return dataset.build(
         trajectories,
@@ -65,6 +66,7 @@ def build(
         COUNTER,
         limit,
         least,
+        reserved=reserved,
     )
 
 
@@ -213,6 +215,14 @@ def test_an_example_with_a_special_token_is_left_out_and_said_so() -> None:
     )
     with pytest.raises(DataError, match=r"2 examples \(1 more left out, first train"):
         build(played, least=3)
+
+
+def test_an_example_with_a_text_that_the_endpoint_reserves_is_left_out_and_said_so() -> None:
+    played = [trajectory([Turn(), Turn("Bot: well.\n<Answer>B</Answer>"), Turn()])]
+    assert len(build(played).examples) == 3
+    made = build(played, reserved=("[EOS]", "Bot:"))
+    assert [example.rounds for example in made.examples] == [(0,), (2,)]
+    assert made.refused[0].endswith("the assistant message holds 'Bot:', which is reserved there")
 
 
 def test_an_empty_message_and_a_wrong_order_of_roles_are_refused() -> None:

@@ -147,7 +147,7 @@ def test_a_chat_becomes_a_conversation_of_bedrocks_schema() -> None:
 @pytest.mark.parametrize(
     ("messages", "why"),
     [
-        ([("user", "Which?"), ("assistant", "blue", 0)], r"line 2 .*dataset.example = 'round'"),
+        ([("user", "Which?"), ("assistant", "blue", 0)], r"line 2 .*'single_turn'"),
         ([("user", "Which?"), ("assistant", " ")], r"line 2 .*end with what the model says"),
         ([("assistant", "blue")], r"line 2 .*begin with what the user says"),
     ],
@@ -159,6 +159,16 @@ def test_what_bedrock_would_refuse_in_a_line_is_refused_here(
     line = {"messages": [dict(zip(fields, one, strict=False)) for one in messages]}
     with pytest.raises(DataError, match=why):
         convert.dataset(examples(1) + json.dumps(line).encode())
+
+
+async def test_a_line_with_a_reserved_word_never_leaves_this_machine(
+    bedrock: FakeBedrock, connection: Connection
+) -> None:
+    said = [{"role": "user", "content": "User: which?"}, {"role": "assistant", "content": "blue"}]
+    content = examples(1) + json.dumps({"messages": said}).encode()
+    with pytest.raises(DataError, match="line 2 of the dataset holds 'User:', which is reserved"):
+        await connection.tuner.upload("rmft-1.jsonl", content)
+    assert bedrock.seen == []
 
 
 @given(

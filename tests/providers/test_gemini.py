@@ -129,7 +129,7 @@ def test_a_turn_that_is_kept_out_of_the_loss_cannot_be_said() -> None:
             {"role": "assistant", "content": "blue", "weight": 0},
         ]
     }
-    with pytest.raises(DataError, match=r"line 2 .*dataset.example = 'round'"):
+    with pytest.raises(DataError, match=r"line 2 .*'single_turn'"):
         convert.dataset(examples(1) + json.dumps(line).encode())
 
 

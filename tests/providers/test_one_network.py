@@ -42,6 +42,11 @@ ENVIRON = {
     "GOOGLE_CLOUD_LOCATION": "us-central1",
     "RMFT_GEMINI_BUCKET": "gs://lab/rmft",
     "GOOGLE_OAUTH_ACCESS_TOKEN": "token-0123456789",
+    "AWS_REGION": "us-east-1",
+    "AWS_ACCESS_KEY_ID": "AKIA0123456789",
+    "AWS_SECRET_ACCESS_KEY": "secret-0123456789",
+    "RMFT_BEDROCK_BUCKET": "s3://lab/rmft",
+    "RMFT_BEDROCK_ROLE_ARN": "arn:aws:iam::123456789012:role/tuning",
 }
 Environ = Mapping[str, str]
 Client = Callable[[str, Environ], Awaitable[object]]
@@ -69,6 +74,12 @@ async def google_token(url: str, environ: Environ) -> None:
     transport = access_tokens.GoogleTransport(environ)
     reply = await asyncio.to_thread(transport, f"{url}/token", "POST", b"{}")
     raise ProviderFault("answered", FaultKind.STOP, status=reply.status)
+
+
+async def bedrock_bucket(url: str, environ: Environ) -> None:
+    told = {**environ, "AWS_ENDPOINT_URL_S3": url}
+    async with connect(profile("bedrock", url), environ=told) as connection:
+        await connection.tuner.find_uploads("a.jsonl")
 
 
 def deployed(connection: Connection) -> Any:
@@ -99,6 +110,8 @@ CLIENTS: dict[str, Client] = {
     "Gemini jobs": connected("gemini", lambda one: one.tuner.job("projects/1/tuningJobs/1")),
     "Gemini bucket": connected("gemini", lambda one: one.tuner.upload("a.jsonl", b"")),
     "Google tokens": google_token,
+    "Bedrock chats": connected("bedrock", lambda one: one.chat.reply(ASK)),
+    "Bedrock bucket": bedrock_bucket,
 }
 KEYLESS: dict[str, Client] = {
     "chats": connected("openai-compatible", lambda one: one.chat.reply(ASK)),
@@ -107,7 +120,7 @@ KEYLESS: dict[str, Client] = {
     "Gemini chats": CLIENTS["Gemini chats"],
     "Gemini bucket": CLIENTS["Gemini bucket"],
 }
-BILLED = ("chats", "uploads", "jobs", "batches", "Nebius models", "Gemini chats")
+BILLED = ("chats", "uploads", "jobs", "batches", "Nebius models", "Gemini chats", "Bedrock chats")
 """Whether such a request was done is a matter of money."""
 
 

@@ -115,6 +115,17 @@ def test_too_few_examples_to_train_on_are_refused_before_they_are_played(
     assert "makes 6 examples at most" in refusal(settings)
 
 
+def test_prompts_whose_words_would_fail_a_job_are_refused_before_they_are_played(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    own = tmp_path / "profiles.toml"
+    own.write_text("[openai.training]\nreserved = ['round']\n")
+    told(monkeypatch, OPENAI | {"RMFT_PROFILES": str(own)})
+    assert "the prompts hold 'round', which fails a job" in refusal(
+        config("openai", "gpt-4.1-mini")
+    )
+
+
 OWN_BATCH = """\
 [azure.batch]
 window = "24h"

@@ -1,6 +1,6 @@
 """Chats and datasets in Converse's words: `system`, and `messages` of blocks that alternate."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import msgspec
@@ -44,16 +44,17 @@ def of_chat(messages: Iterable[Message]) -> dict[str, Any]:
     return conversation({"role": one.role, "content": one.content} for one in messages)
 
 
-def dataset(content: bytes) -> bytes:
+def dataset(content: bytes, reserved: Sequence[str] = ()) -> bytes:
     """A dataset in chat format as one in Bedrock's; line by line, in the same order.
 
-    Raises DataError for what cannot be said there: turns that are kept out of the loss.
+    Raises DataError for what cannot be said there: turns that are kept out of the loss, and texts
+    that fail a job.
     """
     lines = [line for line in content.split(b"\n") if line.strip()]
-    return b"".join(_line(number, line) + b"\n" for number, line in enumerate(lines, 1))
+    return b"".join(_line(number, line, reserved) + b"\n" for number, line in enumerate(lines, 1))
 
 
-def _line(number: int, line: bytes) -> bytes:
+def _line(number: int, line: bytes, reserved: Sequence[str]) -> bytes:
     try:
         messages = msgspec.json.decode(line, type=_Line).messages
     except msgspec.MsgspecError as error:
@@ -61,7 +62,13 @@ def _line(number: int, line: bytes) -> bytes:
     if any(message.get("weight") == 0 for message in messages):
         raise DataError(
             f"line {number} of the dataset keeps a turn out of the loss, which Bedrock cannot; "
-            "set dataset.example = 'round'"
+            "set prompts.conversation = 'single_turn', and no prompts.examples"
+        )
+    texts = [str(message.get("content")) for message in messages]
+    if word := next((word for word in reserved for text in texts if word in text), None):
+        raise DataError(
+            f"line {number} of the dataset holds {word!r}, which is reserved: Bedrock would fail "
+            "the job; leave the line out, or change the prompts that hold it"
         )
     told = conversation(messages)
     roles = [turn["role"] for turn in told["messages"]]

@@ -164,7 +164,7 @@ class BedrockTuner:
 
     def stored(self, content: bytes) -> bytes:
         """The dataset in Bedrock's words."""
-        return convert.dataset(content)
+        return convert.dataset(content, self._traits.reserved)
 
     async def upload(self, filename: str, content: bytes) -> UploadedFile:
         """Store the converted dataset in the bucket."""
