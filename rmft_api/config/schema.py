@@ -107,7 +107,8 @@ class ModelConfig(Section):
     """Which model is played and trained, and where."""
 
     base: str
-    """The base model's id at its provider."""
+    """The base model's id at its provider; `run:NAME` or `run:NAME@3`: the champion, or the model
+    of an iteration, of another run whose own server trained it."""
     profile: str = "local"
     """The endpoint that answers chats (`rmft-api profiles` lists profiles)."""
     training_profile: str | None = None
@@ -121,6 +122,15 @@ class ModelConfig(Section):
     accelerator: str | None = None
     """The card to plan an open model's time and memory with, e.g. `a100-80gb`. It changes nothing
     but the plan."""
+    from_run: str | None = None
+    """Written where `base` names a run, never by hand: the run and iteration that `base` is of."""
+
+    @property
+    def served_base(self) -> str:
+        """What this machine's server calls the base at the root of `base`."""
+        return (
+            self.base.split(":")[1] if self.from_run and self.base.startswith("ft:") else self.base
+        )
 
 
 class PromptConfig(Section):

@@ -81,7 +81,7 @@ def settings_of(config: RunConfig) -> HfSettings | None:
     model = config.model
     if model.checkpoint is None:
         return None
-    return of_run(model.checkpoint, {**model.engine, "name": model.base})
+    return of_run(model.checkpoint, {**model.engine, "name": model.served_base})
 
 
 def open_model(config: RunConfig, longest: int) -> OpenModel | None:

@@ -43,6 +43,7 @@ def origin(config: RunConfig, journal: Journal) -> dict[str, str]:
     recorded = journal.run.provenance
     return {
         "base model": config.model.base,
+        **({"starts from run": config.model.from_run} if config.model.from_run else {}),
         "profile": config.model.profile,
         "seed": str(config.seed),
         **({"extended": told} if (told := extended_in_words(outcome.extensions(journal))) else {}),

@@ -17,6 +17,7 @@ from rmft_api.report.text.columns import paragraph, table
 from rmft_api.session.recorded_config import recorded_config
 from rmft_api.session.reporting import QUIET, Reporting
 from rmft_api.session.runs import begin, resume
+from rmft_api.session.starting_models import resolved
 from rmft_api.statistics import Comparison
 
 HEADINGS = (
@@ -79,7 +80,7 @@ async def run_cell(place: GridRun, runs: Path, reporting: Reporting = QUIET) -> 
         recorded, ended = recorded_config(journal), _has_ended(journal)
     finally:
         journal.close()
-    if recorded != place.config:
+    if recorded != resolved(place.config, runs):
         raise ConfigError(
             f"run {place.config.name!r} exists with other settings than the grid's; move it away, "
             "or give another folder with --runs"

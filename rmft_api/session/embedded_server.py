@@ -55,7 +55,7 @@ def is_embedded(profile: Profile) -> bool:
 
 def check_base(profile: Profile, model: ModelConfig) -> None:
     """Raise ConfigError for a model that the run's own server does not have."""
-    if not is_embedded(profile) or model.checkpoint is not None or model.base in BASES:
+    if not is_embedded(profile) or model.checkpoint is not None or model.served_base in BASES:
         return
     near = difflib.get_close_matches(model.base, BASES, n=1, cutoff=0.75)
     meant = f"; did you mean {near[0]!r}?" if near else ""
@@ -85,7 +85,7 @@ def engine_options(model: ModelConfig) -> list[str]:
         return ["--engine", "players"]  # needs no torch
     if model.checkpoint is None:
         return []
-    pairs = {**model.engine, "name": model.base}
+    pairs = {**model.engine, "name": model.served_base}
     options = ["--engine", "hf", "--checkpoint", model.checkpoint]
     for key, value in pairs.items():
         options += ["--set", f"{key}={str(value).lower() if isinstance(value, bool) else value}"]

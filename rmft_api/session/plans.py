@@ -14,6 +14,7 @@ from rmft_api.session.embedded_server import check_base
 from rmft_api.session.prepare import batches_of
 from rmft_api.session.progress import observed_replies
 from rmft_api.session.run_directories import run_directory
+from rmft_api.session.starting_models import resolved
 from rmft_api.session.token_counters import counter_at
 from rmft_api.session.training_checks import check_training
 
@@ -24,6 +25,7 @@ async def plan_of(config: RunConfig, runs: Path, reply_tokens: int | None = None
     Needs no key. Raises ConfigError for a run that cannot train or send batches at its endpoints.
     `refusal` says why a run would not begin although it can be planned.
     """
+    config = resolved(config, runs)
     prompts = prompts_of_run(config)
     playing, training = profiles_of(config)
     if config.requests.transport == "batch":

@@ -112,11 +112,11 @@ def _of_run(word: str, runs: Path) -> Iterator[ComparisonPlayer]:
     try:
         config = _checked_run(journal, directory)
         models = outcome.models(journal)
-        chosen = _chosen(word, which or "champion", config, journal)
+        indices = chosen(word, which or "champion", config, journal)
     finally:
         journal.close()
     embedded = is_embedded(profiles.load(config.model.profile))
-    for index in chosen:
+    for index in indices:
         yield ComparisonPlayer(
             label=f"{name}@{index}" if index else f"{name}@base",
             model=models[index],
@@ -126,7 +126,7 @@ def _of_run(word: str, runs: Path) -> Iterator[ComparisonPlayer]:
         )
 
 
-def _chosen(word: str, which: str, config: RunConfig, journal: Journal) -> list[int]:
+def chosen(word: str, which: str, config: RunConfig, journal: Journal) -> list[int]:
     """The iterations that a word names. Raises UsageError for one that has no model."""
     made = sorted(outcome.models(journal))
     if not made:

@@ -56,6 +56,7 @@ from rmft_api.session.run_identity import (
     refuse_other_data,
 )
 from rmft_api.session.signals import StoppableChat, StopSignal
+from rmft_api.session.starting_models import furnishing, resolved
 from rmft_api.session.token_counters import counter_at
 from rmft_api.session.valid_replies import AS_BEFORE, OnStopped, eased
 from rmft_api.session.valid_replies import keep as keep_on
@@ -84,6 +85,8 @@ async def begin(
     begun = recorded_identity(directory)
     if begun is not None:
         raise exists(begun, config)
+    config = resolved(config, runs)
+    weights = furnishing(config, runs)
     prepared = prepare(config)
     await preflight(config, prepared.chats, prepared.trains, accept_shutdown=accept_shutdown)
     plan = await plan_and_warn(prepared, reporting.say, accept_shutdown=accept_shutdown)
@@ -95,6 +98,7 @@ async def begin(
         **kept_origin(config, directory),
     }
     furnish(directory)
+    weights(directory)
     try:
         journal = Journal.create(directory, config.model_dump_json(), provenance)
     except StorageError as error:

@@ -11,6 +11,6 @@ def counter_at(profile: Profile, model: ModelConfig) -> TokenCounter:
     if profile.name == "local" and model.checkpoint is None:
         from rmft_api.local_server.counting import counter_of
 
-        if (own := counter_of(model.base)) is not None:
+        if (own := counter_of(model.served_base)) is not None:
             return own
     return tokens.counter_for(model.base)

@@ -37,6 +37,7 @@ VALUES: dict[str, str] = {
     "model.checkpoint": "org/model",
     "model.accelerator": "a100-80gb",
     "model.engine": "{ lora_rank = 8 }",
+    "model.from_run": "other@1",
     "rollouts.problems.story": "medicine",
     "rollouts.problems.environment": "bandit",
     "rollouts.problems.options": "{ gap = 0.2 }",
