@@ -2,6 +2,8 @@
 
 from collections.abc import Callable, Iterator
 
+import numpy as np
+
 from rmft_api.config.schema import RunConfig
 from rmft_api.core.records import Message
 from rmft_api.datasets.tokens import TokenCounter
@@ -59,14 +61,15 @@ def _examples(
     config: RunConfig, seat: PreparedScenario, word: str = LONGEST_WORD
 ) -> Iterator[tuple[Message, ...]]:
     """The last round's example, for each action that may be taken throughout."""
+    even = np.full(seat.scenario.K, 1 / seat.scenario.K)
     for action in range(seat.scenario.K):
         answer = answer_of(seat.names, action, config.prompts.output)
         reply = _reply(config, answer, word)
-        trial = seat.begin()
+        telling = seat.prompt_builder()
         for t in range(seat.scenario.T - 1):
-            trial.observe(seat.scenario, t, reply, action)
+            telling.observe(reply, action, tuple(seat.scenario.face(t, even).tolist()))
         words = config.dataset.content == "full" and config.prompts.reasons == "own"
-        yield (*trial.prompt.messages(), Message("assistant", reply if words else answer))
+        yield (*telling.messages(), Message("assistant", reply if words else answer))
 
 
 def _reply(config: RunConfig, answer: str, word: str) -> str:

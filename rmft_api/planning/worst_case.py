@@ -89,8 +89,9 @@ def _outcomes(
 def _play(
     seat: PreparedScenario, outcome: _Outcome, counter: TokenCounter
 ) -> Iterator[tuple[int, int]]:
-    trial = seat.begin()
-    for t in range(seat.scenario.T):
-        chat = trial.prompt.messages()
+    scenario, telling = seat.scenario, seat.prompt_builder()
+    even = np.full(scenario.K, 1 / scenario.K)
+    for t in range(scenario.T):
+        chat = telling.messages()
         yield most_tokens(chat), counter.chat(chat)
-        trial.observe(seat.scenario, t, outcome.reply, outcome.action)
+        telling.observe(outcome.reply, outcome.action, tuple(scenario.face(t, even).tolist()))

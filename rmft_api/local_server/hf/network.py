@@ -17,6 +17,7 @@ from rmft_api.local_server.hf.checkpoint import CheckpointFolder
 from rmft_api.local_server.hf.memory import MIB, is_out_of_memory
 from rmft_api.local_server.hf.packages import package
 from rmft_api.local_server.hf.prefixes import PrefixStore
+from rmft_api.local_server.hf.products import multiply_fast
 from rmft_api.local_server.hf.sampling import Sampler
 
 SMALL = 50_000_000
@@ -68,6 +69,7 @@ def load_network(checkpoint: CheckpointFolder, device: str, held_on: str | None 
             f"the weights of {checkpoint.folder.name!r} cannot be loaded: {_line(error)}",
         ) from error
     torch.set_num_threads(threads_for(settings.threads, network))
+    multiply_fast(network)
     return network
 
 
@@ -109,6 +111,7 @@ class BaseNetwork:
             else:
                 self._adapted.add_adapter(name, config)
             peft.set_peft_model_state_dict(self._adapted, dict(loaded.tensors), adapter_name=name)
+            multiply_fast(self._adapted)
         return name
 
     def forget(self, name: str) -> None:

@@ -9,9 +9,21 @@ from torch import Tensor
 BLOCK = 16
 """Tokens; beginnings are compared in blocks of so many."""
 
+WORTH = 24
+"""Tokens that prompts must share at least to be read together."""
 Tokens = tuple[int, ...]
 Layers = tuple[tuple[Tensor, Tensor], ...]
 """Keys and values of every layer, each [heads, tokens, width]."""
+
+
+def length_of(layers: Layers | None) -> int:
+    """Tokens that were read."""
+    return 0 if layers is None else layers[0][0].shape[1]
+
+
+def first(layers: Layers, length: int) -> Layers:
+    """Of the first `length` tokens alone."""
+    return tuple((keys[:, :length], values[:, :length]) for keys, values in layers)
 
 
 class _Entry(NamedTuple):
@@ -69,6 +81,26 @@ class PrefixStore:
 
     def _forget_names(self) -> None:
         self._starts = {name: key for name, key in self._starts.items() if key in self._entries}
+
+
+def common_beginnings(prompts: Sequence[Tokens]) -> list[tuple[int, list[int]]]:
+    """How many first tokens some prompts share, and which prompts: what is worth reading once.
+
+    A prompt is in one group at most; its last token is never shared.
+    """
+    found: list[tuple[int, list[int]]] = []
+    length, group = 0, list[int]()
+    for place in sorted(range(len(prompts)), key=lambda place: prompts[place]):
+        tokens = prompts[place][:-1]
+        common = _common(prompts[group[0]][:length], tokens, 0) if group else 0
+        if common >= max(WORTH, length // 2):
+            length = common
+            group.append(place)
+            continue
+        found.append((length, group))
+        length, group = len(tokens), [place]
+    found.append((length, group))
+    return [(length, group) for length, group in found if len(group) > 1]
 
 
 def _names(owner: str, tokens: Sequence[int]) -> list[int]:

@@ -1,17 +1,77 @@
 """The keys and values of a batch of rows, padded so that all rows grow together.
 
-A row's slots are: what was known of its prompt, padded on the left; the rest of its prompt, padded
-on the left; its answer. Padding is masked, and every token is told its own position.
+Prompts are read in portions of like length, so that little is read for padding and what is at work
+stays in a CPU's cache. A row's slots are: padding; what was known of its prompt; padding; the rest
+of its prompt; its answer. Padding is masked, and every token is told its own position.
 """
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
 
 from rmft_api.local_server.hf.packages import package
-from rmft_api.local_server.hf.prefixes import Layers
+from rmft_api.local_server.hf.prefixes import Layers, length_of
+
+PORTION = 1024
+"""Tokens of prompts that a CPU reads at once. More of them miss its cache."""
+LARGE_PORTION = 2**16
+"""The same of an accelerator."""
+ROOM = 32
+"""Slots for answers that are made at a time."""
+
+Tokens = tuple[int, ...]
+_cache: Any = package("transformers").cache_utils
+
+
+class GrowingLayer(_cache.DynamicLayer):
+    """Keys and values with room for more: a step writes its own token and copies no other."""
+
+    def __init__(self) -> None:
+        super().__init__()  # pyright: ignore[reportUnknownMemberType]
+        self._whole: tuple[Tensor, Tensor] | None = None
+        self.keys: Tensor
+        self.values: Tensor
+
+    def hold(self, keys: Tensor, values: Tensor) -> None:
+        """Begin with tensors [rows, heads, slots, width] that are this layer's own."""
+        self.lazy_initialization(keys, values)
+        self._whole = None
+        self.keys, self.values = keys, values
+
+    def update(
+        self, key_states: Tensor, value_states: Tensor, *_: Any, **__: Any
+    ) -> tuple[Tensor, Tensor]:
+        """Append; as transformers asks it of a layer."""
+        begin, end = self.keys.shape[2], self.keys.shape[2] + key_states.shape[2]
+        if self._whole is None or self._whole[0].shape[2] < end:
+            self._whole = (_wider(self.keys, end + ROOM), _wider(self.values, end + ROOM))
+        keys, values = self._whole
+        keys[:, :, begin:end] = key_states
+        values[:, :, begin:end] = value_states
+        self.keys, self.values = keys[:, :, :end], values[:, :, :end]
+        return self.keys, self.values
+
+    def batch_select_indices(self, indices: Tensor) -> None:
+        """Go on with some rows."""
+        self.hold(self.keys[indices], self.values[indices])
+
+
+def _wider(part: Tensor, slots: int) -> Tensor:
+    whole = part.new_empty((part.shape[0], part.shape[1], slots, part.shape[3]))
+    whole[:, :, : part.shape[2]] = part
+    return whole
+
+
+class _Portion(NamedTuple):
+    """Some rows that were read together: their places, keys and values, mask, logits."""
+
+    rows: list[int]
+    layers: Layers
+    """Of all of them: [rows, heads, slots, width]."""
+    mask: Tensor
+    logits: Tensor
 
 
 class CachedRows:
@@ -20,15 +80,28 @@ class CachedRows:
     def __init__(self, network: Any, device: torch.device) -> None:
         self._network = network
         self._device = device
-        self._cache: Any = package("transformers").DynamicCache()
+        self._portion = PORTION if device.type == "cpu" else LARGE_PORTION
+        self._cache: Any = _cache.DynamicCache()
         self._mask = torch.zeros(0)
         self._positions = torch.zeros(0)
 
-    def read(self, prompts: Sequence[tuple[int, ...]], known: Sequence[Layers | None]) -> Tensor:
+    def read(self, prompts: Sequence[Tokens], known: Sequence[Layers | None]) -> Tensor:
         """Read every prompt's tokens after what is known of it; the last tokens' logits [R, V]."""
-        lengths = [0 if layers is None else layers[0][0].shape[1] for layers in known]
-        past = self._recall(known, lengths)
-        rest = [prompt[n:] for prompt, n in zip(prompts, lengths, strict=True)]
+        rest = [prompt[length_of(part) :] for prompt, part in zip(prompts, known, strict=True)]
+        read = [
+            self._read([rest[row] for row in rows], [known[row] for row in rows], rows)
+            for rows in portions([len(part) for part in rest], self._portion)
+        ]
+        self._positions = torch.tensor([len(prompt) for prompt in prompts], device=self._device)
+        return self._join(read, len(prompts))
+
+    def _read(
+        self, rest: Sequence[Tokens], known: Sequence[Layers | None], rows: list[int]
+    ) -> _Portion:
+        """One forward pass."""
+        lengths = [length_of(layers) for layers in known]
+        cache: Any = _cache.DynamicCache()
+        past = self._recall(cache, known, lengths)
         width = max(map(len, rest))
         tokens = torch.zeros((len(rest), width), dtype=torch.long)
         mask = torch.zeros((len(rest), width), dtype=torch.long)
@@ -38,11 +111,12 @@ class CachedRows:
             tokens[row, at] = torch.tensor(part)
             mask[row, at] = 1
             places[row, at] = lengths[row] + torch.arange(len(part))
-        self._mask = torch.cat((past, mask), 1).to(self._device)
-        self._positions = torch.tensor([len(prompt) for prompt in prompts], device=self._device)
-        return self._forward(tokens.to(self._device), places.to(self._device))
+        whole = torch.cat((past, mask), 1).to(self._device)
+        logits = self._forward(tokens.to(self._device), places.to(self._device), whole, cache)
+        layers = tuple((layer.keys, layer.values) for layer in cache.layers)
+        return _Portion(rows, layers, whole, logits)
 
-    def _recall(self, known: Sequence[Layers | None], lengths: Sequence[int]) -> Tensor:
+    def _recall(self, cache: Any, known: Sequence[Layers | None], lengths: Sequence[int]) -> Tensor:
         """Put what is known into the cache; its mask [R, P]."""
         width = max(lengths)
         mask = torch.zeros((len(known), width), dtype=torch.long)
@@ -59,15 +133,36 @@ class CachedRows:
                 if layers is not None:
                     for whole, part in zip(padded, layers[index], strict=True):
                         whole[row, :, width - lengths[row] :] = part
-            self._cache.update(padded[0], padded[1], index)
+            cache.update(padded[0], padded[1], index)
         return mask
 
-    def _forward(self, tokens: Tensor, places: Tensor) -> Tensor:
+    def _join(self, read: Sequence[_Portion], count: int) -> Tensor:
+        """One cache of all portions, in the order that was asked for; the logits [R, V]."""
+        width = max(portion.mask.shape[1] for portion in read)
+        order = torch.tensor([row for portion in read for row in portion.rows])
+        places = torch.empty(count, dtype=torch.long)
+        places[order] = torch.arange(count)
+        places = places.to(self._device)
+        masks = [_padded(portion.mask, 1, width) for portion in read]
+        self._mask = torch.cat(masks)[places]
+        layers: list[GrowingLayer] = []
+        for index in range(len(read[0].layers)):
+            layer = GrowingLayer()
+            both = [
+                torch.cat([_padded(portion.layers[index][side], 2, width) for portion in read])
+                for side in (0, 1)
+            ]
+            layer.hold(both[0][places], both[1][places])
+            layers.append(layer)
+        self._cache.layers = layers
+        return torch.cat([portion.logits for portion in read])[places]
+
+    def _forward(self, tokens: Tensor, places: Tensor, mask: Tensor, cache: Any) -> Tensor:
         out = self._network(
             input_ids=tokens,
-            attention_mask=self._mask,
+            attention_mask=mask,
             position_ids=places,
-            past_key_values=self._cache,
+            past_key_values=cache,
             use_cache=True,
             logits_to_keep=1,
         )
@@ -76,7 +171,7 @@ class CachedRows:
     def step(self, tokens: Tensor) -> Tensor:
         """Feed one token to each row [R]; the next logits [R, V]."""
         self._mask = torch.nn.functional.pad(self._mask, (0, 1), value=1)
-        logits = self._forward(tokens[:, None], self._positions[:, None])
+        logits = self._forward(tokens[:, None], self._positions[:, None], self._mask, self._cache)
         self._positions = self._positions + 1
         return logits
 
@@ -93,3 +188,24 @@ class CachedRows:
             (layer.keys[row][:, real].clone(), layer.values[row][:, real].clone())
             for layer in self._cache.layers
         )
+
+
+def portions(lengths: Sequence[int], most: int) -> list[list[int]]:
+    """Places of rows to read together: of like length, at most so many slots, one row at least."""
+    found: list[list[int]] = []
+    for row in sorted(range(len(lengths)), key=lambda row: lengths[row]):
+        if found and (len(found[-1]) + 1) * lengths[row] <= most:
+            found[-1].append(row)
+        else:
+            found.append([row])
+    return found
+
+
+def _padded(part: Tensor, dim: int, width: int) -> Tensor:
+    """Zeros in front, along one dimension."""
+    missing = width - part.shape[dim]
+    if not missing:
+        return part
+    shape = list(part.shape)
+    shape[dim] = missing
+    return torch.cat((part.new_zeros(shape), part), dim)

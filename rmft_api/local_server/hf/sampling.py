@@ -15,7 +15,14 @@ from rmft_api.local_server.engine import Prompt, SampledText
 from rmft_api.local_server.hf import token_sampling
 from rmft_api.local_server.hf.answers import SampledAnswer
 from rmft_api.local_server.hf.chats import ChatTokenizer
-from rmft_api.local_server.hf.prefixes import Layers, PrefixStore
+from rmft_api.local_server.hf.prefixes import (
+    WORTH,
+    Layers,
+    PrefixStore,
+    common_beginnings,
+    first,
+    length_of,
+)
 from rmft_api.local_server.hf.reading import CachedRows
 from rmft_api.local_server.tiny import random_numbers
 
@@ -109,6 +116,8 @@ class Sampler:
         for row, tokens in enumerate(different):
             self._store.keep(owner, tokens, batch.layers(row))
         place = {tokens: row for row, tokens in enumerate(different)}
+        if len(different) == len(asked):
+            return batch, logits
         rows = torch.tensor([place[tokens] for tokens in asked], device=self._device)
         batch.keep(rows)
         return batch, logits[rows]
@@ -121,9 +130,26 @@ class Sampler:
         known: list[Layers | None] = []
         for tokens in different:
             length, layers = self._store.find(owner, tokens)
-            known.append(
-                None
-                if layers is None
-                else tuple((keys[:, :length], values[:, :length]) for keys, values in layers)
-            )
+            known.append(None if layers is None else first(layers, length))
+        self._read_common(owner, different, known)
         return known
+
+    def _read_common(
+        self, owner: str, different: Sequence[Tokens], known: list[Layers | None]
+    ) -> None:
+        """Read once what several prompts begin with, and note it as known to them."""
+        for length, group in common_beginnings(different):
+            fewest = min(length_of(known[row]) for row in group)
+            if length - fewest < WORTH:
+                continue
+            longest = max(group, key=lambda row: min(length - 1, length_of(known[row])))
+            before = known[longest]
+            before = None if before is None else first(before, length - 1)
+            common = different[group[0]][:length]
+            batch = CachedRows(self._network, self._device)
+            batch.read([common], [before])
+            layers = batch.layers(0)
+            self._store.keep(owner, common, layers)
+            for row in group:
+                if length_of(known[row]) < length:
+                    known[row] = layers

@@ -41,7 +41,8 @@ def pick(logits: Tensor, temper: SamplingSettings, uniforms: Tensor) -> Tensor:
     sums = chances.double().cumsum(-1)
     goals = uniforms[:, None] * sums[:, -1:]
     drawn = torch.searchsorted(sums, goals, right=True)[:, 0].clamp_max(logits.shape[1] - 1)
-    return torch.where(temper.temperatures < COLDEST, logits.argmax(-1), drawn)
+    cold = temper.temperatures < COLDEST
+    return torch.where(cold, logits.argmax(-1), drawn) if bool(cold.any()) else drawn
 
 
 def _nucleus(chances: Tensor, top_ps: Tensor) -> Tensor:

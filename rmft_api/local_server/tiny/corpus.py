@@ -119,6 +119,7 @@ def user_text(
             "round": number,
             "T": asked.rounds,
             "left": asked.rounds - number + 1,
+            "context": "",  # its problems have none
             "history": history_text(prompts, seen.state, play),
             "said": fill(prompts["said.md"], {"reason": said}) if said else "",
         },
