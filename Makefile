@@ -23,6 +23,8 @@ docs: $(VENV)/docs.done ## the documentation site, in build/site
 faults: $(VENV)/dev.done ## crashes, provider faults, lost replies: every case of the matrix
 	$(BIN)/python -m tests.faults matrix
 	$(BIN)/python -m tests.faults.hosted
+	$(BIN)/python -m tests.faults.hosted --provider bedrock
+	$(BIN)/python -m tests.faults.hosted --provider bedrock-rented
 
 torture: $(VENV)/dev.done ## random kills (SEEDS=1000), pairs of crashes, system calls (one in EVERY)
 	$(BIN)/python -m tests.faults torture --seeds $(or $(SEEDS),20) --every $(or $(EVERY),20)

@@ -16,7 +16,7 @@ from rmft_api.core.errors import ConfigError, DataError, UsageError
 from rmft_api.core.records import Address, Feedback, Record, Sampling
 from rmft_api.evaluation import outcome
 from rmft_api.journal import Journal
-from rmft_api.prompts import PromptSet, load, of_run, restored
+from rmft_api.prompts import PromptSet, load, of_run, restored, stories_of_run
 from rmft_api.providers import profiles
 from rmft_api.rollouts import preparation
 from rmft_api.session.embedded_server import engine_options, is_embedded
@@ -145,7 +145,7 @@ def _spec(config: RunConfig, run: PromptSet, model: str, directory: Path) -> Dec
         prompts_sha256=run.sha256,
         texts=dict(prompts.texts),
         texts_sha256=prompts.sha256,
-        contexts=config.stories,
+        contexts=stories_of_run(config),
         folder=str(config.origin.folder.resolve()),
         trained=tuple(dict.fromkeys(_trained(config, run))),
         least=float(min(table.min() for table in rewards)),
@@ -163,7 +163,7 @@ def _trained(config: RunConfig, prompts: PromptSet) -> Iterator[TrainedScenario]
         yield TrainedScenario(
             preparation.wording_of(config, prompts, problems, "train", 1, index),
             scenario.feedback,
-            scenario.contexts is not None,
+            scenario.contextual,
             scenario.K,
             scenario.T,
         )
@@ -176,7 +176,7 @@ def _with_every_story(config: RunConfig, run: PromptSet) -> PromptSet:
 
     def told_in(stories: tuple[str, ...]) -> PromptSet:
         words = config.prompts.model_copy(update={"story": stories})
-        return load(words, roots, config.stories, folder)
+        return load(words, roots, stories_of_run(config), folder)
 
     able = list(run.wordings)
     for path in sorted((run.root / "scenarios").glob("*")):

@@ -13,10 +13,12 @@ from rmft_api.baselines import (
     linear,
     nonstationary,
     oracles,
+    stateful,
 )
 from rmft_api.baselines.game import Algorithm, is_binary, run, table
 from rmft_api.baselines.random_streams import RandomStreams
 from rmft_api.core.errors import ConfigError
+from rmft_api.environments.options import nearest
 from rmft_api.environments.scenario import Scenario
 from rmft_api.selection.regret import PlayArrays
 
@@ -64,6 +66,8 @@ ORACLES: Mapping[str, Callable[[Sequence[Scenario]], Algorithm]] = {
 
 def suitable(scenario: Scenario) -> tuple[str, ...]:
     """The baselines that can play this scenario."""
+    if scenario.world is not None:
+        return stateful.suitable(scenario.world)
     return tuple(name for name, baseline in BASELINES.items() if _fits(baseline, scenario))
 
 
@@ -77,7 +81,7 @@ def play(
     Raises ConfigError for an unknown name or option, or a scenario that tells too little.
     """
     _check(name, scenarios, options or {})
-    plays: dict[int, PlayArrays] = {}
+    plays = stateful.play(name, list(enumerate(scenarios)), seed)
     for indices in _batches(scenarios):
         batch = [scenarios[i] for i in indices]
         known = table(batch, RandomStreams(seed, name, indices))
@@ -90,9 +94,9 @@ def play(
 
 
 def _check(name: str, scenarios: Sequence[Scenario], options: Mapping[str, Any]) -> None:
-    if name not in BASELINES and name not in ORACLES:
-        known = ", ".join([*BASELINES, *ORACLES])
-        raise ConfigError(f"no baseline {name!r}; known: {known}")
+    if name not in BASELINES and name not in ORACLES and not _is_own(name, scenarios):
+        own = {n: None for s in scenarios if s.world is not None for n in s.world.references}
+        raise ConfigError(f"unknown baseline {name!r}{nearest(name, [*BASELINES, *ORACLES, *own])}")
     known_options = _options(name)
     for option, value in options.items():
         if option not in known_options:
@@ -100,11 +104,24 @@ def _check(name: str, scenarios: Sequence[Scenario], options: Mapping[str, Any])
             raise ConfigError(f"baseline {name!r} has no option {option}={value!r}; known: {known}")
     baseline = BASELINES.get(name)
     for index, scenario in enumerate(scenarios):
-        if baseline is not None and not _fits(baseline, scenario):
+        if scenario.world is not None:
+            if not stateful.fits(name, scenario.world):
+                raise ConfigError(
+                    f"baseline {name!r} cannot play scenario {index}, which has state; these can: "
+                    f"{', '.join(stateful.suitable(scenario.world))}"
+                )
+        elif name not in BASELINES and name not in ORACLES:
+            raise ConfigError(f"baseline {name!r} plays problems with state, not scenario {index}")
+        elif baseline is not None and not _fits(baseline, scenario):
             raise ConfigError(
                 f"baseline {name!r} {_lack(baseline, scenario)} scenario {index}; these can play "
                 f"it: {', '.join(suitable(scenario))}"
             )
+
+
+def _is_own(name: str, scenarios: Sequence[Scenario]) -> bool:
+    """Whether it is a policy of one of the problems' own classes."""
+    return any(s.world is not None and name in s.world.references for s in scenarios)
 
 
 NEEDS = {"full": "all K rewards of a round", "features": "contexts as numbers", "bandit": "nothing"}
@@ -118,7 +135,7 @@ def _lack(baseline: Baseline, scenario: Scenario) -> str:
 
 
 def _options(name: str) -> list[str]:
-    if name in ORACLES:
+    if name not in BASELINES:
         return []
     _, *rest = inspect.signature(BASELINES[name].make).parameters
     return rest
@@ -136,6 +153,8 @@ def _batches(scenarios: Sequence[Scenario]) -> Iterator[list[int]]:
     """Indices that can be played side by side."""
     groups: defaultdict[tuple[object, ...], list[int]] = defaultdict(list)
     for index, scenario in enumerate(scenarios):
+        if scenario.world is not None:  # played by itself
+            continue
         d = None if scenario.features is None else scenario.features.shape[1]
         adversary = _kind(scenario.adversary, index)
         groups[scenario.T, scenario.K, d, is_binary(scenario), adversary].append(index)

@@ -16,7 +16,7 @@ from rmft_api.core.serialization import NULL
 Split = Literal["train", "validation", "test"]
 """Scenarios to learn from (fresh), to choose the champion by, and that choose nothing (fixed)."""
 Role = Literal["system", "user", "assistant"]
-RegretKind = Literal["static", "pseudo", "dynamic"]
+RegretKind = Literal["static", "pseudo", "dynamic", "reference"]
 Feedback = Literal["bandit", "full"]
 Method = Literal["supervised", "dpo"]
 """How a job learns: it imitates answers, or prefers some to others."""
@@ -138,7 +138,8 @@ class Round(Record, frozen=True):
     """The distribution acted from: K probabilities; one-hot for a plain action."""
     rewards: tuple[float, ...]
     """The K rewards of this round, told or not; an adversary's answer to uniform play where the
-    reply could not be read."""
+    reply could not be read. With state only the executed action's is known, the others stand at the
+    least that a round pays."""
 
 
 class Trajectory(Record, frozen=True):
@@ -182,6 +183,7 @@ class Scored(Record, frozen=True):
             "static": self.regrets.static_expected,
             "pseudo": self.regrets.pseudo,
             "dynamic": self.regrets.dynamic,
+            "reference": self.regrets.dynamic,
         }[self.kind]
 
 

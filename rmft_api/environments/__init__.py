@@ -1,6 +1,7 @@
 """Decision problems: names, alternatives, and scenarios drawn from addressed chance.
 
-bandit (MAB), nonstationary (NS-MAB), online_learning (FOL), contextual; docs/method.md 2.
+bandit (MAB), nonstationary (NS-MAB), online_learning (FOL), contextual; inventory and pricing have
+state. docs/method.md 2.
 """
 
 from rmft_api.environments.registry import (
@@ -11,8 +12,10 @@ from rmft_api.environments.registry import (
     files,
     make,
     names,
+    references,
 )
 from rmft_api.environments.scenario import Divided, Environment, Extremes, Scenario
+from rmft_api.environments.worlds import StatefulEnvironment
 
 __all__ = [
     "ConcreteProblem",
@@ -20,10 +23,12 @@ __all__ = [
     "Environment",
     "Extremes",
     "Scenario",
+    "StatefulEnvironment",
     "divisions",
     "draw",
     "expand",
     "files",
     "make",
     "names",
+    "references",
 ]

@@ -61,6 +61,7 @@ def numbers(option: str, value: Any, count: int, low: float, high: float) -> Non
 def nearest(word: str, known: Iterable[str]) -> str:
     """The end of a message about an unknown word: the nearest known one, then all of them."""
     words = sorted(known)
-    near = difflib.get_close_matches(word, words, n=1, cutoff=0.6)
+    near = difflib.get_close_matches(word, words, n=5, cutoff=0.6)
+    near.sort(key=lambda one: len(one) != len(word))  # a mistyped letter rather than a missing one
     hint = f"; did you mean {near[0]!r}?" if near else ""
     return f"{hint} (known: {', '.join(words)})"

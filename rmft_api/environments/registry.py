@@ -3,7 +3,7 @@
 import functools
 import inspect
 import itertools
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from importlib.metadata import entry_points
 from pathlib import Path
@@ -17,11 +17,13 @@ from rmft_api.environments.bandit import Bandit
 from rmft_api.environments.contextual import Contextual
 from rmft_api.environments.division import NONE
 from rmft_api.environments.gym import Gym
+from rmft_api.environments.inventory import Inventory
 from rmft_api.environments.loading import imported
 from rmft_api.environments.logged_feedback import LoggedFeedback
 from rmft_api.environments.nonstationary import Nonstationary
 from rmft_api.environments.online_learning import OnlineLearning
 from rmft_api.environments.options import nearest
+from rmft_api.environments.pricing import Pricing
 from rmft_api.environments.scenario import (
     Divided,
     Environment,
@@ -31,16 +33,24 @@ from rmft_api.environments.scenario import (
 )
 from rmft_api.environments.table import TableEnvironment
 from rmft_api.environments.table_files import sha256
+from rmft_api.environments.worlds import (
+    StatefulEnvironment,
+    StatefulProblem,
+    is_stateful,
+)
 
+StatefulFactory = Callable[..., StatefulEnvironment]
 GROUP = "rmft_api.environments"
 """The entry-point group that other packages name their environments in."""
 BUILT_IN: Mapping[str, EnvironmentFactory] = {
     "bandit": Bandit,
     "contextual": Contextual,
     "gym": Gym,
+    "inventory": cast("EnvironmentFactory", Inventory),
     "logs": LoggedFeedback,
     "nonstationary": Nonstationary,
     "online_learning": OnlineLearning,
+    "pricing": cast("EnvironmentFactory", Pricing),
     "table": TableEnvironment,
 }
 _OF_ROWS: tuple[EnvironmentFactory, ...] = (LoggedFeedback, TableEnvironment)
@@ -99,7 +109,11 @@ def make(name: str, K: int, T: int, options: Options, folder: Path | None = None
     if name in _LOOKS_BESIDE:
         given["folder"] = folder
     try:
-        return factory(K=K, T=T, **given)
+        made = factory(K=K, T=T, **given)
+        if not is_stateful(made):
+            return made
+        again = functools.partial(cast("StatefulFactory", factory), K=K, T=T, **given)
+        return StatefulProblem(again, K, T, name.rpartition(":")[2])
     except (TypeError, ValueError) as error:
         raise ConfigError(f"environment {name!r} with K={K}, T={T}: {error}") from error
 
@@ -111,9 +125,34 @@ def expand(problems: Sequence[Problem], folder: Path | None = None) -> tuple[Con
     """
     place = folder or Path.cwd()
     concrete = tuple(itertools.chain.from_iterable(_combinations(p, place) for p in problems))
-    for problem in concrete:
-        problem.make()
-    return concrete
+    return tuple(_told_in_its_story(problem) for problem in concrete)
+
+
+def _told_in_its_story(problem: ConcreteProblem) -> ConcreteProblem:
+    """The problem, checked; one that has a story of its own is told in that unless another is said.
+
+    A problem with state needs one: what its actions do must be told.
+    """
+    story = getattr(problem.make(), "story", "")
+    return replace(problem, contexts=(story,)) if story and not problem.contexts else problem
+
+
+def references(problems: Iterable[ConcreteProblem], trials: int = 0) -> tuple[str, ...]:
+    """What regret is against in problems with state, in a line for each.
+
+    `trials` worlds of each are played first, so that a class that breaks its contract is found
+    before money is spent. Raises DataError for one.
+    """
+    lines: dict[str, None] = {}
+    for problem in {problem.label: problem for problem in problems}.values():
+        environment = problem.make()
+        if not isinstance(environment, StatefulProblem):
+            continue
+        for trial in range(trials):
+            environment.try_out(trial)
+        reference = environment.world(0).reference
+        lines[f"{problem.environment}: regret is against {reference}"] = None
+    return tuple(lines)
 
 
 def draw(
@@ -197,6 +236,8 @@ def _check_division(one: OfRows, other: OfRows, splits: set[Split]) -> None:
 
 def _may_keep_places(name: str, scenario: Scenario) -> bool:
     """Whether an action may stand in one place in all scenarios, so that its place tells of it."""
+    if scenario.world is not None:  # names of its own say what an action does
+        return False
     return name not in BUILT_IN or scenario.bears is not None
 
 

@@ -8,13 +8,16 @@ import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from typing import Any, NamedTuple, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
 
 from rmft_api.core.errors import DataError
 from rmft_api.core.records import Feedback, RegretKind, Split
+
+if TYPE_CHECKING:
+    from rmft_api.environments.worlds import World
 
 Floats = NDArray[np.float64]
 MOST = sys.float_info.max
@@ -47,7 +50,8 @@ class Scenario:
     feedback: Feedback
     """"bandit": only the chosen action's reward is told. "full": all K."""
     regret: RegretKind
-    """The form that ranks: static (FOL), pseudo (MAB), dynamic (NS-MAB, contextual)."""
+    """The form that ranks: static (FOL), pseudo (MAB), dynamic (NS-MAB, contextual), reference
+    (problems with state)."""
     contexts: tuple[str, ...] | None = None
     """T texts told before the rounds, for contextual problems."""
     features: Floats | None = None
@@ -59,6 +63,10 @@ class Scenario:
     bears: tuple[int, ...] | None = None
     """Which of the story's names each action bears, from 0, where names have a meaning; None: the
     first K as they stand."""
+    world: "World | None" = None
+    """What is played step by step, for problems with state; its table is empty then."""
+    names: tuple[str, ...] | None = None
+    """The K actions' own names, where they have a meaning that no story knows."""
 
     def __post_init__(self) -> None:
         check_table("rewards", self.rewards)
@@ -82,6 +90,11 @@ class Scenario:
             adversary=self.adversary and _reordered(self.adversary, picked),
             bears=None if self.bears is None else tuple(self.bears[i] for i in picked),
         )
+
+    @property
+    def contextual(self) -> bool:
+        """Whether something is told before each round."""
+        return self.contexts is not None or self.world is not None
 
     @property
     def T(self) -> int:

@@ -167,7 +167,7 @@ def answer_entropy(plays: Sequence[PlayArrays]) -> float:
 def chose_best(play: PlayArrays, kind: RegretKind) -> Bools:
     """In which rounds the best action was chosen; equals are all best."""
     judged_TK = play.means_TK
-    if kind != "dynamic":
+    if kind not in ("dynamic", "reference"):
         judged_TK = np.broadcast_to(judged_TK.mean(axis=-2, keepdims=True), judged_TK.shape)
     return _at(best_of(judged_TK), play)
 

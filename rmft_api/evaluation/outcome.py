@@ -76,6 +76,7 @@ def results(config: RunConfig, journal: Journal) -> Results:
         stopped=stopped(journal),
         warm_up=warm_up_of(config, journal),
         extended=extensions(journal),
+        references=preparation.references(config),
     )
 
 

@@ -5,6 +5,7 @@ share its chance), with a 95 % interval. Differences are paired: the same scenar
 Validation figures choose the champion; test figures choose nothing and are what is reported.
 """
 
+import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -32,6 +33,7 @@ DEFAULT_BASELINES: Mapping[RegretKind, tuple[str, ...]] = {
     "static": ("random", "hedge", "ftrl_l2", "ftpl"),
     "pseudo": ("random", "greedy", "ucb1", "thompson"),
     "dynamic": ("random", "greedy", "ucb1", "thompson", "sw_ucb", "exp3s"),
+    "reference": ("random",),  # and the references of the problem's own class
 }
 """The baselines shown beside a model, by the kind of regret that its scenarios rank by."""
 BASELINE_PLAYS = 16
@@ -156,6 +158,8 @@ class Results(Record, frozen=True):
     """What the base was taught before iteration 1; None: nothing."""
     extended: tuple[Extension, ...] = ()
     """When the run was given more iterations, or fewer of those that had not begun."""
+    references: tuple[str, ...] = ()
+    """What regret is against in problems with state, in words."""
 
 
 @dataclass(frozen=True)
@@ -268,7 +272,9 @@ def lowest_regret(played: Mapping[int, Performance]) -> int:
 def default_baselines(course: ScenarioSet) -> tuple[str, ...]:
     """The baselines that fit these scenarios."""
     kinds: dict[RegretKind, None] = dict.fromkeys(s.regret for s in course.scenarios)
-    names = dict.fromkeys(name for kind in kinds for name in DEFAULT_BASELINES[kind])
+    own = (n for s in course.scenarios if s.world is not None for n in s.world.references)
+    usual = (name for kind in kinds for name in DEFAULT_BASELINES[kind])
+    names = dict.fromkeys([*usual, *own])
     fit = [set(baselines.suitable(scenario)) for scenario in course.scenarios]
     return tuple(name for name in names if all(name in able for able in fit))
 
@@ -333,5 +339,12 @@ def _of_one(scenario: Scenario, plays: PlayArrays) -> tuple[float, ...]:
         float(measures.suff_fail(plays, scenario.regret).mean()),
         scenario.K * float(measures.min_frac(plays).mean()),
         float(measures.valid(plays).mean()),
-        float(least_regret(plays, scenario.regret).mean()),
+        _least(scenario, plays),
     )
+
+
+def _least(scenario: Scenario, plays: PlayArrays) -> float:
+    """What no play can be below."""
+    if scenario.world is None:
+        return float(least_regret(plays, scenario.regret).mean())
+    return 0.0 if scenario.world.is_exact else -math.inf

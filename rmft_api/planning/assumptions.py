@@ -23,6 +23,7 @@ def assumptions(
     config, profile = walk.config, walk.playing.profile
     told = "" if counter.exact else f", {counter.error:.0%} off at times"
     yield from preparation.divisions(config)
+    yield from preparation.references(config)
     yield f"prompts are the real ones, counted by {counter.basis}{told}; actions are drawn evenly"
     if config.prompts.reasoning == "none":
         yield "expected: a reply is its bare answer (prompts.reasoning = 'none')"

@@ -2,8 +2,6 @@
 
 from collections.abc import Callable, Iterator
 
-import numpy as np
-
 from rmft_api.config.schema import RunConfig
 from rmft_api.core.records import Message
 from rmft_api.datasets.tokens import TokenCounter
@@ -61,15 +59,14 @@ def _examples(
     config: RunConfig, seat: PreparedScenario, word: str = LONGEST_WORD
 ) -> Iterator[tuple[Message, ...]]:
     """The last round's example, for each action that may be taken throughout."""
-    even = np.full(seat.scenario.K, 1 / seat.scenario.K)
     for action in range(seat.scenario.K):
         answer = answer_of(seat.names, action, config.prompts.output)
         reply = _reply(config, answer, word)
-        telling = seat.prompt_builder()
+        trial = seat.begin()
         for t in range(seat.scenario.T - 1):
-            telling.observe(reply, action, tuple(seat.scenario.face(t, even).tolist()))
+            trial.observe(seat.scenario, t, reply, action)
         words = config.dataset.content == "full" and config.prompts.reasons == "own"
-        yield (*telling.messages(), Message("assistant", reply if words else answer))
+        yield (*trial.prompt.messages(), Message("assistant", reply if words else answer))
 
 
 def _reply(config: RunConfig, answer: str, word: str) -> str:

@@ -89,9 +89,8 @@ def _outcomes(
 def _play(
     seat: PreparedScenario, outcome: _Outcome, counter: TokenCounter
 ) -> Iterator[tuple[int, int]]:
-    scenario, telling = seat.scenario, seat.prompt_builder()
-    even = np.full(scenario.K, 1 / scenario.K)
-    for t in range(scenario.T):
-        chat = telling.messages()
+    trial = seat.begin()
+    for t in range(seat.scenario.T):
+        chat = trial.prompt.messages()
         yield most_tokens(chat), counter.chat(chat)
-        telling.observe(outcome.reply, outcome.action, tuple(scenario.face(t, even).tolist()))
+        trial.observe(seat.scenario, t, outcome.reply, outcome.action)

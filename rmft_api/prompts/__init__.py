@@ -17,6 +17,6 @@ disappears. Every file, field and part is checked when the set is loaded.
 """
 
 from rmft_api.prompts.builder import ChatPromptBuilder
-from rmft_api.prompts.sets import PromptSet, load, of_run, restored
+from rmft_api.prompts.sets import PromptSet, load, of_run, restored, stories_of_run
 
-__all__ = ["ChatPromptBuilder", "PromptSet", "load", "of_run", "restored"]
+__all__ = ["ChatPromptBuilder", "PromptSet", "load", "of_run", "restored", "stories_of_run"]

@@ -6,6 +6,7 @@
     reward = "..."                  how the outcome becomes a number in [0, 1], large is good
     loss = "..."                    the same as a loss: 1 - reward
     actions = ["Sorvel", ...]       names without a meaning: every scenario draws its own K of them
+    task = "..."                    told in place of `contexts/task.md`, with its fields
 
 `contexts/task.md` (`full.md`, `task_context.md`) puts $setting, $options and $stake into a task.
 """
@@ -24,6 +25,8 @@ from rmft_api.prompts.templates import Fields, Folder
 WORDS: Fields = frozenset({"setting", "options", "stake"})
 NAME = re.compile(r"[a-z0-9][a-z0-9-]*")
 ALL = "all"
+STATE = "state"
+"""The domain of problems with state: no other problem fits its stories, so `ALL` leaves it out."""
 _NOT_IN_ACTIONS = re.compile(r"[<>,:\"'`*\x00-\x1f]")
 
 
@@ -35,6 +38,8 @@ class Story(Record, frozen=True):
     reward: str
     loss: str
     actions: tuple[str, ...]
+    task: str = ""
+    """The whole task, where it is not told as others are: problems with state."""
 
     def words(self, stakes: Literal["reward", "loss"]) -> dict[str, str]:
         """The values of `WORDS`."""
@@ -48,7 +53,9 @@ Domain = Mapping[str, Story]
 def found(folder: Folder, word: str) -> tuple[str, ...]:
     """The full names that a word of a run file stands for. Raises ConfigError, DataError."""
     if word == ALL:
-        return tuple(name for domain in _domains(folder) for name in found(folder, domain))
+        return tuple(
+            name for domain in _domains(folder) if domain != STATE for name in found(folder, domain)
+        )
     domain, _, name = (word, "", "") if word.endswith(".toml") else word.rpartition("/")
     domain, name = (domain, name) if domain else (name, "")
     stories = _domain(folder, domain)

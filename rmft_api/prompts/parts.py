@@ -206,15 +206,27 @@ def _contexts(
     if "task" not in frame.shown:
         raise ConfigError(f"{folder.root} tells no $task, so no context can be told with it")
     fields = _COUNTS | contexts.WORDS
-    task = Variants(
-        folder.need("contexts/task.md", fields, "every context"),
-        folder.find("contexts/full.md", fields),
-        folder.find("contexts/task_context.md", fields),
-    )
     seen = folder.find("context.md", _CONTEXT)
+
+    stories = contexts.read(folder, named)
+    usual = None
+    if not stories or any(not story.task for story in stories.values()):
+        usual = Variants(
+            folder.need("contexts/task.md", fields, "every context"),
+            folder.find("contexts/full.md", fields),
+            folder.find("contexts/task_context.md", fields),
+        )
+
+    def told(name: str, text: str) -> Variants | None:
+        return (
+            Variants(Template(Path(f"{name}: task"), text, fields), None, None) if text else usual
+        )
+
     return {
-        name: StoryTemplates(task, text.actions, seen, text.words(config.stakes), drawn=True)
-        for name, text in contexts.read(folder, named).items()
+        name: StoryTemplates(
+            told(name, story.task), story.actions, seen, story.words(config.stakes), drawn=True
+        )
+        for name, story in stories.items()
     }
 
 

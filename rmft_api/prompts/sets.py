@@ -9,6 +9,7 @@ from rmft_api.config.schema import PromptConfig, RunConfig
 from rmft_api.core import resources, seeds
 from rmft_api.core.errors import ConfigError
 from rmft_api.core.records import Address, Message
+from rmft_api.environments import expand
 from rmft_api.environments.scenario import Scenario
 from rmft_api.prompts import examples, reader
 from rmft_api.prompts import parts as parts_of_a_set
@@ -115,16 +116,24 @@ class PromptSet:
         return tuple(names[i] for i in order[:K])
 
     def prompt_builder(
-        self, wording: str, scenario: Scenario, names: tuple[str, ...] | None = None
+        self,
+        wording: str,
+        scenario: Scenario,
+        names: tuple[str, ...] | None = None,
+        contexts: Sequence[str] | None = None,
     ) -> ChatPromptBuilder:
-        """A fresh teller for one trajectory. Raises ConfigError where the set cannot tell it."""
-        contextual = scenario.contexts is not None
+        """A fresh teller for one trajectory. Raises ConfigError where the set cannot tell it.
+
+        `contexts` are told before each round in place of the scenario's; they may grow meanwhile.
+        """
+        contextual = scenario.contextual
         if names is None:
             names = self.names(wording, scenario.K, bears=scenario.bears)
         kind = _Kind(wording, names, scenario.T, scenario.feedback == "full", contextual)
         if kind not in self._scripts:
             self._scripts[kind] = self._write(kind, self._parts.stories[wording])
-        return ChatPromptBuilder(self._scripts[kind], scenario.contexts)
+        told = scenario.contexts if contexts is None else contexts
+        return ChatPromptBuilder(self._scripts[kind], told)
 
     def names_in(self, story: str) -> tuple[str, ...]:
         """Every action name that a story has."""
@@ -224,7 +233,15 @@ class PromptSet:
 def of_run(config: RunConfig) -> PromptSet:
     """The words of a run: a set that ships, or one beside the run file. Raises as `load`."""
     roots = [resources.prompts_dir(), config.origin.folder]
-    return load(config.prompts, roots, config.stories, config.origin.folder)
+    return load(config.prompts, roots, stories_of_run(config), config.origin.folder)
+
+
+def stories_of_run(config: RunConfig) -> tuple[str, ...]:
+    """Every context that a problem names, or is told in by itself, once. Raises ConfigError."""
+    sections = (config.rollouts, config.validation, config.test)
+    problems = (problem for section in sections for problem in section.problems)
+    own = (one for problem in problems for one in expand([problem], config.origin.folder))
+    return tuple(dict.fromkeys([*config.stories, *(word for one in own for word in one.contexts)]))
 
 
 def load(

@@ -86,8 +86,11 @@ def facts(
 
 
 def rows(results: Results | None) -> tuple[Fact, ...]:
-    """How the rows of a file of one's own are divided."""
-    return tuple(Fact("Rows", "divided once", line) for line in results.data) if results else ()
+    """How the rows of a file of one's own are divided, and what regret is against with state."""
+    if results is None:
+        return ()
+    data = (Fact("Rows", "divided once", line) for line in results.data)
+    return (*data, *(Fact("Regret", "with state", line) for line in results.references))
 
 
 def warm_up(results: Results | None) -> tuple[Fact, ...]:

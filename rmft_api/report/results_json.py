@@ -24,6 +24,7 @@ def results_json(results: Results, money: Spending) -> str:
             "stopped": results.stopped or None,
             "extended": msgspec.to_builtins(results.extended),
             "warm_up": _warm_up(results.warm_up),
+            "references": results.references,
             "champion": {"index": results.champion.index, "model": results.champion.model},
             "spending": spending_data(money),
         }

@@ -18,7 +18,7 @@ import numpy as np
 from rmft_api.core.records import RegretKind, Round, Scored, Trajectory
 from rmft_api.report.play_groups import PlayGroup, ScoredPlay, scenarios_of
 from rmft_api.selection.ranking import Selected
-from rmft_api.selection.regret import Floats, Ints, PlayArrays, per_round, regret_curve
+from rmft_api.selection.regret import Floats, Ints, PlayArrays, per_round, play_in, regret_curve
 
 CHAPTER = 750_000
 """Characters of text after which a chapter ends: one takes milliseconds to open."""
@@ -151,7 +151,10 @@ class _Chapter:
             "rounds": [self._round(one, told) for one in trajectory.rounds],
             "curve": _rounded(curve_T),
         }
-        if scenario.adversary is not None:
+        if scenario.world is not None:
+            worth = play_in(scenario, trajectory.rounds).means_TK
+            play["means"] = _rounded(worth - worth.max(axis=1, keepdims=True))
+        if scenario.adversary is not None or scenario.world is not None:
             play["rewards"] = [_rounded(np.array(one.rewards)) for one in trajectory.rounds]
         self._plays.append(play)
 

@@ -11,8 +11,9 @@ journal what was already paid for, so playing again from the start is how a run 
 import asyncio
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Literal, NamedTuple, overload
 
+import msgspec
 import numpy as np
 
 from rmft_api.core import seeds
@@ -32,6 +33,7 @@ from rmft_api.core.records import (
 from rmft_api.core.scripted_players import is_scripted
 from rmft_api.core.transcripts import StoredTrajectory, TranscriptRecorder
 from rmft_api.environments.scenario import Floats, Scenario
+from rmft_api.environments.worlds import Session
 from rmft_api.prompts import reader
 from rmft_api.requests.retries import POISON
 from rmft_api.rollouts.validity import Validity, Wave
@@ -82,8 +84,59 @@ class PreparedScenario:
     scenario: Scenario
     names: tuple[str, ...]
     """The K action names told."""
-    prompt_builder: Callable[[], PromptBuilder]
-    """A fresh teller for one trajectory."""
+    prompt_builder: Callable[..., PromptBuilder]
+    """A fresh teller for one trajectory; with state it is handed its session's `contexts`."""
+
+    def begin(self) -> "Begun":
+        """One trajectory from its first round on."""
+        world = self.scenario.world
+        if world is None:
+            return Begun(self.prompt_builder(), None)
+        session = world.start()
+        return Begun(self.prompt_builder(contexts=Told(session, self.names)), session)
+
+
+class Begun(NamedTuple):
+    """What a trajectory is played with."""
+
+    prompt: PromptBuilder
+    session: Session | None
+    """The trajectory's own world; None where no action changes anything."""
+
+    def observe(self, scenario: Scenario, t: int, reply: str, action: int | None) -> None:
+        """Go on to the next round as somebody who takes `action`, or what is possible beside it.
+
+        Against an adversary, as somebody who plays evenly.
+        """
+        if self.session is None:
+            even = np.full(scenario.K, 1 / scenario.K)
+            self.prompt.observe(reply, action, tuple(scenario.face(t, even).tolist()))
+            return
+        taken = None if action is None else self.session.nearest(action)
+        self.prompt.observe(reply, taken, self.session.step(taken).rewards)
+
+
+class Told(Sequence[str]):
+    """What a session tells, with the names of the actions that are possible where some are not."""
+
+    def __init__(self, session: Session, names: Sequence[str]) -> None:
+        self._session, self._names = session, names
+
+    def __len__(self) -> int:
+        return len(self._session.told)
+
+    @overload
+    def __getitem__(self, t: int) -> str: ...
+    @overload
+    def __getitem__(self, t: slice) -> Sequence[str]: ...
+    def __getitem__(self, t: int | slice) -> str | Sequence[str]:
+        if isinstance(t, slice):
+            return [self[i] for i in range(*t.indices(len(self)))]
+        possible = self._session.possible_T[t]
+        if len(possible) == len(self._names):
+            return self._session.told[t]
+        now = ", ".join(self._names[action] for action in possible)
+        return f"{self._session.told[t]} Possible now: {now}."
 
 
 Save = Callable[[PreparedScenario, Sequence[StoredTrajectory]], Awaitable[None]]
@@ -156,6 +209,7 @@ class _Rollout:
 
     number: int
     prompt: PromptBuilder
+    session: Session | None = None
     transcript: TranscriptRecorder = field(default_factory=TranscriptRecorder)
     over: bool = False
 
@@ -176,7 +230,7 @@ def _cohorts(
     for seat in seats:
         finished = done(seat.index)
         owed = [
-            _Rollout(number, seat.prompt_builder())
+            _Rollout(number, *seat.begin())
             for number in range(game.trajectories)
             if number not in finished
         ]
@@ -306,28 +360,44 @@ def _step(
     game: RolloutSettings, seat: PreparedScenario, player: _Rollout, t: int, choice: Choice
 ) -> reader.UnreadableReply | None:
     """Read the reply, act, earn, and let the player hear of it; why it decides nothing."""
-    answer = reader.read(
-        choice.content,
-        choice.finish_reason,
-        choice.refusal,
-        seat.names,
-        game.output,
-        choice.thoughts,
-    )
+    answer = _read(game, seat, player, choice)
     told = player.prompt.new_messages()
     text = reader.clean(choice.content or "")
     if isinstance(answer, reader.UnreadableReply):
-        rewards = _face(seat.scenario, t, None)
+        rewards = _face(seat.scenario, player, t, None, None)
         player.transcript.add(told, text, Round((), "", answer.status, None, None, rewards))
         player.prompt.observe(text, None, rewards)
         player.over = game.unreadable == "end"
         return answer
     policy = answer.policy
     action = answer.action if answer.action is not None else _draw(game, seat, player, t, policy)
-    rewards = _face(seat.scenario, t, policy)
+    rewards = _face(seat.scenario, player, t, action, policy)
     player.transcript.add(told, text, Round((), "", "read", action, policy, rewards))
     player.prompt.observe(text, action, rewards)
     return None
+
+
+def _read(
+    game: RolloutSettings, seat: PreparedScenario, player: _Rollout, choice: Choice
+) -> reader.ParsedReply | reader.UnreadableReply:
+    """The reply, read; an action that is not possible now is no answer."""
+    session, names = player.session, seat.names
+    possible = range(len(names)) if session is None else session.possible
+    if len(possible) < len(names):
+        names = tuple([names[action] for action in possible])
+    answer = reader.read(
+        choice.content,
+        choice.finish_reason,
+        choice.refusal,
+        names,
+        game.output,
+        choice.thoughts,
+    )
+    if len(names) == len(seat.names) or isinstance(answer, reader.UnreadableReply):
+        return answer
+    action = possible[answer.action or 0]  # with state, an answer names its action
+    policy = tuple([float(a == action) for a in range(len(seat.names))])
+    return msgspec.structs.replace(answer, action=action, policy=policy)
 
 
 def _draw(
@@ -349,11 +419,19 @@ def drawn(policy: Sequence[float], number: int) -> int:
     return int(min(below, max(a for a, p in enumerate(policy) if p > 0)))
 
 
-def _face(scenario: Scenario, t: int, policy: Sequence[float] | None) -> tuple[float, ...]:
+def _face(
+    scenario: Scenario,
+    player: _Rollout,
+    t: int,
+    action: int | None,
+    policy: Sequence[float] | None,
+) -> tuple[float, ...]:
     """The round's K rewards, to be told; an adversary meets an unread reply as uniform play.
 
     What such a reply costs is worked out by `regret.play_in`.
     """
+    if player.session is not None:
+        return player.session.step(action).rewards
     if scenario.adversary is None:
         return tuple(scenario.rewards[t].tolist())
     K = scenario.K

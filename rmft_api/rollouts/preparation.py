@@ -77,6 +77,20 @@ def divisions(config: RunConfig, splits: Sequence[Split] = get_args(Split)) -> t
     return (SHARED,) if files else ()
 
 
+TRIALS = 4
+"""Worlds of each problem with state that are played before anything is paid."""
+
+
+def references(config: RunConfig, trials: int = 0) -> tuple[str, ...]:
+    """What regret is against in problems with state, a line each; `trials` are played first.
+
+    Raises ConfigError, and DataError for a class that breaks its contract.
+    """
+    splits: tuple[Split, ...] = get_args(Split)
+    problems = [problem for split in splits for problem in problems_of(config, split)]
+    return environments.references(problems, trials)
+
+
 def files(config: RunConfig) -> dict[str, str]:
     """Every file that the run's scenarios are rows of, by its path, and its SHA-256."""
     splits: tuple[Split, ...] = get_args(Split)
@@ -107,9 +121,16 @@ def prepared_scenarios(
                 "acted from, and nobody knows that of a model which names one action; set "
                 "prompts.output = 'distribution' or 'policy', or play another problem"
             )
+        if scenario.world is not None and config.prompts.output != "action":
+            raise ConfigError(
+                f"{problems[index % len(problems)].label}: with state, one action is taken in a "
+                "round, and a distribution leads to several; set prompts.output = 'action'"
+            )
         wording = wording_of(config, prompts, problems, split, iteration, index)
         address = _address(split, iteration, index)
-        names = prompts.names(wording, scenario.K, config.seed, address, scenario.bears)
+        names = scenario.names or prompts.names(
+            wording, scenario.K, config.seed, address, scenario.bears
+        )
         yield PreparedScenario(
             index=index,
             scenario=scenario,

@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 
 from rmft_api.core.records import Address, RegretKind, Regrets, Round, Scored
 from rmft_api.environments.scenario import Scenario
+from rmft_api.environments.worlds import World
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
@@ -39,10 +40,14 @@ class PlayArrays(NamedTuple):
     """The distributions acted from; a row of NaN where there was none."""
     least_T: Floats = np.array([np.inf])
     """The least that an adversary lets a round without a policy earn; infinite: the row says it."""
+    reference_T: Floats = np.array([np.inf])
+    """With state: what the reference earns, round by round; infinite: the rows say what is best."""
 
 
 def play_in(scenario: Scenario, rounds: Sequence[Round]) -> PlayArrays:
     """A trajectory's rounds as arrays; those without a policy as the scenario's extremes."""
+    if scenario.world is not None:
+        return play_in_world(scenario.world, [told.action for told in rounds])
     adversary = scenario.adversary is not None
     play = play_of(rounds, scenario.rewards, None if adversary else scenario.means)
     unread = np.flatnonzero(play.actions_T == UNREAD).tolist()
@@ -52,6 +57,15 @@ def play_in(scenario: Scenario, rounds: Sequence[Round]) -> PlayArrays:
     for t in unread:
         play.rewards_TK[t], least_T[t] = scenario.extremes(t)  # the means are the same array
     return play._replace(least_T=least_T)
+
+
+def play_in_world(world: World, actions: Sequence[int | None]) -> PlayArrays:
+    """The play of these actions. The world is played again: equal actions meet equal chance."""
+    rewards_TK, worth_TK, reference_T = world.replay(actions)
+    actions_T = np.full(world.T, UNREAD, dtype=np.int64)
+    actions_T[: len(actions)] = [UNREAD if action is None else action for action in actions]
+    policies_TK = one_hot(actions_T, world.K)
+    return PlayArrays(rewards_TK, worth_TK, actions_T, policies_TK, reference_T=reference_T)
 
 
 def play_of(rounds: Sequence[Round], rewards_TK: Floats, means_TK: Floats | None) -> PlayArrays:
@@ -75,7 +89,13 @@ def play_of(rounds: Sequence[Round], rewards_TK: Floats, means_TK: Floats | None
 def stack(plays: Sequence[PlayArrays]) -> PlayArrays:
     """N plays of one shape as one, with a leading axis."""
     shape = plays[0].actions_T.shape
-    plays = [play._replace(least_T=np.broadcast_to(play.least_T, shape)) for play in plays]
+    plays = [
+        play._replace(
+            least_T=np.broadcast_to(play.least_T, shape),
+            reference_T=np.broadcast_to(play.reference_T, shape),
+        )
+        for play in plays
+    ]
     return PlayArrays(*(np.stack(arrays) for arrays in zip(*plays, strict=True)))
 
 
@@ -108,6 +128,8 @@ def regrets_N(plays: PlayArrays) -> dict[str, Floats]:
 
 
 def _forms(play: PlayArrays) -> dict[str, Floats]:
+    if np.isfinite(play.reference_T).all():
+        return _forms_to_reference(play)
     best = play.rewards_TK.sum(axis=-2).max(axis=-1)
     best_mean = play.means_TK.sum(axis=-2).max(axis=-1)
     earned = earned_T(play).sum(axis=-1)
@@ -120,6 +142,15 @@ def _forms(play: PlayArrays) -> dict[str, Floats]:
         "hindsight": best - earned,
         "dynamic": play.means_TK.max(axis=-1).sum(axis=-1) - earned_mean,
     }
+
+
+def _forms_to_reference(play: PlayArrays) -> dict[str, Floats]:
+    """With state there is one comparator: by what actions were worth, and by what they earned."""
+    best = play.reference_T.sum(axis=-1)
+    worth = best - _taken(play.means_TK, play).sum(axis=-1)
+    realised = best - earned_T(play).sum(axis=-1)
+    names = ("static_expected", "static_realised", "realised", "hindsight")
+    return {**dict.fromkeys(names, realised), "pseudo": worth, "dynamic": worth}
 
 
 def earned_T(play: PlayArrays) -> Floats:
@@ -137,6 +168,8 @@ def per_round(play: PlayArrays, kind: RegretKind) -> Floats:
     if kind == "static":
         return _best_fixed(play.rewards_TK) - _expected(play)
     taken = _taken(play.means_TK, play)
+    if kind == "reference":
+        return play.reference_T - taken
     if kind == "pseudo":
         return _best_fixed(play.means_TK) - taken
     return play.means_TK.max(axis=-1) - taken
@@ -145,7 +178,8 @@ def per_round(play: PlayArrays, kind: RegretKind) -> Floats:
 def least_regret(play: PlayArrays, kind: RegretKind) -> Floats:
     """What the best choice in every single round would have cost: no play has less regret.
 
-    0, or below it where the comparator is one fixed action and the best one moves.
+    0, or below it where the comparator is one fixed action and the best one moves. For tables: with
+    state it is 0 where the reference is the optimum (`World.is_exact`), else not known.
     """
     best_T = play.rewards_TK if kind == "static" else play.means_TK
     if kind == "dynamic":

@@ -146,6 +146,7 @@ def _prepared(config: ComparisonConfig) -> PromptSet:
     """Check all that can be known before anything is sent. Raises ConfigError, DataError."""
     prompts = _prompts(config)
     preparation.divisions(config.run, ("test",))
+    preparation.references(config.run, preparation.TRIALS)
     for seat in preparation.prepared_scenarios(config.run, prompts, "test", 0):
         seat.prompt_builder()
     for player in config.players:

@@ -142,7 +142,10 @@ def _key(profile: Profile, environ: Mapping[str, str]) -> Finding:
 def _run_file(config: RunConfig) -> Finding:
     try:
         prompts = _prompts(config)
-        divided = preparation.divisions(config)
+        divided = [
+            *preparation.divisions(config),
+            *preparation.references(config, preparation.TRIALS),
+        ]
         for split in ("train", "validation", "test"):
             next(preparation.prepared_scenarios(config, prompts, split, 1)).prompt_builder()
     except RmftError as error:

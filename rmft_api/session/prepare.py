@@ -47,6 +47,7 @@ def prepare(config: RunConfig) -> PreparedRun:
     """Check problems, prompts, endpoints, keys, prices, extras. Raises ConfigError, DataError."""
     prompts = prompts_of_run(config)
     preparation.divisions(config)
+    preparation.references(config, preparation.TRIALS)
     for split in ("train", "validation", "test"):
         for seat in preparation.prepared_scenarios(config, prompts, split, 1):
             seat.prompt_builder()

@@ -158,8 +158,8 @@ def test_suitable_names_who_can_play_what_is_told() -> None:
 
 def test_wrong_names_and_options_are_answered_with_the_known_ones() -> None:
     (bandit,) = drawn("bandit", 3, 5, 1)
-    with pytest.raises(ConfigError, match=r"no baseline 'ucb2'; known: random, .*best_dynamic"):
-        baselines.play("ucb2", [bandit], 0)
+    with pytest.raises(ConfigError, match=r"unknown baseline 'ucbl'; did you mean 'ucb1'"):
+        baselines.play("ucbl", [bandit], 0)
     with pytest.raises(ConfigError, match=r"'ucb' has no option d=1; known: c"):
         baselines.play("ucb", [bandit], 0, {"d": 1})
     with pytest.raises(ConfigError, match=r"'hedge' needs all K rewards .* scenario 0; .*thompson"):

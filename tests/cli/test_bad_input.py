@@ -154,7 +154,9 @@ def test_a_file_that_is_no_run_file_is_told_from_others(
 @pytest.mark.parametrize("command", ["plan", "run"])
 def test_a_teacher_that_nobody_knows_is_refused(run_file: Path, command: str) -> None:
     change = ("--set", "teacher.algorithm=ucb2")
-    assert "no baseline 'ucb2'" in refused(78, run_file.parent, command, str(run_file), *change)
+    assert "unknown baseline 'ucb2'; did you mean" in refused(
+        78, run_file.parent, command, str(run_file), *change
+    )
 
 
 def test_a_folder_is_no_run_file(tmp_path: Path) -> None:

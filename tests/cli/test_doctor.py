@@ -265,7 +265,7 @@ async def test_online_bedrock_tells_whether_the_account_may_use_the_model(tmp_pa
 @pytest.mark.parametrize(
     ("name", "value", "said"),
     [
-        ("AWS_REGION", "eu-west-1", "fine-tunes are deployed in us-east-1 and us-west-2 alone"),
+        ("AWS_REGION", "eu-west-1", "fine-tunes are trained and deployed in us-east-1 alone"),
         ("RMFT_BEDROCK_ROLE_ARN", "", "set RMFT_BEDROCK_ROLE_ARN"),
         ("RMFT_BEDROCK_BUCKET", "gs://lab", "s3://BUCKET/FOLDER"),
     ],

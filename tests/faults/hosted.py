@@ -1,8 +1,9 @@
 """H: crashes of runs on rented deployments: `python -m tests.faults.hosted`, see `--help`.
 
 Every crash point of deploying and of taking down, at each of its passages, and some of playing and
-training in between, by SIGKILL, SIGTERM and SIGINT, against the wire-level fake of Azure. After
-each case: nothing stands, nothing is rented that was not taken down, one job for one order.
+training in between, by SIGKILL, SIGTERM and SIGINT, against the wire-level fake of Azure, or of
+Bedrock (`--provider bedrock`, or `bedrock-rented`). After each case: nothing stands, nothing is
+rented that was not taken down, one job for one order.
 
 `refused/ROUTE:STATUS` answers the first requests of a route with a status after they were done.
 """
@@ -16,15 +17,15 @@ import re
 import sys
 import tempfile
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from itertools import product
 from pathlib import Path
+from typing import Any
 
 from tests.fake_provider.client import ROOT
-from tests.fakes.azure import AZURE, KEY, PREFIX, TOKEN, FakeAzure, environ
+from tests.fakes import azure, bedrock, test_azure_loop, test_bedrock_loop
 from tests.fakes.loop import Loop, talk
-from tests.fakes.test_azure_loop import BASE, QUICK
 from tests.faults import report
 from tests.faults.cases import Verdict
 from tests.faults.evidence import JournalView, read_journal, secrets_in
@@ -32,7 +33,7 @@ from tests.faults.invariants import RESUMABLE, SIGNALS, STOPPED, journal
 from tests.faults.layers import spread
 from tests.faults.nursery import Nursery
 from tests.faults.world import clocks
-from tests.providers.stub import Meets, Serving
+from tests.providers.stub import Json, Meets, Routes, Serving
 
 PROCESSES = 5
 PATIENCE_S = 60.0
@@ -43,13 +44,67 @@ STATUSES = (400, 401, 403, 409, 429, 500, 503)
 """How a gateway may answer what its upstream has done."""
 
 
+@dataclass(frozen=True)
+class HostedProvider:
+    """A provider that deploys models, and what its fake counts."""
+
+    profile: str
+    base: str
+    own: str
+    """A profiles file that makes waiting short."""
+    make: Callable[[], Any]
+    routes: Routes
+    prefix: str
+    environ: Callable[[Any], dict[str, str]]
+    secrets: tuple[str, ...]
+    order: Callable[[Json], tuple[str, str]]
+    """A job's start and file."""
+    files: Callable[[Any], int]
+    prices: str = ""
+
+
+def _of_bedrock(own: str) -> HostedProvider:
+    return HostedProvider(
+        "bedrock",
+        test_bedrock_loop.BASE,
+        own,
+        lambda: bedrock.FakeBedrock(talk=talk),
+        bedrock.BEDROCK,
+        bedrock.PREFIX,
+        bedrock.environ,
+        (bedrock.SECRET,),
+        lambda job: (job["start"], job["trainingDataConfig"]["s3Uri"]),
+        lambda fake: len(fake.objects),
+        test_bedrock_loop.PRICES,
+    )
+
+
+PROVIDERS = {
+    "azure": HostedProvider(
+        "azure",
+        test_azure_loop.BASE,
+        test_azure_loop.QUICK,
+        lambda: azure.FakeAzure(talk=talk, cold_chats=0, file_status="processed"),
+        azure.AZURE,
+        azure.PREFIX,
+        azure.environ,
+        (azure.KEY, azure.TOKEN),
+        lambda job: (job["model"], job["training_file"]),
+        lambda fake: len(fake.files),
+    ),
+    "bedrock": _of_bedrock(test_bedrock_loop.QUICK),
+    "bedrock-rented": _of_bedrock(test_bedrock_loop.RENTED),
+}
+
+
 @dataclass
 class Hosted:
     """One run at a resource of its own."""
 
     folder: Path
     nursery: Nursery
-    azure: FakeAzure
+    provider: HostedProvider
+    fake: Any
     codes: list[int] = field(default_factory=list[int])
     broken: list[str] = field(default_factory=list[str])
     _before: JournalView | None = None
@@ -72,8 +127,9 @@ class Hosted:
     def environment(self) -> dict[str, str]:
         """What a user would set."""
         kept = {name: os.environ[name] for name in ("PATH", "HOME", "LANG") if name in os.environ}
+        prices = {"RMFT_PRICES": str(self.folder / "prices.toml")} if self.provider.prices else {}
         profiles = {"RMFT_PROFILES": str(self.folder / "profiles.toml")}
-        return {**kept, **profiles, **environ(self.azure)}
+        return {**kept, **profiles, **prices, **self.provider.environ(self.fake)}
 
     def _look(self, code: int, said: str) -> None:
         now = read_journal(self.folder / "runs" / "case")
@@ -81,7 +137,7 @@ class Hosted:
             self.broken.append(f"I7 a traceback: {said.strip().splitlines()[-1]}")
         if code in RESUMABLE and now is not None and "rmft-api resume" not in said:
             self.broken.append(f"I7 exit {code} without the way out: {said[-200:]!r}")
-        for secret in (KEY, TOKEN):
+        for secret in self.provider.secrets:
             self.broken += [f"I6 a key is in {at}" for at in secrets_in(self.folder, now, secret)]
         if now is not None:
             self.broken += journal(self._before, now)
@@ -92,33 +148,34 @@ class Hosted:
 
     def at_the_end(self) -> Iterator[str]:
         """What must hold once the run is finished."""
-        if self.azure.deployments:
-            yield f"I1 still standing: {', '.join(self.azure.deployments)}"
-        if self.azure.made != self.azure.removed:
-            yield f"I1 made {self.azure.made}, taken down {self.azure.removed}"
-        orders = [(job["model"], job["training_file"]) for job in self.azure.jobs]
-        if len(orders) != 2 or len(self.azure.files) != 2:
-            yield f"I1 {len(orders)} jobs of {len(self.azure.files)} files where 2 were ordered"
+        if self.fake.deployments:
+            yield f"I1 still standing: {', '.join(self.fake.deployments)}"
+        if self.fake.made != self.fake.removed:
+            yield f"I1 made {self.fake.made}, taken down {self.fake.removed}"
+        orders = {self.provider.order(job) for job in self.fake.jobs}
+        jobs, files = len(self.fake.jobs), self.provider.files(self.fake)
+        if len(orders) != 2 or jobs != 2 or files != 2:
+            yield f"I1 {jobs} jobs of {files} files where 2 were ordered"
 
 
-async def play(name: str, folder: Path, nursery: Nursery) -> Verdict:
+async def play(provider: HostedProvider, name: str, folder: Path, nursery: Nursery) -> Verdict:
     """The case `point:passage:signal` or `refused/route:status`, to its end."""
     started = time.monotonic()
-    azure = FakeAzure(talk=talk, cold_chats=0, file_status="processed")
-    async with Serving(azure, AZURE, PREFIX):
-        run = Hosted(folder, nursery, azure)
-        _prepare(folder, azure)
+    fake = provider.make()
+    async with Serving(fake, provider.routes, provider.prefix):
+        run = Hosted(folder, nursery, provider, fake)
+        _prepare(folder, provider, fake)
         if name.startswith(REFUSED):
             route, _, status = name.removeprefix(REFUSED).partition(":")
-            azure.plan(route, *[Meets(int(status), {}, done=True)] * 2)
+            fake.plan(route, *[Meets(int(status), {}, done=True)] * 2)
             first, allowed = await run.process("run", "case.toml"), {0, *STOPPED}
         else:
             first = await run.process("run", "case.toml", RMFT_CRASH_AT=name)
             allowed = {0, SIGNALS[name.rpartition(":")[2]]}
         if first not in allowed:
             run.broken.append(f"I7 exit {first}, not one of {sorted(allowed)}")
-        if first in (130, 143) and azure.deployments:
-            run.broken.append(f"I1 a signal left standing: {', '.join(azure.deployments)}")
+        if first in (130, 143) and fake.deployments:
+            run.broken.append(f"I1 a signal left standing: {', '.join(fake.deployments)}")
         await _finish(run)
     took = round(time.monotonic() - started, 3)
     violations = tuple(dict.fromkeys(run.broken))
@@ -135,8 +192,8 @@ async def _finish(run: Hosted) -> None:
         run.broken.append(f"I8 not finished after {len(run.codes)} processes")
         return
     run.broken += run.at_the_end()
-    seen = len(run.azure.seen)
-    if await run.process("resume", "case") != 0 or _changes(run.azure, seen):
+    seen = len(run.fake.seen)
+    if await run.process("resume", "case") != 0 or _changes(run.fake, seen):
         run.broken.append("I9 resuming a finished run changed something")
     run.codes.pop()
 
@@ -145,26 +202,28 @@ def _exists(run: Hosted) -> bool:
     return (run.folder / "runs" / "case").exists()
 
 
-def _changes(azure: FakeAzure, since: int) -> list[str]:
+def _changes(fake: Any, since: int) -> list[str]:
     paid = {"chat", "create", "upload", "deploy", "remove"}
-    return [seen.route for seen in azure.seen[since:] if seen.route in paid]
+    return [seen.route for seen in fake.seen[since:] if seen.route in paid]
 
 
-def _prepare(folder: Path, azure: FakeAzure) -> None:
+def _prepare(folder: Path, provider: HostedProvider, fake: Any) -> None:
     folder.mkdir(parents=True)
-    Loop(folder, environ(azure), "azure", BASE, own=QUICK).write()
+    (folder / "prices.toml").write_text(provider.prices)
+    environ, budget = provider.environ(fake), 300.0
+    Loop(folder, environ, provider.profile, provider.base, own=provider.own, budget=budget).write()
 
 
-async def passages(folder: Path, nursery: Nursery) -> Mapping[str, int]:
+async def passages(provider: HostedProvider, folder: Path, nursery: Nursery) -> Mapping[str, int]:
     """How often an undisturbed run passes each point. Raises RuntimeError if it fails."""
-    azure = FakeAzure(talk=talk, cold_chats=0, file_status="processed")
-    async with Serving(azure, AZURE, PREFIX):
-        _prepare(folder, azure)
+    fake = provider.make()
+    async with Serving(fake, provider.routes, provider.prefix):
+        _prepare(folder, provider, fake)
         trace = folder / "points.json"
         child = await asyncio.create_subprocess_exec(
             *(sys.executable, "-m", "tests.faults.child", "run", "case.toml"),
             cwd=folder,
-            env=Hosted(folder, nursery, azure).environment()
+            env=Hosted(folder, nursery, provider, fake).environment()
             | {"RMFT_FAULTS_TRACE": str(trace), "PYTHONPATH": str(ROOT)},
             stdout=asyncio.subprocess.DEVNULL,
             stderr=asyncio.subprocess.PIPE,
@@ -185,17 +244,17 @@ def cases(points: Mapping[str, int]) -> Iterator[str]:
         yield f"{REFUSED}{route}:{status}"
 
 
-async def _all(folder: Path, only: str, jobs: int) -> list[Verdict]:
+async def _all(provider: HostedProvider, folder: Path, only: str, jobs: int) -> list[Verdict]:
     nursery = Nursery(folder / "nursery", "tests.faults.child", clocks(1))
     try:
-        found = cases(await passages(folder / "undisturbed", nursery))
+        found = cases(await passages(provider, folder / "undisturbed", nursery))
         names = [name for name in found if fnmatch.fnmatch(f"H/{name}", only)]
         progress, free = report.Progress(len(names)), asyncio.Semaphore(jobs)
 
         async def one(name: str) -> None:
             async with free:
                 inside = folder / re.sub(r"[^\w.+-]", "_", name)
-                progress.add(await play(name, inside, nursery))
+                progress.add(await play(provider, name, inside, nursery))
 
         async with asyncio.TaskGroup() as tasks:
             for name in names:
@@ -209,11 +268,12 @@ def main() -> int:
     """Play what was asked for; 0 where no promise was broken."""
     parser = argparse.ArgumentParser(prog="tests.faults.hosted", description=__doc__)
     parser.add_argument("--only", default="*", help="a pattern of case ids, e.g. 'H/teardown*'")
+    parser.add_argument("--provider", choices=PROVIDERS, default="azure", help="whose fake")
     parser.add_argument("--jobs", type=int, default=2, help="cases at a time")
     parser.add_argument("--json", type=Path, help="results")
     args = parser.parse_args()
     folder = Path(tempfile.mkdtemp(prefix="rmft-hosted-"))
-    verdicts = asyncio.run(_all(folder, args.only, args.jobs))
+    verdicts = asyncio.run(_all(PROVIDERS[args.provider], folder, args.only, args.jobs))
     report.write(args.json or folder / "results.json", verdicts, " ".join(sys.argv[1:]))
     sys.stdout.write(f"{report.table(verdicts)}\n")
     return int(any(verdict.violations for verdict in verdicts))

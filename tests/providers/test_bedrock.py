@@ -23,6 +23,7 @@ from rmft_api.core.records import (
 from rmft_api.providers import Connection, connect
 from rmft_api.providers.bedrock import convert, names
 from rmft_api.providers.model_list import list_models
+from rmft_api.providers.prices import price_of
 from rmft_api.providers.profiles import Profile, load
 from tests.contracts.chat_model import ChatModelContract
 from tests.contracts.fine_tuner import Bench, FineTunerContract, examples
@@ -36,7 +37,7 @@ from tests.fakes.bedrock import (
     refusal,
     s3_refusal,
 )
-from tests.providers.stub import Meets, Serving
+from tests.providers.stub import Meets, Serving, StubProvider
 
 pytest.importorskip("botocore", reason="pip install 'rmft-api[bedrock]'")
 BASE = "amazon.nova-micro-v1:0"
@@ -629,7 +630,7 @@ async def test_deployments_of_every_page_are_listed_and_only_ours(
     [
         ("AWS_REGION", "", "set AWS_REGION"),
         ("AWS_REGION", "Virginia", "is not an AWS region"),
-        ("AWS_REGION", "eu-west-1", "are deployed in us-east-1 and us-west-2 alone"),
+        ("AWS_REGION", "eu-west-1", "are trained and deployed in us-east-1 alone"),
         ("RMFT_BEDROCK_BUCKET", "", "set RMFT_BEDROCK_BUCKET"),
         ("RMFT_BEDROCK_BUCKET", "my-bucket", "s3://BUCKET/FOLDER"),
         ("RMFT_BEDROCK_ROLE_ARN", "", "set RMFT_BEDROCK_ROLE_ARN"),
@@ -688,3 +689,17 @@ async def test_the_models_of_a_region_tell_their_ends(bedrock: FakeBedrock) -> N
     listing = await list_models(load("bedrock"), environ(bedrock))
     assert str(listing.shutdowns[BASE]) == "2027-06-30"
     assert listing.shutdowns["amazon.nova-lite-v1:0"] is None
+
+
+async def test_bedrocks_openai_wire_answers_chats_and_trains_nothing() -> None:
+    profile, model = load("bedrock-mantle"), "openai.gpt-oss-20b"
+    async with Serving(StubProvider(models={model})) as stub:
+        told = {"BEDROCK_MANTLE_BASE_URL": stub.url, "AWS_BEARER_TOKEN_BEDROCK": API_KEY}
+        async with connect(profile, environ=told) as connection:
+            assert (await connection.chat.reply(ask("Which?", model=model))).choices
+    (seen,) = stub.asked("chat")
+    assert seen.headers["authorization"] == f"Bearer {API_KEY}"
+    assert not {"seed", "n", "metadata", "suffix"} & seen.json.keys()
+    with pytest.raises(ConfigError, match="cannot train; name another one"):
+        profile.check_training(model, "supervised", Hyperparameters())
+    assert price_of("bedrock-mantle", model)

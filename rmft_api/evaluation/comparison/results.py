@@ -89,6 +89,8 @@ class ComparisonResults(Record, frozen=True):
     axes: tuple[Axis, ...]
     stopped: str = ""
     """Why a model was not played on; empty where none was stopped."""
+    references: tuple[str, ...] = ()
+    """What regret is against in problems with state, in words."""
 
 
 def comparison_results(
@@ -114,6 +116,7 @@ def comparison_results(
         pairs=(*_pairs(list(combinations(models, 2)), everyone), *_against(models, rivals)),
         axes=tuple(_axes(config, _marks(config, prompts), everyone, first)),
         stopped=outcome.stopped(journal),
+        references=preparation.references(config.run),
     )
 
 

@@ -26,7 +26,7 @@ def region(profile: Profile, environ: Mapping[str, str]) -> str:
     known = profile.hosting.regions
     if known and told not in known:
         raise ConfigError(
-            f"{profile.setting_envs['region']}={told!r}: fine-tunes are deployed in "
+            f"{profile.setting_envs['region']}={told!r}: fine-tunes are trained and deployed in "
             f"{' and '.join(known)} alone; if that has changed, set hosting.regions in a profile "
             "of yours"
         )

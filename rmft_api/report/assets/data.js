@@ -88,9 +88,9 @@ const playOf = async (row, chapterOf) => {
     row,
     names: play.names,
     curve: play.curve,
-    own: Boolean(play.rewards),
+    own: Boolean(play.rewards) && !play.means, // with state, what actions were worth is known
     rewards: play.rewards || tables.rewards,
-    means: tables.means,
+    means: play.means || tables.means,
     rounds: play.rounds.map(([status, action, reply, prompt, policy]) => ({
       status,
       action,

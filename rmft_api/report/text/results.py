@@ -76,6 +76,7 @@ def _events(results: Results) -> Iterator[str]:
         yield warm_up_in_words(results.warm_up)
     if results.extended:
         yield f"extended {extended_in_words(results.extended)}"
+    yield from results.references
     for one in results.iterations:
         if one.gate is not None and one.gate.decision != "continue":
             yield f"after iteration {one.index}: {gate_in_words(one.gate)}"
