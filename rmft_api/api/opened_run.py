@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from rmft_api.api import arguments
 from rmft_api.config.schema import RunConfig
 from rmft_api.core.errors import UsageError
 from rmft_api.core.records import Scored, Split, Trajectory
@@ -16,7 +17,7 @@ from rmft_api.planning import Spending, spending
 from rmft_api.session import pages
 from rmft_api.session.progress import RunStatus, status_of
 from rmft_api.session.recorded_config import recorded_config
-from rmft_api.session.run_directories import existing_run, run_names
+from rmft_api.session.run_directories import existing_run, is_run, run_names
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -170,12 +171,13 @@ def open_run(name: str | Path, runs: str | Path = "runs") -> Run:
 
     Raises UsageError, with the names that are there, where there is no such run.
     """
-    path = Path(name)
-    if (path / "journal.sqlite").is_file():
+    folder, path = arguments.folder(runs), arguments.folder(name, "name")
+    if is_run(path):
         return Run(path)
-    return Run(existing_run(Path(runs), str(name)))
+    return Run(existing_run(folder, str(name)))
 
 
 def list_runs(runs: str | Path = "runs") -> list[Run]:
     """The runs in a folder, by name."""
-    return [Run(Path(runs) / name) for name in run_names(Path(runs))]
+    folder = arguments.folder(runs)
+    return [Run(folder / name) for name in run_names(folder)]

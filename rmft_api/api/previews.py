@@ -5,7 +5,9 @@ from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import Any
 
-from rmft_api.api.running import RunFile, now, settings
+from rmft_api.api.arguments import settings
+from rmft_api.api.event_loop import run_now
+from rmft_api.api.running import RunFile
 from rmft_api.core.records import Split
 from rmft_api.planning.previews import (
     ParsedPreview,
@@ -92,4 +94,4 @@ def preview(
         rounds=rounds,
         replies=replies,
     )
-    return now(work, "apreview")
+    return run_now(work, "apreview")

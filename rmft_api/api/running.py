@@ -5,20 +5,19 @@ event loop: in a notebook, in a service. Cancelling its task waits for the reque
 what they brought, and leaves a run that can be resumed; so does Ctrl-C in the others.
 """
 
-import asyncio
 import html
-import json
-from collections.abc import Callable, Coroutine, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import closing
-from copy import deepcopy
 from functools import partial
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
+from rmft_api.api import arguments
+from rmft_api.api.arguments import settings
+from rmft_api.api.event_loop import reporting, run_now
 from rmft_api.api.opened_run import Run, open_run
-from rmft_api.config import run_files, schema
+from rmft_api.config.changes import from_python
 from rmft_api.config.schema import RunConfig
-from rmft_api.core.errors import ConfigError, UsageError
 from rmft_api.evaluation.comparison import ComparisonResults
 from rmft_api.journal import Journal
 from rmft_api.planning import RunPlan
@@ -27,10 +26,8 @@ from rmft_api.session import comparisons, plans
 from rmft_api.session import runs as sessions
 from rmft_api.session.budgets import Budgets
 from rmft_api.session.players import ComparisonOptions, described
-from rmft_api.session.reporting import QUIET, Reporting
 from rmft_api.session.run_directories import run_directory
 
-T = TypeVar("T")
 RunFile = str | Path | Mapping[str, Any] | RunConfig
 """A path, the name of a shipped run file, a dict of sections, or settings that were read."""
 
@@ -82,29 +79,6 @@ def _dollars(cost: Cost) -> tuple[float | None, float | None, float | None]:
     return low, expected, worst
 
 
-def settings(
-    file: RunFile, overrides: Mapping[str, Any] | None = None, budget_usd: float | None = None
-) -> tuple[RunConfig, Path | None]:
-    """The run that a file and changes to it describe, and the file's path where there is one.
-
-    `overrides` maps dotted keys to values, as `--set` does: `{"rollouts.scenarios": 8}`. Raises
-    ConfigError with one line for the first mistake.
-    """
-    changes = dict(overrides or {})
-    if budget_usd is not None:
-        changes["budget_usd"] = budget_usd
-    written = [f"{key}={json.dumps(value)}" for key, value in changes.items()]
-    if isinstance(file, RunConfig):
-        if written:
-            raise ConfigError("overrides go with a run file or a dict; copy the settings instead")
-        return file, None
-    if isinstance(file, Mapping):
-        raw = schema.changed(deepcopy(dict(file)), written)
-        return schema.parse(raw, "the settings"), None
-    path = run_files.find(file)
-    return schema.load(path, written), path
-
-
 def plan(
     file: RunFile = "quickstart",
     overrides: Mapping[str, Any] | None = None,
@@ -126,8 +100,10 @@ def plan(
         ConfigError: For what cannot be followed, in one line.
 
     """
-    config, _ = settings(file, overrides, budget_usd)
-    return Plan(now(partial(plans.plan_of, config, Path(runs), reply_tokens), "aplan"))
+    work = partial(
+        aplan, file, overrides, budget_usd=budget_usd, reply_tokens=reply_tokens, runs=runs
+    )
+    return run_now(work, "aplan")
 
 
 async def aplan(
@@ -139,8 +115,10 @@ async def aplan(
     runs: str | Path = "runs",
 ) -> Plan:
     """As `plan`, inside a running event loop."""
+    tokens = arguments.whole_or_none(reply_tokens, "reply_tokens")
+    folder = arguments.folder(runs)
     config, _ = settings(file, overrides, budget_usd)
-    return Plan(await plans.plan_of(config, Path(runs), reply_tokens))
+    return Plan(await plans.plan_of(config, folder, tokens))
 
 
 async def arun(
@@ -169,12 +147,12 @@ async def arun(
         RmftError: Any other known error; `.hint` says how to go on.
 
     """
+    folder = arguments.folder(runs)
     config, path = settings(file, overrides, budget_usd)
     if not accept_shutdown:
         plans.refuse_shutdown(config)
-    folder = Path(runs)
     await sessions.begin(
-        config, folder, path, reporting=_reporting(progress), accept_shutdown=accept_shutdown
+        config, folder, path, reporting=reporting(progress), accept_shutdown=accept_shutdown
     )
     return open_run(run_directory(folder, config.name))
 
@@ -198,7 +176,7 @@ def run(
         accept_shutdown=accept_shutdown,
         progress=progress,
     )
-    return now(work, "arun")
+    return run_now(work, "arun")
 
 
 async def aresume(
@@ -230,13 +208,17 @@ async def aresume(
         LockedError: Where another process works on it.
 
     """
-    found, caps = open_run(name, runs), Budgets(budget_usd, iteration_budget_usd)
-    reporting = _reporting(progress)
+    iterations = arguments.whole_or_none(iterations, "iterations")
+    found, telling = open_run(name, runs), reporting(progress)
+    caps = Budgets(
+        arguments.dollars(budget_usd, "budget_usd"),
+        arguments.dollars(iteration_budget_usd, "iteration_budget_usd"),
+    )
     with closing(Journal.read(found.directory)) as journal:
         is_comparison = comparisons.is_comparison(journal)
     if is_comparison:
         comparisons.refuse_iterations(found.name, iterations)
-        await comparisons.resume(found.directory, caps, reporting=reporting)
+        await comparisons.resume(found.directory, caps, reporting=telling)
     else:
         await sessions.resume(
             found.directory,
@@ -244,7 +226,7 @@ async def aresume(
             iterations=iterations,
             as_recorded=as_recorded,
             again=again,
-            reporting=reporting,
+            reporting=telling,
         )
     return found
 
@@ -272,7 +254,7 @@ def resume(
         runs=runs,
         progress=progress,
     )
-    return now(work, "aresume")
+    return run_now(work, "aresume")
 
 
 async def aevaluate(
@@ -308,13 +290,18 @@ async def aevaluate(
         ConfigError: For what cannot be followed, before anything is sent.
 
     """
-    changes = tuple(f"{key}={json.dumps(value)}" for key, value in (overrides or {}).items())
-    chosen = None if baselines is None else tuple(baselines)
+    folder = arguments.folder(runs)
     wanted = ComparisonOptions(
-        tuple(players), suite, profile, chosen, name, like, changes, budget_usd
+        arguments.texts(players, "players"),
+        arguments.text(suite, "suite"),
+        arguments.text(profile, "profile"),
+        arguments.texts_or_none(baselines, "baselines"),
+        arguments.text_or_none(name, "name"),
+        arguments.text_or_none(like, "like"),
+        from_python(overrides),
+        arguments.dollars(budget_usd, "budget_usd"),
     )
-    config = described(wanted, Path(runs))
-    return await comparisons.begin(config, Path(runs), _reporting(progress))
+    return await comparisons.begin(described(wanted, folder), folder, reporting(progress))
 
 
 def evaluate(
@@ -344,31 +331,4 @@ def evaluate(
         runs=runs,
         progress=progress,
     )
-    return now(work, "aevaluate")
-
-
-def _reporting(progress: bool) -> Reporting:
-    if not progress:
-        return QUIET
-    from rmft_api.cli.console import REPORTING
-
-    return Reporting(REPORTING.say, REPORTING.console)
-
-
-def now(work: Callable[[], Coroutine[Any, Any, T]], twin: str) -> T:
-    """Do the work in an event loop of its own. Raises UsageError inside a running one."""
-    try:
-        asyncio.get_running_loop()
-    except RuntimeError:
-        return _run(work())
-    raise UsageError(f"an event loop is running here: use `await rmft_api.{twin}(...)`")
-
-
-def _run(work: Coroutine[Any, Any, T]) -> T:
-    """On uvloop where there is one: half the CPU of a request is the event loop's."""
-    try:
-        import uvloop
-    except ImportError:
-        return asyncio.run(work)
-    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        return runner.run(work)
+    return run_now(work, "aevaluate")

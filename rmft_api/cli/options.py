@@ -8,6 +8,7 @@ import typer
 from rmft_api.cli import completion
 
 if TYPE_CHECKING:
+    from rmft_api.config.changes import Change
     from rmft_api.config.schema import RunConfig
 
 RUNS = Path("runs")
@@ -64,7 +65,9 @@ def described(file: Path, overrides: list[str] | None, budget: float | None) -> 
     return schema.load(file, with_budget(overrides, budget))
 
 
-def with_budget(overrides: list[str] | None, budget: float | None) -> tuple[str, ...]:
+def with_budget(overrides: list[str] | None, budget: float | None) -> "tuple[str | Change, ...]":
     """The changes of a command line, `--budget` among them."""
-    cap = () if budget is None else (f"budget_usd={budget}",)
+    from rmft_api.config.changes import Change
+
+    cap = () if budget is None else (Change("budget_usd", budget),)
     return (*(overrides or ()), *cap)

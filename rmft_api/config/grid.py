@@ -21,7 +21,7 @@ from typing import Annotated, Any, Self
 
 from pydantic import Field, ValidationError, model_validator
 
-from rmft_api.config import run_files
+from rmft_api.config import changes, run_files
 from rmft_api.config import schema as configs
 from rmft_api.config.schema import RunConfig, Section
 from rmft_api.config.validation_errors import first_mistake
@@ -91,7 +91,7 @@ def _config(
     raw["name"] = f"{path.stem}-{cell.name}-{seed}"[:64]
     raw["seed"] = seed
     for key, value in {**grid.set, **cell.set}.items():
-        configs.place(raw, key, value, path.parent)
+        changes.place(raw, key, value, path.parent)
     folder = base_file.absolute().parent
     raw = paths.settled(raw, folder, Path.cwd())
     return configs.parse(raw, f"{path}, cell {cell.name!r}", Origin(folder))

@@ -7,7 +7,7 @@ names the key, its value and the nearest known key.
 import math
 import tomllib
 import warnings
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import date, time
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self, TypeVar, cast
@@ -25,6 +25,7 @@ from pydantic import (
 )
 
 from rmft_api.config import renamed_keys
+from rmft_api.config.changes import Change, changed
 from rmft_api.config.validation_errors import first_mistake, unreadable
 from rmft_api.core import paths
 from rmft_api.core.errors import ConfigError
@@ -61,12 +62,25 @@ Alternatives = Whole | tuple[Whole, ...]
 def _kept_as_written(options: dict[str, Any]) -> dict[str, Any]:
     """Refuse what the journal's JSON cannot hold: the run would go on with another value."""
     for key, value in options.items():
-        for one in value if isinstance(value, list | tuple) else (value,):  # pyright: ignore[reportUnknownVariableType]
+        for one in _innermost(value):
             if isinstance(one, float) and not math.isfinite(one):
                 raise ValueError(f"{key} = {one} is no finite number; write one, or leave it out")
             if isinstance(one, date | time):
                 raise ValueError(f'{key} = {one} is a date; write it as text, "{one}"')
     return options
+
+
+def _innermost(value: Any) -> Iterator[Any]:
+    """The value itself, or all that its lists and tables hold."""
+    inside: Iterable[Any] = ()
+    if isinstance(value, Mapping):
+        inside = cast("Mapping[str, Any]", value).values()
+    elif isinstance(value, list | tuple):
+        inside = cast("list[Any]", value)
+    else:
+        yield value
+    for one in inside:
+        yield from _innermost(one)
 
 
 Options = Annotated[dict[str, Any], AfterValidator(_kept_as_written)]
@@ -518,18 +532,11 @@ def read(path: Path) -> dict[str, Any]:
         raise ConfigError(unreadable(path, error)) from error
 
 
-def load(path: Path, overrides: Sequence[str] = ()) -> RunConfig:
-    """Read a run file. Raises ConfigError with one line for the first mistake."""
+def load(path: Path, overrides: Iterable[str | Change] = ()) -> RunConfig:
+    """Read a run file, changed. Raises ConfigError with one line for the first mistake."""
     raw, folder = changed(read(path), overrides), path.absolute().parent
     raw = paths.settled({"name": name_of(path), **raw}, folder, Path.cwd())
     return parse(raw, source=str(path), origin=Origin(folder))
-
-
-def changed(raw: dict[str, Any], overrides: Sequence[str]) -> dict[str, Any]:
-    """The file with `key=value` changes put in. Raises ConfigError."""
-    for override in overrides:
-        apply(raw, override)
-    return raw
 
 
 def parse(raw: Mapping[str, Any], source: str, origin: Origin | None = None) -> RunConfig:
@@ -571,60 +578,6 @@ def leaves(config: RunConfig) -> dict[str, str]:
 def name_of(path: Path) -> str:
     """The file's name as a run's: `gpt-4.1-mini.toml` begins run `gpt-4-1-mini`."""
     return as_run_name(path.stem)
-
-
-def apply(raw: dict[str, Any], override: str) -> None:
-    """Change one key of an unchecked run file, as `--set` does. Raises ConfigError."""
-    key, separator, text = override.partition("=")
-    if not separator or not key:
-        raise ConfigError(
-            f"--set {override!r}: write it as key=value, e.g. --set rollouts.scenarios=8"
-        )
-    place(raw, key.strip(), _value(text.strip()), Path.cwd())
-
-
-def place(raw: dict[str, Any], key: str, value: Any, folder: Path) -> None:
-    """As `put`, for a value whose relative paths start at `folder`."""
-    alone: dict[str, Any] = {}
-    put(alone, key, value)
-    paths.made_absolute(alone, folder)
-    for part in key.split("."):
-        alone = alone[part]
-    put(raw, key, alone)
-
-
-def put(raw: dict[str, Any], key: str, value: Any) -> None:
-    """Set a dotted key of an unchecked run file. Raises ConfigError where it leads nowhere.
-
-    In a list of tables the key is set in every one of them, or in the one that a number names:
-    `rollouts.problems.K`, `rollouts.problems.0.K`.
-    """
-    _put(raw, key.split("."), value, key)
-
-
-def _put(place: dict[str, Any], parts: list[str], value: Any, key: str) -> None:
-    name, *rest = parts
-    if not rest:
-        place[name] = value
-        return
-    inner: Any = place.setdefault(name, {})
-    if isinstance(inner, list):
-        tables = cast("list[Any]", inner)
-        if rest[0].isdigit() and len(rest) > 1:
-            tables, rest = tables[int(rest[0]) : int(rest[0]) + 1], rest[1:]
-    else:
-        tables = [inner]
-    if not tables or not all(isinstance(table, dict) for table in tables):
-        raise ConfigError(f"{key!r}: {name!r} is not a section")
-    for table in tables:
-        _put(table, rest, value, key)
-
-
-def _value(text: str) -> Any:
-    try:
-        return tomllib.loads(f"value = {text}")["value"]
-    except tomllib.TOMLDecodeError:
-        return text  # a bare word is a string, as a shell user means it
 
 
 def _leaves(value: Any, prefix: str = "") -> Iterator[tuple[str, Any]]:

@@ -38,6 +38,12 @@ def first_mistake(
     error: ValidationError, section: type[BaseModel], raw: Mapping[str, Any] | None = None
 ) -> str:
     """The first of a file's mistakes. `raw` is the file: only keys that fit it are suggested."""
+    return " ".join(_first_mistake(error, section, raw).split())  # keys may have line breaks
+
+
+def _first_mistake(
+    error: ValidationError, section: type[BaseModel], raw: Mapping[str, Any] | None
+) -> str:
     first = error.errors(include_url=False)[0]
     where = _key(first)
     if first["type"] == "extra_forbidden":

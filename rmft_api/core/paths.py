@@ -38,8 +38,7 @@ def made_absolute(raw: Table, folder: Path) -> Table:
             return [absolute(one) for one in cast("list[Any]", value)]
         if not isinstance(value, str) or not value or Path(value).is_absolute():
             return value
-        found = folder / value
-        return str(found.resolve()) if found.exists() else value
+        return _found(value, folder)
 
     for table, key in _paths(raw):
         table[key] = absolute(table[key])
@@ -64,13 +63,23 @@ def _settle(raw: Table, place: tuple[str, str], folders: tuple[Path, ...]) -> No
     if value is None or (key == "set" and _ships(value)):
         return
     for folder in folders:
-        if _is_dir(folder, value) or (value.endswith(GGUF) and (folder / value).is_file()):
+        if _is_dir(folder, value) or (value.endswith(GGUF) and _is_file(folder, value)):
             raw[section][key] = str((folder / value).resolve())
             return
 
 
 def _is_dir(folder: Path, value: str | None) -> bool:
-    return bool(value) and (folder / str(value)).is_dir()
+    try:
+        return bool(value) and (folder / str(value)).is_dir()
+    except OSError:  # too long for a name
+        return False
+
+
+def _is_file(folder: Path, value: str) -> bool:
+    try:
+        return (folder / value).is_file()
+    except OSError:  # too long for a name
+        return False
 
 
 def _value(raw: Table, section: str, key: str) -> str | None:
@@ -122,6 +131,11 @@ def own_options(options: Mapping[str, Any], folder: Path) -> dict[str, Any]:
 def _file(value: Any, folder: Path) -> Any:
     if not isinstance(value, str) or not (Path(value).suffix or "/" in value):
         return value
+    return _found(value, folder)
+
+
+def _found(value: str, folder: Path) -> str:
+    """The absolute path of what is there in the folder; else the value as it stands."""
     try:
         found = folder / value
         return str(found.resolve()) if found.exists() else value

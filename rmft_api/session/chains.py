@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from rmft_api.config import schema as configs
+from rmft_api.config.changes import Change, changed
 from rmft_api.config.schema import ModelConfig, ReplayConfig, ReplayStep, RunConfig
 from rmft_api.core.errors import ConfigError, UsageError
 from rmft_api.core.files import make_directory, replace_file
@@ -28,7 +29,7 @@ class RetrainOptions:
     profile: str
     model: str | None
     name: str | None
-    overrides: tuple[str, ...]
+    overrides: tuple[str | Change, ...]
 
 
 @dataclass(frozen=True)
@@ -158,8 +159,7 @@ def described(chain: Chain, wanted: RetrainOptions, say: Callable[[str], None]) 
         ),
         "warm_up": _warm_up(old, here, there),
     }
-    for override in wanted.overrides:
-        configs.apply(raw, override)
+    changed(raw, wanted.overrides)
     return _same_words(configs.parse(raw, f"the replay of {old.name}", old.origin), chain)
 
 

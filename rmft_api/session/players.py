@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from rmft_api import baselines, environments, suites
+from rmft_api.config.changes import Change
 from rmft_api.config.schema import RunConfig, checked
 from rmft_api.core.errors import UsageError
 from rmft_api.core.names import A_NAME, RUN_NAME
@@ -35,7 +36,7 @@ class ComparisonOptions:
     baselines: tuple[str, ...] | None
     name: str | None
     like: str | None
-    overrides: tuple[str, ...]
+    overrides: tuple[str | Change, ...]
     budget_usd: float | None
 
 

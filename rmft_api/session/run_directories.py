@@ -21,7 +21,7 @@ def run_directory(runs: Path, name: str) -> Path:
 def existing_run(runs: Path, name: str) -> Path:
     """As `run_directory`, for a run that must be there: by its name, its run file's or its path."""
     ways = (Path(name) if os.sep in name else None, *(runs / one for one in _meant(name)))
-    found = next((way for way in ways if way is not None and _holds_a_journal(way)), None)
+    found = next((way for way in ways if way is not None and is_run(way)), None)
     if found is not None:
         return found
     directory = run_directory(runs, name)
@@ -36,7 +36,7 @@ def run_names(runs: Path) -> list[str]:
         found = sorted(entry.name for entry in os.scandir(runs))
     except OSError:
         return []
-    return [name for name in found if RUN_NAME.match(name) and _holds_a_journal(runs / name)]
+    return [name for name in found if RUN_NAME.match(name) and is_run(runs / name)]
 
 
 def _meant(name: str) -> Iterator[str]:
@@ -59,7 +59,8 @@ def _written_in(path: Path) -> Iterator[str]:
         yield name
 
 
-def _holds_a_journal(directory: Path) -> bool:
+def is_run(directory: Path) -> bool:
+    """Whether a run lies in a directory."""
     try:
         return (directory / JOURNAL).is_file()
     except OSError:  # a folder that may not be looked into

@@ -1,11 +1,12 @@
 """A suite file: problems, how they are told, and how often they are played."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Annotated, Literal, Self
 
 from pydantic import Field, PrivateAttr
 
+from rmft_api.config.changes import Change, changed
 from rmft_api.config.schema import (
     Positive,
     Problem,
@@ -14,7 +15,6 @@ from rmft_api.config.schema import (
     SamplingConfig,
     Section,
     Share,
-    changed,
     checked,
     name_of,
     parse,
@@ -88,7 +88,7 @@ class Suite(Section):
         return self
 
 
-def load_file(path: Path, overrides: Sequence[str] = ()) -> Suite:
+def load_file(path: Path, overrides: Iterable[str | Change] = ()) -> Suite:
     """Read a suite. Raises ConfigError with one line for the first mistake."""
     raw, folder = changed(read(path), overrides), path.absolute().parent
     raw = paths.settled({"name": name_of(path), **raw}, folder, Path.cwd())
