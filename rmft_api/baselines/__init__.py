@@ -1,5 +1,6 @@
 """Known algorithms on the model's own tables, vectorised over trajectories (docs/method.md 6)."""
 
+from rmft_api.baselines.game import Algorithm, GameInfo
 from rmft_api.baselines.registry import BASELINES, ORACLES, play, suitable
 
-__all__ = ["BASELINES", "ORACLES", "play", "suitable"]
+__all__ = ["BASELINES", "ORACLES", "Algorithm", "GameInfo", "play", "suitable"]

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 
@@ -9,6 +10,8 @@ from rmft_api.baselines.random_streams import RandomStreams
 from rmft_api.environments.scenario import Adversary, Scenario
 from rmft_api.selection.regret import Floats, Ints, PlayArrays, one_hot
 
+Needs = Literal["bandit", "full", "features"]
+"""What an algorithm has to be told: its own rewards, all of them, or contexts as numbers."""
 ACTING = 4095
 """The lane of chance that turns a distribution into an action; no player draws from it."""
 

@@ -4,7 +4,8 @@ import inspect
 from collections import defaultdict
 from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from pathlib import Path
+from typing import Any
 
 from rmft_api.baselines import (
     adversarial,
@@ -13,9 +14,10 @@ from rmft_api.baselines import (
     linear,
     nonstationary,
     oracles,
+    own,
     stateful,
 )
-from rmft_api.baselines.game import Algorithm, is_binary, run, table
+from rmft_api.baselines.game import Algorithm, GameInfo, Needs, is_binary, run, table
 from rmft_api.baselines.random_streams import RandomStreams
 from rmft_api.core.errors import ConfigError
 from rmft_api.environments.options import nearest
@@ -31,7 +33,7 @@ class Baseline:
     """An algorithm and what it has to be told."""
 
     make: Callable[..., Algorithm]
-    needs: Literal["bandit", "full", "features"] = "bandit"
+    needs: Needs = "bandit"
     known_mix: bool = True
     """Whether its distribution is known: it says its mix, or acts without chance. One that hides
     it in its own draws is none for an adversary, which answers the distribution."""
@@ -57,6 +59,7 @@ BASELINES: Mapping[str, Baseline] = {
     "ftrl_l2": Baseline(full_information.FTRL, needs="full"),
     "ftpl": Baseline(full_information.FTPL, needs="full"),
     "linucb": Baseline(linear.LinUCB, needs="features"),
+    "lin_thompson": Baseline(linear.LinThompson, needs="features", known_mix=False),
 }
 ORACLES: Mapping[str, Callable[[Sequence[Scenario]], Algorithm]] = {
     "best_fixed": oracles.BestFixed,
@@ -72,15 +75,21 @@ def suitable(scenario: Scenario) -> tuple[str, ...]:
 
 
 def play(
-    name: str, scenarios: Sequence[Scenario], seed: int, options: Mapping[str, Any] | None = None
+    name: str,
+    scenarios: Sequence[Scenario],
+    seed: int,
+    options: Mapping[str, Any] | None = None,
+    folder: Path | None = None,
 ) -> list[PlayArrays]:
     """One play of each scenario, in their order, by a baseline or an oracle.
 
     Chance has the address (seed, name, place in `scenarios`), so the first plays of a longer list
-    are the same. `options` are the algorithm's own numbers, e.g. {"c": 1.0} for ucb.
-    Raises ConfigError for an unknown name or option, or a scenario that tells too little.
+    are the same. `options` are the algorithm's own numbers, e.g. {"c": 1.0} for ucb. `module:Class`
+    is looked for in `folder` first. Raises ConfigError for an unknown name or option, or a scenario
+    that tells too little, and DataError for a class of one's own that breaks its contract.
     """
-    _check(name, scenarios, options or {})
+    baseline = _named(name, folder)
+    _check(name, baseline, scenarios, options or {})
     plays = stateful.play(name, list(enumerate(scenarios)), seed)
     for indices in _batches(scenarios):
         batch = [scenarios[i] for i in indices]
@@ -88,21 +97,43 @@ def play(
         if name in ORACLES:
             player = ORACLES[name](batch)
         else:
-            player = BASELINES[name].make(known, **(options or {}))
+            player = baseline.make(known, **(options or {})) if baseline else _nobody(name)
         plays |= zip(indices, run(player, batch, known), strict=True)
     return [plays[i] for i in range(len(scenarios))]
 
 
-def _check(name: str, scenarios: Sequence[Scenario], options: Mapping[str, Any]) -> None:
-    if name not in BASELINES and name not in ORACLES and not _is_own(name, scenarios):
-        own = {n: None for s in scenarios if s.world is not None for n in s.world.references}
-        raise ConfigError(f"unknown baseline {name!r}{nearest(name, [*BASELINES, *ORACLES, *own])}")
-    known_options = _options(name)
+def _named(name: str, folder: Path | None) -> Baseline | None:
+    """The algorithm; None for oracles and for policies of a problem. Raises ConfigError."""
+    if name in BASELINES or not own.is_own(name):
+        return BASELINES.get(name)
+    algorithm = own.load(name, folder)
+
+    def make(known: GameInfo, **options: Any) -> Algorithm:
+        return own.made(name, algorithm, known, options)
+
+    make.__signature__ = inspect.signature(algorithm)  # pyright: ignore[reportFunctionMemberAccess]
+    return Baseline(make, own.needs_of(algorithm), getattr(algorithm, "known_mix", True))
+
+
+def _nobody(name: str) -> Algorithm:
+    raise ConfigError(f"baseline {name!r} plays problems with state alone")
+
+
+def _check(
+    name: str,
+    baseline: Baseline | None,
+    scenarios: Sequence[Scenario],
+    options: Mapping[str, Any],
+) -> None:
+    if baseline is None and name not in ORACLES and not _is_own(name, scenarios):
+        policies = {n: None for s in scenarios if s.world is not None for n in s.world.references}
+        known = [*BASELINES, *ORACLES, *policies, *own.names()]
+        raise ConfigError(f"unknown baseline {name!r}{nearest(name, known)}")
+    known_options = _options(baseline)
     for option, value in options.items():
         if option not in known_options:
             known = ", ".join(known_options) or "none"
             raise ConfigError(f"baseline {name!r} has no option {option}={value!r}; known: {known}")
-    baseline = BASELINES.get(name)
     for index, scenario in enumerate(scenarios):
         if scenario.world is not None:
             if not stateful.fits(name, scenario.world):
@@ -110,8 +141,8 @@ def _check(name: str, scenarios: Sequence[Scenario], options: Mapping[str, Any])
                     f"baseline {name!r} cannot play scenario {index}, which has state; these can: "
                     f"{', '.join(stateful.suitable(scenario.world))}"
                 )
-        elif name not in BASELINES and name not in ORACLES:
-            raise ConfigError(f"baseline {name!r} plays problems with state, not scenario {index}")
+        elif baseline is None and name not in ORACLES:
+            _nobody(name)
         elif baseline is not None and not _fits(baseline, scenario):
             raise ConfigError(
                 f"baseline {name!r} {_lack(baseline, scenario)} scenario {index}; these can play "
@@ -134,10 +165,10 @@ def _lack(baseline: Baseline, scenario: Scenario) -> str:
     return f"needs {NEEDS[baseline.needs]}, not told in"
 
 
-def _options(name: str) -> list[str]:
-    if name not in BASELINES:
+def _options(baseline: Baseline | None) -> list[str]:
+    if baseline is None:
         return []
-    _, *rest = inspect.signature(BASELINES[name].make).parameters
+    _, *rest = inspect.signature(baseline.make).parameters
     return rest
 
 

@@ -268,6 +268,9 @@ class TestConfig(EvaluationConfig):
 
     scenarios: Scenarios = 96
     """M: how many."""
+    baselines: tuple[str, ...] | None = None
+    """Algorithms beside the models: a name (docs/method.md 6), `module:Class` of your own, or an
+    entry point of `rmft_api.baselines`; absent: those that are usual for the problems."""
 
 
 class GateConfig(Section):
@@ -393,7 +396,7 @@ class TeacherConfig(Section):
     """A known algorithm whose play is learnt from, in the place of the model's own."""
 
     algorithm: str
-    """A baseline (docs/method.md 6), such as ucb1, thompson, hedge."""
+    """A baseline (docs/method.md 6), such as ucb1, thompson, hedge, or `module:Class` of yours."""
     options: dict[str, float] = Field(default_factory=dict)
     """The algorithm's own numbers."""
 

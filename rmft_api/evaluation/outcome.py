@@ -8,7 +8,7 @@ from typing import NamedTuple
 import msgspec
 import numpy as np
 
-from rmft_api import statistics
+from rmft_api import baselines, statistics
 from rmft_api.config.schema import RunConfig
 from rmft_api.core import seeds
 from rmft_api.core.errors import UsageError
@@ -339,7 +339,24 @@ def _warnings(figures: dict[int, Figures], index: int) -> tuple[str, ...]:
 
 def _baselines(config: RunConfig) -> dict[str, Figures]:
     held = scenario_set(config, "test")
+    folder = config.origin.folder
     return {
-        name: scoring.figures(held, scoring.of_baseline(held, name, config.seed), None)
-        for name in scoring.default_baselines(held)
+        name: scoring.figures(held, scoring.of_baseline(held, name, config.seed, folder), None)
+        for name in baselines_of(config, held)
     }
+
+
+def baselines_of(config: RunConfig, held: ScenarioSet) -> tuple[str, ...]:
+    """The algorithms beside the models: those that the run file names, else the usual ones."""
+    named = config.test.baselines
+    return scoring.default_baselines(held) if named is None else tuple(dict.fromkeys(named))
+
+
+def check_baselines(config: RunConfig) -> None:
+    """Let the named algorithms play a scenario of each problem, so that mistakes come first.
+
+    Raises ConfigError, and DataError for a class of one's own that breaks its contract.
+    """
+    held = scenario_set(config, "test").first(len(preparation.problems_of(config, "test")))
+    for name in config.test.baselines or ():
+        baselines.play(name, held.scenarios, config.seed, folder=config.origin.folder)

@@ -9,6 +9,7 @@ import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from pathlib import Path
 
 import numpy as np
 
@@ -32,7 +33,16 @@ from rmft_api.statistics import Decisions
 DEFAULT_BASELINES: Mapping[RegretKind, tuple[str, ...]] = {
     "static": ("random", "hedge", "ftrl_l2", "ftpl"),
     "pseudo": ("random", "greedy", "ucb1", "thompson"),
-    "dynamic": ("random", "greedy", "ucb1", "thompson", "sw_ucb", "exp3s"),
+    "dynamic": (
+        "random",
+        "greedy",
+        "ucb1",
+        "thompson",
+        "sw_ucb",
+        "exp3s",
+        "linucb",
+        "lin_thompson",  # these two wherever features are numbers
+    ),
     "reference": ("random",),  # and the references of the problem's own class
 }
 """The baselines shown beside a model, by the kind of regret that its scenarios rank by."""
@@ -231,10 +241,12 @@ def of_trajectories(course: ScenarioSet, played: Iterable[Trajectory]) -> Perfor
     return _perform(course, plays)
 
 
-def of_baseline(course: ScenarioSet, name: str, seed: int) -> Performance:
-    """How a baseline does on the same scenarios."""
+def of_baseline(
+    course: ScenarioSet, name: str, seed: int, folder: Path | None = None
+) -> Performance:
+    """How a baseline does on the same scenarios; one of your own is looked for in `folder`."""
     repeated = [s for s in course.scenarios for _ in range(BASELINE_PLAYS)]
-    plays = baselines.play(name, repeated, seed)
+    plays = baselines.play(name, repeated, seed, folder=folder)
     size = BASELINE_PLAYS
     return _perform(course, [plays[i : i + size] for i in range(0, len(plays), size)])
 

@@ -54,7 +54,7 @@ def baseline_plays(
     course = outcome.scenario_set(config, "test")
     repeated = [s for s in course.scenarios for _ in range(BASELINE_PLAYS)]
     for name in names:
-        plays = baselines.play(name, repeated, config.seed)
+        plays = baselines.play(name, repeated, config.seed, folder=config.origin.folder)
         yield (
             name,
             tuple(

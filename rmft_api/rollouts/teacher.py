@@ -43,7 +43,9 @@ class Teacher:
         plays = self.config.rollouts.trajectories
         tables = [seat.scenario for seat in self._seats for _ in range(plays)]
         wanted = self.algorithm
-        return baselines.play(wanted.algorithm, tables, self.config.seed, wanted.options)
+        return baselines.play(
+            wanted.algorithm, tables, self.config.seed, wanted.options, self.config.origin.folder
+        )
 
     async def reply(self, request: ChatRequest) -> ChatResponse:
         """What the algorithm does at this place of the run."""

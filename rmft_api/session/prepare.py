@@ -8,6 +8,7 @@ from rmft_api import tracking
 from rmft_api.config.schema import RunConfig
 from rmft_api.core.errors import ConfigError
 from rmft_api.core.scripted_players import is_scripted
+from rmft_api.evaluation import outcome
 from rmft_api.planning import RunPlan, build_plan
 from rmft_api.planning.cost import tuned_id
 from rmft_api.planning.open_model import settings_of
@@ -52,6 +53,7 @@ def prepare(config: RunConfig) -> PreparedRun:
         for seat in preparation.prepared_scenarios(config, prompts, split, 1):
             seat.prompt_builder()
     tracking.check(config.tracking)
+    outcome.check_baselines(config)
     if config.teacher is not None:
         Teacher(config, config.teacher, prompts, 1)
     if config.warm_up is not None:

@@ -153,7 +153,10 @@ def test_suitable_names_who_can_play_what_is_told() -> None:
         "ftrl_l2",
         "ftpl",
     }
-    assert set(baselines.suitable(contextual)) - set(baselines.suitable(bandit)) == {"linucb"}
+    assert set(baselines.suitable(contextual)) - set(baselines.suitable(bandit)) == {
+        "linucb",
+        "lin_thompson",
+    }
 
 
 def test_wrong_names_and_options_are_answered_with_the_known_ones() -> None:
