@@ -12,7 +12,7 @@ import pytest
 
 from rmft_api.finetuning import FineTuned
 from rmft_api.journal import Journal
-from tests.fakes import azure, gemini, nebius
+from tests.fakes import azure, bedrock, gemini, nebius
 from tests.fakes.loop import talk
 from tests.faults.world import NAME, QUICK, Said, World, build
 from tests.providers.stub import Serving, StubProvider
@@ -30,6 +30,10 @@ PROFILES = f"""
 {WAITS}list_lag_s = 0
 [nebius.hosting]
 {WAITS}
+[bedrock.training]
+poll_every_s = 0.02
+[bedrock.hosting]
+{WAITS}rest_s = 0
 [gemini.training]
 {WAITS}list_lag_s = 0
 [gemini.hosting]
@@ -45,7 +49,11 @@ train = 2.80
 as_of = 2026-11-22
 source = "as agreed"
 """
-    for provider, model in (("nebius", nebius.BASE), ("gemini", "gemini-3.5-flash-lite"))
+    for provider, model in (
+        ("nebius", nebius.BASE),
+        ("gemini", "gemini-3.5-flash-lite"),
+        ("bedrock", "amazon.nova-micro-v1:0"),
+    )
 )
 INTERRUPTED = "stopped"
 """A run that was killed while its second model was trained."""
@@ -182,6 +190,26 @@ async def test_at_gemini_the_chain_is_told_in_its_words_and_goes_on(world: World
     wanted = [job["supervisedTuningSpec"]["hyperParameters"] for job in fake.jobs]
     assert wanted == [{"epochCount": "1", "learningRateMultiplier": 2.0}] * 2
     assert there.files("at-gemini") == there.files(NAME)
+
+
+async def test_at_bedrock_the_chain_is_told_in_its_words_and_nothing_stays_deployed(
+    world: World,
+) -> None:
+    pytest.importorskip("botocore", reason="pip install 'rmft-api[bedrock]'")
+    fake = bedrock.FakeBedrock(talk=talk)
+    base = "amazon.nova-micro-v1:0"
+    async with Serving(fake, bedrock.BEDROCK, bedrock.PREFIX):
+        there = Elsewhere(world, "bedrock", base, bedrock.environ(fake))
+        walked, sides = await there.killed_and_walked_again("at-bedrock", "job.recorded:2:KILL")
+    rate = "learning rate: 2 x its own there becomes 2e-05"
+    both_are_shown(walked, sides, "at-bedrock", rate)
+    first, second = fake.jobs
+    assert (first["start"], second["start"]) == (bedrock.BASES[base], first["outputModelArn"])
+    assert [job["hyperParameters"]["learningRate"] for job in fake.jobs] == ["2e-05"] * 2
+    assert len(fake.asked("create")) == len(fake.jobs)
+    assert there.files("at-bedrock") == there.files(NAME)
+    assert fake.deployments == {}
+    assert fake.made == fake.removed
 
 
 async def test_an_interrupted_run_is_replayed_as_far_as_it_was_trained(world: World) -> None:

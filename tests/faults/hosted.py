@@ -3,7 +3,8 @@
 Every crash point of deploying and of taking down, at each of its passages, and some of playing and
 training in between, by SIGKILL, SIGTERM and SIGINT, against the wire-level fake of Azure, or of
 Bedrock (`--provider bedrock`, or `bedrock-rented`). After each case: nothing stands, nothing is
-rented that was not taken down, one job for one order.
+rented that was not taken down, one job for one order, no paid reply lost by a signal, and none by
+a kill but those in flight.
 
 `refused/ROUTE:STATUS` answers the first requests of a route with a status after they were done.
 """
@@ -107,6 +108,8 @@ class Hosted:
     fake: Any
     codes: list[int] = field(default_factory=list[int])
     broken: list[str] = field(default_factory=list[str])
+    billed: int = 0
+    """Chats that were answered."""
     _before: JournalView | None = None
 
     async def process(self, *arguments: str, **more: str) -> int:
@@ -152,10 +155,32 @@ class Hosted:
             yield f"I1 still standing: {', '.join(self.fake.deployments)}"
         if self.fake.made != self.fake.removed:
             yield f"I1 made {self.fake.made}, taken down {self.fake.removed}"
+        yield from self._lost()
         orders = {self.provider.order(job) for job in self.fake.jobs}
         jobs, files = len(self.fake.jobs), self.provider.files(self.fake)
         if len(orders) != 2 or jobs != 2 or files != 2:
             yield f"I1 {jobs} jobs of {files} files where 2 were ordered"
+
+    def _lost(self) -> Iterator[str]:
+        """Replies that were paid and that no journal row holds."""
+        if self._before is None:
+            return
+        rows = [one for one in self._before.attempts if one.kind in ("chat", "probe")]
+        kept = sum(one.state == "done" for one in rows)
+        lost = self.billed - kept
+        graceful = -9 not in self.codes
+        if not self.billed or lost > (0 if graceful else len(rows) - kept):
+            yield f"I3 {lost} paid replies were lost, of {self.billed}"
+
+    def count(self) -> None:
+        """From now on every chat that is answered counts as billed."""
+        original = self.fake.talk
+
+        def counted(asked: Json, index: int) -> str:
+            self.billed += index == 0
+            return original(asked, index)
+
+        self.fake.talk = counted
 
 
 async def play(provider: HostedProvider, name: str, folder: Path, nursery: Nursery) -> Verdict:
@@ -164,6 +189,7 @@ async def play(provider: HostedProvider, name: str, folder: Path, nursery: Nurse
     fake = provider.make()
     async with Serving(fake, provider.routes, provider.prefix):
         run = Hosted(folder, nursery, provider, fake)
+        run.count()
         _prepare(folder, provider, fake)
         if name.startswith(REFUSED):
             route, _, status = name.removeprefix(REFUSED).partition(":")
