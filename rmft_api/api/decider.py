@@ -137,7 +137,7 @@ class Decider:
     @property
     def output(self) -> Output:
         """The form of answers."""
-        return self._prompts.config.output
+        return self._prompts.config.answer_form
 
     @property
     def reasoned(self) -> bool:

@@ -255,6 +255,9 @@ class Game:
             sampling=decider.sampling,
             sums=self._builder_now().stats(),
             visible_state=self._visible() if is_scripted(decider.model) else None,
+            answer=engine.answer_format(
+                decider.output, tuple(self.actions), reasoned=decider.reasoned
+            ),
         )
 
     def _visible(self) -> VisibleState:

@@ -28,6 +28,7 @@ from rmft_api.config import renamed_keys
 from rmft_api.config.changes import Change, changed
 from rmft_api.config.validation_errors import first_mistake, unreadable
 from rmft_api.core import paths
+from rmft_api.core.answer_forms import AnswerForm, Way, form_of
 from rmft_api.core.errors import ConfigError
 from rmft_api.core.names import A_NAME, RUN_NAME, as_run_name
 from rmft_api.core.paths import Origin
@@ -167,6 +168,9 @@ class PromptConfig(Section):
     """What is asked for before the answer: nothing, reasoning, or reasoning in every round."""
     output: Literal["action", "distribution", "policy"] = "action"
     """The answer: one action, a weight for each action, or a probability for each as JSON."""
+    answer: Way = "tag"
+    """How it is written: between `<Answer>` tags, as a JSON object (the endpoint is sent its schema
+    where its profile says `chat.json`), or as the call of a tool (`chat.tools`)."""
     reasons: Literal["own", "template"] = "own"
     """What is learnt of a reply's reasoning: the player's own words, or the hand-written
     `reasons.md` of the set in their place (docs/method.md 1). A teacher has no words of its own."""
@@ -181,6 +185,11 @@ class PromptConfig(Section):
     examples_file: str | None = None
     """Worked rounds of your own in their place: a JSONL file, a line a round,
     `{"messages": [{"role": "user", ...}, {"role": "assistant", ...}]}`."""
+
+    @property
+    def answer_form(self) -> AnswerForm:
+        """What replies are read as."""
+        return form_of(self.output, self.answer)
 
     @model_validator(mode="after")
     def _examples_are_shown(self) -> Self:

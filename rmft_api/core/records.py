@@ -11,6 +11,7 @@ from typing import Annotated, Literal
 
 import msgspec
 
+from rmft_api.core.answer_forms import AnswerForm
 from rmft_api.core.serialization import NULL
 
 Split = Literal["train", "validation", "test"]
@@ -74,13 +75,21 @@ class VisibleState(Record, frozen=True):
     """
 
     names: tuple[str, ...]
-    output: Literal["action", "distribution", "policy"]
+    output: AnswerForm
     counts: tuple[int, ...]
     """How many rewards of each action were told."""
     sums: tuple[float, ...]
     """Of those rewards."""
     reasoned: bool = False
     """Whether a reason is asked for before the answer."""
+
+
+class AnswerFormat(Record, frozen=True):
+    """The form of an answer that is a JSON object or a tool call."""
+
+    form: AnswerForm
+    names: tuple[str, ...]
+    reasoned: bool
 
 
 class ChatRequest(Record, frozen=True):
@@ -96,6 +105,8 @@ class ChatRequest(Record, frozen=True):
     """Of `messages`, where somebody kept them."""
     visible_state: VisibleState | None = None
     """For scripted players; None for every model."""
+    answer: AnswerFormat | None = None
+    """What the endpoint is told of the answer's form; None: the words alone tell it."""
 
 
 class Choice(Record, frozen=True, omit_defaults=True):
@@ -202,6 +213,8 @@ class Example(Record, frozen=True):
     source: Address
     rounds: tuple[int, ...]
     """The rounds (from 0) whose replies are trained on."""
+    answer: AnswerFormat | None = None
+    """Of answers that are tool calls; None: the line holds texts alone."""
 
 
 class Hyperparameters(Record, frozen=True):

@@ -13,14 +13,16 @@ import math
 import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import pairwise
-from typing import Literal
+from typing import Any, Literal
 
 import msgspec
 
 from rmft_api.config.schema import DatasetConfig, PromptConfig
+from rmft_api.core.answer_forms import messages_of_wire, tools, way_of, wire_turns
 from rmft_api.core.errors import DataError
 from rmft_api.core.records import (
     Address,
+    AnswerFormat,
     Example,
     ExampleMessage,
     Record,
@@ -92,7 +94,7 @@ def build(
     lines = [encode(example) for example in examples]
     _check_number(lines, least, refused)
     for example, line in zip(examples, lines, strict=True):
-        check(example, line, played[example.source], prompts.output)
+        check(example, line, played[example.source], prompts.answer_form)
     counts = [counter.chat(example.messages) for example in examples]
     _check_lengths(examples, counts, config.tokens_per_example or limit, counter)
     content = b"".join(lines)
@@ -131,14 +133,18 @@ def examples_of(
 
 def encode(example: Example) -> bytes:
     """The example's line: {"messages":[...]} in ASCII, ended by a newline."""
-    messages = [msgspec.to_builtins(message) for message in example.messages]
-    return json.dumps({"messages": messages}, separators=(",", ":")).encode("ascii") + b"\n"
+    line: dict[str, Any] = {"messages": [msgspec.to_builtins(one) for one in example.messages]}
+    if (answer := example.answer) is not None:
+        line["messages"] = wire_turns(line["messages"])
+        line["tools"] = tools(answer.form, answer.names, answer.reasoned)
+        line["parallel_tool_calls"] = False
+    return json.dumps(line, separators=(",", ":")).encode("ascii") + b"\n"
 
 
 def check(example: Example, line: bytes, trajectory: Trajectory, output: reader.Output) -> None:
     """Refuse a line that a provider would refuse or that teaches what was not done."""
-    messages = msgspec.json.decode(line, type=_Line).messages
-    if messages != example.messages:
+    messages = _messages_of_line(example, line)
+    if messages != example.messages and example.answer is None:
         raise DataError(f"{_place(example)}: the line does not say what the example says")
     _check_form(example)
     labels = [m for m in messages if m.role == "assistant" and m.weight != 0]
@@ -166,6 +172,14 @@ def label(
     return text
 
 
+def _messages_of_line(example: Example, line: bytes) -> tuple[ExampleMessage, ...]:
+    """What a line says; tool calls as text."""
+    if example.answer is None:
+        return msgspec.json.decode(line, type=_Line).messages
+    told = messages_of_wire(json.loads(line)["messages"])
+    return msgspec.convert(told, type=tuple[ExampleMessage, ...])
+
+
 class _Line(Record, frozen=True):
     messages: tuple[ExampleMessage, ...]
 
@@ -185,11 +199,15 @@ def _example(
         round = trajectory.rounds[t]
         messages += _messages_of(round)
         if t in labels:
-            text = _label(trajectory, t, config.content, prompts.output, reason)
+            text = _label(trajectory, t, config.content, prompts.answer_form, reason)
             messages.append(ExampleMessage("assistant", text))
         elif round.reply.strip():
             messages.append(ExampleMessage("assistant", reader.clean(round.reply), weight=0))
-    return Example(tuple(messages), trajectory.address, tuple(labels))
+    form = prompts.answer_form
+    called = way_of(form) == "tool"
+    reasoned = prompts.reasoning != "none"
+    answer = AnswerFormat(form, trajectory.names, reasoned) if called else None
+    return Example(tuple(messages), trajectory.address, tuple(labels), answer)
 
 
 def _messages_of(round: Round) -> Iterator[ExampleMessage]:
@@ -209,8 +227,8 @@ def _label(
     if content == "full" and reason is None:
         return reply
     answer = _read(reply, trajectory, t, output)
-    said = reply[answer.start : answer.end]
-    return said if content == "action" or reason is None else f"{reason(trajectory, t)}\n{said}"
+    words = "" if content == "action" or reason is None else reason(trajectory, t)
+    return reader.alone(reply, answer, output, words)
 
 
 def _read(text: str, trajectory: Trajectory, t: int, output: reader.Output) -> reader.ParsedReply:

@@ -121,8 +121,8 @@ def pairs_of(
         told = dataset.prompt_of(lower, t, prompts)
         if told != dataset.prompt_of(higher, t, prompts):
             continue
-        preferred = dataset.label(lower, t, config.content, prompts.output)
-        rejected = dataset.label(higher, t, config.content, prompts.output)
+        preferred = dataset.label(lower, t, config.content, prompts.answer_form)
+        rejected = dataset.label(higher, t, config.content, prompts.answer_form)
         yield Preference(told, preferred, rejected, lower.address, higher.address, t)
 
 

@@ -1,9 +1,11 @@
 """A chat completion as it is answered: one JSON body, or a stream of server-sent events."""
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import msgspec
 
+from rmft_api.core import answer_forms
 from rmft_api.local_server.engine import AnswerToken, SampledText, TokenLogprob
 
 FINGERPRINT = "fp_local"
@@ -12,9 +14,10 @@ FINGERPRINT = "fp_local"
 class Message(msgspec.Struct):
     """What the model said."""
 
-    content: str
+    content: str | None
     role: str = "assistant"
     refusal: None = None
+    tool_calls: list[dict[str, Any]] | msgspec.UnsetType = msgspec.UNSET
 
 
 class Rival(msgspec.Struct):
@@ -129,18 +132,29 @@ def usage(completions: Sequence[SampledText]) -> Usage:
     return Usage(asked, answered, asked + answered)
 
 
-def body(name: str, created: int, model: str, completions: Sequence[SampledText]) -> bytes:
-    """The answer as one JSON body; `name` is its id."""
+def body(
+    name: str,
+    created: int,
+    model: str,
+    completions: Sequence[SampledText],
+    *,
+    offers_tools: bool = False,
+) -> bytes:
+    """The answer as one JSON body; `name` is its id. A call in its text is one, with tools."""
     choices = [
-        Choice(
-            index,
-            Message(completion.text),
-            completion.finish_reason,
-            _logprobs(completion.logprobs),
-        )
-        for index, completion in enumerate(completions)
+        _choice(index, completion, offers_tools) for index, completion in enumerate(completions)
     ]
     return _ENCODER.encode(ChatCompletion(name, created, model, choices, usage(completions)))
+
+
+def _choice(index: int, completion: SampledText, offers_tools: bool) -> Choice:
+    odds = _logprobs(completion.logprobs)
+    if offers_tools:
+        (turn, *_) = answer_forms.wire_turns([{"role": "assistant", "content": completion.text}])
+        if calls := turn.get("tool_calls"):
+            message = Message(turn.get("content"), tool_calls=calls)
+            return Choice(index, message, "tool_calls", odds)
+    return Choice(index, Message(completion.text), completion.finish_reason, odds)
 
 
 class Stream:

@@ -1,11 +1,12 @@
 """A chat completion as it is asked for: OpenAI's fields, checked, as prompts for an engine."""
 
 import os
-from typing import Annotated
+from typing import Annotated, Any, Literal
 
 import msgspec
 from msgspec import Meta
 
+from rmft_api.core.answer_forms import texts_of_calls
 from rmft_api.core.records import VisibleState
 from rmft_api.core.seeds import number
 from rmft_api.local_server.engine import ChatMessage, Prompt
@@ -31,7 +32,7 @@ class Turn(msgspec.Struct):
 
     role: str
     content: str | list[Part] | None = None
-    tool_calls: object = None
+    tool_calls: list[dict[str, Any]] | None = None
     function_call: object = None
 
 
@@ -40,6 +41,13 @@ class StreamOptions(msgspec.Struct):
 
     include_usage: bool | None = None
     include_obfuscation: bool | None = None
+
+
+class ResponseFormat(msgspec.Struct):
+    """The form that the reply should have."""
+
+    type: Literal["text", "json_object", "json_schema"]
+    json_schema: dict[str, Any] | None = None
 
 
 class ChatRequest(msgspec.Struct, forbid_unknown_fields=True):
@@ -58,6 +66,10 @@ class ChatRequest(msgspec.Struct, forbid_unknown_fields=True):
     top_logprobs: Annotated[int, Meta(ge=0, le=20)] | None = None
     stream: bool | None = None
     stream_options: StreamOptions | None = None
+    response_format: ResponseFormat | None = None
+    """Taken, and not enforced: no engine here samples by a grammar."""
+    tool_choice: object = None
+    tools: list[dict[str, Any]] | None = None
     visible_state: VisibleState | None = None
     """This project's own: for scripted players."""
 
@@ -83,11 +95,13 @@ class ChatRequest(msgspec.Struct, forbid_unknown_fields=True):
     prediction: object = None
     presence_penalty: object = None
     reasoning_effort: object = None
-    response_format: object = None
-    tool_choice: object = None
-    tools: object = None
     verbosity: object = None
     web_search_options: object = None
+
+    @property
+    def offers_tools(self) -> bool:
+        """Whether a tool call in the reply is told as one."""
+        return bool(self.tools) and self.tool_choice != "none"
 
     @property
     def includes_usage(self) -> bool:
@@ -97,7 +111,8 @@ class ChatRequest(msgspec.Struct, forbid_unknown_fields=True):
     def prompts(self) -> list[Prompt]:
         """One prompt per choice. Raises Refusal for what no engine here can follow."""
         self._refuse_unsupported()
-        messages = tuple(_message(turn, place) for place, turn in enumerate(self.messages))
+        turns = [(place, turn) for place, turn in enumerate(self.messages) if turn.role != "tool"]
+        messages = tuple(_message(turn, place) for place, turn in turns)
         seed = int.from_bytes(os.urandom(8), "big") if self.seed is None else self.seed
         return [
             Prompt(
@@ -144,9 +159,6 @@ _NEUTRAL: tuple[tuple[str, tuple[object, ...]], ...] = (
     ("prediction", ()),
     ("presence_penalty", (0,)),
     ("reasoning_effort", ("none",)),
-    ("response_format", ({"type": "text"},)),
-    ("tool_choice", ("none", "auto")),
-    ("tools", ([],)),
     ("verbosity", ()),
     ("web_search_options", ()),
 )
@@ -162,8 +174,12 @@ def _message(turn: Turn, place: int) -> ChatMessage:
         known = ", ".join(map(repr, _ROLES))
         message = f"Invalid value: {turn.role!r}. Supported values are: {known}."
         raise invalid(message, f"messages[{place}].role")
-    if turn.tool_calls or turn.function_call:
-        raise unsupported(f"messages[{place}].tool_calls")
+    if turn.function_call:
+        raise unsupported(f"messages[{place}].function_call")
+    if turn.tool_calls:
+        words = turn.content if isinstance(turn.content, str) else ""
+        called = texts_of_calls(turn.tool_calls)
+        return ChatMessage(_ROLES[turn.role], f"{words}\n{called}" if words else called)
     if isinstance(turn.content, str):
         return ChatMessage(_ROLES[turn.role], turn.content)
     return ChatMessage(_ROLES[turn.role], _joined(turn.content, f"messages[{place}].content"))

@@ -60,7 +60,9 @@ class ChatRoutes:
     async def _whole(self, asked: ChatRequest, has_left: Callable[[], bool]) -> bytes:
         completions = await self._sample(asked, asked.prompts(), has_left)
         name, created = f"chatcmpl-{token_hex(12)}", int(time.time())
-        return chat_answer.body(name, created, asked.model, completions)
+        return chat_answer.body(
+            name, created, asked.model, completions, offers_tools=asked.offers_tools
+        )
 
     async def create(self, request: web.Request) -> web.StreamResponse:
         """POST /v1/chat/completions."""

@@ -57,9 +57,8 @@ def reply(algorithm: str, state: VisibleState, seed: int) -> str:
     K = len(state.names)
     even = algorithm == "random"
     policy = np.full(K, 1 / K) if even else np.eye(K)[action]
-    answer = reader.render(action, policy.tolist(), state.names, state.output)
-    why = f"The rule {algorithm} takes {state.names[action]} now."
-    return f"{why}\n{answer}" if state.reasoned else answer
+    why = f"The rule {algorithm} takes {state.names[action]} now." if state.reasoned else ""
+    return reader.render(action, policy.tolist(), state.names, state.output, why)
 
 
 def chosen(algorithm: str, state: VisibleState, rng: np.random.Generator) -> int:

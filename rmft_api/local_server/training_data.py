@@ -2,10 +2,11 @@
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Literal, TypeVar
+from typing import Any, Literal, TypeVar
 
 import msgspec
 
+from rmft_api.core.answer_forms import texts_of_calls
 from rmft_api.local_server.engine import ChatMessage, ChatPair, ExampleError
 from rmft_api.local_server.jsonl import rows
 
@@ -30,6 +31,7 @@ class _Turn(msgspec.Struct):
     role: str
     content: str | list[_Part] | None = None
     weight: int | None = None
+    tool_calls: list[dict[str, Any]] | None = None
 
 
 class _Line(msgspec.Struct):
@@ -95,11 +97,12 @@ def _read(
 def read_example(line: bytes) -> Chat:
     """One line. Raises ValueError that says what is wrong with it."""
     decoded = _LINE.decode(line)
-    if decoded.tools or decoded.functions:
-        raise ExampleError("tools and functions are not supported by the models of this server")
+    if decoded.functions:
+        raise ExampleError("functions are not supported by the models of this server; use tools")
     if not decoded.messages:
         raise ExampleError("'messages' is empty")
-    chat = tuple(_message(turn, place) for place, turn in enumerate(decoded.messages))
+    turns = [one for one in enumerate(decoded.messages) if one[1].role != "tool"]
+    chat = tuple(_message(turn, place) for place, turn in turns)
     if chat[-1].role != "assistant":
         raise ExampleError(f"the last message must be from the assistant, not the {chat[-1].role}")
     if not any(message.weight for message in chat if message.role == "assistant"):
@@ -135,6 +138,9 @@ def _message(turn: _Turn, place: int) -> ChatMessage:
         raise ExampleError(f"messages[{place}] has role {turn.role!r}; use one of: {known}")
     content = turn.content
     text = "".join(part.text for part in content) if isinstance(content, list) else content
+    if turn.tool_calls:
+        called = texts_of_calls(turn.tool_calls)
+        text = f"{text}\n{called}" if text else called
     if not text:
         raise ExampleError(f"messages[{place}] has no content")
     if turn.weight is not None and (turn.role != "assistant" or turn.weight not in (0, 1)):

@@ -60,7 +60,7 @@ def _examples(
 ) -> Iterator[tuple[Message, ...]]:
     """The last round's example, for each action that may be taken throughout."""
     for action in range(seat.scenario.K):
-        answer = answer_of(seat.names, action, config.prompts.output)
+        answer = answer_of(seat.names, action, config.prompts.answer_form)
         reply = _reply(config, answer, word)
         trial = seat.begin()
         for t in range(seat.scenario.T - 1):

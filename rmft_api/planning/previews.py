@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
 from rmft_api.config.schema import RunConfig
+from rmft_api.core.answer_forms import CALL, TOOL, call_text, way_of
 from rmft_api.core.errors import UsageError
 from rmft_api.core.records import (
     ChatRequest,
@@ -174,7 +175,10 @@ def _shown(
 
 
 def _read(reply: str, seat: PreparedScenario, config: RunConfig) -> ParsedPreview:
-    read = reader.read(reply, "stop", None, seat.names, config.prompts.output)
+    form = config.prompts.answer_form
+    called = way_of(form) == "tool" and CALL not in reply  # the arguments alone were given
+    text = call_text(TOOL, reply) if called else reply
+    read = reader.read(text, "stop", None, seat.names, form)
     if isinstance(read, reader.UnreadableReply):
         return ParsedPreview(reply, read.status, None, None, read.why)
     action = None if read.action is None else seat.names[read.action]

@@ -6,6 +6,7 @@ from typing import NamedTuple
 
 from rmft_api.config.schema import PromptConfig, RunConfig
 from rmft_api.core import seeds
+from rmft_api.core.answer_forms import kind_of
 from rmft_api.core.records import ChatRequest, ChatResponse, Choice, Usage
 from rmft_api.datasets.tokens import TokenCounter
 from rmft_api.planning.caching import PromptCache
@@ -42,7 +43,7 @@ class ReplyText:
 
     def __init__(self, config: RunConfig, counter: TokenCounter, reply_tokens: int) -> None:
         self._seed = config.seed
-        self._output: Output = config.prompts.output
+        self._output: Output = config.prompts.answer_form
         self._counter = counter
         self._length = 0 if config.prompts.reasoning == "none" else reply_tokens
         # Where words come back, two replies with the same action still make two chats.
@@ -72,15 +73,11 @@ class ReplyText:
 
 def answer_of(names: Sequence[str], favourite: int, output: Output) -> str:
     """A readable answer that prefers one action."""
-    if output == "action":
-        return reader.render_action(favourite, names)
     other = 50 // len(names)
     weights = [other] * len(names)
     weights[favourite] = 100 - other * (len(names) - 1)
-    if output == "policy":
-        return reader.render_policy([weight / 100 for weight in weights])
-    pairs = ",".join(f"{name}:{weight}" for name, weight in zip(names, weights, strict=True))
-    return f"{reader.OPENING}{pairs}{reader.CLOSING}"
+    scale = 100 if kind_of(output) == "policy" else 1
+    return reader.render(favourite, [weight / scale for weight in weights], names, output)
 
 
 def filler(counter: TokenCounter, start: str, end: str, tokens: int) -> str:

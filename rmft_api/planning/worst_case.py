@@ -79,8 +79,8 @@ def _outcomes(
     words = long_word(counter) * config.sampling.max_tokens
     dearest = max(range(len(seat.names)), key=lambda a: len(seat.names[a].encode()))
     for action in range(len(seat.names)):
-        yield _Outcome(answer_of(seat.names, action, config.prompts.output), action)
-    talk = f"{words}\n{answer_of(seat.names, dearest, config.prompts.output)}"
+        yield _Outcome(answer_of(seat.names, action, config.prompts.answer_form), action)
+    talk = f"{words}\n{answer_of(seat.names, dearest, config.prompts.answer_form)}"
     yield _Outcome(talk, dearest)
     yield _Outcome(words, None)
     yield _Outcome("", None)

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import msgspec
 
 from rmft_api.core import chat_stats
+from rmft_api.core.answer_forms import AnswerForm
 from rmft_api.core.errors import DataError
 from rmft_api.core.records import ChatStats, Message
 from rmft_api.prompts import reader
@@ -41,6 +42,8 @@ class PromptPlan:
     """None: the model's reason is not repeated."""
     unread: Template | None
     context: Template | None
+    form: AnswerForm
+    """Of answers."""
     rows: bool
     """Whether a template tells the reward rows as JSON."""
     examples: tuple[Message, ...] = ()
@@ -139,7 +142,7 @@ class ChatPromptBuilder:
         script = self._script
         if told.action is None:
             return {**_SILENCE, "said": _fill(script.unread, told, script.names)}
-        reason = reader.reason(said) if script.said else ""
+        reason = reader.reason(said, script.form) if script.said else ""
         tells_outcome = "outcome" in (script.next or script.user).fields
         return {
             "outcome": _fill(script.outcome, told, script.names) if tells_outcome else "",

@@ -128,10 +128,10 @@ def _play(
     builder = ChatPromptBuilder(plan)
     for t, rewards_K in enumerate(rewards_TK):
         action = _action(wanted.player, rewards_TK[:t], told_tK, first_K, rng)
-        answer = reader.render(action, np.eye(K)[action].tolist(), plan.names, output)
+        words = ""
         if wanted.reasons is not None:
             words = reasons.reason(wanted.reasons, plan.names, rewards_TK[:t], told_tK, action)
-            answer = f"{words}\n{answer}"
+        answer = reader.render(action, np.eye(K)[action].tolist(), plan.names, output, words)
         asked = [message for message in builder.new_messages() if message.role != "system"]
         yield [*asked, Message("assistant", answer)], action
         builder.observe(answer, action, tuple(rewards_K.tolist()))
@@ -178,7 +178,7 @@ def _own(folder: Folder, name: str, config: PromptConfig) -> Iterator[Message]:
             f"{name} holds {wanted} worked rounds; set prompts.examples to {MOST_EXAMPLES} or fewer"
         )
     for number, line in lines[:wanted]:
-        yield from _turns(f"{name}, line {number}", line, config.output)
+        yield from _turns(f"{name}, line {number}", line, config.answer_form)
 
 
 def _turns(where: str, line: str, output: reader.Output) -> Iterator[Message]:

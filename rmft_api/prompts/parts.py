@@ -177,11 +177,12 @@ def _frame(folder: Folder, config: PromptConfig) -> Frame:
 
 def _chosen(folder: Folder, config: PromptConfig, frame: Frame) -> Iterator[tuple[str, Template]]:
     # An action needs no example: its form holds a name, and any name would be a hint.
-    example = Fields() if config.output == "action" else frozenset({"example"})
+    form = config.answer_form
+    example = Fields() if form == "action" else frozenset({"example"})
     for part, name, fields in (
         ("framing", f"framings/{config.framing}.md", _COUNTS),
         ("reasoning", f"reasonings/{config.reasoning}.md", _COUNTS),
-        ("output", f"outputs/{config.output}.md", _COUNTS | example),
+        ("output", f"outputs/{form}.md", _COUNTS | example),
     ):
         if part in frame.shown:
             yield part, folder.need(name, fields, f"${part}")
@@ -303,5 +304,5 @@ def _check_actions_are_told(folder: Folder, config: PromptConfig, parts: Parts) 
         if "actions" not in common | (story.task.plain.fields if story.task else Fields()):
             raise ConfigError(
                 f"{folder.root / 'scenarios' / wording / 'task.md'} never uses $actions, nor does "
-                f"outputs/{config.output}.md, so the model cannot know what to answer"
+                f"outputs/{config.answer_form}.md, so the model cannot know what to answer"
             )

@@ -6,23 +6,28 @@ A reply may reason as it likes and must end with one answer:
     distribution  <Answer>NAME:3,OTHER:1</Answer>       any weights; missing names weigh 0
     policy        <Answer>{"policy":[0.75,0.25]}</Answer>, or that JSON as the whole reply
 
-The rule: `<Answer>` and `</Answer>` stand in the reply exactly once each, spelt so, and no word
-follows them. Two answers are two actions, and words after an answer may take it back: such replies
-are unreadable, not guessed at.
+The rule: `<Answer>` and `</Answer>` stand in the reply exactly once each, in whatever letter case,
+and no word follows them. Two answers are two actions, and words after an answer may take it back:
+such replies are unreadable, not guessed at. Answers that are JSON objects or calls of a tool are
+read by `json_answers.py`. What cannot be mistaken is forgiven in every form: quotes, letter case,
+a full stop behind a name, and end-of-turn tokens that a server left at a reply's end.
 """
 
 import math
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from decimal import Decimal
 from functools import lru_cache
-from typing import Literal
+from typing import Literal, NamedTuple
 
 import msgspec
 
+from rmft_api.core.answer_forms import AnswerForm, Kind, kind_of, way_of
 from rmft_api.core.records import Record, ReplyStatus
+from rmft_api.prompts import json_answers
+from rmft_api.prompts.json_answers import END_TOKENS, FormError
 
-Output = Literal["action", "distribution", "policy"]
+Output = AnswerForm
 Cause = Literal[
     "refused",
     "filtered",
@@ -34,15 +39,18 @@ Cause = Literal[
     "several_answers",
     "text_after",
     "wrong_form",
+    "tool_call",
 ]
 """Why a reply cannot be read, in a word: what to change differs with it.
 
 `only_thoughts`: a reasoning model's thoughts came, and nothing after them. `no_answer`: there is no
 whole `<Answer>...</Answer>`. `several_answers`: more than one. `wrong_form`: one answer, which
-names no action, or gives no distribution.
+names no action, or gives no distribution. `tool_call`: a tool was called, and none was offered.
 """
 
 OPENING, CLOSING = "<Answer>", "</Answer>"
+_TAGS = re.compile(r"<(/?)answer>", re.IGNORECASE | re.ASCII)
+_AFTER_NAMES = ".,;:!"
 _UNSEEN = "\u00a0\u00ad\u2028\u2029\u202f\u205f\u2060\u3000\ufeff" + "".join(
     map(chr, range(0x2000, 0x2010))
 )
@@ -76,14 +84,6 @@ class UnreadableReply(Record, frozen=True):
     cause: Cause
 
 
-class _Unreadable(Exception):  # noqa: N818 - `read` turns it into an `UnreadableReply`
-    """The answer breaks the form; its text says how."""
-
-    def __init__(self, why: str, cause: Cause = "wrong_form") -> None:
-        super().__init__(why)
-        self.cause: Cause = cause
-
-
 def read(
     text: str | None,
     finish_reason: str,
@@ -106,8 +106,10 @@ def read(
     said = clean(text or "")
     try:
         return _answer(said, tuple(names), output)
-    except _Unreadable as error:
+    except FormError as error:
         why, cause = str(error), error.cause
+        if finish_reason == "tool_calls" and way_of(output) != "tool":
+            why, cause = f"a tool was called though none was offered, and {why}", "tool_call"
         if thoughts and not said.strip():
             why, cause = f"{why}, all that came are thoughts: {_shown(thoughts)}", "only_thoughts"
         if finish_reason == "length":
@@ -115,11 +117,31 @@ def read(
         return UnreadableReply("unreadable" if said.strip() else "empty", why, cause)
 
 
-def render(action: int, policy: Sequence[float], names: Sequence[str], output: Output) -> str:
-    """The answer of this form: it names `action`, or gives the K probabilities of `policy`."""
-    if output == "action":
-        return render_action(action, names)
-    return render_distribution(policy, names) if output == "distribution" else render_policy(policy)
+def render(
+    action: int, policy: Sequence[float], names: Sequence[str], output: Output, why: str = ""
+) -> str:
+    """A reply of this form: it names `action`, or gives the K probabilities of `policy`.
+
+    `why` is the reasoning that stands before the answer.
+    """
+    kind, way = kind_of(output), way_of(output)
+    if way != "tag":
+        return json_answers.render(action, policy, names, output, why)
+    if kind == "action":
+        answer = render_action(action, names)
+    elif kind == "distribution":
+        answer = render_distribution(policy, names)
+    else:
+        answer = render_policy(policy)
+    return f"{why}\n{answer}" if why else answer
+
+
+def alone(text: str, read: ParsedReply, output: Output, why: str = "") -> str:
+    """The answer of a reply without its reasoning, or with `why` in its place."""
+    if way_of(output) != "tag":
+        return json_answers.alone(text, output, why)
+    said = text[read.start : read.end]
+    return f"{why}\n{said}" if why else said
 
 
 def render_action(action: int, names: Sequence[str]) -> str:
@@ -140,15 +162,18 @@ def render_policy(policy: Sequence[float]) -> str:
 
 def form_mistake(text: str, output: Output) -> str | None:
     """Why no scenario could read the reply, whatever its actions are called; None: one could."""
+    kind = kind_of(output)
     try:
-        start, end = _span(clean(text), bare=output == "policy")
-    except _Unreadable as error:
+        if way_of(output) != "tag":
+            json_answers.value_of(clean(text), output)
+            return None
+        span = _span(clean(text), bare=kind == "policy")
+    except FormError as error:
         return str(error)
-    inside = text[start:end].removeprefix(OPENING).removesuffix(CLOSING)
-    if output == "policy":
+    if kind == "policy":
         return None
-    if not inside.strip(_QUOTES) or (output == "distribution" and ":" not in inside):
-        return f"{_shown(inside)} is not {'NAME' if output == 'action' else 'NAME:weight'}"
+    if not span.inside.strip(_QUOTES) or (kind == "distribution" and ":" not in span.inside):
+        return f"{_shown(span.inside)} is not {'NAME' if kind == 'action' else 'NAME:weight'}"
     return None
 
 
@@ -159,58 +184,99 @@ def clean(text: str) -> str:
     return _UNSPEAKABLE.sub("\ufffd", text)
 
 
-def reason(reply: str) -> str:
+def reason(reply: str, output: Output = "action") -> str:
     """The last line with words before the answer: what the model said it was thinking."""
-    before, tag, _ = reply.partition(OPENING)
-    words = (line.strip() for line in reversed(before.split("\n")))
-    return next(filter(None, words), "") if tag else ""
+    if way_of(output) != "tag":
+        before = json_answers.reasoning(reply, output)
+        found = before is not None
+    else:
+        tag = _TAGS.search(reply)
+        before, found = (reply[: tag.start()], True) if tag else ("", False)
+    words = (line.strip() for line in reversed((before or "").split("\n")))
+    return next(filter(None, words), "") if found else ""
+
+
+class _Span(NamedTuple):
+    """Where the one answer stands, and what its tags hold."""
+
+    start: int
+    end: int
+    inside: str
 
 
 def _answer(text: str, names: tuple[str, ...], output: Output) -> ParsedReply:
-    start, end = _span(text, bare=output == "policy")
-    inside = text[start:end].removeprefix(OPENING).removesuffix(CLOSING)
-    if output == "action":
-        action = _index(inside, names)
-        return ParsedReply(action, _one_hot(action, len(names)), start, end)
-    policy = _weights(inside, names) if output == "distribution" else _policy(inside, len(names))
-    return ParsedReply(None, policy, start, end)
+    kind = kind_of(output)
+    if way_of(output) != "tag":
+        found = json_answers.value_of(text, output)
+        action, policy = _decided(found.value, names, kind)
+        return ParsedReply(action, policy, found.start, found.end)
+    span = _span(text, bare=kind == "policy")
+    if kind == "action":
+        action = _index(span.inside, names)
+        return ParsedReply(action, _one_hot(action, len(names)), span.start, span.end)
+    distribution = kind == "distribution"
+    policy = _weights(span.inside, names) if distribution else _policy(span.inside, len(names))
+    return ParsedReply(None, policy, span.start, span.end)
 
 
-def _span(text: str, *, bare: bool) -> tuple[int, int]:
+def _decided(
+    value: object, names: tuple[str, ...], kind: Kind
+) -> tuple[int | None, tuple[float, ...]]:
+    """What the object of a JSON answer decides: an action, or K probabilities."""
+    if kind == "action":
+        if not isinstance(value, str):
+            raise FormError(f"the answer {_shown(repr(value))} is not a name")
+        action = _index(value, names)
+        return action, _one_hot(action, len(names))
+    if kind == "policy":
+        return None, _probabilities(json_answers.numbers(value), len(names))
+    weights: dict[int, float] = {}
+    for name, weight in json_answers.weights(value):
+        action = _index(name, names)
+        if action in weights:
+            raise FormError(f"{names[action]!r} is given two weights")
+        weights[action] = weight
+    return None, _shares(weights, len(names))
+
+
+def _span(text: str, *, bare: bool) -> _Span:
     """Where the one answer stands. `bare`: a reply without tags is all answer."""
-    opened, closed = text.count(OPENING), text.count(CLOSING)
-    if bare and not opened and not closed and text.strip():
-        return len(text) - len(text.lstrip()), len(text.rstrip())
+    tags = list(_TAGS.finditer(text))
+    opened = sum(not tag[1] for tag in tags)
+    closed = len(tags) - opened
+    ended = END_TOKENS.search(text) if text.endswith((">", "\n", " ")) else None
+    whole = text[: ended.start()] if ended else text
+    if bare and not tags and whole.strip():
+        return _Span(len(whole) - len(whole.lstrip()), len(whole.rstrip()), whole.strip())
     if opened != 1 or closed != 1:
         raise (
-            _miscount(opened, closed)
-            if text.strip()
-            else _Unreadable("the reply is empty", "empty")
+            _miscount(opened, closed) if text.strip() else FormError("the reply is empty", "empty")
         )
-    start, end = text.index(OPENING), text.index(CLOSING) + len(CLOSING)
-    if end - len(CLOSING) < start:
-        raise _Unreadable(f"{CLOSING} stands before {OPENING}", "no_answer")
-    if after := text[end:].strip(_NEITHER_WORD_NOR_MARK):
-        raise _Unreadable(f"text follows the answer: {_shown(after)}", "text_after")
-    return start, end
+    first, last = tags
+    if first[1]:
+        raise FormError(f"{CLOSING} stands before {OPENING}", "no_answer")
+    if after := whole[last.end() :].strip(_NEITHER_WORD_NOR_MARK):
+        raise FormError(f"text follows the answer: {_shown(after)}", "text_after")
+    return _Span(first.start(), last.end(), text[first.end() : last.start()])
 
 
-def _miscount(opened: int, closed: int) -> _Unreadable:
+def _miscount(opened: int, closed: int) -> FormError:
     if not opened and not closed:
-        return _Unreadable(f"there is no {OPENING}", "no_answer")
+        return FormError(f"there is no {OPENING}", "no_answer")
     why = f"{opened} {OPENING} and {closed} {CLOSING} stand in the reply, one each was asked for"
-    return _Unreadable(why, "several_answers" if opened > 1 or closed > 1 else "no_answer")
+    return FormError(why, "several_answers" if opened > 1 or closed > 1 else "no_answer")
 
 
 def _index(said: str, names: tuple[str, ...]) -> int:
     """The action of this name: exactly, else without quotes, else whatever its case."""
     exact, folded = _lookup(names)
     bare = said.strip(_QUOTES)
-    spaced = " ".join(bare.split())
-    for index in (exact.get(said.strip()), exact.get(bare), folded.get(spaced.casefold())):
-        if index is not None:
-            return index
-    raise _Unreadable(f"{_shown(bare)} is not one action of {', '.join(names)}")
+    for name in (bare, bare.rstrip(_AFTER_NAMES).strip(_QUOTES)):
+        spaced = " ".join(name.split()).casefold()
+        for index in (exact.get(said.strip()), exact.get(name), folded.get(spaced)):
+            if index is not None:
+                return index
+    raise FormError(f"{_shown(bare)} is not one action of {', '.join(names)}")
 
 
 @lru_cache(maxsize=1024)
@@ -233,19 +299,23 @@ def _weights(said: str, names: tuple[str, ...]) -> tuple[float, ...]:
     for part in said.strip(_QUOTES).split(","):
         name, colon, number = part.rpartition(":")
         if not colon or not _NUMBER.fullmatch(number := number.strip(_QUOTES)):
-            raise _Unreadable(f"{_shown(part)} is not NAME:number")
+            raise FormError(f"{_shown(part)} is not NAME:number")
         action = _index(name, names)
         if action in weights:
-            raise _Unreadable(f"{names[action]!r} is given two weights")
+            raise FormError(f"{names[action]!r} is given two weights")
         weights[action] = weight = float(number.removesuffix("%"))
         if weight:
             units.add(number.endswith("%"))
     if len(units) > 1:
-        raise _Unreadable(f"some weights have a % and some have none: {_shown(said)}")
+        raise FormError(f"some weights have a % and some have none: {_shown(said)}")
+    return _shares(weights, len(names))
+
+
+def _shares(weights: Mapping[int, float], K: int) -> tuple[float, ...]:
     total = sum(weights.values())
     if not 0 < total < math.inf:
-        raise _Unreadable(f"the weights sum to {total}")
-    return tuple(weights.get(action, 0.0) / total for action in range(len(names)))
+        raise FormError(f"the weights sum to {total}")
+    return tuple(weights.get(action, 0.0) / total for action in range(K))
 
 
 class _Policy(msgspec.Struct, forbid_unknown_fields=True):
@@ -263,12 +333,19 @@ def _policy(said: str, K: int) -> tuple[float, ...]:
     try:
         policy = _decode(_FENCED.sub("", said.strip(_QUOTES))).policy
     except (msgspec.DecodeError, RecursionError) as error:
-        raise _Unreadable(f'not {{"policy":[{K} numbers]}}: {error}') from None
-    if len(policy) != K or said.count('"policy"') != 1:
-        raise _Unreadable(f"one policy of {K} numbers was asked for, got {_shown(said)}")
+        raise FormError(f'not {{"policy":[{K} numbers]}}: {error}') from None
+    if said.count('"policy"') != 1:
+        raise FormError(f"one policy of {K} numbers was asked for, got {_shown(said)}")
+    return _probabilities(policy, K)
+
+
+def _probabilities(policy: Sequence[float], K: int) -> tuple[float, ...]:
+    """K probabilities up to rounding, made exactly that."""
+    if len(policy) != K:
+        raise FormError(f"one policy of {K} numbers was asked for, got {len(policy)}")
     total = sum(policy)
     if not abs(total - 1) <= _SUM_TOLERANCE or not all(_LEAST <= p <= 2 for p in policy):
-        raise _Unreadable(f"not probabilities: {_shown(said)}")
+        raise FormError(f"not probabilities: {_shown(str(list(policy)))}")
     positive = [max(p, 0.0) for p in policy]
     return tuple(p / sum(positive) for p in positive)
 

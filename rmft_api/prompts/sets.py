@@ -1,5 +1,6 @@
 """Prompt sets: found by name, read whole, and written out for each kind of scenario once."""
 
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -174,18 +175,19 @@ class PromptSet:
             said=frame.said,
             unread=parts.unread and parts.unread.pick(**pick),
             context=story.context,
+            form=self.config.answer_form,
             rows="rewards_json" in frame.round_fields,
         )
         if parts.examples is None:
             return bare
-        rounds = examples.worked_rounds(bare, parts.examples, self.config.output)
+        rounds = examples.worked_rounds(bare, parts.examples, self.config.answer_form)
         return replace(bare, examples=rounds)
 
     def _constant(self, kind: _Kind, story: StoryTemplates) -> dict[str, str]:
         """The fields that no round changes."""
         names = kind.names
         counts = {"K": str(len(names)), "T": str(kind.T), "actions": ", ".join(names)}
-        counts["example"] = _example(names, self.config.output)
+        counts["example"] = _example(names, self.config)
         chosen = {name: part.fill(counts) for name, part in self._parts.chosen.items()}
         if story.task:
             picked = story.task.pick(full=kind.full, contextual=kind.contextual)
@@ -302,12 +304,25 @@ def _find(name: str, roots: Sequence[Path], folder: Path) -> Path:
     )
 
 
-def _example(names: tuple[str, ...], output: reader.Output) -> str:
-    """The form of an answer that holds numbers, with letters in their place; "" for an action."""
-    if output == "action":
+def _example(names: tuple[str, ...], config: PromptConfig) -> str:
+    """The form of an answer, with letters in the place of its numbers; "" for a tagged action."""
+    if config.answer != "tag":
+        return _example_object(names, config)
+    if config.output == "action":
         return ""
-    if output == "distribution":
+    if config.output == "distribution":
         inside = ",".join(f"{name}:n{index}" for index, name in enumerate(names, start=1))
     else:
         inside = '{"policy":[' + ",".join(f"p{i}" for i in range(1, len(names) + 1)) + "]}"
     return f"{reader.OPENING}{inside}{reader.CLOSING}"
+
+
+def _example_object(names: tuple[str, ...], config: PromptConfig) -> str:
+    """The object of a JSON answer."""
+    said = '"reasoning": "WHY", ' if config.reasoning != "none" else ""
+    if config.output == "action":
+        return f'{{{said}"answer": "NAME"}}'
+    if config.output == "distribution":
+        pairs = ", ".join(f"{json.dumps(name)}: n{i}" for i, name in enumerate(names, start=1))
+        return f'{{{said}"answer": {{{pairs}}}}}'
+    return f'{{{said}"policy": [' + ", ".join(f"p{i}" for i in range(1, len(names) + 1)) + "]}"

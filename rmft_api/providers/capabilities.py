@@ -18,6 +18,11 @@ class ChatCapabilities(Section):
     n: Annotated[int, Field(ge=1)] = 1
     """Most choices that one request may ask for; 1: `n` is never sent."""
     logprobs: bool = False
+    json_answers: Literal["schema", "object", "none"] = "none"
+    """What `response_format` takes where prompts.answer = "json": a JSON schema, "json_object", or
+    nothing, and then the words alone ask for it."""
+    tools: bool = False
+    """Tools may be offered, and one demanded by `tool_choice`."""
     seed: bool = True
     max_tokens_field: Literal["max_tokens", "max_completion_tokens"] = "max_tokens"
     prompt_cache_key: bool = False
@@ -85,6 +90,8 @@ class TrainingCapabilities(Section):
     """The most epochs that a job takes; None: not known."""
     reserved: tuple[str, ...] = ()
     """Texts that fail a job wherever an example holds one: such examples are left out."""
+    tools: bool = False
+    """Training files may hold tool calls and their `tools`, as OpenAI writes them."""
     auto: bool = True
     """A choice that is left to the endpoint is said as "auto"; else it is left out."""
     batch_size: bool = True

@@ -41,6 +41,8 @@ class ParsedMessage(msgspec.Struct):
     reasoning_content: str | None = None
     reasoning: str | None = None
     error: Any = None
+    tool_calls: Any = None
+    function_call: Any = None
 
 
 class ParsedChoice(msgspec.Struct):
@@ -191,6 +193,8 @@ def _message(told: Any) -> ParsedMessage:
         _mended(content.thought + thoughts.all) or None,
         None,
         message.get("error"),
+        message.get("tool_calls"),
+        message.get("function_call"),
     )
 
 

@@ -7,8 +7,10 @@ from hashlib import blake2b
 
 import msgspec
 
+from rmft_api.core import answer_forms
+from rmft_api.core.answer_forms import way_of, wire_turns
 from rmft_api.core.errors import ConfigError
-from rmft_api.core.records import ChatRequest, Message, VisibleState
+from rmft_api.core.records import AnswerFormat, ChatRequest, Message, VisibleState
 from rmft_api.providers.capabilities import ChatCapabilities
 
 _LONG = 8
@@ -29,6 +31,9 @@ class _Body(msgspec.Struct, omit_defaults=True):
     stop: Sequence[str] = ()
     prompt_cache_key: str | None = None
     visible_state: VisibleState | None = None
+    response_format: msgspec.Raw | None = None
+    tools: msgspec.Raw | None = None
+    tool_choice: msgspec.Raw | None = None
 
 
 class RequestEncoder:
@@ -56,12 +61,25 @@ class RequestEncoder:
             prompt_cache_key=cache_key(request.messages) if traits.prompt_cache_key else None,
             visible_state=request.visible_state,
         )
+        if request.answer is not None:
+            self._add_answer(body, request, request.answer)
         if traits.max_tokens_field == "max_tokens":
             body.max_tokens = sampling.max_tokens
         else:
             body.max_completion_tokens = sampling.max_tokens
         encoded = self._encoder.encode(body)
         return encoded[:-1] + b"," + self._extra if self._extra else encoded
+
+    def _add_answer(self, body: _Body, request: ChatRequest, answer: AnswerFormat) -> None:
+        """Tell the endpoint the answer's form, as far as it takes that."""
+        if way_of(answer.form) == "tool":
+            if not self._traits.tools:
+                raise ConfigError("prompts.answer = 'tool', but chat.tools is false there")
+            turns = wire_turns([{"role": m.role, "content": m.content} for m in request.messages])
+            body.messages = msgspec.Raw(self._encoder.encode(turns))
+            body.tools, body.tool_choice = _tools(answer), _CHOICE
+        elif self._traits.json_answers != "none":
+            body.response_format = _response_format(answer, self._traits.json_answers)
 
 
 class MessageEncoder:
@@ -130,3 +148,23 @@ def _name_of(alike: tuple[Message, ...]) -> str:
         digest.update(message.content.encode("utf-8", "replace"))
         digest.update(b"\0")
     return digest.hexdigest()
+
+
+_CHOICE = msgspec.Raw(
+    msgspec.json.encode({"type": "function", "function": {"name": answer_forms.TOOL}})
+)
+
+
+@lru_cache(maxsize=1024)
+def _tools(answer: AnswerFormat) -> msgspec.Raw:
+    tools = answer_forms.tools(answer.form, answer.names, answer.reasoned)
+    return msgspec.Raw(msgspec.json.encode(tools))
+
+
+@lru_cache(maxsize=1024)
+def _response_format(answer: AnswerFormat, kind: str) -> msgspec.Raw:
+    if kind == "object":
+        return msgspec.Raw(b'{"type":"json_object"}')
+    schema = answer_forms.schema(answer.form, answer.names, answer.reasoned)
+    told = {"name": "answer", "strict": True, "schema": schema}
+    return msgspec.Raw(msgspec.json.encode({"type": "json_schema", "json_schema": told}))

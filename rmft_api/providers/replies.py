@@ -7,6 +7,7 @@ model that was asked. Where it tells neither id nor model nor usage, nothing dep
 import re
 from collections.abc import Mapping, Sequence
 
+from rmft_api.core.answer_forms import texts_of_calls, way_of
 from rmft_api.core.errors import Mismatch, ProviderFault
 from rmft_api.core.records import ChatRequest, ChatResponse, Choice, Usage
 from rmft_api.providers import empty_replies, faults, finish_reasons
@@ -141,6 +142,8 @@ class Replies:
         if ending not in _PLAIN or choice.native_finish_reason is not None:
             ending = self._ending(request, told, choice)
         content, apart = message.content, message.reasoning_content or message.reasoning
+        if calls := message.tool_calls or message.function_call:
+            content, ending = _with_calls(request, content, calls, ending)
         if not apart and (not content or not thoughts_.may_be_in(content)):
             return Choice(content, ending, message.refusal)
         content, thoughts = thoughts_.separated(content, apart, self._thoughts)
@@ -195,7 +198,19 @@ def _said(told: Completion) -> bool:
 
 def _words_of(choice: ParsedChoice) -> bool:
     message = choice.message
-    return bool(message.refusal or (message.content and message.content.strip()))
+    said = message.refusal or (message.content and message.content.strip())
+    return bool(said or message.tool_calls or message.function_call)
+
+
+def _with_calls(
+    request: ChatRequest, content: str | None, calls: object, ending: str
+) -> tuple[str | None, str]:
+    """The content with the calls of tools as text, where one was offered; else what ended it."""
+    if request.answer is None or way_of(request.answer.form) != "tool":
+        return content, ending if content and content.strip() else "tool_calls"
+    called = texts_of_calls(calls)
+    ending = "stop" if ending == "tool_calls" else ending
+    return (f"{content}\n{called}" if content and content.strip() else called), ending
 
 
 def _index(choice: ParsedChoice) -> int:

@@ -17,10 +17,12 @@ import msgspec
 import numpy as np
 
 from rmft_api.core import seeds
+from rmft_api.core.answer_forms import AnswerForm, way_of
 from rmft_api.core.errors import FaultKind, ProviderFault, ResumableError
 from rmft_api.core.ports import ChatModel, PromptBuilder
 from rmft_api.core.records import (
     Address,
+    AnswerFormat,
     ChatRequest,
     ChatResponse,
     Choice,
@@ -38,7 +40,7 @@ from rmft_api.prompts import reader
 from rmft_api.requests.retries import POISON
 from rmft_api.rollouts.validity import Validity, Wave
 
-Output = Literal["action", "distribution", "policy"]
+Output = AnswerForm
 OF_THE_SAMPLE: dict[str | None, str] = {
     "content_filter": "content_filter",
     "content_policy_violation": "content_filter",
@@ -324,7 +326,13 @@ def _ask(
         sampling=game.sampling,
         sums=group[0].prompt.stats(),
         visible_state=_visible(game, seat, group[0]) if is_scripted(game.model) else None,
+        answer=answer_format(game.output, seat.names, reasoned=game.reasoned),
     )
+
+
+def answer_format(output: Output, names: tuple[str, ...], *, reasoned: bool) -> AnswerFormat | None:
+    """What an endpoint is told of the answer's form; None where the words alone tell it."""
+    return None if way_of(output) == "tag" else AnswerFormat(output, names, reasoned)
 
 
 def _visible(game: RolloutSettings, seat: PreparedScenario, player: _Rollout) -> VisibleState:

@@ -192,7 +192,7 @@ def rollout_settings(
             top_p=config.sampling.top_p,
             max_tokens=config.sampling.max_tokens,
         ),
-        output=config.prompts.output,
+        output=config.prompts.answer_form,
         largest_n=largest_n if config.rollouts.coalesce else 1,
         live=_live(config, split),
         unreadable=config.rollouts.unreadable,

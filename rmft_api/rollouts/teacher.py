@@ -58,24 +58,23 @@ class Teacher:
     def _said(self, seat: PreparedScenario, play: PlayArrays, t: int) -> str:
         """The reason, where it is to give one, and the answer."""
         action = int(play.actions_T[t])
-        answer = self._answer(seat, play, t)
         template = self._template()
         if template is None:
-            return answer
+            return self._answer(seat, play, t, "")
         full = seat.scenario.feedback == "full"
         K = seat.scenario.K
         told_tK = np.ones((t, K)) if full else np.eye(K)[play.actions_T[:t]]
         words = reason(template, seat.names, play.rewards_TK[:t], told_tK, action)
-        return f"{words}\n{answer}"
+        return self._answer(seat, play, t, words)
 
     def _template(self) -> Template | None:
         """The reasoning that it gives, where it is to give one."""
         return self.prompts.reasons
 
-    def _answer(self, seat: PreparedScenario, play: PlayArrays, t: int) -> str:
+    def _answer(self, seat: PreparedScenario, play: PlayArrays, t: int, why: str) -> str:
         # A bandit player goes on from what it did, so the answer is what it did, not what it mixed.
         action = int(play.actions_T[t])
         full = seat.scenario.feedback == "full"
         shares = play.policies_TK[t] if full else np.eye(seat.scenario.K)[action]
         policy: list[float] = [round(share, 4) for share in shares.tolist()]
-        return reader.render(action, policy, seat.names, self.config.prompts.output)
+        return reader.render(action, policy, seat.names, self.config.prompts.answer_form, why)

@@ -1,6 +1,7 @@
 """Why replies cannot be read, in one line: one of them, the form asked for, what to change."""
 
 from rmft_api.config.schema import RunConfig
+from rmft_api.core.answer_forms import TOOL
 from rmft_api.core.errors import UnreadableError
 from rmft_api.prompts.reader import CLOSING, OPENING, Cause
 from rmft_api.rollouts.validity import Sample, TooFew
@@ -17,6 +18,7 @@ _WORDS: dict[Cause, str] = {
     "several_answers": "with several answers",
     "text_after": "with text after the answer",
     "wrong_form": "with an answer of another form",
+    "tool_call": "with a call of a tool that nobody offered",
 }
 
 
@@ -36,13 +38,28 @@ def unreadable(found: TooFew, what: str, model: str, config: RunConfig) -> Unrea
 
 def form(config: RunConfig, sample: Sample | None) -> str:
     """What the reader wants."""
-    output = config.prompts.output
+    output, way = config.prompts.output, config.prompts.answer
+    if way != "tag":
+        return _object_form(config, sample)
     if output == "policy":
         K = f"{len(sample.names)} " if sample else ""
         return f'{OPENING}{{"policy":[{K}probabilities]}}{CLOSING}, or that JSON alone'
     inside = "NAME" if output == "action" else "NAME:weight,NAME:weight"
     names = f" with NAME one of {', '.join(sample.names)}" if sample else ""
     return f"{OPENING}{inside}{CLOSING}{names}, once and last"
+
+
+def _object_form(config: RunConfig, sample: Sample | None) -> str:
+    """What the reader wants of JSON and of tool calls."""
+    names = f" with NAME one of {', '.join(sample.names)}" if sample else ""
+    inside = {
+        "action": '{"answer": "NAME"}' + names,
+        "distribution": '{"answer": {"NAME": weight, ...}}' + names,
+        "policy": '{"policy": [probabilities]}',
+    }[config.prompts.output]
+    if config.prompts.answer == "tool":
+        return f"one call of the tool {TOOL!r} with the arguments {inside}"
+    return f"the JSON object {inside}, and nothing else but 'reasoning' in it"
 
 
 def likely(sample: Sample, config: RunConfig) -> str:
@@ -77,6 +94,10 @@ def likely(sample: Sample, config: RunConfig) -> str:
         ),
         "text_after": f"the model goes on after its answer: {other}",
         "wrong_form": f"the model answers in a form of its own: {other}",
+        "tool_call": (
+            "the endpoint makes tool calls of the model's words: serve it without a tool parser, "
+            "or set prompts.answer = 'tool' and let it call the tool that is offered"
+        ),
         "refused": "the model refuses the task: try another prompts.story, or another model",
         "filtered": "the provider's filter stops it: try another prompts.story",
     }

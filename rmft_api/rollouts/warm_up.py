@@ -12,6 +12,7 @@ import numpy as np
 
 from rmft_api.config.schema import RunConfig, TeacherConfig, WarmUpConfig
 from rmft_api.core import seeds
+from rmft_api.core.answer_forms import kind_of
 from rmft_api.core.records import Record
 from rmft_api.environments.scenario import Scenario
 from rmft_api.prompts import PromptSet, reader
@@ -103,7 +104,7 @@ class RandomPlayer(Teacher):
         return self.prompts.hand_written_reasons()
 
     def _played(self) -> list[PlayArrays]:
-        L, output = self.config.rollouts.trajectories, self.config.prompts.output
+        L, output = self.config.rollouts.trajectories, self.config.prompts.answer_form
         prepared = [(seat, number) for seat in self._seats for number in range(L)]
         chosen = balanced([seat.scenario for seat, _ in prepared], self.config.seed)
         return [
@@ -117,7 +118,7 @@ class RandomPlayer(Teacher):
         """Each round's action, and the policy as it will be read."""
         for t, chosen in enumerate(chosen_T.tolist()):
             place = ("train", ITERATION, seat.index, number, t)
-            if output == "action":
+            if kind_of(output) == "action":
                 yield chosen, tuple(np.eye(seat.scenario.K)[chosen].tolist())
                 continue
             policy = _mixed(chosen, seat.scenario.K, seeds.rng(self.config.seed, "mix", *place))
@@ -126,10 +127,11 @@ class RandomPlayer(Teacher):
             assert not isinstance(read, reader.UnreadableReply)
             yield engine.acted(self.config.seed, place, read.policy), read.policy
 
-    def _answer(self, seat: PreparedScenario, play: PlayArrays, t: int) -> str:
+    def _answer(self, seat: PreparedScenario, play: PlayArrays, t: int, why: str) -> str:
         shares: list[float] = play.policies_TK[t].tolist()
         policy = [round(share, 2) for share in shares]
-        return reader.render(int(play.actions_T[t]), policy, seat.names, self.config.prompts.output)
+        form = self.config.prompts.answer_form
+        return reader.render(int(play.actions_T[t]), policy, seat.names, form, why)
 
 
 def balanced(scenarios: Sequence[Scenario], seed: int) -> list[Ints]:

@@ -63,6 +63,11 @@ def prepare(config: RunConfig) -> PreparedRun:
     trains = profiles.load(model.training_profile or model.profile)
     check_base(chats, model)
     check_training(trains, config, prompts)
+    if config.prompts.answer == "tool" and not chats.chat.tools:
+        raise ConfigError(
+            f"profile {chats.name!r} offers no tools to a model (chat.tools); set prompts.answer = "
+            "'json' or 'tag', or chat.tools = true in a profile of yours"
+        )
     if config.requests.transport == "batch":
         batches_of(chats)
     for profile in {chats.name: chats, trains.name: trains}.values():

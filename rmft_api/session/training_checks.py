@@ -1,7 +1,10 @@
 """What a job would be refused for, known from the run file: said before anything is played."""
 
+from collections.abc import Sequence
+
 from rmft_api.config.schema import RunConfig, many
 from rmft_api.core.errors import ConfigError
+from rmft_api.core.records import Method
 from rmft_api.finetuning import hyperparameters
 from rmft_api.planning.lengths import too_long
 from rmft_api.prompts import PromptSet
@@ -17,6 +20,8 @@ def check_training(profile: Profile, config: RunConfig, prompts: PromptSet) -> N
             f"profile {profile.name!r} cannot train; name one in model.training_profile"
         )
     methods = config.finetuning.methods
+    if config.prompts.answer == "tool":
+        _check_tools(profile, methods)
     for method in methods:
         profile.check_training(config.model.base, method, hyperparameters(config, method))
     chained = (config.iterations > 1 and config.finetuning.chain == "continue") or len(methods) > 1
@@ -67,6 +72,19 @@ def _check_reserved(profile: Profile, config: RunConfig, prompts: PromptSet) -> 
         raise ConfigError(
             f"the prompts hold {word!r}, which fails a job at profile {profile.name!r}; use other "
             "words there (prompts.set)"
+        )
+
+
+def _check_tools(profile: Profile, methods: Sequence[Method]) -> None:
+    if profile.training is None or not profile.training.tools:
+        raise ConfigError(
+            f"profile {profile.name!r} trains on no tool calls (training.tools); set "
+            "prompts.answer = 'json' or 'tag'"
+        )
+    if "dpo" in methods:
+        raise ConfigError(
+            "finetuning.method = 'dpo' prefers one text to another, and prompts.answer = 'tool' "
+            "makes none; set prompts.answer = 'json' or 'tag'"
         )
 
 

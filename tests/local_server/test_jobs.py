@@ -187,7 +187,7 @@ BAD_LINES: list[tuple[bytes, str]] = [
     (line(USER, {**GOOD, "weight": 2}), "weight"),
     (line(USER, {**GOOD, "weight": 0}), "nothing to learn"),
     (line({"role": "user", "content": "word " * 3000}, GOOD), "tokens"),
-    (b'{"messages": [], "tools": [{}]}\n', "tools"),
+    (b'{"messages": [], "functions": [{}]}\n', "functions"),
     (b"\xff\n", "malformed"),
     (b'{"messages": [], "tools": ' + b"[" * 100_000 + b"\n", "recursion"),
 ]

@@ -13,15 +13,17 @@ from rmft_api.config import schema
 from rmft_api.config.schema import RunConfig
 from rmft_api.core import resources
 from rmft_api.core.errors import ConfigError
-from rmft_api.core.records import ChatRequest, ChatResponse, Choice, VisibleState
+from rmft_api.core.records import ChatRequest, ChatResponse, VisibleState
 from rmft_api.core.scripted_players import BASES, is_scripted
 from rmft_api.core.transcripts import StoredTrajectory
+from rmft_api.local_server import chat_answer
 from rmft_api.local_server.chat_request import read_chat
 from rmft_api.local_server.engine import ExampleError
 from rmft_api.local_server.players import PlayersEngine, chosen
 from rmft_api.prompts import of_run
 from rmft_api.providers import profiles
 from rmft_api.providers.encoding import RequestEncoder
+from rmft_api.providers.replies import Replies
 from rmft_api.rollouts import engine, preparation
 from rmft_api.rollouts.engine import PreparedScenario
 
@@ -34,7 +36,15 @@ PROBLEMS: dict[str, dict[str, Any]] = {
     "story": {**BANDIT, "story": "all"},
 }
 VARIANTS: list[dict[str, Any]] = [
-    *({"output": output} for output in ("action", "distribution", "policy")),
+    *(
+        {"output": output, "answer": answer, "conversation": kind}
+        for output in ("action", "distribution", "policy")
+        for answer in ("tag", "json", "tool")
+        for kind in ("single_turn", "multi_turn")
+    ),
+    {"answer": "json", "reasoning": "none", "examples": 2},
+    {"answer": "tool", "reasoning": "none", "examples": 2, "conversation": "multi_turn"},
+    {"answer": "tool", "repeat_reason": True},
     *({"history": "raw", "conversation": kind} for kind in ("single_turn", "multi_turn")),
     {"reasoning": "none", "stakes": "loss"},
     {"repeat_reason": True, "framing": "suggestive", "examples": 2},
@@ -57,14 +67,15 @@ class Served:
     def __init__(self, base: str) -> None:
         self.model = PlayersEngine().load(base, None)
         self.encoder = RequestEncoder(profiles.load("local").chat)
+        self.replies = Replies(profiles.load("local"))
         self.asked = 0
 
     async def reply(self, request: ChatRequest) -> ChatResponse:
         self.asked += 1
         body = read_chat(self.encoder.encode(request))
         said = self.model.complete(body.prompts())
-        choices = tuple(Choice(one.text, one.finish_reason) for one in said)
-        return ChatResponse("r", request.model, choices, None)
+        raw = chat_answer.body("c", 0, request.model, said, offers_tools=body.offers_tools)
+        return self.replies.read(request, 200, {}, raw)
 
 
 async def statuses(config: RunConfig) -> list[str]:
@@ -132,6 +143,37 @@ def test_a_chat_without_the_visible_state_is_refused_in_words() -> None:
 def test_no_other_model_is_sent_what_players_decide_by() -> None:
     assert is_scripted("ft:scripted-ucb1:local:x:1")
     assert not any(map(is_scripted, ("rmft-tiny", "scripted-1", "gpt-4o", "ft:gpt-4o:scripted")))
+
+
+@pytest.mark.parametrize("answer", ["json", "tool"])
+def test_a_run_in_another_form_is_rehearsed_and_trains_on_that_form(
+    tmp_path: Path, answer: str
+) -> None:
+    file: dict[str, Any] = {
+        "name": "forms",
+        "iterations": 1,
+        "model": {"base": "scripted-ucb1"},
+        "prompts": {"answer": answer, "conversation": "multi_turn", "examples": 1},
+        "rollouts": {"scenarios": 2, "trajectories": 2, "problems": [{**BANDIT, "T": 6}]},
+        "selection": {"k": 1},
+        "validation": {"scenarios": 2},
+        "test": {"scenarios": 2},
+        "finetuning": {"poll_every_s": 0.05},
+    }
+    run = rmft_api.run(file, runs=tmp_path)
+    assert run.results is not None
+    assert [one.validation.valid for one in run.results.iterations] == [1.0, 1.0]
+    lines = (run.directory / "iteration_01" / "dataset.jsonl").read_bytes().splitlines()
+    line = msgspec.json.decode(lines[-1])
+    last = line["messages"][-1]
+    if answer == "json":
+        assert set(msgspec.json.decode(last["content"])) == {"reasoning", "answer"}
+        return
+    assert line["tools"][0]["function"]["name"] == "choose"
+    (call,) = last["tool_calls"]
+    assert set(msgspec.json.decode(call["function"]["arguments"])) == {"reasoning", "answer"}
+    asked = [one["tool_calls"][0]["id"] for one in line["messages"] if "tool_calls" in one][:-1]
+    assert asked == [one["tool_call_id"] for one in line["messages"] if one["role"] == "tool"]
 
 
 def test_a_whole_run_is_rehearsed_and_its_fine_tune_plays_the_same(tmp_path: Path) -> None:

@@ -52,7 +52,7 @@ def test_white_space_quotes_and_case_do_not_hide_a_name(said: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "said", ["", "D", "A, B", "A or B", "action B", "B.", "A B", "1", "\u0410B"]
+    "said", ["", "D", "A, B", "A or B", "action B", "B.C", "A B", "1", "\u0410B"]
 )
 def test_anything_but_one_name_is_unreadable(said: str) -> None:
     assert status(f"<Answer>{said}</Answer>") == "unreadable"
@@ -82,7 +82,7 @@ def test_case_is_not_ignored_where_two_names_differ_by_it_alone() -> None:
         "<Answer>A",
         "A</Answer>",
         "A",
-        "<answer>A</answer>",
+        "<answer >A</answer>",
         "<Answer >A</Answer>",
     ],
 )
