@@ -6,6 +6,7 @@ from typing import NamedTuple
 from rmft_api.config.schema import RunConfig
 from rmft_api.core.records import Record
 from rmft_api.open_models import fitting, memory, shapes, speed
+from rmft_api.open_models.machine import has_accelerator
 from rmft_api.open_models.memory import GIB, Memory, Pass
 from rmft_api.open_models.settings import HfSettings, of_run
 from rmft_api.open_models.shapes import Shape
@@ -139,8 +140,15 @@ def _sized(config: RunConfig, settings: HfSettings, shape: Shape, longest: int) 
         settings=settings,
         train=Pass(min(settings.micro_batch, batch), length, chats),
         rows=min(settings.rows, plays.scenarios * plays.trajectories),
-        on_cpu=settings.device.startswith("cpu"),
+        on_cpu=_on_cpu(settings, config.model.accelerator),
     )
+
+
+def _on_cpu(settings: HfSettings, card: str | None) -> bool:
+    """Where the model will be: on the card that is planned with, else as this machine decides."""
+    if settings.device == "auto":
+        return card is None and not has_accelerator()
+    return settings.device.startswith("cpu")
 
 
 def _way_out(sized: _Sized, room: int, adapters: int) -> tuple[str, ...] | None:

@@ -9,6 +9,9 @@ from typing import Any
 
 import pytest
 
+from rmft_api.config import schema
+from rmft_api.planning.open_model import OpenModel, open_model
+
 RUNS = Path(__file__).parents[2] / "runs"
 SMALL = ("open-tiny", "open-smollm2")
 FILES = sorted(path.name for path in RUNS.glob("open-*.toml") if path.stem not in SMALL)
@@ -62,11 +65,30 @@ def test_a_card_that_is_too_small_is_told_with_settings_that_would_fit() -> None
 
 def test_without_a_card_the_time_is_unknown(tmp_path: Path) -> None:
     text = (RUNS / "open-qwen3-8b.toml").read_text().replace('accelerator = "a100-80gb"\n', "")
-    (tmp_path / "open.toml").write_text(text)
+    text += '\n[model.engine]\ndevice = "{device}"\n' if "[model.engine]" not in text else ""
+    text = text.replace("[model.engine]", '[model.engine]\ndevice = "{device}"', 1)
+    (tmp_path / "open.toml").write_text(text.replace("{device}", "cuda"))
     told = planned(tmp_path / "open.toml", json_=False)
-    assert "time: unknown; name a card" in told
+    assert "time: unknown" in told
     assert "8,190,735,360 parameters" in told
     assert "62." in told  # GiB, serving and training together
+
+
+def test_memory_is_in_the_type_of_the_machine_that_will_run_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    text = (RUNS / "open-qwen3-8b.toml").read_text().replace('accelerator = "a100-80gb"\n', "")
+    (tmp_path / "open.toml").write_text(text)
+    config = schema.load(tmp_path / "open.toml")
+
+    def seen(*, card: bool) -> OpenModel:
+        monkeypatch.setattr("rmft_api.planning.open_model.has_accelerator", lambda: card)
+        found = open_model(config, 500)
+        assert found is not None
+        return found
+
+    assert (seen(card=True).width, seen(card=False).width) == (2, 4)
+    assert seen(card=False).total > 1.8 * seen(card=True).total
 
 
 def test_a_folder_of_ones_own_tells_its_shape(tmp_path: Path) -> None:
