@@ -20,10 +20,13 @@ import numpy as np
 from rmft_api.core.errors import ConfigError, DataError
 from rmft_api.core.records import RegretKind, Split
 from rmft_api.environments import options
+from rmft_api.environments.gym_steps import StepSettings, environment
 from rmft_api.environments.loading import imported
 from rmft_api.environments.scenario import Floats, Scenario
+from rmft_api.environments.worlds import StatefulProblem
 
 Against = Literal["best", "fixed"]
+Mode = Literal["episode", "step"]
 Policy = Callable[[Any, int, np.random.Generator], int]
 """(observation, the first action, chance) -> the next action."""
 MOST_STATES = 64
@@ -39,6 +42,9 @@ class Gym:
     T: int
     id: str
     """As `gymnasium.make` knows it; `module:Name-v0` imports the module first."""
+    mode: Mode = "episode"
+    """episode: a round is an episode, and its first action alone is decided. step: a round is a
+    step, and all of them are (`gym_steps`); `low` and `high` bound a step's reward."""
     settings: Mapping[str, Any] = field(default_factory=dict[str, Any])
     """Keyword arguments of `gymnasium.make`."""
     then: str = "hold"
@@ -55,12 +61,16 @@ class Gym:
     """An episode ends here at the latest."""
     describe: str = ""
     """`module:function` that tells an observation in words; absent: its numbers."""
+    reference: str = ""
+    """mode step: `module:function`, a policy of yours that regret may be against, called with
+    (observation, round from 0); absent: those that are known."""
     shuffle: bool = True
     """Give the actions their names in a drawn order."""
     folder: Path = field(default_factory=Path.cwd)
     """Where modules are looked for first; no option of a run file."""
 
     def __post_init__(self) -> None:
+        options.one_of("mode", self.mode, get_args(Mode))
         options.one_of("against", self.against, get_args(Against))
         options.number("low", self.low)
         options.number("high", self.high)
@@ -74,6 +84,25 @@ class Gym:
             _check_actions(env, self.id, self.K)
         finally:
             env.close()
+
+    def step_by_step(self) -> StatefulProblem:
+        """The same environment, each of its steps a decision. Raises ValueError, ConfigError."""
+        env = _shared(self.id, _frozen(self.settings), self.folder)
+        if int(env.action_space.n) != self.K:
+            raise ValueError(f"{self.id} has {int(env.action_space.n)} actions; set K to that")
+        words, own = self.describe, self.reference
+        settings = StepSettings(
+            self.id,
+            self.K,
+            self.T,
+            self.low,
+            self.high,
+            make=lambda: _make(self.id, _unlimited(self.settings), self.folder),
+            describe=imported("description", words, self.folder) if words else None,
+            reference=imported("policy", own, self.folder) if own else None,
+        )
+        name = self.id.rpartition(":")[2]
+        return StatefulProblem(lambda: environment(settings, env), self.K, self.T, name)
 
     def draw(self, rng: np.random.Generator) -> Scenario:
         """A scenario of T episodes; the same stream gives the same one."""
@@ -208,6 +237,8 @@ def _start_in_words(problem: Gym, start: Any) -> str:
 
 def _features(space: Any, start: Any) -> Floats | None:
     """The start as numbers in [0, 1], where the space has bounds; else None."""
+    if hasattr(space, "spaces"):
+        return None
     if hasattr(space, "n"):
         states = int(space.n)
         return np.eye(states)[int(start)] if states <= MOST_STATES else None
@@ -228,7 +259,7 @@ def _check_actions(env: Any, id_: str, K: int) -> None:
         raise ValueError(f"{id_} has no discrete actions: {env.action_space}")
     if int(count) < K:
         raise ValueError(f"{id_} has {int(count)} actions, not K={K}")
-    if not hasattr(env.observation_space, "n") and not hasattr(env.observation_space, "low"):
+    if not any(hasattr(env.observation_space, how) for how in ("n", "low", "spaces")):
         raise ValueError(f"{id_} shows neither a number nor numbers: {env.observation_space}")
 
 
@@ -237,6 +268,16 @@ def _frozen(settings: Mapping[str, Any]) -> str:
         return json.dumps(dict(settings), sort_keys=True)
     except TypeError as error:
         raise ValueError(f"settings={settings!r}: {error}") from None
+
+
+def _unlimited(settings: Mapping[str, Any]) -> str:
+    return _frozen({"max_episode_steps": -1, **settings})
+
+
+@functools.lru_cache(maxsize=16)
+def _shared(id_: str, settings: str, folder: Path) -> Any:
+    """One that is asked for facts alone."""
+    return _make(id_, settings, folder)
 
 
 def _make(id_: str, settings: str, folder: Path) -> Any:

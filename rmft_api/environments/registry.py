@@ -9,6 +9,8 @@ from importlib.metadata import entry_points
 from pathlib import Path
 from typing import Any, cast
 
+import numpy as np
+
 from rmft_api.config.schema import Problem, as_words
 from rmft_api.core import paths, seeds
 from rmft_api.core.errors import ConfigError, DataError
@@ -110,6 +112,8 @@ def make(name: str, K: int, T: int, options: Options, folder: Path | None = None
         given["folder"] = folder
     try:
         made = factory(K=K, T=T, **given)
+        if isinstance(made, Gym) and made.mode == "step":
+            return made.step_by_step()
         if not is_stateful(made):
             return made
         again = functools.partial(cast("StatefulFactory", factory), K=K, T=T, **given)
@@ -146,6 +150,9 @@ def references(problems: Iterable[ConcreteProblem], trials: int = 0) -> tuple[st
     lines: dict[str, None] = {}
     for problem in {problem.label: problem for problem in problems}.values():
         environment = problem.make()
+        if isinstance(environment, Gym):  # returns outside its bounds are found in a drawn play
+            for trial in range(trials):
+                environment.draw(np.random.default_rng(trial))
         if not isinstance(environment, StatefulProblem):
             continue
         for trial in range(trials):
