@@ -4,11 +4,14 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from rmft_api.api.ablations import aablate, ablate
+    from rmft_api.api.checks import acleanup, adoctor, cleanup, doctor, init, list_profiles
     from rmft_api.api.decider import Decider
     from rmft_api.api.decision_game import Decision, Game
-    from rmft_api.api.fetching import get_model
+    from rmft_api.api.fetching import get_model, make_checkpoint
     from rmft_api.api.opened_run import Run, TunedModel, list_runs, open_run
     from rmft_api.api.previews import Preview, apreview, preview
+    from rmft_api.api.retraining import aretrain, retrain
     from rmft_api.api.running import (
         Plan,
         aevaluate,
@@ -22,10 +25,21 @@ if TYPE_CHECKING:
     )
 
 _MODULES = {
+    "aretrain": "rmft_api.api.retraining",
+    "retrain": "rmft_api.api.retraining",
+    "aablate": "rmft_api.api.ablations",
+    "ablate": "rmft_api.api.ablations",
+    "adoctor": "rmft_api.api.checks",
+    "doctor": "rmft_api.api.checks",
+    "acleanup": "rmft_api.api.checks",
+    "cleanup": "rmft_api.api.checks",
+    "list_profiles": "rmft_api.api.checks",
+    "init": "rmft_api.api.checks",
     "Decider": "rmft_api.api.decider",
     "Decision": "rmft_api.api.decision_game",
     "Game": "rmft_api.api.decision_game",
     "get_model": "rmft_api.api.fetching",
+    "make_checkpoint": "rmft_api.api.fetching",
     "Plan": "rmft_api.api.running",
     "aevaluate": "rmft_api.api.running",
     "Preview": "rmft_api.api.previews",
@@ -51,18 +65,29 @@ __all__ = [
     "Preview",
     "Run",
     "TunedModel",
+    "aablate",
+    "ablate",
+    "acleanup",
+    "adoctor",
     "aevaluate",
     "aplan",
     "apreview",
     "aresume",
+    "aretrain",
     "arun",
+    "cleanup",
+    "doctor",
     "evaluate",
     "get_model",
+    "init",
+    "list_profiles",
     "list_runs",
+    "make_checkpoint",
     "open_run",
     "plan",
     "preview",
     "resume",
+    "retrain",
     "run",
 ]
 

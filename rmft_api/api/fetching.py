@@ -1,8 +1,10 @@
-"""Fetch a real chat model without a hub; what `rmft-api get-model` does."""
+"""Open models to start from; what `rmft-api get-model, make-checkpoint` do."""
 
 from pathlib import Path
 
+from rmft_api.api import arguments
 from rmft_api.session import get_model as session
+from rmft_api.session import make_checkpoint as making
 
 
 def get_model(
@@ -35,3 +37,15 @@ def get_model(
         lambda line: None,
         accept_license=accept_license,
     )
+
+
+def make_checkpoint(folder: str | Path, *, lessons: int = 120, seed: int = 0) -> Path:
+    """Make a tiny chat checkpoint to try engine `hf` with, in Hugging Face's format; its folder.
+
+    Half a minute on one core. `lessons` is how many batches of scripted play it is schooled on; 0
+    leaves it random. It is no evidence about large models. Raises UsageError where the folder
+    exists, ConfigError without the packages of the `[open]` extra, StorageError.
+    """
+    to = arguments.folder(folder, "folder")
+    making.make_checkpoint(to, seed, lessons, lambda line: None)
+    return to

@@ -11,10 +11,12 @@ from rmft_api.api import arguments
 from rmft_api.config.schema import RunConfig
 from rmft_api.core.errors import UsageError
 from rmft_api.core.records import Scored, Split, Trajectory
+from rmft_api.evaluation.comparison import ComparisonResults
 from rmft_api.evaluation.scoring import Results
 from rmft_api.journal import Journal
 from rmft_api.planning import Spending, spending
-from rmft_api.session import pages
+from rmft_api.session import comparisons, exports, pages
+from rmft_api.session.exports import Table
 from rmft_api.session.progress import RunStatus, status_of
 from rmft_api.session.recorded_config import recorded_config
 from rmft_api.session.run_directories import existing_run, is_run, run_names
@@ -87,13 +89,25 @@ class Run:
     def results(self) -> Results:
         """What it came to so far. Raises UsageError before the base has been evaluated."""
         with pages.looked_into(self.directory) as journal:
-            found = pages.results_so_far(journal)
+            if comparisons.is_comparison(journal):
+                raise UsageError(f"{self.name!r} is an evaluation; `.comparison` has its figures")
+            return self._evaluated(pages.results_so_far(journal))
+
+    def _evaluated(self, found: Results | None) -> Results:
         if found is None:
             raise UsageError(
                 f"run {self.name!r} has evaluated no model yet; `rmft_api.resume({self.name!r})` "
                 "continues it"
             )
         return found
+
+    @property
+    def comparison(self) -> ComparisonResults:
+        """What an evaluation came to so far. Raises UsageError for a run of training."""
+        with pages.looked_into(self.directory) as journal:
+            if not comparisons.is_comparison(journal):
+                raise UsageError(f"{self.name!r} is no evaluation; `.results` has its figures")
+            return comparisons.results_so_far(journal)
 
     @property
     def champion(self) -> TunedModel:
@@ -130,16 +144,37 @@ class Run:
 
         return rounds_df(self._played(split, iteration))
 
-    def report(self, path: str | Path | None = None) -> Path:
+    def report(self, path: str | Path | None = None, *, svg: str | Path | None = None) -> Path:
         """Write the run as one HTML page that needs no network; where it lies.
 
-        Without `path`, `report.html` in the run's folder. Raises StorageError.
+        Without `path`, `report.html` in the run's folder. `svg` also draws regret by iteration.
+        Raises UsageError for an evaluation, and for a figure before the base has been evaluated;
+        StorageError.
         """
-        to = Path(path) if path is not None else self.directory / _PAGE
+        to = self.directory / _PAGE if path is None else arguments.folder(path, "path")
+        drawn = None if svg is None else arguments.folder(svg, "svg")
         with pages.looked_into(self.directory) as journal:
+            if comparisons.is_comparison(journal):
+                comparisons.refuse_pages(self.name, {"report()": True})
             found, state = pages.results_so_far(journal), pages.run_state(self.directory)
+            if drawn is not None:
+                pages.draw(drawn, self._evaluated(found))
             pages.write_page(to, recorded_config(journal), journal, found, state)
         return to
+
+    def export(self, path: str | Path, table: str = "trajectories") -> int:
+        """Write the run's trajectories for other tools; how many rows were written.
+
+        `table` is "trajectories" or "rounds" (a .csv, .jsonl or .parquet file with a row each),
+        "datasets" (a folder that Hugging Face's datasets loads), or "messages",
+        "prompt-completion", "preference" (the selected training data, as TRL takes it).
+
+        Raises UsageError for a name that does not fit, and where nothing was selected yet.
+        """
+        if table not in list(Table):
+            known = ", ".join(Table)
+            raise UsageError(f"no table {table!r}; there are {known}")
+        return exports.export(self.directory, arguments.folder(path, "path"), Table(table))
 
     def _played(
         self, split: Split | None, iteration: int | None

@@ -33,17 +33,11 @@ def ablate(
 
     from rmft_api.cli.console import REPORTING
     from rmft_api.cli.errors import run_async
-    from rmft_api.config import run_files
-    from rmft_api.config.grid import grid_runs, load
     from rmft_api.session import ablations
 
-    path = run_files.find(file) if file else run_files.ablations()
-    grid = load(path)
-    wanted = ablations.chosen(list(grid_runs(path, grid)), cell or ())
+    wanted = ablations.runs_of(file, cell or ())
     if dry_run:
         print(ablations.listed(wanted))  # noqa: T201
         return
-    for place in wanted:
-        run_async(ablations.run_cell(place, runs, REPORTING))
-    table = ablations.compared(wanted, runs)
+    table = run_async(ablations.walk(wanted, runs, REPORTING))
     print(msgspec.json.encode(table).decode() if as_json else ablations.table_of(table))  # noqa: T201

@@ -1,6 +1,5 @@
 """`rmft-api doctor`: whether a run could begin here, in one screen. Spends nothing."""
 
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -8,7 +7,6 @@ import typer
 from rmft_api.cli.options import RUNS, RunFile, RunsDir, run_file
 
 if TYPE_CHECKING:
-    from rmft_api.session.doctor_checks import CheckContext
     from rmft_api.session.environment_checks import Finding
 
 
@@ -30,37 +28,16 @@ def doctor(
     import asyncio
 
     from rmft_api.cli.console import clean
-    from rmft_api.core.errors import ConfigError
+    from rmft_api.config import schema
     from rmft_api.session import doctor_checks
 
-    subject = _subject(file, profile, runs)
+    config = None if profile and not file else schema.load(run_file(file))
+    subject = doctor_checks.subject_of(config, profile, runs)
     found = list(doctor_checks.findings(subject))
     if online:
         found += asyncio.run(doctor_checks.online(subject))
     print(clean(screen(found)))  # noqa: T201
-    failed = list(dict.fromkeys(one.what for one in found if one.verdict == "fail"))
-    if failed:
-        raise ConfigError(f"a run would not go well here: see {', '.join(failed)}")
-
-
-def _subject(file: str | None, name: str | None, runs: Path) -> "CheckContext":
-    import os
-    from datetime import UTC, datetime
-
-    from rmft_api.config import schema
-    from rmft_api.core.errors import UsageError
-    from rmft_api.providers import profiles
-    from rmft_api.session.doctor_checks import CheckContext
-    from rmft_api.session.plans import profiles_of
-
-    if file and name:
-        raise UsageError("give a run file or --profile, not both: a run file names its own profile")
-    now = datetime.now(UTC)
-    if name:
-        one = profiles.load(name)
-        return CheckContext(one, one, None, runs, now, os.environ)
-    settings = schema.load(run_file(file))
-    return CheckContext(*profiles_of(settings), settings, runs, now, os.environ)
+    doctor_checks.refuse_failed(found)
 
 
 def screen(found: "list[Finding]") -> str:

@@ -1,11 +1,10 @@
 """`rmft-api make-checkpoint`: a chat checkpoint made on the spot, to try open models with."""
 
+import sys
 from pathlib import Path
 from typing import Annotated
 
 import typer
-
-from rmft_api.core.errors import StorageError, UsageError
 
 
 def make_checkpoint(
@@ -21,15 +20,11 @@ def make_checkpoint(
     Some hundred thousand parameters, half a minute on one core. It is no evidence about large
     models.
     """
-    from rmft_api.session.embedded_server import require_open_extra
+    from rmft_api.session.make_checkpoint import make_checkpoint as make
 
-    require_open_extra()
-    if folder.exists():
-        raise UsageError(f"{str(folder)!r} exists; choose another folder, or remove it")
-    from rmft_api.local_server.hf import example_checkpoint
-
-    try:
-        parameters = example_checkpoint.make(folder, seed, lessons, example_checkpoint.print_stderr)
-    except OSError as error:
-        raise StorageError(f"{str(folder)!r} cannot be written: {error.strerror}") from error
+    parameters = make(folder, seed, lessons, _tell)
     typer.echo(f"{folder}: {parameters:,} parameters")
+
+
+def _tell(line: str) -> None:
+    print(line, file=sys.stderr)  # noqa: T201

@@ -50,24 +50,27 @@ def report(
     """
     from rmft_api.cli.comparison_output import show
     from rmft_api.session import comparisons
-    from rmft_api.session.pages import looked_into, serve_page
+    from rmft_api.session.pages import draw, looked_into, serve_page
     from rmft_api.session.run_directories import existing_run
 
     directory = existing_run(runs, run)
-    if live:
-        serve_page(directory, port, _serving)
-        return
     page = html or (None if no_html or as_json else directory / PAGE)
+    only_runs = {"--live": live, "--svg": svg, "--selections": selections, "--html": html}
     with looked_into(directory) as journal:
         if comparisons.is_comparison(journal):
+            comparisons.refuse_pages(run, only_runs)
             show(comparisons.results_so_far(journal), as_json=as_json)
             return
-        found, money, why = _read(journal, directory, page)
+        read = None if live else _read(journal, directory, page)
+    if read is None:
+        serve_page(directory, port, _serving)
+        return
+    found, money, why = read
     if found is None:
         _tell_nothing_yet(run, money, why, is_refused=as_json or page is None)
         return
     if svg is not None:
-        _draw(svg, found)
+        draw(svg, found)
     _print(found, money, as_json=as_json, selections=selections)
 
 
@@ -97,13 +100,6 @@ def _tell_nothing_yet(run: str, money: "Spending", why: str | None, *, is_refuse
     if is_refused:
         raise UsageError(nothing)
     print(f"{nothing}\n\n{spending_table(money)}")  # noqa: T201
-
-
-def _draw(svg: Path, found: "Results") -> None:
-    from rmft_api.core.files import replace_file
-    from rmft_api.report.regret_svg import regret_svg
-
-    replace_file(svg, regret_svg(found).encode())
 
 
 def _print(found: "Results", money: "Spending", *, as_json: bool, selections: bool) -> None:

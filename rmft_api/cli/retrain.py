@@ -48,14 +48,13 @@ def retrain(
     from rmft_api.cli.console import REPORTING
     from rmft_api.cli.errors import run_async
     from rmft_api.cli.plan import show
-    from rmft_api.session.chains import RetrainOptions, chain_of, described, fitted
+    from rmft_api.session.chains import RetrainOptions
     from rmft_api.session.plans import refuse_shutdown
-    from rmft_api.session.retraining import retrained
+    from rmft_api.session.retraining import chain_and_settings, retrained
     from rmft_api.session.run_directories import existing_run
 
-    chain = fitted(chain_of(existing_run(runs, run)), profile, _say)
     wanted = RetrainOptions(profile, model, name, with_budget(overrides, budget))
-    config = described(chain, wanted, _say)
+    chain, config = chain_and_settings(existing_run(runs, run), wanted, _say)
     if dry_run:
         show(config, runs, reply_tokens, accept_shutdown=accept_shutdown, as_json=as_json)
         return

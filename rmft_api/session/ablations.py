@@ -6,7 +6,8 @@ from pathlib import Path
 import numpy as np
 
 from rmft_api import statistics
-from rmft_api.config.grid import GridRun
+from rmft_api.config import run_files
+from rmft_api.config.grid import GridRun, grid_runs, load
 from rmft_api.core.errors import ConfigError
 from rmft_api.core.records import Interval, Record
 from rmft_api.evaluation import outcome
@@ -49,6 +50,27 @@ class AblationRow(Record, frozen=True):
     """Share of the champions' replies that could be read."""
     base_valid: float
     """The same of the base's."""
+
+
+def runs_of(file: str | Path | None, cells: Sequence[str]) -> list[GridRun]:
+    """The runs of a grid file, the shipped one for None, of these cells or all. Raises ConfigError.
+
+    The first cell is always among them.
+    """
+    path = run_files.ablations() if file is None else run_files.find(file)
+    return chosen(list(grid_runs(path, load(path))), cells)
+
+
+async def walk(
+    places: Sequence[GridRun], runs: Path, reporting: Reporting = QUIET
+) -> list[AblationRow]:
+    """Take every run to its end, one after the other, wherever it stands; then compare the cells.
+
+    Raises ConfigError for a run of other settings.
+    """
+    for place in places:
+        await run_cell(place, runs, reporting)
+    return compared(places, runs)
 
 
 def chosen(every: Sequence[GridRun], cells: Sequence[str]) -> list[GridRun]:

@@ -3,7 +3,7 @@
 import asyncio
 import sys
 import time
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -111,6 +111,14 @@ def refuse_iterations(name: str, iterations: int | None) -> None:
 def is_comparison(journal: Journal) -> bool:
     """Whether a journal is a contest's."""
     return journal.run.provenance.get("kind") == KIND
+
+
+def refuse_pages(name: str, asked: Mapping[str, object]) -> None:
+    """Raise UsageError where an evaluation is asked for what only runs have, by option."""
+    if options := [option for option, value in asked.items() if value]:
+        raise UsageError(
+            f"{name!r} is an evaluation, which has figures alone; leave out {', '.join(options)}"
+        )
 
 
 def results_so_far(journal: Journal) -> ComparisonResults:

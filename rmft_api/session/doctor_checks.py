@@ -1,18 +1,19 @@
 """What `rmft-api doctor` looks at. Every check is a function of a subject; none spends anything."""
 
-from collections.abc import Iterator, Mapping
+import os
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import UTC, date, datetime
 from pathlib import Path
 
 from rmft_api.config.schema import RunConfig
-from rmft_api.core.errors import ProviderFault, RmftError
+from rmft_api.core.errors import ConfigError, ProviderFault, RmftError, UsageError
 from rmft_api.journal.ledger import dollars
 from rmft_api.planning import lifecycle
 from rmft_api.planning.cost import PriceSheet, tuned_id
 from rmft_api.prompts import PromptSet
 from rmft_api.prompts import of_run as prompts_of_run
-from rmft_api.providers import connect, prices
+from rmft_api.providers import connect, prices, profiles
 from rmft_api.providers.capabilities import Lifecycle
 from rmft_api.providers.model_list import ModelList, list_models
 from rmft_api.providers.network import Network
@@ -21,6 +22,7 @@ from rmft_api.rollouts import preparation
 from rmft_api.session.embedded_server import is_embedded
 from rmft_api.session.environment_checks import Finding, Verdict, of_the_machine
 from rmft_api.session.online_checks import online_findings, reached
+from rmft_api.session.plans import profiles_of
 from rmft_api.session.token_counters import counter_at
 from rmft_api.session.training_checks import check_training
 
@@ -49,6 +51,24 @@ class CheckContext:
     def base(self) -> str | None:
         """The base model's id."""
         return self.config.model.base if self.config else None
+
+
+def subject_of(config: RunConfig | None, profile: str | None, runs: Path) -> CheckContext:
+    """What the checks are about: a run, or a profile alone. Raises UsageError for both, or none."""
+    now = datetime.now(UTC)
+    if config is not None and profile is None:
+        return CheckContext(*profiles_of(config), config, runs, now, os.environ)
+    if config is None and profile is not None:
+        one = profiles.load(profile)
+        return CheckContext(one, one, None, runs, now, os.environ)
+    raise UsageError("give a run file or --profile, not both: a run file names its own profile")
+
+
+def refuse_failed(found: Sequence[Finding]) -> None:
+    """Raise ConfigError where a run could not begin here."""
+    failed = list(dict.fromkeys(one.what for one in found if one.verdict == "fail"))
+    if failed:
+        raise ConfigError(f"a run would not go well here: see {', '.join(failed)}")
 
 
 def findings(subject: CheckContext) -> Iterator[Finding]:

@@ -7,6 +7,7 @@ import signal
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from rmft_api.config.schema import RunConfig
 from rmft_api.core.errors import UsageError
@@ -14,11 +15,15 @@ from rmft_api.core.files import replace_file
 from rmft_api.evaluation.outcome import results
 from rmft_api.evaluation.scoring import Results
 from rmft_api.journal import FILE, Journal, is_owned, snapshot
-from rmft_api.report import live, page
+from rmft_api.report import page
 from rmft_api.report.data import RunState
+from rmft_api.report.regret_svg import regret_svg
 from rmft_api.report.trajectory_index import packed
 from rmft_api.session.progress import status_of
 from rmft_api.session.recorded_config import recorded_config
+
+if TYPE_CHECKING:
+    from rmft_api.report import live
 
 
 @contextmanager
@@ -63,6 +68,11 @@ def write_page(
     return len(content)
 
 
+def draw(svg: Path, found: Results) -> None:
+    """Draw regret by iteration. Raises StorageError."""
+    replace_file(svg, regret_svg(found).encode())
+
+
 def serve_page(directory: Path, port: int, serving: Callable[[str], None]) -> None:
     """Serve the page until Ctrl-C, up to date while the run goes on; `serving` takes its URL."""
     os.nice(10)  # the run comes first
@@ -70,6 +80,8 @@ def serve_page(directory: Path, port: int, serving: Callable[[str], None]) -> No
 
 
 async def _serve(directory: Path, port: int, serving: Callable[[str], None]) -> None:
+    from rmft_api.report import live  # brings aiohttp, which a run that begins does not need
+
     ended = asyncio.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         asyncio.get_running_loop().add_signal_handler(number, ended.set)
@@ -78,7 +90,9 @@ async def _serve(directory: Path, port: int, serving: Callable[[str], None]) -> 
         await ended.wait()
 
 
-def _watched(directory: Path) -> live.WatchedRun:
+def _watched(directory: Path) -> "live.WatchedRun":
+    from rmft_api.report import live
+
     numbers = itertools.count(1)
 
     def look() -> live.PageVersion:

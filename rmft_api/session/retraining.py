@@ -1,5 +1,6 @@
 """A run's chain trained again at another endpoint, and both chains compared."""
 
+from collections.abc import Callable
 from pathlib import Path
 
 from rmft_api.config.schema import RunConfig
@@ -7,7 +8,7 @@ from rmft_api.core.errors import ConfigError
 from rmft_api.core.records import Record
 from rmft_api.evaluation.scoring import Results
 from rmft_api.session.budgets import Budgets
-from rmft_api.session.chains import Chain
+from rmft_api.session.chains import Chain, RetrainOptions, chain_of, described, fitted
 from rmft_api.session.reporting import QUIET, Reporting
 from rmft_api.session.retrain_comparison import ChainComparison, side_by_side
 from rmft_api.session.run_directories import run_directory
@@ -20,6 +21,18 @@ class Retrained(Record, frozen=True):
 
     results: Results
     sides: ChainComparison
+
+
+def chain_and_settings(
+    directory: Path, wanted: RetrainOptions, say: Callable[[str], None]
+) -> tuple[Chain, RunConfig]:
+    """The chain of the run in a directory, as it can be trained there, and the new run's settings.
+
+    Raises UsageError where nothing was trained yet, ConfigError, and DataError for files that do
+    not fit. `say` takes what will differ.
+    """
+    chain = fitted(chain_of(directory), wanted.profile, say)
+    return chain, described(chain, wanted, say)
 
 
 async def retrained(

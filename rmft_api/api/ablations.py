@@ -1,0 +1,49 @@
+"""Several ways of doing it, compared from Python; what `rmft-api ablate` does."""
+
+from collections.abc import Sequence
+from functools import partial
+from pathlib import Path
+
+from rmft_api.api import arguments
+from rmft_api.api.event_loop import reporting, run_now
+from rmft_api.session.ablations import AblationRow, runs_of, walk
+
+
+async def aablate(
+    file: str | Path | None = None,
+    *,
+    cells: Sequence[str] = (),
+    runs: str | Path = "runs",
+    progress: bool = False,
+) -> list[AblationRow]:
+    """Walk every run of a grid, and compare its cells with the first one; a row each.
+
+    Runs that have ended are not walked again, and one that was stopped goes on: the same call again
+    resumes the grid.
+
+    Args:
+        file: A grid file; None: the shipped one, which takes no key, no network and no GPU.
+        cells: Only these cells, and the first; empty: all.
+        runs: The folder of runs.
+        progress: Show on stderr what the command line shows.
+
+    Raises:
+        ConfigError: For a grid or a cell that cannot be followed, before anything is sent.
+        ResumableError: Stopped cleanly; the same call continues.
+
+    """
+    grid = arguments.text_or_none(file, "file")
+    places = runs_of(grid, arguments.texts(cells, "cells"))
+    return await walk(places, arguments.folder(runs), reporting(progress))
+
+
+def ablate(
+    file: str | Path | None = None,
+    *,
+    cells: Sequence[str] = (),
+    runs: str | Path = "runs",
+    progress: bool = False,
+) -> list[AblationRow]:
+    """As `aablate`, where no event loop runs. Ctrl-C drains; the same call continues."""
+    work = partial(aablate, file, cells=cells, runs=runs, progress=progress)
+    return run_now(work, "aablate")

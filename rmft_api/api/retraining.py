@@ -1,0 +1,91 @@
+"""Train a run's chain again elsewhere, from Python; what `rmft-api retrain` does."""
+
+from collections.abc import Mapping
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from rmft_api.api import arguments
+from rmft_api.api.event_loop import reporting, run_now
+from rmft_api.api.opened_run import open_run
+from rmft_api.session import plans
+from rmft_api.session.chains import RetrainOptions
+from rmft_api.session.retraining import Retrained, chain_and_settings, retrained
+
+
+async def aretrain(
+    run: str | Path,
+    profile: str,
+    *,
+    model: str | None = None,
+    name: str | None = None,
+    overrides: Mapping[str, Any] | None = None,
+    budget_usd: float | None = None,
+    accept_shutdown: bool = False,
+    runs: str | Path = "runs",
+    progress: bool = False,
+) -> Retrained:
+    """Train a run's chain again at another provider, on the very files that it trained on.
+
+    This is a run of its own, with its own journal and budget. The same call again goes on with it,
+    or compares once more. Returns its `.results`, and `.sides`: both chains, iteration by
+    iteration, on the same held-out scenarios.
+
+    Args:
+        run: The run whose chain is trained again: its name in `runs`, or its folder.
+        profile: The endpoint to train at.
+        model: The base model there; None: the same id.
+        name: Of the new run; RUN-at-PROFILE where it is None.
+        overrides: Dotted keys of the new run to change, with their values.
+        budget_usd: Never spend more than this many US dollars.
+        accept_shutdown: Begin though the model's end comes before the run's.
+        runs: The folder of runs.
+        progress: Show on stderr what the command line shows.
+
+    Raises:
+        UsageError: Where there is no such run, or it has trained no model yet.
+        ConfigError, DataError: For what cannot be followed, before anything is sent.
+        ResumableError: Stopped cleanly; the same call continues.
+
+    """
+    folder, telling = arguments.folder(runs), reporting(progress)
+    directory = open_run(run, folder).directory
+    wanted = RetrainOptions(
+        arguments.text(profile, "profile"),
+        arguments.text_or_none(model, "model"),
+        arguments.text_or_none(name, "name"),
+        arguments.with_budget(overrides, budget_usd),
+    )
+    chain, config = chain_and_settings(directory, wanted, telling.say)
+    if not accept_shutdown:
+        plans.refuse_shutdown(config)
+    cap = arguments.dollars(budget_usd, "budget_usd")
+    return await retrained(chain, config, folder, cap, telling)
+
+
+def retrain(
+    run: str | Path,
+    profile: str,
+    *,
+    model: str | None = None,
+    name: str | None = None,
+    overrides: Mapping[str, Any] | None = None,
+    budget_usd: float | None = None,
+    accept_shutdown: bool = False,
+    runs: str | Path = "runs",
+    progress: bool = False,
+) -> Retrained:
+    """As `aretrain`, where no event loop runs. Ctrl-C drains; the same call continues."""
+    work = partial(
+        aretrain,
+        run,
+        profile,
+        model=model,
+        name=name,
+        overrides=overrides,
+        budget_usd=budget_usd,
+        accept_shutdown=accept_shutdown,
+        runs=runs,
+        progress=progress,
+    )
+    return run_now(work, "aretrain")

@@ -1,0 +1,223 @@
+"""Grids, chains trained again and exports from Python: the command line's numbers, in its words."""
+
+import asyncio
+import json
+import re
+import subprocess
+import sys
+from collections.abc import Coroutine
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pandas as pd
+import pytest
+import typer
+
+import rmft_api
+from rmft_api import errors
+from rmft_api.cli.main import app
+from rmft_api.report import page
+from rmft_api.session import pages
+
+BASE = """
+iterations = 1
+[model]
+base = "rmft-tiny"
+[prompts]
+set = "compact"
+[sampling]
+max_tokens = 64
+[rollouts]
+scenarios = 4
+trajectories = 4
+problems = [{ environment = "bandit", K = 2, T = 3 }]
+[selection]
+k = 2
+[finetuning]
+n_epochs = 1
+poll_every_s = 0.2
+[validation]
+scenarios = 4
+[test]
+scenarios = 4
+"""
+GRID = """
+base = "base.toml"
+[[cell]]
+name = "rmft"
+[[cell]]
+name = "random"
+set = { "selection.rank_by" = "random" }
+"""
+FIRST = "grid-rmft-1"
+API = Path(__file__).parents[2] / "docs" / "api.md"
+COMMANDS: dict[str, Any] = getattr(typer.main.get_command(app), "commands")  # noqa: B009
+HIDDEN = {name for name, command in COMMANDS.items() if command.hidden}
+
+
+async def cut(work: Coroutine[Any, Any, object], run: Path) -> None:
+    """Cancel the work once the run has begun."""
+    task = asyncio.create_task(work)
+    while not (run / "journal.sqlite").exists() and not task.done():  # noqa: ASYNC110
+        await asyncio.sleep(0.02)
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+
+
+@pytest.fixture(scope="module")
+def runs(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A grid that was cancelled once, then walked to its end; a chain of it, trained again."""
+    folder = tmp_path_factory.mktemp("runs")
+    (folder / "base.toml").write_text(BASE)
+    (folder / "grid.toml").write_text(GRID)
+    asyncio.run(cut(rmft_api.aablate(folder / "grid.toml", runs=folder), folder / FIRST))
+    stopped = rmft_api.open_run(FIRST, folder).status
+    assert stopped is not None
+    assert stopped.state == "interrupted"
+    rmft_api.ablate(folder / "grid.toml", runs=folder)
+    work = rmft_api.aretrain(FIRST, "local", name="again", runs=folder)
+    asyncio.run(cut(work, folder / "again"))
+    rmft_api.retrain(FIRST, "local", name="again", runs=folder)
+    return folder
+
+
+def told(*arguments: str, runs: Path) -> str:
+    command = [sys.executable, "-m", "rmft_api", *arguments, "--runs", str(runs)]
+    ended = subprocess.run(command, capture_output=True, text=True, timeout=120, check=True)
+    return ended.stdout
+
+
+def drawn(run: rmft_api.Run) -> dict[int | None, float]:
+    """Mean regret on the test scenarios by iteration, as the page shows it."""
+    with pages.looked_into(run.directory) as journal:
+        story, _ = page.read(run.config, journal, run.results, pages.run_state(run.directory))
+    tested = [one for one in story.players if one.split == "test"]
+    return {one.index: one.regret.mean for one in tested if one.regret is not None}
+
+
+def test_a_grid_has_the_numbers_of_the_command_line_and_of_its_pages(
+    runs: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    rows = rmft_api.ablate(runs / "grid.toml", runs=runs)
+    assert capfd.readouterr() == ("", "")
+    shown = told("ablate", str(runs / "grid.toml"), "--json", runs=runs)
+    assert json.loads(msgspec.json.encode(rows)) == json.loads(shown)
+    run = rmft_api.open_run(FIRST, runs)
+    assert rows[0].regret.mean == pytest.approx(drawn(run)[run.champion.index])
+    only = rmft_api.ablate(str(runs / "grid.toml"), cells="rmft", runs=runs)
+    assert [row.cell for row in only] == ["rmft"]
+
+
+def test_a_chain_trained_again_has_the_numbers_of_the_command_line_and_of_its_page(
+    runs: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    found = rmft_api.retrain(FIRST, "local", name="again", runs=runs)
+    assert capfd.readouterr() == ("", "")
+    command = ("retrain", FIRST, "--profile", "local", "--name", "again", "--json")
+    shown = json.loads(told(*command, runs=runs))
+    assert json.loads(msgspec.json.encode(found.sides)) == shown
+    means = drawn(rmft_api.open_run("again", runs))
+    for pair in found.sides.pairs:
+        assert pair.split == "test"
+        assert pair.here.mean == pytest.approx(means[pair.index])
+
+
+@pytest.mark.parametrize(
+    ("table", "name"),
+    [
+        ("trajectories", "t.csv"),
+        ("rounds", "r.jsonl"),
+        ("messages", "m.jsonl"),
+        ("prompt-completion", "p.jsonl"),
+        ("preference", "d.jsonl"),
+    ],
+)
+def test_an_export_is_the_command_lines_to_the_byte(
+    runs: Path, tmp_path: Path, table: str, name: str
+) -> None:
+    count = rmft_api.open_run(FIRST, runs).export(tmp_path / name, table)
+    other = tmp_path / f"cli-{name}"
+    shown = told("export", FIRST, str(other), "--table", table, runs=runs)
+    assert shown == f"{count} {table} in {other}\n"
+    assert (tmp_path / name).read_bytes() == other.read_bytes()
+
+
+def test_exports_are_the_frames_and_a_figure_is_drawn(runs: Path, tmp_path: Path) -> None:
+    run = rmft_api.open_run(FIRST, runs)
+    count = run.export(tmp_path / "rounds.csv", "rounds")
+    assert count == len(run.rounds()) == len(pd.read_csv(tmp_path / "rounds.csv"))
+    assert run.export(tmp_path / "folder", "datasets") == len(run.trajectories())
+    run.report(tmp_path / "page.html", svg=tmp_path / "regret.svg")
+    assert (tmp_path / "regret.svg").read_text("utf-8").startswith("<svg")
+
+
+def test_mistakes_are_typed_and_in_one_line(runs: Path, tmp_path: Path) -> None:
+    run = rmft_api.open_run(FIRST, runs)
+    with pytest.raises(errors.UsageError, match=r"must end in \.csv"):
+        run.export(tmp_path / "rounds.xls")
+    with pytest.raises(errors.UsageError, match="no table 'plays'; there are trajectories, rounds"):
+        run.export(tmp_path / "rounds.csv", "plays")
+    with pytest.raises(errors.UsageError, match="path must be a text"):
+        run.export(None)  # type: ignore[arg-type]
+    with pytest.raises(errors.UsageError, match="no run 'other'"):
+        rmft_api.retrain("other", "local", runs=runs)
+    with pytest.raises(errors.UsageError, match="profile must be a text"):
+        rmft_api.retrain(FIRST, None, runs=runs)  # type: ignore[arg-type]
+    with pytest.raises(errors.ConfigError, match="exists with other settings"):
+        rmft_api.retrain(FIRST, "local", name="again", overrides={"seed": 9}, runs=runs)
+    with pytest.raises(errors.ConfigError, match="no cell 'rmtf'"):
+        rmft_api.ablate(runs / "grid.toml", cells=["rmtf"], runs=runs)
+    with pytest.raises(errors.UsageError, match="not both"):
+        rmft_api.doctor("quickstart", profile="local", runs=runs)
+
+
+def test_an_evaluation_refuses_what_only_runs_have(runs: Path) -> None:
+    rmft_api.evaluate(
+        [], "compact", name="held", baselines="random", overrides={"scenarios": 2}, runs=runs
+    )
+    held = rmft_api.open_run("held", runs)
+    assert {player.label for player in held.comparison.players} == {"random"}
+    assert json.loads(told("report", "held", "--json", runs=runs))["players"]
+    command = [sys.executable, "-m", "rmft_api", "report", "held", "--runs", str(runs)]
+    options = ["--svg", str(runs / "x.svg"), "--selections"]
+    ended = subprocess.run([*command, *options], capture_output=True, text=True, timeout=60)
+    assert ended.returncode == 64
+    assert "which has figures alone; leave out --svg, --selections" in ended.stderr
+    for refused in (lambda: held.results, held.report, lambda: held.export(runs / "x.csv")):
+        with pytest.raises(errors.UsageError, match="is an evaluation"):
+            refused()
+    with pytest.raises(errors.UsageError, match="is no evaluation"):
+        rmft_api.open_run(FIRST, runs).comparison  # noqa: B018
+
+
+def test_inside_an_event_loop_the_async_twins_work(runs: Path) -> None:
+    async def inside() -> None:
+        for call, twin in (
+            (lambda: rmft_api.ablate(runs / "grid.toml", runs=runs), "aablate"),
+            (lambda: rmft_api.retrain(FIRST, "local", name="again", runs=runs), "aretrain"),
+            (lambda: rmft_api.doctor(runs=runs), "adoctor"),
+        ):
+            with pytest.raises(errors.UsageError, match=rf"await rmft_api\.{twin}"):
+                call()
+        rows = await rmft_api.aablate(runs / "grid.toml", runs=runs)
+        assert [row.cell for row in rows] == ["rmft", "random"]
+        found = await rmft_api.aretrain(FIRST, "local", name="again", runs=runs)
+        assert found.sides.replayed == FIRST
+        assert {one.verdict for one in await rmft_api.adoctor(runs=runs)} >= {"ok"}
+
+    asyncio.run(inside())
+
+
+def test_every_command_has_a_row_with_its_function() -> None:
+    rows = re.findall(
+        r"^\| `([\w-]+)` \| (?:`([\w.]+)`|none: [^|]+) \|", API.read_text("utf-8"), re.M
+    )
+    assert {command for command, _ in rows} == set(COMMANDS) - HIDDEN
+    assert [command for command, function in rows if not function] == ["serve"]
+    for _, function in rows:
+        found: Any = rmft_api
+        for part in function.split(".")[1:]:
+            found = getattr(found, part)
+        assert not function or (callable(found) and found.__doc__)
