@@ -25,7 +25,7 @@ from rmft_api.evaluation.selection_summary import SelectionSummary
 from rmft_api.finetuning import Trainer, TrainingData, retrain
 from rmft_api.journal import Journal
 from rmft_api.prompts import PromptSet
-from rmft_api.rollouts import preparation, splits
+from rmft_api.rollouts import log_policy, preparation, splits
 from rmft_api.rollouts import warm_up as random_play
 from rmft_api.rollouts.reasons import Reasons
 from rmft_api.rollouts.teacher import Teacher
@@ -249,6 +249,7 @@ async def name_champion(run: RunContext) -> Results:
     for index, model in ((best.index, best.model), (0, outcome.models(run.journal)[0])):
         await run.deployments.only(model)
         await play_held_out(run, "test", index, model)
+        await log_policy.ask(run, index, model)
     results = outcome.results(run.config, run.journal)
     await run.journal.put("results", "", results)
     return results

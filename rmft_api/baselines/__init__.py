@@ -1,6 +1,16 @@
 """Known algorithms on the model's own tables, vectorised over trajectories (docs/method.md 6)."""
 
+from rmft_api.baselines.after_history import OF_ANY_HISTORY, after_history
 from rmft_api.baselines.game import Algorithm, GameInfo
 from rmft_api.baselines.registry import BASELINES, ORACLES, play, suitable
 
-__all__ = ["BASELINES", "ORACLES", "Algorithm", "GameInfo", "play", "suitable"]
+__all__ = [
+    "BASELINES",
+    "OF_ANY_HISTORY",
+    "ORACLES",
+    "Algorithm",
+    "GameInfo",
+    "after_history",
+    "play",
+    "suitable",
+]

@@ -390,6 +390,17 @@ def _switched(value: Any) -> Any:
     return value
 
 
+class OffPolicyConfig(Section):
+    """The value of the models on held-out rows of a log (environment logs; docs/method.md 5)."""
+
+    rows: Annotated[int, Field(ge=0, le=100_000, strict=True)] = 1000
+    """Most held-out rows that the base and the champion are asked about; 0: neither is asked."""
+    histories: Annotated[int, Field(ge=1, le=1000, strict=True)] = 8
+    """Different histories, T - 1 training rows each, that the rows are asked after."""
+    samples: Annotated[int, Field(ge=1, le=1000, strict=True)] = 4
+    """Replies for each row. Rows with the same chat share theirs, at most 64."""
+
+
 class TrackingConfig(Section):
     """Where the figures of every iteration are copied to. Keys stand in the environment only."""
 
@@ -461,6 +472,8 @@ class RunConfig(Section):
     """Chooses nothing: the figures that are reported."""
     test_models: Literal["all", "ends"] = "all"
     """Who plays the test scenarios: every iteration's model, or the base and the champion only."""
+    off_policy: OffPolicyConfig = Field(default_factory=OffPolicyConfig)
+    """Where scenarios are drawn from a log: what the models would have earned on its own rows."""
     tracking: TrackingConfig = Field(default_factory=TrackingConfig)
     budget_usd: Annotated[float, Field(ge=0)] | None = None
     """Never spend more; needed wherever a price is not zero."""

@@ -13,7 +13,7 @@ from rmft_api.config.schema import RunConfig
 from rmft_api.core import seeds
 from rmft_api.core.errors import UsageError
 from rmft_api.core.records import Interval, Split
-from rmft_api.evaluation import measures, scoring
+from rmft_api.evaluation import measures, off_policy, scoring
 from rmft_api.evaluation.scoring import (
     Champion,
     Evaluated,
@@ -73,6 +73,7 @@ def results(config: RunConfig, journal: Journal) -> Results:
         baselines=_baselines(config),
         champion=champion(config, journal),
         data=_data(config, journal),
+        off_policy=off_policy.results(config, journal),
         stopped=stopped(journal),
         warm_up=warm_up_of(config, journal),
         extended=extensions(journal),

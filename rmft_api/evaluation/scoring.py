@@ -19,6 +19,7 @@ from rmft_api.environments.registry import ConcreteProblem
 from rmft_api.environments.scenario import Scenario
 from rmft_api.evaluation import measures
 from rmft_api.evaluation.measures import Measures
+from rmft_api.evaluation.off_policy import OffPolicyResults
 from rmft_api.evaluation.selection_summary import SelectionSummary
 from rmft_api.selection.regret import (
     Floats,
@@ -162,6 +163,8 @@ class Results(Record, frozen=True):
     champion: Champion
     data: tuple[str, ...] = ()
     """How the rows of a file of one's own are divided among the splits, in words."""
+    off_policy: OffPolicyResults | None = None
+    """What models would have earned on held-out rows of a log; None where there is none."""
     stopped: str = ""
     """Why it was not played on, where too little could be read."""
     warm_up: WarmUp | None = None

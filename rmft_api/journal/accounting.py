@@ -12,11 +12,14 @@ import msgspec
 from rmft_api.core.records import Usage
 from rmft_api.journal.writer import Writer
 
-Activity = Literal["warm-up", "rollouts", "training", "validation", "test", "hosting", "other"]
+Activity = Literal[
+    "warm-up", "rollouts", "training", "validation", "test", "off-policy", "hosting", "other"
+]
 ACTIVITIES: dict[str, Activity] = {
     "train": "rollouts",
     "validation": "validation",
     "test": "test",
+    "off_policy": "off-policy",
     "upload": "training",
     "job": "training",
     **dict.fromkeys(("deploy", "rent", "ready", "teardown"), "hosting"),
@@ -24,7 +27,7 @@ ACTIVITIES: dict[str, Activity] = {
 """The first part of an attempt's key -> what it was for."""
 BATCH = "batch/"
 """What the keys of batches begin with, before the key of what they ask for."""
-_CHATS = ("train", "validation", "test")
+_CHATS = ("train", "validation", "test", "off_policy")
 _ROWS = "SELECT id, key, iteration, state, reserved, spent + excess, answer FROM attempts"
 _NEW = f"{_ROWS} WHERE id > ? ORDER BY id LIMIT ?"
 _AGAIN = f"{_ROWS} WHERE id IN ({{ids}})"

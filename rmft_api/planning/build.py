@@ -12,6 +12,7 @@ from rmft_api.core.records import Split
 from rmft_api.datasets import tokens
 from rmft_api.datasets.tokens import TokenCounter
 from rmft_api.planning import assumptions, lifecycle, warm_up
+from rmft_api.planning.asked_on_log import asked_on_log
 from rmft_api.planning.cost import PriceSheet
 from rmft_api.planning.lengths import limit_of
 from rmft_api.planning.observed_lengths import (
@@ -69,6 +70,7 @@ async def build_plan(
         courses=courses,
         short=short,
         warm_up=await warm_up.lesson(config, prompts, counter),
+        asked=asked_on_log(config, prompts, counter, length, playing.chat.n),
     )
     mine = open_model(config, math.ceil(walk.longest_example() * (1 + counter.error)))
     walk = replace(walk, speed=None if mine is None else mine.speed)

@@ -7,6 +7,7 @@ from typing import NamedTuple
 from rmft_api.config.schema import ReplayLesson, RunConfig
 from rmft_api.core.records import Method, Split
 from rmft_api.open_models.speed import Speed
+from rmft_api.planning.asked_on_log import AskedOnLog
 from rmft_api.planning.cost import BASE, PriceSheet, WorstCase
 from rmft_api.planning.deployment_hours import DeploymentHours
 from rmft_api.planning.lifecycle import rounds
@@ -60,6 +61,8 @@ class PhaseBuilder:
     """What the warm-up learns; None: there is none."""
     speed: Speed | None = None
     """Of an open model on the card that the run file names."""
+    asked: AskedOnLog | None = None
+    """What the base and the champion are asked about rows of a log; None: nothing."""
 
     def phases(self) -> Iterator[Phase]:
         """Every phase, the base's evaluation first."""
@@ -75,6 +78,8 @@ class PhaseBuilder:
         if self.config.test_models == "ends":
             yield self._played("test", 0, 0)
             yield self._played("test", self.config.iterations, self.config.iterations)
+        if self.asked is not None:
+            yield from (self._of_log(self.asked, i) for i in (0, self.config.iterations))
 
     def tested(self) -> Phase:
         """The base on the test scenarios alone: all that one player of a contest does."""
@@ -137,6 +142,29 @@ class PhaseBuilder:
         """Tokens of the longest example that could come."""
         train = self.courses["train"].longest
         return max((one.longest_example for one in train.values()), default=0)
+
+    def _of_log(self, asked: AskedOnLog, model: int) -> Phase:
+        """Held-out rows of a log; the last model stands for the champion."""
+        tally = asked.tally
+        return Phase(
+            iteration=model,
+            name="off-policy",
+            model=model,
+            calls=round(tally.calls),
+            prompt_tokens=round(tally.prompt),
+            cached_tokens=0,
+            output_tokens=round(tally.output),
+            trained_tokens=0,
+            examples=0,
+            cost=self.playing.playing(model, tally, tally, asked.most),
+            seconds=self._asking_s(tally),
+        )
+
+    def _asking_s(self, tally: TokenCounts) -> float | None:
+        if self.speed is not None:
+            return self.speed.playing_s(tally.prompt, tally.output, max(1, round(tally.calls)))
+        pace = speed_of(self.config, self.playing.profile)
+        return pace.playing_s(tally.calls, tally.prompt + tally.output, 1)
 
     def _evaluated(self, index: int) -> Iterator[Phase]:
         yield self._played("validation", index, index)
@@ -233,6 +261,8 @@ class PhaseBuilder:
         return Phase(model, "hosting", model, 0, 0, 0, 0, 0, 0, cost, 0.0)
 
     def _longest_s(self, phase: Phase) -> float:
+        if phase.name == "off-policy":
+            return phase.calls * self.playing.profile.timeouts.chat_s
         split = SPLITS[phase.name]
         most = self._most(split, phase.iteration)
         tokens = most.prompts + most.replies

@@ -7,7 +7,9 @@ from rmft_api.core.records import Record
 from rmft_api.planning.lifecycle import OVERRULED
 from rmft_api.planning.open_model import OpenModel
 
-PhaseName = Literal["warm-up", "rollouts", "training", "validation", "test", "hosting"]
+PhaseName = Literal[
+    "warm-up", "rollouts", "training", "validation", "test", "off-policy", "hosting"
+]
 
 
 class Cost(Record, frozen=True):

@@ -135,9 +135,10 @@ class _Accounts:
     def _met(self, phase: Phase) -> PhaseKey:
         """Where the phase's requests are: a champion that is tested may be of any iteration."""
         place = PhaseKey(phase.name, phase.iteration)
-        if phase.name == "test" and phase.iteration and place not in self.sums:
+        of_champion = phase.name in ("test", "off-policy")
+        if of_champion and phase.iteration and place not in self.sums:
             planned = {PhaseKey(one.name, one.iteration) for one in self.phases}
-            tested = [at for at in self.sums if at.activity == "test" and at not in planned]
+            tested = [at for at in self.sums if at.activity == phase.name and at not in planned]
             return next(iter(tested), place)
         return place
 

@@ -15,6 +15,7 @@ from rmft_api.report.data import PlayerFigures, ReportData, RunState, SelectionF
 from rmft_api.report.differences import Field, against_others, step_by_step
 from rmft_api.report.figures import Regrets
 from rmft_api.report.play_groups import PlayGroup, groups
+from rmft_api.report.text import off_policy
 from rmft_api.rollouts import preparation
 from rmft_api.selection.ranking import Selected
 
@@ -81,6 +82,8 @@ def gather(
         steps=tuple(lineage.steps(journal)),
         origin=lineage.origin(config, journal),
         settings=lineage.settings(journal),
+        off_policy=results.off_policy if results else None,
+        off_policy_notes=off_policy.notes(results) if results else (),
     )
 
 

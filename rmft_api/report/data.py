@@ -6,6 +6,7 @@ Bounds that are not finite (one scenario alone has no interval) become null in t
 from typing import Literal, NamedTuple
 
 from rmft_api.core.records import Hyperparameters, Interval, Record, Split
+from rmft_api.evaluation.off_policy import OffPolicyResults
 from rmft_api.planning import PhaseSpending, Spending
 
 State = Literal["running", "interrupted", "failed", "finished"]
@@ -154,3 +155,7 @@ class ReportData(Record, frozen=True):
     """Versions, hashes, seeds."""
     settings: dict[str, str]
     """The run file, key by key."""
+    off_policy: OffPolicyResults | None = None
+    """Values on held-out rows of a log."""
+    off_policy_notes: tuple[str, ...] = ()
+    """What they rest on."""

@@ -10,6 +10,8 @@ from rmft_api.planning import Spending
 from rmft_api.report.data import Fact, Headline, PlayerFigures
 from rmft_api.report.players import find
 
+DIVIDED = "two splits"
+"""What every line on the division of rows says."""
 NOTHING = Headline(
     title="No model has been evaluated yet",
     text="There are no figures before the base has played the validation scenarios. "
@@ -89,7 +91,12 @@ def rows(results: Results | None) -> tuple[Fact, ...]:
     """How the rows of a file of one's own are divided, and what regret is against with state."""
     if results is None:
         return ()
-    data = (Fact("Rows", "divided once", line) for line in results.data)
+    data = (
+        Fact("Rows", "divided once", line)
+        if DIVIDED in line
+        else Fact("Data", "what it holds", line)
+        for line in results.data
+    )
     return (*data, *(Fact("Regret", "with state", line) for line in results.references))
 
 

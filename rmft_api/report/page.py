@@ -26,7 +26,7 @@ LIMIT = 24_000_000
 """Characters of trajectories in one file; texts of some are left out above it."""
 SCRIPTS = (
     *("dom.js", "words.js", "data.js", "scales.js", "lines.js", "chart.js", "bars.js"),
-    *("players.js", "glance.js", "evidence.js", "record.js"),
+    *("players.js", "glance.js", "evidence.js", "off_policy.js", "record.js"),
     *("list.js", "rounds.js", "play.js", "browser.js", "main.js"),
 )
 """The page's script, in order; each file adds to what stands before it."""

@@ -7,6 +7,7 @@ import msgspec
 from rmft_api.core.records import Interval
 from rmft_api.evaluation.scoring import Evaluated, Figures, GroupFigures, Results, WarmUp
 from rmft_api.planning import Spending
+from rmft_api.report.text.off_policy import off_policy_json
 from rmft_api.report.text.spending import spending_data
 from rmft_api.statistics import Decisions
 
@@ -21,6 +22,8 @@ def results_json(results: Results, money: Spending) -> str:
             "run": results.run,
             "iterations": [_iteration(one) for one in results.iterations],
             "baselines": {name: _figures(one) for name, one in results.baselines.items()},
+            "data": results.data,
+            "off_policy": off_policy_json(results),
             "stopped": results.stopped or None,
             "extended": msgspec.to_builtins(results.extended),
             "warm_up": _warm_up(results.warm_up),

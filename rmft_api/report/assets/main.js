@@ -5,6 +5,7 @@ const NAMES = {
   iterations: "Iterations",
   rounds: "Rounds",
   differences: "Differences",
+  log: "Log",
   exploration: "Exploration",
   selection: "Selection",
   money: "Money",
@@ -46,7 +47,7 @@ const remembered = () => {
 
 const render = ({ story, groups }, chapterOf) => {
   if (!story) return;
-  const makers = [glance, byIteration, byRound, paired, exploration, selection, money, lineage];
+  const makers = [glance, byIteration, byRound, paired, offPolicy, exploration, selection, money, lineage];
   const sections = makers.map((make) => make(story)).filter(Boolean);
   const main = at("main");
   const restore = remembered();

@@ -12,6 +12,7 @@ from rmft_api.evaluation.scoring import (
 )
 from rmft_api.evaluation.selection_summary import Share
 from rmft_api.report.text.columns import paragraph, table
+from rmft_api.report.text.off_policy import off_policy_table
 
 HEADINGS = ("", "model", "regret [95 % CI]", "drop to base", "SuffFail", "K x MinFrac", "valid")
 
@@ -23,11 +24,12 @@ OF_SELECTIONS = (
 
 
 def results_table(results: Results) -> str:
-    """The table that ends a run: held-out test scenarios."""
+    """The table that ends a run: held-out test scenarios, and rows of a log where there is one."""
     rows = [HEADINGS, *_models(results), *_baselines(results)]
     shown = table(rows, words=4, optional=("K x MinFrac", "SuffFail"), foot=0)
     told = (paragraph(line) for line in (_verdict(results), *_events(results)))
-    return "\n".join([shown, "", *told])
+    logs = off_policy_table(results)
+    return "\n".join([shown, "", *told, *(("", logs) if logs else ())])
 
 
 def over_time_table(results: Results) -> str:

@@ -1,0 +1,45 @@
+"""What asking a model about held-out rows of a log takes: the prompts are known to the token."""
+
+from typing import NamedTuple
+
+from rmft_api.config.schema import RunConfig
+from rmft_api.datasets.tokens import TokenCounter
+from rmft_api.planning.cost import WorstCase
+from rmft_api.planning.simulated_model import answer_of
+from rmft_api.planning.token_counts import TokenCounts
+from rmft_api.prompts import PromptSet
+from rmft_api.providers.prices import most_tokens
+from rmft_api.rollouts import log_policy
+
+
+class AskedOnLog(NamedTuple):
+    """Of one model."""
+
+    tally: TokenCounts
+    most: WorstCase
+
+
+def asked_on_log(
+    config: RunConfig, prompts: PromptSet, counter: TokenCounter, reply_tokens: int, most_n: int
+) -> AskedOnLog | None:
+    """None where no log is evaluated on."""
+    asked = log_policy.questions(config)
+    if asked is None:
+        return None
+    names = log_policy.wordings(config, prompts, asked)[0].names
+    least = counter.text(answer_of(names, 0, config.prompts.output))
+    length = min(max(reply_tokens, least), config.sampling.max_tokens)
+    tally, bounds = TokenCounts(), 0
+    for _, request in log_policy.requests(config, prompts, asked, 0, config.model.base, most_n):
+        prompt = counter.chat(request.messages)
+        bounds += most_tokens(request.messages)
+        tally += TokenCounts(
+            calls=1,
+            prompt=prompt,
+            shared=prompt * (request.n - 1),
+            output=length * request.n,
+            least_output=least * request.n,
+            replies=request.n,
+        )
+    replies = round(tally.replies) * config.sampling.max_tokens
+    return AskedOnLog(tally, WorstCase(round(tally.calls), bounds, replies))

@@ -1,0 +1,44 @@
+// What the policies would have earned on held-out rows of a log.
+
+const offPolicy = (story) => {
+  const found = story.off_policy;
+  if (!found) return null;
+  const isBest = (p) => p.index !== null && p.index === story.champion;
+  const title = "Mean reward per decision, doubly robust";
+  return section(
+    "log",
+    "On the log's own rows",
+    `Nothing here is simulated: ${plural(found.rows, "held-out row")} of ${found.file} tell what each policy would have earned. Higher is better.`,
+    rowsChart({
+      title,
+      note: "With its 95 % interval.",
+      unit: "mean reward per decision",
+      wide: 230,
+      rows: found.players.map((p) => ({
+        name: p.name,
+        ...p.dr,
+        colour: p.index === null ? "var(--second)" : "var(--accent)",
+        square: p.index === null,
+        strong: isBest(p),
+      })),
+      table: () =>
+        table(
+          title,
+          ["policy", "IPS", "SNIPS", "doubly robust", "over the base", "worth rows", "valid"],
+          found.players.map((p) => ({
+            strong: isBest(p),
+            cells: [
+              p.name,
+              interval(p.ips),
+              interval(p.snips),
+              interval(p.dr),
+              p.over_base ? interval(p.over_base) : "",
+              num(p.effective_rows, 0),
+              p.valid === null ? "" : `${num(100 * p.valid, 1)} %`,
+            ],
+          })),
+        ),
+    }),
+    story.off_policy_notes.map((text) => h("p", { class: "note" }, `${text}.`)),
+  );
+};
