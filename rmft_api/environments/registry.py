@@ -16,6 +16,7 @@ from rmft_api.core import paths, seeds
 from rmft_api.core.errors import ConfigError, DataError
 from rmft_api.core.records import Split
 from rmft_api.environments.bandit import Bandit
+from rmft_api.environments.classification import Classification
 from rmft_api.environments.contextual import Contextual
 from rmft_api.environments.division import NONE
 from rmft_api.environments.gym import Gym
@@ -46,6 +47,7 @@ GROUP = "rmft_api.environments"
 """The entry-point group that other packages name their environments in."""
 BUILT_IN: Mapping[str, EnvironmentFactory] = {
     "bandit": Bandit,
+    "classification": Classification,
     "contextual": Contextual,
     "gym": Gym,
     "inventory": cast("EnvironmentFactory", Inventory),
