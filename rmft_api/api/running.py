@@ -85,6 +85,7 @@ def plan(
     *,
     budget_usd: float | None = None,
     reply_tokens: int | None = None,
+    calibrate: bool = False,
     runs: str | Path = "runs",
 ) -> Plan:
     """What a run will do and cost. Asks nobody, needs no key; takes about a second.
@@ -94,6 +95,7 @@ def plan(
         overrides: Dotted keys to change, with their values.
         budget_usd: The most that the run may spend.
         reply_tokens: Assumed length of a reply; half of `sampling.max_tokens` where it is None.
+        calibrate: Measure this machine with the run's checkpoint for ten seconds; it is kept.
         runs: The folder of runs: a run of this name that has begun tells its real lengths.
 
     Raises:
@@ -101,7 +103,11 @@ def plan(
 
     """
     work = partial(
-        aplan, file, overrides, budget_usd=budget_usd, reply_tokens=reply_tokens, runs=runs
+        *(aplan, file, overrides),
+        budget_usd=budget_usd,
+        reply_tokens=reply_tokens,
+        calibrate=calibrate,
+        runs=runs,
     )
     return run_now(work, "aplan")
 
@@ -112,13 +118,14 @@ async def aplan(
     *,
     budget_usd: float | None = None,
     reply_tokens: int | None = None,
+    calibrate: bool = False,
     runs: str | Path = "runs",
 ) -> Plan:
     """As `plan`, inside a running event loop."""
     tokens = arguments.whole_or_none(reply_tokens, "reply_tokens")
     folder = arguments.folder(runs)
     config, _ = settings(file, overrides, budget_usd)
-    return Plan(await plans.plan_of(config, folder, tokens))
+    return Plan(await plans.plan_of(config, folder, tokens, measure=calibrate))
 
 
 async def arun(

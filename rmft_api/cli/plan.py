@@ -27,6 +27,13 @@ def plan(
     budget: Budget = None,
     reply_tokens: ReplyTokens = None,
     accept_shutdown: AcceptShutdown = False,
+    calibrate: Annotated[
+        bool,
+        typer.Option(
+            "--calibrate",
+            help="Measure this machine with the run's checkpoint for ten seconds; it is kept.",
+        ),
+    ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="The plan, for programs.")] = False,
     runs: RunsDir = RUNS,
 ) -> None:
@@ -35,7 +42,12 @@ def plan(
     Where a run of its name has begun, its real replies say how long replies are.
     """
     config = described(run_file(file), overrides, budget)
-    show(config, runs, reply_tokens, accept_shutdown=accept_shutdown, as_json=as_json)
+    show(
+        *(config, runs, reply_tokens),
+        accept_shutdown=accept_shutdown,
+        as_json=as_json,
+        measure=calibrate,
+    )
 
 
 def show(
@@ -45,13 +57,14 @@ def show(
     *,
     accept_shutdown: bool,
     as_json: bool,
+    measure: bool = False,
 ) -> None:
     """Print the plan. Raises ConfigError, after it, where the run would not begin."""
     from rmft_api.core.errors import ConfigError
     from rmft_api.report.text.plan import plan_json, plan_table
     from rmft_api.session.plans import plan_now
 
-    planned = plan_now(config, runs, reply_tokens)
+    planned = plan_now(config, runs, reply_tokens, measure=measure)
     print(plan_json(planned) if as_json else plan_table(planned))  # noqa: T201
     if planned.refusal and not accept_shutdown:
         raise ConfigError(planned.refusal)

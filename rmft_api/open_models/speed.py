@@ -68,6 +68,25 @@ class Speed(Record, frozen=True):
         return jobs * START_S + tokens / self.training
 
 
+class Calibration(Record, frozen=True):
+    """What was measured on one machine with one checkpoint."""
+
+    reading: float
+    """Tokens per second of prompts that nobody read before."""
+    rows: int
+    step_s: float
+    """Seconds in which each of `rows` answers grows by a token."""
+    error: float
+    """The largest relative distance of a single measurement from the middle one."""
+    measured: str
+    """The day (UTC)."""
+
+    def speed(self, settings: HfSettings) -> Speed:
+        """The same for plans. Training is not measured: it is taken from reading, by operations."""
+        passes = 3 if settings.gradient_checkpointing else 2
+        return Speed(self.reading / passes, self.reading, self.rows, self.step_s)
+
+
 def accelerator(name: str) -> Accelerator:
     """A card by its name. Raises ConfigError that lists what is known."""
     cards = _cards()

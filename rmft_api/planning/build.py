@@ -11,6 +11,7 @@ from rmft_api.config.schema import RunConfig
 from rmft_api.core.records import Split
 from rmft_api.datasets import tokens
 from rmft_api.datasets.tokens import TokenCounter
+from rmft_api.open_models.speed import Calibration
 from rmft_api.planning import assumptions, lifecycle, warm_up
 from rmft_api.planning.asked_on_log import asked_on_log
 from rmft_api.planning.cost import PriceSheet
@@ -42,12 +43,14 @@ async def build_plan(
     reply_tokens: int | None = None,
     heard: ObservedReplies | None = None,
     counter: TokenCounter | None = None,
+    measured: Calibration | None = None,
 ) -> RunPlan:
     """The plan of a run that is begun at `now`. Asks nobody; needs no key.
 
     `reply_tokens` is the expected length of a reply. Where it is absent, that is the mean of what
     was observed in this run, else half of `sampling.max_tokens`. `counter` counts the model's
-    tokens; absent: as far as its id tells its vocabulary.
+    tokens; absent: as far as its id tells its vocabulary. `measured`: the speed of an open model
+    on this machine.
     """
     expected = expectation(config, reply_tokens, heard)
     length = expected.tokens
@@ -72,7 +75,7 @@ async def build_plan(
         warm_up=await warm_up.lesson(config, prompts, counter),
         asked=asked_on_log(config, prompts, counter, length, playing.chat.n),
     )
-    mine = open_model(config, math.ceil(walk.longest_example() * (1 + counter.error)))
+    mine = open_model(config, math.ceil(walk.longest_example() * (1 + counter.error)), measured)
     walk = replace(walk, speed=None if mine is None else mine.speed)
     plan = _plan(walk, counter, expected, now)
     doubts = tuple(assumptions.of_open_model(config, mine, walk.longest_example()))

@@ -10,7 +10,7 @@ from rmft_api.open_models.machine import has_accelerator
 from rmft_api.open_models.memory import GIB, Memory, Pass
 from rmft_api.open_models.settings import HfSettings, of_run
 from rmft_api.open_models.shapes import Shape
-from rmft_api.open_models.speed import Accelerator, Speed
+from rmft_api.open_models.speed import Accelerator, Calibration, Speed
 
 
 class OpenModel(Record, frozen=True):
@@ -46,9 +46,11 @@ class OpenModel(Record, frozen=True):
     room: int | None
     """Its memory."""
     speed: Speed | None
-    """On that card."""
+    """On that card, or as it was measured on this machine."""
     way_out: tuple[str, ...] | None
     """Settings that would fit where these do not; None where they do, or none would."""
+    calibration: Calibration | None = None
+    """What `speed` was measured by; None: nothing was measured."""
 
 
 class _Sized(NamedTuple):
@@ -85,10 +87,13 @@ def settings_of(config: RunConfig) -> HfSettings | None:
     return of_run(model.checkpoint, {**model.engine, "name": model.served_base})
 
 
-def open_model(config: RunConfig, longest: int) -> OpenModel | None:
+def open_model(
+    config: RunConfig, longest: int, measured: Calibration | None = None
+) -> OpenModel | None:
     """The plan's part; None where there is no open model, or its shape is not known.
 
-    `longest`: tokens of the longest chat that could come. Raises ConfigError.
+    `longest`: tokens of the longest chat that could come. `measured` holds where no card is named.
+    Raises ConfigError.
     """
     settings = settings_of(config)
     card = config.model.accelerator
@@ -120,9 +125,16 @@ def open_model(config: RunConfig, longest: int) -> OpenModel | None:
         needs=speed.smallest(total),
         accelerator=card,
         room=room,
-        speed=None if found is None else sized.speed(found),
+        speed=_speed(sized, found, measured),
+        calibration=measured if found is None else None,
         way_out=None if room is None or total <= room else _way_out(sized, room, adapters),
     )
+
+
+def _speed(sized: _Sized, card: Accelerator | None, measured: Calibration | None) -> Speed | None:
+    if card is not None:
+        return sized.speed(card)
+    return None if measured is None else measured.speed(sized.settings)
 
 
 def card_bytes(card: Accelerator) -> int:

@@ -10,6 +10,7 @@ from rmft_api.prompts import of_run as prompts_of_run
 from rmft_api.providers import profiles
 from rmft_api.providers.profiles import Profile
 from rmft_api.rollouts.teacher import Teacher
+from rmft_api.session import calibration
 from rmft_api.session.embedded_server import check_base
 from rmft_api.session.prepare import batches_of
 from rmft_api.session.progress import observed_replies
@@ -19,10 +20,14 @@ from rmft_api.session.token_counters import counter_at
 from rmft_api.session.training_checks import check_training
 
 
-async def plan_of(config: RunConfig, runs: Path, reply_tokens: int | None = None) -> RunPlan:
+async def plan_of(
+    config: RunConfig, runs: Path, reply_tokens: int | None = None, *, measure: bool = False
+) -> RunPlan:
     """The plan of a run, begun in the folder `runs` or not; `reply_tokens`: assumed, of a reply.
 
-    Needs no key. Raises ConfigError for a run that cannot train or send batches at its endpoints.
+    `measure`: how fast this machine is with the run's checkpoint, in some ten seconds; else what
+    was measured before is taken. Needs no key. Raises ConfigError for a run that cannot train or
+    send batches at its endpoints.
     `refusal` says why a run would not begin although it can be planned.
     """
     config = resolved(config, runs)
@@ -34,6 +39,10 @@ async def plan_of(config: RunConfig, runs: Path, reply_tokens: int | None = None
         Teacher(config, config.teacher, prompts, 1)
     check_base(playing, config.model)
     check_training(training, config, prompts)
+    counter = counter_at(playing, config.model)
+    measured = calibration.kept(config)
+    if measure:
+        measured = await calibration.calibrate(config, prompts, counter)
     return await build_plan(
         config,
         prompts,
@@ -42,13 +51,16 @@ async def plan_of(config: RunConfig, runs: Path, reply_tokens: int | None = None
         now=datetime.now(UTC),
         reply_tokens=reply_tokens,
         heard=observed_replies(run_directory(runs, config.name)),
-        counter=counter_at(playing, config.model),
+        counter=counter,
+        measured=measured,
     )
 
 
-def plan_now(config: RunConfig, runs: Path, reply_tokens: int | None = None) -> RunPlan:
+def plan_now(
+    config: RunConfig, runs: Path, reply_tokens: int | None = None, *, measure: bool = False
+) -> RunPlan:
     """As `plan_of`, where no event loop runs."""
-    return asyncio.run(plan_of(config, runs, reply_tokens))
+    return asyncio.run(plan_of(config, runs, reply_tokens, measure=measure))
 
 
 def refuse_shutdown(config: RunConfig) -> None:

@@ -60,7 +60,19 @@ def _memory(mine: OpenModel) -> Iterator[str]:
 
 def _time(mine: OpenModel) -> Iterator[str]:
     if mine.speed is None:
-        yield "time: unknown; name a card in model.accelerator for an estimate"
+        yield (
+            "time: unknown; name a card in model.accelerator for an estimate, or let "
+            "`rmft-api plan --calibrate` measure this machine"
+        )
+        return
+    if (measured := mine.calibration) is not None:
+        yield (
+            f"time: measured on this machine on {measured.measured}: {mine.speed.reading:,.0f} "
+            f"tokens/s read, {mine.speed.generation:,.0f} written by {measured.rows} answers "
+            f"together, single measurements up to {measured.error:.0%} off; training was not "
+            f"measured: {mine.speed.training:,.0f} tokens/s by its operations, which may be half "
+            "or twice that"
+        )
         return
     yield (
         f"time: an estimate for {mine.accelerator}, nothing was measured: "
