@@ -176,6 +176,9 @@ class PromptConfig(Section):
     `reasons.md` of the set in their place (docs/method.md 1). A teacher has no words of its own."""
     repeat_reason: bool = False
     """Show the model its own last reason, so that one line of thought lasts a trajectory."""
+    name_order: Literal["fixed", "trajectory", "round"] = "fixed"
+    """In which order the actions are told: always the same, or another one for every trajectory or
+    round, so that a liking for the first or the last one averages out. The same for every model."""
     examples: Annotated[int, Field(ge=0, le=MOST_EXAMPLES, strict=True)] | None = None
     """Few-shot: so many worked rounds stand before the first one, as turns of the chat. Absent:
     none, or every line of `examples_file`."""
@@ -190,6 +193,20 @@ class PromptConfig(Section):
     def answer_form(self) -> AnswerForm:
         """What replies are read as."""
         return form_of(self.output, self.answer)
+
+    @model_validator(mode="after")
+    def _the_order_can_vary(self) -> Self:
+        if self.name_order != "fixed" and self.output == "policy":
+            raise ValueError(
+                f"name_order={self.name_order!r} does not go with output='policy', whose "
+                "probabilities have no names; use output='distribution'"
+            )
+        if self.name_order == "round" and self.conversation == "multi_turn":
+            raise ValueError(
+                "name_order='round' does not go with conversation='multi_turn', where the names "
+                "were told once; use name_order='trajectory'"
+            )
+        return self
 
     @model_validator(mode="after")
     def _examples_are_shown(self) -> Self:

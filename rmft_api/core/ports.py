@@ -163,6 +163,10 @@ class BatchClient(Protocol):
 class PromptBuilder(Protocol):
     """What one trajectory is told, round by round. Pure: no chance, no clock."""
 
+    def show_in(self, order: tuple[int, ...]) -> None:
+        """Tell the actions in this order from now on."""
+        ...
+
     def messages(self) -> tuple[Message, ...]:
         """All messages to send now; equal for trajectories that saw the same."""
         ...

@@ -6,7 +6,7 @@ Measures of one play take any leading axes, as in `regret`.
 """
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from itertools import pairwise
 
 import numpy as np
@@ -43,6 +43,9 @@ class Measures(Record, frozen=True):
     """Mean share of rounds whose reply could be read."""
     answer_entropy: float
     """Of all answers by position: 1 when every position is as frequent, 0 when there is one."""
+    position_shares: tuple[float, ...] = ()
+    """Share of all readable answers that chose the first, second, ... action told; empty for known
+    algorithms. Where `prompts.name_order` varies, all differences are a liking for a position."""
 
 
 def summary(plays: Sequence[PlayArrays], kinds: RegretKind | Sequence[RegretKind]) -> Measures:
@@ -77,7 +80,20 @@ def in_words(measures: Measures) -> str:
         f"greedy {measures.greedy_frac:.2f}, best {measures.best_share:.2f}, "
         f"median reward {measures.median_reward:.2f}, entropy {measures.answer_entropy:.2f}"
         + (f", switch delay {delay:.1f}" if delay is not None else "")
+        + _positions_in_words(measures.position_shares)
     )
+
+
+def _positions_in_words(shares: Sequence[float]) -> str:
+    """The first, the last and the largest are what a bias shows in, so long lists are left out."""
+    few = 0 < len(shares) <= 6
+    return f", by position {' '.join(f'{one:.2f}' for one in shares)}" if few else ""
+
+
+def positions(chosen: Iterable[int], K: int) -> tuple[float, ...]:
+    """The share of each of K positions among those chosen; empty where nothing was."""
+    counts = np.bincount(np.fromiter(chosen, dtype=np.int64), minlength=K)
+    return tuple((counts / counts.sum()).tolist()) if counts.sum() else ()
 
 
 def suff_fail(play: PlayArrays, kind: RegretKind, t: int | None = None) -> Bools:

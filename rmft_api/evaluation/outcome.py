@@ -3,6 +3,7 @@
 import math
 from collections import Counter
 from collections.abc import Iterator, Mapping
+from functools import partial
 from typing import NamedTuple
 
 import msgspec
@@ -306,10 +307,16 @@ def _standing(
         if any(plays[scenario] < plan.trajectories for scenario in range(count)):
             return _Standing(None, count)
         mine = [trajectory for trajectory in played if trajectory.address.scenario < count]
-        performance = scoring.of_trajectories(held.first(count), mine)
+        performance = scoring.of_trajectories(held.first(count), mine, _order(config))
         if base is None or plan.ends(performance.drop_M(base)):
             return _Standing(performance, None)
     raise AssertionError("a rule ends at its last look")
+
+
+def _order(config: RunConfig) -> scoring.ToldOrder | None:
+    if config.prompts.name_order == "fixed":
+        return None
+    return partial(preparation.told_order, config)
 
 
 def _figures(config: RunConfig, journal: Journal, split: Split) -> dict[int, Figures]:

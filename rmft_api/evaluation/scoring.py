@@ -6,15 +6,16 @@ Validation figures choose the champion; test figures choose nothing and are what
 """
 
 import math
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
+import msgspec
 import numpy as np
 
 from rmft_api import baselines, statistics
-from rmft_api.core.records import Interval, Record, RegretKind, Trajectory
+from rmft_api.core.records import Address, Interval, Record, RegretKind, Trajectory
 from rmft_api.environments.registry import ConcreteProblem
 from rmft_api.environments.scenario import Scenario
 from rmft_api.evaluation import measures
@@ -235,13 +236,32 @@ class Performance:
         return before.regret_M[:both] - self.regret_M[:both]
 
 
-def of_trajectories(course: ScenarioSet, played: Iterable[Trajectory]) -> Performance:
-    """How a model did."""
+ToldOrder = Callable[[Address, int, int], tuple[int, ...]]
+"""The actions as a round tells them, by trajectory, K and round (from 0)."""
+
+
+def of_trajectories(
+    course: ScenarioSet, played: Iterable[Trajectory], order: ToldOrder | None = None
+) -> Performance:
+    """How a model did. `order`: None where actions were always told as they stand."""
+    chosen: list[int] = []
     plays: list[list[PlayArrays]] = [[] for _ in course.scenarios]
     for trajectory in played:
         scenario = course.scenarios[trajectory.address.scenario]
         plays[trajectory.address.scenario].append(play_in(scenario, trajectory.rounds))
-    return _perform(course, plays)
+        chosen += _positions(trajectory, scenario.K, order)
+    found = _perform(course, plays)
+    K = max(scenario.K for scenario in course.scenarios)
+    shares = measures.positions(chosen, K)
+    return replace(found, measures=msgspec.structs.replace(found.measures, position_shares=shares))
+
+
+def _positions(trajectory: Trajectory, K: int, order: ToldOrder | None) -> Iterator[int]:
+    """Where the chosen actions stood when they were told."""
+    for t, one in enumerate(trajectory.rounds):
+        if one.action is not None:
+            told = range(K) if order is None else order(trajectory.address, K, t)
+            yield told.index(one.action)
 
 
 def of_baseline(

@@ -86,6 +86,7 @@ class ChatRequest(msgspec.Struct, forbid_unknown_fields=True):
 
     # Taken where they ask for nothing special (`_NEUTRAL`).
     audio: object = None
+    chat_template_kwargs: object = None
     frequency_penalty: object = None
     function_call: object = None
     functions: object = None
@@ -150,6 +151,7 @@ class ChatRequest(msgspec.Struct, forbid_unknown_fields=True):
 
 _NEUTRAL: tuple[tuple[str, tuple[object, ...]], ...] = (
     ("audio", ()),
+    ("chat_template_kwargs", ({}, {"enable_thinking": False})),
     ("frequency_penalty", (0,)),
     ("function_call", ("none", "auto")),
     ("functions", ([],)),

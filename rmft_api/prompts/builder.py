@@ -1,7 +1,7 @@
 """One trajectory's chat, grown round by round: pure, without chance, clock or file."""
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import msgspec
@@ -11,7 +11,7 @@ from rmft_api.core.answer_forms import AnswerForm
 from rmft_api.core.errors import DataError
 from rmft_api.core.records import ChatStats, Message
 from rmft_api.prompts import reader
-from rmft_api.prompts.histories import History, HistoryTemplates, Observation
+from rmft_api.prompts.histories import History, HistoryTemplates, Observation, Order
 from rmft_api.prompts.templates import Template
 
 _SILENCE: Mapping[str, str] = {"said": "", "outcome": ""}
@@ -53,8 +53,14 @@ class PromptPlan:
 class ChatPromptBuilder:
     """What one trajectory is told. Equal visible histories make equal messages."""
 
-    def __init__(self, script: PromptPlan, contexts: Sequence[str] | None = None) -> None:
-        self._script, self._contexts = script, contexts
+    def __init__(
+        self,
+        script: PromptPlan,
+        contexts: Sequence[str] | None = None,
+        reordered: Callable[[Order], PromptPlan] | None = None,
+    ) -> None:
+        """`reordered`: the plan that tells the actions in another order; None: nobody asks."""
+        self._script, self._contexts, self._reordered = script, contexts, reordered
         self._round = 1
         self._past: list[Message] = []
         self._sums = chat_stats.NOTHING
@@ -66,6 +72,14 @@ class ChatPromptBuilder:
             script.names, full=script.full, contextual=contexts is not None
         )
         self._turn: tuple[Message, ...] | None = None
+
+    def show_in(self, order: Order) -> None:
+        """Tell the actions in this order from now on."""
+        if self._reordered is None:
+            raise ValueError("this prompt builder knows one order alone")
+        self._script, self._turn = self._reordered(order), None
+        if self._history is not None:
+            self._history.show_in(order)
 
     def messages(self) -> tuple[Message, ...]:
         """All messages to send now."""

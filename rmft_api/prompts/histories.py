@@ -78,8 +78,16 @@ class _Show(Protocol):
     def __call__(self, reward: float | None, /) -> str: ...
 
 
+Order = tuple[int, ...]
+"""The indices of all actions, in the order in which they are told."""
+
+
 class History(Protocol):
     """The told rounds of one trajectory."""
+
+    def show_in(self, order: Order) -> None:
+        """Tell the actions in this order from now on."""
+        ...
 
     def add(self, told: Observation) -> None:
         """Another round is over."""
@@ -175,8 +183,10 @@ class _Summary:
         self._names, self._line, self._whole = names, line, whole
         self._seen = [_Seen() for _ in names]
         self._lines = [untried.fill({"action": name}) for name in names]
-        self._text = self._all() if empty is None else empty
+        self._order: Order = tuple(range(len(names)))
+        self._empty = empty
         self._is_begun = False
+        self._text = self._now()
 
     def add(self, told: Observation) -> None:
         if told.action is not None:
@@ -187,6 +197,10 @@ class _Summary:
                 self._is_begun = True
         if self._is_begun:
             self._text = self._all()
+
+    def show_in(self, order: Order) -> None:
+        self._order = order
+        self._text = self._now()
 
     def text(self) -> str:
         return self._text
@@ -201,8 +215,11 @@ class _Summary:
             {field: seen.field(field, name) for field in self._line.fields}
         )
 
+    def _now(self) -> str:
+        return self._all() if self._is_begun or self._empty is None else self._empty
+
     def _all(self) -> str:
-        return self._whole.fill({"lines": "\n".join(self._lines)})
+        return self._whole.fill({"lines": "\n".join([self._lines[a] for a in self._order])})
 
 
 class _Raw:
@@ -219,6 +236,9 @@ class _Raw:
         self._names, self._line, self._unread, self._whole = names, line, unread, whole
         self._empty = empty
         self._lines = ""
+
+    def show_in(self, order: Order) -> None:
+        """Rounds stand in their own order; within one, each reward stands beside its name."""
 
     def add(self, told: Observation) -> None:
         template = self._unread if told.action is None else self._line

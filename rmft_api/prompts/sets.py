@@ -23,6 +23,9 @@ LOSSES = "losses"
 """The folder of a set whose files tell losses in place of rewards."""
 
 
+_REMEMBERED_ORDERS = 1000
+
+
 class _Kind(NamedTuple):
     """What scenarios that are told alike have in common."""
 
@@ -31,6 +34,13 @@ class _Kind(NamedTuple):
     T: int
     full: bool
     contextual: bool
+    order: tuple[int, ...] | None = None
+    """In which the actions are told; None: as they stand."""
+
+    @property
+    def told(self) -> tuple[str, ...]:
+        """The names in the order told."""
+        return self.names if self.order is None else tuple(self.names[a] for a in self.order)
 
 
 @dataclass(frozen=True, eq=False)
@@ -45,6 +55,8 @@ class PromptSet:
     texts: Mapping[str, str] = field(default_factory=dict[str, str])
     """Those files, by name: `restored` makes the set of them."""
     _scripts: dict[_Kind, PromptPlan] = field(default_factory=dict[_Kind, PromptPlan])
+    _orders: dict[_Kind, PromptPlan] = field(default_factory=dict[_Kind, PromptPlan])
+    """Plans of other orders, as many as are worth remembering."""
 
     @property
     def wordings(self) -> tuple[str, ...]:
@@ -134,7 +146,19 @@ class PromptSet:
         if kind not in self._scripts:
             self._scripts[kind] = self._write(kind, self._parts.stories[wording])
         told = scenario.contexts if contexts is None else contexts
-        return ChatPromptBuilder(self._scripts[kind], told)
+        return ChatPromptBuilder(
+            self._scripts[kind], told, lambda order: self._reordered(kind, order)
+        )
+
+    def _reordered(self, kind: _Kind, order: tuple[int, ...]) -> PromptPlan:
+        """The plan of the same scenarios with their actions in another order."""
+        other = kind._replace(order=order)
+        found = self._orders.get(other)
+        if found is None:
+            if len(self._orders) >= _REMEMBERED_ORDERS:
+                self._orders.clear()
+            found = self._orders[other] = self._write(other, self._parts.stories[kind.wording])
+        return found
 
     def names_in(self, story: str) -> tuple[str, ...]:
         """Every action name that a story has."""
@@ -186,8 +210,8 @@ class PromptSet:
     def _constant(self, kind: _Kind, story: StoryTemplates) -> dict[str, str]:
         """The fields that no round changes."""
         names = kind.names
-        counts = {"K": str(len(names)), "T": str(kind.T), "actions": ", ".join(names)}
-        counts["example"] = _example(names, self.config)
+        counts = {"K": str(len(names)), "T": str(kind.T), "actions": ", ".join(kind.told)}
+        counts["example"] = _example(kind.told, self.config)
         chosen = {name: part.fill(counts) for name, part in self._parts.chosen.items()}
         if story.task:
             picked = story.task.pick(full=kind.full, contextual=kind.contextual)

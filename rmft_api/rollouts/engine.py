@@ -88,6 +88,8 @@ class PreparedScenario:
     """The K action names told."""
     prompt_builder: Callable[..., PromptBuilder]
     """A fresh teller for one trajectory; with state it is handed its session's `contexts`."""
+    order: Callable[[int, int], tuple[int, ...]] | None = None
+    """In which the actions are told, by trajectory and round (from 0); None: always as `names`."""
 
     def begin(self) -> "Begun":
         """One trajectory from its first round on."""
@@ -253,6 +255,9 @@ async def _play_cohort(
     for t in range(seat.scenario.T):
         if validity is not None:
             validity.check()
+        if seat.order is not None:
+            for player in cohort.rollouts:
+                player.prompt.show_in(seat.order(player.number, t))
         groups = list(_groups(game, cohort.rollouts))
         requests = [_ask(game, seat, t, group) for group in groups]
         for group, reply in zip(groups, await _replies(chat, requests), strict=True):

@@ -4,13 +4,16 @@ Training scenarios are fresh in every iteration; validation and test scenarios a
 every model, so that two models meet the same chance.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import get_args
 
+import msgspec
+
 from rmft_api import environments, statistics
 from rmft_api.config.schema import RunConfig, ScenarioConfig
+from rmft_api.core import seeds
 from rmft_api.core.errors import ConfigError
 from rmft_api.core.paths import RULES
 from rmft_api.core.records import Address, Sampling, Split
@@ -136,7 +139,33 @@ def prepared_scenarios(
             scenario=scenario,
             names=names,
             prompt_builder=partial(prompts.prompt_builder, wording, scenario, names),
+            order=_orders(config, address, scenario.K),
         )
+
+
+def _orders(
+    config: RunConfig, address: Address, K: int
+) -> Callable[[int, int], tuple[int, ...]] | None:
+    """The orders in which a scenario's actions are told; None: always the same."""
+    if config.prompts.name_order == "fixed":
+        return None
+    return lambda number, t: told_order(
+        config, msgspec.structs.replace(address, trajectory=number), K, t
+    )
+
+
+def told_order(config: RunConfig, address: Address, K: int, t: int) -> tuple[int, ...]:
+    """The actions in the order in which round `t` (from 0) of a trajectory tells them.
+
+    Held-out scenarios have the same orders for every model.
+    """
+    if config.prompts.name_order == "fixed":
+        return tuple(range(K))
+    draw = address.iteration if address.split == "train" else 0
+    place = (address.split, draw, address.scenario, address.trajectory)
+    round = (t,) if config.prompts.name_order == "round" else ()
+    order: list[int] = seeds.rng(config.seed, "name order", *place, *round).permutation(K).tolist()
+    return tuple(order)
 
 
 def wording_of(

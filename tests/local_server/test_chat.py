@@ -133,6 +133,7 @@ NEUTRAL: dict[str, object] = {
     "presence_penalty": 0.0,
     "logit_bias": {},
     "response_format": {"type": "json_object"},
+    "chat_template_kwargs": {"enable_thinking": False},
     "tools": [{"type": "function", "function": {"name": "choose"}}],
     "tool_choice": "none",
     "modalities": ["text"],

@@ -1,6 +1,7 @@
 """What a contest came to: figures, paired differences corrected for being several, and axes."""
 
 from collections.abc import Iterator, Mapping, Sequence
+from functools import partial
 from itertools import combinations
 
 from rmft_api import statistics
@@ -132,7 +133,9 @@ def _models(
     for index, player in enumerate(config.players):
         played = [trajectory for trajectory, _ in journal.plays("test", index)]
         if len(played) == config.run.test.scenarios * config.run.test.trajectories:
-            found[player.label] = scoring.of_trajectories(course, played)
+            found[player.label] = scoring.of_trajectories(
+                course, played, partial(preparation.told_order, config.run)
+            )
     return found
 
 
