@@ -131,7 +131,8 @@ class DeciderClient:
             return {model: given}
         if profile.deploy == "none":
             return {}
-        host = connection.host if profile.deploy == "auto" else None
+        by_itself = profile.wire != "openai" and not profile.is_tuned(model)  # a base of Bedrock
+        host = connection.host if by_itself or profile.deploy == "auto" else None
         return {model: await self._deployed(profile, host)}
 
     async def _deployed(self, profile: Profile, host: DeploymentClient | None) -> str:

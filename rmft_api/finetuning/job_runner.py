@@ -147,10 +147,13 @@ class JobRunner:
         return ""
 
     async def settle(self, job: Job) -> None:
-        """Book what the job did cost, as far as the provider tells."""
-        if job.trained_tokens is None:
+        """Book what the job did cost: by the provider's count, else by our own."""
+        if job.trained_tokens is not None:
+            cost = self.context.price(self.spec.start, job.trained_tokens, 1)
+        elif stage_of(job) == "succeeded":
+            cost = self._price()
+        else:
             return
-        cost = self.context.price(self.spec.start, job.trained_tokens, 1)
         if cost is not None:
             await self.context.journal.ledger.settle(f"job/{self.spec.key}", cost)
 

@@ -80,6 +80,9 @@ async def test_a_run_plays_deployments_and_a_lost_reply_is_sent_again_and_is_one
     report = await loop(bedrock, tmp_path).command("report", "case", "--json")
     assert f"{BASE}:{bedrock.jobs[1]['outputModelArn']}" in report.out
     phases = json.loads(report.out)["spending"]["phases"]
+    training = [one for one in phases if one["phase"] == "training"]
+    assert [0 < one["spent_usd"] < 1 for one in training] == [True, True]
+    assert {one["reserved_usd"] for one in training} == {0}
     first_tokens = [one["spent_usd"] for one in phases if one["phase"] in ("hosting", "other")]
     assert sum(first_tokens) < 0.001  # nothing by the hour
 

@@ -97,7 +97,7 @@ class _WireJob(msgspec.Struct, rename="camel"):
             training_file=self.training_data_config.s3_uri,
             created_at=_seconds(self.creation_time),
             fine_tuned_model=names.tuned(self.base, self.output_model_arn) if ended_well else None,
-            # Bedrock does not tell how many tokens it bills: what was reserved stands.
+            # Bedrock does not tell how many tokens it bills: our own count is booked.
             trained_tokens=None,
             error=self.failure_message if self.status == "Failed" else None,
             metadata={"rmft_key": key} if key else {},
