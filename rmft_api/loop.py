@@ -176,7 +176,7 @@ async def select(run: RunContext, iteration: int) -> SelectedPlays:
     key, config = f"{iteration:02}", run.config
     played = list(run.journal.plays("train", iteration))
     scores = [score for _, score in played]
-    verdicts = ranking.rank(scores, config.selection, config.seed, iteration)
+    verdicts = ranking.rank(scores, config.selection, config.seed, iteration, config.origin.folder)
     await run.journal.put("selection", key, verdicts)
     scenarios = tuple(preparation.scenarios(config, "train", iteration))
     summary = selection_summary.summary(scenarios, played, verdicts)

@@ -319,7 +319,9 @@ class SelectionConfig(Section):
 
     k: Positive = 4
     """Kept per scenario."""
-    rank_by: Literal["regret", "reward", "random"] = "regret"
+    rank_by: Annotated[str, Field(pattern=r"^(regret|reward|random|[\w.]+:\w+)$")] = "regret"
+    """regret, reward, random, or `module:function` of yours: from a scored trajectory to its cost,
+    lowest first."""
     regret_form: Literal["expected", "realised"] = "expected"
     scope: Literal["scenario", "global"] = "scenario"
     """global ranks all scenarios together: for the record only, it picks easy problems."""

@@ -125,7 +125,7 @@ def _learnt(
     """What each kept trajectory's examples and pairs weigh, by its scenario."""
     config = world.config
     scores = [score for _, score in played]
-    verdicts = ranking.rank(scores, config.selection, config.seed, iteration)
+    verdicts = ranking.rank(scores, config.selection, config.seed, iteration, config.origin.folder)
     chosen = training_files.selected_plays(
         [trajectory for trajectory, _ in played], verdicts, config
     )

@@ -6,14 +6,16 @@ ranking, the control that must not improve, draws by address.
 
 import math
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from itertools import pairwise
-from typing import Literal
+from pathlib import Path
+from typing import Any, Literal
 
 from rmft_api.config.schema import SelectionConfig
 from rmft_api.core import seeds
-from rmft_api.core.errors import DataError
+from rmft_api.core.errors import ConfigError, DataError
 from rmft_api.core.records import Address, Record, Scored
+from rmft_api.environments.loading import imported
 
 _Key = tuple[str, int, int, int]
 _Why = Literal["kept", "rank", "floor", "valid"]
@@ -46,17 +48,28 @@ def select(
 
 
 def rank(
-    scored: Iterable[Scored], config: SelectionConfig, seed: int, iteration: int
+    scored: Iterable[Scored],
+    config: SelectionConfig,
+    seed: int,
+    iteration: int,
+    folder: Path | None = None,
 ) -> tuple[Selected, ...]:
     """A verdict on every trajectory, in order of address.
 
     Each scenario keeps its k lowest costs, or all that are eligible where those are fewer.
     `config.scope="global"` keeps as many, but lowest of all. Equal costs go by address.
-    Raises DataError for a cost that is not finite and for an address that comes twice.
+    A rule of one's own is looked for in `folder` first. Raises DataError for a cost that is not
+    finite and for an address that comes twice.
     """
+    own = own_rule(config, folder)
     ordered = sorted(scored, key=lambda one: _key(one.address))
     _check_addresses(ordered)
-    costs = {one.address: _cost(one, config, seed, iteration) for one in ordered}
+    costs = {
+        one.address: _own_cost(own, config.rank_by, one)
+        if own
+        else _cost(one, config, seed, iteration)
+        for one in ordered
+    }
     barred: dict[Address, _Why] = {}
     for one in ordered:
         if why := _bar(one, config):
@@ -118,6 +131,31 @@ def _bar(one: Scored, config: SelectionConfig) -> _Why | None:
     if one.valid < config.min_valid:
         return "valid"
     return "floor" if min(one.pulls) < config.min_pulls else None
+
+
+def own_rule(config: SelectionConfig, folder: Path | None) -> Callable[[Scored], Any] | None:
+    """The function that `rank_by` names; None for a built-in rule. Raises ConfigError."""
+    if ":" not in config.rank_by:
+        return None
+    rule = imported("selection rule", config.rank_by, folder)
+    if not callable(rule):
+        raise ConfigError(f"selection rule {config.rank_by!r} is {rule!r}, not a function")
+    return rule
+
+
+def _own_cost(rule: Callable[[Scored], Any], name: str, one: Scored) -> float:
+    """A trajectory's cost by a rule of one's own. Raises DataError that names what it returned."""
+    place = _place(one.address)
+    try:
+        cost = rule(one)
+    except Exception as error:
+        told = f"{type(error).__name__}: {error}"
+        raise DataError(f"selection rule {name} raised {told} for {place}") from error
+    if isinstance(cost, bool) or not isinstance(cost, int | float) or not math.isfinite(cost):
+        raise DataError(
+            f"selection rule {name} returned {cost!r} for {place}; a finite number expected"
+        )
+    return float(cost)
 
 
 def _cost(one: Scored, config: SelectionConfig, seed: int, iteration: int) -> float:

@@ -21,6 +21,7 @@ from rmft_api.providers.profiles import Profile
 from rmft_api.rollouts import preparation, warm_up
 from rmft_api.rollouts.teacher import Teacher
 from rmft_api.rollouts.warm_up import RandomPlayer
+from rmft_api.selection import ranking
 from rmft_api.session.embedded_server import (
     check_base,
     check_checkpoint,
@@ -54,6 +55,7 @@ def prepare(config: RunConfig) -> PreparedRun:
             seat.prompt_builder()
     tracking.check(config.tracking)
     outcome.check_baselines(config)
+    ranking.own_rule(config.selection, config.origin.folder)
     if config.teacher is not None:
         Teacher(config, config.teacher, prompts, 1)
     if config.warm_up is not None:

@@ -1,7 +1,8 @@
-"""Tests that ship: inherit one for an environment or an algorithm of your own."""
+"""Tests that ship: inherit one for an environment, an algorithm or a rule of your own."""
 
 from rmft_api.testing.algorithm_contract import AlgorithmContract
 from rmft_api.testing.environment_contract import EnvironmentContract
+from rmft_api.testing.selection_contract import SelectionContract
 from rmft_api.testing.stateful_contract import StatefulContract
 
-__all__ = ["AlgorithmContract", "EnvironmentContract", "StatefulContract"]
+__all__ = ["AlgorithmContract", "EnvironmentContract", "SelectionContract", "StatefulContract"]
