@@ -124,7 +124,7 @@ def _located(text: str, form: AnswerForm) -> tuple[int, int, dict[str, Any], str
     """Where the answer stands, its object, and the words before it."""
     if way_of(form) == "tool":
         return _called(text)
-    whole = END_TOKENS.sub("", text)
+    whole = without_end_tokens(text)
     start = len(whole) - len(whole.lstrip())
     inside = whole.strip()
     fenced = _FENCE.match(inside)
@@ -142,7 +142,7 @@ def _called(text: str) -> tuple[int, int, dict[str, Any], str]:
     start, end = text.index(CALL), text.index(END_OF_CALL) + len(END_OF_CALL)
     if end - len(END_OF_CALL) < start:
         raise FormError("the tool call is not whole", "no_answer")
-    if after := END_TOKENS.sub("", text[end:]).strip():
+    if after := without_end_tokens(text[end:]).strip():
         raise FormError(f"text follows the tool call: {after[:60]!r}", "text_after")
     call = _object(text[start + len(CALL) : end - len(END_OF_CALL)])
     if set(call) != {"name", "arguments"}:
@@ -178,8 +178,15 @@ def _no_number(word: str) -> NoReturn:
     raise FormError(f"{word} is no number")
 
 
-END_TOKENS = re.compile(
+_END_TOKENS = re.compile(
     r"(?:\s*(?:<\|(?:im_end|endoftext|eot_id|eom_id|end|end_of_text|return|eos)\|>"
     r"|</s>|<eos>|<end_of_turn>|<\uff5cend\u2581of\u2581sentence\uff5c>))+\s*\Z"
 )
 """End-of-turn tokens of the known families, at the very end."""
+_LAST = ("|>", "</s>", "<eos>", "_turn>", "\uff5c>")
+"""How they end: a quick look, for few replies hold one."""
+
+
+def without_end_tokens(text: str) -> str:
+    """The text before end-of-turn tokens that a server left at its end."""
+    return _END_TOKENS.sub("", text) if text.rstrip().endswith(_LAST) else text

@@ -25,7 +25,7 @@ import msgspec
 from rmft_api.core.answer_forms import AnswerForm, Kind, kind_of, way_of
 from rmft_api.core.records import Record, ReplyStatus
 from rmft_api.prompts import json_answers
-from rmft_api.prompts.json_answers import END_TOKENS, FormError
+from rmft_api.prompts.json_answers import FormError, without_end_tokens
 
 Output = AnswerForm
 Cause = Literal[
@@ -244,8 +244,7 @@ def _span(text: str, *, bare: bool) -> _Span:
     tags = list(_TAGS.finditer(text))
     opened = sum(not tag[1] for tag in tags)
     closed = len(tags) - opened
-    ended = END_TOKENS.search(text) if text.endswith((">", "\n", " ")) else None
-    whole = text[: ended.start()] if ended else text
+    whole = without_end_tokens(text)
     if bare and not tags and whole.strip():
         return _Span(len(whole) - len(whole.lstrip()), len(whole.rstrip()), whole.strip())
     if opened != 1 or closed != 1:
