@@ -92,6 +92,16 @@ def whole_or_none(value: object, name: str) -> int | None:
     return found
 
 
+def share_or_none(value: object, name: str) -> float | None:
+    """A share, from 0 to 1; None means that nothing was said. Raises UsageError."""
+    found = changes.plain(value, name)
+    if found is None:
+        return None
+    if isinstance(found, bool) or not isinstance(found, int | float) or not 0 <= found <= 1:
+        raise UsageError(f"{name} must be a share, from 0 to 1 (got {changes.shown(value)})")
+    return float(found)
+
+
 def dollars(value: object, name: str) -> float | None:
     """US dollars, at least 0. Raises UsageError."""
     found = changes.plain(value, name)

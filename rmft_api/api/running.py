@@ -27,6 +27,7 @@ from rmft_api.session import runs as sessions
 from rmft_api.session.budgets import Budgets
 from rmft_api.session.players import ComparisonOptions, described
 from rmft_api.session.run_directories import run_directory
+from rmft_api.session.valid_replies import OnStopped
 
 RunFile = str | Path | Mapping[str, Any] | RunConfig
 """A path, the name of a shipped run file, a dict of sections, or settings that were read."""
@@ -193,6 +194,9 @@ async def aresume(
     iteration_budget_usd: float | None = None,
     iterations: int | None = None,
     again: bool = False,
+    new_key: bool = False,
+    min_valid: float | None = None,
+    ask_again: bool = False,
     as_recorded: bool = False,
     runs: str | Path = "runs",
     progress: bool = False,
@@ -205,6 +209,9 @@ async def aresume(
         iteration_budget_usd: A new cap for each single iteration.
         iterations: How many the run is to have from now on; a finished run is extended.
         again: Order once more the job that failed, was cancelled or was refused.
+        new_key: Continue with another key of the same provider project.
+        min_valid: From now on, stop only where a smaller share of replies can be read; 0: never.
+        ask_again: Ask anew, and pay anew, for the split whose replies could not be read.
         as_recorded: Continue under the recorded settings though the run file has changed.
         runs: The folder of runs.
         progress: Show on stderr what the command line shows.
@@ -221,18 +228,21 @@ async def aresume(
         arguments.dollars(budget_usd, "budget_usd"),
         arguments.dollars(iteration_budget_usd, "iteration_budget_usd"),
     )
+    on_stopped = OnStopped(arguments.share_or_none(min_valid, "min_valid"), ask_again)
     with closing(Journal.read(found.directory)) as journal:
         is_comparison = comparisons.is_comparison(journal)
     if is_comparison:
         comparisons.refuse_iterations(found.name, iterations)
-        await comparisons.resume(found.directory, caps, reporting=telling)
+        await comparisons.resume(found.directory, caps, on_stopped, reporting=telling)
     else:
         await sessions.resume(
             found.directory,
             caps,
+            on_stopped,
             iterations=iterations,
             as_recorded=as_recorded,
             again=again,
+            new_key=new_key,
             reporting=telling,
         )
     return found
@@ -245,6 +255,9 @@ def resume(
     iteration_budget_usd: float | None = None,
     iterations: int | None = None,
     again: bool = False,
+    new_key: bool = False,
+    min_valid: float | None = None,
+    ask_again: bool = False,
     as_recorded: bool = False,
     runs: str | Path = "runs",
     progress: bool = False,
@@ -257,6 +270,9 @@ def resume(
         iteration_budget_usd=iteration_budget_usd,
         iterations=iterations,
         again=again,
+        new_key=new_key,
+        min_valid=min_valid,
+        ask_again=ask_again,
         as_recorded=as_recorded,
         runs=runs,
         progress=progress,

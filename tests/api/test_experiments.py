@@ -169,6 +169,10 @@ def test_mistakes_are_typed_and_in_one_line(runs: Path, tmp_path: Path) -> None:
         rmft_api.retrain(FIRST, "local", name="again", overrides={"seed": 9}, runs=runs)
     with pytest.raises(errors.ConfigError, match="no cell 'rmtf'"):
         rmft_api.ablate(runs / "grid.toml", cells=["rmtf"], runs=runs)
+    with pytest.raises(errors.UsageError, match="min_valid must be a share"):
+        rmft_api.resume(FIRST, min_valid=2, runs=runs)
+    with pytest.raises(errors.UsageError, match="nothing to ask again"):
+        rmft_api.resume(FIRST, ask_again=True, runs=runs)
     with pytest.raises(errors.UsageError, match="not both"):
         rmft_api.doctor("quickstart", profile="local", runs=runs)
 
