@@ -42,6 +42,7 @@ if TYPE_CHECKING:
         resume,
         retrain,
         run,
+        save_log,
     )
 
     __version__: str
@@ -79,6 +80,7 @@ __all__ = [
     "resume",
     "retrain",
     "run",
+    "save_log",
 ]
 
 

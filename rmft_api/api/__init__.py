@@ -9,6 +9,7 @@ if TYPE_CHECKING:
     from rmft_api.api.decider import Decider
     from rmft_api.api.decision_game import Decision, Game
     from rmft_api.api.fetching import get_model, make_checkpoint
+    from rmft_api.api.log_files import save_log
     from rmft_api.api.opened_run import Run, TunedModel, list_runs, open_run
     from rmft_api.api.previews import Preview, apreview, preview
     from rmft_api.api.retraining import aretrain, retrain
@@ -38,6 +39,7 @@ _MODULES = {
     "Decider": "rmft_api.api.decider",
     "Decision": "rmft_api.api.decision_game",
     "Game": "rmft_api.api.decision_game",
+    "save_log": "rmft_api.api.log_files",
     "get_model": "rmft_api.api.fetching",
     "make_checkpoint": "rmft_api.api.fetching",
     "Plan": "rmft_api.api.running",
@@ -89,6 +91,7 @@ __all__ = [
     "resume",
     "retrain",
     "run",
+    "save_log",
 ]
 
 

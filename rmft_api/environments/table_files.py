@@ -186,6 +186,7 @@ def _text(path: Path) -> dict[str, Cells]:
         raise DataError(f"{path}: cannot be read as CSV: {error}") from None
     if not rows:
         return {}
+    rows = _without_index(rows)
     header, body = [name.strip() for name in rows[0]], [row for row in rows[1:] if row]
     _check_header(path, header)
     for number, row in enumerate(body, start=1):
@@ -196,6 +197,14 @@ def _text(path: Path) -> dict[str, Cells]:
 
 def _transposed(body: Sequence[Sequence[str]], width: int) -> Iterator[Cells]:
     return (tuple(row[i] for row in body) for i in range(width))
+
+
+def _without_index(rows: list[list[str]]) -> list[list[str]]:
+    """Without the numbers of rows that pandas writes in a first column without a name."""
+    header = rows[0]
+    if len(header) < 2 or header[0].strip():
+        return rows
+    return [row[1:] if len(row) == len(header) else row for row in rows]
 
 
 def _check_header(path: Path, header: Sequence[str]) -> None:

@@ -110,6 +110,8 @@ def verdict(found: OffPolicyResults, champion: int, simulated: Interval | None) 
     if not champion or mine is None or mine.over_base is None or simulated is None:
         return ""
     above = mine.over_base
+    if not above.known:
+        return "the log's held-out rows are too few to say whether the champion is better"
     told = (
         f"the log's held-out rows put the champion {above.mean:.3f} [{above.low:.3f}, "
         f"{above.high:.3f}] above the base per decision"

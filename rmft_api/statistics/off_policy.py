@@ -107,6 +107,8 @@ def interval(
     rows: LoggedRows, policy: EvaluatedPolicy, found: Estimate, level: float = LEVEL
 ) -> Interval:
     """The value, with what chance among rows and among the policy's sampled answers explains."""
+    if _is_silent(rows, policy):
+        return Interval(found.value if math.isfinite(found.value) else 0.0, -math.inf, math.inf)
     return _interval(rows, found.value, found.influence_N, _sampling(policy, found), level)
 
 
@@ -120,7 +122,20 @@ def difference(
     (_, mine), (_, theirs) = one, other
     variance = _sampling(*one) + _sampling(*other)
     value = mine.value - theirs.value
+    if _is_silent(rows, one[0]) or _is_silent(rows, other[0]):
+        return Interval(value if math.isfinite(value) else 0.0, -math.inf, math.inf)
     return _interval(rows, value, mine.influence_N - theirs.influence_N, variance, level)
+
+
+FEWEST_UNLIKE = 3
+"""Rows with a weight that must earn something else than most of them do: of a click that was never
+seen, no interval can say how rare it is."""
+
+
+def _is_silent(rows: LoggedRows, policy: EvaluatedPolicy) -> bool:
+    """Whether too few of the rows that speak for a policy differ in what they earned."""
+    earned = rows.rewards_N[_weights(rows, policy) > 0]
+    return not len(earned) or int((earned != np.median(earned)).sum()) < FEWEST_UNLIKE
 
 
 def _weights(rows: LoggedRows, policy: EvaluatedPolicy) -> Floats:

@@ -385,3 +385,11 @@ def test_semicolons_are_told(tmp_path: Path) -> None:
     path.write_text("colour;click\nred;0,5\n", encoding="utf-8")
     with pytest.raises(RmftError, match="separated by ';'; save it with commas"):
         made(path)
+
+
+def test_the_row_numbers_that_pandas_writes_are_no_column(tmp_path: Path) -> None:
+    table = [[str(i), *row] for i, row in enumerate(GOOD)]
+    numbered = made(write(tmp_path / "a.csv", table, ("", *HEADER)), min_rows=2)
+    plain = made(write(tmp_path / "b.csv", GOOD), min_rows=2)
+    one, other = (log_.draw(np.random.default_rng(0)).rewards for log_ in (numbered, plain))
+    assert np.array_equal(one, other)

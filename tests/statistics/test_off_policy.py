@@ -118,6 +118,21 @@ def test_too_few_rows_have_no_interval() -> None:
     assert not found.known
 
 
+def test_a_click_that_was_never_seen_has_no_interval() -> None:
+    N = 400
+    rows = LoggedRows(
+        np.arange(N) % 2,
+        (np.arange(N) % 200 == 1).astype(np.float64),
+        np.full(N, 0.5),
+        np.full((N, 2), 0.01),
+        np.arange(N),
+    )
+    for shares in ([1.0, 0.0], [0.0, 1.0]):  # no click, and two
+        policy = EvaluatedPolicy(np.tile(shares, (N, 1)))
+        found = off_policy.interval(rows, policy, off_policy.estimate("dr", rows, policy))
+        assert not found.known
+
+
 def test_a_policy_that_the_log_never_shows_has_no_self_normalised_value() -> None:
     never = EvaluatedPolicy(np.array([[0.0, 1.0], [1.0, 0.0], [1.0, 0.0], [0.0, 1.0]]))
     found = off_policy.interval(ROWS, never, off_policy.estimate("snips", ROWS, never))
