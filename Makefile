@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: run test check docs faults torture bugs bench clean
+.PHONY: run test check docs faults torture bugs real-model bench clean
 
 run: $(VENV)/local.done ## the main job on the embedded model
 	$(BIN)/rmft-api run
@@ -31,6 +31,9 @@ torture: $(VENV)/dev.done ## random kills (SEEDS=1000), pairs of crashes, system
 
 bugs: $(VENV)/dev.done ## protocol bugs planted on purpose: each must be caught
 	$(BIN)/python -m tests.faults bugs
+
+real-model: $(VENV)/dev.done ## one iteration of a real language model on this CPU (needs an index; 4 CPU minutes)
+	RMFT_REAL_MODEL=1 $(BIN)/pytest tests/local_server/hf/test_real_model.py
 
 bench: $(VENV)/bench.done ## what everything costs; CLIENTS="--client litellm=PYTHON ..." adds others
 	$(BIN)/python -m benchmarks.calls $(CLIENTS)

@@ -23,10 +23,14 @@ class HfSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
     """The model's id on the wire; empty: the hub id, or the folder's name."""
     dtype: Literal["auto", "float32", "bfloat16", "float16"] = "auto"
     """Of the base weights. auto: bfloat16 on an accelerator, float32 on a CPU."""
+    sampling_dtype: Literal["same", "bfloat16"] = "same"
+    """Of the weights that answer chats, on a CPU. bfloat16 is faster where the CPU has
+    instructions for it, and changes the odds a little (docs/performance.md)."""
     device: str = "auto"
     """auto: an accelerator where there is one, else the CPU."""
     threads: Annotated[int, Meta(ge=0)] = 0
-    """CPU threads; 0: one for a model under 50 M parameters, else all."""
+    """CPU threads; 0: one for a model under 50 M parameters, else as many as a short trial at the
+    start finds faster (the server's log says how many)."""
     thinking: bool = False
     """Handed to chat templates that know `enable_thinking`."""
     rows: Count = 64

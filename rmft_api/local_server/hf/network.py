@@ -8,6 +8,7 @@ from itertools import count
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import torch
 
 from rmft_api.local_server.engine import EngineError, Prompt, SampledText
@@ -19,9 +20,7 @@ from rmft_api.local_server.hf.packages import package
 from rmft_api.local_server.hf.prefixes import PrefixStore
 from rmft_api.local_server.hf.products import multiply_fast
 from rmft_api.local_server.hf.sampling import Sampler
-
-SMALL = 50_000_000
-"""Parameters of a model that one thread runs faster than many."""
+from rmft_api.local_server.hf.threads import threads_for
 
 
 def device_of(wanted: str) -> str:
@@ -42,8 +41,12 @@ def dtype_of(wanted: str, device: str) -> torch.dtype:
     }[wanted]
 
 
-def load_network(checkpoint: CheckpointFolder, device: str, held_on: str | None = None) -> Any:
+def load_network(
+    checkpoint: CheckpointFolder, device: str, held_on: str | None = None, threads: int = 0
+) -> Any:
     """The base weights, of the type that `device` computes with, held there or on `held_on`.
+
+    `threads`: as chosen before; 0 chooses now.
 
     Raises EngineError where they are missing, damaged or too large.
     """
@@ -68,7 +71,7 @@ def load_network(checkpoint: CheckpointFolder, device: str, held_on: str | None 
             "model_unreadable",
             f"the weights of {checkpoint.folder.name!r} cannot be loaded: {_line(error)}",
         ) from error
-    torch.set_num_threads(threads_for(settings.threads, network))
+    torch.set_num_threads(threads or threads_for(settings.threads, network))
     multiply_fast(network)
     return network
 
@@ -77,10 +80,12 @@ def _line(error: Exception) -> str:
     return (str(error).strip().splitlines() or [type(error).__name__])[0]
 
 
-def threads_for(wanted: int, network: Any) -> int:
-    """CPU threads: a small model loses more by handing work over than it wins."""
-    small = sum(part.numel() for part in network.parameters()) < SMALL
-    return wanted or (1 if small else torch.get_num_threads())
+def _sampled(checkpoint: CheckpointFolder) -> CheckpointFolder:
+    """The checkpoint as its weights are held for answers."""
+    settings = checkpoint.settings
+    if settings.sampling_dtype == "same" or not device_of(settings.device).startswith("cpu"):
+        return checkpoint
+    return CheckpointFolder(msgspec.structs.replace(settings, dtype=settings.sampling_dtype))
 
 
 class BaseNetwork:
@@ -89,7 +94,7 @@ class BaseNetwork:
     def __init__(self, checkpoint: CheckpointFolder, chats: ChatTokenizer) -> None:
         self._checkpoint = checkpoint
         self._lock = threading.RLock()
-        network = load_network(checkpoint, device_of(checkpoint.settings.device)).eval()
+        network = load_network(_sampled(checkpoint), device_of(checkpoint.settings.device)).eval()
         store = PrefixStore(checkpoint.settings.prefix_mb * MIB)
         self._network: Any = network
         self._sampler = Sampler(network, chats, store, checkpoint.settings.rows, checkpoint.window)

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 import torch
 
 from rmft_api.local_server.engine import TrainingStep
-from rmft_api.local_server.hf import adapters, training_checkpoints
+from rmft_api.local_server.hf import adapters, threads, training_checkpoints
 from rmft_api.local_server.hf.adapter_recipe import AdapterRecipe
 from rmft_api.local_server.hf.adapters import Adapter
 from rmft_api.local_server.hf.chats import ChatTokenizer
@@ -64,7 +64,11 @@ class Tuning(NamedTuple):
         settings = self.checkpoint.settings
         several = world_size() > 1  # then their trainer says what lies where
         device = device_of(settings.device)
-        network = self._adapted(load_network(self.checkpoint, device, "cpu" if several else device))
+        base = load_network(
+            self.checkpoint, device, "cpu" if several else device, threads.kept(self.scratch)
+        )
+        threads.keep(self.scratch, torch.get_num_threads())
+        network = self._adapted(base)
         options, beta = _options(settings, self.lesson, self.scratch), self.lesson.beta
         sft = beta is None
         config = trl.SFTConfig(**options) if sft else trl.DPOConfig(beta=beta, **options)

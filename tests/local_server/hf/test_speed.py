@@ -1,5 +1,6 @@
 """What is not computed twice, and what is computed another way and comes out the same."""
 
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -10,7 +11,7 @@ from hypothesis import strategies as st
 pytest.importorskip("trl", reason="pip install 'rmft-api[open]'")
 
 from rmft_api.local_server.engine import ChatMessage, Prompt
-from rmft_api.local_server.hf import products
+from rmft_api.local_server.hf import products, threads
 from rmft_api.local_server.hf.prefixes import WORTH, common_beginnings
 from rmft_api.local_server.hf.reading import portions
 
@@ -102,3 +103,25 @@ def test_weights_that_learn_keep_their_gradients(monkeypatch: pytest.MonkeyPatch
     products.multiply_fast(torch.nn.Sequential(layer))
     torch.autograd.backward(layer(torch.randn(2, 8)).sum())
     assert layer.weight.grad is not None
+
+
+@pytest.mark.parametrize(
+    ("speedup", "chosen"),
+    [({2: 0.1, 4: 0.1}, 1), ({2: 1.9, 4: 3.5}, 4), ({2: 1.8, 4: 1.9}, 2), ({2: 1.1, 4: 4.0}, 1)],
+)
+def test_more_threads_are_used_where_they_clearly_pay(
+    speedup: dict[int, float], chosen: int
+) -> None:
+    assert threads.fastest(4, lambda number: 1 / speedup.get(number, 1.0)) == chosen
+
+
+def test_one_slow_moment_decides_nothing() -> None:
+    seconds = iter([1.0, 0.5, 9.0, 0.5, 1.0, 9.0, 1.0, 0.5, 1.0, 0.5])
+    assert threads.fastest(2, lambda number: next(seconds)) == 2
+
+
+def test_a_training_taken_up_again_has_as_many_threads(tmp_path: Path) -> None:
+    assert threads.kept(tmp_path) == 0
+    threads.keep(tmp_path, 3)
+    assert threads.kept(tmp_path) == 3
+    assert threads.threads_for(5, None) == 5
