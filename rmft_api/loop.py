@@ -176,16 +176,16 @@ async def select(run: RunContext, iteration: int) -> SelectedPlays:
     key, config = f"{iteration:02}", run.config
     played = list(run.journal.plays("train", iteration))
     scores = [score for _, score in played]
-    verdicts = ranking.rank(scores, config.selection, config.seed, iteration, config.origin.folder)
-    await run.journal.put("selection", key, verdicts)
+    selected = ranking.rank(scores, config.selection, config.seed, iteration, config.origin.folder)
+    await run.journal.put("selection", key, selected)
     scenarios = tuple(preparation.scenarios(config, "train", iteration))
-    summary = selection_summary.summary(scenarios, played, verdicts)
+    summary = selection_summary.summary(scenarios, played, selected)
     if run.journal.get("makeup", key, SelectionSummary) is None:  # not yet shown
         run.console.line(f"iteration {iteration}: {selection_summary.in_words(summary)}")
     await run.journal.put("makeup", key, summary)
-    addresses = training_files.selected_addresses(verdicts, config)
+    addresses = training_files.selected_addresses(selected, config)
     trajectories = [one for one, _ in run.journal.trajectories("train", iteration, addresses)]
-    return training_files.selected_plays(trajectories, verdicts, config)
+    return training_files.selected_plays(trajectories, selected, config)
 
 
 async def fine_tune(run: RunContext, iteration: int, model: str, files: TrainingSets) -> str:

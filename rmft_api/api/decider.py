@@ -187,11 +187,11 @@ class Decider:
         seed = secrets.randbits(31) if seed is None else _whole(seed, "seed", 0, 2**63)
         listed = _listed(actions)
         kind = self._kind(listed, story, feedback, seed)
-        told = self._story(kind.story if story is None else story)
+        story_parts = self._story(kind.story if story is None else story)
         state = GameState(
             prompts=self._spec.prompts_sha256,
-            story=told,
-            actions=self._actions(kind.K if listed is None else listed, told, kind, seed),
+            story=story_parts,
+            actions=self._actions(kind.K if listed is None else listed, story_parts, kind, seed),
             rounds=kind.T if rounds is None else _rounds(rounds),
             feedback=_feedback(kind.feedback if feedback is None else feedback),
             seed=seed,

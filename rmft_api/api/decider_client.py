@@ -173,8 +173,8 @@ def profile_of(spec: DeciderSpec, options: EndpointOptions) -> Profile:
     profile = profiles.load(spec.profile)
     if options.base_url is None:
         return profile
-    told = {"base_url_env": None, "base_url_required": False}  # nor does the environment
-    return profile.model_copy(update=told).at(options.base_url)
+    changes = {"base_url_env": None, "base_url_required": False}  # nor does the environment
+    return profile.model_copy(update=changes).at(options.base_url)
 
 
 def _rules(retry_for_s: float) -> Mapping[FaultKind, Rule]:

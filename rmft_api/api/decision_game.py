@@ -253,7 +253,7 @@ class Game:
             n=1,
             seed=seeds.number(state.seed, "reply", block, state.attempts),
             sampling=decider.sampling,
-            sums=self._builder_now().stats(),
+            stats=self._builder_now().stats(),
             visible_state=self._visible() if is_scripted(decider.model) else None,
             answer=engine.answer_format(
                 decider.output, tuple(self.actions), reasoned=decider.reasoned

@@ -223,17 +223,17 @@ class BatchJobs:
 
     async def _answers(self, batch: Batch) -> list[BatchAnswer]:
         """All that was carried out; answers that were paid for and are not shown are waited for."""
-        told = 0
+        answered = 0
         for _ in range(_READS):
             found = await self.retries.look(
                 lambda: self.wire.answers(batch), f"reading the answers of {batch.id}"
             )
-            told = sum(answer.status == 200 for answer in found)
-            if told >= batch.completed:
+            answered = sum(answer.status == 200 for answer in found)
+            if answered >= batch.completed:
                 return found
             await self.retries.pause(self.traits.poll_every_s)
         raise ResumableError(
-            f"batch {batch.id} has {batch.completed} answers and shows {told} of them; "
+            f"batch {batch.id} has {batch.completed} answers and shows {answered} of them; "
             "`rmft-api resume` reads them again"
         )
 

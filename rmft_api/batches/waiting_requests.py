@@ -60,5 +60,5 @@ def manifest_of(name: str, run: str, content: bytes, requests: int) -> Manifest:
 
 def name_of(run: str, created: int, group: list[WaitingRequest]) -> str:
     """A batch's name for ever: the same requests of the same run, the same name."""
-    told = [f"{one.request.key}|{one.number}|{one.digest.hex()}" for one in group]
-    return sha256("\n".join([run, str(created), *told]).encode()).hexdigest()[:24]
+    lines = [f"{one.request.key}|{one.number}|{one.digest.hex()}" for one in group]
+    return sha256("\n".join([run, str(created), *lines]).encode()).hexdigest()[:24]

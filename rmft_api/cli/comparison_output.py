@@ -20,8 +20,8 @@ def show(found: ComparisonResults, *, as_json: bool = False, csv: Path | None = 
     """Print the results, and write them as a table where one is wanted."""
     if csv is not None:
         replace_file(csv, standings_csv(found).encode())
-    told = msgspec.json.encode(found).decode() if as_json else standings_table(found)
-    print(told)  # noqa: T201
+    text = msgspec.json.encode(found).decode() if as_json else standings_table(found)
+    print(text)  # noqa: T201
 
 
 def show_plan(plan: ComparisonPlan, *, as_json: bool) -> None:

@@ -69,8 +69,9 @@ def _print(found: "Retrained", *, as_json: bool) -> None:
     from rmft_api.report.text.results import results_table
     from rmft_api.session.retrain_comparison import sides_table
 
-    sides = msgspec.json.encode(found.sides).decode()
-    print(sides if as_json else f"{results_table(found.results)}\n\n{sides_table(found.sides)}")  # noqa: T201
+    comparison = msgspec.json.encode(found.sides).decode()
+    tables = f"{results_table(found.results)}\n\n{sides_table(found.sides)}"
+    print(comparison if as_json else tables)  # noqa: T201
 
 
 def _say(text: str) -> None:

@@ -76,12 +76,12 @@ def _keys(
 ) -> Iterator[str]:
     """The keys of one section in the schema's order, each below what it means."""
     offered: Mapping[str, Any] = _OFFERED.get(name, {}) if offers else {}
-    told = meanings(section)
+    key_texts = meanings(section)
     for key in section.model_fields:
         written = key in raw and key != "problems" and not _is_section(section, key)
         if written or key in offered:
             yield from textwrap.wrap(
-                told.get(key, ""), 98, initial_indent="# ", subsequent_indent="# "
+                key_texts.get(key, ""), 98, initial_indent="# ", subsequent_indent="# "
             )
             yield f"{key} = {toml(raw[key])}" if written else f"#{key} = {toml(offered[key])}"
 

@@ -15,9 +15,9 @@ NOTHING = ChatStats(0, 0, b"")
 _encode = msgspec.json.Encoder().encode
 
 
-def extended(sums: ChatStats, messages: Iterable[Message]) -> ChatStats:
+def extended(stats: ChatStats, messages: Iterable[Message]) -> ChatStats:
     """The stats of a chat after `messages` are added to it."""
-    chars, size, digest = sums.chars, sums.size, sums.digest
+    chars, size, digest = stats.chars, stats.size, stats.digest
     for message in messages:
         chars += len(message.content)
         size += size_of(message.content)
@@ -27,7 +27,7 @@ def extended(sums: ChatStats, messages: Iterable[Message]) -> ChatStats:
 
 def of(request: ChatRequest) -> ChatStats:
     """The sums of what is asked."""
-    return request.sums or extended(NOTHING, request.messages)
+    return request.stats or extended(NOTHING, request.messages)
 
 
 def size_of(text: str) -> int:

@@ -101,7 +101,7 @@ class ChatRequest(Record, frozen=True):
     n: int
     seed: int
     sampling: Sampling
-    sums: ChatStats | None = None
+    stats: ChatStats | None = None
     """Of `messages`, where somebody kept them."""
     visible_state: VisibleState | None = None
     """For scripted players; None for every model."""

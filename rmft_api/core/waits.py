@@ -91,10 +91,10 @@ class Waits:
 
     def _is_news(self, wait: Wait) -> bool:
         """Whether it ends well after what was told last, or that has passed."""
-        told = self._told
-        if told is None or told.until <= self._clock():
+        reported = self._told
+        if reported is None or reported.until <= self._clock():
             return True
-        return wait.until > told.until and not self._is_alike(wait, told)
+        return wait.until > reported.until and not self._is_alike(wait, reported)
 
     def _is_alike(self, one: Wait, other: Wait) -> bool:
         margin = max(TELL_S, _NEWER * (other.until - self._clock()))

@@ -118,12 +118,12 @@ def pairs_of(
             continue
         if (mine.action, mine.policy) == (theirs.action, theirs.policy):
             continue
-        told = dataset.prompt_of(lower, t, prompts)
-        if told != dataset.prompt_of(higher, t, prompts):
+        prompt = dataset.prompt_of(lower, t, prompts)
+        if prompt != dataset.prompt_of(higher, t, prompts):
             continue
         preferred = dataset.label(lower, t, config.content, prompts.answer_form)
         rejected = dataset.label(higher, t, config.content, prompts.answer_form)
-        yield Preference(told, preferred, rejected, lower.address, higher.address, t)
+        yield Preference(prompt, preferred, rejected, lower.address, higher.address, t)
 
 
 def encode(one: Preference) -> bytes:

@@ -53,28 +53,28 @@ class TrainingFile(NamedTuple):
         return f"{len(data.examples)} examples of {played} trajectories, sha256 {data.sha256[:12]}"
 
 
-def selected_addresses(verdicts: Sequence[Selected], config: RunConfig) -> set[Address]:
+def selected_addresses(selected: Sequence[Selected], config: RunConfig) -> set[Address]:
     """The trajectories that `selected_plays` needs, with their texts."""
-    kept = {verdict.address for verdict in verdicts if verdict.kept}
-    return kept.union(*_opposed(verdicts, config))
+    kept = {verdict.address for verdict in selected if verdict.kept}
+    return kept.union(*_opposed(selected, config))
 
 
 def selected_plays(
-    played: Sequence[Trajectory], verdicts: Sequence[Selected], config: RunConfig
+    played: Sequence[Trajectory], selected: Sequence[Selected], config: RunConfig
 ) -> SelectedPlays:
     """The kept trajectories, and the pairs for preferences."""
     at = {trajectory.address: trajectory for trajectory in played}
     return SelectedPlays(
-        kept=[at[verdict.address] for verdict in verdicts if verdict.kept],
-        opposed=[(at[lower], at[higher]) for lower, higher in _opposed(verdicts, config)],
+        kept=[at[verdict.address] for verdict in selected if verdict.kept],
+        opposed=[(at[lower], at[higher]) for lower, higher in _opposed(selected, config)],
     )
 
 
-def _opposed(verdicts: Sequence[Selected], config: RunConfig) -> list[tuple[Address, Address]]:
+def _opposed(selected: Sequence[Selected], config: RunConfig) -> list[tuple[Address, Address]]:
     """Pairs of trajectories to compare; none where no method learns from preferences."""
     if "dpo" not in config.finetuning.methods:
         return []
-    return list(ranking.opposed(verdicts, config.finetuning.dpo.rivals))
+    return list(ranking.opposed(selected, config.finetuning.dpo.rivals))
 
 
 def build(

@@ -142,8 +142,8 @@ class Tabular(_Game):
         self._t += 1
         pays, over = float(model.reward[place][outcome]), bool(model.ends[place][outcome])
         self._state = self._begun() if over else int(model.next[place][outcome])
-        told = self._told(self._env, self._state, pays if over else None)
-        return self._scaled(pays), self._state, told
+        shown = self._told(self._env, self._state, pays if over else None)
+        return self._scaled(pays), self._state, shown
 
     def optimum(self, state: int, t: int) -> Floats:
         """Q of each action, by backward induction over the transitions."""

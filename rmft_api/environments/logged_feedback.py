@@ -248,13 +248,13 @@ def _expected(log: ShownLog, kind: Kind) -> _Expected:
         out_NA = reward_models.cross_fitted(kind, train, log.A, groups, log.columns.division.seed)
         rewards_NA = model.predict(log.features_Nd)
         rewards_NA[log.parts["train"]] = out_NA
-    told = reward_models.LoggedRewards(
+    shown = reward_models.LoggedRewards(
         np.zeros((len(held), 0)), log.actions_N[held], log.rewards_N[held]
     )
     return _Expected(
         rewards_NA=rewards_NA,
         luck_AR=None if _is_binary(log.rewards_N) else _luck(train, out_NA),
-        calibration=reward_models.calibration(rewards_NA[held], told, log.means("train")),
+        calibration=reward_models.calibration(rewards_NA[held], shown, log.means("train")),
     )
 
 

@@ -88,8 +88,8 @@ class ConcreteProblem:
         rest = [
             f"{k}={_option_in_words(v)}" for k, v in self.options.items() if not isinstance(v, str)
         ]
-        told = [f"K={self.K}", f"T={self.T}", *rest, *(f"in {word}" for word in self.contexts)]
-        return " ".join([self.environment, *words, *told])
+        shown = [f"K={self.K}", f"T={self.T}", *rest, *(f"in {word}" for word in self.contexts)]
+        return " ".join([self.environment, *words, *shown])
 
 
 def names() -> tuple[str, ...]:
@@ -211,12 +211,12 @@ def divisions(problems: Mapping[Split, Sequence[ConcreteProblem]]) -> tuple[str,
     split would have too few rows.
     """
     found: dict[Path, tuple[OfRows, set[Split]]] = {}
-    told: dict[str, None] = {}
+    shown: dict[str, None] = {}
     for split, several in problems.items():
         for problem in several:
             environment = problem.make()
             if isinstance(environment, Gym):
-                told[environment.divided()] = None
+                shown[environment.divided()] = None
             if not isinstance(environment, OfRows):
                 continue
             environment.check(split)
@@ -224,9 +224,9 @@ def divisions(problems: Mapping[Split, Sequence[ConcreteProblem]]) -> tuple[str,
             splits.add(split)
             _check_division(first, environment, splits)
             if isinstance(environment, LoggedFeedback):
-                told |= dict.fromkeys(environment.told())
+                shown |= dict.fromkeys(environment.told())
     divided = [environment.divided() for environment, _ in found.values()]
-    return (*divided, *told)
+    return (*divided, *shown)
 
 
 def _check_division(one: OfRows, other: OfRows, splits: set[Split]) -> None:

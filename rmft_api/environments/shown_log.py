@@ -295,9 +295,9 @@ def _coded(table: TableFile, names: Sequence[str]) -> Floats:
 
 
 def _contexts(table: TableFile, names: Sequence[str], kept: Ints) -> tuple[str, ...]:
-    told = table.in_words(names)
+    shown = table.in_words(names)
     rows: list[int] = kept.tolist()
-    return tuple(told[row] for row in rows)
+    return tuple(shown[row] for row in rows)
 
 
 def _users(table: TableFile, name: str) -> Ints:

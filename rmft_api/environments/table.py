@@ -177,13 +177,13 @@ def _made(
     file: TableFile, rewards: str, features: str, means: str, scale: Scale, K: int
 ) -> _Tables:
     """The tables of a file, worked out once. Raises DataError."""
-    names, told = file.named(rewards), file.named(features)
+    names, shown = file.named(rewards), file.named(features)
     expected = file.named(means)
     if len(names) < max(K, 2):
         raise DataError(
             f"{file.path}: rewards={rewards!r} are {len(names)} columns, K={K} actions need as many"
         )
-    if both := set(told) & {*names, *expected}:
+    if both := set(shown) & {*names, *expected}:
         raise DataError(f"{file.path}: {min(both)!r} is both a feature and a reward: it tells all")
     if expected and len(expected) != len(names):
         raise DataError(
@@ -199,8 +199,8 @@ def _made(
     return _Tables(
         rewards=rewards_RK,
         means=means_RK,
-        features=np.concatenate([file.coded(name) for name in told], axis=1) if told else None,
-        contexts=tuple(file.in_words(told)) if told else None,
+        features=np.concatenate([file.coded(name) for name in shown], axis=1) if shown else None,
+        contexts=tuple(file.in_words(shown)) if shown else None,
     )
 
 

@@ -166,13 +166,13 @@ class Session:
         found = self._from("reset(seed)", environment.reset, world.seed)
         if not isinstance(found, tuple) or len(cast("tuple[Any, ...]", found)) != 2:
             raise self._breach("reset(seed)", found, "(state, told)")
-        self.state, told = cast("tuple[Any, Any]", found)
-        self.told: list[str] = [self._words("reset(seed)", told)]
+        self.state, shown = cast("tuple[Any, Any]", found)
+        self.told: list[str] = [self._words("reset(seed)", shown)]
         """What the player was told before each round so far; it grows."""
         self.possible = self._possible()
         """The actions that can be taken now."""
         self.possible_T = [self.possible]
-        """Those of each round so far; it grows with `told`."""
+        """Those of each round so far; it grows with `shown`."""
 
     def step(self, action: int | None) -> Step:
         """Take an action, or the worst one. Raises ValueError for one that cannot be taken."""
@@ -183,9 +183,9 @@ class Session:
         found = self._from(what, self._environment.step, taken)
         if not isinstance(found, tuple) or len(cast("tuple[Any, ...]", found)) != 3:
             raise self._breach(what, found, "(reward, state, told)")
-        reward, self.state, told = cast("tuple[Any, Any, Any]", found)
+        reward, self.state, shown = cast("tuple[Any, Any, Any]", found)
         world, reward = self._world, self._checked(what, reward)
-        words = self._words(what, told)
+        words = self._words(what, shown)
         self._t += 1
         if self._t < world.T:
             self.told.append(words)
@@ -251,10 +251,10 @@ class Session:
             )
         return min(max(number, low), high)
 
-    def _words(self, what: str, told: Any) -> str:
-        if not isinstance(told, str):
-            raise self._breach(what, told, "words as what is told")
-        return told
+    def _words(self, what: str, shown: Any) -> str:
+        if not isinstance(shown, str):
+            raise self._breach(what, shown, "words as what is told")
+        return shown
 
     def _from(self, what: str, method: Callable[..., Any], *given: Any) -> Any:
         """What a method of the class returns; an error of its own becomes one line."""

@@ -112,19 +112,21 @@ def verdict(found: OffPolicyResults, champion: int, simulated: Interval | None) 
     above = mine.over_base
     if not above.known:
         return "the log's held-out rows are too few to say whether the champion is better"
-    told = (
+    warning = (
         f"the log's held-out rows put the champion {above.mean:.3f} [{above.low:.3f}, "
         f"{above.high:.3f}] above the base per decision"
     )
     says, logs = _side(simulated), _side(mine.over_base)
     if says == logs:
-        return f"{told}: {_AGREE[says]}"
+        return f"{warning}: {_AGREE[says]}"
     if logs == 0:
-        return f"{told}: too unsure to confirm or to refute what the simulation says"
+        return f"{warning}: too unsure to confirm or to refute what the simulation says"
     if says == 0:
-        return f"{told}, where the simulation is unsure: the log sees a difference that it does not"
+        return (
+            f"{warning}, where the simulation is unsure: the log sees a difference that it does not"
+        )
     return (
-        f"{told}: THE LOG AND THE SIMULATION DISAGREE; believe the log first, and look at the "
+        f"{warning}: THE LOG AND THE SIMULATION DISAGREE; believe the log first, and look at the "
         "reward model's calibration, at the features and at the overlap before you use the model"
     )
 

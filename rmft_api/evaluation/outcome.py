@@ -234,11 +234,11 @@ def tracked(config: RunConfig, journal: Journal, index: int) -> dict[str, float]
         found["before_warm_up/valid"] = warmed.valid_before
         if warmed.before is not None:
             found["before_warm_up/regret"] = warmed.before.regret.mean
-    makeup = journal.get("makeup", f"{index:02}", SelectionSummary)
-    if makeup is not None:
-        found["train/regret"] = makeup.all.regret
-        if makeup.kept is not None:
-            found["train/regret_kept"] = makeup.kept.regret
+    summary = journal.get("makeup", f"{index:02}", SelectionSummary)
+    if summary is not None:
+        found["train/regret"] = summary.all.regret
+        if summary.kept is not None:
+            found["train/regret_kept"] = summary.kept.regret
     return {name: value for name, value in found.items() if math.isfinite(value)}
 
 
@@ -334,8 +334,8 @@ def _unread(
 ) -> Iterator[str]:
     """Where so little of a model's replies could be read that its regret is in doubt."""
     for split, figures in (("validation", validation), ("test", test)):
-        if index in figures and (told := measures.unread_warning(figures[index].valid)):
-            yield f"{split}: {told}"
+        if index in figures and (warning := measures.unread_warning(figures[index].valid)):
+            yield f"{split}: {warning}"
 
 
 def _warnings(figures: dict[int, Figures], index: int) -> tuple[str, ...]:

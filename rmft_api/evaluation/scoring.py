@@ -260,8 +260,8 @@ def _positions(trajectory: Trajectory, K: int, order: ToldOrder | None) -> Itera
     """Where the chosen actions stood when they were told."""
     for t, one in enumerate(trajectory.rounds):
         if one.action is not None:
-            told = range(K) if order is None else order(trajectory.address, K, t)
-            yield told.index(one.action)
+            warning = range(K) if order is None else order(trajectory.address, K, t)
+            yield warning.index(one.action)
 
 
 def of_baseline(

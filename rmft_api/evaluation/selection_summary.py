@@ -36,22 +36,22 @@ class SelectionSummary(Record, frozen=True):
 def summary(
     scenarios: Sequence[Scenario],
     played: Sequence[tuple[Trajectory, Scored]],
-    verdicts: Sequence[Selected],
+    selected: Sequence[Selected],
 ) -> SelectionSummary:
     """What the verdicts made of the trajectories of these scenarios."""
-    kept = {verdict.address for verdict in verdicts if verdict.kept}
+    kept = {verdict.address for verdict in selected if verdict.kept}
     chosen = [one for one in played if one[0].address in kept]
     return SelectionSummary(
         all=_share(scenarios, played),
         kept=_share(scenarios, chosen) if chosen else None,
-        verdicts=dict(Counter(verdict.why for verdict in verdicts)),
+        verdicts=dict(Counter(verdict.why for verdict in selected)),
     )
 
 
-def in_words(makeup: SelectionSummary) -> str:
+def in_words(summary: SelectionSummary) -> str:
     """The make-up in one line."""
-    before, after = makeup.all, makeup.kept
-    counts = makeup.verdicts
+    before, after = summary.all, summary.kept
+    counts = summary.verdicts
     kept = f"kept {counts.get('kept', 0)} of {before.measures.plays}"
     barred = [
         f"{counts[why]} {words}"

@@ -131,13 +131,13 @@ class BatchRunner:
             "request_id": f"req_{token_hex(12)}",
             "body": msgspec.Raw(body),
         }
-        told = {
+        shown = {
             "id": f"batch_req_{token_hex(12)}",
             "custom_id": line.custom_id,
             "response": response,
             "error": None,
         }
-        return _Outcome(status == 200, msgspec.json.encode(told))
+        return _Outcome(status == 200, msgspec.json.encode(shown))
 
     async def _keep(self, batch: Batch, what: str, lines: list[bytes]) -> str | None:
         """The id of a file of results; None where nothing stands in it."""

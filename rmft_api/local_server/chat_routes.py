@@ -39,7 +39,7 @@ _EVENTS = {"Content-Type": "text/event-stream; charset=utf-8", "Cache-Control": 
 log = logging.getLogger(__name__)
 
 
-class _Told(NamedTuple):
+class _Event(NamedTuple):
     choice: int
     place: int
     piece: AnswerToken
@@ -73,7 +73,7 @@ class ChatRoutes:
 
     async def _stream(self, request: web.Request, asked: ChatRequest) -> web.StreamResponse:
         """Send every piece when it is sampled. What fails before the first is a plain refusal."""
-        growing: asyncio.Queue[_Told | None] = asyncio.Queue()
+        growing: asyncio.Queue[_Event | None] = asyncio.Queue()
         prompts = _listened_to(asked.prompts(), growing)
         name, created = f"chatcmpl-{token_hex(12)}", int(time.time())
         stream = Stream(name, created, asked.model, len(prompts), asked.includes_usage)
@@ -81,14 +81,14 @@ class ChatRoutes:
         sampling.add_done_callback(lambda _: growing.put_nowait(None))
         response = web.StreamResponse(headers=_EVENTS)
         try:
-            told = await growing.get()
-            if told is None:
+            shown = await growing.get()
+            if shown is None:
                 await sampling
             await response.prepare(request)
             await response.write(stream.opening())
-            while told is not None:
-                await response.write(stream.piece(*told))
-                told = await growing.get()
+            while shown is not None:
+                await response.write(stream.piece(*shown))
+                shown = await growing.get()
             await response.write(await _rest(stream, sampling))
         except ConnectionError:
             log.debug("a client left before its stream ended")
@@ -116,21 +116,21 @@ def _leaving(request: web.Request) -> Callable[[], bool]:
     return lambda: request.transport is None
 
 
-def _listened_to(prompts: Sequence[Prompt], growing: asyncio.Queue[_Told | None]) -> list[Prompt]:
+def _listened_to(prompts: Sequence[Prompt], growing: asyncio.Queue[_Event | None]) -> list[Prompt]:
     """The prompts with listeners that put what they hear into the queue, from any thread."""
     loop = asyncio.get_running_loop()
 
     def listener(choice: int) -> Listener:
-        return lambda place, piece: _put(loop, growing, _Told(choice, place, piece))
+        return lambda place, piece: _put(loop, growing, _Event(choice, place, piece))
 
     return [replace(prompt, listener=listener(n)) for n, prompt in enumerate(prompts)]
 
 
 def _put(
-    loop: asyncio.AbstractEventLoop, growing: asyncio.Queue[_Told | None], told: _Told
+    loop: asyncio.AbstractEventLoop, growing: asyncio.Queue[_Event | None], shown: _Event
 ) -> None:
     with suppress(RuntimeError):  # the server has ended meanwhile
-        loop.call_soon_threadsafe(growing.put_nowait, told)
+        loop.call_soon_threadsafe(growing.put_nowait, shown)
 
 
 async def _rest(stream: Stream, sampling: asyncio.Task[list[SampledText]]) -> bytes:

@@ -36,15 +36,15 @@ class Served:
     def json(self) -> dict[str, object]:
         """The model object of the wire."""
         owner = "system" if self.job_id is None else "local"
-        told: dict[str, object] = {
+        shown: dict[str, object] = {
             "id": self.id,
             "object": "model",
             "created": self.created_at,
             "owned_by": owner,
         }
         if self.weights is not None and self.weights.exists():
-            told["bytes"] = self.weights.stat().st_size
-        return told
+            shown["bytes"] = self.weights.stat().st_size
+        return shown
 
 
 class Catalogue:

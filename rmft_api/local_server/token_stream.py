@@ -11,7 +11,7 @@ class TokenStream:
     def __init__(self, prompt: Prompt) -> None:
         self._listener = prompt.listener
         self._stops = prompt.stop
-        self._told = 0
+        self._sent = 0
 
     def grown(self, pieces: Sequence[str], logprobs: Sequence[TokenLogprob]) -> None:
         """Tell the pieces that are sure, of those that will not change any more."""
@@ -22,16 +22,16 @@ class TokenStream:
         """Tell all that was not told yet."""
         if self._listener is None:
             return
-        for place in range(self._told, len(pieces)):
+        for place in range(self._sent, len(pieces)):
             logprob = logprobs[place] if place < len(logprobs) else None
             self._listener(place, AnswerToken(pieces[place], logprob))
-        self._told = max(self._told, len(pieces))
+        self._sent = max(self._sent, len(pieces))
 
 
 def sure(pieces: Sequence[str], stops: Sequence[str]) -> int:
     """How many of the pieces end before anything that could be the beginning of a stop text."""
     text = "".join(pieces)
-    doubtful = max((_begun(text, stop) for stop in stops), default=0)
+    doubtful = max((_partial_stop(text, stop) for stop in stops), default=0)
     count = len(pieces)
     while count and (doubtful > 0 or not pieces[count - 1]):  # half a character waits for its end
         count -= 1
@@ -39,7 +39,7 @@ def sure(pieces: Sequence[str], stops: Sequence[str]) -> int:
     return count
 
 
-def _begun(text: str, stop: str) -> int:
+def _partial_stop(text: str, stop: str) -> int:
     """Characters at the text's end that are the stop's first ones."""
     longest = min(len(text), len(stop) - 1)
     return next((n for n in range(longest, 0, -1) if text.endswith(stop[:n])), 0)

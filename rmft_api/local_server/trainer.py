@@ -161,9 +161,9 @@ def _training_job(engine: Engine, order: Order, folder: Path) -> TrainingJob:
 def _imitation(engine: Engine, order: Order, start: Path | None, file: Path) -> TrainingJob:
     chats = read_examples(file, engine.check)
 
-    def learn(numbers: JobHyperparameters, told: Recorder) -> int:
+    def learn(numbers: JobHyperparameters, shown: Recorder) -> int:
         return engine.train(
-            *(order.base, start, chats, numbers, order.seed), *(told.checkpoint, told.report)
+            *(order.base, start, chats, numbers, order.seed), *(shown.checkpoint, shown.report)
         )
 
     return TrainingJob(len(chats), learn)
@@ -172,9 +172,10 @@ def _imitation(engine: Engine, order: Order, start: Path | None, file: Path) -> 
 def _preference(
     engine: Prefers, order: Order, start: Path | None, pairs: Sequence[ChatPair], beta: float
 ) -> TrainingJob:
-    def learn(numbers: JobHyperparameters, told: Recorder) -> int:
+    def learn(numbers: JobHyperparameters, shown: Recorder) -> int:
         return engine.prefer(
-            *(order.base, start, pairs, numbers, beta, order.seed), *(told.checkpoint, told.report)
+            *(order.base, start, pairs, numbers, beta, order.seed),
+            *(shown.checkpoint, shown.report),
         )
 
     return TrainingJob(len(pairs), learn)

@@ -29,11 +29,11 @@ def asked_on_log(
     names = log_policy.wordings(config, prompts, asked)[0].names
     least = counter.text(answer_of(names, 0, config.prompts.output))
     length = min(max(reply_tokens, least), config.sampling.max_tokens)
-    tally, bounds = TokenCounts(), 0
+    counts, bounds = TokenCounts(), 0
     for _, request in log_policy.requests(config, prompts, asked, 0, config.model.base, most_n):
         prompt = counter.chat(request.messages)
         bounds += most_tokens(request.messages)
-        tally += TokenCounts(
+        counts += TokenCounts(
             calls=1,
             prompt=prompt,
             shared=prompt * (request.n - 1),
@@ -41,5 +41,5 @@ def asked_on_log(
             least_output=least * request.n,
             replies=request.n,
         )
-    replies = round(tally.replies) * config.sampling.max_tokens
-    return AskedOnLog(tally, WorstCase(round(tally.calls), bounds, replies))
+    replies = round(counts.replies) * config.sampling.max_tokens
+    return AskedOnLog(counts, WorstCase(round(counts.calls), bounds, replies))

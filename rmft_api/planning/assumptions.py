@@ -17,14 +17,14 @@ from rmft_api.rollouts import preparation
 
 
 def assumptions(
-    walk: PhaseBuilder, counter: TokenCounter, expected: ExpectedLength
+    builder: PhaseBuilder, counter: TokenCounter, expected: ExpectedLength
 ) -> Iterator[str]:
     """What the figures rest on."""
-    config, profile = walk.config, walk.playing.profile
-    told = "" if counter.exact else f", {counter.error:.0%} off at times"
+    config, profile = builder.config, builder.playing.profile
+    error = "" if counter.exact else f", {counter.error:.0%} off at times"
     yield from preparation.divisions(config)
     yield from preparation.references(config)
-    yield f"prompts are the real ones, counted by {counter.basis}{told}; actions are drawn evenly"
+    yield f"prompts are the real ones, counted by {counter.basis}{error}; actions are drawn evenly"
     if config.prompts.reasoning == "none":
         yield "expected: a reply is its bare answer (prompts.reasoning = 'none')"
     else:
@@ -70,12 +70,12 @@ def _time(config: RunConfig, profile: Profile) -> str:
     )
 
 
-def warnings_of(walk: PhaseBuilder, plan: RunPlan) -> Iterator[str]:
+def warnings_of(builder: PhaseBuilder, plan: RunPlan) -> Iterator[str]:
     """What would stop the run, or surprise."""
-    yield from _unknown(walk)
+    yield from _unknown(builder)
     yield from over_budget(plan.total, plan.budget)
-    yield from _refused_data(walk, plan.phases)
-    if walk.playing.profile.rents_deployments:
+    yield from _refused_data(builder, plan.phases)
+    if builder.playing.profile.rents_deployments:
         yield (
             "a deployment is paid by the hour: more hours than the worst case (faults, limits, a "
             "run that is stopped) are reserved one by one in the budget, which ends the run; what "
@@ -110,16 +110,18 @@ def of_open_model(config: RunConfig, mine: OpenModel | None, longest: int) -> It
         )
 
 
-def _unknown(walk: PhaseBuilder) -> Iterator[str]:
+def _unknown(builder: PhaseBuilder) -> Iterator[str]:
     """Which prices are missing."""
     for model, which in ((BASE, "base"), (1, "fine-tunes of it")):
-        price = walk.playing.price(model)
+        price = builder.playing.price(model)
         if price is None or price.input is None or price.output is None:
-            yield _no_price(walk.config, walk.playing.profile.price_list, f"chats with the {which}")
-    price = walk.training.price(BASE)
+            yield _no_price(
+                builder.config, builder.playing.profile.price_list, f"chats with the {which}"
+            )
+    price = builder.training.price(BASE)
     if price is None or price.train is None:
-        yield _no_price(walk.config, walk.training.profile.price_list, "training")
-    if walk.config.finetuning.n_epochs is None and walk.training.profile.paid:
+        yield _no_price(builder.config, builder.training.profile.price_list, "training")
+    if builder.config.finetuning.n_epochs is None and builder.training.profile.paid:
         yield "finetuning.n_epochs is left to the provider, so a job's price has no bound; set it"
 
 
@@ -140,11 +142,11 @@ def over_budget(total: Cost, budget: int | None) -> Iterator[str]:
         yield f"the worst case is above the budget of ${budget / 1e6:,.2f}; the run stops there"
 
 
-def _refused_data(walk: PhaseBuilder, phases: tuple[Phase, ...]) -> Iterator[str]:
+def _refused_data(builder: PhaseBuilder, phases: tuple[Phase, ...]) -> Iterator[str]:
     """Datasets that the provider would refuse or cut."""
-    traits = walk.training.profile.training
+    traits = builder.training.profile.training
     if traits is None:
-        yield f"profile {walk.training.profile.name!r} cannot train"
+        yield f"profile {builder.training.profile.name!r} cannot train"
         return
     taught = min((phase.examples for phase in phases if phase.name == "warm-up"), default=None)
     if taught is not None and taught < traits.least_examples:
@@ -158,9 +160,9 @@ def _refused_data(walk: PhaseBuilder, phases: tuple[Phase, ...]) -> Iterator[str
             f"a dataset of {examples} examples is refused, the provider takes "
             f"{traits.least_examples} or more; raise rollouts.scenarios, selection.k or T"
         )
-    limit = limit_of(walk.config, walk.training.profile)
-    if limit is not None and (longest := walk.longest_example()) > limit:
+    limit = limit_of(builder.config, builder.training.profile)
+    if limit is not None and (longest := builder.longest_example()) > limit:
         yield (
             f"an example may reach {longest} tokens and {limit} are allowed: a dataset with such a "
-            f"one is refused after it was played; {way_out(walk.config)}"
+            f"one is refused after it was played; {way_out(builder.config)}"
         )

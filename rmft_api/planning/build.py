@@ -41,7 +41,7 @@ async def build_plan(
     now: datetime,
     *,
     reply_tokens: int | None = None,
-    heard: ObservedReplies | None = None,
+    observed: ObservedReplies | None = None,
     counter: TokenCounter | None = None,
     measured: Calibration | None = None,
 ) -> RunPlan:
@@ -52,7 +52,7 @@ async def build_plan(
     tokens; absent: as far as its id tells its vocabulary. `measured`: the speed of an open model
     on this machine.
     """
-    expected = expectation(config, reply_tokens, heard)
+    expected = expectation(config, reply_tokens, observed)
     length = expected.tokens
     counter = counter or tokens.counter_for(config.model.base)
     world = Simulation(config, prompts, counter, ReplyText(config, counter, length), playing.chat)
@@ -65,7 +65,7 @@ async def build_plan(
         short = await _courses(bare, worst=False)
     batch = config.requests.transport == "batch"
     of = partial(PriceSheet, base=config.model.base, warmed=config.warm_up is not None)
-    walk = PhaseBuilder(
+    builder = PhaseBuilder(
         config=config,
         playing=of(playing, prices=Prices(playing, batch=batch)),
         other=of(playing, prices=Prices(playing, batch=not batch)),
@@ -75,10 +75,10 @@ async def build_plan(
         warm_up=await warm_up.lesson(config, prompts, counter),
         asked=asked_on_log(config, prompts, counter, length, playing.chat.n),
     )
-    mine = open_model(config, math.ceil(walk.longest_example() * (1 + counter.error)), measured)
-    walk = replace(walk, speed=None if mine is None else mine.speed)
-    plan = _plan(walk, counter, expected, now)
-    doubts = tuple(assumptions.of_open_model(config, mine, walk.longest_example()))
+    mine = open_model(config, math.ceil(builder.longest_example() * (1 + counter.error)), measured)
+    builder = replace(builder, speed=None if mine is None else mine.speed)
+    plan = _plan(builder, counter, expected, now)
+    doubts = tuple(assumptions.of_open_model(config, mine, builder.longest_example()))
     return msgspec.structs.replace(plan, open_model=mine, warnings=(*plan.warnings, *doubts))
 
 
@@ -87,39 +87,39 @@ async def _courses(world: Simulation, *, worst: bool) -> dict[Split, SimulatedSp
 
 
 def _plan(
-    walk: PhaseBuilder, counter: TokenCounter, expected: ExpectedLength, now: datetime
+    builder: PhaseBuilder, counter: TokenCounter, expected: ExpectedLength, now: datetime
 ) -> RunPlan:
-    config, phases = walk.config, walk.with_deployments()
-    replies = walk.replies(phases)
+    config, phases = builder.config, builder.with_deployments()
+    replies = builder.replies(phases)
     expected = expected.played(replies)
     seconds = _seconds(phases)
-    profiles = walk.playing.profile, walk.training.profile
+    profiles = builder.playing.profile, builder.training.profile
     dates = lifecycle.calendar(config, *profiles, now, seconds, _last_job_s(phases))
     budget = config.budget_usd
     plan = RunPlan(
         run=config.name,
-        profile=walk.playing.profile.name,
+        profile=builder.playing.profile.name,
         model=config.model.base,
         counted_by=counter.basis,
         count_error=counter.error,
         reply_tokens=expected.tokens,
         phases=tuple(phases),
         total=total(phase.cost for phase in phases),
-        saves=walk.savings(phases),
-        crash=walk.crash(),
+        saves=builder.savings(phases),
+        crash=builder.crash(),
         budget=None if budget is None else round(budget * 1e6),
         seconds=seconds,
         begins=str(dates.begins.date()),
         ends=str(dates.ends.date()),
-        prices=tuple(dict.fromkeys([*walk.playing.used(), *walk.training.used()])),
-        assumptions=tuple(assumptions.assumptions(walk, counter, expected)),
+        prices=tuple(dict.fromkeys([*builder.playing.used(), *builder.training.used()])),
+        assumptions=tuple(assumptions.assumptions(builder, counter, expected)),
         warnings=(),
         refusal=dates.refusal(),
-        batches=walk.in_batches(phases),
+        batches=builder.in_batches(phases),
         replies=replies,
         heard=expected.heard,
     )
-    warnings = (*dates.warnings(), *assumptions.warnings_of(walk, plan))
+    warnings = (*dates.warnings(), *assumptions.warnings_of(builder, plan))
     return msgspec.structs.replace(plan, warnings=warnings)
 
 

@@ -28,17 +28,17 @@ class PromptCache:
         """Tokens that an earlier prompt began with too; this one, of `prompt` tokens, is kept."""
         if self._from is None or prompt < self._from:
             return 0
-        told = "\n".join(f"{message.role}\n{message.content}" for message in messages).encode()
-        rest = told[self._meet(told) :].decode("utf-8", "ignore")
+        text = "\n".join(f"{message.role}\n{message.content}" for message in messages).encode()
+        rest = text[self._meet(text) :].decode("utf-8", "ignore")
         tokens = prompt - self._counter.text(rest)
         pieces = tokens // PIECE * PIECE
         return pieces if pieces >= self._from else 0
 
-    def _meet(self, told: bytes) -> int:
+    def _meet(self, text: bytes) -> int:
         """Bytes of the longest beginning that is known; every beginning is known from now on."""
         shared, hash_ = 0, 0
-        for end in range(STEP, len(told) + 1, STEP):
-            hash_ = zlib.crc32(told[end - STEP : end], hash_)
+        for end in range(STEP, len(text) + 1, STEP):
+            hash_ = zlib.crc32(text[end - STEP : end], hash_)
             if (end, hash_) not in self._known:
                 self._known.add((end, hash_))
             elif shared == end - STEP:

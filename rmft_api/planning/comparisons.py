@@ -56,22 +56,26 @@ async def plan_comparison(
     reply_tokens: int | None = None,
 ) -> ComparisonPlan:
     """The plan. `players` holds, by label, what each plays under and where."""
-    seats = [
+    prepared_scenarios = [
         await _seat(label, config, profile, prompts, reply_tokens)
         for label, (config, profile) in players.items()
     ]
     config = next(config for config, _ in players.values())
-    cost = total(seat.phase.cost for seat in seats)
+    cost = total(prepared.phase.cost for prepared in prepared_scenarios)
     budget = None if config.budget_usd is None else round(config.budget_usd * 1e6)
-    times = [seat.phase.seconds for seat in seats if seat.phase.seconds is not None]
+    times = [
+        prepared.phase.seconds
+        for prepared in prepared_scenarios
+        if prepared.phase.seconds is not None
+    ]
     return ComparisonPlan(
         contest=config.name,
         suite=suite,
         reply_tokens=_length(config, reply_tokens),
-        players=tuple(seats),
+        players=tuple(prepared_scenarios),
         total=cost,
         budget=budget,
-        seconds=sum(times) if len(times) == len(seats) else None,
+        seconds=sum(times) if len(times) == len(prepared_scenarios) else None,
         warnings=_warnings(cost, budget),
         refusal=_refusal(players, today),
     )
@@ -93,16 +97,16 @@ async def _seat(
     if profile.paid and replies_are_reasoned(config.prompts):
         bare = replace(world, speech=ReplyText(config, counter, 0))
         short = await simulate(bare, "test", worst=False)
-    bills = PriceSheet(profile, model, Prices(profile))
-    walk = PhaseBuilder(config, bills, bills, {"test": course}, {"test": short})
+    price_sheet = PriceSheet(profile, model, Prices(profile))
+    builder = PhaseBuilder(config, price_sheet, price_sheet, {"test": course}, {"test": short})
     return PlannedPlayer(
         label=label,
         model=model,
         profile=profile.name,
         counted_by=counter.basis,
-        phase=walk.tested(),
-        crash=walk.crash(),
-        prices=tuple(dict.fromkeys(bills.used()))[:1],
+        phase=builder.tested(),
+        crash=builder.crash(),
+        prices=tuple(dict.fromkeys(price_sheet.used()))[:1],
     )
 
 

@@ -40,14 +40,16 @@ class PriceSheet:
         tuned = model > 0 or (model == 0 and self.warmed)
         return self.prices.of(tuned_id(self.profile, self.base) if tuned else self.base)
 
-    def playing(self, model: int, tally: TokenCounts, short: TokenCounts, most: WorstCase) -> Cost:
+    def playing(self, model: int, counts: TokenCounts, short: TokenCounts, most: WorstCase) -> Cost:
         """Of chats."""
         price = self.price(model)
         if price is None:
             return Cost(None, None, None)
         return Cost(
             low=price.actual(Usage(_up(short.prompt), _up(short.least_output), int(short.cached))),
-            expected=price.actual(Usage(_up(tally.prompt), _up(tally.output), int(tally.cached))),
+            expected=price.actual(
+                Usage(_up(counts.prompt), _up(counts.output), int(counts.cached))
+            ),
             # Every request is reserved for by itself, rounded up.
             worst=_plus(
                 price.actual(Usage(most.prompts, most.replies)),

@@ -33,7 +33,7 @@ class DeploymentHours:
 
     def longest_h(self, model: int) -> int:
         """Hours at most, stays that the gate or the choice of a champion adds included."""
-        return sum(self._longest_h(stay) for stay in self._stays(model))
+        return sum(self._longest_h(phases) for phases in self._stays(model))
 
     def _stays(self, model: int) -> Iterator[list[Phase]]:
         plays, last = self._of(model), model == self.config.iterations
@@ -50,11 +50,11 @@ class DeploymentHours:
     def _of(self, model: int) -> list[Phase]:
         return [phase for phase in self.phases if phase.model == model and phase.calls]
 
-    def _longest_h(self, stay: Sequence[Phase]) -> int:
+    def _longest_h(self, phases: Sequence[Phase]) -> int:
         waits = self.profile.hosting
         # It is provisioned, then it answers a first token: each is waited for so long.
         around_s = 2 * (waits.ready_within_s + waits.poll_every_s) + self.profile.timeouts.list_s
-        return _hours(around_s + sum(map(self.longest, stay)))
+        return _hours(around_s + sum(map(self.longest, phases)))
 
 
 def _hours(seconds: float) -> int:

@@ -34,13 +34,13 @@ def too_long(
     limit = limit_of(config, training)
     if limit is None:
         return None
-    for seat in _kinds(config, prompts):
-        if all(most_tokens(chat) > limit for chat in _examples(config, seat)):
+    for prepared in _kinds(config, prompts):
+        if all(most_tokens(chat) > limit for chat in _examples(config, prepared)):
             # Only now, for no token is shorter than a byte.
             counter = counter_of()
-            shortest = min(map(counter.chat, _examples(config, seat, long_word(counter))))
+            shortest = min(map(counter.chat, _examples(config, prepared, long_word(counter))))
             if shortest > limit:
-                return _too_long(config, seat, shortest, limit, training.name)
+                return _too_long(config, prepared, shortest, limit, training.name)
     return None
 
 
@@ -48,23 +48,23 @@ def _kinds(config: RunConfig, prompts: PromptSet) -> Iterator[PreparedScenario]:
     """A seat of each problem and story, of the first scenarios to be played."""
     problems = preparation.problems_of(config, "train")
     known: set[tuple[int, str]] = set()
-    for seat in preparation.prepared_scenarios(config, prompts, "train", 1):
-        story = preparation.wording_of(config, prompts, problems, "train", 1, seat.index)
-        if (kind := (seat.index % len(problems), story)) not in known:
+    for prepared in preparation.prepared_scenarios(config, prompts, "train", 1):
+        story = preparation.wording_of(config, prompts, problems, "train", 1, prepared.index)
+        if (kind := (prepared.index % len(problems), story)) not in known:
             known.add(kind)
-            yield seat
+            yield prepared
 
 
 def _examples(
-    config: RunConfig, seat: PreparedScenario, word: str = LONGEST_WORD
+    config: RunConfig, prepared: PreparedScenario, word: str = LONGEST_WORD
 ) -> Iterator[tuple[Message, ...]]:
     """The last round's example, for each action that may be taken throughout."""
-    for action in range(seat.scenario.K):
-        answer = answer_of(seat.names, action, config.prompts.answer_form)
+    for action in range(prepared.scenario.K):
+        answer = answer_of(prepared.names, action, config.prompts.answer_form)
         reply = _reply(config, answer, word)
-        trial = seat.begin()
-        for t in range(seat.scenario.T - 1):
-            trial.observe(seat.scenario, t, reply, action)
+        trial = prepared.begin()
+        for t in range(prepared.scenario.T - 1):
+            trial.observe(prepared.scenario, t, reply, action)
         words = config.dataset.content == "full" and config.prompts.reasons == "own"
         yield (*trial.prompt.messages(), Message("assistant", reply if words else answer))
 
@@ -77,12 +77,13 @@ def _reply(config: RunConfig, answer: str, word: str) -> str:
 
 
 def _too_long(
-    config: RunConfig, seat: PreparedScenario, shortest: int, limit: int, where: str
+    config: RunConfig, prepared: PreparedScenario, shortest: int, limit: int, where: str
 ) -> str:
     thought = "" if config.prompts.reasoning == "none" else ", replies half as long as they may be"
     return (
-        f"an example of T={seat.scenario.T}, K={seat.scenario.K} has about {shortest} tokens"
-        f"{thought}, and {limit} are allowed{_by_whom(config, where)}; {way_out(config)}"
+        f"an example of T={prepared.scenario.T}, K={prepared.scenario.K} has about "
+        f"{shortest} tokens{thought}, and {limit} are allowed"
+        f"{_by_whom(config, where)}; {way_out(config)}"
     )
 
 

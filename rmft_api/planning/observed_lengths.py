@@ -70,8 +70,8 @@ class ExpectedLength(Record, frozen=True):
         mean = round(replies.tokens / replies.number) if replies.number else self.tokens
         if mean == self.tokens:
             return self
-        told = f"the nearest to {self.tokens}, {self.told}"
-        return ExpectedLength(mean, self.heard, told)
+        stated = f"the nearest to {self.tokens}, {self.told}"
+        return ExpectedLength(mean, self.heard, stated)
 
 
 def expectation(

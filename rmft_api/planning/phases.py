@@ -90,9 +90,11 @@ class PhaseBuilder:
         phases = list(self.phases())
         if not self.playing.profile.rents_deployments:
             return phases
-        stays = DeploymentHours(self.config, self.playing.profile, phases, self._longest_s)
+        deployment_hours = DeploymentHours(
+            self.config, self.playing.profile, phases, self._longest_s
+        )
         tuned = range(1 if self.warm_up is None else 0, self.config.iterations + 1)
-        return [*phases, *(self._hosted(i, stays) for i in tuned)]
+        return [*phases, *(self._hosted(i, deployment_hours) for i in tuned)]
 
     def replies(self, phases: list[Phase]) -> ReplyAssumptions:
         """What is assumed of the replies of all that is played."""
@@ -126,10 +128,10 @@ class PhaseBuilder:
             at_most=batches * profile.batch.window_s,
         )
 
-    def _at(self, bills: PriceSheet, phase: Phase) -> int | None:
+    def _at(self, price_sheet: PriceSheet, phase: Phase) -> int | None:
         split = SPLITS[phase.name]
-        tally, most = self._token_counts(split, phase.iteration), WorstCase(0, 0, 0)
-        return bills.playing(phase.model, tally, tally, most).expected
+        counts, most = self._token_counts(split, phase.iteration), WorstCase(0, 0, 0)
+        return price_sheet.playing(phase.model, counts, counts, most).expected
 
     def crash(self) -> int | None:
         """The most that requests under way can cost: all lost, all billed."""
@@ -145,26 +147,26 @@ class PhaseBuilder:
 
     def _of_log(self, asked: AskedOnLog, model: int) -> Phase:
         """Held-out rows of a log; the last model stands for the champion."""
-        tally = asked.tally
+        counts = asked.tally
         return Phase(
             iteration=model,
             name="off-policy",
             model=model,
-            calls=round(tally.calls),
-            prompt_tokens=round(tally.prompt),
+            calls=round(counts.calls),
+            prompt_tokens=round(counts.prompt),
             cached_tokens=0,
-            output_tokens=round(tally.output),
+            output_tokens=round(counts.output),
             trained_tokens=0,
             examples=0,
-            cost=self.playing.playing(model, tally, tally, asked.most),
-            seconds=self._asking_s(tally),
+            cost=self.playing.playing(model, counts, counts, asked.most),
+            seconds=self._asking_s(counts),
         )
 
-    def _asking_s(self, tally: TokenCounts) -> float | None:
+    def _asking_s(self, counts: TokenCounts) -> float | None:
         if self.speed is not None:
-            return self.speed.playing_s(tally.prompt, tally.output, max(1, round(tally.calls)))
+            return self.speed.playing_s(counts.prompt, counts.output, max(1, round(counts.calls)))
         pace = speed_of(self.config, self.playing.profile)
-        return pace.playing_s(tally.calls, tally.prompt + tally.output, 1)
+        return pace.playing_s(counts.calls, counts.prompt + counts.output, 1)
 
     def _evaluated(self, index: int) -> Iterator[Phase]:
         yield self._played("validation", index, index)
@@ -172,29 +174,31 @@ class PhaseBuilder:
             yield self._played("test", index, index)
 
     def _played(self, split: Split, iteration: int, model: int) -> Phase:
-        tally = self._token_counts(split, iteration)
+        counts = self._token_counts(split, iteration)
         short = self.short[split].token_counts(iteration if split == "train" else 0)
         return Phase(
             iteration=iteration,
             name=NAMES[split],
             model=model,
-            calls=round(tally.calls),
-            prompt_tokens=round(tally.prompt),
-            cached_tokens=round(tally.cached),
-            output_tokens=round(tally.output),
+            calls=round(counts.calls),
+            prompt_tokens=round(counts.prompt),
+            cached_tokens=round(counts.cached),
+            output_tokens=round(counts.output),
             trained_tokens=0,
             examples=0,
-            cost=self.playing.playing(model, tally, short, self._most(split, iteration)),
-            seconds=self._playing_s(split, tally),
+            cost=self.playing.playing(model, counts, short, self._most(split, iteration)),
+            seconds=self._playing_s(split, counts),
         )
 
-    def _playing_s(self, split: Split, tally: TokenCounts) -> float | None:
+    def _playing_s(self, split: Split, counts: TokenCounts) -> float | None:
         if self.speed is not None:
             section = preparation.section_of(self.config, split)
             plays = section.scenarios * section.trajectories
-            return self.speed.playing_s(tally.prompt, tally.output, plays)
+            return self.speed.playing_s(counts.prompt, counts.output, plays)
         pace = speed_of(self.config, self.playing.profile)
-        return pace.playing_s(tally.calls, tally.prompt + tally.output, rounds(self.config, split))
+        return pace.playing_s(
+            counts.calls, counts.prompt + counts.output, rounds(self.config, split)
+        )
 
     def _training_s(self, loads: Sequence[Lesson]) -> float | None:
         if self.speed is not None:
@@ -236,14 +240,14 @@ class PhaseBuilder:
     def _load(self, chosen: range, method: Method) -> Lesson:
         """What a job of this method learns, from the play of these iterations."""
         config = self.config.finetuning
-        tally = sum((self._token_counts("train", i) for i in chosen), TokenCounts())
+        counts = sum((self._token_counts("train", i) for i in chosen), TokenCounts())
         short = sum((self.short["train"].token_counts(i) for i in chosen), TokenCounts())
         most = sum(self._most_learnt(i, method) for i in chosen)
         if method == "dpo":
-            low = min(short.least_pair_tokens, tally.least_pair_tokens)
-            return Lesson(tally.pairs, low, tally.pair_tokens, most, config.dpo.n_epochs)
-        low = min(short.least_example_tokens, tally.least_example_tokens)
-        return Lesson(tally.examples, low, tally.example_tokens, most, config.n_epochs)
+            low = min(short.least_pair_tokens, counts.least_pair_tokens)
+            return Lesson(counts.pairs, low, counts.pair_tokens, most, config.dpo.n_epochs)
+        low = min(short.least_example_tokens, counts.least_example_tokens)
+        return Lesson(counts.examples, low, counts.example_tokens, most, config.n_epochs)
 
     def _given(self, one: ReplayLesson) -> Lesson:
         """What a job of a replay learns: that is known to the token."""
@@ -256,8 +260,10 @@ class PhaseBuilder:
             return Cost(None, None, None)
         return self.training.training(start, load.low, load.tokens, load.most, load.epochs or 1)
 
-    def _hosted(self, model: int, stays: DeploymentHours) -> Phase:
-        cost = self.playing.deployment(stays.expected_h(model), stays.longest_h(model))
+    def _hosted(self, model: int, deployment_hours: DeploymentHours) -> Phase:
+        cost = self.playing.deployment(
+            deployment_hours.expected_h(model), deployment_hours.longest_h(model)
+        )
         return Phase(model, "hosting", model, 0, 0, 0, 0, 0, 0, cost, 0.0)
 
     def _longest_s(self, phase: Phase) -> float:
@@ -296,12 +302,12 @@ class PhaseBuilder:
 
     def _saved(self, phase: Phase) -> tuple[int | None, int | None]:
         split = SPLITS[phase.name]
-        tally, price = self._token_counts(split, phase.iteration), self.playing.price(phase.model)
+        counts, price = self._token_counts(split, phase.iteration), self.playing.price(phase.model)
         if price is None or price.input is None:
             return None, None
         cached = price.input if price.cached is None else price.cached
-        less = float(price.input - cached) * tally.cached
-        return round(float(price.input) * tally.shared), round(less)
+        less = float(price.input - cached) * counts.cached
+        return round(float(price.input) * counts.shared), round(less)
 
     def _lost(self, split: Split, model: int) -> int | None:
         section = preparation.section_of(self.config, split)

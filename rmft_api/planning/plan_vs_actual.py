@@ -205,9 +205,9 @@ class _Accounts:
     def _actual(self, place: PhaseKey) -> Amounts:
         found = self._sum(place)
         trains = place.activity in ("training", "warm-up")
-        told = self.trained.get(place.iteration, 0) if trains else 0
+        planned = self.trained.get(place.iteration, 0) if trains else 0
         return Amounts(
-            found.calls, found.prompt_tokens, found.cached_tokens, found.output_tokens, told
+            found.calls, found.prompt_tokens, found.cached_tokens, found.output_tokens, planned
         )
 
 

@@ -94,31 +94,33 @@ async def preview(
     Raises ConfigError, DataError for a run that cannot be told, UsageError for a scenario or a
     round that it does not have.
     """
-    seat = _seat(config, prompts, options)
-    chosen = _rounds(options.rounds, seat.scenario.T)
-    chat = _Recorder(_simulated(config, counter, seat))
+    prepared = _seat(config, prompts, options)
+    chosen = _rounds(options.rounds, prepared.scenario.T)
+    chat = _Recorder(_simulated(config, counter, prepared))
     settings = preparation.rollout_settings(config, options.split, 1, config.model.base, 1)
-    await engine.play(replace(settings, trajectories=1), [seat], chat, _drop)
+    await engine.play(replace(settings, trajectories=1), [prepared], chat, _drop)
     prices = Prices(profile, batch=config.requests.transport == "batch")
     problems = preparation.problems_of(config, options.split)
-    story = preparation.wording_of(config, prompts, problems, options.split, 1, seat.index)
+    story = preparation.wording_of(config, prompts, problems, options.split, 1, prepared.index)
     return PreviewedScenario(
         model=config.model.base,
         split=options.split,
-        scenario=seat.index,
+        scenario=prepared.index,
         story=story,
-        names=seat.names,
-        T=seat.scenario.T,
+        names=prepared.names,
+        T=prepared.scenario.T,
         tokens_exact=counter.exact,
         tokens_basis=counter.basis,
         rounds=tuple(_shown(chat.exchanges[t - 1], t, prices, profile.paid) for t in chosen),
-        replies=tuple(_read(reply, seat, config) for reply in options.replies),
+        replies=tuple(_read(reply, prepared, config) for reply in options.replies),
     )
 
 
-def _simulated(config: RunConfig, counter: TokenCounter, seat: PreparedScenario) -> SimulatedChat:
+def _simulated(
+    config: RunConfig, counter: TokenCounter, prepared: PreparedScenario
+) -> SimulatedChat:
     speech = ReplyText(config, counter, config.sampling.max_tokens // 2)
-    return SimulatedChat(speech, counter, {seat.index: seat.names}, None)
+    return SimulatedChat(speech, counter, {prepared.index: prepared.names}, None)
 
 
 @dataclass
@@ -136,7 +138,7 @@ class _Recorder:
         return response
 
 
-async def _drop(seat: PreparedScenario, finished: Sequence[StoredTrajectory]) -> None:
+async def _drop(prepared: PreparedScenario, finished: Sequence[StoredTrajectory]) -> None:
     """Nothing is saved."""
 
 
@@ -147,8 +149,8 @@ def _seat(config: RunConfig, prompts: PromptSet, options: PreviewOptions) -> Pre
             f"no scenario {options.scenario}: split {options.split!r} has {number}, "
             f"numbered 0 to {number - 1}"
         )
-    seats = preparation.prepared_scenarios(config, prompts, options.split, 1)
-    return next(seat for seat in seats if seat.index == options.scenario)
+    prepared_scenarios = preparation.prepared_scenarios(config, prompts, options.split, 1)
+    return next(prepared for prepared in prepared_scenarios if prepared.index == options.scenario)
 
 
 def _rounds(wanted: Sequence[int], T: int) -> list[int]:
@@ -174,13 +176,13 @@ def _shown(
     )
 
 
-def _read(reply: str, seat: PreparedScenario, config: RunConfig) -> ParsedPreview:
+def _read(reply: str, prepared: PreparedScenario, config: RunConfig) -> ParsedPreview:
     form = config.prompts.answer_form
     called = way_of(form) == "tool" and CALL not in reply  # the arguments alone were given
     text = call_text(TOOL, reply) if called else reply
-    read = reader.read(text, "stop", None, seat.names, form)
+    read = reader.read(text, "stop", None, prepared.names, form)
     if isinstance(read, reader.UnreadableReply):
         return ParsedPreview(reply, read.status, None, None, read.why)
-    action = None if read.action is None else seat.names[read.action]
-    policy = dict(zip(seat.names, read.policy, strict=True))
+    action = None if read.action is None else prepared.names[read.action]
+    policy = dict(zip(prepared.names, read.policy, strict=True))
     return ParsedPreview(reply, "read", action, policy)

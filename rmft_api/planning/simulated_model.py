@@ -131,7 +131,7 @@ class SimulatedChat:
         usage = Usage(
             prompt, sum(one.tokens for one in said), self._cache.cached(request.messages, prompt)
         )
-        tally = TokenCounts(
+        counts = TokenCounts(
             calls=1,
             prompt=prompt,
             cached=usage.cached_tokens,
@@ -140,6 +140,6 @@ class SimulatedChat:
             least_output=sum(one.least for one in said),
             replies=request.n,
         )
-        self.tallies[place[1]] = self.tallies.get(place[1], TokenCounts()) + tally
+        self.tallies[place[1]] = self.tallies.get(place[1], TokenCounts()) + counts
         choices = tuple(Choice(one.text, "stop") for one in said)
         return ChatResponse("simulated", request.model, choices, usage)

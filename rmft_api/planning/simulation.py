@@ -76,45 +76,49 @@ async def simulate(world: Simulation, split: Split, *, worst: bool) -> Simulated
     tallies: dict[ScenarioKey, TokenCounts] = {}
     longest: dict[ScenarioKey, LongestPlay] = {}
     for iteration in sorted({place.iteration for place in chosen}):
-        seats = _seats(
+        prepared_scenarios = _seats(
             world, split, iteration, {p.scenario for p in chosen if p.iteration == iteration}
         )
-        for index, tally in (await _play(world, split, iteration, seats)).items():
-            tallies[ScenarioKey(iteration, index)] = tally
-        for seat in seats:
-            if worst and (place := ScenarioKey(iteration, seat.index)) in first:
-                longest[place] = worst_case.longest(config, seat, world.counter)
+        for index, counts in (await _play(world, split, iteration, prepared_scenarios)).items():
+            tallies[ScenarioKey(iteration, index)] = counts
+        for prepared in prepared_scenarios:
+            if worst and (place := ScenarioKey(iteration, prepared.index)) in first:
+                longest[place] = worst_case.longest(config, prepared, world.counter)
     return SimulatedSplit(strata, tallies, longest)
 
 
 def _seats(
     world: Simulation, split: Split, iteration: int, wanted: set[int]
 ) -> list[PreparedScenario]:
-    seats = preparation.prepared_scenarios(world.config, world.prompts, split, iteration)
-    return [seat for seat in seats if seat.index in wanted]
+    prepared_scenarios = preparation.prepared_scenarios(
+        world.config, world.prompts, split, iteration
+    )
+    return [prepared for prepared in prepared_scenarios if prepared.index in wanted]
 
 
 async def _play(
-    world: Simulation, split: Split, iteration: int, seats: Sequence[PreparedScenario]
+    world: Simulation, split: Split, iteration: int, prepared_scenarios: Sequence[PreparedScenario]
 ) -> dict[int, TokenCounts]:
     """The tally of each scenario, what would be learnt from it included."""
-    names = {seat.index: seat.names for seat in seats}
+    names = {prepared.index: prepared.names for prepared in prepared_scenarios}
     chat = SimulatedChat(world.speech, world.counter, names, world.chat.cache_from_tokens)
     played: list[tuple[Trajectory, Scored]] = []
 
-    async def save(seat: PreparedScenario, finished: Sequence[StoredTrajectory]) -> None:
+    async def save(prepared: PreparedScenario, finished: Sequence[StoredTrajectory]) -> None:
         if split == "train":
-            played.extend((kept.whole(), _scored(seat, kept.figures)) for kept in finished)
+            played.extend((kept.whole(), _scored(prepared, kept.figures)) for kept in finished)
 
-    game = preparation.rollout_settings(world.config, split, iteration, "simulated", world.chat.n)
-    await engine.play(game, seats, chat, save)
-    for index, tally in _learnt(world, iteration, played):
-        chat.tallies[index] += tally
+    settings = preparation.rollout_settings(
+        world.config, split, iteration, "simulated", world.chat.n
+    )
+    await engine.play(settings, prepared_scenarios, chat, save)
+    for index, counts in _learnt(world, iteration, played):
+        chat.tallies[index] += counts
     return chat.tallies
 
 
-def _scored(seat: PreparedScenario, trajectory: Trajectory) -> Scored:
-    scenario = seat.scenario
+def _scored(prepared: PreparedScenario, trajectory: Trajectory) -> Scored:
+    scenario = prepared.scenario
     play = regret.play_in(scenario, trajectory.rounds)
     return regret.score(trajectory.address, scenario.regret, play)
 
@@ -125,9 +129,9 @@ def _learnt(
     """What each kept trajectory's examples and pairs weigh, by its scenario."""
     config = world.config
     scores = [score for _, score in played]
-    verdicts = ranking.rank(scores, config.selection, config.seed, iteration, config.origin.folder)
+    selected = ranking.rank(scores, config.selection, config.seed, iteration, config.origin.folder)
     chosen = training_files.selected_plays(
-        [trajectory for trajectory, _ in played], verdicts, config
+        [trajectory for trajectory, _ in played], selected, config
     )
     for trajectory in chosen.kept:
         examples = dataset.examples_of(trajectory, config.dataset, config.prompts)

@@ -42,13 +42,13 @@ async def _examples(
     """The examples of the first scenarios."""
     few = mine.rollouts.model_copy(update={"scenarios": scenarios})
     mine = mine.model_copy(update={"rollouts": few})
-    seats = preparation.prepared_scenarios(mine, prompts, "train", ITERATION)
-    game = preparation.rollout_settings(mine, "train", ITERATION, mine.model.base, 1)
+    prepared_scenarios = preparation.prepared_scenarios(mine, prompts, "train", ITERATION)
+    settings = preparation.rollout_settings(mine, "train", ITERATION, mine.model.base, 1)
     played: list[Trajectory] = []
 
-    async def save(seat: PreparedScenario, finished: Sequence[StoredTrajectory]) -> None:
+    async def save(prepared: PreparedScenario, finished: Sequence[StoredTrajectory]) -> None:
         played.extend(one.whole() for one in finished)
 
-    await engine.play(game, seats, RandomPlayer.of(mine, prompts), save)
+    await engine.play(settings, prepared_scenarios, RandomPlayer.of(mine, prompts), save)
     made = [dataset.examples_of(one, mine.dataset, mine.prompts) for one in played]
     return [example.messages for some in made for example in some]

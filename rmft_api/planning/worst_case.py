@@ -42,9 +42,9 @@ def long_word(counter: TokenCounter) -> str:
     return LONGEST_WORD if counter.text(LONGEST_WORD * 100) < 200 else _ANY_WORD
 
 
-def longest(config: RunConfig, seat: PreparedScenario, counter: TokenCounter) -> LongestPlay:
+def longest(config: RunConfig, prepared: PreparedScenario, counter: TokenCounter) -> LongestPlay:
     """The most that one trajectory takes."""
-    bound_T, tokens_T = _bounds_2T(config, seat, counter)
+    bound_T, tokens_T = _bounds_2T(config, prepared, counter)
     examples_T = tokens_T + config.sampling.max_tokens + _LABEL_FRAME
     if config.dataset.example == "trajectory":
         examples_T = examples_T[-1:]
@@ -57,13 +57,15 @@ def longest(config: RunConfig, seat: PreparedScenario, counter: TokenCounter) ->
     )
 
 
-def _bounds_2T(config: RunConfig, seat: PreparedScenario, counter: TokenCounter) -> Ints:
+def _bounds_2T(config: RunConfig, prepared: PreparedScenario, counter: TokenCounter) -> Ints:
     """What the chat of each round weighs at most: as it is reserved for, and in tokens."""
-    plays = [list(_play(seat, outcome, counter)) for outcome in _outcomes(config, seat, counter)]
+    plays = [
+        list(_play(prepared, outcome, counter)) for outcome in _outcomes(config, prepared, counter)
+    ]
     weights_2OT = np.moveaxis(np.array(plays, dtype=np.int64), -1, 0)
     added_2OT = np.maximum(np.diff(weights_2OT, axis=-1, prepend=weights_2OT[..., :1]), 0)
     bound_2T = weights_2OT[:, 0, :1] + np.cumsum(added_2OT.max(axis=1), axis=-1)
-    bound_2T[:, 1:] += _news(seat.scenario, added_2OT)[:, None]
+    bound_2T[:, 1:] += _news(prepared.scenario, added_2OT)[:, None]
     return np.ceil(bound_2T * SPARE).astype(np.int64)
 
 
@@ -74,23 +76,23 @@ def _news(scenario: Scenario, added_2OT: Ints) -> Ints:
 
 
 def _outcomes(
-    config: RunConfig, seat: PreparedScenario, counter: TokenCounter
+    config: RunConfig, prepared: PreparedScenario, counter: TokenCounter
 ) -> Iterator[_Outcome]:
     words = long_word(counter) * config.sampling.max_tokens
-    dearest = max(range(len(seat.names)), key=lambda a: len(seat.names[a].encode()))
-    for action in range(len(seat.names)):
-        yield _Outcome(answer_of(seat.names, action, config.prompts.answer_form), action)
-    talk = f"{words}\n{answer_of(seat.names, dearest, config.prompts.answer_form)}"
+    dearest = max(range(len(prepared.names)), key=lambda a: len(prepared.names[a].encode()))
+    for action in range(len(prepared.names)):
+        yield _Outcome(answer_of(prepared.names, action, config.prompts.answer_form), action)
+    talk = f"{words}\n{answer_of(prepared.names, dearest, config.prompts.answer_form)}"
     yield _Outcome(talk, dearest)
     yield _Outcome(words, None)
     yield _Outcome("", None)
 
 
 def _play(
-    seat: PreparedScenario, outcome: _Outcome, counter: TokenCounter
+    prepared: PreparedScenario, outcome: _Outcome, counter: TokenCounter
 ) -> Iterator[tuple[int, int]]:
-    trial = seat.begin()
-    for t in range(seat.scenario.T):
+    trial = prepared.begin()
+    for t in range(prepared.scenario.T):
         chat = trial.prompt.messages()
         yield most_tokens(chat), counter.chat(chat)
-        trial.observe(seat.scenario, t, outcome.reply, outcome.action)
+        trial.observe(prepared.scenario, t, outcome.reply, outcome.action)

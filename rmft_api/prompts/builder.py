@@ -110,23 +110,25 @@ class ChatPromptBuilder:
         """
         if self._round > self._script.T:
             raise ValueError(f"the trajectory is over: it has T={self._script.T} rounds")
-        told = self._observation(action, rewards)
+        observation = self._observation(action, rewards)
         said = reader.clean(reply)
         self._remember(said)
-        self._mood = self._of_last_round(said, told)
+        self._mood = self._of_last_round(said, observation)
         if self._history is not None:
-            self._history.add(told)
+            self._history.add(observation)
         if self._script.rows:
-            self._rows = ",".join(filter(None, (self._rows, _row(told))))
+            self._rows = ",".join(filter(None, (self._rows, _row(observation))))
         self._round += 1
         self._turn = None
 
     def _observation(self, action: int | None, rewards: tuple[float, ...]) -> Observation:
         script = self._script
-        told: list[float | None] = list(rewards) if script.full else [None] * len(script.names)
+        observation: list[float | None] = (
+            list(rewards) if script.full else [None] * len(script.names)
+        )
         if action is not None:
-            told[action] = rewards[action]
-        for a, reward in enumerate(told):
+            observation[action] = rewards[action]
+        for a, reward in enumerate(observation):
             if reward is None:
                 continue
             if not math.isfinite(reward):
@@ -135,32 +137,32 @@ class ChatPromptBuilder:
                     "an environment's rewards must be finite"
                 )
             if script.loss:
-                told[a] = 1.0 - reward
-        return Observation(self._round, action, tuple(told), self._context_text())
+                observation[a] = 1.0 - reward
+        return Observation(self._round, action, tuple(observation), self._context_text())
 
     def _remember(self, said: str) -> None:
         """Keep the finished round of a chat that grows."""
         if self._script.next is None:
             return
-        told = self.new_messages()
+        observation = self.new_messages()
         if said.strip():
-            told = (*told, Message("assistant", said))
+            observation = (*observation, Message("assistant", said))
             self._silence = ()
         else:
             self._silence = (Message("assistant", self._script.silent),)
-        self._past.extend(told)
-        self._sums = chat_stats.extended(self._sums, told)
+        self._past.extend(observation)
+        self._sums = chat_stats.extended(self._sums, observation)
 
-    def _of_last_round(self, said: str, told: Observation) -> Mapping[str, str]:
+    def _of_last_round(self, said: str, observation: Observation) -> Mapping[str, str]:
         """What the next round says of this one: a mishap, or its outcome and reason."""
         script = self._script
-        if told.action is None:
-            return {**_SILENCE, "said": _fill(script.unread, told, script.names)}
+        if observation.action is None:
+            return {**_SILENCE, "said": _fill(script.unread, observation, script.names)}
         reason = reader.reason(said, script.form) if script.said else ""
         tells_outcome = "outcome" in (script.next or script.user).fields
         return {
-            "outcome": _fill(script.outcome, told, script.names) if tells_outcome else "",
-            "said": _fill(script.said, told, script.names, reason=reason) if reason else "",
+            "outcome": _fill(script.outcome, observation, script.names) if tells_outcome else "",
+            "said": _fill(script.said, observation, script.names, reason=reason) if reason else "",
         }
 
     def _compose(self) -> tuple[Message, ...]:
@@ -201,14 +203,18 @@ class ChatPromptBuilder:
 
 
 def _fill(
-    template: Template | None, told: Observation, names: Sequence[str], reason: str = ""
+    template: Template | None, observation: Observation, names: Sequence[str], reason: str = ""
 ) -> str:
     if template is None:
         return ""
     fields = template.fields
-    return template.fill({f: reason if f == "reason" else told.field(f, names) for f in fields})
+    return template.fill(
+        {f: reason if f == "reason" else observation.field(f, names) for f in fields}
+    )
 
 
-def _row(told: Observation) -> str:
+def _row(observation: Observation) -> str:
     """The round's rewards as compact JSON, four decimals."""
-    return msgspec.json.encode([None if r is None else round(r, 4) for r in told.rewards]).decode()
+    return msgspec.json.encode(
+        [None if r is None else round(r, 4) for r in observation.rewards]
+    ).decode()

@@ -89,7 +89,7 @@ class History(Protocol):
         """Tell the actions in this order from now on."""
         ...
 
-    def add(self, told: Observation) -> None:
+    def add(self, observation: Observation) -> None:
         """Another round is over."""
         ...
 
@@ -188,10 +188,10 @@ class _Summary:
         self._is_begun = False
         self._text = self._now()
 
-    def add(self, told: Observation) -> None:
-        if told.action is not None:
-            self._seen[told.action].plays += 1
-        for action, reward in enumerate(told.rewards):
+    def add(self, observation: Observation) -> None:
+        if observation.action is not None:
+            self._seen[observation.action].plays += 1
+        for action, reward in enumerate(observation.rewards):
             if reward is not None:
                 self._add(action, reward)
                 self._is_begun = True
@@ -240,11 +240,13 @@ class _Raw:
     def show_in(self, order: Order) -> None:
         """Rounds stand in their own order; within one, each reward stands beside its name."""
 
-    def add(self, told: Observation) -> None:
-        template = self._unread if told.action is None else self._line
+    def add(self, observation: Observation) -> None:
+        template = self._unread if observation.action is None else self._line
         if template is None:
             return
-        line = template.fill({name: told.field(name, self._names) for name in template.fields})
+        line = template.fill(
+            {name: observation.field(name, self._names) for name in template.fields}
+        )
         self._lines = f"{self._lines}\n{line}" if self._lines else line
 
     def text(self) -> str:

@@ -145,9 +145,9 @@ class PromptSet:
         kind = _Kind(wording, names, scenario.T, scenario.feedback == "full", contextual)
         if kind not in self._scripts:
             self._scripts[kind] = self._write(kind, self._parts.stories[wording])
-        told = scenario.contexts if contexts is None else contexts
+        fields = scenario.contexts if contexts is None else contexts
         return ChatPromptBuilder(
-            self._scripts[kind], told, lambda order: self._reordered(kind, order)
+            self._scripts[kind], fields, lambda order: self._reordered(kind, order)
         )
 
     def _reordered(self, kind: _Kind, order: tuple[int, ...]) -> PromptPlan:
@@ -220,7 +220,7 @@ class PromptSet:
 
     def _check(self, kind: _Kind, story: StoryTemplates) -> None:
         """Refuse a kind of scenario whose feedback or context these templates do not tell."""
-        told = self._parts.frame.round_fields
+        fields = self._parts.frame.round_fields
         played = self._parts.examples is not None and not self._parts.examples.own
         if kind.contextual and played:
             raise ConfigError(
@@ -228,7 +228,7 @@ class PromptSet:
                 "scenarios have contexts; write worked rounds of your own, and name their file in "
                 "prompts.examples_file"
             )
-        if kind.contextual and ("context" not in told or story.context is None):
+        if kind.contextual and ("context" not in fields or story.context is None):
             raise ConfigError(
                 f"{self.root}: contextual scenarios need a context.md and $context in user.md "
                 "(multi_turn: in next.md too)"
@@ -238,18 +238,18 @@ class PromptSet:
                 f"{self.root}: full feedback is never told; histories/{self.config.history} or "
                 "outcome.md needs a _full.md beside it that uses $rewards"
             )
-        if not kind.full and not told & {"history", "outcome"}:
+        if not kind.full and not fields & {"history", "outcome"}:
             raise ConfigError(
                 f"{self.root}: $rewards_json tells full feedback alone; for bandit feedback "
                 "user.md needs $history"
             )
 
     def _tells_every_reward(self) -> bool:
-        told, history = self._parts.frame.round_fields, self._parts.history
-        if "rewards_json" in told:
+        fields, history = self._parts.frame.round_fields, self._parts.history
+        if "rewards_json" in fields:
             return True
         lines = [self._parts.outcome] if self._parts.outcome else []
-        if "history" in told and history:
+        if "history" in fields and history:
             if history.untried is not None:  # a summary's means are over every told reward
                 return True
             lines.append(history.line)

@@ -51,16 +51,16 @@ class Template:
 
     def fill(self, values: Mapping[str, str]) -> str:
         """The text. Lines that empty fields left blank are dropped, blank runs become one."""
-        told: list[str] = []
+        found: list[str] = []
         for form, fields, is_sure in self._forms:
             text = form % tuple([values[name] for name in fields]) if fields else form
             if is_sure or (text and not text.isspace()):
-                told.append(text)
-            elif not fields and told and told[-1]:
-                told.append("")
-        while told and not told[-1]:
-            told.pop()
-        return "\n".join(told)
+                found.append(text)
+            elif not fields and found and found[-1]:
+                found.append("")
+        while found and not found[-1]:
+            found.pop()
+        return "\n".join(found)
 
 
 def _cut(path: Path, line: str) -> Iterator[_Piece]:

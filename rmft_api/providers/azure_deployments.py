@@ -156,13 +156,13 @@ class AzureDeployments:
 
 def _record(wire: _WireDeployment) -> Deployment:
     tags = wire.tags or {}
-    told = wire.properties.model.name if wire.properties.model else ""
+    stated = wire.properties.model.name if wire.properties.model else ""
     state = wire.properties.provisioning_state
     stage = _STATES.get(state, "pending")
     return Deployment(
         name=wire.name,
         target=wire.name,
-        model=tags.get("rmft_model", told),
+        model=tags.get("rmft_model", stated),
         state=stage,
         run=tags.get("rmft_run", ""),
         key=tags.get("rmft_key", ""),

@@ -134,8 +134,8 @@ class WireBatches:
     def line(self, request: ChatRequest) -> bytes:
         """The request as a line of a batch's file."""
         body = msgspec.Raw(self._chat.body(request))
-        told = {"custom_id": request.key, "method": "POST", "url": ENDPOINT, "body": body}
-        return msgspec.json.encode(told)
+        line = {"custom_id": request.key, "method": "POST", "url": ENDPOINT, "body": body}
+        return msgspec.json.encode(line)
 
     def read(self, request: ChatRequest, answer: BatchAnswer) -> ChatResponse:
         """The reply that an answer holds. Raises ProviderFault."""

@@ -66,12 +66,12 @@ class Completion(msgspec.Struct):
 
     def billed(self) -> Usage | None:
         """The tokens as billed; None where they are missing or cannot be true."""
-        told = self.usage
-        if told is None:
+        raw = self.usage
+        if raw is None:
             return None
-        details = told.prompt_tokens_details
+        details = raw.prompt_tokens_details
         cached = (details.cached_tokens if details else None) or 0
-        return usages.possible(Usage(told.prompt_tokens, told.completion_tokens, cached))
+        return usages.possible(Usage(raw.prompt_tokens, raw.completion_tokens, cached))
 
 
 class OddReplyError(Exception):
@@ -121,40 +121,40 @@ def _streamed(text: str, error: Exception) -> Table:
     raise OddReplyError(f"it is {what}, and no JSON; {_CHECK}", Mismatch(what, False))
 
 
-def _completion(told: Table) -> Completion:
-    choices = told.get("choices")
+def _completion(raw: Table) -> Completion:
+    choices = raw.get("choices")
     if isinstance(choices, dict):
         choices = [cast(Table, choices)]
-    error = told.get("error") or (None if "choices" in told else _error_of(told))
-    if "choices" not in told and not error:
-        fields = ", ".join(sorted(told)[:6]) or "nothing"
+    error = raw.get("error") or (None if "choices" in raw else _error_of(raw))
+    if "choices" not in raw and not error:
+        fields = ", ".join(sorted(raw)[:6]) or "nothing"
         why = f"it holds no choices, but {fields}; {_CHECK}"
         raise OddReplyError(why, Mismatch(f"object of {fields}", False))
     if choices is not None and not isinstance(choices, list):
         raise OddReplyError("its choices are no list")
     return Completion(
         [_choice(one) for one in cast("list[Any]", choices or [])],
-        _text_of(told.get("id")),
-        _text_of(told.get("model")),
-        _usage(told.get("usage")),
+        _text_of(raw.get("id")),
+        _text_of(raw.get("model")),
+        _usage(raw.get("usage")),
         error,
     )
 
 
-def _error_of(told: Table) -> Any:
+def _error_of(raw: Table) -> Any:
     """An error that stands where the whole reply should, without its name."""
-    if isinstance(errors := told.get("errors"), list) and errors:
+    if isinstance(errors := raw.get("errors"), list) and errors:
         return cast("list[Any]", errors)[0]
-    return told if any(isinstance(told.get(name), str) for name in _SAYS) else None
+    return raw if any(isinstance(raw.get(name), str) for name in _SAYS) else None
 
 
 _SAYS = ("message", "detail", "msg", "error_msg")
 
 
-def _choice(told: Any) -> ParsedChoice:
-    if not isinstance(told, dict):
-        raise OddReplyError(f"one of its choices is {_shown(told)}")
-    choice = cast(Table, told)
+def _choice(raw: Any) -> ParsedChoice:
+    if not isinstance(raw, dict):
+        raise OddReplyError(f"one of its choices is {_shown(raw)}")
+    choice = cast(Table, raw)
     message = choice.get("message") or choice.get("delta")
     if message is None and isinstance(choice.get("text"), str):
         message = {"content": choice["text"]}
@@ -172,14 +172,14 @@ def _choice(told: Any) -> ParsedChoice:
     )
 
 
-def _message(told: Any) -> ParsedMessage:
-    if isinstance(told, str):
-        told = {"content": told}
-    if told is None:
-        told = {}
-    if not isinstance(told, dict):
-        raise OddReplyError(f"one of its messages is {_shown(told)}")
-    message = cast(Table, told)
+def _message(raw: Any) -> ParsedMessage:
+    if isinstance(raw, str):
+        raw = {"content": raw}
+    if raw is None:
+        raw = {}
+    if not isinstance(raw, dict):
+        raise OddReplyError(f"one of its messages is {_shown(raw)}")
+    message = cast(Table, raw)
     content = _Words()
     content.add(message.get("content"))
     refusal, thoughts = _Words(), _Words()
@@ -198,11 +198,11 @@ def _message(told: Any) -> ParsedMessage:
     )
 
 
-def _text_like(told: Any) -> Any:
+def _text_like(raw: Any) -> Any:
     """Without what can hold no text, where that does not matter; `true` says so itself."""
-    if told is True:
+    if raw is True:
         return "true"
-    return cast(Any, told) if isinstance(told, (str, list, dict)) else None
+    return cast(Any, raw) if isinstance(raw, (str, list, dict)) else None
 
 
 _SAID = frozenset(("text", "output_text", "input_text"))
@@ -223,20 +223,20 @@ class _Words:
         """Everything, whatever it is."""
         return (self.said or "") + self.thought + self.refused
 
-    def add(self, told: Any, kind: str = "text") -> None:
+    def add(self, raw: Any, kind: str = "text") -> None:
         """Take a content in. Raises OddReplyError for one of a form that nobody documents."""
-        if told is None or told is False:
+        if raw is None or raw is False:
             return
-        if isinstance(told, str):
-            self._take(told, kind)
-        elif isinstance(told, list):
-            for part in cast("list[Any]", told):
+        if isinstance(raw, str):
+            self._take(raw, kind)
+        elif isinstance(raw, list):
+            for part in cast("list[Any]", raw):
                 self.add(part, kind)
-        elif isinstance(told, dict):
-            self._part(cast(Table, told), kind)
+        elif isinstance(raw, dict):
+            self._part(cast(Table, raw), kind)
         else:
-            why = f"its content is {_shown(told)}, and no text; {_CHECK}"
-            raise OddReplyError(why, Mismatch(f"content of type {type(told).__name__}"))
+            why = f"its content is {_shown(raw)}, and no text; {_CHECK}"
+            raise OddReplyError(why, Mismatch(f"content of type {type(raw).__name__}"))
 
     def _part(self, part: Table, kind: str) -> None:
         named = part.get("type")
@@ -260,11 +260,11 @@ class _Words:
             self.said = (self.said or "") + text
 
 
-def _usage(told: Any) -> ParsedUsage | None:
+def _usage(raw: Any) -> ParsedUsage | None:
     """Counts in any form; None where they are missing or cannot be true."""
-    if usages.is_reported_zero(told):
+    if usages.is_reported_zero(raw):
         return ParsedUsage(0, 0)
-    usage = usages.of_openai(told)
+    usage = usages.of_openai(raw)
     if usage is None:
         return None
     return ParsedUsage(

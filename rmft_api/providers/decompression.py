@@ -15,8 +15,8 @@ class EncodedError(Exception):
 
 def plain(headers: Mapping[str, str], body: bytes) -> bytes:
     """The body, its Content-Encoding undone, the last one first. Raises EncodedError."""
-    told = headers.get("content-encoding", "")
-    names = [name for part in reversed(told.split(",")) if (name := part.strip().lower())]
+    encoding = headers.get("content-encoding", "")
+    names = [name for part in reversed(encoding.split(",")) if (name := part.strip().lower())]
     for name in names or _guessed(body):
         if name not in ("identity", "gzip", "x-gzip") or _is_gzip(body):
             body = _undone(name, body)

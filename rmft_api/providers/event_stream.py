@@ -52,8 +52,8 @@ def _add(reply: Table, choices: dict[int, Table], chunk: Table) -> None:
     for name in ("id", "model", "usage", "error"):
         if chunk.get(name):
             reply[name] = chunk[name]
-    told = chunk.get("choices")
-    for one in cast("list[Any]", told) if isinstance(told, list) else []:
+    choice = chunk.get("choices")
+    for one in cast("list[Any]", choice) if isinstance(choice, list) else []:
         if isinstance(one, dict):
             _add_choice(choices, cast(Table, one))
 

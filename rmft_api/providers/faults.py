@@ -57,10 +57,10 @@ def refused(
     kind = rule.kind if rule else FaultKind.AMBIGUOUS
     requests = ", and asks to wait {wait}" if refusal.wait_s else ""
     advice = rule.advice if rule else f"the provider fails on its side{requests}"
-    told = refusal.status if refusal.status == status else f"{status} with error {refusal.status}"
+    stated = refusal.status if refusal.status == status else f"{status} with error {refusal.status}"
     names = [name for name in (refusal.code, refusal.kind) if name != str(refusal.status)]
     said = f": {refusal.message}" if refusal.message else ""
-    where = " ".join(filter(None, (f"HTTP {told}", "/".join(filter(None, names)))))
+    where = " ".join(filter(None, (f"HTTP {stated}", "/".join(filter(None, names)))))
     return ProviderFault(
         _line(f"{_subject(request)}: {where}{said}; {_fill(advice, request, refusal)}"),
         _once_more(kind, request),

@@ -100,7 +100,7 @@ class Broken(NamedTuple):
 
 
 def read(
-    told: Any, *, native: Any = None, said: bool, own: Mapping[str, str] | None = None
+    stated: Any, *, native: Any = None, said: bool, own: Mapping[str, str] | None = None
 ) -> str | Broken:
     """How a choice ended, in our words. `said`: it holds words or a refusal.
 
@@ -109,18 +109,18 @@ def read(
     """
     if isinstance(native, str) and _plain(native) in _FAILURES:
         return Broken(f"its provider ended it with {native!r}")
-    if isinstance(told, dict):  # as SGLang's own endpoint tells it
-        told = cast("dict[str, Any]", told).get("type")
-    if told is None or told == "":
+    if isinstance(stated, dict):  # as SGLang's own endpoint tells it
+        stated = cast("dict[str, Any]", stated).get("type")
+    if stated is None or stated == "":
         return UNTOLD if said else Broken("it holds no words, and no finish_reason")
-    if not isinstance(told, str):
-        return Broken(f"its finish_reason is {told!r}", f"{told!r}")
-    word = _plain(told)
-    if own and (known := own.get(told) or own.get(word)):
+    if not isinstance(stated, str):
+        return Broken(f"its finish_reason is {stated!r}", f"{stated!r}")
+    word = _plain(stated)
+    if own and (known := own.get(stated) or own.get(word)):
         return known
     if known := ENDS.get(word):
         return known
-    return Broken(f"it ended with {told!r}", "" if word in _FAILURES else told)
+    return Broken(f"it ended with {stated!r}", "" if word in _FAILURES else stated)
 
 
 def _plain(word: str) -> str:

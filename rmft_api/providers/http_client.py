@@ -310,8 +310,8 @@ def _head(route: Route, headers: Mapping[str, str]) -> bytes:
     plainly = route.proxy is not None and url.scheme == "http"
     target = str(url) if plainly else url.raw_path  # a proxy must be told the whole address
     lines = [f"POST {target} HTTP/1.1", f"Host: {url.host_port_subcomponent}"]
-    told = {**headers, **route.proxy_headers()}
-    lines += [f"{name}: {value}" for name, value in told.items()]
+    sent_headers = {**headers, **route.proxy_headers()}
+    lines += [f"{name}: {value}" for name, value in sent_headers.items()]
     for line in lines:
         if not (line.isascii() and line.isprintable()):
             raise ConfigError(

@@ -44,14 +44,16 @@ async def list_models(profile: Profile, environ: Mapping[str, str] = os.environ)
     request = faults.Request(
         profile.name, "list its models", repeatable=True, key_name=profile.api_key_env or "the key"
     )
-    status, told, raw = await _get(profile, headers, request, environ)
+    status, reply_headers, raw = await _get(profile, headers, request, environ)
     if status != 200:
-        raise faults.refused(request, status, told, raw)
+        raise faults.refused(request, status, reply_headers, raw)
     try:
         entries = msgspec.json.decode(raw, type=_Page).data
     except msgspec.MsgspecError as error:
         raise faults.malformed(request, str(error), raw) from error
-    return ModelList({e.id: _day(e.shutdown_date) for e in entries}, _time(told.get("date", "")))
+    return ModelList(
+        {e.id: _day(e.shutdown_date) for e in entries}, _time(reply_headers.get("date", ""))
+    )
 
 
 async def _reached_gemini(profile: Profile, environ: Mapping[str, str]) -> ModelList:
@@ -67,14 +69,14 @@ async def _reached_gemini(profile: Profile, environ: Mapping[str, str]) -> Model
         key_name="the Google credentials",
     )
     try:
-        status, told, raw = await rest.exchange(
+        status, reply_headers, raw = await rest.exchange(
             request, "GET", f"{place.parent}/tuningJobs", data=None, query={"pageSize": "1"}
         )
     finally:
         await rest.close()
     if status != 200:
-        raise faults.refused(request, status, told, raw)
-    return ModelList({}, _time(told.get("date", "")))
+        raise faults.refused(request, status, reply_headers, raw)
+    return ModelList({}, _time(reply_headers.get("date", "")))
 
 
 async def access_refusal(
@@ -109,11 +111,11 @@ async def training_limits(
         repeatable=True,
         key_name=profile.api_key_env or "the key",
     )
-    status, told, raw = await _get(profile, headers, request, environ, path)
+    status, reply_headers, raw = await _get(profile, headers, request, environ, path)
     if status in (404, 405, 501):
         return None
     if status != 200:
-        raise faults.refused(request, status, told, raw)
+        raise faults.refused(request, status, reply_headers, raw)
     try:
         return msgspec.json.decode(raw, type=dict[str, Any])
     except msgspec.MsgspecError:
@@ -143,9 +145,9 @@ async def _get(
         await rest.close()
 
 
-def _day(told: Any) -> date | None:
+def _day(reply_headers: Any) -> date | None:
     try:
-        return date.fromisoformat(told)
+        return date.fromisoformat(reply_headers)
     except (TypeError, ValueError):
         return None
 

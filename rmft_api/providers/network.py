@@ -295,8 +295,8 @@ class Trust:
 
     def __str__(self) -> str:
         named = {"SSL_CERT_FILE": self.file, "SSL_CERT_DIR": self.directory}
-        told = ", ".join(f"{value} ({name})" for name, value in named.items() if value)
-        return told or "those of the system"
+        info = ", ".join(f"{value} ({name})" for name, value in named.items() if value)
+        return info or "those of the system"
 
 
 @lru_cache(maxsize=8)
@@ -369,16 +369,16 @@ class _Trace:
         self._passage = passage
         self._method = b""
 
-    def note(self, event: str, told: dict[str, Any]) -> None:
+    def note(self, event: str, info: dict[str, Any]) -> None:
         if event == "http11.send_request_headers.started":
-            self._method = told["request"].method
+            self._method = info["request"].method
             self._passage.sent = self._method != b"CONNECT"
         elif event == "http11.receive_response_headers.complete" and self._method == b"CONNECT":
-            status: int = told["return_value"][1]
+            status: int = info["return_value"][1]
             self._passage.refused = 0 if 200 <= status < 300 else status
 
-    async def note_async(self, event: str, told: dict[str, Any]) -> None:
-        self.note(event, told)
+    async def note_async(self, event: str, info: dict[str, Any]) -> None:
+        self.note(event, info)
 
 
 async def _traced(request: "httpx2.Request") -> None:

@@ -89,9 +89,11 @@ def _client(profile: Profile, environ: Mapping[str, str], route: Route) -> opena
     """The package's client, told everything, so that it takes nothing from the environment."""
     key = profile.key(environ)
     by_bearer = key is not None and profile.key_header == "Authorization"
-    told = profile.headers(environ) | ({} if by_bearer else profile.authorization(key))
+    all_headers = profile.headers(environ) | ({} if by_bearer else profile.authorization(key))
     own = ("OpenAI-Organization", "OpenAI-Project")
-    headers: dict[str, Any] = {name: told.get(name, openai.omit) for name in own} | told
+    headers: dict[str, Any] = {
+        name: all_headers.get(name, openai.omit) for name in own
+    } | all_headers
     waits = profile.timeouts
     return openai.AsyncOpenAI(
         api_key=key.reveal() if key and by_bearer else "none",  # the package insists on one

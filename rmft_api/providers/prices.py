@@ -164,9 +164,9 @@ class Prices:
             return None
         if not price.input and not price.output:
             return price.actual(_NOTHING)
-        if request.sums is None:
+        if request.stats is None:
             return price.worst_case(request, most_tokens(request.messages))
-        return price.worst_case(request, _bound(request.sums.size, len(request.messages)))
+        return price.worst_case(request, _bound(request.stats.size, len(request.messages)))
 
     def cost(self, request: ChatRequest, reply: ChatResponse) -> int | None:
         """What a reply cost; None where it does not tell, or the price is unknown."""

@@ -168,8 +168,8 @@ class Profile(Section):
         Raises ConfigError as `key` does.
         """
         key = self.key(environ)
-        told = [salt, key.reveal() if key else "", *sorted(self.headers(environ).items())]
-        return sha256(repr(told).encode()).hexdigest()[:16]
+        parts = [salt, key.reveal() if key else "", *sorted(self.headers(environ).items())]
+        return sha256(repr(parts).encode()).hexdigest()[:16]
 
     def tokens_per_example(self, model: str) -> int | None:
         """The most that an example may have where it trains the model; None: not known."""

@@ -115,10 +115,10 @@ def is_error(body: bytes) -> bool:
     return bool(outer.get("error"))
 
 
-def reason(told: Any) -> str:
+def reason(value: Any) -> str:
     """What an error says for people, whatever its shape; empty where it says nothing."""
     parts: list[str] = []
-    for part in _reasons(told, 0):
+    for part in _reasons(value, 0):
         said = " ".join(part.split())
         if said and not any(said in other for other in parts):
             parts.append(said)
@@ -126,36 +126,36 @@ def reason(told: Any) -> str:
     return line if len(line) <= _LONGEST else line[: _LONGEST - 1] + "…"
 
 
-def _reasons(told: Any, depth: int) -> Iterator[str]:
+def _reasons(value: Any, depth: int) -> Iterator[str]:
     if depth > _DEEPEST:
         return
-    if isinstance(told, str):
-        opened = _opened(told)
-        yield from [_plain(told)] if isinstance(opened, str) else _reasons(opened, depth + 1)
-    elif isinstance(told, list):
-        for one in cast("list[Any]", told)[:3]:
+    if isinstance(value, str):
+        opened = _opened(value)
+        yield from [_plain(value)] if isinstance(opened, str) else _reasons(opened, depth + 1)
+    elif isinstance(value, list):
+        for one in cast("list[Any]", value)[:3]:
             yield from _reasons(one, depth + 1)
-    elif isinstance(told, dict):
-        yield from _reasons_of(cast("dict[str, Any]", told), depth)
+    elif isinstance(value, dict):
+        yield from _reasons_of(cast("dict[str, Any]", value), depth)
 
 
-def _reasons_of(told: dict[str, Any], depth: int) -> Iterator[str]:
+def _reasons_of(value: dict[str, Any], depth: int) -> Iterator[str]:
     """The first key that says anything, with its place, and what more there is."""
-    yield from _by_field(told) if depth else ()
-    more = [part for name in _MORE if name in told for part in _reasons(told[name], depth + 1)]
+    yield from _by_field(value) if depth else ()
+    more = [part for name in _MORE if name in value for part in _reasons(value[name], depth + 1)]
     for name in (*_SAID, *_LAST_SAID):
-        said = list(_reasons(told.get(name), depth + 1)) if told.get(name) else []
+        said = list(_reasons(value.get(name), depth + 1)) if value.get(name) else []
         if said:
-            place = _place(told)
+            place = _place(value)
             yield f"{place}: {said[0]}" if place else said[0]
             yield from said[1:]
             break
     yield from more
 
 
-def _by_field(told: dict[str, Any]) -> Iterator[str]:
+def _by_field(value: dict[str, Any]) -> Iterator[str]:
     """ASP.NET's `{"n": ["must be 1"]}`."""
-    for name, said in told.items():
+    for name, said in value.items():
         lines = cast("list[Any]", said) if isinstance(said, list) and name not in _KNOWN else []
         if lines and all(isinstance(line, str) for line in lines):
             yield f"{name}: {' '.join(lines)}"
@@ -220,17 +220,17 @@ def _error_object(whole: Any) -> dict[str, Any]:
     return error
 
 
-def _first(told: Any) -> dict[str, Any]:
+def _first(value: Any) -> dict[str, Any]:
     """An object, or the first one of a list; none of anything else."""
-    if isinstance(told, list) and told:
-        told = cast("list[Any]", told)[0]
-    return cast("dict[str, Any]", told) if isinstance(told, dict) else {}
+    if isinstance(value, list) and value:
+        value = cast("list[Any]", value)[0]
+    return cast("dict[str, Any]", value) if isinstance(value, dict) else {}
 
 
 def _inner_status(error: dict[str, Any], status: int) -> int:
     """The status that an error inside a successful reply gives itself, where it gives one."""
-    told = [_text(error.get(name)) for name in ("code", "status", "status_code", "http_status")]
-    return next((int(one) for one in told if _STATUS.fullmatch(one)), status)
+    value = [_text(error.get(name)) for name in ("code", "status", "status_code", "http_status")]
+    return next((int(one) for one in value if _STATUS.fullmatch(one)), status)
 
 
 _BY_DAY = re.compile(r"per[ _-]?day|\bdaily\b|\b(?:rpd|tpd)\b", re.IGNORECASE)

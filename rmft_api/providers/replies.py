@@ -37,18 +37,24 @@ class Replies:
         """The response: exactly `request.n` choices, in order. Raises ProviderFault, classified."""
         if not 200 <= status < 300:
             raise self._refused(request, status, headers, raw)
-        told = self._decode(request, headers, raw)
-        if told.error is not None and empty_replies.is_no_answer(told.error):
+        completion = self._decode(request, headers, raw)
+        if completion.error is not None and empty_replies.is_no_answer(completion.error):
             raise empty_replies.failed(
-                self.request(request), headers, told.error, billed=_billed(told), begun=_said(told)
+                self.request(request),
+                headers,
+                completion.error,
+                billed=_billed(completion),
+                begun=_said(completion),
             )
-        choices = told.choices
+        choices = completion.choices
         if len(choices) != 1 or request.n != 1:
-            choices = self._in_order(request, headers, told)
-        if told.model and told.model != request.model:
-            self._check_model(request, told)
-        answers = tuple([self._choice(request, headers, told, choice) for choice in choices])
-        return ChatResponse(told.id, told.model or request.model, answers, told.billed())
+            choices = self._in_order(request, headers, completion)
+        if completion.model and completion.model != request.model:
+            self._check_model(request, completion)
+        answers = tuple([self._choice(request, headers, completion, choice) for choice in choices])
+        return ChatResponse(
+            completion.id, completion.model or request.model, answers, completion.billed()
+        )
 
     def request(self, request: ChatRequest) -> faults.Request:
         """What was asked, for a fault."""
@@ -80,50 +86,52 @@ class Replies:
             ) from odd
 
     def _in_order(
-        self, request: ChatRequest, headers: Mapping[str, str], told: Completion
+        self, request: ChatRequest, headers: Mapping[str, str], completion: Completion
     ) -> Sequence[ParsedChoice]:
         """As many as were asked for; choices without numbers stand as they came."""
-        numbers = [choice.index for choice in told.choices]
+        numbers = [choice.index for choice in completion.choices]
         if numbers == _IN_ORDER[: request.n]:
-            return told.choices
+            return completion.choices
         if len(numbers) < request.n:
-            raise self._too_few(request, headers, told)
+            raise self._too_few(request, headers, completion)
         if request.n == 1:
-            return told.choices[:1]
+            return completion.choices[:1]
         known = [number for number in numbers if number is not None]
         if not known:
-            return told.choices[: request.n]
+            return completion.choices[: request.n]
         if len({*known}) < len(numbers):
             why = f"its choices are numbered {numbers}; set chat.n = 1 in its profile"
             mismatch = Mismatch("choices that are not numbered")
             raise faults.no_answer(
-                self.request(request), why, mismatch=mismatch, billed=_billed(told)
+                self.request(request), why, mismatch=mismatch, billed=_billed(completion)
             )
-        return sorted(told.choices, key=_index)[: request.n]
+        return sorted(completion.choices, key=_index)[: request.n]
 
     def _too_few(
-        self, request: ChatRequest, headers: Mapping[str, str], told: Completion
+        self, request: ChatRequest, headers: Mapping[str, str], completion: Completion
     ) -> ProviderFault:
         """The fault of choices that are missing: an error in one that came tells more."""
-        for choice in told.choices:
-            self._choice(request, headers, told, choice)
-        came = len(told.choices)
+        for choice in completion.choices:
+            self._choice(request, headers, completion, choice)
+        came = len(completion.choices)
         if not came:
             return faults.no_answer(
-                self.request(request), "it holds no choice", billed=_billed(told)
+                self.request(request), "it holds no choice", billed=_billed(completion)
             )
         why = (
             f"{came} of {request.n} choices came; the endpoint ignores n: set chat.n = 1 in its "
             "profile"
         )
         mismatch = Mismatch("fewer choices than n")
-        return faults.no_answer(self.request(request), why, mismatch=mismatch, billed=_billed(told))
+        return faults.no_answer(
+            self.request(request), why, mismatch=mismatch, billed=_billed(completion)
+        )
 
-    def _check_model(self, request: ChatRequest, told: Completion) -> None:
-        if not self._traits.check_model or _is_model(request.model, told.model):
+    def _check_model(self, request: ChatRequest, completion: Completion) -> None:
+        if not self._traits.check_model or _is_model(request.model, completion.model):
             return
         why = (
-            f"{told.model!r} answered where {request.model!r} was asked; if that is the same "
+            f"{completion.model!r} answered where {request.model!r} was asked; if that is the same "
             "model, set chat.check_model = false in its profile, else begin another run with it"
         )
         # What another model took is not known by this one's price, so its tokens do not count.
@@ -133,14 +141,14 @@ class Replies:
         self,
         request: ChatRequest,
         headers: Mapping[str, str],
-        told: Completion,
+        completion: Completion,
         choice: ParsedChoice,
     ) -> Choice:
         message, ending = choice.message, choice.finish_reason
         if choice.error is not None or message.error is not None:
-            self._refuse_errors(request, headers, told, choice)
+            self._refuse_errors(request, headers, completion, choice)
         if ending not in _PLAIN or choice.native_finish_reason is not None:
-            ending = self._ending(request, told, choice)
+            ending = self._ending(request, completion, choice)
         content, apart = message.content, message.reasoning_content or message.reasoning
         if calls := message.tool_calls or message.function_call:
             content, ending = _with_calls(request, content, calls, ending)
@@ -153,16 +161,20 @@ class Replies:
         self,
         request: ChatRequest,
         headers: Mapping[str, str],
-        told: Completion,
+        completion: Completion,
         choice: ParsedChoice,
     ) -> None:
         for error in (choice.error, choice.message.error):
             if empty_replies.is_no_answer(error):
                 raise empty_replies.failed(
-                    self.request(request), headers, error, billed=_billed(told), begun=_said(told)
+                    self.request(request),
+                    headers,
+                    error,
+                    billed=_billed(completion),
+                    begun=_said(completion),
                 )
 
-    def _ending(self, request: ChatRequest, told: Completion, choice: ParsedChoice) -> str:
+    def _ending(self, request: ChatRequest, completion: Completion, choice: ParsedChoice) -> str:
         ending = finish_reasons.read(
             choice.finish_reason,
             native=choice.native_finish_reason,
@@ -170,7 +182,7 @@ class Replies:
             own=self._traits.finish_reasons,
         )
         if isinstance(ending, Broken):
-            raise empty_replies.broken(self.request(request), ending, _billed(told))
+            raise empty_replies.broken(self.request(request), ending, _billed(completion))
         return ending
 
 
@@ -179,21 +191,21 @@ _PLAIN = frozenset(ENDS.values())
 _IN_ORDER = list(range(1024))
 
 
-def _billed(told: Completion) -> Tokens | None:
+def _billed(completion: Completion) -> Tokens | None:
     """What a reply that is no answer was billed for; None: not known.
 
     Nothing, where it holds no words and tells so.
     """
-    usage: Usage | None = told.billed()
+    usage: Usage | None = completion.billed()
     if usage is not None:
         return usage.prompt_tokens, usage.completion_tokens, usage.cached_tokens
-    counts = told.usage
+    counts = completion.usage
     is_zero = counts and not counts.prompt_tokens and not counts.completion_tokens
-    return (0, 0, 0) if is_zero and not _said(told) else None
+    return (0, 0, 0) if is_zero and not _said(completion) else None
 
 
-def _said(told: Completion) -> bool:
-    return any(_words_of(choice) for choice in told.choices)
+def _said(completion: Completion) -> bool:
+    return any(_words_of(choice) for choice in completion.choices)
 
 
 def _words_of(choice: ParsedChoice) -> bool:
@@ -220,8 +232,8 @@ def _index(choice: ParsedChoice) -> int:
 _DATED = re.compile(r"-[0-9]{4}-?[0-9]{2}-?[0-9]{2}")
 
 
-def _is_model(asked: str, told: str) -> bool:
+def _is_model(asked: str, completion: str) -> bool:
     """The same model, or the dated snapshot that its name stands for."""
-    if told == asked:
+    if completion == asked:
         return True
-    return told.startswith(asked) and _DATED.fullmatch(told[len(asked) :]) is not None
+    return completion.startswith(asked) and _DATED.fullmatch(completion[len(asked) :]) is not None

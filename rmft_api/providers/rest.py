@@ -48,7 +48,7 @@ class Rest:
         total_s: float | None = None,
     ) -> bytes:
         """The reply's bytes. Raises ProviderFault, classified."""
-        status, told, raw = await self.exchange(
+        status, reply_headers, raw = await self.exchange(
             request,
             method,
             path,
@@ -59,7 +59,7 @@ class Rest:
             total_s=total_s,
         )
         if not 200 <= status < 300:
-            raise faults.refused(request, status, told, raw)
+            raise faults.refused(request, status, reply_headers, raw)
         return raw
 
     async def exchange(
@@ -76,7 +76,7 @@ class Rest:
         """Status, headers by lower-case name, and body, whatever the status is."""
         target = self._target(self._url(request, path), query)
         authorized = await self._authorized(method, target, headers or {}, data)
-        told = {**authorized, **self._route.proxy_headers()}
+        reply_headers = {**authorized, **self._route.proxy_headers()}
         patience = (
             self._patience
             if total_s is None
@@ -86,7 +86,7 @@ class Rest:
             method,
             target,
             data=data,
-            headers=told,
+            headers=reply_headers,
             timeout=patience,
             **self._route.session_options(),
         )

@@ -67,9 +67,9 @@ def _resets(scope: Scope, now: float) -> Iterator[float]:
         left = _length(scope.get(name.replace("reset", "remaining")), now)
         if _RESETS.fullmatch(name) and not left:
             yield _length(value, now) or 0.0
-    told = dict(_IETF.findall(str(scope.get("ratelimit", ""))))
-    if told.get("r", told.get("remaining")) in (None, "0"):
-        yield float(told.get("t", told.get("reset", 0)))
+    stated = dict(_IETF.findall(str(scope.get("ratelimit", ""))))
+    if stated.get("r", stated.get("remaining")) in (None, "0"):
+        yield float(stated.get("t", stated.get("reset", 0)))
 
 
 def _length(value: Any, now: float) -> float | None:

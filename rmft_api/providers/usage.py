@@ -24,21 +24,21 @@ def possible(usage: Usage) -> Usage | None:
     return usage if is_one and 0 <= usage.cached_tokens <= prompt else None
 
 
-def of_openai(told: Any) -> Usage | None:
+def of_openai(value: Any) -> Usage | None:
     """The `usage` of a reply on the OpenAI wire."""
-    if not isinstance(told, dict):
+    if not isinstance(value, dict):
         return None
-    usage = cast("dict[str, Any]", told)
+    usage = cast("dict[str, Any]", value)
     details = usage.get("prompt_tokens_details")
     cached = cast("dict[str, Any]", details).get("cached_tokens") if _is_table(details) else 0
     return believed(usage.get("prompt_tokens"), usage.get("completion_tokens"), cached)
 
 
-def is_reported_zero(told: Any) -> bool:
+def is_reported_zero(value: Any) -> bool:
     """Whether a `usage` tells in so many words that nothing was used."""
-    if not isinstance(told, dict):
+    if not isinstance(value, dict):
         return False
-    usage = cast("dict[str, Any]", told)
+    usage = cast("dict[str, Any]", value)
     return count(usage.get("prompt_tokens")) == 0 and count(usage.get("completion_tokens")) == 0
 
 

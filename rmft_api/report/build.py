@@ -38,7 +38,7 @@ def gather(
     config: RunConfig,
     journal: Journal,
     results: Results | None,
-    telling: RunState,
+    run_state: RunState,
     visit: Visit,
 ) -> ReportData:
     """The story of a run. `results` is None before the base has been evaluated.
@@ -59,8 +59,8 @@ def gather(
     money = spending(journal)
     return ReportData(
         run=config.name,
-        state=telling.state,
-        stage=telling.stage,
+        state=run_state.state,
+        stage=run_state.stage,
         made_at=int(time.time() * 1000),
         began_at=journal.run.created,
         headline=headlines.headline(everybody, champion),
@@ -90,13 +90,13 @@ def gather(
 def _look(config: RunConfig, journal: Journal, results: Results | None, visit: Visit) -> _Found:
     found = _Found()
     for group in groups(config, journal):
-        verdicts = selections.verdicts(group, journal)
+        selected = selections.verdicts(group, journal)
         told = _figures_of(results, group.split, group.iteration)
-        visit(group, verdicts)
+        visit(group, selected)
         if group.iteration < 0:
             continue  # a base before its warm-up: to read, and in no comparison
         found.players.append(players.of_group(group, told))
-        if made := selections.selection_figures(group, verdicts):
+        if made := selections.selection_figures(group, selected):
             found.makeups.append(made)
         if told is not None:
             regrets = figures.regret_by_scenario(players.judged_sittings(group, told))

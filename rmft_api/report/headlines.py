@@ -133,11 +133,11 @@ def warnings(results: Results | None) -> tuple[str, ...]:
 
 def _unread(best: PlayerFigures, base: PlayerFigures) -> str:
     """Whose regret is in doubt in a headline, because little of it could be read."""
-    told = ((who, _read(one)) for who, one in (("the base", base), ("the champion", best)))
+    lines = ((who, _read(one)) for who, one in (("the base", base), ("the champion", best)))
     return "".join(
         f" Only {share:.1%} of the replies of {who} could be read, and each other one counts as "
         "the worst action: so much of the difference is not about decisions."
-        for who, share in told
+        for who, share in lines
         if share < MOSTLY_READ
     )
 

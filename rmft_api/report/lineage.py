@@ -46,7 +46,7 @@ def origin(config: RunConfig, journal: Journal) -> dict[str, str]:
         **({"starts from run": config.model.from_run} if config.model.from_run else {}),
         "profile": config.model.profile,
         "seed": str(config.seed),
-        **({"extended": told} if (told := extended_in_words(outcome.extensions(journal))) else {}),
+        **({"extended": text} if (text := extended_in_words(outcome.extensions(journal))) else {}),
         **{word: recorded[key] for key, word in PROVENANCE.items() if key in recorded},
     }
 

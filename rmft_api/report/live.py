@@ -115,10 +115,10 @@ class LivePage:
         """(kind, text) of what changes, for somebody who has the edition `version`."""
         state = ""
         while not self.ended.is_set():
-            told = json.dumps(self.telling._asdict())
-            if told != state:
-                state = told
-                yield "state", told
+            text = json.dumps(self.telling._asdict())
+            if text != state:
+                state = text
+                yield "state", text
             if self.edition.version != version:
                 version = self.edition.version
                 yield "data", version

@@ -33,37 +33,39 @@ SCRIPTS = (
 STYLES = ("page.css", "charts.css", "browser.css", "media.css")
 
 
-def html(config: RunConfig, journal: Journal, results: Results | None, telling: RunState) -> bytes:
+def html(
+    config: RunConfig, journal: Journal, results: Results | None, run_state: RunState
+) -> bytes:
     """The whole page of a run; `results` is None before the base has been evaluated."""
-    story, book = read(config, journal, results, telling)
-    blocks = [_block("story", packed(data(story, book)))]
-    blocks += [_block(f"chapter-{i}", chapter) for i, chapter in enumerate(book.chapters)]
-    return document(story.run, story.headline.title, "\n".join(blocks), "").encode()
+    report, index = read(config, journal, results, run_state)
+    blocks = [_block("story", packed(data(report, index)))]
+    blocks += [_block(f"chapter-{i}", chapter) for i, chapter in enumerate(index.chapters)]
+    return document(report.run, report.headline.title, "\n".join(blocks), "").encode()
 
 
 def read(
     config: RunConfig,
     journal: Journal,
     results: Results | None,
-    telling: RunState,
+    run_state: RunState,
     limit: int = LIMIT,
 ) -> tuple[ReportData, TrajectoryIndex]:
     """The run's story and its book, which stays within `limit`."""
-    book = TrajectoryIndex()
-    story = gather(config, journal, results, telling, book.add)
+    index = TrajectoryIndex()
+    report = gather(config, journal, results, run_state, index.add)
     share = 1.0
-    while book.size > limit and share > 0.001:
-        share *= 0.95 * limit / book.size
-        book = TrajectoryIndex(share)
+    while index.size > limit and share > 0.001:
+        share *= 0.95 * limit / index.size
+        index = TrajectoryIndex(share)
         for group in groups(config, journal):
-            book.add(group, selections.verdicts(group, journal))
-    return story, book
+            index.add(group, selections.verdicts(group, journal))
+    return report, index
 
 
-def data(story: ReportData, book: TrajectoryIndex, version: str = "") -> dict[str, Any]:
+def data(report: ReportData, index: TrajectoryIndex, version: str = "") -> dict[str, Any]:
     """What the page's script begins with; what is not finite becomes null."""
-    plain = msgspec.json.decode(msgspec.json.encode(story))
-    return {"version": version, "story": plain, "groups": book.index}
+    plain = msgspec.json.decode(msgspec.json.encode(report))
+    return {"version": version, "story": plain, "groups": index.index}
 
 
 def document(run: str, title: str, blocks: str, live: str) -> str:

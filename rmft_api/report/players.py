@@ -13,7 +13,7 @@ from rmft_api.report.play_groups import PlayGroup, ScoredPlay
 
 
 def of_group(group: PlayGroup, told: Figures | None) -> PlayerFigures:
-    """A model on one split. `told` are its figures there; None until its evaluation has ended.
+    """A model on one split. `figures` are its figures there; None until its evaluation has ended.
 
     An evaluation may end before all scenarios are played: then what was played counts.
     """
@@ -33,17 +33,17 @@ def of_group(group: PlayGroup, told: Figures | None) -> PlayerFigures:
     )
 
 
-def _over_time(told: Figures | None) -> tuple[OverTime, ...]:
-    found = told.over_time.items() if told else ()
+def _over_time(figures: Figures | None) -> tuple[OverTime, ...]:
+    found = figures.over_time.items() if figures else ()
     return tuple(
         OverTime(horizon, one.scenarios, one.growth, one.halves, one.locked, one.verdict)
         for horizon, one in found
     )
 
 
-def judged_sittings(group: PlayGroup, told: Figures | None) -> tuple[ScoredPlay, ...]:
+def judged_sittings(group: PlayGroup, figures: Figures | None) -> tuple[ScoredPlay, ...]:
     """The plays that the figures are of."""
-    count = told.scenarios if told else 0
+    count = figures.scenarios if figures else 0
     return tuple(one for one in group.sittings if one.scenario < count)
 
 

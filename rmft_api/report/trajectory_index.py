@@ -51,15 +51,15 @@ class TrajectoryIndex:
         """The columns of every group."""
         return self._groups
 
-    def add(self, group: PlayGroup, verdicts: Sequence[Selected] = ()) -> None:
+    def add(self, group: PlayGroup, selected: Sequence[Selected] = ()) -> None:
         """Write a group down."""
-        told = _shown(group, self._share)
+        shown = _shown(group, self._share)
         curves = scenarios_of(group.sittings, regret_curve)
         starts: list[list[int]] = []
-        for start, chapter in _chapters(group, told, curves):
+        for start, chapter in _chapters(group, shown, curves):
             starts.append([start, len(self.chapters)])
             self.chapters.append(chapter)
-        self._groups.append({**_columns(group, verdicts), "told": told, "chapters": starts})
+        self._groups.append({**_columns(group, selected), "told": shown, "chapters": starts})
 
 
 def packed(value: Any) -> str:
@@ -69,9 +69,9 @@ def packed(value: Any) -> str:
     return base64.b64encode(squeeze.compress(raw) + squeeze.flush()).decode("ascii")
 
 
-def _columns(group: PlayGroup, verdicts: Sequence[Selected]) -> dict[str, Any]:
+def _columns(group: PlayGroup, selected: Sequence[Selected]) -> dict[str, Any]:
     """What the list shows and sorts by."""
-    judged = {verdict.address: verdict for verdict in verdicts}
+    judged = {verdict.address: verdict for verdict in selected}
     scores = [scored for _, scored in group.played]
     found = [judged.get(scored.address) for scored in scores]
     return {
@@ -113,7 +113,7 @@ def _turns(played: Sequence[tuple[Trajectory, Scored]]) -> list[int]:
 
 
 def _chapters(
-    group: PlayGroup, told: Sequence[int], curves: Sequence[Floats]
+    group: PlayGroup, shown: Sequence[int], curves: Sequence[Floats]
 ) -> Iterator[tuple[int, str]]:
     """(place of the first trajectory, the chapter)."""
     first, chapter = 0, _Chapter(group)
@@ -121,7 +121,7 @@ def _chapters(
         if chapter.length > CHAPTER:
             yield first, chapter.packed()
             first, chapter = place, _Chapter(group)
-        chapter.add(trajectory, bool(told[place]), curves[place])
+        chapter.add(trajectory, bool(shown[place]), curves[place])
     yield first, chapter.packed()
 
 
@@ -135,7 +135,7 @@ class _Chapter:
         self._plays: list[dict[str, Any]] = []
         self.length = 0
 
-    def add(self, trajectory: Trajectory, told: bool, curve_T: Floats) -> None:
+    def add(self, trajectory: Trajectory, shown: bool, curve_T: Floats) -> None:
         index = trajectory.address.scenario
         scenario = self._group.scenarios[index]
         if index not in self._tables:
@@ -148,7 +148,7 @@ class _Chapter:
             }
         play: dict[str, Any] = {
             "names": trajectory.names,
-            "rounds": [self._round(one, told) for one in trajectory.rounds],
+            "rounds": [self._round(one, shown) for one in trajectory.rounds],
             "curve": _rounded(curve_T),
         }
         if scenario.world is not None:
@@ -158,12 +158,12 @@ class _Chapter:
             play["rewards"] = [_rounded(np.array(one.rewards)) for one in trajectory.rounds]
         self._plays.append(play)
 
-    def _round(self, one: Round, told: bool) -> list[Any]:
+    def _round(self, one: Round, shown: bool) -> list[Any]:
         """[status, action, reply, prompt, policy]; texts by their place."""
         policy = None
         if one.policy is not None and max(one.policy) < 1:
             policy = [_short(p) for p in one.policy]
-        if not told:
+        if not shown:
             return [one.status, one.action, WITHOUT, [], policy]
         prompt = [[message.role, self._place(message.content)] for message in one.prompt]
         return [one.status, one.action, self._place(one.reply), prompt, policy]

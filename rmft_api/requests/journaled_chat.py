@@ -263,5 +263,5 @@ def _encode_request(request: ChatRequest) -> bytes:
 
     A long chat is told by its digest: all but its end was asked before.
     """
-    told = chat_stats.of(request).digest if len(request.messages) >= LONG else request.messages
-    return _encode((request.model, told, request.n, request.seed, request.sampling))
+    content = chat_stats.of(request).digest if len(request.messages) >= LONG else request.messages
+    return _encode((request.model, content, request.n, request.seed, request.sampling))

@@ -60,11 +60,11 @@ class RequestEnd(NamedTuple):
 
 def estimate(request: ChatRequest) -> int:
     """Tokens that a provider may count for a request before it is answered, roughly."""
-    if request.sums is not None:
-        told = request.sums.chars
+    if request.stats is not None:
+        chars = request.stats.chars
     else:
-        told = sum([len(message.content) for message in request.messages])
-    return told // 4 + 8 * len(request.messages) + request.n * request.sampling.max_tokens
+        chars = sum([len(message.content) for message in request.messages])
+    return chars // 4 + 8 * len(request.messages) + request.n * request.sampling.max_tokens
 
 
 class _Turn:

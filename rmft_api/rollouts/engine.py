@@ -147,8 +147,8 @@ Save = Callable[[PreparedScenario, Sequence[StoredTrajectory]], Awaitable[None]]
 
 
 async def play(
-    game: RolloutSettings,
-    seats: Iterable[PreparedScenario],
+    settings: RolloutSettings,
+    prepared_scenarios: Iterable[PreparedScenario],
     chat: ChatModel,
     save: Save,
     done: Callable[[int], frozenset[int]] = lambda index: frozenset(),
@@ -161,24 +161,24 @@ async def play(
     stays without an answer is set aside and the others go on; then ResumableError. Raises what
     else `chat` raises, and what `validity` does, after the other trajectories were stopped.
     """
-    cohorts = _cohorts(game, seats, done)
-    workers = max(1, game.live // _together(game))
+    cohorts = _cohorts(settings, prepared_scenarios, done)
+    workers = max(1, settings.live // _together(settings))
     aside: list[ProviderFault] = []
 
     async def work() -> None:
         for cohort in cohorts:
             try:
-                await _play_cohort(game, cohort, chat, tick, validity)
+                await _play_cohort(settings, cohort, chat, tick, validity)
             except ProviderFault as fault:
                 if fault.kind not in (FaultKind.AMBIGUOUS, FaultKind.NO_ANSWER):
                     raise
                 aside.append(fault)
                 if validity is not None:
-                    for player in cohort.rollouts:
-                        validity.ended(_number(game, cohort.scenario, player))
+                    for rollout in cohort.rollouts:
+                        validity.ended(_number(settings, cohort.scenario, rollout))
             else:
                 await save(
-                    cohort.scenario, [p.stored(game, cohort.scenario) for p in cohort.rollouts]
+                    cohort.scenario, [p.stored(settings, cohort.scenario) for p in cohort.rollouts]
                 )
 
     try:
@@ -196,15 +196,15 @@ async def play(
         )
 
 
-def wave(game: RolloutSettings, horizons: Sequence[int]) -> Wave:
+def wave(settings: RolloutSettings, horizons: Sequence[int]) -> Wave:
     """How scenarios of these horizons are played."""
-    size = max(1, game.live // _together(game)) * _together(game)
-    return Wave(horizons, game.trajectories, min(size, len(horizons) * game.trajectories))
+    size = max(1, settings.live // _together(settings)) * _together(settings)
+    return Wave(horizons, settings.trajectories, min(size, len(horizons) * settings.trajectories))
 
 
-def _together(game: RolloutSettings) -> int:
+def _together(settings: RolloutSettings) -> int:
     """Trajectories of a cohort."""
-    return game.trajectories if game.largest_n > 1 else 1
+    return settings.trajectories if settings.largest_n > 1 else 1
 
 
 @dataclass
@@ -217,9 +217,9 @@ class _Rollout:
     transcript: TranscriptRecorder = field(default_factory=TranscriptRecorder)
     over: bool = False
 
-    def stored(self, game: RolloutSettings, seat: PreparedScenario) -> StoredTrajectory:
-        address = Address(game.split, game.iteration, seat.index, self.number)
-        return self.transcript.trajectory(address, game.model, seat.names)
+    def stored(self, settings: RolloutSettings, prepared: PreparedScenario) -> StoredTrajectory:
+        address = Address(settings.split, settings.iteration, prepared.index, self.number)
+        return self.transcript.trajectory(address, settings.model, prepared.names)
 
 
 @dataclass(frozen=True)
@@ -229,61 +229,70 @@ class _Cohort:
 
 
 def _cohorts(
-    game: RolloutSettings, seats: Iterable[PreparedScenario], done: Callable[[int], frozenset[int]]
+    settings: RolloutSettings,
+    prepared_scenarios: Iterable[PreparedScenario],
+    done: Callable[[int], frozenset[int]],
 ) -> Iterator[_Cohort]:
-    for seat in seats:
-        finished = done(seat.index)
+    for prepared in prepared_scenarios:
+        finished = done(prepared.index)
         owed = [
-            _Rollout(number, *seat.begin())
-            for number in range(game.trajectories)
+            _Rollout(number, *prepared.begin())
+            for number in range(settings.trajectories)
             if number not in finished
         ]
-        if game.largest_n > 1:
-            yield from [_Cohort(seat, tuple(owed))] if owed else []
+        if settings.largest_n > 1:
+            yield from [_Cohort(prepared, tuple(owed))] if owed else []
         else:
-            yield from (_Cohort(seat, (player,)) for player in owed)
+            yield from (_Cohort(prepared, (rollout,)) for rollout in owed)
 
 
 async def _play_cohort(
-    game: RolloutSettings,
+    settings: RolloutSettings,
     cohort: _Cohort,
     chat: ChatModel,
     tick: Callable[[int], None],
     validity: Validity | None,
 ) -> None:
-    seat = cohort.scenario
-    for t in range(seat.scenario.T):
+    prepared = cohort.scenario
+    for t in range(prepared.scenario.T):
         if validity is not None:
             validity.check()
-        if seat.order is not None:
-            for player in cohort.rollouts:
-                player.prompt.show_in(seat.order(player.number, t))
-        groups = list(_groups(game, cohort.rollouts))
-        requests = [_ask(game, seat, t, group) for group in groups]
+        if prepared.order is not None:
+            for rollout in cohort.rollouts:
+                rollout.prompt.show_in(prepared.order(rollout.number, t))
+        groups = list(_groups(settings, cohort.rollouts))
+        requests = [_ask(settings, prepared, t, group) for group in groups]
         for group, reply in zip(groups, await _replies(chat, requests), strict=True):
-            for player, choice in zip(group, reply.choices, strict=True):
-                unread = _step(game, seat, player, t, choice)
+            for rollout, choice in zip(group, reply.choices, strict=True):
+                unread = _step(settings, prepared, rollout, t, choice)
                 if validity is not None:
-                    _observe(validity, _number(game, seat, player), player, choice, unread, seat)
+                    _observe(
+                        validity,
+                        _number(settings, prepared, rollout),
+                        rollout,
+                        choice,
+                        unread,
+                        prepared,
+                    )
             tick(len(group))
 
 
 def _observe(
     validity: Validity,
     number: int,
-    player: _Rollout,
+    rollout: _Rollout,
     choice: Choice,
     unread: reader.UnreadableReply | None,
-    seat: PreparedScenario,
+    prepared: PreparedScenario,
 ) -> None:
-    validity.reply(number, choice, unread, seat.names)
-    if player.over:
+    validity.reply(number, choice, unread, prepared.names)
+    if rollout.over:
         validity.ended(number)
 
 
-def _number(game: RolloutSettings, seat: PreparedScenario, player: _Rollout) -> int:
+def _number(settings: RolloutSettings, prepared: PreparedScenario, rollout: _Rollout) -> int:
     """Of a trajectory among all of the split."""
-    return seat.index * game.trajectories + player.number
+    return prepared.index * settings.trajectories + rollout.number
 
 
 async def _replies(chat: ChatModel, requests: Sequence[ChatRequest]) -> list[ChatResponse]:
@@ -303,35 +312,37 @@ async def model_reply(chat: ChatModel, request: ChatRequest) -> ChatResponse:
         return ChatResponse(id="", model=request.model, choices=(choice,) * request.n, usage=None)
 
 
-def _groups(game: RolloutSettings, players: Sequence[_Rollout]) -> Iterator[list[_Rollout]]:
+def _groups(settings: RolloutSettings, rollouts: Sequence[_Rollout]) -> Iterator[list[_Rollout]]:
     """Players whose chats are identical, at most `largest_n` together, in order of number."""
-    if len(players) == 1:  # nobody to compare it with
-        yield from [] if players[0].over else [list(players)]
+    if len(rollouts) == 1:  # nobody to compare it with
+        yield from [] if rollouts[0].over else [list(rollouts)]
         return
     same: dict[tuple[Message, ...], list[_Rollout]] = {}
-    for player in players:
-        if not player.over:
-            same.setdefault(player.prompt.messages(), []).append(player)
+    for rollout in rollouts:
+        if not rollout.over:
+            same.setdefault(rollout.prompt.messages(), []).append(rollout)
     for group in same.values():
-        for start in range(0, len(group), game.largest_n):
-            yield group[start : start + game.largest_n]
+        for start in range(0, len(group), settings.largest_n):
+            yield group[start : start + settings.largest_n]
 
 
 def _ask(
-    game: RolloutSettings, seat: PreparedScenario, t: int, group: Sequence[_Rollout]
+    settings: RolloutSettings, prepared: PreparedScenario, t: int, group: Sequence[_Rollout]
 ) -> ChatRequest:
     first = group[0].number
-    place = (game.split, game.iteration, seat.index, first)
+    place = (settings.split, settings.iteration, prepared.index, first)
     return ChatRequest(
         key="/".join(map(str, (*place, t))),
-        model=game.model,
+        model=settings.model,
         messages=group[0].prompt.messages(),
         n=len(group),
-        seed=seeds.number(game.seed, "reply", *place, t // game.seed_block),
-        sampling=game.sampling,
-        sums=group[0].prompt.stats(),
-        visible_state=_visible(game, seat, group[0]) if is_scripted(game.model) else None,
-        answer=answer_format(game.output, seat.names, reasoned=game.reasoned),
+        seed=seeds.number(settings.seed, "reply", *place, t // settings.seed_block),
+        sampling=settings.sampling,
+        stats=group[0].prompt.stats(),
+        visible_state=_visible(settings, prepared, group[0])
+        if is_scripted(settings.model)
+        else None,
+        answer=answer_format(settings.output, prepared.names, reasoned=settings.reasoned),
     )
 
 
@@ -340,14 +351,16 @@ def answer_format(output: Output, names: tuple[str, ...], *, reasoned: bool) -> 
     return None if way_of(output) == "tag" else AnswerFormat(output, names, reasoned)
 
 
-def _visible(game: RolloutSettings, seat: PreparedScenario, player: _Rollout) -> VisibleState:
+def _visible(
+    settings: RolloutSettings, prepared: PreparedScenario, rollout: _Rollout
+) -> VisibleState:
     """What a scripted player decides by; equal for all whose chats are equal."""
     return visible_state(
-        seat.names,
-        game.output,
-        [(one.action, one.rewards) for one in player.transcript.rounds],
-        full=seat.scenario.feedback == "full",
-        reasoned=game.reasoned,
+        prepared.names,
+        settings.output,
+        [(one.action, one.rewards) for one in rollout.transcript.rounds],
+        full=prepared.scenario.feedback == "full",
+        reasoned=settings.reasoned,
     )
 
 
@@ -362,39 +375,43 @@ def visible_state(
     """The counts and sums of the rewards told so far, from each round's action and K rewards."""
     counts, sums = [0] * len(names), [0.0] * len(names)
     for action, rewards in rounds:
-        told = range(len(names)) if full else [action] if action is not None else []
-        for a in told:
+        shown = range(len(names)) if full else [action] if action is not None else []
+        for a in shown:
             counts[a] += 1
             sums[a] += rewards[a]
     return VisibleState(names, output, tuple(counts), tuple(sums), reasoned)
 
 
 def _step(
-    game: RolloutSettings, seat: PreparedScenario, player: _Rollout, t: int, choice: Choice
+    settings: RolloutSettings, prepared: PreparedScenario, rollout: _Rollout, t: int, choice: Choice
 ) -> reader.UnreadableReply | None:
     """Read the reply, act, earn, and let the player hear of it; why it decides nothing."""
-    answer = _read(game, seat, player, choice)
-    told = player.prompt.new_messages()
+    answer = _read(settings, prepared, rollout, choice)
+    shown = rollout.prompt.new_messages()
     text = reader.clean(choice.content or "")
     if isinstance(answer, reader.UnreadableReply):
-        rewards = _face(seat.scenario, player, t, None, None)
-        player.transcript.add(told, text, Round((), "", answer.status, None, None, rewards))
-        player.prompt.observe(text, None, rewards)
-        player.over = game.unreadable == "end"
+        rewards = _face(prepared.scenario, rollout, t, None, None)
+        rollout.transcript.add(shown, text, Round((), "", answer.status, None, None, rewards))
+        rollout.prompt.observe(text, None, rewards)
+        rollout.over = settings.unreadable == "end"
         return answer
     policy = answer.policy
-    action = answer.action if answer.action is not None else _draw(game, seat, player, t, policy)
-    rewards = _face(seat.scenario, player, t, action, policy)
-    player.transcript.add(told, text, Round((), "", "read", action, policy, rewards))
-    player.prompt.observe(text, action, rewards)
+    action = (
+        answer.action
+        if answer.action is not None
+        else _draw(settings, prepared, rollout, t, policy)
+    )
+    rewards = _face(prepared.scenario, rollout, t, action, policy)
+    rollout.transcript.add(shown, text, Round((), "", "read", action, policy, rewards))
+    rollout.prompt.observe(text, action, rewards)
     return None
 
 
 def _read(
-    game: RolloutSettings, seat: PreparedScenario, player: _Rollout, choice: Choice
+    settings: RolloutSettings, prepared: PreparedScenario, rollout: _Rollout, choice: Choice
 ) -> reader.ParsedReply | reader.UnreadableReply:
     """The reply, read; an action that is not possible now is no answer."""
-    session, names = player.session, seat.names
+    session, names = rollout.session, prepared.names
     possible = range(len(names)) if session is None else session.possible
     if len(possible) < len(names):
         names = tuple([names[action] for action in possible])
@@ -403,21 +420,29 @@ def _read(
         choice.finish_reason,
         choice.refusal,
         names,
-        game.output,
+        settings.output,
         choice.thoughts,
     )
-    if len(names) == len(seat.names) or isinstance(answer, reader.UnreadableReply):
+    if len(names) == len(prepared.names) or isinstance(answer, reader.UnreadableReply):
         return answer
     action = possible[answer.action or 0]  # with state, an answer names its action
-    policy = tuple([float(a == action) for a in range(len(seat.names))])
+    policy = tuple([float(a == action) for a in range(len(prepared.names))])
     return msgspec.structs.replace(answer, action=action, policy=policy)
 
 
 def _draw(
-    game: RolloutSettings, seat: PreparedScenario, player: _Rollout, t: int, policy: Sequence[float]
+    settings: RolloutSettings,
+    prepared: PreparedScenario,
+    rollout: _Rollout,
+    t: int,
+    policy: Sequence[float],
 ) -> int:
     """Sample an action from a stated distribution, by an addressed draw of our own."""
-    return acted(game.seed, (game.split, game.iteration, seat.index, player.number, t), policy)
+    return acted(
+        settings.seed,
+        (settings.split, settings.iteration, prepared.index, rollout.number, t),
+        policy,
+    )
 
 
 def acted(seed: int, place: tuple[Split, int, int, int, int], policy: Sequence[float]) -> int:
@@ -434,7 +459,7 @@ def drawn(policy: Sequence[float], number: int) -> int:
 
 def _face(
     scenario: Scenario,
-    player: _Rollout,
+    rollout: _Rollout,
     t: int,
     action: int | None,
     policy: Sequence[float] | None,
@@ -443,8 +468,8 @@ def _face(
 
     What such a reply costs is worked out by `regret.play_in`.
     """
-    if player.session is not None:
-        return player.session.step(action).rewards
+    if rollout.session is not None:
+        return rollout.session.step(action).rewards
     if scenario.adversary is None:
         return tuple(scenario.rewards[t].tolist())
     K = scenario.K

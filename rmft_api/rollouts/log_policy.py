@@ -153,7 +153,7 @@ def requests(
                     n=min(most, question.samples - start),
                     seed=seeds.number(config.seed, "off-policy reply", *place),
                     sampling=sampling,
-                    sums=builder.stats(),
+                    stats=builder.stats(),
                 ),
             )
 

@@ -66,7 +66,7 @@ async def play(
     owed = plays * sum(horizons) - sum(map(len, played.values()))
     if owed <= 0:
         return
-    game = preparation.rollout_settings(at.config, split, iteration, model, at.largest_n)
+    settings = preparation.rollout_settings(at.config, split, iteration, model, at.largest_n)
     scenarios = preparation.prepared_scenarios(at.config, at.prompts, split, iteration)
     found: list[TooFew] = []
 
@@ -74,15 +74,15 @@ async def play(
         found.append(too_few)
         return unreadable_replies.unreadable(too_few, title, model, at.config)
 
-    validity = Validity(floor, engine.wave(game, horizons), refuse)
+    validity = Validity(floor, engine.wave(settings, horizons), refuse)
     try:
         validity.begin(played)
         with at.console.playing(title, owed) as tick:
             await engine.play(
-                game,
+                settings,
                 islice(scenarios, count),
                 at.chat,
-                lambda seat, finished: _save(at.journal, seat, finished),
+                lambda prepared, finished: _save(at.journal, prepared, finished),
                 lambda index: frozenset(i for i in range(plays) if index * plays + i in played),
                 tick,
                 validity,
@@ -122,10 +122,10 @@ async def _stay_stopped(at: PlayContext, split: Split, iteration: int, floor: Fl
 
 
 async def _save(
-    journal: Journal, seat: PreparedScenario, finished: Sequence[StoredTrajectory]
+    journal: Journal, prepared: PreparedScenario, finished: Sequence[StoredTrajectory]
 ) -> None:
     """Score trajectories and keep them; only now are they done."""
-    scenario = seat.scenario
+    scenario = prepared.scenario
     scored = [
         regret.score(t.address, scenario.regret, regret.play_in(scenario, t.rounds))
         for t, _ in finished

@@ -41,7 +41,7 @@ class Teacher:
     def _played(self) -> list[PlayArrays]:
         """Every trajectory, scenario by scenario."""
         plays = self.config.rollouts.trajectories
-        tables = [seat.scenario for seat in self._seats for _ in range(plays)]
+        tables = [prepared.scenario for prepared in self._seats for _ in range(plays)]
         wanted = self.algorithm
         return baselines.play(
             wanted.algorithm, tables, self.config.seed, wanted.options, self.config.origin.folder
@@ -50,31 +50,31 @@ class Teacher:
     async def reply(self, request: ChatRequest) -> ChatResponse:
         """What the algorithm does at this place of the run."""
         _, _, scenario, trajectory, t = request.key.split("/")
-        seat = self._seats[int(scenario)]
+        prepared = self._seats[int(scenario)]
         place = int(scenario) * self.config.rollouts.trajectories + int(trajectory)
-        said = self._said(seat, self._plays[place], int(t))
+        said = self._said(prepared, self._plays[place], int(t))
         return ChatResponse("teacher", request.model, (Choice(said, "stop"),), None)
 
-    def _said(self, seat: PreparedScenario, play: PlayArrays, t: int) -> str:
+    def _said(self, prepared: PreparedScenario, play: PlayArrays, t: int) -> str:
         """The reason, where it is to give one, and the answer."""
         action = int(play.actions_T[t])
         template = self._template()
         if template is None:
-            return self._answer(seat, play, t, "")
-        full = seat.scenario.feedback == "full"
-        K = seat.scenario.K
+            return self._answer(prepared, play, t, "")
+        full = prepared.scenario.feedback == "full"
+        K = prepared.scenario.K
         told_tK = np.ones((t, K)) if full else np.eye(K)[play.actions_T[:t]]
-        words = reason(template, seat.names, play.rewards_TK[:t], told_tK, action)
-        return self._answer(seat, play, t, words)
+        words = reason(template, prepared.names, play.rewards_TK[:t], told_tK, action)
+        return self._answer(prepared, play, t, words)
 
     def _template(self) -> Template | None:
         """The reasoning that it gives, where it is to give one."""
         return self.prompts.reasons
 
-    def _answer(self, seat: PreparedScenario, play: PlayArrays, t: int, why: str) -> str:
+    def _answer(self, prepared: PreparedScenario, play: PlayArrays, t: int, why: str) -> str:
         # A bandit player goes on from what it did, so the answer is what it did, not what it mixed.
         action = int(play.actions_T[t])
-        full = seat.scenario.feedback == "full"
-        shares = play.policies_TK[t] if full else np.eye(seat.scenario.K)[action]
+        full = prepared.scenario.feedback == "full"
+        shares = play.policies_TK[t] if full else np.eye(prepared.scenario.K)[action]
         policy: list[float] = [round(share, 4) for share in shares.tolist()]
-        return reader.render(action, policy, seat.names, self.config.prompts.answer_form, why)
+        return reader.render(action, policy, prepared.names, self.config.prompts.answer_form, why)

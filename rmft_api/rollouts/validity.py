@@ -165,9 +165,9 @@ class Validity:
             return
         self._over.add(trajectory)
         if self._missing > 0:
-            heard = len(self._heard.get(trajectory, b""))
+            count = len(self._heard.get(trajectory, b""))
             wanted = self._wave.rounds_within(self._looked, trajectory)
-            self._missing -= max(0, wanted - heard)
+            self._missing -= max(0, wanted - count)
             if self._missing <= 0:
                 self._look()
                 self.check()
@@ -180,8 +180,8 @@ class Validity:
             if self._missing:
                 return
             marks = Counter[int]()
-            for trajectory, heard in self._heard.items():
-                marks.update(heard[: wave.rounds_within(self._looked, trajectory)])
+            for trajectory, count in self._heard.items():
+                marks.update(count[: wave.rounds_within(self._looked, trajectory)])
             self._error = self.decided(marks[_READ], marks[_READ] + marks[_UNREAD])
             if self._error is not None or self._looked >= wave.replies:
                 self._missing = -1

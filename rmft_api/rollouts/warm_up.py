@@ -113,25 +113,25 @@ class RandomPlayer(Teacher):
         ]
 
     def _acted(
-        self, seat: PreparedScenario, number: int, chosen_T: Ints, output: engine.Output
+        self, prepared: PreparedScenario, number: int, chosen_T: Ints, output: engine.Output
     ) -> Iterator[tuple[int, tuple[float, ...]]]:
         """Each round's action, and the policy as it will be read."""
         for t, chosen in enumerate(chosen_T.tolist()):
-            place = ("train", ITERATION, seat.index, number, t)
+            place = ("train", ITERATION, prepared.index, number, t)
             if kind_of(output) == "action":
-                yield chosen, tuple(np.eye(seat.scenario.K)[chosen].tolist())
+                yield chosen, tuple(np.eye(prepared.scenario.K)[chosen].tolist())
                 continue
-            policy = _mixed(chosen, seat.scenario.K, seeds.rng(self.config.seed, "mix", *place))
-            text = reader.render(chosen, policy, seat.names, output)
-            read = reader.read(text, "stop", None, seat.names, output)
+            policy = _mixed(chosen, prepared.scenario.K, seeds.rng(self.config.seed, "mix", *place))
+            text = reader.render(chosen, policy, prepared.names, output)
+            read = reader.read(text, "stop", None, prepared.names, output)
             assert not isinstance(read, reader.UnreadableReply)
             yield engine.acted(self.config.seed, place, read.policy), read.policy
 
-    def _answer(self, seat: PreparedScenario, play: PlayArrays, t: int, why: str) -> str:
+    def _answer(self, prepared: PreparedScenario, play: PlayArrays, t: int, why: str) -> str:
         shares: list[float] = play.policies_TK[t].tolist()
         policy = [round(share, 2) for share in shares]
         form = self.config.prompts.answer_form
-        return reader.render(int(play.actions_T[t]), policy, seat.names, form, why)
+        return reader.render(int(play.actions_T[t]), policy, prepared.names, form, why)
 
 
 def balanced(scenarios: Sequence[Scenario], seed: int) -> list[Ints]:
@@ -163,9 +163,11 @@ def _mixed(most: int, K: int, rng: np.random.Generator) -> list[float]:
     return [part / _HUNDREDTHS for part in whole_K.tolist()]
 
 
-def _faced(seat: PreparedScenario, acted: Sequence[tuple[int, tuple[float, ...]]]) -> PlayArrays:
+def _faced(
+    prepared: PreparedScenario, acted: Sequence[tuple[int, tuple[float, ...]]]
+) -> PlayArrays:
     """The rounds as arrays, an adversary's answers included."""
-    scenario = seat.scenario
+    scenario = prepared.scenario
     policies_TK: Floats = np.array([policy for _, policy in acted])
     rewards_TK = scenario.rewards
     if scenario.adversary is not None:

@@ -84,14 +84,14 @@ def rank(
     return tuple(Selected(a, costs[a], ranks.get(a), whys[a]) for a in costs)
 
 
-def opposed(verdicts: Iterable[Selected], rivals: int) -> tuple[tuple[Address, Address], ...]:
+def opposed(selected: Iterable[Selected], rivals: int) -> tuple[tuple[Address, Address], ...]:
     """Each kept trajectory against the last ranked ones of its scenario, `rivals` at most.
 
     Lower cost first, in order of address. Trajectories that were not ranked oppose nobody, nor do
     those of equal cost.
     """
     scenarios: defaultdict[_Key, list[Selected]] = defaultdict(list)
-    for verdict in verdicts:
+    for verdict in selected:
         if verdict.rank is not None:
             a = verdict.address
             scenarios[(a.split, a.iteration, a.scenario, 0)].append(verdict)

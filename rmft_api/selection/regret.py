@@ -47,7 +47,7 @@ class PlayArrays(NamedTuple):
 def play_in(scenario: Scenario, rounds: Sequence[Round]) -> PlayArrays:
     """A trajectory's rounds as arrays; those without a policy as the scenario's extremes."""
     if scenario.world is not None:
-        return play_in_world(scenario.world, [told.action for told in rounds])
+        return play_in_world(scenario.world, [played.action for played in rounds])
     adversary = scenario.adversary is not None
     play = play_of(rounds, scenario.rewards, None if adversary else scenario.means)
     unread = np.flatnonzero(play.actions_T == UNREAD).tolist()
@@ -80,9 +80,9 @@ def play_of(rounds: Sequence[Round], rewards_TK: Floats, means_TK: Floats | None
     policies_TK = np.full(rewards_TK.shape, np.nan)
     if rounds:
         t = len(rounds)
-        faced_TK[:t] = [told.rewards for told in rounds]
-        actions_T[:t] = [UNREAD if told.action is None else told.action for told in rounds]
-        policies_TK[:t] = [_policy(told) for told in rounds]
+        faced_TK[:t] = [played.rewards for played in rounds]
+        actions_T[:t] = [UNREAD if played.action is None else played.action for played in rounds]
+        policies_TK[:t] = [_policy(played) for played in rounds]
     return PlayArrays(faced_TK, faced_TK if means_TK is None else means_TK, actions_T, policies_TK)
 
 
@@ -99,10 +99,10 @@ def stack(plays: Sequence[PlayArrays]) -> PlayArrays:
     return PlayArrays(*(np.stack(arrays) for arrays in zip(*plays, strict=True)))
 
 
-def _policy(told: Round) -> tuple[float, ...]:
-    if told.action is None:
-        return (math.nan,) * len(told.rewards)
-    return told.policy or tuple([float(a == told.action) for a in range(len(told.rewards))])
+def _policy(played: Round) -> tuple[float, ...]:
+    if played.action is None:
+        return (math.nan,) * len(played.rewards)
+    return played.policy or tuple([float(a == played.action) for a in range(len(played.rewards))])
 
 
 def one_hot(actions: Any, K: int) -> Floats:

@@ -208,5 +208,5 @@ def _notes(rows: Sequence[AblationRow]) -> Iterator[str]:
     yield from (f"{row.cell}: {row.says}" for row in rows if row.says)
     for row in rows:
         for who, valid in (("the base", row.base_valid), ("the champion", row.valid)):
-            if told := unread_warning(valid):
-                yield f"warning, {row.cell}, {who}: {told}"
+            if lines := unread_warning(valid):
+                yield f"warning, {row.cell}, {who}: {lines}"

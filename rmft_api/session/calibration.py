@@ -79,8 +79,8 @@ async def calibrate(config: RunConfig, prompts: PromptSet, counter: TokenCounter
 
 def _texts(config: RunConfig, prompts: PromptSet) -> list[tuple[Message, ...]]:
     """Prompts of the run's first round, one a validation scenario."""
-    seats = preparation.prepared_scenarios(config, prompts, "validation", 1)
-    return [seat.prompt_builder().messages() for seat in seats][:_ROWS]
+    prepared_scenarios = preparation.prepared_scenarios(config, prompts, "validation", 1)
+    return [prepared.prompt_builder().messages() for prepared in prepared_scenarios][:_ROWS]
 
 
 async def _measured(
@@ -145,8 +145,8 @@ def _key(config: RunConfig) -> str:
     """The machine and the settings that a measurement holds for."""
     settings = settings_of(config)
     spec = "" if settings is None else settings.spec
-    told = (platform.node(), platform.machine(), str(os.cpu_count()), spec)
-    return hashlib.sha256("|".join(told).encode()).hexdigest()[:16]
+    lines = (platform.node(), platform.machine(), str(os.cpu_count()), spec)
+    return hashlib.sha256("|".join(lines).encode()).hexdigest()[:16]
 
 
 def _keep(config: RunConfig, found: Calibration) -> None:

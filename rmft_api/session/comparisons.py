@@ -155,8 +155,8 @@ def _prepared(config: ComparisonConfig) -> PromptSet:
     prompts = _prompts(config)
     preparation.divisions(config.run, ("test",))
     preparation.references(config.run, preparation.TRIALS)
-    for seat in preparation.prepared_scenarios(config.run, prompts, "test", 0):
-        seat.prompt_builder()
+    for prepared in preparation.prepared_scenarios(config.run, prompts, "test", 0):
+        prepared.prompt_builder()
     for player in config.players:
         _check(player, config)
     return prompts

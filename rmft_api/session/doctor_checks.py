@@ -171,8 +171,8 @@ def _run_file(config: RunConfig) -> Finding:
     except RmftError as error:
         return Finding("run file", "fail", str(error))
     rounds = preparation.rounds_of(config, "train")
-    told = f"{config.name}: {config.iterations} iterations of {rounds:,} decisions"
-    return Finding("run file", "ok", "; ".join([told, f"prompts {prompts.sha256[:12]}", *divided]))
+    lines = f"{config.name}: {config.iterations} iterations of {rounds:,} decisions"
+    return Finding("run file", "ok", "; ".join([lines, f"prompts {prompts.sha256[:12]}", *divided]))
 
 
 def _training(profile: Profile, config: RunConfig) -> Finding:
@@ -204,8 +204,8 @@ def _calendar(subject: CheckContext, config: RunConfig) -> Finding:
     dates = lifecycle.calendar(config, subject.playing, subject.training, subject.now)
     if refusal := dates.refusal():
         return Finding("dates", "fail", refusal)
-    if told := list(dates.warnings()):
-        return Finding("dates", "note", "; ".join(told))
+    if lines := list(dates.warnings()):
+        return Finding("dates", "note", "; ".join(lines))
     known = "no end is near" if dates.answers or dates.trains else "no end is known"
     return Finding("dates", "ok", f"{config.model.base}: {known}")
 
@@ -237,24 +237,24 @@ def _prices(subject: CheckContext) -> Iterator[Finding]:
 
 
 def _price(profile: Profile, base: str) -> Finding:
-    bills = PriceSheet(profile, base, prices.Prices(profile))
-    price, tuned = bills.price(0), bills.price(1)
+    price_sheet = PriceSheet(profile, base, prices.Prices(profile))
+    price, tuned = price_sheet.price(0), price_sheet.price(1)
     if price is None or price.input is None or price.output is None or price.train is None:
         return Finding("prices", "fail", f"{base} at {profile.price_list!r}: {_unknown(price)}")
     if tuned is None or tuned.input is None or tuned.output is None:
         said = f"fine-tunes of {base} at {profile.price_list!r}: {_unknown(tuned)}"
         return Finding("prices", "fail", said)
-    told = (
+    lines = (
         f"{base}: in {price.input}, out {price.output}, training {price.train}, fine-tuned in "
         f"{tuned.input}, out {tuned.output} USD per million tokens, as of {price.as_of}"
     )
     if not profile.rents_deployments:
-        return Finding("prices", "ok", told)
+        return Finding("prices", "ok", lines)
     hour = prices.Prices(profile).deployment_hour(tuned_id(profile, base))
     if hour is None:
         said = f"hosting fine-tunes of {base} at {profile.price_list!r}: no price is known"
         return Finding("prices", "fail", f"{said}; name a prices file of yours in {prices.OWN_ENV}")
-    return Finding("prices", "ok", f"{told}; deployed, {dollars(hour)} an hour")
+    return Finding("prices", "ok", f"{lines}; deployed, {dollars(hour)} an hour")
 
 
 def _unknown(price: prices.Price | None) -> str:

@@ -60,10 +60,10 @@ def run_state(directory: Path) -> RunState:
 
 
 def write_page(
-    path: Path, config: RunConfig, journal: Journal, found: Results | None, telling: RunState
+    path: Path, config: RunConfig, journal: Journal, found: Results | None, run_state: RunState
 ) -> int:
     """Write the page; its size in bytes. Raises StorageError."""
-    content = page.html(config, journal, found, telling)
+    content = page.html(config, journal, found, run_state)
     replace_file(path, content)
     return len(content)
 
@@ -98,10 +98,10 @@ def _watched(directory: Path) -> "live.WatchedRun":
     def look() -> live.PageVersion:
         with looked_into(directory) as journal:
             found, config = results_so_far(journal), recorded_config(journal)
-            story, book = page.read(config, journal, found, run_state(directory))
+            report, index = page.read(config, journal, found, run_state(directory))
         version = str(next(numbers))
         return live.PageVersion(
-            version, packed(page.data(story, book, version)), tuple(book.chapters)
+            version, packed(page.data(report, index, version)), tuple(index.chapters)
         )
 
     return live.WatchedRun(look, lambda: run_state(directory), lambda: _mark(directory))

@@ -61,11 +61,11 @@ async def warn_of_news(journal: Journal, prepared: PreparedRun, plan: RunPlan, s
 
 
 async def _say_new(journal: Journal, found: Iterable[str], say: Say) -> None:
-    told = journal.get(_KIND, "", list[str]) or []
-    news = {_gist(one): one for one in found if _gist(one) not in told}
+    lines = journal.get(_KIND, "", list[str]) or []
+    news = {_gist(one): one for one in found if _gist(one) not in lines}
     for one in news.values():
         say(_warning(one))
-    await journal.put(_KIND, "", [*told, *news])
+    await journal.put(_KIND, "", [*lines, *news])
 
 
 def _gist(warning: str) -> str:

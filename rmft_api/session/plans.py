@@ -50,7 +50,7 @@ async def plan_of(
         training,
         now=datetime.now(UTC),
         reply_tokens=reply_tokens,
-        heard=observed_replies(run_directory(runs, config.name)),
+        observed=observed_replies(run_directory(runs, config.name)),
         counter=counter,
         measured=measured,
     )

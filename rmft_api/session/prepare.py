@@ -51,8 +51,8 @@ def prepare(config: RunConfig) -> PreparedRun:
     preparation.divisions(config)
     preparation.references(config, preparation.TRIALS)
     for split in ("train", "validation", "test"):
-        for seat in preparation.prepared_scenarios(config, prompts, split, 1):
-            seat.prompt_builder()
+        for prepared in preparation.prepared_scenarios(config, prompts, split, 1):
+            prepared.prompt_builder()
     tracking.check(config.tracking)
     outcome.check_baselines(config)
     ranking.own_rule(config.selection, config.origin.folder)

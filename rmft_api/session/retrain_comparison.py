@@ -71,8 +71,8 @@ def side_by_side(replay: Path, replayed: Path) -> ChainComparison:
 
 
 def _changed(there: RunConfig, here: RunConfig) -> list[str]:
-    told = {"model", "finetuning", "warm_up"}
-    old, new = (one.model_dump(mode="json", include=told) for one in (there, here))
+    lines = {"model", "finetuning", "warm_up"}
+    old, new = (one.model_dump(mode="json", include=lines) for one in (there, here))
     return configs.differences(old, new)
 
 
@@ -93,40 +93,43 @@ def _pair(index: int, here: _Side, there: _Side) -> IterationPair:
     )
 
 
-def sides_table(sides: ChainComparison) -> str:
+def sides_table(comparison: ChainComparison) -> str:
     """The chains as people read them."""
     headings = (
         "",
-        f"regret of {sides.replayed}",
-        f"regret of {sides.replay}",
+        f"regret of {comparison.replayed}",
+        f"regret of {comparison.replay}",
         "lower by",
         "valid",
         "on",
     )
-    shown = table([headings, *_rows(sides)], words=len(headings), foot=0)
-    changed = (f"replayed with {one}" for one in sides.changed)
-    return "\n".join([shown, "", _verdict(sides), *_warnings(sides), *changed])
+    shown = table([headings, *_rows(comparison)], words=len(headings), foot=0)
+    changed = (f"replayed with {one}" for one in comparison.changed)
+    return "\n".join([shown, "", _verdict(comparison), *_warnings(comparison), *changed])
 
 
-def _warnings(sides: ChainComparison) -> Iterator[str]:
-    for one in sides.pairs:
-        for run, valid in ((sides.replayed, one.valid_there), (sides.replay, one.valid_here)):
-            if told := unread_warning(valid):
-                yield f"warning, iteration {one.index} of {run}: {told}"
+def _warnings(comparison: ChainComparison) -> Iterator[str]:
+    for one in comparison.pairs:
+        for run, valid in (
+            (comparison.replayed, one.valid_there),
+            (comparison.replay, one.valid_here),
+        ):
+            if lines := unread_warning(valid):
+                yield f"warning, iteration {one.index} of {run}: {lines}"
 
 
-def _rows(sides: ChainComparison) -> Iterator[tuple[str, ...]]:
-    for one in sides.pairs:
-        told = map(str, (one.there, one.here, one.lower))
+def _rows(comparison: ChainComparison) -> Iterator[tuple[str, ...]]:
+    for one in comparison.pairs:
+        lines = map(str, (one.there, one.here, one.lower))
         valid = f"{one.valid_there:.1%}, {one.valid_here:.1%}"
-        yield (str(one.index), *told, valid, f"{one.scenarios} {one.split} scenarios")
+        yield (str(one.index), *lines, valid, f"{one.scenarios} {one.split} scenarios")
 
 
-def _verdict(sides: ChainComparison) -> str:
+def _verdict(comparison: ChainComparison) -> str:
     """What the last iteration's figures say, and no more than they say."""
-    if not sides.pairs:
+    if not comparison.pairs:
         return "no iteration was evaluated in both chains yet"
-    last = sides.pairs[-1]
+    last = comparison.pairs[-1]
     if not last.lower.known:
         return f"iteration {last.index}: too few scenarios to say which chain has less regret"
     if last.lower.low <= 0 <= last.lower.high:

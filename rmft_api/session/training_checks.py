@@ -67,8 +67,8 @@ def _check_reserved(profile: Profile, config: RunConfig, prompts: PromptSet) -> 
     if not reserved:
         return
     scenarios = preparation.prepared_scenarios(config, prompts, "train", 1)
-    told = [one.content for one in next(scenarios).prompt_builder().messages()]
-    if word := next((word for word in reserved for text in told if word in text), None):
+    lines = [one.content for one in next(scenarios).prompt_builder().messages()]
+    if word := next((word for word in reserved for text in lines if word in text), None):
         raise ConfigError(
             f"the prompts hold {word!r}, which fails a job at profile {profile.name!r}; use other "
             "words there (prompts.set)"

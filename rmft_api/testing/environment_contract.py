@@ -143,8 +143,8 @@ class EnvironmentContract:
         errors = gains.std(axis=0) / np.sqrt(len(gains))
         for place, (gain, error) in enumerate(zip(gains.mean(axis=0), errors, strict=True), 1):
             side = "more" if gain > 0 else "less"
-            told = POSITION_TELLS.format(position=place, gain=float(gain), side=side)
-            assert abs(gain) <= 5 * error + 1e-9, told
+            message = POSITION_TELLS.format(position=place, gain=float(gain), side=side)
+            assert abs(gain) <= 5 * error + 1e-9, message
 
     def test_the_best_play_has_no_regret(self) -> None:
         """The best fixed action has static and pseudo regret 0, the best of each round dynamic."""

@@ -37,8 +37,8 @@ async def play_all(
         if sum(1 for _ in journal.plays("test", index)) == whole:
             continue
         await journal.ledger.enter_iteration(index)
-        desk = await seated(player)
-        await splits.play(desk, "test", index, player.model, f"{player.label}: playing")
+        context = await seated(player)
+        await splits.play(context, "test", index, player.model, f"{player.label}: playing")
     found = comparison_results(config, journal, prompts)
     await journal.put("standings", "", found)
     return found

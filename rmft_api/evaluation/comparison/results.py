@@ -122,8 +122,8 @@ def comparison_results(
 
 
 def _standing(label: str, model: str | None, figures: Figures) -> PlayerResult:
-    told = measures.unread_warning(figures.valid)
-    return PlayerResult(label, model, figures, (told,) if told else ())
+    warning = measures.unread_warning(figures.valid)
+    return PlayerResult(label, model, figures, (warning,) if warning else ())
 
 
 def _models(

@@ -57,7 +57,7 @@ class SampledAnswer:
         self._room = min(prompt.max_tokens, chats.context - prompt_tokens)
         self._spelling = Spelling(chats)
         self._logprobs: list[TokenLogprob] = []
-        self._telling = TokenStream(prompt)
+        self._stream = TokenStream(prompt)
         self._thoughts = Thoughts(chats)
         self._sampled = 0
         self.reason: Literal["stop", "length"] | None = None
@@ -70,10 +70,10 @@ class SampledAnswer:
             self._grow(token, logprob)
         if self.reason is None:
             spelt = self._spelling
-            self._telling.grown(spelt.pieces[: spelt.settled], self._logprobs)
+            self._stream.grown(spelt.pieces[: spelt.settled], self._logprobs)
         else:
             self._spelling.finish()
-            self._telling.ended(self._kept(), self._logprobs)
+            self._stream.ended(self._kept(), self._logprobs)
 
     def _grow(self, token: int, logprob: TokenLogprob | None) -> None:
         self._sampled += 1

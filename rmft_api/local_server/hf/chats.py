@@ -55,8 +55,8 @@ class ChatTokenizer:
         end = self.tokenizer.eos_token_id
         self._thinking = checkpoint.settings.thinking
         self.marks: dict[str, int] = self.tokenizer.get_added_vocab()
-        told: frozenset[int] = frozenset() if end is None else frozenset({int(end)})
-        self.ends = checkpoint.ends | told | self._turn_ends()
+        shown: frozenset[int] = frozenset() if end is None else frozenset({int(end)})
+        self.ends = checkpoint.ends | shown | self._turn_ends()
         if not self.ends:
             raise ConfigError(f"{checkpoint.folder.name!r} names no token that ends an answer")
         self._prompt = lru_cache(maxsize=4096)(self._prompt_tokens)
@@ -114,8 +114,8 @@ class ChatTokenizer:
         """Tokens before answer `at`, and those of the answer with its end."""
         before = self._written(messages[:at], waiting=True)
         after = self._written(messages[: at + 1], waiting=False)
-        told = after.startswith(before)
-        text = after[len(before) :] if told else self._turn(messages[at])["content"]
+        shown = after.startswith(before)
+        text = after[len(before) :] if shown else self._turn(messages[at])["content"]
         answer = self._tokens(text)
         return self._tokens(before), self._ended(answer)
 

@@ -148,7 +148,7 @@ class HfEngine:
 
     def _tune(
         self,
-        lesson: AdapterRecipe,
+        recipe: AdapterRecipe,
         checkpoint: Callable[[int], Path],
         report: Callable[[TrainingStep], None],
     ) -> None:
@@ -156,7 +156,7 @@ class HfEngine:
             folder = held.enter_context(TemporaryDirectory())
             scratch = Path(folder) if self._scratch is None else self._scratch
             try:
-                self._train(lesson, scratch, checkpoint, report)
+                self._train(recipe, scratch, checkpoint, report)
             except Exception as error:
                 from rmft_api.local_server.hf import limits
 
@@ -165,11 +165,11 @@ class HfEngine:
                     raise limits.disk_full(error) from error
                 if not is_out_of_memory(error):
                     raise
-                raise limits.too_large(self._checkpoint, lesson) from error
+                raise limits.too_large(self._checkpoint, recipe) from error
 
     def _train(
         self,
-        lesson: AdapterRecipe,
+        recipe: AdapterRecipe,
         scratch: Path,
         checkpoint: Callable[[int], Path],
         report: Callable[[TrainingStep], None],
@@ -178,9 +178,9 @@ class HfEngine:
         if self._settings.launch:
             from rmft_api.local_server.hf import launcher
 
-            launcher.train(self._settings, lesson, scratch, checkpoint, report)
+            launcher.train(self._settings, recipe, scratch, checkpoint, report)
             return
         from rmft_api.local_server.hf.tuning import Tuning
 
         training_checkpoints.sweep(scratch)
-        Tuning(self._checkpoint, self._chats, lesson, scratch).run(checkpoint, report)
+        Tuning(self._checkpoint, self._chats, recipe, scratch).run(checkpoint, report)

@@ -46,10 +46,10 @@ TEMPLATE = (
 )
 
 Chat = tuple[ChatMessage, ...]
-Tell = Callable[[str], None]
+Report = Callable[[str], None]
 
 
-def make(folder: Path, seed: int, lessons: int, tell: Tell) -> int:
+def make(folder: Path, seed: int, steps: int, report: Report) -> int:
     """Write the checkpoint; the number of its parameters. Raises OSError."""
     transformers = package("transformers")
     transformers.utils.logging.disable_progress_bar()
@@ -69,9 +69,9 @@ def make(folder: Path, seed: int, lessons: int, tell: Tell) -> int:
     )
     network: Any = transformers.LlamaForCausalLM(config)
     network.save_pretrained(str(folder))
-    if lessons:
+    if steps:
         chats = ChatTokenizer(CheckpointFolder(HfSettings(checkpoint=str(folder))))
-        _school(network, chats, seed, lessons, tell)
+        _school(network, chats, seed, steps, report)
         network.save_pretrained(str(folder))
     return int(network.num_parameters())
 
@@ -129,19 +129,19 @@ def _tokenizer(seed: int) -> Any:
     return tokenizer
 
 
-def _school(network: Any, chats: ChatTokenizer, seed: int, lessons: int, tell: Tell) -> None:
+def _school(network: Any, chats: ChatTokenizer, seed: int, steps: int, report: Report) -> None:
     """Plain supervised training of all weights."""
     adam = torch.optim.AdamW(network.parameters(), lr=PEAK_RATE, betas=(0.9, 0.98), fused=True)
-    rates = torch.optim.lr_scheduler.OneCycleLR(adam, PEAK_RATE, total_steps=lessons)
-    for lesson, batch in zip(range(lessons), _batches(chats, seed), strict=False):
+    rates = torch.optim.lr_scheduler.OneCycleLR(adam, PEAK_RATE, total_steps=steps)
+    for step, batch in zip(range(steps), _batches(chats, seed), strict=False):
         loss = _loss(network, batch)
         adam.zero_grad()
         torch.autograd.backward(loss)
         torch.nn.utils.clip_grad_norm_(network.parameters(), 1.0)
         adam.step()  # pyright: ignore[reportUnknownMemberType]
         rates.step()
-        if lesson % 20 == 0 or lesson == lessons - 1:
-            tell(f"lesson {lesson + 1} of {lessons}: loss {loss.item():.3f}")
+        if step % 20 == 0 or step == steps - 1:
+            report(f"step {step + 1} of {steps}: loss {loss.item():.3f}")
 
 
 def _batches(chats: ChatTokenizer, seed: int) -> Iterator[Sequence[TokenizedExample]]:

@@ -98,10 +98,10 @@ def checkpoint_of(file: Path, tell: Tell) -> Path:
 def is_made_of(folder: Path, file: Path) -> bool:
     """Whether a folder is whole and was made of this file as it is now."""
     try:
-        told = json.loads((folder / SOURCE).read_bytes())
+        shown = json.loads((folder / SOURCE).read_bytes())
     except (OSError, ValueError):
         return False
-    return isinstance(told, dict) and cast("dict[str, Any]", told).get("file") == _stamp(file)
+    return isinstance(shown, dict) and cast("dict[str, Any]", shown).get("file") == _stamp(file)
 
 
 def convert(

@@ -123,9 +123,9 @@ class InferenceServer:
             message = f"the inference server refuses a plain chat: {refused}"
             raise EngineError("inference_server_unfit", message) from refused
         one, other = first["choices"][0], second["choices"][0]
-        told = bool(part(part(one, "logprobs"), "content"))
+        shown = bool(part(part(one, "logprobs"), "content"))
         found = ServerFeatures(
-            several, told, one["message"]["content"] == other["message"]["content"]
+            several, shown, one["message"]["content"] == other["message"]["content"]
         )
         if not found.seed:
             log.warning("the inference server does not repeat an answer of the same seed")

@@ -1,6 +1,6 @@
 """Training by several processes: a launcher starts them, this one hears how they get on.
 
-    trainer --lesson on the disk--> COMMAND -m rmft_api.local_server.hf.rank --lines--> trainer
+    trainer --recipe on the disk--> COMMAND -m rmft_api.local_server.hf.rank --lines--> trainer
 
 The command is anything that starts a Python module once for every accelerator and hands on what
 the first of them prints: `accelerate launch` (several cards, FSDP, ZeRO, several machines, by its
@@ -23,7 +23,7 @@ from rmft_api.local_server.hf import training_checkpoints
 from rmft_api.local_server.hf.adapter_recipe import AdapterRecipe
 from rmft_api.open_models.settings import HfSettings
 
-LESSON_FILE = "lesson.json"
+RECIPE_FILE = "recipe.json"
 MODULES = {
     "accelerate": "accelerate.commands.accelerate_cli",
     "torchrun": "torch.distributed.run",
@@ -36,7 +36,7 @@ class SharedSettings(msgspec.Struct, frozen=True):
     """What every process reads."""
 
     settings: HfSettings
-    lesson: AdapterRecipe
+    recipe: AdapterRecipe
 
 
 class StepDone(msgspec.Struct, frozen=True, tag=True):
@@ -82,7 +82,7 @@ _LINE: msgspec.json.Decoder[Line] = msgspec.json.Decoder(Line)
 
 def read_shared(scratch: Path) -> SharedSettings:
     """What the trainer left there for its processes."""
-    content = (scratch / LESSON_FILE).read_bytes()
+    content = (scratch / RECIPE_FILE).read_bytes()
     return msgspec.json.decode(content, type=SharedSettings, dec_hook=_from_plain)
 
 
@@ -100,7 +100,7 @@ def command(launch: str, scratch: Path) -> list[str]:
 
 def train(
     settings: HfSettings,
-    lesson: AdapterRecipe,
+    recipe: AdapterRecipe,
     scratch: Path,
     place: Callable[[int], Path],
     report: Callable[[TrainingStep], None],
@@ -108,7 +108,7 @@ def train(
     """As `Tuning.run`, by as many processes as the command starts. Raises EngineError, OSError."""
     scratch = scratch.resolve()
     training_checkpoints.sweep(scratch)
-    (scratch / LESSON_FILE).write_bytes(ENCODER.encode(SharedSettings(settings, lesson)))
+    (scratch / RECIPE_FILE).write_bytes(ENCODER.encode(SharedSettings(settings, recipe)))
     with _launched(settings.launch, scratch) as process:
         assert process.stdout is not None
         for line in _lines(process.stdout):

@@ -37,14 +37,14 @@ def disk_full(error: BaseException) -> OSError:
     return OSError(errno.ENOSPC, f"{os.strerror(errno.ENOSPC)} ({line})")
 
 
-def too_large(checkpoint: CheckpointFolder, lesson: AdapterRecipe) -> EngineError:
+def too_large(checkpoint: CheckpointFolder, recipe: AdapterRecipe) -> EngineError:
     """What to say of a training that did not fit: how much it needs, and what would fit."""
     settings = checkpoint.settings
     device = device_of(settings.device)
     shape = shapes.from_config(checkpoint.config)
     needed, way = "", fitting_words(settings, None)
     if shape is not None:
-        on_cpu, one = device.startswith("cpu"), pass_of(settings, lesson)
+        on_cpu, one = device.startswith("cpu"), pass_of(settings, recipe)
         planned = memory.training(shape, settings, one, on_cpu=on_cpu).total
         there = room_of(device)
         room = there if there < planned else round(planned * FAILED_SHARE)
@@ -67,11 +67,11 @@ def fitting_words(settings: HfSettings, found: HfSettings | None) -> str:
     return f"this would fit: {options} (in a run file: [model.engine])"
 
 
-def pass_of(settings: HfSettings, lesson: AdapterRecipe) -> Pass:
-    """The largest forward pass of a lesson."""
-    pairs = lesson.beta is not None
-    longest = max((_tokens(row) for row in lesson.rows), default=1)
-    batch = lesson.hyperparameters.batch_size or 1
+def pass_of(settings: HfSettings, recipe: AdapterRecipe) -> Pass:
+    """The largest forward pass of a training."""
+    pairs = recipe.beta is not None
+    longest = max((_tokens(row) for row in recipe.rows), default=1)
+    batch = recipe.hyperparameters.batch_size or 1
     return Pass(min(settings.micro_batch, batch), longest, 2 if pairs else 1)
 
 

@@ -80,7 +80,7 @@ def train(shared: SharedSettings, scratch: Path, voice: RankWriter) -> None:
     on_cpu = device_of(shared.settings.device).startswith("cpu")
     state = package("accelerate").PartialState(cpu=on_cpu)  # joins the others
     checkpoint = CheckpointFolder(shared.settings)
-    tuning = Tuning(checkpoint, ChatTokenizer(checkpoint), shared.lesson, scratch)
+    tuning = Tuning(checkpoint, ChatTokenizer(checkpoint), shared.recipe, scratch)
     first = bool(state.is_main_process)
     tuning.run(
         lambda step: voice.place(scratch, step), voice.report if first else lambda step: None

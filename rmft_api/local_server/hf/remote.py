@@ -115,7 +115,7 @@ def _completion(answer: Any, prompt: Prompt) -> SampledText:
 
 def _streamed(events: Iterator[Any], prompt: Prompt) -> SampledText:
     """Hand on what a stream tells; the whole of it."""
-    telling = TokenStream(prompt)
+    stream = TokenStream(prompt)
     pieces: list[str] = []
     odds: list[TokenLogprob] = []
     usage: dict[str, Any] = {}
@@ -131,7 +131,7 @@ def _streamed(events: Iterator[Any], prompt: Prompt) -> SampledText:
             alike = "".join(one.token for one in tokens) == text
             pieces += [one.token for one in tokens] if alike else [text]
             odds += tokens if alike else tokens[:1]
-            telling.ended(pieces, odds if prompt.top_logprobs is not None else ())
+            stream.ended(pieces, odds if prompt.top_logprobs is not None else ())
     return SampledText(
         pieces=tuple(pieces),
         finish_reason="length" if reason == "length" else "stop",

@@ -93,12 +93,12 @@ class Sampler:
             if answers[row].reason is not None:
                 continue
             rivals = prompts[row].top_logprobs
-            told = (
+            shown = (
                 None
                 if rivals is None
                 else token_sampling.logprob(logits[place], token, rivals, self._chats)
             )
-            answers[row].add(token, told)
+            answers[row].add(token, shown)
 
     def _odds(self, logits: Tensor) -> Tensor:
         """Without the columns that some checkpoints have beyond their vocabulary."""

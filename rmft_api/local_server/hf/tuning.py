@@ -108,9 +108,9 @@ def lora(settings: HfSettings) -> Any:
     )
 
 
-def _options(settings: HfSettings, lesson: AdapterRecipe, scratch: Path) -> dict[str, Any]:
+def _options(settings: HfSettings, recipe: AdapterRecipe, scratch: Path) -> dict[str, Any]:
     """TRL's settings, those of both methods."""
-    numbers = lesson.hyperparameters
+    numbers = recipe.hyperparameters
     on_cpu = device_of(settings.device).startswith("cpu")
     micro, accumulated = portions(numbers.batch_size or 1, settings.micro_batch, world_size())
     return {
@@ -124,7 +124,7 @@ def _options(settings: HfSettings, lesson: AdapterRecipe, scratch: Path) -> dict
         "logging_steps": 1,
         "save_strategy": "no",  # `_Saver` says when
         "save_total_limit": training_checkpoints.KEPT,
-        "seed": lesson.seed,
+        "seed": recipe.seed,
         "max_length": None,  # too long a chat was refused before
         "gradient_checkpointing": settings.gradient_checkpointing,
         "bf16": not on_cpu,
@@ -228,10 +228,10 @@ def _agreed(due: bool) -> bool:
 
 def _plain(config: Any) -> dict[str, Any]:
     """PEFT's configuration as JSON has it; where the base lies is no part of it."""
-    told = {
+    shown = {
         name: getattr(value, "value", value)
         for name, value in config.to_dict().items()
         if value is not None and name != "base_model_name_or_path"
     }
-    targets: Any = told["target_modules"]
-    return {**told, "target_modules": targets if isinstance(targets, str) else sorted(targets)}
+    targets: Any = shown["target_modules"]
+    return {**shown, "target_modules": targets if isinstance(targets, str) else sorted(targets)}

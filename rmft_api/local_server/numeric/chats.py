@@ -91,9 +91,9 @@ def question_tokens(rewards_tK: Floats) -> int:
     return 1 + rewards_tK.size
 
 
-def example_tokens(lesson: NumericExample) -> int:
+def example_tokens(example: NumericExample) -> int:
     """Tokens of a question and its answer."""
-    return question_tokens(lesson.rewards_tK) + lesson.policy_K.size
+    return question_tokens(example.rewards_tK) + example.policy_K.size
 
 
 def pieces(units: Sequence[int]) -> tuple[str, ...]:

@@ -88,7 +88,7 @@ class NumericEngine:
 
     def check(self, messages: Sequence[ChatMessage]) -> int:
         """Tokens of one training example. Raises ExampleError when it cannot be trained on."""
-        tokens = sum(chats.example_tokens(lesson) for lesson in chats.examples(messages))
+        tokens = sum(chats.example_tokens(example) for example in chats.examples(messages))
         if not tokens:
             raise ExampleError("the chat has no assistant message with weight 1 to learn from")
         return tokens

@@ -60,8 +60,8 @@ class _Learner:
         return {"a": np.array(self._weights_2[0]), "b": np.array(self._weights_2[1])}
 
     def step(self, batch: Sequence[Encoded], rate: float) -> StepProgress:
-        x_NK = np.stack([lesson.inputs for lesson in batch])
-        targets_NK = np.stack([lesson.policy_K for lesson in batch])
+        x_NK = np.stack([example.inputs for example in batch])
+        targets_NK = np.stack([example.policy_K for example in batch])
         loss = simplex.loss(self._family.logits(self.tensors(), x_NK), targets_NK)
         by_logits_NK = loss.gradient_NK
         by_b = (by_logits_NK.sum(axis=-1) * x_NK.sum(axis=-1)).sum()

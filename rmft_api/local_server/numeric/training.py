@@ -47,7 +47,7 @@ def train(
 
     The learning rate falls in a straight line to 0. Raises ExampleError.
     """
-    lessons = [lesson for messages in examples for lesson in chats.examples(messages)]
+    lessons = [example for messages in examples for example in chats.examples(messages)]
     encoded = [Encoded(family.encode(one.rewards_tK), one.policy_K) for one in lessons]
     learner = family.learner(start)
     plan = [list(_batches(encoded, chosen.batch, seed, epoch)) for epoch in range(chosen.epochs)]
@@ -61,7 +61,7 @@ def train(
             behind = number if place == len(epoch) else number - 1
             report(_training_step(step, steps, progress, behind))
         weights.save(checkpoint(step), family.name, learner.tensors())
-    return chosen.epochs * sum(chats.example_tokens(lesson) for lesson in lessons)
+    return chosen.epochs * sum(chats.example_tokens(example) for example in lessons)
 
 
 def _batches(encoded: Sequence[Encoded], size: int, seed: int, epoch: int) -> Iterator[list[int]]:

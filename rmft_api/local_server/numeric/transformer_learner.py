@@ -32,7 +32,7 @@ class TransformerLearner:
     def step(self, batch: Sequence[Encoded], rate: float) -> StepProgress:
         """One Adam step; the loss's own gradient starts the way back."""
         logits = self._logits(batch)
-        targets_NK = np.stack([lesson.policy_K for lesson in batch])
+        targets_NK = np.stack([example.policy_K for example in batch])
         loss = simplex.loss(logits.detach().numpy(), targets_NK)
         self._adam.zero_grad()
         torch.autograd.backward(logits, torch.as_tensor(loss.gradient_NK))
@@ -44,6 +44,6 @@ class TransformerLearner:
 
     def _logits(self, batch: Sequence[Encoded]) -> torch.Tensor:
         tokens = padded(batch)
-        look = seen([lesson.inputs for lesson in batch])
+        look = seen([example.inputs for example in batch])
         arrays = (tokens, bias(tokens.shape[1]), look)
         return forward(torch, self._weights, *(torch.as_tensor(array) for array in arrays))

@@ -43,7 +43,7 @@ class TinyAnswer:
         self._room = min(prompt.max_tokens, tokenizer.CONTEXT - prompt_tokens)
         self._tokens: list[int] = []
         self._logprobs: list[TokenLogprob] = []
-        self._telling = TokenStream(prompt)
+        self._stream = TokenStream(prompt)
         self.reason: Literal["stop", "length"] | None = None
 
     def add(self, token: int, logits: Tensor, place: int) -> None:
@@ -66,9 +66,9 @@ class TinyAnswer:
     def _tell(self) -> None:
         pieces = as_pieces(tuple(self._tokens))
         if self.reason is not None:
-            self._telling.ended(cut(pieces, self._prompt.stop), self._logprobs)
+            self._stream.ended(cut(pieces, self._prompt.stop), self._logprobs)
         elif pieces and not pieces[-1].endswith("\ufffd"):  # half a character is not told
-            self._telling.grown(pieces, self._logprobs)
+            self._stream.grown(pieces, self._logprobs)
 
     def _grow(self, token: int, logits: Tensor, place: int) -> None:
         self._tokens.append(token)

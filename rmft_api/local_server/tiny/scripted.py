@@ -86,7 +86,7 @@ def _extreme(values: Floats, allowed: Bools) -> Ints:
     return masked.argmax(1)
 
 
-def _choices(state: State, said: Ints, stays: Ints, chance: np.random.Generator) -> Ints:
+def _choices(state: State, said: Ints, kept_choice: Ints, chance: np.random.Generator) -> Ints:
     """The action [N] of every play under its style."""
     counts, means = state.counts, percent(state.means).astype(float)
     tried = counts > 0
@@ -100,7 +100,7 @@ def _choices(state: State, said: Ints, stays: Ints, chance: np.random.Generator)
     second = np.where((counts >= 2).all(1), best, (counts < 2).argmax(1))
     options: dict[str, Ints] = {
         "random": anything,
-        "stay": stays,
+        "stay": kept_choice,
         "lock": np.where(started, best, anything),
         "gambler": np.where(tried.all(1), _extreme(-means, tried), first_untried),
         "few": counts.argmin(1),
@@ -148,16 +148,16 @@ def play(rewards: Floats, chance: np.random.Generator) -> list[ScriptedRound]:
     n, rounds, k = (int(size) for size in rewards.shape)
     ledger = _Ledger(n, k)
     styles = _draw_styles(n, chance)
-    stays: Ints = chance.integers(0, k, n)
+    kept_choice: Ints = chance.integers(0, k, n)
     played: list[ScriptedRound] = []
     for t in range(rounds):
         state = ledger.state()
-        actions = _choices(state, styles, stays, chance)
+        actions = _choices(state, styles, kept_choice, chance)
         played.append(_round(state, styles, actions))
         ledger.pay(actions, rewards[:, t])
         switch: Bools = chance.random(n) > KEEP
         styles = np.where(switch, _draw_styles(n, chance), styles)
-        stays = np.where(switch, chance.integers(0, k, n), stays)
+        kept_choice = np.where(switch, chance.integers(0, k, n), kept_choice)
     return played
 
 

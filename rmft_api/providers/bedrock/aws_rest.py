@@ -46,21 +46,21 @@ class AwsRest(Rest):
         total_s: float | None = None,
     ) -> tuple[int, dict[str, str], bytes]:
         """Status, headers by lower-case name, and body; that of an error is `{code, message}`."""
-        status, told, raw = await super().exchange(
+        status, reply_headers, raw = await super().exchange(
             request, method, path, data=data, query=query, headers=headers, total_s=total_s
         )
-        return status, told, raw if status < 300 else _error(told, raw)
+        return status, reply_headers, raw if status < 300 else _error(reply_headers, raw)
 
     def _target(self, url: str, query: Mapping[str, str] | None) -> URL:
         """Exactly what is signed: nobody may write it another way."""
-        told = f"?{urlencode(query, quote_via=quote, safe=_UNRESERVED)}" if query else ""
-        return URL(f"{url}{told}", encoded=True)
+        reply_headers = f"?{urlencode(query, quote_via=quote, safe=_UNRESERVED)}" if query else ""
+        return URL(f"{url}{reply_headers}", encoded=True)
 
     async def _headers(
         self, method: str, target: URL, headers: Mapping[str, str], data: bytes | None
     ) -> Mapping[str, str]:
-        told = await self._access.headers(method, str(target), headers, data or b"")
-        return {**headers, **told}
+        reply_headers = await self._access.headers(method, str(target), headers, data or b"")
+        return {**headers, **reply_headers}
 
 
 def segment(text: str) -> str:
@@ -76,10 +76,10 @@ def _error(headers: Mapping[str, str], raw: bytes) -> bytes:
     """Bedrock tells the kind of an error in a header, S3 in XML, others in `__type`."""
     found = {name.decode(): text.decode("utf-8", "replace") for name, text in _XML.findall(raw)}
     try:
-        told: Any = json.loads(raw)
+        reply_headers: Any = json.loads(raw)
     except ValueError:
-        told = None
-    body = cast("dict[str, Any]", told) if isinstance(told, dict) else {}
+        reply_headers = None
+    body = cast("dict[str, Any]", reply_headers) if isinstance(reply_headers, dict) else {}
     kind = headers.get("x-amzn-errortype") or body.get("__type") or found.get("Code") or ""
     code = str(kind).partition(":")[0].rpartition("#")[2]
     if not code and not found:

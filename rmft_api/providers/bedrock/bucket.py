@@ -25,12 +25,12 @@ class Bucket:
 
     def __init__(self, profile: Profile, environ: Mapping[str, str]) -> None:
         self._profile = profile
-        told = profile.setting("bucket", environ)
-        if not _S3_URI.fullmatch(told):
+        setting = profile.setting("bucket", environ)
+        if not _S3_URI.fullmatch(setting):
             raise ConfigError(
-                f"{profile.setting_envs['bucket']}={told!r} must be s3://BUCKET/FOLDER"
+                f"{profile.setting_envs['bucket']}={setting!r} must be s3://BUCKET/FOLDER"
             )
-        name, _, folder = told.removeprefix("s3://").strip("/").partition("/")
+        name, _, folder = setting.removeprefix("s3://").strip("/").partition("/")
         self._name, self._folder = name, f"{folder}/" if folder else ""
         base_url = environ.get(_ADDRESS_ENV, "").strip() or _ADDRESS
         self._rest = AwsRest(profile, environ, "s3", base_url)

@@ -178,13 +178,13 @@ class BedrockChat:
         self,
         request: ChatRequest,
         message: _Message,
-        told: str | None,
+        stated: str | None,
         billed: empty_replies.Tokens | None,
     ) -> Choice:
         text = "".join(block.text or "" for block in message.content)
         apart = "".join(_thought(block) for block in message.content)
         own = self._profile.chat.finish_reasons
-        ending = finish_reasons.read(told, said=bool(text.strip()), own=own)
+        ending = finish_reasons.read(stated, said=bool(text.strip()), own=own)
         if isinstance(ending, finish_reasons.Broken):
             raise empty_replies.broken(self._request(request), ending, billed)
         content, thoughts = thoughts_.separated(

@@ -70,11 +70,11 @@ def _line(number: int, line: bytes, reserved: Sequence[str]) -> bytes:
             f"line {number} of the dataset holds {word!r}, which is reserved: Bedrock would fail "
             "the job; leave the line out, or change the prompts that hold it"
         )
-    told = conversation(messages)
-    roles = [turn["role"] for turn in told["messages"]]
+    stated = conversation(messages)
+    roles = [turn["role"] for turn in stated["messages"]]
     if roles[:1] != ["user"] or roles[-1] != "assistant":
         raise DataError(
             f"line {number} of the dataset must begin with what the user says and end with what "
             "the model says"
         )
-    return msgspec.json.encode({"schemaVersion": SCHEMA, **told})
+    return msgspec.json.encode({"schemaVersion": SCHEMA, **stated})

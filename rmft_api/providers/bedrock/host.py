@@ -72,8 +72,8 @@ class _Wire(msgspec.Struct, rename="camel"):
 
     @property
     def name(self) -> str:
-        told = (self.model_deployment_name, self.custom_model_deployment_name)
-        return next(filter(None, (*told, self.provisioned_model_name)), "")
+        stated = (self.model_deployment_name, self.custom_model_deployment_name)
+        return next(filter(None, (*stated, self.provisioned_model_name)), "")
 
     @property
     def arn(self) -> str:
@@ -185,13 +185,13 @@ class BedrockDeployments:
 
     def _body(self, order: DeploymentOrder, token: str) -> dict[str, Any]:
         _, arn = names.split(order.model)
-        told = {"rmft_run": order.run, "rmft_key": order.key, "rmft_model": order.model}
+        stated = {"rmft_run": order.run, "rmft_key": order.key, "rmft_model": order.model}
         units = {"modelUnits": self._profile.hosting.capacity} if self.billed_hourly else {}
         return {
             self._form.name: order.name,
             self._form.model: arn,
             **units,
-            "tags": [{"key": name, "value": value} for name, value in told.items()],
+            "tags": [{"key": name, "value": value} for name, value in stated.items()],
             "clientRequestToken": sha256(f"{order.key}|{token}".encode()).hexdigest()[:32],
         }
 

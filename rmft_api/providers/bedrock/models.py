@@ -59,14 +59,16 @@ async def shutdowns(
     rest = control(profile, environ)
     request = _request(profile, f"list the models of {names.region(profile, environ)}")
     try:
-        status, told, raw = await rest.exchange(request, "GET", "foundation-models", data=None)
+        status, reply_headers, raw = await rest.exchange(
+            request, "GET", "foundation-models", data=None
+        )
     finally:
         await rest.close()
     if status != 200:
-        raise faults.refused(request, status, told, raw)
+        raise faults.refused(request, status, reply_headers, raw)
     listed = read(request, raw, _Page).model_summaries
     ends = {one.model_id: _day(one.model_lifecycle.end_of_life_time) for one in listed}
-    return ends, told.get("date", "")
+    return ends, reply_headers.get("date", "")
 
 
 async def refusal(profile: Profile, environ: Mapping[str, str], model: str) -> str | None:
@@ -96,8 +98,8 @@ def _request(profile: Profile, action: str) -> faults.Request:
     return faults.Request(profile.name, action, repeatable=True, key_name=access.KEY_NAME)
 
 
-def _day(told: str) -> date | None:
+def _day(reply_headers: str) -> date | None:
     try:
-        return datetime.fromisoformat(told).date()
+        return datetime.fromisoformat(reply_headers).date()
     except ValueError:
         return None

@@ -19,18 +19,18 @@ _CONTEXT = re.compile(r":[0-9]+k$")
 
 def region(profile: Profile, environ: Mapping[str, str]) -> str:
     """The region of everything. Raises ConfigError."""
-    told = profile.setting("region", environ)
-    if not _REGION.fullmatch(told):
+    setting = profile.setting("region", environ)
+    if not _REGION.fullmatch(setting):
         variable = profile.setting_envs["region"]
-        raise ConfigError(f"{variable}={told!r} is not an AWS region, such as us-east-1")
+        raise ConfigError(f"{variable}={setting!r} is not an AWS region, such as us-east-1")
     known = profile.hosting.regions
-    if known and told not in known:
+    if known and setting not in known:
         raise ConfigError(
-            f"{profile.setting_envs['region']}={told!r}: fine-tunes are trained and deployed in "
+            f"{profile.setting_envs['region']}={setting!r}: fine-tunes are trained and deployed in "
             f"{' and '.join(known)} alone; if that has changed, set hosting.regions in a profile "
             "of yours"
         )
-    return told
+    return setting
 
 
 def address(base_url: str, here: str) -> str:

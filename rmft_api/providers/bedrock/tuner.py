@@ -221,18 +221,18 @@ class BedrockTuner:
     async def events(self, job_id: str, after: str | None) -> list[JobEvent]:
         """There is no log; the phases of the job are told as they change, and its loss."""
         job = await self._job(job_id)
-        heard = _News.of(after)
-        told = [
+        last_news = _News.of(after)
+        stated = [
             JobEvent(f"{place}/{phase.status}", _seconds(phase.last_modified_time), "info", said)
             for place, (name, phase) in enumerate(job.status_details.named())
             if phase.status != "NotStarted" and (said := f"{name}: {phase.status}")
         ]
         loss = job.training_metrics.training_loss
         if job.status == "Completed" and loss is not None:
-            ended = max((event.created_at for event in told), default=_seconds(job.end_time))
+            ended = max((event.created_at for event in stated), default=_seconds(job.end_time))
             metrics = {"training_loss": loss}
-            told.append(JobEvent("9/loss", ended, "info", f"training loss {loss:g}", metrics))
-        return [event for event in told if _is_new(_News.of(event.id), heard)]
+            stated.append(JobEvent("9/loss", ended, "info", f"training loss {loss:g}", metrics))
+        return [event for event in stated if _is_new(_News.of(event.id), last_news)]
 
     async def checkpoints(self, job_id: str) -> list[Checkpoint]:
         """Bedrock keeps none that can be named."""
@@ -325,14 +325,16 @@ def _is_missing(fault: ProviderFault) -> bool:
     return fault.status == 404 or (fault.code or "").lower() == "resourcenotfoundexception"
 
 
-def _is_new(now: _News, heard: _News) -> bool:
+def _is_new(now: _News, last_news: _News) -> bool:
     """A later phase, or the one that was heard of last, which has gone on."""
-    return now.place > heard.place or (now.place == heard.place and now.status != heard.status)
+    return now.place > last_news.place or (
+        now.place == last_news.place and now.status != last_news.status
+    )
 
 
-def _seconds(told: str) -> int:
+def _seconds(stated: str) -> int:
     try:
-        at = datetime.fromisoformat(told)
+        at = datetime.fromisoformat(stated)
     except ValueError:
         return 0
     return int((at if at.tzinfo else at.replace(tzinfo=UTC)).timestamp())

@@ -30,11 +30,11 @@ class Bucket:
 
     def __init__(self, profile: Profile, environ: Mapping[str, str]) -> None:
         self._profile = profile
-        told = profile.setting("bucket", environ)
-        name, _, folder = told.removeprefix("gs://").strip("/").partition("/")
-        if not told.startswith("gs://") or not name:
+        setting = profile.setting("bucket", environ)
+        name, _, folder = setting.removeprefix("gs://").strip("/").partition("/")
+        if not setting.startswith("gs://") or not name:
             raise ConfigError(
-                f"{profile.setting_envs['bucket']}={told!r} must be gs://BUCKET/FOLDER"
+                f"{profile.setting_envs['bucket']}={setting!r} must be gs://BUCKET/FOLDER"
             )
         self._name, self._folder = name, f"{folder}/" if folder else ""
         hosting, waits = profile.hosting, profile.timeouts

@@ -24,7 +24,7 @@ def contents(messages: Iterable[Mapping[str, Any]]) -> Content:
     System messages become the one instruction. Neighbours of one role become parts of one turn,
     because turns must alternate.
     """
-    told: list[Content] = []
+    contents: list[Content] = []
     system: list[Content] = []
     for message in messages:
         part = {"text": str(message["content"])}
@@ -32,12 +32,12 @@ def contents(messages: Iterable[Mapping[str, Any]]) -> Content:
             system.append(part)
             continue
         role = _ROLES[str(message["role"])]
-        if told and told[-1]["role"] == role:
-            told[-1]["parts"].append(part)
+        if contents and contents[-1]["role"] == role:
+            contents[-1]["parts"].append(part)
         else:
-            told.append({"role": role, "parts": [part]})
+            contents.append({"role": role, "parts": [part]})
     instruction: Content = {"systemInstruction": {"parts": system}} if system else {}
-    return {**instruction, "contents": told}
+    return {**instruction, "contents": contents}
 
 
 def of_chat(messages: Iterable[Message]) -> Content:

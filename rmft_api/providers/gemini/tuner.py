@@ -298,8 +298,8 @@ def _labels(metadata: Mapping[str, str]) -> dict[str, str]:
     }
 
 
-def _seconds(told: str) -> int:
+def _seconds(stated: str) -> int:
     try:
-        return int(datetime.fromisoformat(told).timestamp())
+        return int(datetime.fromisoformat(stated).timestamp())
     except ValueError:
         return 0

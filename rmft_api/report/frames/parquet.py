@@ -104,28 +104,28 @@ def _row(trajectory: Trajectory, scored: Scored) -> dict[str, Any]:
         **regrets,
         "reward": scored.reward,
         "valid": scored.valid,
-        "rounds": [_round(trajectory, told) for told in trajectory.rounds],
+        "rounds": [_round(trajectory, played) for played in trajectory.rounds],
     }
 
 
-def _round(trajectory: Trajectory, told: Round) -> dict[str, Any]:
+def _round(trajectory: Trajectory, played: Round) -> dict[str, Any]:
     return {
-        "prompt": [{"role": m.role, "content": m.content} for m in told.prompt],
-        "reply": told.reply,
-        "status": told.status,
-        "action": None if told.action is None else trajectory.names[told.action],
-        "policy": None if told.policy is None else list(told.policy),
-        "rewards": list(told.rewards),
+        "prompt": [{"role": m.role, "content": m.content} for m in played.prompt],
+        "reply": played.reply,
+        "status": played.status,
+        "action": None if played.action is None else trajectory.names[played.action],
+        "policy": None if played.policy is None else list(played.policy),
+        "rewards": list(played.rewards),
     }
 
 
 def _schema() -> Any:
     pa = arrow()
     numbers = pa.list_(pa.float64())
-    told = pa.list_(pa.struct({"role": pa.string(), "content": pa.string()}))
+    played = pa.list_(pa.struct({"role": pa.string(), "content": pa.string()}))
     rounds = pa.struct(
         {
-            "prompt": told,
+            "prompt": played,
             "reply": pa.string(),
             "status": pa.string(),
             "action": pa.string(),

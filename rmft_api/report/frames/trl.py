@@ -28,8 +28,8 @@ def prompt_completion(trajectories: Iterable[Trajectory], config: RunConfig) -> 
     by_round = config.dataset.model_copy(update={"example": "round"})
     for trajectory in trajectories:
         for example in dataset.examples_of(trajectory, by_round, config.prompts):
-            *told, answer = example.messages
-            yield _line({"prompt": _turns(told), "completion": _turns([answer])})
+            *prompt, answer = example.messages
+            yield _line({"prompt": _turns(prompt), "completion": _turns([answer])})
 
 
 def preference(opposed: Iterable[Opposed], config: RunConfig) -> Iterator[bytes]:
@@ -44,8 +44,8 @@ def preference(opposed: Iterable[Opposed], config: RunConfig) -> Iterator[bytes]
         )
 
 
-def _turns(told: Sequence[ExampleMessage]) -> Turns:
-    return [{"role": message.role, "content": message.content} for message in told]
+def _turns(prompt: Sequence[ExampleMessage]) -> Turns:
+    return [{"role": message.role, "content": message.content} for message in prompt]
 
 
 def _line(row: dict[str, Turns]) -> bytes:

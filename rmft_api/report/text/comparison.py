@@ -56,7 +56,7 @@ def plan_table(plan: ComparisonPlan) -> str:
     rows = [PLAN, *_plan_rows(plan)]
     notes = [
         f"a reply is assumed to have {plan.reply_tokens} tokens; tokens are counted by "
-        + ", ".join(dict.fromkeys(seat.counted_by for seat in plan.players)),
+        + ", ".join(dict.fromkeys(prepared.counted_by for prepared in plan.players)),
         *(f"warning: {warning}" for warning in plan.warnings),
     ]
     title = f"evaluation {plan.contest} of suite {plan.suite}: {len(plan.players)} models"
@@ -69,11 +69,11 @@ def plan_json(plan: ComparisonPlan) -> str:
 
 
 def _plan_rows(plan: ComparisonPlan) -> Iterator[tuple[str, ...]]:
-    for seat in plan.players:
-        phase = seat.phase
+    for prepared in plan.players:
+        phase = prepared.phase
         counts = (phase.calls, phase.prompt_tokens, phase.output_tokens)
         costs = (phase.cost.low, phase.cost.expected, phase.cost.worst)
-        yield (seat.label, seat.profile, *(f"{n:,}" for n in counts), *map(dollars, costs))
+        yield (prepared.label, prepared.profile, *(f"{n:,}" for n in counts), *map(dollars, costs))
     costs = (plan.total.low, plan.total.expected, plan.total.worst)
     yield ("total", "", "", "", "", *map(dollars, costs))
 
@@ -95,7 +95,9 @@ def _players(found: ComparisonResults) -> str:
 def _warnings(found: ComparisonResults) -> Iterator[str]:
     """Whose regret is in doubt because little could be read, one line each."""
     warned = [
-        paragraph(f"warning: {one.label}: {told}") for one in found.players for told in one.warnings
+        paragraph(f"warning: {one.label}: {lines}")
+        for one in found.players
+        for lines in one.warnings
     ]
     if found.stopped:
         warned.append(paragraph(f"stopped: {found.stopped}"))

@@ -132,8 +132,8 @@ def _notes(plan: RunPlan) -> Iterator[str]:
     if plan.batches is not None:
         yield _batches(plan.batches)
     for price in plan.prices:
-        told = (price.input, price.cached, price.output, price.train)
-        amounts = " / ".join("unknown" if amount is None else amount for amount in told)
+        lines = (price.input, price.cached, price.output, price.train)
+        amounts = " / ".join("unknown" if amount is None else amount for amount in lines)
         yield (
             f"price: {price.model} {amounts} per million tokens in / cached / out / trained, "
             f"as of {price.as_of} ({price.source})"

@@ -27,9 +27,9 @@ def results_table(results: Results) -> str:
     """The table that ends a run: held-out test scenarios, and rows of a log where there is one."""
     rows = [HEADINGS, *_models(results), *_baselines(results)]
     shown = table(rows, words=4, optional=("K x MinFrac", "SuffFail"), foot=0)
-    told = (paragraph(line) for line in (_verdict(results), *_events(results)))
+    lines = (paragraph(line) for line in (_verdict(results), *_events(results)))
     logs = off_policy_table(results)
-    return "\n".join([shown, "", *told, *(("", logs) if logs else ())])
+    return "\n".join([shown, "", *lines, *(("", logs) if logs else ())])
 
 
 def over_time_table(results: Results) -> str:

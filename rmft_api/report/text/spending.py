@@ -17,9 +17,9 @@ _OPTIONAL = ("state", "calls", "output", "prompt")
 def spending_table(found: Spending) -> str:
     """A row for each kind of phase, and their sum."""
     rows = [HEADINGS, *map(_row, found.by_phase()), _total(found)]
-    told = "planned and actual; counts of calls and tokens are actual / planned"
+    lines = "planned and actual; counts of calls and tokens are actual / planned"
     foot = "" if found.heard is None else f"\n\n{paragraph(_replies_in_words(found.heard))}"
-    return f"{told}\n\n{table(rows, words=2, optional=_OPTIONAL)}{foot}"
+    return f"{lines}\n\n{table(rows, words=2, optional=_OPTIONAL)}{foot}"
 
 
 def spending_data(found: Spending) -> dict[str, Any]:
@@ -35,11 +35,11 @@ def spending_data(found: Spending) -> dict[str, Any]:
     }
 
 
-def _replies_in_words(heard: ObservedReplies) -> str:
-    if heard.assumed is None:
-        return f"replies have {heard.tokens:.1f} tokens"
+def _replies_in_words(observed: ObservedReplies) -> str:
+    if observed.assumed is None:
+        return f"replies have {observed.tokens:.1f} tokens"
     return (
-        f"replies have {heard.tokens:.1f} tokens, the plan assumed {heard.assumed:.1f}; "
+        f"replies have {observed.tokens:.1f} tokens, the plan assumed {observed.assumed:.1f}; "
         "what is ahead is projected with the real ones"
     )
 

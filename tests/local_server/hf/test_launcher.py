@@ -103,5 +103,5 @@ def test_what_stops_a_process_is_told_as_if_it_were_this_one(tmp_path: Path) -> 
 def test_every_process_reads_the_lesson_as_the_trainer_wrote_it(tmp_path: Path) -> None:
     lesson = AdapterRecipe(tmp_path, [{"input_ids": [1, 2], "labels": [-100, 2]}], NUMBERS, 7, 0.1)
     shared = SharedSettings(HfSettings(checkpoint="any", lora_rank=3), lesson)
-    (tmp_path / launcher.LESSON_FILE).write_bytes(launcher.ENCODER.encode(shared))
+    (tmp_path / launcher.RECIPE_FILE).write_bytes(launcher.ENCODER.encode(shared))
     assert launcher.read_shared(tmp_path) == shared
