@@ -15,6 +15,7 @@ from rmft_api.evaluation import outcome
 from rmft_api.journal import Journal
 from rmft_api.loop import RunContext, iterate
 from rmft_api.prompts import of_run, reader
+from rmft_api.report.text.results import results_table
 from rmft_api.rollouts import preparation
 from rmft_api.selection.ranking import Selected
 from tests import loop_world
@@ -114,7 +115,12 @@ async def test_the_lowest_regret_is_kept_and_the_reference_is_told(tmp_path: Pat
         "inventory: regret is against the exact optimum (it knows the chances, not the draws)",
         "pricing: regret is against the exact optimum (it knows the chances, not the draws)",
     )
-    assert "random" in results.baselines
+    assert {"random", "base_stock", "fixed_price"} <= set(results.baselines)
+    assert results.baselines["base_stock"].only == ("inventory K=3 T=6 in state/stock-control",)
+    told = " ".join(results_table(results).split())
+    assert "base_stock (only some)" in told
+    assert "inventory K=3 T=6 in state/stock-control alone: base_stock " in told
+    assert ", the base " in told
 
 
 def test_the_state_and_what_is_possible_stand_in_the_prompt() -> None:

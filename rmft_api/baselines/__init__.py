@@ -2,7 +2,8 @@
 
 from rmft_api.baselines.after_history import OF_ANY_HISTORY, after_history
 from rmft_api.baselines.game import Algorithm, GameInfo
-from rmft_api.baselines.registry import BASELINES, ORACLES, play, suitable
+from rmft_api.baselines.own import is_own
+from rmft_api.baselines.registry import BASELINES, ORACLES, fits, play, suitable
 
 __all__ = [
     "BASELINES",
@@ -11,6 +12,8 @@ __all__ = [
     "Algorithm",
     "GameInfo",
     "after_history",
+    "fits",
+    "is_own",
     "play",
     "suitable",
 ]

@@ -74,6 +74,14 @@ def suitable(scenario: Scenario) -> tuple[str, ...]:
     return tuple(name for name, baseline in BASELINES.items() if _fits(baseline, scenario))
 
 
+def fits(name: str, scenario: Scenario, folder: Path | None = None) -> bool:
+    """Whether it can play this scenario. Raises ConfigError for a class that cannot be had."""
+    baseline = _named(name, folder)
+    if scenario.world is not None:
+        return stateful.fits(name, scenario.world)
+    return name in ORACLES or (baseline is not None and _fits(baseline, scenario))
+
+
 def play(
     name: str,
     scenarios: Sequence[Scenario],

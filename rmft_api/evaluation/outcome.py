@@ -4,6 +4,7 @@ import math
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from functools import partial
+from pathlib import Path
 from typing import NamedTuple
 
 import msgspec
@@ -367,4 +368,13 @@ def check_baselines(config: RunConfig) -> None:
     """
     held = scenario_set(config, "test").first(len(preparation.problems_of(config, "test")))
     for name in config.test.baselines or ():
-        baselines.play(name, held.scenarios, config.seed, folder=config.origin.folder)
+        check_baseline(name, held, config.seed, config.origin.folder)
+
+
+def check_baseline(name: str, held: ScenarioSet, seed: int, folder: Path | None) -> None:
+    """Let it play the scenarios of the problems that it fits.
+
+    Raises ConfigError where it fits none, and DataError for a class that breaks its contract.
+    """
+    able = held.playable(name, folder).scenarios
+    baselines.play(name, able or held.scenarios, seed, folder=folder)

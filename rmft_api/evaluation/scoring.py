@@ -85,6 +85,9 @@ class Figures(Record, frozen=True):
     over_time: dict[str, Decisions]
     """Whether regret is sublinear and play locks in, by horizon ("T=25"); none for a horizon below
     4, or of fewer than 10 scenarios (docs/method.md 5)."""
+    only: tuple[str, ...] = ()
+    """The problems that all these figures are of, where the player cannot play every one of them;
+    empty: all problems. Held against a model's figures of the same problems alone."""
 
 
 class GateDecision(Record, frozen=True):
@@ -182,23 +185,59 @@ class ScenarioSet:
 
     scenarios: tuple[Scenario, ...]
     problems: tuple[ConcreteProblem, ...]
+    """Scenario i of the split is of problem i mod their number."""
+    places: tuple[int, ...] | None = None
+    """Where each scenario stands in its split; None: these are the split's first ones."""
+
+    @property
+    def numbers(self) -> tuple[int, ...]:
+        """Each scenario's number in its split."""
+        return tuple(range(len(self.scenarios))) if self.places is None else self.places
 
     def first(self, count: int) -> "ScenarioSet":
         """Its first scenarios alone."""
-        return ScenarioSet(self.scenarios[:count], self.problems)
+        places = None if self.places is None else self.places[:count]
+        return ScenarioSet(self.scenarios[:count], self.problems, places)
+
+    def among(self, numbers: Iterable[int]) -> "ScenarioSet":
+        """Those of these numbers alone."""
+        wanted = set(numbers)
+        chosen = [place for place, number in enumerate(self.numbers) if number in wanted]
+        if chosen == list(range(len(chosen))):
+            return self.first(len(chosen))
+        scenarios = tuple(self.scenarios[place] for place in chosen)
+        return ScenarioSet(scenarios, self.problems, tuple(self.numbers[i] for i in chosen))
+
+    def problem_of(self, place: int) -> ConcreteProblem:
+        """What the scenario at this place was drawn from."""
+        return self.problems[self.numbers[place] % len(self.problems)]
+
+    def playable(self, name: str, folder: Path | None = None) -> "ScenarioSet":
+        """The scenarios of those problems that a baseline can play; none where it can play none."""
+        unfit = {
+            number % len(self.problems)
+            for number, scenario in zip(self.numbers, self.scenarios, strict=True)
+            if not baselines.fits(name, scenario, folder)
+        }
+        return self.among(n for n in self.numbers if n % len(self.problems) not in unfit)
+
+    def labels(self) -> tuple[str, ...]:
+        """What its problems are called, each once."""
+        every = (self.problem_of(place).label for place in range(len(self.scenarios)))
+        return tuple(dict.fromkeys(every))
 
     def groups(self) -> Iterator[tuple[str, list[int]]]:
-        """Group name -> indices of its scenarios; one that holds all of them is none."""
+        """Group name -> places of its scenarios; one that holds all of them is none."""
         found: dict[str, list[int]] = {}
-        for index in range(len(self.scenarios)):
-            for name in _kinds(self.problems[index % len(self.problems)]):
-                found.setdefault(name, []).append(index)
+        for place in range(len(self.scenarios)):
+            for name in _kinds(self.problem_of(place)):
+                found.setdefault(name, []).append(place)
         yield from ((name, some) for name, some in found.items() if len(some) < len(self.scenarios))
 
 
 @dataclass(frozen=True)
 class Performance:
-    """One player's plays of a course, per scenario (axis M), from the first one on."""
+    """One player's plays of a course, per scenario (axis M)."""
 
     regret_M: Floats
     suff_fail_M: Floats
@@ -211,6 +250,8 @@ class Performance:
     """Regret of each round, scenario by scenario."""
     locked_M: Floats
     """Share of plays that lock in (`measures.locked_in`)."""
+    numbers: tuple[int, ...]
+    """Each scenario's number in its split."""
 
     def over_time(self) -> dict[str, Decisions]:
         """What is decided about regret over time, for each horizon, the longest first."""
@@ -232,8 +273,8 @@ class Performance:
 
     def drop_M(self, before: "Performance") -> Floats:
         """What regret fell by from `before` to here, on the scenarios that both played."""
-        both = min(len(self.regret_M), len(before.regret_M))
-        return before.regret_M[:both] - self.regret_M[:both]
+        _, ours, theirs = np.intersect1d(self.numbers, before.numbers, True, return_indices=True)
+        return before.regret_M[theirs] - self.regret_M[ours]
 
 
 ToldOrder = Callable[[Address, int, int], tuple[int, ...]]
@@ -267,11 +308,22 @@ def _positions(trajectory: Trajectory, K: int, order: ToldOrder | None) -> Itera
 def of_baseline(
     course: ScenarioSet, name: str, seed: int, folder: Path | None = None
 ) -> Performance:
-    """How a baseline does on the same scenarios; one of your own is looked for in `folder`."""
-    repeated = [s for s in course.scenarios for _ in range(BASELINE_PLAYS)]
-    plays = baselines.play(name, repeated, seed, folder=folder)
+    """How a baseline does on those of the scenarios whose problems it can play.
+
+    One of your own is looked for in `folder`. Raises ConfigError where it can play none.
+    """
+    mine = course.playable(name, folder)
+    plays = baseline_plays(mine if mine.scenarios else course, name, seed, folder)
     size = BASELINE_PLAYS
-    return _perform(course, [plays[i : i + size] for i in range(0, len(plays), size)])
+    return _perform(mine, [plays[i : i + size] for i in range(0, len(plays), size)])
+
+
+def baseline_plays(
+    course: ScenarioSet, name: str, seed: int, folder: Path | None = None
+) -> list[PlayArrays]:
+    """Its plays, `BASELINE_PLAYS` of each scenario in a row. Raises ConfigError for a misfit."""
+    repeated = [s for s in course.scenarios for _ in range(BASELINE_PLAYS)]
+    return baselines.play(name, repeated, seed, folder=folder)
 
 
 def gate_in_words(gate: GateDecision) -> str:
@@ -305,13 +357,12 @@ def lowest_regret(played: Mapping[int, Performance]) -> int:
 
 
 def default_baselines(course: ScenarioSet) -> tuple[str, ...]:
-    """The baselines that fit these scenarios."""
+    """The baselines that fit the scenarios of one problem at least."""
     kinds: dict[RegretKind, None] = dict.fromkeys(s.regret for s in course.scenarios)
     own = (n for s in course.scenarios if s.world is not None for n in s.world.references)
     usual = (name for kind in kinds for name in DEFAULT_BASELINES[kind])
     names = dict.fromkeys([*usual, *own])
-    fit = [set(baselines.suitable(scenario)) for scenario in course.scenarios]
-    return tuple(name for name in names if all(name in able for able in fit))
+    return tuple(name for name in names if course.playable(name).scenarios)
 
 
 def figures(
@@ -322,6 +373,8 @@ def figures(
 ) -> Figures:
     """The player's figures; `base` is what it is compared with, `level` that of the intervals."""
     drop_M = None if base is None else player.drop_M(base)
+    mine = course.among(player.numbers)
+    partial = mine.places is not None
     return Figures(
         scenarios=len(player.regret_M),
         regret=player.regret(level),
@@ -341,9 +394,10 @@ def figures(
                 k_min_frac=float(player.k_min_frac_M[chosen].mean()),
                 valid=float(player.valid_M[chosen].mean()),
             )
-            for name, chosen in course.first(len(player.regret_M)).groups()
+            for name, chosen in mine.groups()
         },
         over_time=player.over_time(),
+        only=mine.labels() if len(mine.labels()) < len(course.labels()) and partial else (),
     )
 
 
@@ -365,6 +419,7 @@ def _perform(course: ScenarioSet, plays: Sequence[Sequence[PlayArrays]]) -> Perf
         measures=measures.summary([p for some in plays for p in some], kinds),
         rounds=tuple([per_round(some, scenario.regret).mean(axis=0) for scenario, some in pairs]),
         locked_M=np.array([measures.locked_in(some, s.regret).mean() for s, some in pairs]),
+        numbers=course.numbers,
     )
 
 

@@ -65,6 +65,8 @@ class PlayerFigures(Record, frozen=True):
     measures: Measures
     curves: tuple[Curve, ...]
     over_time: tuple[OverTime, ...] = ()
+    only: tuple[str, ...] = ()
+    """The problems that its figures are of, where it cannot play them all; empty: all."""
 
 
 class Difference(Record, frozen=True):

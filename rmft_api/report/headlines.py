@@ -154,7 +154,11 @@ def _limits(taken: Spending) -> str:
 def _rival(players: Sequence[PlayerFigures], champion: int | None) -> list[Fact]:
     """The best baseline, where the champion played the same scenarios."""
     best = find(players, "test", champion)
-    rivals = [(one.regret.mean, one.name) for one in players if one.index is None and one.regret]
+    rivals = [
+        (one.regret.mean, one.name)
+        for one in players
+        if one.index is None and one.regret and not one.only  # others played other problems
+    ]
     if champion is None or best is None or best.regret is None or not rivals:
         return []
     regret, name = min(rivals)

@@ -2,11 +2,11 @@
 
 from collections.abc import Iterable, Iterator, Sequence
 
-from rmft_api import baselines
 from rmft_api.config.schema import RunConfig
 from rmft_api.core.records import Split
 from rmft_api.evaluation import outcome
 from rmft_api.evaluation.scoring import BASELINE_PLAYS, Figures
+from rmft_api.evaluation.scoring import baseline_plays as baseline_plays_of
 from rmft_api.report import figures
 from rmft_api.report.data import OverTime, PlayerFigures
 from rmft_api.report.play_groups import PlayGroup, ScoredPlay
@@ -51,15 +51,19 @@ def baseline_plays(
     config: RunConfig, names: Iterable[str]
 ) -> Iterator[tuple[str, tuple[ScoredPlay, ...]]]:
     """Baselines, and their plays of the test scenarios."""
-    course = outcome.scenario_set(config, "test")
-    repeated = [s for s in course.scenarios for _ in range(BASELINE_PLAYS)]
+    course, folder = outcome.scenario_set(config, "test"), config.origin.folder
     for name in names:
-        plays = baselines.play(name, repeated, config.seed, folder=config.origin.folder)
+        mine = course.playable(name, folder)
+        plays = baseline_plays_of(mine, name, config.seed, folder)
+        each = [
+            place for place in zip(mine.numbers, mine.scenarios, strict=True)
+            for _ in range(BASELINE_PLAYS)
+        ]  # fmt: skip
         yield (
             name,
             tuple(
-                ScoredPlay(i // BASELINE_PLAYS, scenario.regret, play)
-                for i, (scenario, play) in enumerate(zip(repeated, plays, strict=True))
+                ScoredPlay(number, scenario.regret, play)
+                for (number, scenario), play in zip(each, plays, strict=True)
             ),
         )
 
@@ -69,6 +73,7 @@ def of_baseline(name: str, sittings: Sequence[ScoredPlay], told: Figures) -> Pla
     return PlayerFigures(
         name=name,
         split="test",
+        only=told.only,
         index=None,
         trajectories=len(sittings),
         of=len(sittings),

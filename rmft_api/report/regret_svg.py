@@ -1,7 +1,8 @@
 """A run as one picture (SVG): regret by iteration with its interval, baselines as lines.
 
 Test figures where every iteration was tested; else validation figures, and then no baselines, which
-play the test scenarios: figures of two splits never stand in one picture.
+play the test scenarios: figures of two splits never stand in one picture. Nor do baselines that
+play only some of the problems.
 """
 
 import math
@@ -19,8 +20,8 @@ INK, FAINT, MODEL = "#1f2933", "#9aa5b1", "#0b69a3"
 def regret_svg(results: Results) -> str:
     """The picture, readable on white and on its own: no script, no font, no network."""
     split, regrets = _shown(results)
-    rivals = {name: one.regret.mean for name, one in results.baselines.items()}
-    rivals = rivals if split == "test" else {}
+    every = results.baselines if split == "test" else {}
+    rivals = {name: one.regret.mean for name, one in every.items() if not one.only}
     scale = _Scale(len(regrets), 1.08 * max([*map(_high, regrets), *rivals.values()]))
     parts = [
         *_frame(results, split, scale),

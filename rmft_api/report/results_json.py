@@ -21,7 +21,7 @@ def results_json(results: Results, money: Spending) -> str:
         {
             "run": results.run,
             "iterations": [_iteration(one) for one in results.iterations],
-            "baselines": {name: _figures(one) for name, one in results.baselines.items()},
+            "baselines": {name: _baseline(one) for name, one in results.baselines.items()},
             "data": results.data,
             "off_policy": off_policy_json(results),
             "stopped": results.stopped or None,
@@ -54,6 +54,11 @@ def _warm_up(found: WarmUp | None) -> dict[str, Any] | None:
         return None
     before = None if found.before is None else _figures(found.before)
     return {**msgspec.structs.asdict(found), "before": before}
+
+
+def _baseline(figures: Figures) -> dict[str, Any]:
+    """`only`: the problems that it can play, where those are not all; else empty."""
+    return {**_figures(figures), "only": figures.only}
 
 
 def _figures(figures: Figures) -> dict[str, Any]:

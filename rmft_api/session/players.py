@@ -10,7 +10,7 @@ from rmft_api.config.schema import RunConfig, checked
 from rmft_api.core.errors import UsageError
 from rmft_api.core.names import A_NAME, RUN_NAME
 from rmft_api.core.paths import made_absolute
-from rmft_api.environments import Scenario
+from rmft_api.environments.options import nearest
 from rmft_api.evaluation import outcome, scoring
 from rmft_api.evaluation.comparison import ComparisonConfig, ComparisonPlayer
 from rmft_api.evaluation.comparison.axes import trained_on
@@ -70,27 +70,25 @@ def _set_of(config: RunConfig) -> str:
 
 
 def _baselines(run: RunConfig, names: tuple[str, ...] | None) -> tuple[str, ...]:
-    """The algorithms named, each able to play every scenario; None: the usual ones."""
+    """The algorithms named, each able to play one problem at least; None: the usual ones."""
     course = outcome.scenario_set(run, "test")
     if names is None:
         return scoring.default_baselines(course)
-    able = _able(course)
+    first = course.first(len(course.problems))
     for name in names:
-        if name not in able:
-            raise UsageError(
-                f"--baseline {name!r} cannot play this suite; these can: {', '.join(able)}"
-            )
+        if not baselines.is_own(name) and not first.playable(name).scenarios:
+            raise UsageError(f"--baseline {name!r} {_misfit(name, first)}")
+        outcome.check_baseline(name, first, run.seed, run.origin.folder)
     return tuple(dict.fromkeys(names))
 
 
-def _able(course: ScenarioSet) -> list[str]:
-    def fits(scenario: Scenario) -> set[str]:
-        return {*baselines.suitable(scenario), *baselines.ORACLES}
-
-    able = fits(course.scenarios[0])
-    for scenario in course.scenarios[1:]:
-        able &= fits(scenario)
-    return sorted(able)
+def _misfit(name: str, course: ScenarioSet) -> str:
+    """What is wrong with a name that can play none of the problems."""
+    able = {one for scenario in course.scenarios for one in baselines.suitable(scenario)}
+    able |= {one for one in baselines.ORACLES if course.playable(one).scenarios}
+    if name in baselines.BASELINES or name in baselines.ORACLES:
+        return f"cannot play this suite; these can: {', '.join(sorted(able))}"
+    return f"is unknown{nearest(name, able)}"
 
 
 def _players(word: str, wanted: ComparisonOptions, runs: Path) -> Iterator[ComparisonPlayer]:

@@ -222,3 +222,26 @@ async def test_known_algorithms_play_alone(tmp_path: Path) -> None:
     assert [one.model for one in found.players] == [None, None]
     assert found.pairs == ()
     assert not hall.wire.asked
+
+
+async def test_an_algorithm_that_plays_some_problems_is_held_against_models_on_those(
+    tmp_path: Path,
+) -> None:
+    problems = [
+        {"environment": "bandit", "K": 3, "T": 6},
+        {"environment": "online_learning", "K": 3, "T": 6},
+    ]
+    config = contest(GOOD, problems=problems).model_copy(update={"baselines": ("random", "hedge")})
+    found = await Hall(tmp_path, config).play()
+    hedge = found.players[-1]
+    assert (hedge.label, hedge.figures.scenarios, len(hedge.figures.only)) == ("hedge", 6, 1)
+    (pair,) = [pair for pair in found.pairs if pair.other == "hedge"]
+    model = found.players[0].figures.groups["online_learning"].regret.mean
+    assert np.isclose(pair.drop.mean, hedge.figures.regret.mean - model)
+    (axis,) = [axis for axis in found.axes if axis.name == "problem"]
+    cells = {line.value: set(line.cells) for line in axis.lines}
+    assert cells == {"bandit": {GOOD, "random"}, "online_learning": {GOOD, "random", "hedge"}}
+    told = " ".join(standings_table(found).split())
+    assert "hedge can play online_learning" in told
+    rows = csv.DictReader(io.StringIO(standings_csv(found)))
+    assert next(row["axis"] for row in rows if row["player"] == "hedge") == "some"

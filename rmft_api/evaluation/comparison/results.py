@@ -63,7 +63,7 @@ class AxisLine(Record, frozen=True):
     value: str
     scenarios: int
     cells: dict[str, AxisCell]
-    """By the player's label."""
+    """By the player's label; none for an algorithm that cannot play these scenarios."""
 
 
 class Axis(Record, frozen=True):
@@ -100,7 +100,8 @@ def comparison_results(
     """The standings, from the journal alone."""
     course = outcome.scenario_set(config.run, "test")
     models = _models(config, journal, course)
-    rivals = {n: scoring.of_baseline(course, n, config.run.seed) for n in config.baselines}
+    folder = config.run.origin.folder
+    rivals = {n: scoring.of_baseline(course, n, config.run.seed, folder) for n in config.baselines}
     everyone = {**models, **rivals}
     first = next(iter(models.values()), None)
     return ComparisonResults(
@@ -160,18 +161,25 @@ def _pairs(
     """One family of comparisons, corrected for their number."""
     figures = {label: _by_scenario(one) for label, one in players.items()}
     level = 1.0 - (1.0 - statistics.LEVEL) / max(len(pairs), 1)
+    sides = {(one, other): _both(figures[one], figures[other]) for one, other in pairs}
     ps = {
-        f"{i}": statistics.compare(figures[one], {other: figures[other]})[other].p
-        for i, (one, other) in enumerate(pairs)
+        f"{i}": statistics.compare(mine, {other: theirs})[other].p
+        for i, ((_, other), (mine, theirs)) in enumerate(sides.items())
     }
     corrected = statistics.holm(ps)
-    for i, (one, other) in enumerate(pairs):
-        drop = statistics.paired_drop(figures[other], figures[one], level)
+    for i, ((one, other), (mine, theirs)) in enumerate(sides.items()):
+        drop = statistics.paired_drop(theirs, mine, level)
         yield PairedDifference(one, other, drop, ps[f"{i}"], corrected[f"{i}"])
 
 
+def _both(one: Mapping[int, float], other: Mapping[int, float]) -> list[dict[int, float]]:
+    """Both on the scenarios that both can play."""
+    common = sorted(one.keys() & other.keys())
+    return [{number: side[number] for number in common} for side in (one, other)]
+
+
 def _by_scenario(one: Performance) -> dict[int, float]:
-    return {index: float(regret) for index, regret in enumerate(one.regret_M)}
+    return dict(zip(one.numbers, one.regret_M.tolist(), strict=True))
 
 
 def _marks(config: ComparisonConfig, prompts: PromptSet) -> Marks:
@@ -196,15 +204,22 @@ def _axes(
     for axis, value, chosen in axes.lines(marks):
         cells = {
             label: AxisCell(
-                regret=one.regret(among=chosen),
-                drop=_drop(one, first, chosen),
-                valid=float(one.valid_M[chosen].mean()),
+                regret=one.regret(among=mine),
+                drop=_drop(one, first, mine),
+                valid=float(one.valid_M[mine].mean()),
                 trained=_trained(known.get(label), axis, value),
             )
             for label, one in players.items()
+            if (mine := _places(one, chosen))  # a baseline may play only some of the problems
         }
         found.setdefault(axis, []).append(AxisLine(value, len(chosen), cells))
     return (Axis(name, tuple(lines)) for name, lines in found.items())
+
+
+def _places(one: Performance, chosen: list[int]) -> list[int]:
+    """Where the chosen scenarios stand among those that it played."""
+    places = {number: place for place, number in enumerate(one.numbers)}
+    return [places[number] for number in chosen if number in places]
 
 
 def _drop(one: Performance, first: Performance | None, chosen: list[int]) -> Interval | None:

@@ -93,11 +93,16 @@ def _players(found: ComparisonResults) -> str:
 
 
 def _warnings(found: ComparisonResults) -> Iterator[str]:
-    """Whose regret is in doubt because little could be read, one line each."""
+    """Whose regret is in doubt, or of some problems alone, one line each."""
     warned = [
         paragraph(f"warning: {one.label}: {lines}")
         for one in found.players
         for lines in one.warnings
+    ]
+    warned += [
+        paragraph(f"{one.label} can play {', '.join(one.figures.only)} alone: pairs are over those")
+        for one in found.players
+        if one.figures.only
     ]
     if found.stopped:
         warned.append(paragraph(f"stopped: {found.stopped}"))
@@ -108,7 +113,7 @@ def _player(one: PlayerResult) -> tuple[str, ...]:
     figures = one.figures
     return (
         one.label,
-        one.model or "(algorithm)",
+        one.model or ("(algorithm, only some)" if figures.only else "(algorithm)"),
         _interval(figures.regret),
         _interval(figures.paired_drop) if one.model else "",
         f"{figures.suff_fail_freq:.2f}",
@@ -145,7 +150,7 @@ def _axes(found: ComparisonResults) -> Iterator[str]:
     for axis in found.axes:
         rows = [(axis.name, "scenarios", *labels)]
         for line in axis.lines:
-            cells = (_cell(line.cells[label]) for label in labels)
+            cells = (_cell(line.cells.get(label)) for label in labels)
             rows.append((line.value, str(line.scenarios), *cells))
         yield table(rows, words=1, foot=0)
     if any(one is not None for one in known):
@@ -158,7 +163,9 @@ def _axes(found: ComparisonResults) -> Iterator[str]:
         )
 
 
-def _cell(cell: AxisCell) -> str:
+def _cell(cell: AxisCell | None) -> str:
+    if cell is None:
+        return ""
     mark = {True: " +", False: " -", None: ""}[cell.trained]
     return f"{cell.regret.mean:.2f}{' !' if cell.valid < MOSTLY_READ else ''}{mark}"
 
@@ -173,10 +180,12 @@ def _csv_rows(found: ComparisonResults) -> Iterator[tuple[Any, ...]]:
         f = one.figures
         shares = (f.suff_fail_freq, f.k_min_frac, f.valid)
         whole = (*_numbers(f.regret), *_numbers(f.paired_drop if one.model else None))
-        yield (*head, "all", "", "", found.scenarios, *whole, *shares)
+        yield (*head, "some" if f.only else "all", "", "", f.scenarios, *whole, *shares)
         for axis in found.axes:
             for line in axis.lines:
-                cell = line.cells[one.label]
+                cell = line.cells.get(one.label)
+                if cell is None:
+                    continue
                 trained = "" if cell.trained is None else str(cell.trained).lower()
                 numbers = (*_numbers(cell.regret), *_numbers(cell.drop if one.model else None))
                 yield (

@@ -79,6 +79,7 @@ def _events(results: Results) -> Iterator[str]:
     if results.extended:
         yield f"extended {extended_in_words(results.extended)}"
     yield from results.references
+    yield from partial_in_words(results)
     for one in results.iterations:
         if one.gate is not None and one.gate.decision != "continue":
             yield f"after iteration {one.index}: {gate_in_words(one.gate)}"
@@ -107,7 +108,22 @@ def _models(results: Results) -> Iterator[tuple[str, ...]]:
 
 def _baselines(results: Results) -> Iterator[tuple[str, ...]]:
     for name, figures in results.baselines.items():
-        yield ("", name, *_cells(figures), "")
+        yield ("", name + (" (only some)" if figures.only else ""), *_cells(figures), "")
+
+
+def partial_in_words(results: Results) -> Iterator[str]:
+    """Beside a baseline that plays only some problems: the base and the champion on the same."""
+    tested = {one.index: one.test for one in results.iterations if one.test is not None}
+    ends = {0: "the base"} | {i: "the champion" for i in (results.champion.index,) if i}
+    for name, figures in results.baselines.items():
+        for label in figures.only:
+            mine = figures.groups[label].regret if len(figures.only) > 1 else figures.regret
+            models = (
+                f"{who} {found.groups[label].regret}"
+                for index, who in ends.items()
+                if (found := tested.get(index)) is not None and label in found.groups
+            )
+            yield f"{label} alone: {', '.join((f'{name} {mine}', *models))}"
 
 
 def _over_time(results: Results) -> Iterator[tuple[str, ...]]:
