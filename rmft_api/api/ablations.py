@@ -5,8 +5,10 @@ from functools import partial
 from pathlib import Path
 
 from rmft_api.api import arguments
-from rmft_api.api.event_loop import reporting, run_now
-from rmft_api.session.ablations import AblationRow, runs_of, walk
+from rmft_api.api.event_loop import reporting, run_now, run_soon
+from rmft_api.api.plans import Plan
+from rmft_api.planning import GridPlan
+from rmft_api.session.ablations import AblationRow, plan_of, runs_of, walk
 
 
 async def aablate(
@@ -47,3 +49,23 @@ def ablate(
     """As `aablate`, where no event loop runs. Ctrl-C drains; the same call continues."""
     work = partial(aablate, file, cells=cells, runs=runs, progress=progress)
     return run_now(work, "aablate")
+
+
+def plan_ablate(
+    file: str | Path | None = None,
+    *,
+    cells: Sequence[str] = (),
+    reply_tokens: int | None = None,
+    runs: str | Path = "runs",
+) -> Plan[GridPlan]:
+    """What the runs of a grid will do and cost, those that have ended included; `.record.runs`.
+
+    Asks nobody, needs no key; runs in an event loop too. `reply_tokens` is the assumed length of a
+    reply, half of `sampling.max_tokens` where it is None; the other arguments are those of
+    `ablate`. Raises ConfigError.
+    """
+    tokens = arguments.whole_or_none(reply_tokens, "reply_tokens")
+    folder = arguments.folder(runs)
+    grid = arguments.text_or_none(file, "file")
+    places = runs_of(grid, arguments.texts(cells, "cells"))
+    return Plan(run_soon(lambda: plan_of(places, folder, tokens)))

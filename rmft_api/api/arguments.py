@@ -1,7 +1,7 @@
 """What is passed from Python, checked: a wrong type gives one line that names the argument."""
 
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, cast
 
@@ -9,6 +9,9 @@ from rmft_api.config import changes, run_files, schema
 from rmft_api.config.changes import Change
 from rmft_api.config.schema import RunConfig
 from rmft_api.core.errors import ConfigError, UsageError
+
+RunFile = str | Path | Mapping[str, Any] | RunConfig
+"""A path, the name of a shipped run file, a dict of sections, or settings that were read."""
 
 
 def settings(
@@ -82,14 +85,47 @@ def texts_or_none(value: object, name: str) -> tuple[str, ...] | None:
     return None if value is None else texts(value, name)
 
 
+def replies(value: object, name: str) -> tuple[str, ...]:
+    """Texts that a model may have sent, empty ones too; one alone stands for itself."""
+    listed = [value] if isinstance(value, str) else value
+    if not isinstance(listed, Iterable):
+        raise UsageError(f"{name} must be a list of texts (got {changes.shown(value)})")
+    found = tuple(cast("Iterable[object]", listed))
+    for one in found:
+        if not isinstance(one, str):
+            raise UsageError(f"each of {name} must be a text (got {changes.shown(one)})")
+    return cast("tuple[str, ...]", found)
+
+
+def one_of(value: object, name: str, known: Sequence[str]) -> str:
+    """One of a few words. Raises UsageError, which names them."""
+    if not isinstance(value, str) or value not in known:
+        raise UsageError(f"{name} must be one of {', '.join(known)} (got {changes.shown(value)})")
+    return value
+
+
+def whole(value: object, name: str, least: int = 1) -> int:
+    """A whole number, at least `least`. Raises UsageError."""
+    found = changes.plain(value, name)
+    if isinstance(found, bool) or not isinstance(found, int) or found < least:
+        raise UsageError(
+            f"{name} must be a whole number, at least {least} (got {changes.shown(value)})"
+        )
+    return found
+
+
+def whole_numbers(value: object, name: str) -> tuple[int, ...]:
+    """Several whole numbers, at least 1; one alone stands for itself. Raises UsageError."""
+    if isinstance(value, int):
+        return (whole(value, name),)
+    if isinstance(value, str | bytes) or not isinstance(value, Iterable):
+        raise UsageError(f"{name} must be a list of whole numbers (got {changes.shown(value)})")
+    return tuple(whole(one, f"each of {name}") for one in cast("Iterable[object]", value))
+
+
 def whole_or_none(value: object, name: str) -> int | None:
     """A whole number, at least 1; None means that nothing was said. Raises UsageError."""
-    found = changes.plain(value, name)
-    if found is None:
-        return None
-    if isinstance(found, bool) or not isinstance(found, int) or found < 1:
-        raise UsageError(f"{name} must be a whole number, at least 1 (got {changes.shown(value)})")
-    return found
+    return None if changes.plain(value, name) is None else whole(value, name)
 
 
 def share_or_none(value: object, name: str) -> float | None:

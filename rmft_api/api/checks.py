@@ -6,8 +6,8 @@ from pathlib import Path
 from typing import Any
 
 from rmft_api.api import arguments
+from rmft_api.api.arguments import RunFile
 from rmft_api.api.event_loop import run_now
-from rmft_api.api.running import RunFile
 from rmft_api.config import starter
 from rmft_api.providers import profiles
 from rmft_api.providers.profiles import Profile

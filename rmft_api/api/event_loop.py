@@ -1,7 +1,10 @@
 """How the functions of the API are run: in an event loop of their own, and telling who asked."""
 
 import asyncio
+import contextvars
+import threading
 from collections.abc import Callable, Coroutine
+from concurrent.futures import Future
 from typing import Any, TypeVar
 
 from rmft_api.core.errors import UsageError
@@ -26,6 +29,25 @@ def run_now(work: Callable[[], Coroutine[Any, Any, T]], twin: str) -> T:
     except RuntimeError:
         return _run(work())
     raise UsageError(f"an event loop is running here: use `await rmft_api.{twin}(...)`")
+
+
+def run_soon(work: Callable[[], Coroutine[Any, Any, T]]) -> T:
+    """Do work that takes seconds and asks nobody: in a thread of its own where a loop runs."""
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        return _run(work())
+    done: Future[T] = Future()
+    context = contextvars.copy_context()
+    threading.Thread(target=context.run, args=(_settle, done, work), daemon=True).start()
+    return done.result()
+
+
+def _settle(done: "Future[T]", work: Callable[[], Coroutine[Any, Any, T]]) -> None:
+    try:
+        done.set_result(_run(work()))
+    except BaseException as error:  # noqa: BLE001  raised by whoever waits for it
+        done.set_exception(error)
 
 
 def _run(work: Coroutine[Any, Any, T]) -> T:

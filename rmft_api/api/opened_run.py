@@ -1,8 +1,8 @@
 """A run, opened to read: the numbers of `rmft-api report`, as objects and as pandas frames."""
 
 import html
-from collections.abc import Iterator
-from contextlib import closing
+from collections.abc import AsyncGenerator, Iterator
+from contextlib import asynccontextmanager, closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -143,6 +143,42 @@ class Run:
         from rmft_api.report.frames import rounds_df
 
         return rounds_df(self._played(split, iteration))
+
+    def selections(self) -> "pd.DataFrame":
+        """What each iteration was trained on beside all that it was selected from, with measures.
+
+        Two rows per iteration: `trajectories` is "all" or "selected". Raises as `results` does.
+        """
+        from rmft_api.report.frames import selections_df
+
+        return selections_df(self.results)
+
+    def standings(self) -> "pd.DataFrame":
+        """The figures of an evaluation: one row per player, over all and by each axis of the suite.
+
+        Raises UsageError for a run of training.
+        """
+        from rmft_api.report.frames import standings_df
+
+        return standings_df(self.comparison)
+
+    @asynccontextmanager
+    async def live_report(self, port: int = 0) -> AsyncGenerator[str]:
+        """Serve the page on this machine while the block lasts, updated as the run goes on.
+
+        Port 0 takes a free one. Raises UsageError for an evaluation, ConfigError for a port in use.
+
+        Example:
+            >>> async with run.live_report() as url:  # doctest: +SKIP
+            ...     print(url)
+
+        """
+        listened = arguments.whole(port, "port", 0)
+        with pages.looked_into(self.directory) as journal:
+            if comparisons.is_comparison(journal):
+                comparisons.refuse_pages(self.name, {"live_report()": True})
+        async with pages.live_page(self.directory, listened) as url:
+            yield url
 
     def report(self, path: str | Path | None = None, *, svg: str | Path | None = None) -> Path:
         """Write the run as one HTML page that needs no network; where it lies.

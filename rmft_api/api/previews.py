@@ -3,11 +3,11 @@
 import html
 from collections.abc import Mapping, Sequence
 from functools import partial
-from typing import Any
+from typing import Any, cast, get_args
 
-from rmft_api.api.arguments import settings
-from rmft_api.api.event_loop import run_now
-from rmft_api.api.running import RunFile
+from rmft_api.api import arguments
+from rmft_api.api.arguments import RunFile, settings
+from rmft_api.api.event_loop import run_soon
 from rmft_api.core.records import Split
 from rmft_api.planning.previews import (
     ParsedPreview,
@@ -71,7 +71,12 @@ async def apreview(
 
     """
     config, _ = settings(file, overrides)
-    options = PreviewOptions(split, scenario, tuple(rounds), tuple(replies))
+    options = PreviewOptions(
+        cast("Split", arguments.one_of(split, "split", get_args(Split))),
+        arguments.whole(scenario, "scenario", 0),
+        arguments.whole_numbers(rounds, "rounds"),
+        arguments.replies(replies, "replies"),
+    )
     return Preview(await previews.preview_of(config, options))
 
 
@@ -84,7 +89,7 @@ def preview(
     rounds: Sequence[int] = (),
     replies: Sequence[str] = (),
 ) -> Preview:
-    """As `apreview`, where no event loop runs."""
+    """As `apreview`. Works inside a running event loop too, as in a notebook."""
     work = partial(
         apreview,
         file,
@@ -94,4 +99,4 @@ def preview(
         rounds=rounds,
         replies=replies,
     )
-    return run_now(work, "apreview")
+    return run_soon(work)

@@ -6,8 +6,10 @@ from pathlib import Path
 from typing import Any
 
 from rmft_api.api import arguments
-from rmft_api.api.event_loop import reporting, run_now
+from rmft_api.api.event_loop import reporting, run_now, run_soon
 from rmft_api.api.opened_run import open_run
+from rmft_api.api.plans import Plan
+from rmft_api.planning import RunPlan
 from rmft_api.session import plans
 from rmft_api.session.chains import RetrainOptions
 from rmft_api.session.retraining import Retrained, chain_and_settings, retrained
@@ -49,14 +51,8 @@ async def aretrain(
 
     """
     folder, telling = arguments.folder(runs), reporting(progress)
-    directory = open_run(run, folder).directory
-    wanted = RetrainOptions(
-        arguments.text(profile, "profile"),
-        arguments.text_or_none(model, "model"),
-        arguments.text_or_none(name, "name"),
-        arguments.with_budget(overrides, budget_usd),
-    )
-    chain, config = chain_and_settings(directory, wanted, telling.say)
+    wanted = _wanted(profile, model, name, overrides, budget_usd)
+    chain, config = chain_and_settings(open_run(run, folder).directory, wanted, telling.say)
     if not accept_shutdown:
         plans.refuse_shutdown(config)
     cap = arguments.dollars(budget_usd, "budget_usd")
@@ -89,3 +85,39 @@ def retrain(
         progress=progress,
     )
     return run_now(work, "aretrain")
+
+
+def plan_retrain(
+    run: str | Path,
+    profile: str,
+    *,
+    model: str | None = None,
+    name: str | None = None,
+    overrides: Mapping[str, Any] | None = None,
+    budget_usd: float | None = None,
+    reply_tokens: int | None = None,
+    runs: str | Path = "runs",
+    progress: bool = False,
+) -> Plan[RunPlan]:
+    """What `retrain` with these arguments will do and cost. Asks nobody, needs no key.
+
+    Runs in an event loop too. `reply_tokens` is the assumed length of a reply, half of
+    `sampling.max_tokens` where it is None; `progress` says on stderr what will differ from the run.
+    Raises as `retrain` does.
+    """
+    tokens = arguments.whole_or_none(reply_tokens, "reply_tokens")
+    folder, telling = arguments.folder(runs), reporting(progress)
+    wanted = _wanted(profile, model, name, overrides, budget_usd)
+    _, config = chain_and_settings(open_run(run, folder).directory, wanted, telling.say)
+    return Plan(run_soon(lambda: plans.plan_of(config, folder, tokens)))
+
+
+def _wanted(
+    profile: object, model: object, name: object, overrides: object, budget_usd: float | None
+) -> RetrainOptions:
+    return RetrainOptions(
+        arguments.text(profile, "profile"),
+        arguments.text_or_none(model, "model"),
+        arguments.text_or_none(name, "name"),
+        arguments.with_budget(overrides, budget_usd),
+    )

@@ -1,132 +1,26 @@
-"""Plan, run, resume and evaluate from Python; what `rmft-api plan, run, resume, eval` do.
+"""Run and resume from Python; what `rmft-api run, resume` do.
 
 Each function that sends requests has an async twin (`arun` for `run`), which works inside a running
 event loop: in a notebook, in a service. Cancelling its task waits for the requests under way, saves
 what they brought, and leaves a run that can be resumed; so does Ctrl-C in the others.
 """
 
-import html
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from contextlib import closing
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 from rmft_api.api import arguments
-from rmft_api.api.arguments import settings
+from rmft_api.api.arguments import RunFile, settings
 from rmft_api.api.event_loop import reporting, run_now
 from rmft_api.api.opened_run import Run, open_run
-from rmft_api.config.changes import from_python
-from rmft_api.config.schema import RunConfig
-from rmft_api.evaluation.comparison import ComparisonResults
 from rmft_api.journal import Journal
-from rmft_api.planning import RunPlan
-from rmft_api.planning.plan import Cost, Phase
 from rmft_api.session import comparisons, plans
 from rmft_api.session import runs as sessions
 from rmft_api.session.budgets import Budgets
-from rmft_api.session.players import ComparisonOptions, described
 from rmft_api.session.run_directories import run_directory
 from rmft_api.session.valid_replies import OnStopped
-
-RunFile = str | Path | Mapping[str, Any] | RunConfig
-"""A path, the name of a shipped run file, a dict of sections, or settings that were read."""
-
-
-class Plan:
-    """What a run will do and cost. Money is US dollars; None is "unknown", never 0.
-
-    `record` holds everything, money there in micro-dollars.
-    """
-
-    def __init__(self, record: RunPlan) -> None:
-        """Use `plan`."""
-        self.record = record
-
-    @property
-    def total(self) -> tuple[float | None, float | None, float | None]:
-        """Lowest, expected and worst cost of the whole run, in US dollars."""
-        return _dollars(self.record.total)
-
-    @property
-    def phases(self) -> tuple[Phase, ...]:
-        """Its steps in order."""
-        return self.record.phases
-
-    @property
-    def warnings(self) -> list[str]:
-        """What speaks against the run."""
-        return list(self.record.against_it())
-
-    @property
-    def refusal(self) -> str | None:
-        """Why the run would not begin; None: it would."""
-        return self.record.refusal
-
-    def __str__(self) -> str:
-        """The table that `rmft-api plan` prints."""
-        from rmft_api.report.text.plan import plan_table
-
-        return plan_table(self.record)
-
-    def _repr_html_(self) -> str:
-        return f"<pre>{html.escape(str(self))}</pre>"
-
-
-def _dollars(cost: Cost) -> tuple[float | None, float | None, float | None]:
-    low, expected, worst = (
-        None if one is None else one / 1e6 for one in (cost.low, cost.expected, cost.worst)
-    )
-    return low, expected, worst
-
-
-def plan(
-    file: RunFile = "quickstart",
-    overrides: Mapping[str, Any] | None = None,
-    *,
-    budget_usd: float | None = None,
-    reply_tokens: int | None = None,
-    calibrate: bool = False,
-    runs: str | Path = "runs",
-) -> Plan:
-    """What a run will do and cost. Asks nobody, needs no key; takes about a second.
-
-    Args:
-        file: A run file; see `RunFile`.
-        overrides: Dotted keys to change, with their values.
-        budget_usd: The most that the run may spend.
-        reply_tokens: Assumed length of a reply; half of `sampling.max_tokens` where it is None.
-        calibrate: Measure this machine with the run's checkpoint for ten seconds; it is kept.
-        runs: The folder of runs: a run of this name that has begun tells its real lengths.
-
-    Raises:
-        ConfigError: For what cannot be followed, in one line.
-
-    """
-    work = partial(
-        *(aplan, file, overrides),
-        budget_usd=budget_usd,
-        reply_tokens=reply_tokens,
-        calibrate=calibrate,
-        runs=runs,
-    )
-    return run_now(work, "aplan")
-
-
-async def aplan(
-    file: RunFile = "quickstart",
-    overrides: Mapping[str, Any] | None = None,
-    *,
-    budget_usd: float | None = None,
-    reply_tokens: int | None = None,
-    calibrate: bool = False,
-    runs: str | Path = "runs",
-) -> Plan:
-    """As `plan`, inside a running event loop."""
-    tokens = arguments.whole_or_none(reply_tokens, "reply_tokens")
-    folder = arguments.folder(runs)
-    config, _ = settings(file, overrides, budget_usd)
-    return Plan(await plans.plan_of(config, folder, tokens, measure=calibrate))
 
 
 async def arun(
@@ -278,80 +172,3 @@ def resume(
         progress=progress,
     )
     return run_now(work, "aresume")
-
-
-async def aevaluate(
-    players: Sequence[str],
-    suite: str = "small",
-    *,
-    profile: str = "local",
-    baselines: Sequence[str] | None = None,
-    name: str | None = None,
-    like: str | None = None,
-    overrides: Mapping[str, Any] | None = None,
-    budget_usd: float | None = None,
-    runs: str | Path = "runs",
-    progress: bool = False,
-) -> ComparisonResults:
-    """Play models and known algorithms on the same scenarios of a suite, and compare them.
-
-    Args:
-        players: Model ids, "PROFILE:MODEL", "run:NAME" (its champion), or "run:NAME@WHICH" with
-            base, champion, last, all, or an iteration's number.
-        suite: A shipped suite, or the path of a .toml file.
-        profile: The endpoint of models that are named by their id alone.
-        baselines: Known algorithms that play too; None: the suite's own.
-        name: Of the evaluation and its folder; `eval-SUITE` where it is None.
-        like: A run whose prompts and sampling are used in place of the suite's.
-        overrides: Dotted keys of the suite to change, with their values.
-        budget_usd: Never spend more than this many US dollars.
-        runs: The folder of runs.
-        progress: Show on stderr what the command line shows.
-
-    Raises:
-        UsageError: Where one of this name exists, or a player is unknown.
-        ConfigError: For what cannot be followed, before anything is sent.
-
-    """
-    folder = arguments.folder(runs)
-    wanted = ComparisonOptions(
-        arguments.texts(players, "players"),
-        arguments.text(suite, "suite"),
-        arguments.text(profile, "profile"),
-        arguments.texts_or_none(baselines, "baselines"),
-        arguments.text_or_none(name, "name"),
-        arguments.text_or_none(like, "like"),
-        from_python(overrides),
-        arguments.dollars(budget_usd, "budget_usd"),
-    )
-    return await comparisons.begin(described(wanted, folder), folder, reporting(progress))
-
-
-def evaluate(
-    players: Sequence[str],
-    suite: str = "small",
-    *,
-    profile: str = "local",
-    baselines: Sequence[str] | None = None,
-    name: str | None = None,
-    like: str | None = None,
-    overrides: Mapping[str, Any] | None = None,
-    budget_usd: float | None = None,
-    runs: str | Path = "runs",
-    progress: bool = False,
-) -> ComparisonResults:
-    """As `aevaluate`, where no event loop runs."""
-    work = partial(
-        aevaluate,
-        players,
-        suite,
-        profile=profile,
-        baselines=baselines,
-        name=name,
-        like=like,
-        overrides=overrides,
-        budget_usd=budget_usd,
-        runs=runs,
-        progress=progress,
-    )
-    return run_now(work, "aevaluate")

@@ -1,10 +1,13 @@
 """`rmft-api ablate`: several ways of doing it, each a run of its own, in one table."""
 
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from rmft_api.cli.options import RUNS, RunsDir
+from rmft_api.cli.options import RUNS, ReplyTokens, RunsDir
+
+if TYPE_CHECKING:
+    from rmft_api.planning import GridPlan
 
 
 def ablate(
@@ -18,9 +21,13 @@ def ablate(
         list[str] | None, typer.Option(help="Only this cell; repeatable.", show_default=False)
     ] = None,
     dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="Name the runs and how they differ; run nothing.")
+        bool,
+        typer.Option("--dry-run", help="Name the runs, how they differ, and their price; no more."),
     ] = False,
-    as_json: Annotated[bool, typer.Option("--json", help="The table, for programs.")] = False,
+    reply_tokens: ReplyTokens = None,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="The table, or the plan, for programs.")
+    ] = False,
     runs: RunsDir = RUNS,
 ) -> None:
     """Walk every run of a grid, and compare its cells.
@@ -37,7 +44,17 @@ def ablate(
 
     wanted = ablations.runs_of(file, cell or ())
     if dry_run:
-        print(ablations.listed(wanted))  # noqa: T201
+        _show(ablations.plan_now(wanted, runs, reply_tokens), as_json=as_json)
         return
     table = run_async(ablations.walk(wanted, runs, REPORTING))
     print(msgspec.json.encode(table).decode() if as_json else ablations.table_of(table))  # noqa: T201
+
+
+def _show(plan: "GridPlan", *, as_json: bool) -> None:
+    """Print a plan. Raises ConfigError, after it, where one of the runs would not begin."""
+    from rmft_api.core.errors import ConfigError
+    from rmft_api.report.text.plan import grid_json, grid_table
+
+    print(grid_json(plan) if as_json else grid_table(plan))  # noqa: T201
+    if plan.refusal:
+        raise ConfigError(plan.refusal)

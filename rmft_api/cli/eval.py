@@ -70,7 +70,7 @@ def eval(
     wanted = ComparisonOptions(players, suite, profile, rivals, name, like, changes, budget)
     config = described(wanted, runs)
     if dry_run:
-        show_plan(comparisons.plan_of(config, reply_tokens), as_json=as_json)
+        show_plan(comparisons.plan_now(config, reply_tokens), as_json=as_json)
         return
     found = run_async(comparisons.begin(config, runs, REPORTING))
     show(found, as_json=as_json, csv=csv)

@@ -11,6 +11,7 @@ The plan follows the real path: the real prompts are told to a player that answe
 
 from rmft_api.planning.build import build_plan
 from rmft_api.planning.comparisons import ComparisonPlan, plan_comparison
+from rmft_api.planning.grids import GridPlan, PlannedGridRun, plan_grid
 from rmft_api.planning.lifecycle import refuse
 from rmft_api.planning.observed_lengths import ObservedReplies
 from rmft_api.planning.plan import Cost, Phase, RunPlan
@@ -20,14 +21,17 @@ from rmft_api.planning.remaining import of_the_rest
 __all__ = [
     "ComparisonPlan",
     "Cost",
+    "GridPlan",
     "ObservedReplies",
     "Phase",
     "PhaseSpending",
+    "PlannedGridRun",
     "RunPlan",
     "Spending",
     "build_plan",
     "of_the_rest",
     "plan_comparison",
+    "plan_grid",
     "refuse",
     "spending",
 ]

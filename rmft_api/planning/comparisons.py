@@ -47,6 +47,15 @@ class ComparisonPlan(Record, frozen=True):
     refusal: str | None
     """Why it is not begun."""
 
+    @property
+    def phases(self) -> tuple[Phase, ...]:
+        """What every player plays, one after the other."""
+        return tuple(player.phase for player in self.players)
+
+    def against_it(self) -> tuple[str, ...]:
+        """All that speaks against it."""
+        return (*(() if self.refusal is None else (self.refusal,)), *self.warnings)
+
 
 async def plan_comparison(
     suite: str,

@@ -1,5 +1,6 @@
 """The runs of a grid: walked one after the other, and held against the first cell's."""
 
+import asyncio
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -14,7 +15,9 @@ from rmft_api.evaluation import outcome
 from rmft_api.evaluation.measures import unread_warning
 from rmft_api.evaluation.scoring import Performance
 from rmft_api.journal import Journal
+from rmft_api.planning import GridPlan, PlannedGridRun, plan_grid
 from rmft_api.report.text.columns import paragraph, table
+from rmft_api.session import plans
 from rmft_api.session.recorded_config import recorded_config
 from rmft_api.session.reporting import QUIET, Reporting
 from rmft_api.session.runs import begin, resume
@@ -82,13 +85,25 @@ def chosen(every: Sequence[GridRun], cells: Sequence[str]) -> list[GridRun]:
     return [one for one in every if not cells or one.cell.name in (known[0], *cells)]
 
 
-def listed(places: Sequence[GridRun]) -> str:
-    """The runs by name, and what each changes."""
-    return "\n".join(
-        f"{place.config.name}: "
-        + (", ".join(f"{k} = {v!r}" for k, v in place.cell.set.items()) or "as the base file says")
+async def plan_of(
+    places: Sequence[GridRun], runs: Path, reply_tokens: int | None = None
+) -> GridPlan:
+    """What all runs of a grid will do and cost. Asks nobody; raises as `plans.plan_of` does."""
+    planned = [
+        PlannedGridRun(
+            cell=place.cell.name,
+            seed=place.seed,
+            changes=dict(place.cell.set),
+            plan=await plans.plan_of(place.config, runs, reply_tokens),
+        )
         for place in places
-    )
+    ]
+    return plan_grid(planned)
+
+
+def plan_now(places: Sequence[GridRun], runs: Path, reply_tokens: int | None = None) -> GridPlan:
+    """As `plan_of`, where no event loop runs."""
+    return asyncio.run(plan_of(places, runs, reply_tokens))
 
 
 async def run_cell(place: GridRun, runs: Path, reporting: Reporting = QUIET) -> None:

@@ -134,16 +134,21 @@ def recorded(journal: Journal) -> ComparisonConfig:
     return configs.checked(ComparisonConfig, raw, source, origin_of(journal))
 
 
-def plan_of(config: ComparisonConfig, reply_tokens: int | None) -> ComparisonPlan:
+async def plan_of(config: ComparisonConfig, reply_tokens: int | None = None) -> ComparisonPlan:
     """What the comparison will do and cost. Raises UsageError where no model plays."""
     if not config.players:
-        raise UsageError("known algorithms alone cost nothing; leave out --dry-run")
+        raise UsageError("name a model to plan for; known algorithms alone cost nothing")
     players = {
         player.label: (config.settings(player), profiles.load(player.profile))
         for player in config.players
     }
     prompts, today = _prompts(config), datetime.now(UTC).date()
-    return asyncio.run(plan_comparison(config.suite, players, prompts, today, reply_tokens))
+    return await plan_comparison(config.suite, players, prompts, today, reply_tokens)
+
+
+def plan_now(config: ComparisonConfig, reply_tokens: int | None = None) -> ComparisonPlan:
+    """As `plan_of`, where no event loop runs."""
+    return asyncio.run(plan_of(config, reply_tokens))
 
 
 def _prompts(config: ComparisonConfig) -> PromptSet:

@@ -4,8 +4,8 @@ import asyncio
 import itertools
 import os
 import signal
-from collections.abc import Callable, Generator
-from contextlib import contextmanager
+from collections.abc import AsyncGenerator, Callable, Generator
+from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -80,14 +80,22 @@ def serve_page(directory: Path, port: int, serving: Callable[[str], None]) -> No
 
 
 async def _serve(directory: Path, port: int, serving: Callable[[str], None]) -> None:
-    from rmft_api.report import live  # brings aiohttp, which a run that begins does not need
-
     ended = asyncio.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         asyncio.get_running_loop().add_signal_handler(number, ended.set)
-    async with live.running(live.LivePage(directory.name, _watched(directory)), port) as url:
+    async with live_page(directory, port) as url:
         serving(url)
         await ended.wait()
+
+
+@asynccontextmanager
+async def live_page(directory: Path, port: int) -> AsyncGenerator[str]:
+    """Serve the page until the block ends; its address. Raises ConfigError for a port in use."""
+    from rmft_api.report import live  # brings aiohttp, which a run that begins does not need
+
+    page_of = live.LivePage(directory.name, _watched(directory))
+    async with live.running(page_of, port) as url:
+        yield url
 
 
 def _watched(directory: Path) -> "live.WatchedRun":

@@ -9,6 +9,7 @@ from collections.abc import Coroutine
 from pathlib import Path
 from typing import Any
 
+import aiohttp
 import msgspec
 import pandas as pd
 import pytest
@@ -53,6 +54,8 @@ set = { "selection.rank_by" = "random" }
 FIRST = "grid-rmft-1"
 API = Path(__file__).parents[2] / "docs" / "api.md"
 COMMANDS: dict[str, Any] = getattr(typer.main.get_command(app), "commands")  # noqa: B009
+OTHER_OUTPUT = ("dry-run", "selections", "csv", "live")
+"""Options after which a command shows or writes something else than its result."""
 HIDDEN = {name for name, command in COMMANDS.items() if command.hidden}
 
 
@@ -118,6 +121,8 @@ def test_a_chain_trained_again_has_the_numbers_of_the_command_line_and_of_its_pa
     command = ("retrain", FIRST, "--profile", "local", "--name", "again", "--json")
     shown = json.loads(told(*command, runs=runs))
     assert json.loads(msgspec.json.encode(found.sides)) == shown
+    plan = rmft_api.plan_retrain(FIRST, "local", name="again", runs=runs)
+    assert plan.to_json() == told(*command, "--dry-run", runs=runs).rstrip()
     means = drawn(rmft_api.open_run("again", runs))
     for pair in found.sides.pairs:
         assert pair.split == "test"
@@ -153,6 +158,28 @@ def test_exports_are_the_frames_and_a_figure_is_drawn(runs: Path, tmp_path: Path
     assert (tmp_path / "regret.svg").read_text("utf-8").startswith("<svg")
 
 
+def test_selections_are_those_of_the_command_line(runs: Path) -> None:
+    frame = rmft_api.open_run(FIRST, runs).selections()
+    shown = told("report", FIRST, "--selections", "--no-html", runs=runs).splitlines()[2:4]
+    assert list(frame["trajectories"]) == ["all", "selected"]
+    for row, line in zip(frame.itertuples(), shown, strict=True):
+        assert f"  {row.plays} " in line
+        assert f"  {row.regret:.2f} " in line
+        assert line.endswith(f"{row.valid:.1%}")
+
+
+async def test_the_page_is_served_while_a_block_lasts(runs: Path) -> None:
+    run = rmft_api.open_run(FIRST, runs)
+    async with aiohttp.ClientSession() as client:
+        async with run.live_report() as url, client.get(url) as answer:
+            assert (answer.status, FIRST in await answer.text()) == (200, True)
+        with pytest.raises(aiohttp.ClientConnectionError):
+            await client.get(url)
+    with pytest.raises(errors.UsageError, match="port must be a whole number"):
+        async with run.live_report(-1):
+            pass
+
+
 def test_mistakes_are_typed_and_in_one_line(runs: Path, tmp_path: Path) -> None:
     run = rmft_api.open_run(FIRST, runs)
     with pytest.raises(errors.UsageError, match=r"must end in \.csv"):
@@ -184,6 +211,10 @@ def test_an_evaluation_refuses_what_only_runs_have(runs: Path) -> None:
     held = rmft_api.open_run("held", runs)
     assert {player.label for player in held.comparison.players} == {"random"}
     assert json.loads(told("report", "held", "--json", runs=runs))["players"]
+    standings = ("eval", "--suite", "compact", "--name", "same", "--baseline", "random")
+    told(*standings, "--set", "scenarios=2", "--csv", str(runs / "s.csv"), runs=runs)
+    again = pd.read_csv(runs / "s.csv").drop(columns="contest")
+    pd.testing.assert_frame_equal(held.standings().drop(columns="contest"), again)
     command = [sys.executable, "-m", "rmft_api", "report", "held", "--runs", str(runs)]
     options = ["--svg", str(runs / "x.svg"), "--selections"]
     ended = subprocess.run([*command, *options], capture_output=True, text=True, timeout=60)
@@ -214,14 +245,33 @@ def test_inside_an_event_loop_the_async_twins_work(runs: Path) -> None:
     asyncio.run(inside())
 
 
+def rows_of(pattern: str) -> list[tuple[str, str]]:
+    """The rows of docs/api.md that begin so, each with its function; "" where there is none."""
+    row = rf"^\| `({pattern})` \| (?:`([\w.]+)`|none: [^|]+) \|"
+    return re.findall(row, API.read_text("utf-8"), re.M)
+
+
+def is_documented(function: str) -> bool:
+    found: Any = rmft_api
+    for part in function.split(".")[1:]:
+        found = getattr(found, part)
+    return bool(found.__doc__)
+
+
 def test_every_command_has_a_row_with_its_function() -> None:
-    rows = re.findall(
-        r"^\| `([\w-]+)` \| (?:`([\w.]+)`|none: [^|]+) \|", API.read_text("utf-8"), re.M
-    )
+    rows = rows_of(r"[\w-]+")
     assert {command for command, _ in rows} == set(COMMANDS) - HIDDEN
     assert [command for command, function in rows if not function] == ["serve"]
-    for _, function in rows:
-        found: Any = rmft_api
-        for part in function.split(".")[1:]:
-            found = getattr(found, part)
-        assert not function or (callable(found) and found.__doc__)
+    assert all(is_documented(function) for _, function in rows if function)
+
+
+def test_every_option_that_shows_or_writes_something_else_has_a_row() -> None:
+    rows = rows_of(r"[\w-]+ --[\w-]+")
+    options = {
+        f"{name} --{option}"
+        for name in set(COMMANDS) - HIDDEN
+        for option in OTHER_OUTPUT
+        if f"--{option}" in {word for one in COMMANDS[name].params for word in one.opts}
+    }
+    assert options == {option for option, _ in rows}
+    assert all(is_documented(function) for _, function in rows)

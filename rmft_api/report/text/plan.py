@@ -6,7 +6,7 @@ from typing import Any
 
 import msgspec
 
-from rmft_api.planning import Cost, Phase, RunPlan
+from rmft_api.planning import Cost, GridPlan, Phase, RunPlan
 from rmft_api.planning.plan import BatchSavings
 from rmft_api.report.text.columns import paragraph, table
 from rmft_api.report.text.open_model import open_plan
@@ -15,6 +15,7 @@ HEADINGS = (
     *("iter", "phase", "model", "calls", "prompt", "cached", "output", "trained"),
     *("low $", "expected $", "worst $", "time"),
 )
+GRID = ("run", "changes", "low $", "expected $", "worst $", "time")
 _OPTIONAL = ("cached", "calls", "model", "output", "prompt", "low $")
 
 
@@ -40,20 +41,47 @@ def in_short(plan: RunPlan) -> str:
 
 def plan_json(plan: RunPlan) -> str:
     """One JSON object; money in US dollars, null is "unknown"."""
+    return msgspec.json.encode(_plan_json(plan)).decode()
+
+
+def grid_table(plan: GridPlan) -> str:
+    """A row for each run of a grid with what it changes, and their sum."""
+    rows = [GRID, *_grid_rows(plan)]
+    notes = [paragraph(f"warning: {warning}") for warning in plan.against_it()]
+    return "\n".join([table(rows, words=2), *(("", *notes) if notes else ())])
+
+
+def grid_json(plan: GridPlan) -> str:
+    """One JSON object; money in US dollars, null is "unknown"."""
+    runs = [
+        {"cell": run.cell, "seed": run.seed, "set": run.changes, "plan": _plan_json(run.plan)}
+        for run in plan.runs
+    ]
+    whole = {"total_usd": _cost_json(plan.total), "seconds": plan.seconds, "refusal": plan.refusal}
+    return msgspec.json.encode({"runs": runs, **whole}).decode()
+
+
+def _grid_rows(plan: GridPlan) -> Iterator[tuple[str, ...]]:
+    for run in plan.runs:
+        changes = ", ".join(f"{key} = {value!r}" for key, value in run.changes.items())
+        costs = _amounts(run.plan.total)
+        yield run.plan.run, changes or "as the base file says", *costs, _time(run.plan.seconds)
+    yield "total", "", *_amounts(plan.total), _time(plan.seconds)
+
+
+def _plan_json(plan: RunPlan) -> dict[str, Any]:
     raw: dict[str, Any] = msgspec.to_builtins(plan)
     names = ("phases", "total", "saves", "crash", "budget", "batches")
     rest = {name: value for name, value in raw.items() if name not in names}
-    return msgspec.json.encode(
-        {
-            **rest,
-            "phases": [_phase_json(phase) for phase in plan.phases],
-            "total_usd": _cost_json(plan.total),
-            "saves_usd": {name: _dollars(value) for name, value in raw["saves"].items()},
-            "crash_usd": _dollars(plan.crash),
-            "budget_usd": _dollars(plan.budget),
-            "batches": _batches_json(plan.batches),
-        }
-    ).decode()
+    return {
+        **rest,
+        "phases": [_phase_json(phase) for phase in plan.phases],
+        "total_usd": _cost_json(plan.total),
+        "saves_usd": {name: _dollars(value) for name, value in raw["saves"].items()},
+        "crash_usd": _dollars(plan.crash),
+        "budget_usd": _dollars(plan.budget),
+        "batches": _batches_json(plan.batches),
+    }
 
 
 def dollars(micro: int | None) -> str:
