@@ -7,7 +7,6 @@ what it has to be told ("bandit", "full" or "features"; the first where it is mi
 
 import functools
 from collections.abc import Callable
-from importlib.metadata import entry_points
 from pathlib import Path
 from typing import Any, get_args
 
@@ -15,7 +14,7 @@ import numpy as np
 
 from rmft_api.baselines.game import Algorithm, GameInfo, Needs
 from rmft_api.core.errors import ConfigError, DataError, RmftError
-from rmft_api.environments.loading import imported
+from rmft_api.environments import loading
 from rmft_api.selection.regret import Floats, Ints
 
 GROUP = "rmft_api.baselines"
@@ -24,7 +23,7 @@ GROUP = "rmft_api.baselines"
 
 def names() -> tuple[str, ...]:
     """Those of installed packages; none is loaded."""
-    return tuple(sorted(plugin.name for plugin in entry_points(group=GROUP)))
+    return loading.plugins(GROUP)
 
 
 def is_own(name: str) -> bool:
@@ -34,7 +33,7 @@ def is_own(name: str) -> bool:
 
 def load(name: str, folder: Path | None) -> Callable[..., Any]:
     """The class; `module:Class` is looked for in `folder` first. Raises ConfigError."""
-    found: Any = imported("baseline", name, folder) if ":" in name else _plugin(name)
+    found: Any = loading.own("baseline", GROUP, name, folder)
     if not callable(found):
         raise ConfigError(f"baseline {name!r} is {found!r}, not a class")
     if needs_of(found) not in get_args(Needs):
@@ -51,17 +50,6 @@ def made(name: str, algorithm: Any, known: GameInfo, options: dict[str, Any]) ->
     """The player, watched. Raises DataError that names what went wrong."""
     player = _asked(name, "__init__", functools.partial(algorithm, known, **options))
     return _Watched(name, player, known)
-
-
-@functools.cache
-def _plugin(name: str) -> Any:
-    (found,) = (plugin for plugin in entry_points(group=GROUP) if plugin.name == name)
-    try:
-        return found.load()
-    except (ImportError, AttributeError) as error:
-        raise ConfigError(
-            f"baseline {name!r} cannot be loaded from {found.value!r}: {error}"
-        ) from error
 
 
 def _asked(name: str, method: str, call: Any) -> Any:

@@ -28,7 +28,7 @@ from rmft_api.config import renamed_keys
 from rmft_api.config.changes import Change, changed
 from rmft_api.config.validation_errors import first_mistake, unreadable
 from rmft_api.core import paths
-from rmft_api.core.answer_forms import AnswerForm, Way, form_of
+from rmft_api.core.answer_forms import WAYS, AnswerForm, form_of
 from rmft_api.core.errors import ConfigError
 from rmft_api.core.names import A_NAME, RUN_NAME, as_run_name
 from rmft_api.core.paths import Origin
@@ -45,6 +45,10 @@ MOST_ACTIONS, MOST_ROUNDS = 1_000, 10_000
 """Of a problem: more is a slip of the hand, and would only end in a machine without memory."""
 MOST_EXAMPLES = 64
 """Worked rounds before the first one."""
+
+
+OWN = r"^[\w.-]+(:\w+)?$"
+"""A word that is known, `module:name` of one's own, or the name of an entry point."""
 
 
 class Section(BaseModel):
@@ -168,9 +172,10 @@ class PromptConfig(Section):
     """What is asked for before the answer: nothing, reasoning, or reasoning in every round."""
     output: Literal["action", "distribution", "policy"] = "action"
     """The answer: one action, a weight for each action, or a probability for each as JSON."""
-    answer: Way = "tag"
-    """How it is written: between `<Answer>` tags, as a JSON object (the endpoint is sent its schema
-    where its profile says `chat.json`), or as the call of a tool (`chat.tools`)."""
+    answer: Annotated[str, Field(pattern=OWN)] = "tag"
+    """How it is written: tag (between `<Answer>` tags), json (an object; the endpoint is sent its
+    schema where its profile says `chat.json`), tool (the call of a tool, `chat.tools`), or a form
+    of your own: `module:Class`, or an entry point of `rmft_api.answers`."""
     reasons: Literal["own", "template"] = "own"
     """What is learnt of a reply's reasoning: the player's own words, or the hand-written
     `reasons.md` of the set in their place (docs/method.md 1). A teacher has no words of its own."""
@@ -193,6 +198,15 @@ class PromptConfig(Section):
     def answer_form(self) -> AnswerForm:
         """What replies are read as."""
         return form_of(self.output, self.answer)
+
+    @model_validator(mode="after")
+    def _an_own_form_names_an_action(self) -> Self:
+        if self.answer not in WAYS and self.output != "action":
+            raise ValueError(
+                f"answer={self.answer!r} names one action; set output='action', or answer to one "
+                f"of {', '.join(WAYS)}"
+            )
+        return self
 
     @model_validator(mode="after")
     def _the_order_can_vary(self) -> Self:
@@ -319,9 +333,9 @@ class SelectionConfig(Section):
 
     k: Positive = 4
     """Kept per scenario."""
-    rank_by: Annotated[str, Field(pattern=r"^(regret|reward|random|[\w.]+:\w+)$")] = "regret"
-    """regret, reward, random, or `module:function` of yours: from a scored trajectory to its cost,
-    lowest first."""
+    rank_by: Annotated[str, Field(pattern=OWN)] = "regret"
+    """regret, reward, random, or a rule of yours, from a scored trajectory to its cost, lowest
+    first: `module:function`, or an entry point of `rmft_api.selection_rules`."""
     regret_form: Literal["expected", "realised"] = "expected"
     scope: Literal["scenario", "global"] = "scenario"
     """global ranks all scenarios together: for the record only, it picks easy problems."""
@@ -409,6 +423,14 @@ def _switched(value: Any) -> Any:
     return value
 
 
+class MeasuresConfig(Section):
+    """What is measured of held-out plays beside regret (docs/method.md 3)."""
+
+    measures: tuple[Annotated[str, Field(pattern=OWN)], ...] = ()
+    """Measures of yours, from a play to a number: `module:function`, or an entry point of
+    `rmft_api.measures`. Told with their intervals for every model and baseline."""
+
+
 class OffPolicyConfig(Section):
     """The value of the models on held-out rows of a log (environment logs; docs/method.md 5)."""
 
@@ -491,6 +513,8 @@ class RunConfig(Section):
     """Chooses nothing: the figures that are reported."""
     test_models: Literal["all", "ends"] = "all"
     """Who plays the test scenarios: every iteration's model, or the base and the champion only."""
+    evaluation: MeasuresConfig = Field(default_factory=MeasuresConfig)
+    """Measures of your own."""
     off_policy: OffPolicyConfig = Field(default_factory=OffPolicyConfig)
     """Where scenarios are drawn from a log: what the models would have earned on its own rows."""
     tracking: TrackingConfig = Field(default_factory=TrackingConfig)

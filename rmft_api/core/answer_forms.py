@@ -15,7 +15,9 @@ from collections.abc import Iterable, Sequence
 from functools import lru_cache
 from typing import Any, Literal, cast
 
-Way = Literal["tag", "json", "tool"]
+Way = str
+"""How it is written: one of WAYS, or a form of one's own (`prompts/own_forms.py`)."""
+WAYS = ("tag", "json", "tool")
 Kind = Literal["action", "distribution", "policy"]
 AnswerForm = Literal[
     "action",
@@ -48,7 +50,13 @@ def kind_of(form: AnswerForm) -> Kind:
 
 def way_of(form: AnswerForm) -> Way:
     """How it is written."""
-    return cast("Way", form.partition("_")[2] or "tag")
+    return form.partition("_")[2] or "tag"
+
+
+@lru_cache(maxsize=64)
+def is_own(form: AnswerForm) -> bool:
+    """Whether it is written in a form of one's own."""
+    return way_of(form) not in WAYS
 
 
 @lru_cache(maxsize=1024)

@@ -1,12 +1,19 @@
-"""What a user names by `module:name`: beside the run file, in the working folder, or anywhere."""
+"""What a user names by `module:name`: beside the run file, in the working folder, or anywhere.
 
+Installed packages name theirs as entry points; a name without a colon is one of those.
+"""
+
+import functools
 import sys
+from collections.abc import Iterable
 from importlib import import_module, invalidate_caches
+from importlib.metadata import entry_points
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
 from rmft_api.core.errors import ConfigError
+from rmft_api.environments.options import nearest
 
 _FOUND: dict[tuple[str, str], ModuleType] = {}
 """What was imported from which folder: two run files may each have a module of one name."""
@@ -21,6 +28,32 @@ def imported(what: str, spec: str, folder: Path | None = None) -> Any:
         raise ConfigError(f"{what} {spec!r} cannot be imported: {error}") from error
     except AttributeError:
         raise ConfigError(f"{what} {spec!r}: module {module!r} has no {name!r}") from None
+
+
+def plugins(group: str) -> tuple[str, ...]:
+    """The names that installed packages have in an entry-point group; none is loaded."""
+    return tuple(sorted(plugin.name for plugin in entry_points(group=group)))
+
+
+def own(what: str, group: str, spec: str, folder: Path | None, known: Iterable[str] = ()) -> Any:
+    """`module:name`, or an entry point. Raises ConfigError, with the nearest of `known` names."""
+    if ":" in spec:
+        return imported(what, spec, folder)
+    names = plugins(group)
+    if spec not in names:
+        raise ConfigError(f"unknown {what} {spec!r}{nearest(spec, [*known, *names])}")
+    return _plugin(what, group, spec)
+
+
+@functools.cache
+def _plugin(what: str, group: str, name: str) -> Any:
+    found = next(plugin for plugin in entry_points(group=group) if plugin.name == name)
+    try:
+        return found.load()
+    except (ImportError, AttributeError) as error:
+        raise ConfigError(
+            f"{what} {name!r} cannot be loaded from {found.value!r}: {error}"
+        ) from error
 
 
 def _module(name: str, folder: str) -> ModuleType:

@@ -34,6 +34,8 @@ from rmft_api.rollouts import preparation, splits
 from rmft_api.rollouts.preparation import held_out
 from rmft_api.rollouts.validity import STOPPED, Stopped
 from rmft_api.rollouts.warm_up import BEFORE, KIND, WarmUpData
+from rmft_api.selection import own_measures
+from rmft_api.selection.regret import UNREAD
 
 FILES = "files"
 """Where a journal's provenance keeps the SHA-256 of every file that scenarios are rows of."""
@@ -252,6 +254,7 @@ def _numbers(figures: Figures) -> dict[str, float]:
         for end, value in (("", one.mean), ("_low", one.low), ("_high", one.high))
     }
     shares = (figures.suff_fail_freq, figures.k_min_frac, figures.valid)
+    found |= {name.replace(":", "."): one.mean for name, one in figures.own.items()}
     return {**found, **dict(zip(("suff_fail_freq", "k_min_frac", "valid"), shares, strict=True))}
 
 
@@ -273,6 +276,7 @@ def scenario_set(config: RunConfig, split: Split) -> ScenarioSet:
     return ScenarioSet(
         scenarios=tuple(preparation.scenarios(config, split, 0)),
         problems=preparation.problems_of(config, split),
+        measures=own_measures.load(config.evaluation.measures, config.origin.folder),
     )
 
 
@@ -369,6 +373,19 @@ def check_baselines(config: RunConfig) -> None:
     held = scenario_set(config, "test").first(len(preparation.problems_of(config, "test")))
     for name in config.test.baselines or ():
         check_baseline(name, held, config.seed, config.origin.folder)
+
+
+def check_measures(config: RunConfig) -> None:
+    """Let measures of one's own look at a play of each problem, and at one that was never read.
+
+    Raises ConfigError, and DataError for one that breaks its contract.
+    """
+    if not config.evaluation.measures:
+        return
+    held = scenario_set(config, "test").first(len(preparation.problems_of(config, "test")))
+    plays = baselines.play("random", held.scenarios, config.seed)
+    unread = [one._replace(actions_T=np.full_like(one.actions_T, UNREAD)) for one in plays]
+    own_measures.of_plays(held.measures, [plays, unread])
 
 
 def check_baseline(name: str, held: ScenarioSet, seed: int, folder: Path | None) -> None:

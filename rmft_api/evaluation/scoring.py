@@ -7,9 +7,10 @@ Validation figures choose the champion; test figures choose nothing and are what
 
 import math
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import numpy as np
@@ -22,6 +23,8 @@ from rmft_api.evaluation import measures
 from rmft_api.evaluation.measures import Measures
 from rmft_api.evaluation.off_policy import OffPolicyResults
 from rmft_api.evaluation.selection_summary import SelectionSummary
+from rmft_api.selection import own_measures
+from rmft_api.selection.own_measures import OwnMeasures
 from rmft_api.selection.regret import (
     Floats,
     PlayArrays,
@@ -88,6 +91,8 @@ class Figures(Record, frozen=True):
     only: tuple[str, ...] = ()
     """The problems that all these figures are of, where the player cannot play every one of them;
     empty: all problems. Held against a model's figures of the same problems alone."""
+    own: dict[str, Interval] = msgspec.field(default_factory=dict[str, Interval])
+    """Measures of one's own (evaluation.measures) where they have a meaning."""
 
 
 class GateDecision(Record, frozen=True):
@@ -188,6 +193,8 @@ class ScenarioSet:
     """Scenario i of the split is of problem i mod their number."""
     places: tuple[int, ...] | None = None
     """Where each scenario stands in its split; None: these are the split's first ones."""
+    measures: OwnMeasures = field(default_factory=dict[str, Callable[[PlayArrays], Any]])
+    """What is measured of its plays beside the known measures."""
 
     @property
     def numbers(self) -> tuple[int, ...]:
@@ -197,7 +204,7 @@ class ScenarioSet:
     def first(self, count: int) -> "ScenarioSet":
         """Its first scenarios alone."""
         places = None if self.places is None else self.places[:count]
-        return ScenarioSet(self.scenarios[:count], self.problems, places)
+        return replace(self, scenarios=self.scenarios[:count], places=places)
 
     def among(self, numbers: Iterable[int]) -> "ScenarioSet":
         """Those of these numbers alone."""
@@ -205,8 +212,8 @@ class ScenarioSet:
         chosen = [place for place, number in enumerate(self.numbers) if number in wanted]
         if chosen == list(range(len(chosen))):
             return self.first(len(chosen))
-        scenarios = tuple(self.scenarios[place] for place in chosen)
-        return ScenarioSet(scenarios, self.problems, tuple(self.numbers[i] for i in chosen))
+        places = tuple(self.numbers[place] for place in chosen)
+        return replace(self, scenarios=tuple(self.scenarios[i] for i in chosen), places=places)
 
     def problem_of(self, place: int) -> ConcreteProblem:
         """What the scenario at this place was drawn from."""
@@ -252,6 +259,8 @@ class Performance:
     """Share of plays that lock in (`measures.locked_in`)."""
     numbers: tuple[int, ...]
     """Each scenario's number in its split."""
+    own: Mapping[str, Floats]
+    """Measures of one's own, per scenario; NaN where one has no meaning."""
 
     def over_time(self) -> dict[str, Decisions]:
         """What is decided about regret over time, for each horizon, the longest first."""
@@ -397,6 +406,11 @@ def figures(
             for name, chosen in mine.groups()
         },
         over_time=player.over_time(),
+        own={
+            name: statistics.mean_interval(known_M, level)
+            for name, own_M in player.own.items()
+            if len(known_M := own_M[np.isfinite(own_M)])
+        },
         only=mine.labels() if len(mine.labels()) < len(course.labels()) and partial else (),
     )
 
@@ -420,6 +434,7 @@ def _perform(course: ScenarioSet, plays: Sequence[Sequence[PlayArrays]]) -> Perf
         rounds=tuple([per_round(some, scenario.regret).mean(axis=0) for scenario, some in pairs]),
         locked_M=np.array([measures.locked_in(some, s.regret).mean() for s, some in pairs]),
         numbers=course.numbers,
+        own=own_measures.of_plays(course.measures, plays),
     )
 
 

@@ -10,8 +10,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from rmft_api.config.schema import PromptConfig
+from rmft_api.core.answer_forms import is_own
 from rmft_api.core.errors import ConfigError, DataError
-from rmft_api.prompts import contexts, examples, histories, reasons
+from rmft_api.prompts import contexts, examples, histories, own_forms, reasons
 from rmft_api.prompts.examples import ExampleTemplates
 from rmft_api.prompts.histories import OUTCOME_FIELDS, REWARDS_FIELDS, HistoryTemplates
 from rmft_api.prompts.templates import Fields, Folder, Template, Variants
@@ -185,9 +186,21 @@ def _chosen(folder: Folder, config: PromptConfig, frame: Frame) -> Iterator[tupl
         ("output", f"outputs/{form}.md", _COUNTS | example),
     ):
         if part in frame.shown:
-            yield part, folder.need(name, fields, f"${part}")
+            own = part == "output" and is_own(form)
+            yield part, _own(folder, config) if own else folder.need(name, fields, f"${part}")
+        elif part == "output" and is_own(form):
+            raise ConfigError(
+                f"{folder.root}: neither system.md nor user.md uses $output, so the words of "
+                f"prompts.answer={config.answer!r} would never be told"
+            )
         else:
             _refuse_unshown(folder, name, part)
+
+
+def _own(folder: Folder, config: PromptConfig) -> Template:
+    """How to answer, in the words of a form of one's own."""
+    words = own_forms.load(config.answer, folder.beside).words
+    return Template(Path(f"{config.answer}: words"), words, _COUNTS)
 
 
 def _check_stakes(folder: Folder, config: PromptConfig) -> None:

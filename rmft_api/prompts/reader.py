@@ -9,8 +9,9 @@ A reply may reason as it likes and must end with one answer:
 The rule: `<Answer>` and `</Answer>` stand in the reply exactly once each, in whatever letter case,
 and no word follows them. Two answers are two actions, and words after an answer may take it back:
 such replies are unreadable, not guessed at. Answers that are JSON objects or calls of a tool are
-read by `json_answers.py`. What cannot be mistaken is forgiven in every form: quotes, letter case,
-a full stop behind a name, and end-of-turn tokens that a server left at a reply's end.
+read by `json_answers.py`, those of a form of one's own by `own_forms.py`. What cannot be mistaken
+is forgiven in every form: quotes, letter case, a full stop behind a name, and end-of-turn tokens
+that a server left at a reply's end.
 """
 
 import math
@@ -22,9 +23,9 @@ from typing import Literal, NamedTuple
 
 import msgspec
 
-from rmft_api.core.answer_forms import AnswerForm, Kind, kind_of, way_of
+from rmft_api.core.answer_forms import AnswerForm, Kind, is_own, kind_of, way_of
 from rmft_api.core.records import Record, ReplyStatus
-from rmft_api.prompts import json_answers
+from rmft_api.prompts import json_answers, own_forms
 from rmft_api.prompts.json_answers import FormError, without_end_tokens
 
 Output = AnswerForm
@@ -125,6 +126,9 @@ def render(
     `why` is the reasoning that stands before the answer.
     """
     kind, way = kind_of(output), way_of(output)
+    if is_own(output):
+        answer = own_forms.of(output).write(names[action])
+        return f"{why}\n{answer}" if why else answer
     if way != "tag":
         return json_answers.render(action, policy, names, output, why)
     if kind == "action":
@@ -138,7 +142,7 @@ def render(
 
 def alone(text: str, read: ParsedReply, output: Output, why: str = "") -> str:
     """The answer of a reply without its reasoning, or with `why` in its place."""
-    if way_of(output) != "tag":
+    if way_of(output) != "tag" and not is_own(output):
         return json_answers.alone(text, output, why)
     said = text[read.start : read.end]
     return f"{why}\n{said}" if why else said
@@ -164,6 +168,9 @@ def form_mistake(text: str, output: Output) -> str | None:
     """Why no scenario could read the reply, whatever its actions are called; None: one could."""
     kind = kind_of(output)
     try:
+        if is_own(output):
+            own_forms.of(output).find(clean(text))
+            return None
         if way_of(output) != "tag":
             json_answers.value_of(clean(text), output)
             return None
@@ -186,7 +193,10 @@ def clean(text: str) -> str:
 
 def reason(reply: str, output: Output = "action") -> str:
     """The last line with words before the answer: what the model said it was thinking."""
-    if way_of(output) != "tag":
+    if is_own(output):
+        before = _before_own(reply, output)
+        found = before is not None
+    elif way_of(output) != "tag":
         before = json_answers.reasoning(reply, output)
         found = before is not None
     else:
@@ -194,6 +204,13 @@ def reason(reply: str, output: Output = "action") -> str:
         before, found = (reply[: tag.start()], True) if tag else ("", False)
     words = (line.strip() for line in reversed((before or "").split("\n")))
     return next(filter(None, words), "") if found else ""
+
+
+def _before_own(reply: str, output: Output) -> str | None:
+    try:
+        return reply[: own_forms.of(output).find(reply).start]
+    except FormError:
+        return None
 
 
 class _Span(NamedTuple):
@@ -206,6 +223,10 @@ class _Span(NamedTuple):
 
 def _answer(text: str, names: tuple[str, ...], output: Output) -> ParsedReply:
     kind = kind_of(output)
+    if is_own(output):
+        start, end, name = own_forms.of(output).find(text)
+        action = _index(name, names)
+        return ParsedReply(action, _one_hot(action, len(names)), start, end)
     if way_of(output) != "tag":
         found = json_answers.value_of(text, output)
         action, policy = _decided(found.value, names, kind)

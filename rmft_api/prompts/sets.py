@@ -8,11 +8,12 @@ from typing import NamedTuple
 
 from rmft_api.config.schema import PromptConfig, RunConfig
 from rmft_api.core import resources, seeds
+from rmft_api.core.answer_forms import is_own
 from rmft_api.core.errors import ConfigError
 from rmft_api.core.records import Address, Message
 from rmft_api.environments import expand
 from rmft_api.environments.scenario import Scenario
-from rmft_api.prompts import examples, reader
+from rmft_api.prompts import examples, own_forms, reader
 from rmft_api.prompts import parts as parts_of_a_set
 from rmft_api.prompts.builder import ChatPromptBuilder, PromptPlan
 from rmft_api.prompts.histories import REWARDS_FIELDS, TELLS_NUMBERS
@@ -180,6 +181,8 @@ class PromptSet:
 
     def _write(self, kind: _Kind, story: StoryTemplates) -> PromptPlan:
         self._check(kind, story)
+        if is_own(self.config.answer_form):
+            own_forms.checked(self.config.answer_form, kind.names)
         parts, frame = self._parts, self._parts.frame
         constant = self._constant(kind, story)
         system = frame.system.fill(constant) if frame.system else ""
@@ -330,6 +333,8 @@ def _find(name: str, roots: Sequence[Path], folder: Path) -> Path:
 
 def _example(names: tuple[str, ...], config: PromptConfig) -> str:
     """The form of an answer, with letters in the place of its numbers; "" for a tagged action."""
+    if is_own(config.answer_form):
+        return ""
     if config.answer != "tag":
         return _example_object(names, config)
     if config.output == "action":

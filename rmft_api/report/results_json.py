@@ -69,6 +69,7 @@ def _figures(figures: Figures) -> dict[str, Any]:
         "k_min_frac": figures.k_min_frac,
         "valid": figures.valid,
         "scenarios": figures.scenarios,
+        "own_measures": {name: _interval(one) for name, one in figures.own.items()},
         "measures": msgspec.to_builtins(figures.measures),
         "over_time": {horizon: _over_time(one) for horizon, one in figures.over_time.items()},
         "groups": {name: _group(group) for name, group in figures.groups.items()},

@@ -17,7 +17,7 @@ import msgspec
 import numpy as np
 
 from rmft_api.core import seeds
-from rmft_api.core.answer_forms import AnswerForm, way_of
+from rmft_api.core.answer_forms import AnswerForm, is_own, way_of
 from rmft_api.core.errors import FaultKind, ProviderFault, ResumableError
 from rmft_api.core.ports import ChatModel, PromptBuilder
 from rmft_api.core.records import (
@@ -348,7 +348,9 @@ def _ask(
 
 def answer_format(output: Output, names: tuple[str, ...], *, reasoned: bool) -> AnswerFormat | None:
     """What an endpoint is told of the answer's form; None where the words alone tell it."""
-    return None if way_of(output) == "tag" else AnswerFormat(output, names, reasoned)
+    if is_own(output) or way_of(output) == "tag":
+        return None
+    return AnswerFormat(output, names, reasoned)
 
 
 def _visible(

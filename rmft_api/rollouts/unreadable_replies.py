@@ -1,8 +1,9 @@
 """Why replies cannot be read, in one line: one of them, the form asked for, what to change."""
 
 from rmft_api.config.schema import RunConfig
-from rmft_api.core.answer_forms import TOOL
+from rmft_api.core.answer_forms import TOOL, is_own
 from rmft_api.core.errors import UnreadableError
+from rmft_api.prompts import own_forms
 from rmft_api.prompts.reader import CLOSING, OPENING, Cause
 from rmft_api.rollouts.validity import Sample, TooFew
 
@@ -39,6 +40,8 @@ def unreadable(found: TooFew, what: str, model: str, config: RunConfig) -> Unrea
 def form(config: RunConfig, sample: Sample | None) -> str:
     """What the reader wants."""
     output, way = config.prompts.output, config.prompts.answer
+    if is_own(config.prompts.answer_form):
+        return f"the form of {way}: {own_forms.of(config.prompts.answer_form).words!r}"
     if way != "tag":
         return _object_form(config, sample)
     if output == "policy":

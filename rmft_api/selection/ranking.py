@@ -15,8 +15,11 @@ from rmft_api.config.schema import SelectionConfig
 from rmft_api.core import seeds
 from rmft_api.core.errors import ConfigError, DataError
 from rmft_api.core.records import Address, Record, Scored
-from rmft_api.environments.loading import imported
+from rmft_api.environments import loading
 
+RULES = ("regret", "reward", "random")
+GROUP = "rmft_api.selection_rules"
+"""The entry-point group that other packages name their rules in."""
 _Key = tuple[str, int, int, int]
 _Why = Literal["kept", "rank", "floor", "valid"]
 
@@ -135,9 +138,9 @@ def _bar(one: Scored, config: SelectionConfig) -> _Why | None:
 
 def own_rule(config: SelectionConfig, folder: Path | None) -> Callable[[Scored], Any] | None:
     """The function that `rank_by` names; None for a built-in rule. Raises ConfigError."""
-    if ":" not in config.rank_by:
+    if config.rank_by in RULES:
         return None
-    rule = imported("selection rule", config.rank_by, folder)
+    rule = loading.own("selection rule", GROUP, config.rank_by, folder, RULES)
     if not callable(rule):
         raise ConfigError(f"selection rule {config.rank_by!r} is {rule!r}, not a function")
     return rule

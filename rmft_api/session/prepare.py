@@ -55,6 +55,7 @@ def prepare(config: RunConfig) -> PreparedRun:
             prepared.prompt_builder()
     tracking.check(config.tracking)
     outcome.check_baselines(config)
+    outcome.check_measures(config)
     ranking.own_rule(config.selection, config.origin.folder)
     if config.teacher is not None:
         Teacher(config, config.teacher, prompts, 1)

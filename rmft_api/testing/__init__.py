@@ -1,8 +1,17 @@
 """Tests that ship: inherit one for an environment, an algorithm or a rule of your own."""
 
 from rmft_api.testing.algorithm_contract import AlgorithmContract
+from rmft_api.testing.answer_contract import AnswerContract
 from rmft_api.testing.environment_contract import EnvironmentContract
+from rmft_api.testing.measure_contract import MeasureContract
 from rmft_api.testing.selection_contract import SelectionContract
 from rmft_api.testing.stateful_contract import StatefulContract
 
-__all__ = ["AlgorithmContract", "EnvironmentContract", "SelectionContract", "StatefulContract"]
+__all__ = [
+    "AlgorithmContract",
+    "AnswerContract",
+    "EnvironmentContract",
+    "MeasureContract",
+    "SelectionContract",
+    "StatefulContract",
+]

@@ -28,8 +28,19 @@ def results_table(results: Results) -> str:
     rows = [HEADINGS, *_models(results), *_baselines(results)]
     shown = table(rows, words=4, optional=("K x MinFrac", "SuffFail"), foot=0)
     lines = (paragraph(line) for line in (_verdict(results), *_events(results)))
-    logs = off_policy_table(results)
-    return "\n".join([shown, "", *lines, *(("", logs) if logs else ())])
+    more = [one for one in (own_measures_table(results), off_policy_table(results)) if one]
+    return "\n".join([shown, "", *lines, *(line for one in more for line in ("", one))])
+
+
+def own_measures_table(results: Results) -> str:
+    """Measures of one's own, of every player that the table above has; empty where none is."""
+    models = [(f"iteration {o.index}", o.test) for o in results.iterations if o.test is not None]
+    players = [*models, *results.baselines.items()]
+    names = list(dict.fromkeys(name for _, one in players for name in one.own))
+    if not names:
+        return ""
+    rows = [(who, *(str(one.own.get(name, "")) for name in names)) for who, one in players]
+    return table([("", *names), *rows], words=1, foot=0)
 
 
 def over_time_table(results: Results) -> str:
