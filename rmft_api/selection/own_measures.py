@@ -7,7 +7,7 @@ reply could not be read) and the policies. `module:function`, or an entry point.
 import math
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 
@@ -47,14 +47,15 @@ def _asked(name: str, measure: Callable[[PlayArrays], Any], play: PlayArrays) ->
     """A play's figure. Raises DataError that names what came."""
     T, K = play.rewards_TK.shape
     what = f"measure {name}: of a play with T={T}, K={K} it"
-    copy = PlayArrays(*(array.copy() for array in play))
+    arrays: Any = (array.copy() for array in play)
+    copy = PlayArrays(*arrays)
     try:
         found = measure(copy)
     except Exception as error:
         raise DataError(f"{what} raised {type(error).__name__}: {error}") from error
     if found is None:
         return None
-    number = found.item() if isinstance(found, np.generic) else found
+    number: Any = cast("Any", found).item() if isinstance(found, np.generic) else found
     if isinstance(number, bool) or not isinstance(number, int | float) or not math.isfinite(number):
         raise DataError(f"{what} returned {found!r}; a finite number or None expected")
     return float(number)

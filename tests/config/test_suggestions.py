@@ -23,6 +23,7 @@ environment = "contextual"
 scenarios = 10
 """
 VALUES: dict[str, str] = {
+    "test.baselines": '["random"]',
     "rollouts.problems": '[{ environment = "bandit" }]',
     "validation.problems": '[{ environment = "bandit" }]',
     "test.problems": '[{ environment = "bandit" }]',

@@ -136,7 +136,7 @@ class Pointing(loop_world.Skilled):
         reply = await super().reply(request)
         choices = tuple(
             msgspec.structs.replace(
-                one, content=re.sub("<Answer>(.*)</Answer>", r"=> \1", one.content)
+                one, content=re.sub("<Answer>(.*)</Answer>", r"=> \1", one.content or "")
             )
             for one in reply.choices
         )
