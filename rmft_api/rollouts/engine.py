@@ -357,12 +357,21 @@ def _visible(
     settings: RolloutSettings, prepared: PreparedScenario, rollout: _Rollout
 ) -> VisibleState:
     """What a scripted player decides by; equal for all whose chats are equal."""
-    return visible_state(
+    seen = visible_state(
         prepared.names,
         settings.output,
         [(one.action, one.rewards) for one in rollout.transcript.rounds],
         full=prepared.scenario.feedback == "full",
         reasoned=settings.reasoned,
+    )
+    if rollout.session is None or len(rollout.session.possible) == len(seen.names):
+        return seen
+    now = rollout.session.possible
+    return msgspec.structs.replace(
+        seen,
+        names=tuple([seen.names[action] for action in now]),
+        counts=tuple([seen.counts[action] for action in now]),
+        sums=tuple([seen.sums[action] for action in now]),
     )
 
 
