@@ -12,7 +12,7 @@ kind of message. Where an endpoint takes tool calls, `wire_turns` makes them of 
 import json
 import re
 from collections.abc import Iterable, Sequence
-from functools import lru_cache
+from functools import cache, lru_cache
 from typing import Any, Literal, cast
 
 Way = str
@@ -43,11 +43,13 @@ def form_of(kind: Kind, way: Way) -> AnswerForm:
     return cast("AnswerForm", kind if way == "tag" else f"{kind}_{way}")
 
 
+@cache
 def kind_of(form: AnswerForm) -> Kind:
     """What it says."""
     return cast("Kind", form.partition("_")[0])
 
 
+@cache
 def way_of(form: AnswerForm) -> Way:
     """How it is written."""
     return form.partition("_")[2] or "tag"

@@ -3,11 +3,14 @@
 The local server answers for them; they read what a request tells as `VisibleState`, not its words.
 """
 
+from functools import lru_cache
+
 ALGORITHMS = ("random", "greedy", "ucb1", "thompson")
 PREFIX = "scripted-"
 BASES = tuple(PREFIX + name for name in ALGORITHMS)
 
 
+@lru_cache(maxsize=1024)
 def is_scripted(model: str) -> bool:
     """Whether the model, or the base that it is a fine-tune of, is a scripted player."""
     parts = model.split(":")

@@ -12,7 +12,7 @@ from rmft_api.core.errors import DataError
 from rmft_api.core.records import ChatStats, Message
 from rmft_api.prompts import reader
 from rmft_api.prompts.histories import History, HistoryTemplates, Observation, Order
-from rmft_api.prompts.templates import Template
+from rmft_api.prompts.templates import Fields, Template
 
 _SILENCE: Mapping[str, str] = {"said": "", "outcome": ""}
 
@@ -122,23 +122,23 @@ class ChatPromptBuilder:
         self._turn = None
 
     def _observation(self, action: int | None, rewards: tuple[float, ...]) -> Observation:
-        script = self._script
-        observation: list[float | None] = (
-            list(rewards) if script.full else [None] * len(script.names)
-        )
-        if action is not None:
-            observation[action] = rewards[action]
-        for a, reward in enumerate(observation):
-            if reward is None:
-                continue
-            if not math.isfinite(reward):
-                raise DataError(
-                    f"round {self._round}: the reward of {script.names[a]!r} is {reward}; "
-                    "an environment's rewards must be finite"
-                )
-            if script.loss:
-                observation[a] = 1.0 - reward
-        return Observation(self._round, action, tuple(observation), self._context_text())
+        told: list[float | None]
+        if self._script.full:
+            told = [self._told(a, reward) for a, reward in enumerate(rewards)]
+        else:
+            told = [None] * len(self._script.names)
+            if action is not None:
+                told[action] = self._told(action, rewards[action])
+        return Observation(self._round, action, tuple(told), self._context_text())
+
+    def _told(self, action: int, reward: float) -> float:
+        """The reward as it is told."""
+        if not math.isfinite(reward):
+            raise DataError(
+                f"round {self._round}: the reward of {self._script.names[action]!r} is {reward}; "
+                "an environment's rewards must be finite"
+            )
+        return 1.0 - reward if self._script.loss else reward
 
     def _remember(self, said: str) -> None:
         """Keep the finished round of a chat that grows."""
@@ -169,27 +169,21 @@ class ChatPromptBuilder:
         script = self._script
         later = script.next is not None and self._round > 1
         template = script.next if script.next is not None and later else script.user
-        values = {name: self._field(name) for name in template.fields}
-        user = Message("user", template.fill(values))
+        user = Message("user", template.fill(self._values(template.fields)))
         return (*self._silence, user) if later else (*script.system, *script.examples, user)
 
-    def _field(self, name: str) -> str:
-        """What a user message says in the place of `$name`."""
-        match name:
-            case "said" | "outcome":
-                return self._mood[name]
-            case "round":
-                return str(self._round)
-            case "left":
-                return str(self._script.T - self._round + 1)
-            case "history":
-                return self._history.text() if self._history else ""
-            case "context":
-                return self._context()
-            case "rewards_json":
-                return f"[{self._rows}]"
-            case _:
-                return self._script.constant[name]
+    def _values(self, fields: Fields) -> Mapping[str, str]:
+        """What a user message says in the place of these fields, and of some others."""
+        script, at = self._script, self._round
+        left = script.T - at + 1
+        values = {**script.constant, **self._mood, "round": str(at), "left": str(left)}
+        if "history" in fields:
+            values["history"] = self._history.text() if self._history else ""
+        if "context" in fields:
+            values["context"] = self._context()
+        if script.rows:
+            values["rewards_json"] = f"[{self._rows}]"
+        return values
 
     def _context(self) -> str:
         text = self._context_text()

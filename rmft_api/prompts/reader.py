@@ -19,7 +19,7 @@ import re
 from collections.abc import Mapping, Sequence
 from decimal import Decimal
 from functools import lru_cache
-from typing import Literal, NamedTuple
+from typing import Literal
 
 import msgspec
 
@@ -51,6 +51,8 @@ names no action, or gives no distribution. `tool_call`: a tool was called, and n
 
 OPENING, CLOSING = "<Answer>", "</Answer>"
 _TAGS = re.compile(r"<(/?)answer>", re.IGNORECASE | re.ASCII)
+_SIGNS = 2
+"""Each tag has one "<"."""
 _AFTER_NAMES = ".,;:!"
 _UNSEEN = "\u00a0\u00ad\u2028\u2029\u202f\u205f\u2060\u3000\ufeff" + "".join(
     map(chr, range(0x2000, 0x2010))
@@ -174,36 +176,43 @@ def form_mistake(text: str, output: Output) -> str | None:
         if way_of(output) != "tag":
             json_answers.value_of(clean(text), output)
             return None
-        span = _span(clean(text), bare=kind == "policy")
+        _, _, inside = _span(clean(text), bare=kind == "policy")
     except FormError as error:
         return str(error)
     if kind == "policy":
         return None
-    if not span.inside.strip(_QUOTES) or (kind == "distribution" and ":" not in span.inside):
-        return f"{_shown(span.inside)} is not {'NAME' if kind == 'action' else 'NAME:weight'}"
+    if not inside.strip(_QUOTES) or (kind == "distribution" and ":" not in inside):
+        return f"{_shown(inside)} is not {'NAME' if kind == 'action' else 'NAME:weight'}"
     return None
 
 
 def clean(text: str) -> str:
     """The text with NUL and lone surrogates, which no wire carries faithfully, made U+FFFD."""
-    if text.isascii() and "\0" not in text:
-        return text
+    if "\0" not in text:
+        if text.isascii():
+            return text
+        try:
+            text.encode()  # several times as fast as a search for surrogates
+        except UnicodeEncodeError:
+            pass
+        else:
+            return text
     return _UNSPEAKABLE.sub("\ufffd", text)
 
 
 def reason(reply: str, output: Output = "action") -> str:
     """The last line with words before the answer: what the model said it was thinking."""
     if is_own(output):
-        before = _before_own(reply, output)
-        found = before is not None
+        before = _before_own(reply, output) or ""
     elif way_of(output) != "tag":
-        before = json_answers.reasoning(reply, output)
-        found = before is not None
+        before = json_answers.reasoning(reply, output) or ""
     else:
-        tag = _TAGS.search(reply)
-        before, found = (reply[: tag.start()], True) if tag else ("", False)
-    words = (line.strip() for line in reversed((before or "").split("\n")))
-    return next(filter(None, words), "") if found else ""
+        start = reply.find("<")
+        if start >= 0 and not reply.startswith(OPENING, start):
+            tag = _TAGS.search(reply, start)
+            start = tag.start() if tag else -1
+        before = reply[:start] if start > 0 else ""
+    return before.rstrip().rpartition("\n")[2].strip()
 
 
 def _before_own(reply: str, output: Output) -> str | None:
@@ -211,14 +220,6 @@ def _before_own(reply: str, output: Output) -> str | None:
         return reply[: own_forms.of(output).find(reply).start]
     except FormError:
         return None
-
-
-class _Span(NamedTuple):
-    """Where the one answer stands, and what its tags hold."""
-
-    start: int
-    end: int
-    inside: str
 
 
 def _answer(text: str, names: tuple[str, ...], output: Output) -> ParsedReply:
@@ -231,13 +232,12 @@ def _answer(text: str, names: tuple[str, ...], output: Output) -> ParsedReply:
         found = json_answers.value_of(text, output)
         action, policy = _decided(found.value, names, kind)
         return ParsedReply(action, policy, found.start, found.end)
-    span = _span(text, bare=kind == "policy")
+    start, end, inside = _span(text, bare=kind == "policy")
     if kind == "action":
-        action = _index(span.inside, names)
-        return ParsedReply(action, _one_hot(action, len(names)), span.start, span.end)
-    distribution = kind == "distribution"
-    policy = _weights(span.inside, names) if distribution else _policy(span.inside, len(names))
-    return ParsedReply(None, policy, span.start, span.end)
+        action = _index(inside, names)
+        return ParsedReply(action, _one_hot(action, len(names)), start, end)
+    policy = _weights(inside, names) if kind == "distribution" else _policy(inside, len(names))
+    return ParsedReply(None, policy, start, end)
 
 
 def _decided(
@@ -260,14 +260,22 @@ def _decided(
     return None, _shares(weights, len(names))
 
 
+_Span = tuple[int, int, str]
+"""Where the one answer starts and ends, and what its tags hold."""
+
+
 def _span(text: str, *, bare: bool) -> _Span:
     """Where the one answer stands. `bare`: a reply without tags is all answer."""
+    opening = text.find(OPENING)
+    closing = text.find(CLOSING, opening)
+    if closing > opening >= 0 and text.count("<") == _SIGNS:  # so no tag of other letters is there
+        return _closed(text, opening, closing + len(CLOSING), opening + len(OPENING), closing)
     tags = list(_TAGS.finditer(text))
     opened = sum(not tag[1] for tag in tags)
     closed = len(tags) - opened
-    whole = without_end_tokens(text)
-    if bare and not tags and whole.strip():
-        return _Span(len(whole) - len(whole.lstrip()), len(whole.rstrip()), whole.strip())
+    whole = without_end_tokens(text) if bare and not tags else ""
+    if whole.strip():
+        return len(whole) - len(whole.lstrip()), len(whole.rstrip()), whole.strip()
     if opened != 1 or closed != 1:
         raise (
             _miscount(opened, closed) if text.strip() else FormError("the reply is empty", "empty")
@@ -275,9 +283,16 @@ def _span(text: str, *, bare: bool) -> _Span:
     first, last = tags
     if first[1]:
         raise FormError(f"{CLOSING} stands before {OPENING}", "no_answer")
-    if after := whole[last.end() :].strip(_NEITHER_WORD_NOR_MARK):
-        raise FormError(f"text follows the answer: {_shown(after)}", "text_after")
-    return _Span(first.start(), last.end(), text[first.end() : last.start()])
+    return _closed(text, first.start(), last.end(), first.end(), last.start())
+
+
+def _closed(text: str, start: int, end: int, begins: int, ends: int) -> _Span:
+    """The span of an answer that nothing follows; what its tags hold begins and ends so."""
+    if end < len(text):
+        after = without_end_tokens(text[end:]).strip(_NEITHER_WORD_NOR_MARK)
+        if after:
+            raise FormError(f"text follows the answer: {_shown(after)}", "text_after")
+    return start, end, text[begins:ends]
 
 
 def _miscount(opened: int, closed: int) -> FormError:
@@ -290,10 +305,12 @@ def _miscount(opened: int, closed: int) -> FormError:
 def _index(said: str, names: tuple[str, ...]) -> int:
     """The action of this name: exactly, else without quotes, else whatever its case."""
     exact, folded = _lookup(names)
+    if (index := exact.get(said.strip())) is not None:
+        return index
     bare = said.strip(_QUOTES)
     for name in (bare, bare.rstrip(_AFTER_NAMES).strip(_QUOTES)):
         spaced = " ".join(name.split()).casefold()
-        for index in (exact.get(said.strip()), exact.get(name), folded.get(spaced)):
+        for index in (exact.get(name), folded.get(spaced)):
             if index is not None:
                 return index
     raise FormError(f"{_shown(bare)} is not one action of {', '.join(names)}")

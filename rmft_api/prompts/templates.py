@@ -6,11 +6,12 @@ a value stays a `$`.
 
 import hashlib
 import string
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from itertools import groupby
+from operator import itemgetter
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, cast
 
 from rmft_api.core.errors import ConfigError, DataError
 
@@ -47,20 +48,31 @@ class Template:
                 f"{path}: unknown field ${name}; this file may use "
                 f"{', '.join(f'${known_name}' for known_name in sorted(known)) or 'no field'}"
             )
-        self._forms = tuple(_joined(map(_form, lines)))
+        self._forms = tuple(
+            (form.text, _values_of(form.fields), form.is_sure)
+            for form in _joined(map(_form, lines))
+        )
 
     def fill(self, values: Mapping[str, str]) -> str:
         """The text. Lines that empty fields left blank are dropped, blank runs become one."""
         found: list[str] = []
-        for form, fields, is_sure in self._forms:
-            text = form % tuple([values[name] for name in fields]) if fields else form
+        for form, values_of, is_sure in self._forms:
+            text = form % values_of(values) if values_of else form
             if is_sure or (text and not text.isspace()):
                 found.append(text)
-            elif not fields and found and found[-1]:
+            elif not values_of and found and found[-1]:
                 found.append("")
         while found and not found[-1]:
             found.pop()
         return "\n".join(found)
+
+
+_ValuesOf = Callable[[Mapping[str, str]], object]
+
+
+def _values_of(fields: tuple[str, ...]) -> _ValuesOf | None:
+    """Takes from a mapping what a form's `%` wants; None for a form without fields."""
+    return cast(_ValuesOf, itemgetter(*fields)) if fields else None
 
 
 def _cut(path: Path, line: str) -> Iterator[_Piece]:

@@ -11,6 +11,7 @@ journal what was already paid for, so playing again from the start is how a run 
 import asyncio
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Literal, NamedTuple, overload
 
 import msgspec
@@ -76,6 +77,11 @@ class RolloutSettings:
     """Rounds in a row that share one sampling seed."""
     reasoned: bool = False
     """Whether a reason is asked for before the answer."""
+
+    @cached_property
+    def scripted(self) -> bool:
+        """Whether an algorithm plays, which is told what it may know as figures."""
+        return is_scripted(self.model)
 
 
 @dataclass(frozen=True)
@@ -329,19 +335,23 @@ def _groups(settings: RolloutSettings, rollouts: Sequence[_Rollout]) -> Iterator
 def _ask(
     settings: RolloutSettings, prepared: PreparedScenario, t: int, group: Sequence[_Rollout]
 ) -> ChatRequest:
-    first = group[0].number
-    place = (settings.split, settings.iteration, prepared.index, first)
+    first = group[0]
+    split, iteration, index, number = (
+        settings.split,
+        settings.iteration,
+        prepared.index,
+        first.number,
+    )
+    block = t // settings.seed_block
     return ChatRequest(
-        key="/".join(map(str, (*place, t))),
+        key=f"{split}/{iteration}/{index}/{number}/{t}",
         model=settings.model,
-        messages=group[0].prompt.messages(),
+        messages=first.prompt.messages(),
         n=len(group),
-        seed=seeds.number(settings.seed, "reply", *place, t // settings.seed_block),
+        seed=seeds.number(settings.seed, "reply", split, iteration, index, number, block),
         sampling=settings.sampling,
-        stats=group[0].prompt.stats(),
-        visible_state=_visible(settings, prepared, group[0])
-        if is_scripted(settings.model)
-        else None,
+        stats=first.prompt.stats(),
+        visible_state=_visible(settings, prepared, first) if settings.scripted else None,
         answer=answer_format(settings.output, prepared.names, reasoned=settings.reasoned),
     )
 
@@ -422,10 +432,11 @@ def _read(
     settings: RolloutSettings, prepared: PreparedScenario, rollout: _Rollout, choice: Choice
 ) -> reader.ParsedReply | reader.UnreadableReply:
     """The reply, read; an action that is not possible now is no answer."""
-    session, names = rollout.session, prepared.names
-    possible = range(len(names)) if session is None else session.possible
-    if len(possible) < len(names):
-        names = tuple([names[action] for action in possible])
+    names, possible = prepared.names, ()
+    if rollout.session is not None:
+        possible = rollout.session.possible
+        if len(possible) < len(names):
+            names = tuple([names[action] for action in possible])
     answer = reader.read(
         choice.content,
         choice.finish_reason,
@@ -434,7 +445,7 @@ def _read(
         settings.output,
         choice.thoughts,
     )
-    if len(names) == len(prepared.names) or isinstance(answer, reader.UnreadableReply):
+    if names is prepared.names or isinstance(answer, reader.UnreadableReply):
         return answer
     action = possible[answer.action or 0]  # with state, an answer names its action
     policy = tuple([float(a == action) for a in range(len(prepared.names))])
