@@ -14,6 +14,7 @@ import msgspec
 import pandas as pd
 import pytest
 import typer
+from typer.testing import CliRunner
 
 import rmft_api
 from rmft_api import errors
@@ -24,7 +25,7 @@ from rmft_api.session import pages
 BASE = """
 iterations = 1
 [model]
-base = "rmft-tiny"
+base = "scripted-random"
 [prompts]
 set = "compact"
 [sampling]
@@ -48,8 +49,8 @@ base = "base.toml"
 [[cell]]
 name = "rmft"
 [[cell]]
-name = "random"
-set = { "selection.rank_by" = "random" }
+name = "greedy"
+set = { "model.base" = "scripted-greedy" }
 """
 FIRST = "grid-rmft-1"
 API = Path(__file__).parents[2] / "docs" / "api.md"
@@ -87,9 +88,9 @@ def runs(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def told(*arguments: str, runs: Path) -> str:
-    command = [sys.executable, "-m", "rmft_api", *arguments, "--runs", str(runs)]
-    ended = subprocess.run(command, capture_output=True, text=True, timeout=120, check=True)
-    return ended.stdout
+    result = CliRunner().invoke(app, [*arguments, "--runs", str(runs)])
+    assert result.exit_code == 0, result.output
+    return result.stdout
 
 
 def drawn(run: rmft_api.Run) -> dict[int | None, float]:
@@ -108,6 +109,7 @@ def test_a_grid_has_the_numbers_of_the_command_line_and_of_its_pages(
     shown = told("ablate", str(runs / "grid.toml"), "--json", runs=runs)
     assert json.loads(msgspec.json.encode(rows)) == json.loads(shown)
     run = rmft_api.open_run(FIRST, runs)
+    assert rows[0].regret.mean != rows[1].regret.mean
     assert rows[0].regret.mean == pytest.approx(drawn(run)[run.champion.index])
     only = rmft_api.ablate(str(runs / "grid.toml"), cells="rmft", runs=runs)
     assert [row.cell for row in only] == ["rmft"]
@@ -237,7 +239,7 @@ def test_inside_an_event_loop_the_async_twins_work(runs: Path) -> None:
             with pytest.raises(errors.UsageError, match=rf"await rmft_api\.{twin}"):
                 call()
         rows = await rmft_api.aablate(runs / "grid.toml", runs=runs)
-        assert [row.cell for row in rows] == ["rmft", "random"]
+        assert [row.cell for row in rows] == ["rmft", "greedy"]
         found = await rmft_api.aretrain(FIRST, "local", name="again", runs=runs)
         assert found.sides.replayed == FIRST
         assert {one.verdict for one in await rmft_api.adoctor(runs=runs)} >= {"ok"}
