@@ -101,11 +101,31 @@ def _paths(raw: Table) -> Iterator[tuple[Table, str]]:
             yield raw[section], key
     for table in (raw, *(raw.get(section) for section in SECTIONS)):
         for problem in _problems(table):
-            if "story" in problem:
+            if _may_be_story(problem.get("story")):
                 yield problem, "story"
             options = problem.get("options")
             if isinstance(options, dict):
-                yield from ((cast("Table", options), key) for key in cast("Table", options))
+                inside = cast("Table", options)
+                yield from ((inside, key) for key in inside if _may_be_path(key, inside[key]))
+
+
+def _may_be_story(value: Any) -> bool:
+    """Whether a file holds the stories, or one of several does: its name ends in .toml."""
+    if isinstance(value, list):
+        return any(_may_be_story(one) for one in cast("list[Any]", value))
+    return isinstance(value, str) and value.endswith(".toml")
+
+
+def _may_be_path(key: str, value: Any) -> bool:
+    """Whether an option names a file: a word such as a column's name never does."""
+    if isinstance(value, list):
+        return any(_may_be_path(key, one) for one in cast("list[Any]", value))
+    return key == "path" or (isinstance(value, str) and _looks_like_file(value))
+
+
+def _looks_like_file(value: str) -> bool:
+    """Whether it has a suffix or a slash."""
+    return bool(Path(value).suffix) or "/" in value
 
 
 def _problems(table: Any) -> Iterator[Table]:
@@ -129,7 +149,7 @@ def own_options(options: Mapping[str, Any], folder: Path) -> dict[str, Any]:
 
 
 def _file(value: Any, folder: Path) -> Any:
-    if not isinstance(value, str) or not (Path(value).suffix or "/" in value):
+    if not isinstance(value, str) or not _looks_like_file(value):
         return value
     return _found(value, folder)
 

@@ -18,7 +18,7 @@ from rmft_api.environments.division import SPLITS, Division, Rows
 from rmft_api.environments.options import nearest
 from rmft_api.environments.reward_models import Ints, LoggedRewards
 from rmft_api.environments.scenario import Floats
-from rmft_api.environments.table_files import TableFile
+from rmft_api.environments.table_files import TableFile, split_names
 
 Rare = Literal["refuse", "exclude"]
 Scale = Literal["none", "unit"]
@@ -183,6 +183,8 @@ class _Names:
                     "be told before the choice; leave it out of features"
                 )
             _check_varies(table, name, "tells nothing; leave it out of features")
+        if columns.user:
+            _check_varies(table, columns.user, "is one user for all; leave user out")
         _check_varies(table, columns.action, "leaves nothing to decide; name the column of actions")
 
 
@@ -237,7 +239,7 @@ def _actions(
 ) -> tuple[tuple[str, ...], dict[str, int]]:
     """The actions that are used, and those that are left out with their rows. Raises DataError."""
     shown = _sorted(set(words))
-    wanted = [word.strip() for word in columns.actions.split(",") if word.strip()] or shown
+    wanted = list(dict.fromkeys(split_names(columns.actions, shown))) or shown
     for word in wanted:
         if word not in shown:
             raise DataError(

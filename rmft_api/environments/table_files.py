@@ -6,7 +6,7 @@ import functools
 import hashlib
 import math
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from importlib import import_module
@@ -40,8 +40,8 @@ class TableFile:
     def named(self, wanted: str) -> tuple[str, ...]:
         """The columns that `a, b, reward_*` stands for, each once. Raises DataError."""
         found: list[str] = []
-        for word in (part.strip() for part in wanted.split(",") if part.strip()):
-            matching = [name for name in self.columns if fnmatch.fnmatchcase(name, word)]
+        for word in split_names(wanted, self.columns):
+            matching = [word] if word in self.columns else fnmatch.filter(self.columns, word)
             if not matching:
                 raise DataError(f"{self.path}: no column {word!r}{nearest(word, self.columns)}")
             found += [name for name in matching if name not in found]
@@ -69,9 +69,9 @@ class TableFile:
         return all(_word(cell) in _TRUTHS for cell in self.columns[name])
 
     def in_words(self, names: Sequence[str]) -> list[str]:
-        """Each row's cells of these columns: `age=34, region=north`."""
+        """Each row's cells of these columns, in one line: `age=34, region=north`."""
         columns = [
-            self.words(name)
+            [" ".join(cell.split()) for cell in self.words(name)]
             if self.is_text(name)
             else [f"{x:g}" for x in self.numbers(name).tolist()]
             for name in names
@@ -135,6 +135,19 @@ class TableFile:
         numbers = (_number(c) is not None for c in self.columns[name])
         if any(commas) and all(a or b for a, b in zip(commas, numbers, strict=True)):
             self.numbers(name)
+
+
+def split_names(text: str, known: Collection[str]) -> list[str]:
+    """The names in `a, b, c`. One that is known may hold commas: the longest is taken."""
+    parts, found = text.split(","), list[str]()
+    while parts:
+        ends = range(len(parts), 0, -1)
+        joined = (",".join(parts[:end]).strip() for end in ends)
+        taken = next((n for n, word in zip(ends, joined, strict=True) if word in known), 1)
+        word = ",".join(parts[:taken]).strip()
+        found += [word] if word else []
+        del parts[:taken]
+    return found
 
 
 def scaled(values: Floats) -> Floats:
@@ -235,6 +248,7 @@ def _parquet(path: Path) -> dict[str, Cells]:
 
 
 _TRUTHS = frozenset({"true", "false"})
+_YES_OR_NO = frozenset({"yes", "no", "y", "n", "t", "f", "on", "off"})
 
 
 def _word(cell: Any) -> str:
@@ -248,6 +262,8 @@ def _advice(cell: Any) -> str:
         return "; fill the cell, or leave the row out"
     if word in _TRUTHS:
         return "; write 1 for true and 0 for false in the whole column"
+    if word in _YES_OR_NO:
+        return "; write 1 and 0, or true and false, in the whole column"
     if _has_decimal_comma(word):
         return f"; write the decimal comma as a point, {word.replace(',', '.')}"
     return "; write a number, or leave the row out"

@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
@@ -46,7 +46,10 @@ BEGIN: dict[str, Callable[[Path], object]] = {
         "first", "local", name="again", overrides={"validation.scenarios": 60}, runs=folder
     ),
 }
-AGAIN = {**BEGIN, "run": lambda folder: rmft_api.resume("longer", runs=folder)}
+AGAIN: dict[str, Callable[[Path], object]] = {
+    **BEGIN,
+    "run": lambda folder: rmft_api.resume("longer", runs=folder),
+}
 RUN_OF = {"run": "longer", "ablate": "grid-rmft-1", "retrain": "again"}
 
 
@@ -64,8 +67,8 @@ def toml(file: dict[str, Any]) -> str:
     """Every leaf as a dotted key."""
     lines: list[str] = []
     for name, value in file.items():
-        values = value.items() if isinstance(value, dict) else [(None, value)]
-        for key, leaf in values:  # pyright: ignore[reportUnknownVariableType]
+        values = cast("dict[str, Any]", value) if isinstance(value, dict) else {"": value}
+        for key, leaf in values.items():
             text = json.dumps(leaf).replace('":', '" =')
             lines.append(f"{name}{f'.{key}' if key else ''} = {text}")
     return "\n".join(lines)

@@ -11,7 +11,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from rmft_api import environments
-from rmft_api.config.schema import Problem
+from rmft_api.config.schema import Problem, load
 from rmft_api.core.errors import RmftError
 from rmft_api.core.records import Split
 from rmft_api.environments import ConcreteProblem, Environment, Scenario, table_files
@@ -289,7 +289,8 @@ def test_how_rows_were_divided_is_told(log: Path) -> None:
 
 SPOILT = {
     "decimal comma": ("click", "0,5", "is not a finite number; write the decimal comma as a point"),
-    "word": ("click", "yes", "'yes' is not a finite number; write a number"),
+    "word": ("click", "often", "'often' is not a finite number; write a number"),
+    "yes or no": ("click", "yes", "'yes' is not a finite number; write 1 and 0, or true and false"),
     "half true": ("click", "True", "write 1 for true and 0 for false in the whole column"),
     "empty": ("click", "", "'' is not a finite number; fill the cell"),
     "too much": ("click", "7", "7 is outside 0 to 1; scale = 'unit'"),
@@ -393,3 +394,40 @@ def test_the_row_numbers_that_pandas_writes_are_no_column(tmp_path: Path) -> Non
     plain = made(write(tmp_path / "b.csv", GOOD), min_rows=2)
     one, other = (log_.draw(np.random.default_rng(0)).rewards for log_ in (numbered, plain))
     assert np.array_equal(one, other)
+
+
+def test_action_and_column_names_may_hold_commas_and_cells_line_breaks(tmp_path: Path) -> None:
+    named = {"red": "Red, big", "green": "Green"}
+    table = [one for one in rows() if one[4] in named]
+    for one in table:
+        one[2], one[4] = f"a {one[2]}\nof two lines", named[one[4]]
+    header = [*HEADER[:2], "kind, of device", *HEADER[3:]]
+    path = write(tmp_path / "shown.csv", table, header)
+    options = {"features": "kind, of device, age", "actions": "Green, Red, big", "min_rows": 5}
+    scenario = made(path, K=2, **options).draw_from("train", np.random.default_rng(0))
+    assert scenario.contexts is not None
+    assert scenario.contexts[0].startswith("kind, of device=a ")
+    assert "\n" not in scenario.contexts[0]
+
+
+def test_a_column_of_one_user_divides_nothing(tmp_path: Path) -> None:
+    table = [[one[0], "u1", *one[2:]] for one in rows()]
+    with pytest.raises(RmftError, match="is one user for all; leave user out"):
+        made(write(tmp_path / "shown.csv", table), user="who", split="user")
+
+
+def test_a_column_that_is_called_as_a_folder_stays_a_column(tmp_path: Path) -> None:
+    (tmp_path / "colour").mkdir()
+    (tmp_path / "click").mkdir()
+    path = write(tmp_path / "shown.csv", rows())
+    (tmp_path / "run.toml").write_text(
+        '[model]\nbase = "rmft-tiny"\n[[rollouts.problems]]\nenvironment = "bandit"\nK = 3\n'
+    )
+    config = load(
+        tmp_path / "run.toml",
+        [
+            f'rollouts.problems=[{{environment="logs",K=5,options={{path="{path.name}",'
+            'action="colour",reward="click"}}]'
+        ],
+    )
+    assert config.rollouts.problems[0].options["action"] == "colour"

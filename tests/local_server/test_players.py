@@ -108,7 +108,7 @@ async def test_every_reply_is_read_whatever_the_set_the_problem_and_the_form(
         assert set(await statuses(config)) == {"read"}, variant
         told += 1
     assert told or (name, problem) in {
-        *((name, "story") for name in ("compact", "plain", "numeric")),
+        *((name, "story") for name in ("compact", "compact-state", "plain", "numeric")),
         *(("compact", problem) for problem in ("full", "contextual")),
         *(("numeric", problem) for problem in ("bandit", "contextual")),
     }
