@@ -403,7 +403,11 @@ def test_action_and_column_names_may_hold_commas_and_cells_line_breaks(tmp_path:
         one[2], one[4] = f"a {one[2]}\nof two lines", named[one[4]]
     header = [*HEADER[:2], "kind, of device", *HEADER[3:]]
     path = write(tmp_path / "shown.csv", table, header)
-    options = {"features": "kind, of device, age", "actions": "Green, Red, big", "min_rows": 5}
+    options: dict[str, Any] = {
+        "features": "kind, of device, age",
+        "actions": "Green, Red, big",
+        "min_rows": 5,
+    }
     scenario = made(path, K=2, **options).draw_from("train", np.random.default_rng(0))
     assert scenario.contexts is not None
     assert scenario.contexts[0].startswith("kind, of device=a ")
