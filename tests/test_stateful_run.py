@@ -118,6 +118,9 @@ async def test_the_lowest_regret_is_kept_and_the_reference_is_told(tmp_path: Pat
     assert {"random", "base_stock", "fixed_price"} <= set(results.baselines)
     assert results.baselines["base_stock"].only == ("inventory K=3 T=6 in state/stock-control",)
     told = " ".join(results_table(results).split())
+    assert results.iterations[0].validation.suff_fail_freq is None
+    assert results.iterations[0].validation.measures.suff_fail_freq is None
+    assert results.iterations[0].validation.measures.switch_delay is None
     assert "base_stock (only some)" in told
     assert "inventory K=3 T=6 in state/stock-control alone: base_stock " in told
     assert ", the base " in told

@@ -17,6 +17,8 @@ from rmft_api.selection.regret import UNREAD, Floats, Ints, PlayArrays, earned_T
 
 MOSTLY_READ = 0.9
 """Share of readable replies below which a regret carries a warning."""
+NO_BEST = "with state the best action depends on what was done before: there is none to settle on"
+"""Why SuffFail and the switch delay say nothing of problems with state."""
 TOGETHER = 1000
 """Plays worked on at once: bounds memory."""
 
@@ -25,8 +27,9 @@ class Measures(Record, frozen=True):
     """Figures of a set of plays; shares are over plays unless said otherwise."""
 
     plays: int
-    suff_fail_freq: float
-    """Share of plays that never choose the best action from round T/2 on."""
+    suff_fail_freq: float | None
+    """Share of plays that never choose the best action from round T/2 on; None where all problems
+    have state (`NO_BEST`)."""
     min_frac: float
     """Mean share of rounds that the least chosen action got."""
     k_min_frac: float
@@ -38,7 +41,8 @@ class Measures(Record, frozen=True):
     best_share: float
     """Mean share of rounds on the best action."""
     switch_delay: float | None
-    """Mean rounds until a new best action is chosen; None where the best never changes."""
+    """Mean rounds until a new best action is chosen; None where the best never changes by itself:
+    in problems with state it changes by what is done."""
     valid: float
     """Mean share of rounds whose reply could be read."""
     answer_entropy: float
@@ -57,10 +61,12 @@ def summary(plays: Sequence[PlayArrays], kinds: RegretKind | Sequence[RegretKind
     groups = [group for group, _ in stacks]
     K_N = np.concatenate([np.full(len(g.actions_T), g.rewards_TK.shape[-1]) for g in groups])
     min_frac_N = np.concatenate([min_frac(group) for group in groups])
-    delays = [delay for play in plays for delay in switch_delays(play)]
+    paired = zip(plays, each, strict=True)
+    delays = [d for play, kind in paired if kind != "reference" for d in switch_delays(play)]
+    settled = [suff_fail(group, kind) for group, kind in stacks if kind != "reference"]
     return Measures(
         plays=len(plays),
-        suff_fail_freq=_mean([suff_fail(group, kind) for group, kind in stacks]),
+        suff_fail_freq=_mean(settled) if settled else None,
         min_frac=float(min_frac_N.mean()),
         k_min_frac=float((K_N * min_frac_N).mean()),
         greedy_frac=_mean([greedy_frac(group) for group in groups]),
@@ -74,9 +80,10 @@ def summary(plays: Sequence[PlayArrays], kinds: RegretKind | Sequence[RegretKind
 
 def in_words(measures: Measures) -> str:
     """All measures but `valid` in one line."""
-    delay = measures.switch_delay
+    delay, fails = measures.switch_delay, measures.suff_fail_freq
     return (
-        f"SuffFail {measures.suff_fail_freq:.2f}, K x MinFrac {measures.k_min_frac:.2f}, "
+        ("" if fails is None else f"SuffFail {fails:.2f}, ")
+        + f"K x MinFrac {measures.k_min_frac:.2f}, "
         f"greedy {measures.greedy_frac:.2f}, best {measures.best_share:.2f}, "
         f"median reward {measures.median_reward:.2f}, entropy {measures.answer_entropy:.2f}"
         + (f", switch delay {delay:.1f}" if delay is not None else "")
@@ -197,8 +204,9 @@ def collapses(before: Measures, after: Measures, drop: Interval) -> list[str]:
     if not drop.known or drop.low <= 0:
         return []
     warnings: list[str] = []
-    if after.suff_fail_freq > before.suff_fail_freq + 0.05:
-        change = f"{before.suff_fail_freq:.2f} to {after.suff_fail_freq:.2f}"
+    fails, failed = after.suff_fail_freq, before.suff_fail_freq
+    if fails is not None and failed is not None and fails > failed + 0.05:
+        change = f"{failed:.2f} to {fails:.2f}"
         warnings.append(
             f"SuffFailFreq rose from {change} while regret fell: play commits too early"
         )

@@ -255,7 +255,8 @@ def _numbers(figures: Figures) -> dict[str, float]:
     }
     shares = (figures.suff_fail_freq, figures.k_min_frac, figures.valid)
     found |= {name.replace(":", "."): one.mean for name, one in figures.own.items()}
-    return {**found, **dict(zip(("suff_fail_freq", "k_min_frac", "valid"), shares, strict=True))}
+    named = zip(("suff_fail_freq", "k_min_frac", "valid"), shares, strict=True)
+    return {**found, **{name: share for name, share in named if share is not None}}
 
 
 def scenarios_to_play(config: RunConfig, journal: Journal, split: Split, index: int) -> int | None:

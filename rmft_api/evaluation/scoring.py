@@ -62,7 +62,7 @@ class GroupFigures(Record, frozen=True):
     regret: Interval
     paired_drop: Interval | None
     """Regret of the base less this player's, scenario by scenario; None for the base itself."""
-    suff_fail_freq: float
+    suff_fail_freq: float | None
     k_min_frac: float
     valid: float
     """Share of replies that could be read."""
@@ -76,8 +76,9 @@ class Figures(Record, frozen=True):
     regret: Interval
     """Of a trajectory, in the form that its scenario ranks by."""
     paired_drop: Interval | None
-    suff_fail_freq: float
-    """Share of trajectories that never choose the best action in their second half."""
+    suff_fail_freq: float | None
+    """Share of trajectories that never choose the best action in their second half; None where
+    all problems have state (`measures.NO_BEST`)."""
     k_min_frac: float
     """K x the share of rounds on the least chosen action: 1 spreads evenly, 0 never explores."""
     valid: float
@@ -248,6 +249,7 @@ class Performance:
 
     regret_M: Floats
     suff_fail_M: Floats
+    """NaN for problems with state."""
     k_min_frac_M: Floats
     valid_M: Floats
     least_M: Floats
@@ -388,7 +390,7 @@ def figures(
         scenarios=len(player.regret_M),
         regret=player.regret(level),
         paired_drop=None if drop_M is None else statistics.drop_interval(drop_M, level),
-        suff_fail_freq=float(player.suff_fail_M.mean()),
+        suff_fail_freq=_known_mean(player.suff_fail_M),
         k_min_frac=float(player.k_min_frac_M.mean()),
         valid=float(player.valid_M.mean()),
         measures=player.measures,
@@ -399,7 +401,7 @@ def figures(
                 paired_drop=(
                     None if drop_M is None else statistics.drop_interval(drop_M[chosen], level)
                 ),
-                suff_fail_freq=float(player.suff_fail_M[chosen].mean()),
+                suff_fail_freq=_known_mean(player.suff_fail_M[chosen]),
                 k_min_frac=float(player.k_min_frac_M[chosen].mean()),
                 valid=float(player.valid_M[chosen].mean()),
             )
@@ -413,6 +415,12 @@ def figures(
         },
         only=mine.labels() if len(mine.labels()) < len(course.labels()) and partial else (),
     )
+
+
+def _known_mean(figures_M: Floats) -> float | None:
+    """The mean of those that have a meaning."""
+    known_M = figures_M[np.isfinite(figures_M)]
+    return float(known_M.mean()) if len(known_M) else None
 
 
 def _kinds(problem: ConcreteProblem) -> tuple[str, ...]:
@@ -441,7 +449,9 @@ def _perform(course: ScenarioSet, plays: Sequence[Sequence[PlayArrays]]) -> Perf
 def _of_one(scenario: Scenario, plays: PlayArrays) -> tuple[float, ...]:
     return (
         float(per_round(plays, scenario.regret).sum(axis=-1).mean()),
-        float(measures.suff_fail(plays, scenario.regret).mean()),
+        math.nan
+        if scenario.regret == "reference"
+        else float(measures.suff_fail(plays, scenario.regret).mean()),
         scenario.K * float(measures.min_frac(plays).mean()),
         float(measures.valid(plays).mean()),
         _least(scenario, plays),

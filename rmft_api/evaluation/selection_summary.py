@@ -66,7 +66,11 @@ def in_words(summary: SelectionSummary) -> str:
         ("K x MinFrac", after.measures.k_min_frac, before.measures.k_min_frac),
         ("greedy", after.measures.greedy_frac, before.measures.greedy_frac),
     )
-    shown = [f"{name} {mine:.2f} (all {whole:.2f})" for name, mine, whole in pairs]
+    shown = [
+        f"{name} {mine:.2f} (all {whole:.2f})"
+        for name, mine, whole in pairs
+        if mine is not None and whole is not None
+    ]
     return ", ".join([kept, *barred]) + ": " + ", ".join(shown)
 
 

@@ -40,10 +40,11 @@ def measured(sittings: Sequence[ScoredPlay]) -> Measures:
     """Every measure of these plays; empty where there are none."""
     if not sittings:
         return {}
+    settled = [one for one in sittings if one.kind != "reference"]  # measures.NO_BEST
     found = {
-        name: _share(_by_scenario(sittings, scenarios_of(sittings, measure)))
+        name: _share(_by_scenario(some, scenarios_of(some, measure)))
         for name, measure in MEASURES.items()
-        if name != "regret"
+        if name != "regret" and (some := settled if name == "suff_fail_freq" else sittings)
     }
     entropy = measures.answer_entropy([one.play for one in sittings])
     return {

@@ -5,6 +5,7 @@ from typing import Any
 import msgspec
 
 from rmft_api.core.records import Interval
+from rmft_api.evaluation.measures import NO_BEST
 from rmft_api.evaluation.scoring import Evaluated, Figures, GroupFigures, Results, WarmUp
 from rmft_api.planning import Spending
 from rmft_api.report.text.off_policy import off_policy_json
@@ -66,6 +67,7 @@ def _figures(figures: Figures) -> dict[str, Any]:
         "regret": _interval(figures.regret),
         "paired_drop": _interval(figures.paired_drop),
         "suff_fail_freq": figures.suff_fail_freq,
+        "suff_fail_reason": NO_BEST if figures.suff_fail_freq is None else None,
         "k_min_frac": figures.k_min_frac,
         "valid": figures.valid,
         "scenarios": figures.scenarios,

@@ -17,6 +17,7 @@ from rmft_api.evaluation.scoring import Performance
 from rmft_api.journal import Journal
 from rmft_api.planning import GridPlan, PlannedGridRun, plan_grid
 from rmft_api.report.text.columns import paragraph, table
+from rmft_api.selection.regret import Floats
 from rmft_api.session import plans
 from rmft_api.session.recorded_config import recorded_config
 from rmft_api.session.reporting import QUIET, Reporting
@@ -47,7 +48,7 @@ class AblationRow(Record, frozen=True):
     """What regret fell by from the base, scenario by scenario; 0 where the base is the champion."""
     against: Comparison | None
     """How far regret is below the first cell's, on the same scenarios; None for the first."""
-    suff_fail_freq: float
+    suff_fail_freq: float | None
     k_min_frac: float
     valid: float
     """Share of the champions' replies that could be read."""
@@ -157,7 +158,7 @@ def compared(places: Sequence[GridRun], runs: Path) -> list[AblationRow]:
                 if name in others
                 else None
             ),
-            suff_fail_freq=_mean([best.suff_fail_M.mean() for _, best in cells[name]]),
+            suff_fail_freq=_known_mean([best.suff_fail_M for _, best in cells[name]]),
             k_min_frac=_mean([best.k_min_frac_M.mean() for _, best in cells[name]]),
             valid=_mean([best.valid_M.mean() for _, best in cells[name]]),
             base_valid=_mean([base.valid_M.mean() for base, _ in cells[name]]),
@@ -189,6 +190,12 @@ def _regret(played: Sequence[Performance]) -> Interval:
     return statistics.regret_interval(regret_M, least=float(least_M.mean()))
 
 
+def _known_mean(figures: Sequence[Floats]) -> float | None:
+    """None where all problems have state."""
+    known = [float(one[np.isfinite(one)].mean()) for one in figures if np.isfinite(one).any()]
+    return _mean(known) if known else None
+
+
 def _mean(values: Sequence[float]) -> float:
     return float(np.mean(values))
 
@@ -209,7 +216,7 @@ def _cells(row: AblationRow) -> tuple[str, ...]:
         str(row.drop),
         str(against.drop) if against else "",
         f"{against.p_holm:.3f}" if against else "",
-        f"{row.suff_fail_freq:.2f}",
+        "" if row.suff_fail_freq is None else f"{row.suff_fail_freq:.2f}",
         f"{row.k_min_frac:.2f}",
         f"{row.valid:.1%}",
     )

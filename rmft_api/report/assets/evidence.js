@@ -56,20 +56,28 @@ const paired = (story) => {
   );
 };
 
+// A measure that has no meaning for these problems is left out.
+const told = (lines) =>
+  lines
+    .map((line) => ({ ...line, points: line.points.filter((point) => known(point.mean)) }))
+    .filter((line) => line.points.length);
+
 const smallCharts = (names, seriesOf) =>
   h(
     "div",
     { class: "grid" },
-    names.map((name) =>
-      chart({
-        small: true,
-        title: MEASURES[name][0],
-        note: MEASURES[name][1],
-        x: { label: "iteration" },
-        y: { label: name === "regret" ? "regret per trajectory" : "share" },
-        series: seriesOf(name),
-      }),
-    ),
+    names
+      .filter((name) => told(seriesOf(name)).length)
+      .map((name) =>
+        chart({
+          small: true,
+          title: MEASURES[name][0],
+          note: MEASURES[name][1],
+          x: { label: "iteration" },
+          y: { label: name === "regret" ? "regret per trajectory" : "share" },
+          series: told(seriesOf(name)),
+        }),
+      ),
   );
 
 const key = (lines) =>

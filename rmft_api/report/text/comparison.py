@@ -116,7 +116,7 @@ def _player(one: PlayerResult) -> tuple[str, ...]:
         one.model or ("(algorithm, only some)" if figures.only else "(algorithm)"),
         _interval(figures.regret),
         _interval(figures.paired_drop) if one.model else "",
-        f"{figures.suff_fail_freq:.2f}",
+        "" if figures.suff_fail_freq is None else f"{figures.suff_fail_freq:.2f}",
         f"{figures.k_min_frac:.2f}",
         f"{figures.valid:.1%}" if one.model else "",
     )

@@ -77,7 +77,7 @@ def _share(share: Share) -> Iterator[str]:
     m = share.measures
     yield from (str(m.plays), f"{share.regret:.2f}")
     shares = (m.suff_fail_freq, m.k_min_frac, m.greedy_frac, m.best_share, m.median_reward)
-    yield from (f"{value:.2f}" for value in (*shares, m.answer_entropy))
+    yield from ("" if one is None else f"{one:.2f}" for one in (*shares, m.answer_entropy))
     yield "" if m.switch_delay is None else f"{m.switch_delay:.1f}"
     yield f"{m.valid:.1%}"
 
@@ -154,7 +154,7 @@ def _cells(figures: Figures) -> tuple[str, str, str, str]:
     return (
         str(figures.regret),
         str(figures.paired_drop) if figures.paired_drop else "",
-        f"{figures.suff_fail_freq:.2f}",
+        "" if figures.suff_fail_freq is None else f"{figures.suff_fail_freq:.2f}",
         f"{figures.k_min_frac:.2f}",
     )
 
