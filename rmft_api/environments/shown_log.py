@@ -228,6 +228,12 @@ def _propensities(table: TableFile, name: str) -> Floats:
             f"{table.path}: column {name!r}, row {row + 1}: {values[row]:g} is no probability "
             f"above 0 and up to 1; {fix}"
         )
+    if (values == 1).all():
+        raise DataError(
+            f"{table.path}: column {name!r}, rows 1 to {table.rows}: 1 in every row, as if nothing "
+            "else could have been shown, so the rows say nothing of other actions; leave "
+            "propensity out where this is no probability"
+        )
     return values
 
 

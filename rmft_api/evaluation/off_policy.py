@@ -4,6 +4,7 @@ The model's policy there is in the journal (`rollouts/log_policy.py`); estimates
 of `statistics/off_policy.py`. Nothing here is simulated: that is what makes it a second opinion.
 """
 
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import NamedTuple
@@ -182,11 +183,16 @@ def _models(asked: LogQuestions, stored: dict[int, LogPolicy]) -> Iterator[_Poli
         yield _Policy(one.model, index, policy, one.valid)
 
 
+def _random(world: _World) -> _Policy:
+    shape = (len(world.rows.rewards_N), world.asked.log.A)
+    return _Policy("random", None, EvaluatedPolicy(np.full(shape, 1.0 / shape[1])))
+
+
 def _known(config: RunConfig, world: _World) -> Iterator[_Policy]:
     """Policies that ask nobody."""
     log, rows = world.asked.log, world.rows
     N, A = len(rows.rewards_N), log.A
-    yield _Policy("random", None, EvaluatedPolicy(np.full((N, A), 1.0 / A)))
+    yield _random(world)
     best = int(log.means("train").argmax())
     yield _Policy(f"always {log.actions[best]}", None, EvaluatedPolicy(np.eye(A)[[best] * N]))
     if log.features_Nd is not None:
@@ -269,6 +275,14 @@ def _notes(world: _World) -> Iterator[str]:
 
 
 def _warnings(values: tuple[PolicyValue, ...], world: _World) -> Iterator[str]:
+    uniform, N = estimators.overlap(world.rows, _random(world).policy), len(world.rows.rewards_N)
+    error = uniform.mean * math.sqrt(max(N / uniform.effective - 1, 0) / N)
+    if abs(uniform.mean - 1.0) > max(OFF, 4 * error):
+        yield (
+            f"the weights of random play have the mean {uniform.mean:.3g}, and 1 is expected: "
+            "propensities are wrong, or some actions are never shown in some contexts; believe "
+            "none of these values before that is explained"
+        )
     for one in values:
         if one.index is None:
             continue

@@ -30,7 +30,7 @@ from rmft_api.evaluation.scoring import (
 from rmft_api.evaluation.selection_summary import SelectionSummary
 from rmft_api.finetuning import FineTuned
 from rmft_api.journal import Journal
-from rmft_api.rollouts import preparation, splits
+from rmft_api.rollouts import log_policy, preparation, splits
 from rmft_api.rollouts.preparation import held_out
 from rmft_api.rollouts.validity import STOPPED, Stopped
 from rmft_api.rollouts.warm_up import BEFORE, KIND, WarmUpData
@@ -161,6 +161,7 @@ def _data(config: RunConfig, journal: Journal) -> tuple[str, ...]:
     changed = changed_files(config, journal)
     return (
         *preparation.divisions(config),
+        *log_policy.not_evaluated(config),
         *(
             f"{path} has changed since the run began: algorithms play its new rows"
             for path in changed

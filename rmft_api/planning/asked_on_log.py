@@ -27,7 +27,7 @@ def asked_on_log(
     if asked is None:
         return None
     names = log_policy.wordings(config, prompts, asked)[0].names
-    least = counter.text(answer_of(names, 0, config.prompts.output))
+    least = counter.text(answer_of(names, 0, config.prompts.answer_form))
     length = min(max(reply_tokens, least), config.sampling.max_tokens)
     counts, bounds = TokenCounts(), 0
     for _, request in log_policy.requests(config, prompts, asked, 0, config.model.base, most_n):

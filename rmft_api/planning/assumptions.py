@@ -13,7 +13,7 @@ from rmft_api.planning.phases import PhaseBuilder
 from rmft_api.planning.plan import Cost, Phase, RunPlan
 from rmft_api.planning.timing import JOB_S, REPLY_S, speed_of
 from rmft_api.providers.profiles import Profile
-from rmft_api.rollouts import preparation
+from rmft_api.rollouts import log_policy, preparation
 
 
 def assumptions(
@@ -23,6 +23,7 @@ def assumptions(
     config, profile = builder.config, builder.playing.profile
     error = "" if counter.exact else f", {counter.error:.0%} off at times"
     yield from preparation.divisions(config)
+    yield from log_policy.not_evaluated(config)
     yield from preparation.references(config)
     yield f"prompts are the real ones, counted by {counter.basis}{error}; actions are drawn evenly"
     if config.prompts.reasoning == "none":

@@ -15,6 +15,7 @@ from rmft_api.planning.simulation import Simulation, simulate
 from rmft_api.prompts import PromptSet
 from rmft_api.providers.prices import Prices
 from rmft_api.providers.profiles import Profile
+from rmft_api.rollouts import log_policy
 
 
 class PlannedPlayer(Record, frozen=True):
@@ -85,7 +86,7 @@ async def plan_comparison(
         total=cost,
         budget=budget,
         seconds=sum(times) if len(times) == len(prepared_scenarios) else None,
-        warnings=_warnings(cost, budget),
+        warnings=(*_warnings(cost, budget), *log_policy.only_in_runs(config)),
         refusal=_refusal(players, today),
     )
 

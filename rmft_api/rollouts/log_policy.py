@@ -19,6 +19,7 @@ from rmft_api.core import seeds
 from rmft_api.core.errors import FaultKind, ProviderFault, ResumableError
 from rmft_api.core.ports import PromptBuilder
 from rmft_api.core.records import Address, ChatRequest, Choice, Record, Sampling
+from rmft_api.core.scripted_players import is_scripted
 from rmft_api.environments import ConcreteProblem, Scenario
 from rmft_api.environments.logged_feedback import LoggedFeedback
 from rmft_api.environments.reward_models import Ints
@@ -102,6 +103,41 @@ def problem_of(config: RunConfig) -> ConcreteProblem | None:
     return None
 
 
+def not_evaluated(config: RunConfig) -> tuple[str, ...]:
+    """The problems of logs whose held-out rows nobody is asked about, and why, a line each."""
+    if not config.off_policy.rows:
+        return ()
+    taken, found = problem_of(config), dict[str, None]()
+    for problem in preparation.problems_of(config, "test"):
+        environment = problem.make()
+        if not isinstance(environment, LoggedFeedback) or problem == taken:
+            continue
+        log, K = environment.shown(), problem.K
+        which = f"{log.table.path.name} with K={K}, T={problem.T}"
+        if log.A > K:
+            found[
+                f"{which} has no off-policy values: they need every action offered, and the log "
+                f"has {log.A}; set K = {log.A}, or name {K} of them in the option actions"
+            ] = None
+        elif taken is not None:
+            found[
+                f"{which} has no off-policy values: one log is evaluated, the first whose actions "
+                f"are all offered, {taken.options['path']} with K={taken.K}, T={taken.T}"
+            ] = None
+    return tuple(found)
+
+
+def only_in_runs(config: RunConfig) -> tuple[str, ...]:
+    """What an evaluation on a log says of its held-out rows, a line each log."""
+    made = [problem.make() for problem in preparation.problems_of(config, "test")]
+    logs = [one.shown().table.path.name for one in made if isinstance(one, LoggedFeedback)]
+    return tuple(
+        f"{name}: an evaluation plays a world made from the log and asks nobody about its held-out "
+        "rows; off-policy values are in the report of a run on that log"
+        for name in dict.fromkeys(logs)
+    )
+
+
 def questions(config: RunConfig) -> LogQuestions | None:
     """What is asked; None where no log can be evaluated on. The same for every model."""
     problem = problem_of(config)
@@ -140,8 +176,16 @@ def requests(
         max_tokens=config.sampling.max_tokens,
     )
     told = wordings(config, prompts, asked)
+    form, reasoned = config.prompts.answer_form, config.prompts.reasoning != "none"
     for question in asked.questions:
-        builder = _builder(config, prompts, asked, question, told[question.history.number])
+        wording = told[question.history.number]
+        builder = _builder(config, prompts, asked, question, wording)
+        visible = None
+        if is_scripted(model):
+            rounds = list(_told_rounds(asked.log, question.history))
+            visible = engine.visible_state(
+                wording.names, form, rounds, full=False, reasoned=reasoned
+            )
         for start in range(0, question.samples, most):
             place = (question.number, start)
             yield (
@@ -154,6 +198,8 @@ def requests(
                     seed=seeds.number(config.seed, "off-policy reply", *place),
                     sampling=sampling,
                     stats=builder.stats(),
+                    visible_state=visible,
+                    answer=engine.answer_format(form, wording.names, reasoned=reasoned),
                 ),
             )
 
@@ -165,7 +211,7 @@ async def ask(at: PlayContext, index: int, model: str) -> None:
     asked = questions(at.config)
     if asked is None:
         return
-    found = _Answers(asked, wordings(at.config, at.prompts, asked), at.config.prompts.output)
+    found = _Answers(asked, wordings(at.config, at.prompts, asked), at.config.prompts.answer_form)
     waiting = requests(at.config, at.prompts, asked, index, model, at.largest_n)
     title = f"iteration {index}: held-out rows of {asked.log.table.path.name}"
     with at.console.playing(title, sum(one.samples for one in asked.questions)) as tick:
@@ -305,20 +351,23 @@ def _builder(
         nothing, nothing, "bandit", "pseudo" if contexts is None else "dynamic", contexts
     )
     builder = prompts.prompt_builder(told.story, scenario, told.names)
+    for place, rewards in _told_rounds(log, history):
+        builder.observe(_said(config, place, told.names), place, rewards)
+    return builder
+
+
+def _told_rounds(log: ShownLog, history: History) -> Iterator[tuple[int, tuple[float, ...]]]:
+    """The place of the action that each row of a history showed, and what was earned there."""
     places = {action: place for place, action in enumerate(history.order)}
+    rows: list[int] = history.rows.tolist()
     for row in rows:
         place = places[int(log.actions_N[row])]
         rewards = [0.0] * log.A
         rewards[place] = float(log.rewards_N[row])
-        builder.observe(_said(config, place, told.names), place, tuple(rewards))
-    return builder
+        yield place, tuple(rewards)
 
 
 def _said(config: RunConfig, place: int, names: Sequence[str]) -> str:
     """How a player would have said what was shown."""
     policy = [float(other == place) for other in range(len(names))]
-    if config.prompts.output == "distribution":
-        return reader.render_distribution(policy, names)
-    if config.prompts.output == "policy":
-        return reader.render_policy(policy)
-    return reader.render_action(place, names)
+    return reader.render(place, policy, names, config.prompts.answer_form)

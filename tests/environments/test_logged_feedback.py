@@ -350,6 +350,15 @@ def test_a_column_that_never_changes_is_named(tmp_path: Path, column: str) -> No
         made(path, min_rows=2, **WITH_FEATURES)
 
 
+def test_propensities_of_one_everywhere_say_nothing_of_other_actions(tmp_path: Path) -> None:
+    table = [[*one[:-1], "1.0"] for one in GOOD]
+    path = write(tmp_path / "shown.csv", table)
+    with pytest.raises(RmftError, match="column 'chance', rows 1 to 200: 1 in every row") as raised:
+        made(path, min_rows=2, propensity="chance")
+    assert "leave propensity out" in str(raised.value)
+    made(path, min_rows=2)
+
+
 @pytest.mark.parametrize(
     ("options", "message"),
     [

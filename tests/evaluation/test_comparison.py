@@ -245,3 +245,17 @@ async def test_an_algorithm_that_plays_some_problems_is_held_against_models_on_t
     assert "hedge can play online_learning" in told
     rows = csv.DictReader(io.StringIO(standings_csv(found)))
     assert next(row["axis"] for row in rows if row["player"] == "hedge") == "some"
+
+
+@pytest.mark.parametrize("of_log", [True, False])
+async def test_a_contest_on_a_log_says_that_it_makes_no_off_policy_values(
+    tmp_path: Path, of_log: bool
+) -> None:
+    shown = [f"{'abc'[i % 3]},{i // 3 % 2}" for i in range(300)]
+    (tmp_path / "log.csv").write_text("\n".join(["act,pay", *shown]), encoding="utf-8")
+    options = {"path": str(tmp_path / "log.csv"), "action": "act", "reward": "pay"}
+    log = {"environment": "logs", "K": 3, "T": 6, "options": options}
+    changes = {"problems": [log]} if of_log else {}
+    found = await Hall(tmp_path / "c", contest(GOOD, **changes)).play()
+    words = "log.csv: an evaluation plays a world made from the log"
+    assert (words in " ".join(standings_table(found).split())) is of_log

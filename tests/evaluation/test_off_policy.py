@@ -14,10 +14,11 @@ from rmft_api import loop
 from rmft_api.config.schema import RunConfig
 from rmft_api.core import resources, seeds
 from rmft_api.core.errors import ResumableError
-from rmft_api.core.records import ChatRequest, Interval
+from rmft_api.core.records import ChatRequest, ChatResponse, Choice, Interval
 from rmft_api.evaluation import off_policy
 from rmft_api.evaluation.off_policy import OffPolicyResults, PolicyValue
 from rmft_api.evaluation.scoring import Results
+from rmft_api.local_server import players
 from rmft_api.planning import Spending
 from rmft_api.prompts import load
 from rmft_api.report.results_json import results_json
@@ -188,6 +189,37 @@ async def test_a_run_that_stopped_while_it_asked_goes_on_to_the_same_end(
     assert await walk(one) == (results, policies)
 
 
+class Plays(Reads):
+    """A scripted player of the local server: it answers in the form that its state names."""
+
+    async def reply(self, request: ChatRequest) -> ChatResponse:
+        self.asked.append(request)
+        state = request.visible_state
+        assert state is not None  # a scripted player reads no words
+        told = [players.reply("ucb1", state, request.seed + i) for i in range(request.n)]
+        return ChatResponse("r", request.model, tuple(Choice(one, "stop") for one in told), None)
+
+
+@pytest.mark.parametrize("answer", ["tag", "json", "tool"])
+async def test_held_out_rows_are_asked_and_read_in_the_form_that_was_played(
+    tmp_path: Path, log: Path, answer: str
+) -> None:
+    raw = config(log).model_dump()
+    raw["model"]["base"] = "scripted-ucb1"
+    raw["prompts"]["answer"] = answer
+    run = RunConfig.model_validate(raw)
+    one = World(tmp_path, run, ["ft:scripted-ucb1:local::1"])
+    one.chat = Plays(run)
+    results, policies = await walk(one)
+    assert results.off_policy is not None
+    assert [policy.valid for policy in policies.values()] == [1.0, 1.0]
+    asked = [request for request in one.chat.asked if request.key.startswith(KIND)]
+    forms = {request.answer and request.answer.form for request in asked}
+    assert forms == {None if answer == "tag" else run.prompts.answer_form}
+    states = [request.visible_state for request in asked]
+    assert {sum(state.counts) for state in states if state} == {5}  # T - 1 rounds were told
+
+
 async def test_a_finished_run_asks_about_no_row_again(tmp_path: Path, log: Path) -> None:
     one = world(tmp_path, config(log))
     await walk(one)
@@ -248,3 +280,53 @@ def test_plain_words_say_whether_log_and_simulation_agree(
     found = OffPolicyResults("l.csv", 300, 3, 3, 6, (value(0, None), value(1, logged)), ())
     assert says in off_policy.verdict(found, 1, simulated)
     assert off_policy.verdict(found, 0, simulated) == ""
+
+
+def with_problems(log: Path, *several: dict[str, Any], **options: Any) -> RunConfig:
+    raw = config(log, **options).model_dump()
+    first = raw["rollouts"]["problems"][0]
+    raw["rollouts"]["problems"] = [{**first, **one} for one in several]
+    return RunConfig.model_validate(raw)
+
+
+async def test_a_log_whose_actions_are_not_all_offered_says_why_it_has_no_table(
+    tmp_path: Path, log: Path
+) -> None:
+    run = with_problems(log, {"K": 2})
+    run = run.model_copy(update={"model": run.model.model_copy(update={"base": "scripted-ucb1"})})
+    line = (
+        "shown.csv with K=2, T=6 has no off-policy values: they need every action offered, and "
+        "the log has 3; set K = 3, or name 2 of them in the option actions"
+    )
+    assert log_policy.not_evaluated(run) == (line,)
+    assert line in drawn(run).assumptions
+    one = World(tmp_path, run, ["ft:scripted-ucb1:local::1"])
+    one.chat = Plays(run)
+    results, _ = await walk(one)
+    assert results.off_policy is None
+    assert line in results.data
+    followed = with_problems(log, {"K": 3})
+    assert log_policy.not_evaluated(followed) == ()
+    assert log_policy.questions(followed) is not None
+    named = with_problems(log, {"K": 2}, actions="a, b")
+    assert log_policy.questions(named) is not None
+
+
+def test_of_several_logs_the_ones_that_are_not_evaluated_are_named(log: Path) -> None:
+    run = with_problems(log, {"K": 3}, {"T": 9}, {"K": 2})
+    second, third = log_policy.not_evaluated(run)
+    assert second.startswith("shown.csv with K=3, T=9 has no off-policy values: one log")
+    assert third.startswith("shown.csv with K=2, T=6 has no off-policy values: they need")
+    assert log_policy.not_evaluated(config(log, {"rows": 0})) == ()
+
+
+async def test_propensities_that_cannot_be_right_are_told(tmp_path: Path, log: Path) -> None:
+    wrong = tmp_path / "wrong.csv"
+    lines = log.read_text(encoding="utf-8").replace(",0.2,", ",0.7,")
+    wrong.write_text(lines, encoding="utf-8")
+    for path, told in ((wrong, True), (log, False)):
+        run = config(path, propensity="chance")
+        results, _ = await walk(world(tmp_path / str(told), run))
+        assert results.off_policy is not None
+        notes = " ".join(results.off_policy.notes)
+        assert ("the weights of random play have the mean" in notes) is told

@@ -12,7 +12,7 @@ from rmft_api.evaluation.comparison.settings import ComparisonConfig, Comparison
 from rmft_api.evaluation.scoring import Figures, Performance, ScenarioSet
 from rmft_api.journal import Journal
 from rmft_api.prompts import PromptSet
-from rmft_api.rollouts import preparation
+from rmft_api.rollouts import log_policy, preparation
 from rmft_api.selection.regret import Floats
 
 Marks = Sequence[Mapping[str, str]]
@@ -92,6 +92,8 @@ class ComparisonResults(Record, frozen=True):
     """Why a model was not played on; empty where none was stopped."""
     references: tuple[str, ...] = ()
     """What regret is against in problems with state, in words."""
+    notes: tuple[str, ...] = ()
+    """What these figures leave out."""
 
 
 def comparison_results(
@@ -119,6 +121,7 @@ def comparison_results(
         axes=tuple(_axes(config, _marks(config, prompts), everyone, first)),
         stopped=outcome.stopped(journal),
         references=preparation.references(config.run),
+        notes=log_policy.only_in_runs(config.run),
     )
 
 

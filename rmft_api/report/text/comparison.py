@@ -106,6 +106,7 @@ def _warnings(found: ComparisonResults) -> Iterator[str]:
     ]
     if found.stopped:
         warned.append(paragraph(f"stopped: {found.stopped}"))
+    warned += [paragraph(note) for note in found.notes]
     yield from ("", *warned) if warned else ()
 
 
