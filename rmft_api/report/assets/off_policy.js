@@ -4,6 +4,8 @@ const offPolicy = (story) => {
   const found = story.off_policy;
   if (!found) return null;
   const isBest = (p) => p.index !== null && p.index === story.champion;
+  // A fine-tune's id is longer than any place for it; which one it is stands in the table.
+  const nameOf = (p) => playerName(p) + (isBest(p) ? " (champion)" : "");
   const title = "Mean reward per decision, doubly robust";
   return section(
     "log",
@@ -15,7 +17,7 @@ const offPolicy = (story) => {
       unit: "mean reward per decision",
       wide: 230,
       rows: found.players.map((p) => ({
-        name: p.name,
+        name: nameOf(p),
         ...p.dr,
         colour: p.index === null ? "var(--second)" : "var(--accent)",
         square: p.index === null,
@@ -24,11 +26,12 @@ const offPolicy = (story) => {
       table: () =>
         table(
           title,
-          ["policy", "IPS", "SNIPS", "doubly robust", "over the base", "worth rows", "valid"],
+          ["policy", "model", "IPS", "SNIPS", "doubly robust", "over the base", "worth rows", "valid"],
           found.players.map((p) => ({
             strong: isBest(p),
             cells: [
-              p.name,
+              nameOf(p),
+              p.index === null ? "" : p.name,
               interval(p.ips),
               interval(p.snips),
               interval(p.dr),

@@ -68,8 +68,13 @@ def _row(one: PolicyValue, champion: int) -> tuple[str, ...]:
 
 def _in_words(interval: Interval) -> str:
     if not interval.known:
-        return f"{interval.mean:.3f} (too few)"
-    return f"{interval.mean:.3f} [{interval.low:.3f}, {interval.high:.3f}]"
+        return f"{_thousandths(interval.mean)} (too few)"
+    low, high = _thousandths(interval.low), _thousandths(interval.high)
+    return f"{_thousandths(interval.mean)} [{low}, {high}]"
+
+
+def _thousandths(value: float) -> str:
+    return f"{round(value, 3) + 0.0:.3f}"  # + 0.0: what rounds to 0 has no sign
 
 
 def _policy_json(one: PolicyValue) -> dict[str, Any]:
