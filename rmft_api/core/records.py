@@ -1,6 +1,6 @@
 """The records that stages hand on. Frozen, closed, and JSON-able by msgspec.
 
-Address -> Ask -> Reply -> Round -> Trajectory -> Scored -> Selected -> Example -> Job -> ModelStep
+Address -> ChatRequest -> ChatResponse -> Round -> Trajectory -> Scored -> Selected -> Job
 
 msgspec rather than pydantic: these are made thousands of times a second, and msgspec checks types
 while it decodes. Configuration, which people write, is pydantic (`schema.py`).

@@ -37,7 +37,7 @@ class StepSettings:
 
 
 @dataclass(frozen=True, eq=False)
-class Model:
+class TransitionModel:
     """An environment's transitions: S x K x O outcomes, padded with chance 0."""
 
     chance: Floats
@@ -54,7 +54,7 @@ def environment(settings: StepSettings, env: Any) -> StatefulEnvironment:
 
 
 @functools.lru_cache(maxsize=16)
-def model_of(env: Any) -> Model | None:
+def model_of(env: Any) -> TransitionModel | None:
     """The transitions of a tabular environment; None where it tells none."""
     bare = env.unwrapped
     table, starts = getattr(bare, "P", None), getattr(bare, "initial_state_distrib", None)
@@ -68,7 +68,7 @@ def model_of(env: Any) -> Model | None:
         for a in range(K):
             for o, (p, to, pays, over) in enumerate(table[s][a]):  # pyright: ignore[reportUnknownVariableType, reportUnknownArgumentType]
                 chance[s, a, o], reward[s, a, o], next_[s, a, o], ends[s, a, o] = p, pays, to, over
-    return Model(chance, reward, next_, ends, np.asarray(starts, dtype=np.float64))
+    return TransitionModel(chance, reward, next_, ends, np.asarray(starts, dtype=np.float64))
 
 
 class _Game:
@@ -114,7 +114,7 @@ class _Game:
 class Tabular(_Game):
     """An environment whose transitions are known."""
 
-    def __init__(self, settings: StepSettings, model: Model, env: Any) -> None:
+    def __init__(self, settings: StepSettings, model: TransitionModel, env: Any) -> None:
         super().__init__(settings)
         self._model, self._env = model, env
         self._luck: list[float] = []
@@ -183,7 +183,7 @@ class Stepped(_Game):
 
 
 @functools.lru_cache(maxsize=16)
-def _values(model: Model, T: int, low: float, high: float) -> Floats:
+def _values(model: TransitionModel, T: int, low: float, high: float) -> Floats:
     """Q of [t, state, action], of scaled rewards."""
     pays = (model.chance * (model.reward - low) / (high - low)).sum(axis=2)
     values, next_ = np.empty((T, *pays.shape)), np.zeros(len(pays))

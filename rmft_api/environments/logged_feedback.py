@@ -19,7 +19,7 @@ from rmft_api.core.records import Split
 from rmft_api.environments import options, reward_models, table_files
 from rmft_api.environments.division import RANDOM, SPLITS, Division, by_way
 from rmft_api.environments.noise import gap
-from rmft_api.environments.reward_models import Calibration, Ints, Kind
+from rmft_api.environments.reward_models import Ints, Kind, RewardCalibration
 from rmft_api.environments.scenario import Floats, Scenario
 from rmft_api.environments.shown_log import LEAST, LogColumns, Rare, Scale, ShownLog, shown_log
 from rmft_api.environments.table_files import TableFile
@@ -216,7 +216,7 @@ class _Expected:
     """For training rows by a model that has not seen them."""
     luck_AR: Floats | None
     """What rewards deviate by; None where they are 0 or 1 and the mean says all."""
-    calibration: Calibration
+    calibration: RewardCalibration
     """On the held-out rows."""
 
 
@@ -323,7 +323,7 @@ def _overlap_in_words(log: ShownLog) -> str:
     return f"propensities from {low:.3g} to {high:.3g} (column {log.columns.propensity}); {worth}"
 
 
-def _model_in_words(found: Calibration, kind: Kind) -> str:
+def _model_in_words(found: RewardCalibration, kind: Kind) -> str:
     return (
         f"a {kind} reward model of the training rows alone, cross-fitted there; on {found.rows:,} "
         f"held-out rows it expects {found.predicted:.4g} where {found.seen:.4g} was seen, is "

@@ -40,7 +40,7 @@ class LoggedRewards(NamedTuple):
         )
 
 
-class Calibration(NamedTuple):
+class RewardCalibration(NamedTuple):
     """How a reward model does on rows that it has not seen, for the actions that were shown."""
 
     rows: int
@@ -101,7 +101,7 @@ def cross_fitted(
     return found_NA
 
 
-def calibration(predicted_NA: Floats, rows: LoggedRewards, means_A: Floats) -> Calibration:
+def calibration(predicted_NA: Floats, rows: LoggedRewards, means_A: Floats) -> RewardCalibration:
     """Of predictions for rows that the model has not seen; `means_A` are of its training rows."""
     told_N = predicted_NA[np.arange(len(rows.actions_N)), rows.actions_N]
     order = np.argsort(told_N, kind="stable")
@@ -109,7 +109,7 @@ def calibration(predicted_NA: Floats, rows: LoggedRewards, means_A: Floats) -> C
     apart = [abs(told_N[part].mean() - rows.rewards_N[part].mean()) for part in tenths]
     around = float(((rows.rewards_N - means_A[rows.actions_N]) ** 2).mean())
     left = float(((rows.rewards_N - told_N) ** 2).mean())
-    return Calibration(
+    return RewardCalibration(
         rows=len(told_N),
         predicted=float(told_N.mean()),
         seen=float(rows.rewards_N.mean()),

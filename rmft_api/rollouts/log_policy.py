@@ -49,7 +49,7 @@ class LogPolicy(Record, frozen=True):
     """Share of replies that could be read."""
 
 
-class History(NamedTuple):
+class LogHistory(NamedTuple):
     """Training rows as the rounds before the one that is asked."""
 
     rows: Ints
@@ -70,7 +70,7 @@ class Question(NamedTuple):
     """One prompt."""
 
     number: int
-    history: History
+    history: LogHistory
     row: int
     """The first held-out row that it is of."""
     samples: int
@@ -87,7 +87,7 @@ class LogQuestions:
     """Held-out rows that are evaluated on."""
     prompts_N: Ints
     """The prompt of each."""
-    histories: tuple[History, ...]
+    histories: tuple[LogHistory, ...]
     histories_N: Ints
     questions: tuple[Question, ...]
 
@@ -303,12 +303,12 @@ def _rows(config: RunConfig, log: ShownLog) -> Ints:
     return np.sort(rng.choice(part, size=config.off_policy.rows, replace=False))
 
 
-def _history(config: RunConfig, problem: ConcreteProblem, log: ShownLog, number: int) -> History:
+def _history(config: RunConfig, problem: ConcreteProblem, log: ShownLog, number: int) -> LogHistory:
     rng = seeds.rng(config.seed, "off-policy history", number)
     part, rounds = log.parts["train"], problem.T - 1
     rows = rng.choice(part, size=rounds, replace=len(part) < rounds)
     order: list[int] = rng.permutation(log.A).tolist()
-    return History(rows, tuple(order), number)
+    return LogHistory(rows, tuple(order), number)
 
 
 def wordings(config: RunConfig, prompts: PromptSet, asked: LogQuestions) -> list[Wording]:
@@ -356,7 +356,7 @@ def _builder(
     return builder
 
 
-def _told_rounds(log: ShownLog, history: History) -> Iterator[tuple[int, tuple[float, ...]]]:
+def _told_rounds(log: ShownLog, history: LogHistory) -> Iterator[tuple[int, tuple[float, ...]]]:
     """The place of the action that each row of a history showed, and what was earned there."""
     places = {action: place for place, action in enumerate(history.order)}
     rows: list[int] = history.rows.tolist()

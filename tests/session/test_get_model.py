@@ -57,7 +57,7 @@ def row(path: Path) -> PackagedModel:
         folder_mb=1,
         license="MIT",
         license_file="tiny_model-1.0.dist-info/LICENSE",
-        source="https://pypi.org/project/tiny-model/",
+        source="the Python package tiny-model",
         as_of=date(2026, 11, 28),
     )
 

@@ -20,7 +20,7 @@ _EXISTS = 412
 _DOUBTFUL_PAGES = 50
 
 
-class Bucket:
+class S3Bucket:
     """A folder of a bucket. Raises ProviderFault, and ConfigError for a malformed address."""
 
     def __init__(self, profile: Profile, environ: Mapping[str, str]) -> None:

@@ -7,14 +7,14 @@ import msgspec
 
 from rmft_api.core.errors import ConfigError, FaultKind, ProviderFault
 from rmft_api.core.records import ChatRequest, ChatResponse, Choice, Usage
-from rmft_api.providers import empty_replies, faults, finish_reasons
-from rmft_api.providers import thoughts as thoughts_
+from rmft_api.providers import empty_replies, faults
 from rmft_api.providers.bedrock import access
 from rmft_api.providers.bedrock.aws_rest import AwsRest, segment
 from rmft_api.providers.bedrock.convert import of_chat
 from rmft_api.providers.completion import OddReplyError, parsed
 from rmft_api.providers.empty_replies import ending_of
 from rmft_api.providers.profiles import Profile
+from rmft_api.providers.text_choices import chat_to_answer, text_choice
 from rmft_api.providers.usage import believed, count
 from rmft_api.requests.pacing import Pacer, RequestEnd
 
@@ -183,24 +183,10 @@ class BedrockChat:
     ) -> Choice:
         text = "".join(block.text or "" for block in message.content)
         apart = "".join(_thought(block) for block in message.content)
-        own = self._profile.chat.finish_reasons
-        ending = finish_reasons.read(stated, said=bool(text.strip()), own=own)
-        if isinstance(ending, finish_reasons.Broken):
-            raise empty_replies.broken(self._request(request), ending, billed)
-        content, thoughts = thoughts_.separated(
-            text or None, apart or None, self._profile.chat.thoughts
-        )
-        return Choice(content, ending, None, thoughts)
+        return text_choice(self._profile, self._request(request), text, apart, stated, billed)
 
     def _request(self, request: ChatRequest) -> faults.Request:
-        return faults.Request(
-            self._profile.name,
-            "answer a chat",
-            model=request.model,
-            tuned=self._profile.is_tuned(request.model),
-            free=not self._profile.paid,
-            key_name=self._key_name,
-        )
+        return chat_to_answer(self._profile, request, self._key_name)
 
 
 _decode = msgspec.json.Decoder(_WireReply).decode

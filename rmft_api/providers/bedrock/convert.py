@@ -7,15 +7,10 @@ import msgspec
 
 from rmft_api.core.errors import DataError
 from rmft_api.core.records import Message
+from rmft_api.providers.dataset_chats import whole_chats
 
 SCHEMA = "bedrock-conversation-2024"
 _ROLES = ("user", "assistant")
-
-
-class _Line(msgspec.Struct):
-    """A line of our dataset, as `datasets/` writes it."""
-
-    messages: list[dict[str, Any]]
 
 
 def conversation(messages: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
@@ -50,20 +45,11 @@ def dataset(content: bytes, reserved: Sequence[str] = ()) -> bytes:
     Raises DataError for what cannot be said there: turns that are kept out of the loss, and texts
     that fail a job.
     """
-    lines = [line for line in content.split(b"\n") if line.strip()]
-    return b"".join(_line(number, line, reserved) + b"\n" for number, line in enumerate(lines, 1))
+    chats = whole_chats(content, "Bedrock")
+    return b"".join(_line(number, chat, reserved) + b"\n" for number, chat in chats)
 
 
-def _line(number: int, line: bytes, reserved: Sequence[str]) -> bytes:
-    try:
-        messages = msgspec.json.decode(line, type=_Line).messages
-    except msgspec.MsgspecError as error:
-        raise DataError(f"line {number} of the dataset is no chat: {error}") from error
-    if any(message.get("weight") == 0 for message in messages):
-        raise DataError(
-            f"line {number} of the dataset keeps a turn out of the loss, which Bedrock cannot; "
-            "set prompts.conversation = 'single_turn', and no prompts.examples"
-        )
+def _line(number: int, messages: Sequence[Mapping[str, Any]], reserved: Sequence[str]) -> bytes:
     texts = [str(message.get("content")) for message in messages]
     if word := next((word for word in reserved for text in texts if word in text), None):
         raise DataError(

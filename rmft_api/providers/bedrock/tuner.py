@@ -18,7 +18,7 @@ from rmft_api.core.records import Checkpoint, Job, JobEvent, JobOrder, UploadedF
 from rmft_api.providers import faults
 from rmft_api.providers.bedrock import access, convert, names
 from rmft_api.providers.bedrock.aws_rest import AwsRest, segment
-from rmft_api.providers.bedrock.bucket import Bucket
+from rmft_api.providers.bedrock.bucket import S3Bucket
 from rmft_api.providers.profiles import Profile
 from rmft_api.providers.rest import read
 
@@ -149,7 +149,7 @@ class BedrockTuner:
                 "arn:aws:iam::ACCOUNT:role/NAME, a role that Bedrock may assume"
             )
         self._rest = control(profile, environ)
-        self._bucket = Bucket(profile, environ)
+        self._bucket = S3Bucket(profile, environ)
 
     async def reach(self) -> None:
         """List a job, and look for an object in the bucket. Raises ProviderFault."""

@@ -25,7 +25,7 @@ class _Page(msgspec.Struct, rename="camel"):
     next_page_token: str | None = None
 
 
-class Bucket:
+class CloudStorageBucket:
     """A folder of a bucket. Raises ProviderFault, and ConfigError for a malformed address."""
 
     def __init__(self, profile: Profile, environ: Mapping[str, str]) -> None:

@@ -8,13 +8,13 @@ import msgspec
 
 from rmft_api.core.errors import ConfigError, FaultKind, Mismatch, ProviderFault
 from rmft_api.core.records import ChatRequest, ChatResponse, Choice, Usage
-from rmft_api.providers import empty_replies, faults, finish_reasons
-from rmft_api.providers import thoughts as thoughts_
+from rmft_api.providers import empty_replies, faults
 from rmft_api.providers.completion import OddReplyError, parsed
 from rmft_api.providers.empty_replies import ending_of
 from rmft_api.providers.gemini.convert import of_chat
 from rmft_api.providers.gemini.names import GeminiProject, connected
 from rmft_api.providers.profiles import Profile
+from rmft_api.providers.text_choices import chat_to_answer, text_choice
 from rmft_api.providers.usage import believed, count
 from rmft_api.requests.pacing import Pacer, RequestEnd
 
@@ -191,24 +191,11 @@ class GeminiChat:
         parts = (wire.content.parts if wire.content else None) or []
         text = "".join(part.text or "" for part in parts if not part.thought)
         apart = "".join(part.text or "" for part in parts if part.thought)
-        own = self._profile.chat.finish_reasons
-        ending = finish_reasons.read(wire.finish_reason, said=bool(text.strip()), own=own)
-        if isinstance(ending, finish_reasons.Broken):
-            raise empty_replies.broken(self._request(request), ending, billed)
-        content, thoughts = thoughts_.separated(
-            text or None, apart or None, self._profile.chat.thoughts
-        )
-        return Choice(content, ending, None, thoughts)
+        asked = self._request(request)
+        return text_choice(self._profile, asked, text, apart, wire.finish_reason, billed)
 
     def _request(self, request: ChatRequest) -> faults.Request:
-        return faults.Request(
-            self._profile.name,
-            "answer a chat",
-            model=request.model,
-            tuned=self._profile.is_tuned(request.model),
-            free=not self._profile.paid,
-            key_name="the Google credentials",
-        )
+        return chat_to_answer(self._profile, request, "the Google credentials")
 
 
 _decode = msgspec.json.Decoder(_WireReply).decode

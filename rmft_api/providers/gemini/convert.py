@@ -5,17 +5,11 @@ from typing import Any
 
 import msgspec
 
-from rmft_api.core.errors import DataError
 from rmft_api.core.records import Message
+from rmft_api.providers.dataset_chats import whole_chats
 
 Content = dict[str, Any]
 _ROLES = {"user": "user", "assistant": "model"}
-
-
-class _Line(msgspec.Struct):
-    """A line of our dataset, as `dataset.py` writes it."""
-
-    messages: list[dict[str, Any]]
 
 
 def contents(messages: Iterable[Mapping[str, Any]]) -> Content:
@@ -50,18 +44,5 @@ def dataset(content: bytes) -> bytes:
 
     Raises DataError for what cannot be said there: turns that are kept out of the loss.
     """
-    lines = [line for line in content.splitlines() if line.strip()]
-    return b"".join(_line(number, line) + b"\n" for number, line in enumerate(lines, 1))
-
-
-def _line(number: int, line: bytes) -> bytes:
-    try:
-        messages = msgspec.json.decode(line, type=_Line).messages
-    except msgspec.MsgspecError as error:
-        raise DataError(f"line {number} of the dataset is no chat: {error}") from error
-    if any(message.get("weight") == 0 for message in messages):
-        raise DataError(
-            f"line {number} of the dataset keeps a turn out of the loss, which Gemini cannot; "
-            "set prompts.conversation = 'single_turn', and no prompts.examples"
-        )
-    return msgspec.json.encode(contents(messages))
+    chats = whole_chats(content, "Gemini")
+    return b"".join(msgspec.json.encode(contents(chat)) + b"\n" for _, chat in chats)

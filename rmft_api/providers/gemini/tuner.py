@@ -11,7 +11,7 @@ from rmft_api.core.errors import ConfigError, ProviderFault
 from rmft_api.core.records import Checkpoint, Job, JobEvent, JobOrder, UploadedFile
 from rmft_api.providers import faults
 from rmft_api.providers.gemini import convert, names
-from rmft_api.providers.gemini.bucket import Bucket
+from rmft_api.providers.gemini.bucket import CloudStorageBucket
 from rmft_api.providers.gemini.names import GeminiProject, connected
 from rmft_api.providers.profiles import Profile
 from rmft_api.providers.rest import read
@@ -141,7 +141,7 @@ class GeminiTuner:
         self._profile = profile
         self._place = GeminiProject.of(profile, environ)
         self._rest = connected(profile, environ, self._place)
-        self._bucket = Bucket(profile, environ)
+        self._bucket = CloudStorageBucket(profile, environ)
 
     async def reach(self) -> None:
         """Look for an object in the bucket, as before an upload. Raises ProviderFault."""
