@@ -10,6 +10,7 @@ The functions of this page are all that a user needs to import: `plan`, `preview
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from rmft_api import errors as errors
     from rmft_api.api import (
         Decider,
         Decision,
@@ -95,6 +96,10 @@ def __getattr__(name: str) -> Any:
         from importlib.metadata import version
 
         return version("rmft-api")
+    if name == "errors":
+        from importlib import import_module
+
+        return import_module("rmft_api.errors")
     if name not in __all__:
         raise AttributeError(f"module 'rmft_api' has no attribute {name!r}")
     from rmft_api import api

@@ -25,7 +25,7 @@ class ReservedSpace:
             self.drop()
             raise StorageError(
                 f"cannot set {self.SIZE // 2**20} MB aside in {self._path.parent}: "
-                f"{error.strerror}; free some space, then go on"
+                f"{error.strerror}; free some space"
             ) from error
 
     def drop(self) -> bool:

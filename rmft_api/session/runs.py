@@ -103,8 +103,8 @@ async def begin(
         journal = Journal.create(directory, config.model_dump_json(), provenance)
     except StorageError as error:
         raise StorageError(
-            f"{error}; once that is fixed, begin the run again, or, where it says that it "
-            f"exists, `rmft-api resume {config.name}`"
+            f"{error}, then begin the run again; if it exists already, "
+            f"`rmft-api resume {config.name}`"
         ) from error
     return await _run_to_end(prepared, journal, plan, reporting)
 

@@ -23,3 +23,12 @@ def test_importing_the_api_loads_no_room() -> None:
     code = "import sys, rmft_api.api; print(sorted(m for m in sys.modules if 'rmft_api' in m))"
     shown = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert shown.stdout.strip() == "['rmft_api', 'rmft_api.api']"
+
+
+def test_the_errors_are_there_after_one_import_and_not_loaded_before() -> None:
+    code = (
+        "import sys, rmft_api; before = 'rmft_api.errors' in sys.modules; "
+        "print(before, rmft_api.errors.ConfigError.__name__)"
+    )
+    shown = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert shown.stdout.strip() == "False ConfigError"
