@@ -22,7 +22,7 @@ from rmft_api.environments.division import NONE
 from rmft_api.environments.gym import Gym
 from rmft_api.environments.inventory import Inventory
 from rmft_api.environments.loading import imported
-from rmft_api.environments.logged_feedback import LoggedFeedback
+from rmft_api.environments.logs import LoggedFeedback
 from rmft_api.environments.nonstationary import Nonstationary
 from rmft_api.environments.online_learning import OnlineLearning
 from rmft_api.environments.options import nearest

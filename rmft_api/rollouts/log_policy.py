@@ -21,9 +21,9 @@ from rmft_api.core.ports import PromptBuilder
 from rmft_api.core.records import Address, ChatRequest, Choice, Record, Sampling
 from rmft_api.core.scripted_players import is_scripted
 from rmft_api.environments import ConcreteProblem, Scenario
-from rmft_api.environments.logged_feedback import LoggedFeedback
+from rmft_api.environments.log_reader import ShownLog
+from rmft_api.environments.logs import LoggedFeedback
 from rmft_api.environments.reward_models import Ints
-from rmft_api.environments.shown_log import ShownLog
 from rmft_api.prompts import PromptSet, reader
 from rmft_api.rollouts import engine, preparation
 from rmft_api.rollouts.splits import PlayContext

@@ -15,7 +15,7 @@ from rmft_api.config.schema import Problem, load
 from rmft_api.core.errors import RmftError
 from rmft_api.core.records import Split
 from rmft_api.environments import ConcreteProblem, Environment, Scenario, table_files
-from rmft_api.environments.logged_feedback import LoggedFeedback
+from rmft_api.environments.logs import LoggedFeedback
 from rmft_api.environments.table import TableEnvironment
 from rmft_api.testing import EnvironmentContract
 

@@ -18,10 +18,10 @@ import numpy as np
 from rmft_api.core.records import Split
 from rmft_api.environments import options, reward_models, table_files
 from rmft_api.environments.division import RANDOM, SPLITS, Division, by_way
+from rmft_api.environments.log_reader import LEAST, LogColumns, Rare, Scale, ShownLog, read_log
 from rmft_api.environments.noise import gap
 from rmft_api.environments.reward_models import Ints, Kind, RewardCalibration
 from rmft_api.environments.scenario import Floats, Scenario
-from rmft_api.environments.shown_log import LEAST, LogColumns, Rare, Scale, ShownLog, shown_log
 from rmft_api.environments.table_files import TableFile
 
 MOST_NAMED = 8
@@ -222,7 +222,7 @@ class _Expected:
 
 @functools.lru_cache(maxsize=16)
 def _shown(table: TableFile, columns: LogColumns) -> ShownLog:
-    return shown_log(table, columns)
+    return read_log(table, columns)
 
 
 @functools.lru_cache(maxsize=512)

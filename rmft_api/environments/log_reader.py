@@ -1,7 +1,7 @@
 """A log of what was shown: each row holds one action and what it earned, and nothing of the others.
 
 Read and checked here, column by column; every mistake is one line with file, column, row and what
-to do. What a run makes of it stands in `logged_feedback.py`.
+to do. What a run makes of it stands in `logs.py`.
 """
 
 from collections import Counter
@@ -115,7 +115,7 @@ class ShownLog:
         return found
 
 
-def shown_log(table: TableFile, columns: LogColumns) -> ShownLog:
+def read_log(table: TableFile, columns: LogColumns) -> ShownLog:
     """The log that these columns of a file are. Raises DataError."""
     names = _Names(table, columns)
     words = table.words(columns.action)
