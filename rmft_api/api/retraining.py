@@ -29,9 +29,8 @@ async def aretrain(
 ) -> Retrained:
     """Train a run's chain again at another provider, on the very files that it trained on.
 
-    This is a run of its own, with its own journal and budget. The same call again goes on with it,
-    or compares once more. Returns its `.results`, and `.sides`: both chains, iteration by
-    iteration, on the same held-out scenarios.
+    A run with its own journal and budget; the same call again continues it, or compares once more.
+    Returns `.results`, and `.sides`: both chains by iteration, on the same held-out scenarios.
 
     Args:
         run: The run whose chain is trained again: its name in `runs`, or its folder.
@@ -55,8 +54,7 @@ async def aretrain(
     chain, config = chain_and_settings(open_run(run, folder).directory, wanted, telling.say)
     if not accept_shutdown:
         plans.refuse_shutdown(config)
-    cap = arguments.dollars(budget_usd, "budget_usd")
-    return await retrained(chain, config, folder, cap, telling)
+    return await retrained(chain, config, folder, telling)
 
 
 def retrain(

@@ -6,7 +6,7 @@ what they brought, and leaves a run that can be resumed; so does Ctrl-C in the o
 """
 
 from collections.abc import Mapping
-from contextlib import closing
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -15,10 +15,11 @@ from rmft_api.api import arguments
 from rmft_api.api.arguments import RunFile, settings
 from rmft_api.api.event_loop import reporting, run_now
 from rmft_api.api.opened_run import Run, open_run
-from rmft_api.journal import Journal
-from rmft_api.session import comparisons, plans
+from rmft_api.session import plans
 from rmft_api.session import runs as sessions
 from rmft_api.session.budgets import Budgets
+from rmft_api.session.resume import resume as resume_in_folder
+from rmft_api.session.resume_options import ResumeOptions
 from rmft_api.session.run_directories import run_directory
 from rmft_api.session.valid_replies import OnStopped
 
@@ -105,7 +106,7 @@ async def aresume(
         again: Order once more the job that failed, was cancelled or was refused.
         new_key: Continue with another key of the same provider project.
         min_valid: From now on, stop only where a smaller share of replies can be read; 0: never.
-        ask_again: Ask anew, and pay anew, for the split whose replies could not be read.
+        ask_again: Ask again, and pay again, for the split whose replies could not be read.
         as_recorded: Continue under the recorded settings though the run file has changed.
         runs: The folder of runs.
         progress: Show on stderr what the command line shows.
@@ -116,29 +117,10 @@ async def aresume(
         LockedError: Where another process works on it.
 
     """
-    iterations = arguments.whole_or_none(iterations, "iterations")
-    found, telling = open_run(name, runs), reporting(progress)
-    caps = Budgets(
-        arguments.dollars(budget_usd, "budget_usd"),
-        arguments.dollars(iteration_budget_usd, "iteration_budget_usd"),
-    )
-    on_stopped = OnStopped(arguments.share_or_none(min_valid, "min_valid"), ask_again)
-    with closing(Journal.read(found.directory)) as journal:
-        is_comparison = comparisons.is_comparison(journal)
-    if is_comparison:
-        comparisons.refuse_iterations(found.name, iterations)
-        await comparisons.resume(found.directory, caps, on_stopped, reporting=telling)
-    else:
-        await sessions.resume(
-            found.directory,
-            caps,
-            on_stopped,
-            iterations=iterations,
-            as_recorded=as_recorded,
-            again=again,
-            new_key=new_key,
-            reporting=telling,
-        )
+    limits = _limits(budget_usd, iteration_budget_usd, iterations, min_valid, ask_again)
+    options = replace(limits, again=again, new_key=new_key, as_recorded=as_recorded)
+    found = open_run(name, runs)
+    await resume_in_folder(found.directory, options, reporting(progress))
     return found
 
 
@@ -172,3 +154,21 @@ def resume(
         progress=progress,
     )
     return run_now(work, "aresume")
+
+
+def _limits(
+    budget_usd: object,
+    iteration_budget_usd: object,
+    iterations: object,
+    min_valid: object,
+    ask_again: bool,
+) -> ResumeOptions:
+    """The limits to continue with, each value checked. Raises UsageError."""
+    return ResumeOptions(
+        caps=Budgets(
+            arguments.dollars(budget_usd, "budget_usd"),
+            arguments.dollars(iteration_budget_usd, "iteration_budget_usd"),
+        ),
+        on_stopped=OnStopped(arguments.share_or_none(min_valid, "min_valid"), ask_again),
+        iterations=arguments.whole_or_none(iterations, "iterations"),
+    )

@@ -1,6 +1,5 @@
 """`rmft-api resume`: go on with a run, whatever stopped it."""
 
-from contextlib import closing
 from typing import Annotated
 
 import typer
@@ -73,24 +72,24 @@ def resume(
     from rmft_api.cli.comparison_output import show
     from rmft_api.cli.console import REPORTING
     from rmft_api.cli.errors import run_async
-    from rmft_api.journal import Journal
+    from rmft_api.evaluation.scoring import Results
     from rmft_api.report.text.results import results_table
-    from rmft_api.session import comparisons
     from rmft_api.session.budgets import Budgets
+    from rmft_api.session.resume import resume
+    from rmft_api.session.resume_options import ResumeOptions
     from rmft_api.session.run_directories import existing_run
-    from rmft_api.session.runs import resume
     from rmft_api.session.valid_replies import OnStopped
 
-    directory = existing_run(runs, run)
-    caps, on_stopped = Budgets(budget, iteration_budget), OnStopped(min_valid, ask_again)
-    with closing(Journal.read(directory)) as journal:
-        evaluation = comparisons.is_comparison(journal)
-    if evaluation:
-        comparisons.refuse_iterations(run, iterations)
-        show(run_async(comparisons.resume(directory, caps, on_stopped, REPORTING)))
-        return
-    options = {"as_recorded": as_recorded, "again": again, "new_key": new_key}
-    work = resume(
-        directory, caps, on_stopped, iterations=iterations, reporting=REPORTING, **options
+    options = ResumeOptions(
+        caps=Budgets(budget, iteration_budget),
+        on_stopped=OnStopped(min_valid, ask_again),
+        iterations=iterations,
+        as_recorded=as_recorded,
+        again=again,
+        new_key=new_key,
     )
-    print(results_table(run_async(work)))  # noqa: T201
+    found = run_async(resume(existing_run(runs, run), options, REPORTING))
+    if isinstance(found, Results):
+        print(results_table(found))  # noqa: T201
+    else:
+        show(found)

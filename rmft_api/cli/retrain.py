@@ -60,7 +60,7 @@ def retrain(
         return
     if not accept_shutdown:
         refuse_shutdown(config)
-    _print(run_async(retrained(chain, config, runs, budget, REPORTING)), as_json=as_json)
+    _print(run_async(retrained(chain, config, runs, REPORTING)), as_json=as_json)
 
 
 def _print(found: "Retrained", *, as_json: bool) -> None:

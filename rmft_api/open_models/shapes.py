@@ -115,6 +115,11 @@ class Known(NamedTuple):
     as_of: date | None = None
     """None for a file that lies here."""
 
+    @property
+    def cited(self) -> str:
+        """The source, with its day."""
+        return self.source if self.as_of is None else f"{self.source}, as of {self.as_of}"
+
 
 def known(checkpoint: str) -> Known | None:
     """The shape of a folder in Hugging Face's format, or of a published checkpoint by its id."""

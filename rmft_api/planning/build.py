@@ -30,6 +30,7 @@ from rmft_api.prompts import PromptSet
 from rmft_api.providers.prices import Prices
 from rmft_api.providers.profiles import Profile
 
+SimulatedSplits = dict[Split, SimulatedSplit]
 SPLITS: tuple[Split, ...] = ("train", "validation", "test")
 
 
@@ -45,35 +46,28 @@ async def build_plan(
     counter: TokenCounter | None = None,
     measured: Calibration | None = None,
 ) -> RunPlan:
-    """The plan of a run that is begun at `now`. Asks nobody; needs no key.
+    """The plan of a run that begins at `now`. Sends nothing; needs no key.
 
-    `reply_tokens` is the expected length of a reply. Where it is absent, that is the mean of what
-    was observed in this run, else half of `sampling.max_tokens`. `counter` counts the model's
-    tokens; absent: as far as its id tells its vocabulary. `measured`: the speed of an open model
-    on this machine.
+    `reply_tokens` is the expected length of a reply; None: the mean of those observed in this run,
+    else half of `sampling.max_tokens`. `counter` counts the model's tokens; None: by the vocabulary
+    that its id names. `measured`: the speed of an open model on this machine.
     """
     expected = expectation(config, reply_tokens, observed)
-    length = expected.tokens
     counter = counter or tokens.counter_for(config.model.base)
-    world = Simulation(config, prompts, counter, ReplyText(config, counter, length), playing.chat)
-    paid = playing.paid or training.paid
-    bounded = settings_of(config) is not None or limit_of(config, training) is not None
-    courses = await _courses(world, worst=paid or bounded)
-    short = courses
-    if paid and replies_are_reasoned(config.prompts):
-        bare = replace(world, speech=ReplyText(config, counter, 0))
-        short = await _courses(bare, worst=False)
+    replies = ReplyText(config, counter, expected.tokens)
+    world = Simulation(config, prompts, counter, replies, playing.chat)
+    simulated, short = await _simulated(world, playing, training)
+    sheet = partial(PriceSheet, base=config.model.base, warmed=config.warm_up is not None)
     batch = config.requests.transport == "batch"
-    of = partial(PriceSheet, base=config.model.base, warmed=config.warm_up is not None)
     builder = PhaseBuilder(
         config=config,
-        playing=of(playing, prices=Prices(playing, batch=batch)),
-        other=of(playing, prices=Prices(playing, batch=not batch)),
-        training=of(training, prices=Prices(training)),
-        courses=courses,
+        playing=sheet(playing, prices=Prices(playing, batch=batch)),
+        other=sheet(playing, prices=Prices(playing, batch=not batch)),
+        training=sheet(training, prices=Prices(training)),
+        simulated=simulated,
         short=short,
         warm_up=await warm_up.lesson(config, prompts, counter),
-        asked=asked_on_log(config, prompts, counter, length, playing.chat.n),
+        asked=asked_on_log(config, prompts, counter, expected.tokens, playing.chat.n),
     )
     mine = open_model(config, math.ceil(builder.longest_example() * (1 + counter.error)), measured)
     builder = replace(builder, speed=None if mine is None else mine.speed)
@@ -82,7 +76,25 @@ async def build_plan(
     return msgspec.structs.replace(plan, open_model=mine, warnings=(*plan.warnings, *doubts))
 
 
-async def _courses(world: Simulation, *, worst: bool) -> dict[Split, SimulatedSplit]:
+async def _simulated(
+    world: Simulation, playing: Profile, training: Profile
+) -> tuple[SimulatedSplits, SimulatedSplits]:
+    """Every split played with replies of the expected length, and with the shortest replies.
+
+    The shortest matter where tokens cost money. The worst case is simulated where something is
+    bounded: money, an endpoint's context, or memory.
+    """
+    config = world.config
+    paid = playing.paid or training.paid
+    bounded = settings_of(config) is not None or limit_of(config, training) is not None
+    expected = await _all_splits(world, worst=paid or bounded)
+    if not (paid and replies_are_reasoned(config.prompts)):
+        return expected, expected
+    bare = replace(world, speech=ReplyText(config, world.counter, 0))
+    return expected, await _all_splits(bare, worst=False)
+
+
+async def _all_splits(world: Simulation, *, worst: bool) -> SimulatedSplits:
     return {split: await simulate(world, split, worst=worst) for split in SPLITS}
 
 

@@ -62,6 +62,10 @@ class _Sized(NamedTuple):
     rows: int
     on_cpu: bool
 
+    def trained(self) -> int:
+        """Parameters of an adapter."""
+        return self.shape.adapter(self.settings.lora_rank, self.settings.lora_targets)
+
     def training(self) -> Memory:
         """Of the trainer."""
         return memory.training(self.shape, self.settings, self.train, on_cpu=self.on_cpu)
@@ -92,28 +96,26 @@ def open_model(
 ) -> OpenModel | None:
     """The plan's part; None where there is no open model, or its shape is not known.
 
-    `longest`: tokens of the longest chat that could come. `measured` holds where no card is named.
-    Raises ConfigError.
+    `longest`: tokens of the longest possible chat. `measured` is used where no accelerator is
+    named. Raises ConfigError.
     """
     settings = settings_of(config)
-    card = config.model.accelerator
-    found = None if card is None else speed.accelerator(card)
     known = None if settings is None else shapes.known(settings.checkpoint)
+    card = None if (name := config.model.accelerator) is None else speed.accelerator(name)
     if settings is None or known is None:
         return None
-    sized, adapters = _sized(config, settings, known.shape, longest), config.iterations
-    training, serving = sized.training(), sized.serving(sized.rows, adapters)
-    total, room = training.total + serving.total, None if found is None else card_bytes(found)
-    trained = known.shape.adapter(settings.lora_rank, settings.lora_targets)
+    sized = _sized(config, settings, known.shape, longest)
+    training, serving = sized.training(), sized.serving(sized.rows, config.iterations)
+    total, room = training.total + serving.total, None if card is None else card_bytes(card)
     return OpenModel(
         checkpoint=settings.checkpoint,
-        source=known.source if known.as_of is None else f"{known.source}, as of {known.as_of}",
+        source=known.cited,
         family=known.shape.family,
         parameters=known.shape.parameters(),
         lora_rank=settings.lora_rank,
         lora_targets=settings.lora_targets,
-        trained=trained,
-        adapter_bytes=memory.ADAPTER * trained,
+        trained=sized.trained(),
+        adapter_bytes=memory.ADAPTER * sized.trained(),
         width=memory.width_of(settings, on_cpu=sized.on_cpu),
         length=sized.train.length,
         micro_batch=sized.train.examples,
@@ -123,11 +125,11 @@ def open_model(
         serving=serving,
         total=total,
         needs=speed.smallest(total),
-        accelerator=card,
+        accelerator=name,
         room=room,
-        speed=_speed(sized, found, measured),
-        calibration=measured if found is None else None,
-        way_out=None if room is None or total <= room else _way_out(sized, room, adapters),
+        speed=_speed(sized, card, measured),
+        calibration=measured if card is None else None,
+        way_out=None if room is None or total <= room else _way_out(sized, room, config.iterations),
     )
 
 

@@ -52,9 +52,9 @@ class PhaseBuilder:
     config: RunConfig
     playing: PriceSheet
     training: PriceSheet
-    courses: dict[Split, SimulatedSplit]
+    simulated: dict[Split, SimulatedSplit]
     short: dict[Split, SimulatedSplit]
-    """The same courses where every reply is its bare answer."""
+    """The same simulated where every reply is its bare answer."""
     other: PriceSheet | None = None
     """Of playing by the other transport, where anybody asks what that would cost."""
     warm_up: Lesson | None = None
@@ -137,12 +137,12 @@ class PhaseBuilder:
         """The most that requests under way can cost: all lost, all billed."""
         if self.config.requests.transport == "batch":
             return 0  # a batch is found again, and its answers wait there
-        worst = [self._lost(split, model) for split in self.courses for model in (BASE, 1)]
+        worst = [self._lost(split, model) for split in self.simulated for model in (BASE, 1)]
         return None if None in worst else max(cost for cost in worst if cost is not None)
 
     def longest_example(self) -> int:
         """Tokens of the longest example that could come."""
-        train = self.courses["train"].longest
+        train = self.simulated["train"].longest
         return max((one.longest_example for one in train.values()), default=0)
 
     def _of_log(self, asked: AskedOnLog, model: int) -> Phase:
@@ -279,18 +279,18 @@ class PhaseBuilder:
         return pace.longest_s(most.calls, tokens, one_by_one, reply_s)
 
     def _token_counts(self, split: Split, iteration: int) -> TokenCounts:
-        return self.courses[split].token_counts(iteration if split == "train" else 0)
+        return self.simulated[split].token_counts(iteration if split == "train" else 0)
 
     def _most(self, split: Split, iteration: int) -> WorstCase:
         plays = preparation.section_of(self.config, split).trajectories
-        longest = self.courses[split].longest_of(iteration if split == "train" else 0)
+        longest = self.simulated[split].longest_of(iteration if split == "train" else 0)
         calls = preparation.rounds_of(self.config, split)
         prompts = plays * sum(one.prompt_bound for one in longest)
         return WorstCase(calls, prompts, calls * self.config.sampling.max_tokens)
 
     def _most_learnt(self, iteration: int, method: Method) -> int:
         """Tokens of a file in which every kept trajectory is as long as can be."""
-        each = self.courses["train"].longest_of(iteration)
+        each = self.simulated["train"].longest_of(iteration)
         if method == "dpo":  # every round of every kept trajectory, both chats, with every rival
             rivals = self.config.finetuning.dpo.rivals
             longest = [2 * rivals * one.round_tokens for one in each]
@@ -313,7 +313,7 @@ class PhaseBuilder:
         section = preparation.section_of(self.config, split)
         largest = self.playing.profile.chat.n if self.config.rollouts.coalesce else 1
         choices = min(section.trajectories, largest)
-        longest = self.courses[split].longest.values()
+        longest = self.simulated[split].longest.values()
         bound = max((one.last_prompt_bound for one in longest), default=0)
         at_once = min(self.config.requests.concurrency, section.scenarios * section.trajectories)
         replies = choices * self.config.sampling.max_tokens

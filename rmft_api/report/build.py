@@ -11,7 +11,13 @@ from rmft_api.evaluation.scoring import Figures, Results
 from rmft_api.journal import Journal
 from rmft_api.planning import spending
 from rmft_api.report import figures, headlines, lineage, players, selections
-from rmft_api.report.data import PlayerFigures, ReportData, RunState, SelectionFigures
+from rmft_api.report.data import (
+    Difference,
+    PlayerFigures,
+    ReportData,
+    RunState,
+    SelectionFigures,
+)
 from rmft_api.report.differences import Field, against_others, step_by_step
 from rmft_api.report.figures import Regrets
 from rmft_api.report.play_groups import PlayGroup, groups
@@ -34,6 +40,14 @@ class _Found:
     )
 
 
+@dataclass(frozen=True)
+class _Baselines:
+    """The known algorithms: their figures, and their regret by scenario."""
+
+    players: list[PlayerFigures]
+    regrets: dict[str, Regrets]
+
+
 def gather(
     config: RunConfig,
     journal: Journal,
@@ -41,21 +55,14 @@ def gather(
     run_state: RunState,
     visit: Visit,
 ) -> ReportData:
-    """The story of a run. `results` is None before the base has been evaluated.
+    """The data of a run's report. `results` is None before the base has been evaluated.
 
-    `visit` is shown every group on the way, so that each is read once.
+    `visit` is called with every group, so that each is read once.
     """
     found = _look(config, journal, results, visit)
     champion = results.champion.index if results else None
-    tested, validated = _field(config, found, "test"), _field(config, found, "validation")
-    told = results.baselines if results and tested.models else {}
-    plays = dict(players.baseline_plays(config, told))
-    rivals = {name: figures.regret_by_scenario(one) for name, one in plays.items()}
-    everybody = (
-        *found.players,
-        *(players.of_baseline(name, plays[name], told[name]) for name in plays),
-    )
-    everybody_tested = tested.models.keys() == validated.models.keys()
+    baselines = _baselines(config, results, tested=bool(found.regrets.get("test")))
+    everybody = (*found.players, *baselines.players)
     money = spending(journal)
     return ReportData(
         run=config.name,
@@ -64,18 +71,11 @@ def gather(
         made_at=int(time.time() * 1000),
         began_at=journal.run.created,
         headline=headlines.headline(everybody, champion),
-        facts=(
-            *headlines.facts(everybody, champion, config.iterations, money),
-            *headlines.rows(results),
-            *headlines.warm_up(results),
-        ),
+        facts=headlines.facts(everybody, champion, config.iterations, money, results),
         champion=champion,
         warnings=(*headlines.stopped(outcome.stopped(journal)), *headlines.warnings(results)),
         players=everybody,
-        differences=(
-            *against_others(tested if tested.models else validated, rivals, champion),
-            *step_by_step(tested if everybody_tested else validated),
-        ),
+        differences=_differences(config, found, baselines, champion),
         makeups=tuple(found.makeups),
         money=money,
         phases=money.by_phase(),
@@ -102,6 +102,31 @@ def _look(config: RunConfig, journal: Journal, results: Results | None, visit: V
             regrets = figures.regret_by_scenario(players.judged_sittings(group, told))
             found.regrets.setdefault(group.split, {})[group.iteration] = regrets
     return found
+
+
+def _baselines(config: RunConfig, results: Results | None, *, tested: bool) -> _Baselines:
+    """The known algorithms on the test scenarios; none before a model has played those."""
+    scores = results.baselines if results and tested else {}
+    plays = dict(players.baseline_plays(config, scores))
+    return _Baselines(
+        players=[players.of_baseline(name, plays[name], scores[name]) for name in plays],
+        regrets={name: figures.regret_by_scenario(one) for name, one in plays.items()},
+    )
+
+
+def _differences(
+    config: RunConfig, found: _Found, baselines: _Baselines, champion: int | None
+) -> tuple[Difference, ...]:
+    """The champion against the others, and each model against the one before it.
+
+    On the test scenarios where they were played, else on those of validation.
+    """
+    tested, validated = _field(config, found, "test"), _field(config, found, "validation")
+    every_model_tested = tested.models.keys() == validated.models.keys()
+    return (
+        *against_others(tested if tested.models else validated, baselines.regrets, champion),
+        *step_by_step(tested if every_model_tested else validated),
+    )
 
 
 def _field(config: RunConfig, found: _Found, split: Split) -> Field:

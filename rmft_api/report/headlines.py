@@ -74,20 +74,31 @@ def _paired(drop: Interval, sure: bool) -> str:
 
 
 def facts(
-    players: Sequence[PlayerFigures], champion: int | None, iterations: int, taken: Spending
+    players: Sequence[PlayerFigures],
+    champion: int | None,
+    iterations: int,
+    money: Spending,
+    results: Results | None,
 ) -> tuple[Fact, ...]:
-    """Figures worth a glance."""
+    """Single figures, and what is to be known of the data and of a warm-up."""
+    figures = _figures(players, champion, iterations, money)
+    return (*figures, *_data(results), *_warm_up(results))
+
+
+def _figures(
+    players: Sequence[PlayerFigures], champion: int | None, iterations: int, money: Spending
+) -> tuple[Fact, ...]:
     played = sum(one.trajectories for one in players if one.index is not None)
     rounds = sum(1 for one in players if one.split == "validation" and one.index and one.regret)
     found = [
         Fact("Played", f"{played:,}", "trajectories"),
         Fact("Iterations", f"{rounds} of {iterations}", "trained and evaluated"),
-        Fact("Spent", dollars(taken.spent), _limits(taken)),
+        Fact("Spent", dollars(money.spent), _limits(money)),
     ]
     return (*found, *_rival(players, champion))
 
 
-def rows(results: Results | None) -> tuple[Fact, ...]:
+def _data(results: Results | None) -> tuple[Fact, ...]:
     """How the rows of a file of one's own are divided, and what regret is against with state."""
     if results is None:
         return ()
@@ -100,7 +111,7 @@ def rows(results: Results | None) -> tuple[Fact, ...]:
     return (*data, *(Fact("Regret", "with state", line) for line in results.references))
 
 
-def warm_up(results: Results | None) -> tuple[Fact, ...]:
+def _warm_up(results: Results | None) -> tuple[Fact, ...]:
     """What the base was taught before iteration 1, and what could be read before and after."""
     found = results.warm_up if results else None
     if results is None or found is None:

@@ -9,10 +9,10 @@ journal what was already paid for, so playing again from the start is how a run 
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Literal, NamedTuple, overload
+from typing import Any, Literal, NamedTuple, overload
 
 import msgspec
 import numpy as np
@@ -168,8 +168,7 @@ async def play(
     else `chat` raises, and what `validity` does, after the other trajectories were stopped.
     """
     cohorts = _cohorts(settings, prepared_scenarios, done)
-    workers = max(1, settings.live // _together(settings))
-    aside: list[ProviderFault] = []
+    unanswered: list[ProviderFault] = []
 
     async def work() -> None:
         for cohort in cohorts:
@@ -178,7 +177,7 @@ async def play(
             except ProviderFault as fault:
                 if fault.kind not in (FaultKind.AMBIGUOUS, FaultKind.NO_ANSWER):
                     raise
-                aside.append(fault)
+                unanswered.append(fault)
                 if validity is not None:
                     for rollout in cohort.rollouts:
                         validity.ended(_number(settings, cohort.scenario, rollout))
@@ -187,6 +186,16 @@ async def play(
                     cohort.scenario, [p.stored(settings, cohort.scenario) for p in cohort.rollouts]
                 )
 
+    await _run_workers(work, max(1, settings.live // _together(settings)))
+    if unanswered:
+        raise ResumableError(
+            f"{len(unanswered)} requests stayed without an answer, the first: {unanswered[0]}; "
+            "their trajectories were set aside, and `rmft-api resume` asks again"
+        )
+
+
+async def _run_workers(work: Callable[[], Coroutine[Any, Any, None]], workers: int) -> None:
+    """Run `work` in so many tasks at once. The first error stops them all and is raised."""
     try:
         async with asyncio.TaskGroup() as group:
             for number in range(workers):
@@ -195,11 +204,6 @@ async def play(
                     await asyncio.sleep(0)
     except BaseExceptionGroup as errors:
         raise errors.exceptions[0] from None
-    if aside:
-        raise ResumableError(
-            f"{len(aside)} requests stayed without an answer, the first: {aside[0]}; their "
-            "trajectories were set aside, and `rmft-api resume` asks again"
-        )
 
 
 def wave(settings: RolloutSettings, horizons: Sequence[int]) -> Wave:

@@ -35,7 +35,7 @@ from rmft_api.providers.profiles import Profile
 from rmft_api.requests.pacing import Pacer
 from rmft_api.requests.retries import Retries
 from rmft_api.rollouts import preparation
-from rmft_api.session.budgets import Budgets, capped
+from rmft_api.session.budgets import capped
 from rmft_api.session.deployments import connected
 from rmft_api.session.embedded_server import (
     embedded_server,
@@ -45,10 +45,11 @@ from rmft_api.session.embedded_server import (
 from rmft_api.session.lifecycle import Work, run_to_end, with_resume_hint
 from rmft_api.session.recorded_config import kept_origin, origin_of
 from rmft_api.session.reporting import QUIET, Reporting
+from rmft_api.session.resume_options import UNCHANGED, ResumeOptions
 from rmft_api.session.run_directories import run_directory
 from rmft_api.session.run_identity import refuse_other_data
 from rmft_api.session.signals import StoppableChat, StopSignal
-from rmft_api.session.valid_replies import AS_BEFORE, OnStopped, eased, keep
+from rmft_api.session.valid_replies import eased, keep
 
 KIND = "eval"
 
@@ -76,17 +77,18 @@ async def begin(
 
 
 async def resume(
-    directory: Path,
-    caps: Budgets,
-    on_stopped: OnStopped = AS_BEFORE,
-    reporting: Reporting = QUIET,
+    directory: Path, options: ResumeOptions = UNCHANGED, reporting: Reporting = QUIET
 ) -> ComparisonResults:
-    """Go on with a contest. Raises ConfigError where its prompts have changed since."""
+    """Continue a comparison.
+
+    Raises UsageError where iterations are asked for, ConfigError where its prompts have changed.
+    """
+    _refuse_iterations(directory.name, options.iterations)
     with with_resume_hint(directory.name):
         journal = Journal.open(directory)
     try:
         config = recorded(journal)
-        run = eased(journal, capped(journal, config.run, caps), on_stopped)
+        run = eased(journal, capped(journal, config.run, options.caps), options.on_stopped)
         config = config.model_copy(update={"run": run})
         refuse_other_data(run, journal)
         prompts = _prepared(config)
@@ -95,14 +97,14 @@ async def resume(
                 f"the prompt files in {prompts.root} have changed since {config.name!r} began; "
                 "restore them, or begin an evaluation of another name"
             )
-        await keep(journal, run, on_stopped)
+        await keep(journal, run, options.on_stopped)
     except BaseException:
         journal.close()
         raise
     return await _play_all(config, journal, prompts, reporting)
 
 
-def refuse_iterations(name: str, iterations: int | None) -> None:
+def _refuse_iterations(name: str, iterations: int | None) -> None:
     """Raise UsageError where an evaluation is asked for a number of iterations."""
     if iterations is not None:
         raise UsageError(f"--iterations {iterations}: {name!r} is an evaluation, it has none")

@@ -10,6 +10,7 @@ from rmft_api.evaluation.scoring import Results
 from rmft_api.session.budgets import Budgets
 from rmft_api.session.chains import Chain, RetrainOptions, chain_of, described, fitted
 from rmft_api.session.reporting import QUIET, Reporting
+from rmft_api.session.resume_options import ResumeOptions
 from rmft_api.session.retrain_comparison import ChainComparison, side_by_side
 from rmft_api.session.run_directories import run_directory
 from rmft_api.session.run_identity import recorded_identity
@@ -39,7 +40,6 @@ async def retrained(
     chain: Chain,
     config: RunConfig,
     runs: Path,
-    budget_usd: float | None = None,
     reporting: Reporting = QUIET,
 ) -> Retrained:
     """Begin the run that trains the chain again, or go on with it, and compare.
@@ -52,7 +52,9 @@ async def retrained(
         results = await begin(config, runs, None, chain.furnish, reporting=reporting)
     else:
         _refuse_another(recorded, config)
-        results = await resume(directory, Budgets(run_usd=budget_usd), reporting=reporting)
+        results = await resume(
+            directory, ResumeOptions(caps=Budgets(run_usd=config.budget_usd)), reporting
+        )
     return Retrained(results, side_by_side(directory, chain.directory))
 
 

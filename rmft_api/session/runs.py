@@ -25,7 +25,7 @@ from rmft_api.providers.prices import Prices
 from rmft_api.providers.profiles import Profile
 from rmft_api.requests.pacing import Pacer
 from rmft_api.requests.retries import Retries
-from rmft_api.session.budgets import NO_CAPS, Budgets, capped
+from rmft_api.session.budgets import capped
 from rmft_api.session.deployments import connected
 from rmft_api.session.embedded_server import (
     embedded_server,
@@ -47,6 +47,7 @@ from rmft_api.session.prepare import PreparedRun, drawn_up, prepare
 from rmft_api.session.provider_accounts import check_accounts, keep_accounts
 from rmft_api.session.recorded_config import kept_origin, recorded_config
 from rmft_api.session.reporting import QUIET, Reporting
+from rmft_api.session.resume_options import UNCHANGED, ResumeOptions
 from rmft_api.session.run_directories import run_directory
 from rmft_api.session.run_identity import (
     described_by,
@@ -58,7 +59,7 @@ from rmft_api.session.run_identity import (
 from rmft_api.session.signals import StoppableChat, StopSignal
 from rmft_api.session.starting_models import furnishing, resolved
 from rmft_api.session.token_counters import counter_at
-from rmft_api.session.valid_replies import AS_BEFORE, OnStopped, eased
+from rmft_api.session.valid_replies import eased
 from rmft_api.session.valid_replies import keep as keep_on
 from rmft_api.tracking import Identity, open_tracker, report_to_tracker
 
@@ -90,6 +91,15 @@ async def begin(
     prepared = prepare(config)
     await preflight(config, prepared.chats, prepared.trains, accept_shutdown=accept_shutdown)
     plan = await plan_and_warn(prepared, reporting.say, accept_shutdown=accept_shutdown)
+    furnish(directory)
+    weights(directory)
+    journal = _new_journal(prepared, directory, source)
+    return await _run_to_end(prepared, journal, plan, reporting)
+
+
+def _new_journal(prepared: PreparedRun, directory: Path, source: Path | None) -> Journal:
+    """The journal of a new run, with what it was begun from. Raises StorageError."""
+    config = prepared.config
     provenance = {
         "rmft_api": version("rmft-api"),
         "python": sys.version.split()[0],
@@ -97,42 +107,30 @@ async def begin(
         "prompts": prepared.prompts.sha256,
         **kept_origin(config, directory),
     }
-    furnish(directory)
-    weights(directory)
     try:
-        journal = Journal.create(directory, config.model_dump_json(), provenance)
+        return Journal.create(directory, config.model_dump_json(), provenance)
     except StorageError as error:
         raise StorageError(
             f"{error}, then begin the run again; if it exists already, "
             f"`rmft-api resume {config.name}`"
         ) from error
-    return await _run_to_end(prepared, journal, plan, reporting)
 
 
 async def resume(
-    directory: Path,
-    caps: Budgets = NO_CAPS,
-    on_stopped: OnStopped = AS_BEFORE,
-    *,
-    iterations: int | None = None,
-    as_recorded: bool = False,
-    again: bool = False,
-    new_key: bool = False,
-    reporting: Reporting = QUIET,
+    directory: Path, options: ResumeOptions = UNCHANGED, reporting: Reporting = QUIET
 ) -> Results:
-    """Go on with a run under the caps asked for now or last; `again`: what failed is ordered anew.
+    """Continue a run under the caps asked for now or last.
 
-    `iterations`: how many it is to have from now on (`extensions.py`). Raises UsageError for too
-    few.
-    Raises ConfigError where its settings, prompts, or (unless `new_key`) keys have changed since.
+    Raises UsageError for too few iterations, ConfigError where its settings, prompts, or (unless
+    `new_key`) keys have changed since.
     """
     with with_resume_hint(directory.name):
         journal = Journal.open(directory)
     try:
         before = recorded_config(journal)
-        config = eased(journal, capped(journal, before, caps), on_stopped)
-        config = extended(journal, config, iterations)
-        if not as_recorded:
+        config = eased(journal, capped(journal, before, options.caps), options.on_stopped)
+        config = extended(journal, config, options.iterations)
+        if not options.as_recorded:
             refuse_changes(journal, config.iterations)
         refuse_other_data(config, journal)
         prepared = prepare(config)
@@ -141,14 +139,14 @@ async def resume(
                 f"the prompt files in {prepared.prompts.root} have changed since run "
                 f"{config.name!r} began; restore them, or begin a run of another name"
             )
-        if not new_key:
+        if not options.new_key:
             check_accounts(journal, prepared)
-        await keep_on(journal, config, on_stopped)
+        await keep_on(journal, config, options.on_stopped)
         await keep_iterations(journal, before.iterations, prepared)
     except BaseException:
         journal.close()
         raise
-    return await _run_to_end(prepared, journal, None, reporting, again=again)
+    return await _run_to_end(prepared, journal, None, reporting, again=options.again)
 
 
 async def _run_to_end(
