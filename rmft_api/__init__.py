@@ -9,86 +9,16 @@ The functions of this page are all that a user needs to import: `plan`, `preview
 
 from typing import TYPE_CHECKING, Any
 
+from rmft_api import api
+
 if TYPE_CHECKING:
     from rmft_api import errors as errors
-    from rmft_api.api import (
-        Decider,
-        Decision,
-        Game,
-        Plan,
-        Preview,
-        Run,
-        TunedModel,
-        aablate,
-        ablate,
-        acleanup,
-        adoctor,
-        aevaluate,
-        aplan,
-        apreview,
-        aresume,
-        aretrain,
-        arun,
-        cleanup,
-        doctor,
-        evaluate,
-        get_model,
-        init,
-        list_profiles,
-        list_runs,
-        make_checkpoint,
-        open_run,
-        plan,
-        plan_ablate,
-        plan_evaluate,
-        plan_retrain,
-        preview,
-        resume,
-        retrain,
-        run,
-        save_log,
-    )
+    from rmft_api.api import *  # noqa: F403  one list of names: that of `api`
 
     __version__: str
 
-__all__ = [
-    "Decider",
-    "Decision",
-    "Game",
-    "Plan",
-    "Preview",
-    "Run",
-    "TunedModel",
-    "__version__",
-    "aablate",
-    "ablate",
-    "acleanup",
-    "adoctor",
-    "aevaluate",
-    "aplan",
-    "apreview",
-    "aresume",
-    "aretrain",
-    "arun",
-    "cleanup",
-    "doctor",
-    "evaluate",
-    "get_model",
-    "init",
-    "list_profiles",
-    "list_runs",
-    "make_checkpoint",
-    "open_run",
-    "plan",
-    "plan_ablate",
-    "plan_evaluate",
-    "plan_retrain",
-    "preview",
-    "resume",
-    "retrain",
-    "run",
-    "save_log",
-]
+__all__: list[str] = ["__version__"]
+__all__ += api.__all__
 
 
 def __getattr__(name: str) -> Any:
@@ -102,8 +32,6 @@ def __getattr__(name: str) -> Any:
         return import_module("rmft_api.errors")
     if name not in __all__:
         raise AttributeError(f"module 'rmft_api' has no attribute {name!r}")
-    from rmft_api import api
-
     return getattr(api, name)
 
 

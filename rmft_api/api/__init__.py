@@ -18,42 +18,20 @@ if TYPE_CHECKING:
     from rmft_api.api.running import aresume, arun, resume, run
 
 _MODULES = {
-    "aretrain": "rmft_api.api.retraining",
-    "retrain": "rmft_api.api.retraining",
-    "aablate": "rmft_api.api.ablations",
-    "ablate": "rmft_api.api.ablations",
-    "adoctor": "rmft_api.api.checks",
-    "doctor": "rmft_api.api.checks",
-    "acleanup": "rmft_api.api.checks",
-    "cleanup": "rmft_api.api.checks",
-    "list_profiles": "rmft_api.api.checks",
-    "init": "rmft_api.api.checks",
-    "Decider": "rmft_api.api.decider",
-    "Decision": "rmft_api.api.decision_game",
-    "Game": "rmft_api.api.decision_game",
-    "save_log": "rmft_api.api.log_files",
-    "get_model": "rmft_api.api.fetching",
-    "make_checkpoint": "rmft_api.api.fetching",
-    "Plan": "rmft_api.api.plans",
-    "aevaluate": "rmft_api.api.evaluations",
-    "Preview": "rmft_api.api.previews",
-    "aplan": "rmft_api.api.plans",
-    "apreview": "rmft_api.api.previews",
-    "aresume": "rmft_api.api.running",
-    "arun": "rmft_api.api.running",
-    "evaluate": "rmft_api.api.evaluations",
-    "plan": "rmft_api.api.plans",
-    "plan_ablate": "rmft_api.api.ablations",
-    "plan_evaluate": "rmft_api.api.evaluations",
-    "plan_retrain": "rmft_api.api.retraining",
-    "preview": "rmft_api.api.previews",
-    "resume": "rmft_api.api.running",
-    "run": "rmft_api.api.running",
-    "Run": "rmft_api.api.opened_run",
-    "TunedModel": "rmft_api.api.opened_run",
-    "list_runs": "rmft_api.api.opened_run",
-    "open_run": "rmft_api.api.opened_run",
+    "ablations": ("aablate", "ablate", "plan_ablate"),
+    "checks": ("acleanup", "adoctor", "cleanup", "doctor", "init", "list_profiles"),
+    "decider": ("Decider",),
+    "decision_game": ("Decision", "Game"),
+    "evaluations": ("aevaluate", "evaluate", "plan_evaluate"),
+    "fetching": ("get_model", "make_checkpoint"),
+    "log_files": ("save_log",),
+    "opened_run": ("Run", "TunedModel", "list_runs", "open_run"),
+    "plans": ("Plan", "aplan", "plan"),
+    "previews": ("Preview", "apreview", "preview"),
+    "retraining": ("aretrain", "plan_retrain", "retrain"),
+    "running": ("aresume", "arun", "resume", "run"),
 }
+"""Which module has which names; the imports above say the same to type checkers."""
 __all__ = [
     "Decider",
     "Decision",
@@ -94,9 +72,10 @@ __all__ = [
 
 
 def __getattr__(name: str) -> Any:
-    if name not in _MODULES:
-        raise AttributeError(f"module 'rmft_api.api' has no attribute {name!r}")
-    return getattr(import_module(_MODULES[name]), name)
+    for module, names in _MODULES.items():
+        if name in names:
+            return getattr(import_module(f"rmft_api.api.{module}"), name)
+    raise AttributeError(f"module 'rmft_api.api' has no attribute {name!r}")
 
 
 def __dir__() -> list[str]:

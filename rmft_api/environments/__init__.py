@@ -4,6 +4,8 @@ bandit (MAB), nonstationary (NS-MAB), online_learning (FOL), contextual; invento
 state. docs/method.md 2.
 """
 
+from typing import TYPE_CHECKING
+
 from rmft_api.environments.registry import (
     ConcreteProblem,
     divisions,
@@ -17,6 +19,19 @@ from rmft_api.environments.registry import (
 from rmft_api.environments.scenario import Divided, Environment, Extremes, Scenario
 from rmft_api.environments.worlds import StatefulEnvironment
 
+if TYPE_CHECKING:
+    from rmft_api.environments import (
+        best,
+        loading,
+        log_reader,
+        logs,
+        options,
+        registry,
+        reward_models,
+        scenario,
+        worlds,
+    )
+
 __all__ = [
     "ConcreteProblem",
     "Divided",
@@ -24,11 +39,20 @@ __all__ = [
     "Extremes",
     "Scenario",
     "StatefulEnvironment",
+    "best",
     "divisions",
     "draw",
     "expand",
     "files",
+    "loading",
+    "log_reader",
+    "logs",
     "make",
     "names",
+    "options",
     "references",
+    "registry",
+    "reward_models",
+    "scenario",
+    "worlds",
 ]

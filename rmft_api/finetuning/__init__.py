@@ -3,7 +3,20 @@
 commission (what is wanted, and its name for ever) -> work (file, job, model) -> trained
 """
 
+from typing import TYPE_CHECKING
+
 from rmft_api.finetuning.results import FineTuned, TrainingData, hyperparameters
 from rmft_api.finetuning.trainer import Trainer
 
-__all__ = ["FineTuned", "Trainer", "TrainingData", "hyperparameters"]
+if TYPE_CHECKING:
+    from rmft_api.finetuning import (
+        retrain,
+    )
+
+__all__ = [
+    "FineTuned",
+    "Trainer",
+    "TrainingData",
+    "hyperparameters",
+    "retrain",
+]

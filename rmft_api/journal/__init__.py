@@ -4,11 +4,21 @@ A lock makes one process the owner; its writer thread commits in groups; the led
 request before it leaves.
 """
 
+from typing import TYPE_CHECKING
+
 from rmft_api.journal.accounting import Accounting, PhaseKey, PhaseSum
 from rmft_api.journal.journal import FILE, Journal, LogEvent, RunRow
 from rmft_api.journal.ledger import Attempt, Ledger, Totals, dollars
 from rmft_api.journal.lock import is_owned
 from rmft_api.journal.snapshots import snapshot
+
+if TYPE_CHECKING:
+    from rmft_api.journal import (
+        accounting,
+        journal,
+        ledger,
+        lock,
+    )
 
 __all__ = [
     "FILE",
@@ -21,7 +31,11 @@ __all__ = [
     "PhaseSum",
     "RunRow",
     "Totals",
+    "accounting",
     "dollars",
     "is_owned",
+    "journal",
+    "ledger",
+    "lock",
     "snapshot",
 ]

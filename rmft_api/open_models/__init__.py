@@ -5,3 +5,28 @@ settings, config.json -> shape (tensors) -> memory (bytes), speed (seconds) -> w
 Arithmetic alone: no torch, no network. Plans are made of it, and so is what a server says when
 memory has run out.
 """
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from rmft_api.open_models import (
+        fitting,
+        gguf_files,
+        machine,
+        memory,
+        packaged,
+        settings,
+        shapes,
+        speed,
+    )
+
+__all__ = [
+    "fitting",
+    "gguf_files",
+    "machine",
+    "memory",
+    "packaged",
+    "settings",
+    "shapes",
+    "speed",
+]

@@ -9,6 +9,8 @@ The plan follows the real path: the real prompts are told to a player that answe
 `rollouts.play`, and `selection` and `dataset` choose and count what would be trained on.
 """
 
+from typing import TYPE_CHECKING
+
 from rmft_api.planning.build import build_plan
 from rmft_api.planning.comparisons import ComparisonPlan, plan_comparison
 from rmft_api.planning.grids import GridPlan, PlannedGridRun, plan_grid
@@ -17,6 +19,17 @@ from rmft_api.planning.observed_lengths import ObservedReplies
 from rmft_api.planning.plan import Cost, Phase, RunPlan
 from rmft_api.planning.plan_vs_actual import PhaseSpending, Spending, spending
 from rmft_api.planning.remaining import of_the_rest
+
+if TYPE_CHECKING:
+    from rmft_api.planning import (
+        cost,
+        lengths,
+        lifecycle,
+        open_model,
+        plan,
+        plan_vs_actual,
+        previews,
+    )
 
 __all__ = [
     "ComparisonPlan",
@@ -29,9 +42,16 @@ __all__ = [
     "RunPlan",
     "Spending",
     "build_plan",
+    "cost",
+    "lengths",
+    "lifecycle",
     "of_the_rest",
+    "open_model",
+    "plan",
     "plan_comparison",
     "plan_grid",
+    "plan_vs_actual",
+    "previews",
     "refuse",
     "spending",
 ]

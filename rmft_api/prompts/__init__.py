@@ -16,7 +16,32 @@ Where feedback is full information, `X_full.md` is used instead of `X.md` if it 
 disappears. Every file, field and part is checked when the set is loaded.
 """
 
+from typing import TYPE_CHECKING
+
 from rmft_api.prompts.builder import ChatPromptBuilder
 from rmft_api.prompts.sets import PromptSet, load, of_run, restored, stories_of_run
 
-__all__ = ["ChatPromptBuilder", "PromptSet", "load", "of_run", "restored", "stories_of_run"]
+if TYPE_CHECKING:
+    from rmft_api.prompts import (
+        builder,
+        contexts,
+        own_forms,
+        reader,
+        reasons,
+        templates,
+    )
+
+__all__ = [
+    "ChatPromptBuilder",
+    "PromptSet",
+    "builder",
+    "contexts",
+    "load",
+    "of_run",
+    "own_forms",
+    "reader",
+    "reasons",
+    "restored",
+    "stories_of_run",
+    "templates",
+]

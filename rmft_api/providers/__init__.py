@@ -24,8 +24,6 @@ if TYPE_CHECKING:
 
     _Host = AzureDeployments | NebiusModels | GeminiDeployments | BedrockDeployments
 
-__all__ = ["Connection", "connect", "load"]
-
 
 class Connection:
     """One endpoint, ready to be asked. Close it when done, or use it in `async with`.
@@ -184,3 +182,28 @@ def _host(profile: Profile, environ: Mapping[str, str]) -> "_Host":
     from rmft_api.providers.gemini.host import GeminiDeployments
 
     return GeminiDeployments(profile, environ)
+
+
+if TYPE_CHECKING:
+    from rmft_api.providers import (
+        capabilities,
+        error_rules,
+        model_list,
+        network,
+        prices,
+        profile,
+        profiles,
+    )
+
+__all__ = [
+    "Connection",
+    "capabilities",
+    "connect",
+    "error_rules",
+    "load",
+    "model_list",
+    "network",
+    "prices",
+    "profile",
+    "profiles",
+]

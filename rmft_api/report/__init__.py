@@ -4,3 +4,28 @@
 
 `live` serves the same page while the run goes on. Only `page` and `live` know of HTML.
 """
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from rmft_api.report import (
+        data,
+        frames,
+        live,
+        page,
+        regret_svg,
+        results_json,
+        text,
+        trajectory_index,
+    )
+
+__all__ = [
+    "data",
+    "frames",
+    "live",
+    "page",
+    "regret_svg",
+    "results_json",
+    "text",
+    "trajectory_index",
+]

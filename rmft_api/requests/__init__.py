@@ -4,3 +4,20 @@
 wire; `outbox.py` does once what must not be done twice; `pacing.py` and `limits.py` keep to
 what the provider allows.
 """
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from rmft_api.requests import (
+        journaled_chat,
+        outbox,
+        pacing,
+        retries,
+    )
+
+__all__ = [
+    "journaled_chat",
+    "outbox",
+    "pacing",
+    "retries",
+]

@@ -2,3 +2,28 @@
 
 preparation (which scenarios) -> engine (plays many at once) -> splits (saves each play)
 """
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from rmft_api.rollouts import (
+        engine,
+        log_policy,
+        preparation,
+        reasons,
+        splits,
+        teacher,
+        validity,
+        warm_up,
+    )
+
+__all__ = [
+    "engine",
+    "log_policy",
+    "preparation",
+    "reasons",
+    "splits",
+    "teacher",
+    "validity",
+    "warm_up",
+]

@@ -3,6 +3,8 @@
 Pure: figures in, records out; what is resampled is drawn from a seed.
 """
 
+from typing import TYPE_CHECKING
+
 from rmft_api.statistics.exchange import rise, rise_by_chance
 from rmft_api.statistics.intervals import (
     LEVEL,
@@ -28,6 +30,11 @@ from rmft_api.statistics.no_regret import (
 from rmft_api.statistics.rules import Gate, Look, StoppingRule, doubling, gate
 from rmft_api.statistics.skewed import drop_interval, regret_interval
 
+if TYPE_CHECKING:
+    from rmft_api.statistics import (
+        off_policy,
+    )
+
 __all__ = [
     "FEWEST_DECIDED",
     "LEVEL",
@@ -48,6 +55,7 @@ __all__ = [
     "growth",
     "holm",
     "mean_interval",
+    "off_policy",
     "paired_drop",
     "regression",
     "regret_interval",
