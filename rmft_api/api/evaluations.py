@@ -35,7 +35,7 @@ async def aevaluate(
             base, champion, last, all, or an iteration's number.
         suite: A shipped suite, or the path of a .toml file.
         profile: The endpoint of models that are named by their id alone.
-        baselines: Known algorithms that play too; None: the suite's own.
+        baselines: Known algorithms that play too, or "all"; None: the suite's own.
         name: Of the evaluation and its folder; `eval-SUITE` where it is None.
         like: A run whose prompts and sampling are used in place of the suite's.
         overrides: Dotted keys of the suite to change, with their values.

@@ -91,6 +91,23 @@ class K24UCB(Counting):
         return (self.means_NK + np.sqrt(1.0 / np.maximum(self.counts_NK, 1.0))).argmax(axis=1)
 
 
+class MOSS(Counting):
+    """mean + sqrt(max(log(T / (K n)), 0) / n), which knows T.
+
+    Audibert, Bubeck, "Minimax policies for adversarial and stochastic bandits" (COLT 2009).
+    """
+
+    def __init__(self, table: GameInfo) -> None:
+        super().__init__(table)
+        self._share = table.T / table.K
+
+    def choose(self, t: int) -> Ints:
+        """The largest bound."""
+        counts_NK = np.maximum(self.counts_NK, 1.0)
+        width_NK = np.sqrt(np.log(np.maximum(self._share / counts_NK, 1.0)) / counts_NK)
+        return (self.means_NK + width_NK).argmax(axis=1)
+
+
 class KLUCB(Counting):
     """The largest q with n kl(mean, q) <= log t, kl of coins; means are cut to [0, 1]."""
 
@@ -155,11 +172,15 @@ class GaussianThompson(Algorithm):
 
     def choose(self, t: int) -> Ints:
         """The best of one draw of each belief."""
+        means_NK, spread_NK = self.belief()
+        noise_NK = self._chance.normal(t, means_NK.shape[1])
+        return (means_NK + spread_NK * noise_NK).argmax(axis=1)
+
+    def belief(self) -> tuple[Floats, Floats]:
+        """Mean and deviation of each action's belief, N x K."""
         weights_NK = self._counts_NK + 1.0
         means_NK = (self._sums_NK + 0.5) / weights_NK
-        noise_NK = self._chance.normal(t, means_NK.shape[1])
-        spread_NK = self._spread()[:, None] / np.sqrt(weights_NK)
-        return (means_NK + spread_NK * noise_NK).argmax(axis=1)
+        return means_NK, self._spread()[:, None] / np.sqrt(weights_NK)
 
     def learn(self, t: int, actions_N: Ints, earned_N: Floats) -> None:
         """One more reward."""

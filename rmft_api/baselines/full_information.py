@@ -1,4 +1,9 @@
-"""Online learning with all rewards told: Hedge, FTRL with an L2 regulariser, FTPL."""
+"""Online learning with all rewards told: Hedge, AdaHedge, optimistic Hedge, FTRL, FTPL.
+
+AdaHedge: de Rooij, van Erven, Grunwald, Koolen, "Follow the leader if you can, hedge if you must"
+(JMLR 15, 2014). Optimistic Hedge: Rakhlin, Sridharan, "Online learning with predictable sequences"
+(COLT 2013), which expects that a round is like the one before.
+"""
 
 import numpy as np
 
@@ -29,6 +34,84 @@ class Hedge(Summing):
         """The exponential weights."""
         weights_NK = np.exp(step(self.sums_NK.shape[1], t) * self.behind_NK)
         return weights_NK / weights_NK.sum(axis=1, keepdims=True)
+
+
+class AdaHedge(Summing):
+    """p ~ exp(eta_t sum R) with eta_t = ln K / (all mixability gaps so far); needs no scale.
+
+    While no gap has opened it follows the leaders, all alike.
+    """
+
+    def __init__(self, table: GameInfo) -> None:
+        super().__init__(table)
+        self._gaps_N1 = np.zeros((table.N, 1))
+        self._policies_NK = self.sums_NK
+
+    def mix(self, t: int) -> Floats:
+        """The exponential weights."""
+        self._policies_NK, _ = self._mixed()
+        return self._policies_NK
+
+    def learn_all(self, t: int, faced_NK: Floats) -> None:
+        """Add this round's, and the gap between the mix that was expected and that was earned."""
+        eta_N1 = self._eta_N1
+        _, before_N1 = self._mixed()
+        earned_N1 = (self._policies_NK * faced_NK).sum(axis=1, keepdims=True)
+        super().learn_all(t, faced_NK)
+        _, after_N1 = self._mixed(eta_N1)
+        self._gaps_N1 += np.maximum(after_N1 - before_N1 - earned_N1, 0.0)
+
+    @property
+    def _eta_N1(self) -> Floats:
+        """The step; infinite while there is no gap."""
+        gaps_N1 = self._gaps_N1
+        open_N1 = gaps_N1 > 0.0
+        return np.where(
+            open_N1, np.log(self.sums_NK.shape[1]) / np.where(open_N1, gaps_N1, 1), np.inf
+        )
+
+    def _mixed(self, eta_N1: Floats | None = None) -> tuple[Floats, Floats]:
+        """The weights, and the mix reward ln(mean of exp(eta sum R)) / eta."""
+        eta_N1 = self._eta_N1 if eta_N1 is None else eta_N1
+        finite_N1 = np.isfinite(eta_N1)
+        some_N1 = np.where(finite_N1, eta_N1, 1.0)
+        behind_NK = self.behind_NK
+        weights_NK = np.where(finite_N1, np.exp(some_N1 * behind_NK), behind_NK == 0.0)
+        sums_N1 = weights_NK.sum(axis=1, keepdims=True)
+        mean_N1 = np.log(sums_N1 / behind_NK.shape[1]) / some_N1
+        most_N1 = self.sums_NK.max(axis=1, keepdims=True)
+        return weights_NK / sums_N1, most_N1 + np.where(finite_N1, mean_N1, 0.0)
+
+
+class OptimisticHedge(Summing):
+    """p ~ exp(eta_t (sum R + the last R)): the last rewards are expected to come again.
+
+    With V_t the sum of max_a (R_s(a) - R_{s-1}(a))^2 up to round t, eta_t =
+    sqrt(ln K) min(1, 1 / (sqrt(V_{t-1}) + sqrt(V_{t-2}))).
+    """
+
+    def __init__(self, table: GameInfo) -> None:
+        super().__init__(table)
+        self._last_NK = np.zeros((table.N, table.K))
+        self._moved_N1, self._moved_before_N1 = np.zeros((2, table.N, 1))
+
+    def mix(self, t: int) -> Floats:
+        """The exponential weights."""
+        roots_N1 = np.sqrt(self._moved_N1) + np.sqrt(self._moved_before_N1)
+        K = self.sums_NK.shape[1]
+        eta_N1 = np.sqrt(np.log(K)) / np.maximum(roots_N1, 1.0)
+        expected_NK = self.sums_NK + self._last_NK
+        behind_NK = expected_NK - expected_NK.max(axis=1, keepdims=True)
+        weights_NK = np.exp(eta_N1 * behind_NK)
+        return weights_NK / weights_NK.sum(axis=1, keepdims=True)
+
+    def learn_all(self, t: int, faced_NK: Floats) -> None:
+        """Add this round's, and how far it was from the one before."""
+        super().learn_all(t, faced_NK)
+        self._moved_before_N1 = self._moved_N1
+        missed_NK = faced_NK - self._last_NK
+        self._moved_N1 = self._moved_N1 + (missed_NK**2).max(axis=1, keepdims=True)
+        self._last_NK = faced_NK.copy()
 
 
 class FTRL(Summing):

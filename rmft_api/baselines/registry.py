@@ -10,6 +10,8 @@ from typing import Any
 from rmft_api.baselines import (
     adversarial,
     bandits,
+    bayesian,
+    change_points,
     full_information,
     linear,
     nonstationary,
@@ -37,6 +39,8 @@ class Baseline:
     known_mix: bool = True
     """Whether its distribution is known: it says its mix, or acts without chance. One that hides
     it in its own draws is none for an adversary, which answers the distribution."""
+    memory: int = 1
+    """Numbers that it remembers of each action, where those may be more than T."""
 
 
 BASELINES: Mapping[str, Baseline] = {
@@ -46,16 +50,24 @@ BASELINES: Mapping[str, Baseline] = {
     "ucb1": Baseline(bandits.ucb1),
     "ucb": Baseline(bandits.UCB),
     "k24_ucb": Baseline(bandits.K24UCB),
+    "moss": Baseline(bandits.MOSS),
     "kl_ucb": Baseline(bandits.KLUCB),
+    "bayes_ucb": Baseline(bayesian.bayes_ucb),
+    "ids": Baseline(bayesian.IDS, memory=4 * bayesian.POINTS),
     "thompson": Baseline(bandits.thompson, known_mix=False),
     "gaussian_thompson": Baseline(bandits.GaussianThompson, known_mix=False),
     "exp3": Baseline(adversarial.exp3),
     "exp3s": Baseline(adversarial.exp3s),
     "rexp3": Baseline(adversarial.rexp3),
+    "exp3_ix": Baseline(adversarial.Exp3IX),
+    "tsallis_inf": Baseline(adversarial.TsallisINF),
     "sw_ucb": Baseline(nonstationary.SlidingWindowUCB),
     "d_ucb": Baseline(nonstationary.DiscountedUCB),
     "d_ts": Baseline(nonstationary.discounted_thompson, known_mix=False),
+    "glr_kl_ucb": Baseline(change_points.GLRKLUCB),
     "hedge": Baseline(full_information.Hedge, needs="full"),
+    "ada_hedge": Baseline(full_information.AdaHedge, needs="full"),
+    "optimistic_hedge": Baseline(full_information.OptimisticHedge, needs="full"),
     "ftrl_l2": Baseline(full_information.FTRL, needs="full"),
     "ftpl": Baseline(full_information.FTPL, needs="full"),
     "linucb": Baseline(linear.LinUCB, needs="features"),
@@ -99,7 +111,7 @@ def play(
     baseline = _named(name, folder)
     _check(name, baseline, scenarios, options or {})
     plays = stateful.play(name, list(enumerate(scenarios)), seed)
-    for indices in _batches(scenarios):
+    for indices in _batches(scenarios, baseline.memory if baseline else 1):
         batch = [scenarios[i] for i in indices]
         known = table(batch, RandomStreams(seed, name, indices))
         if name in ORACLES:
@@ -188,7 +200,7 @@ def _fits(baseline: Baseline, scenario: Scenario) -> bool:
     return baseline.needs == "bandit" or scenario.features is not None
 
 
-def _batches(scenarios: Sequence[Scenario]) -> Iterator[list[int]]:
+def _batches(scenarios: Sequence[Scenario], memory: int) -> Iterator[list[int]]:
     """Indices that can be played side by side."""
     groups: defaultdict[tuple[object, ...], list[int]] = defaultdict(list)
     for index, scenario in enumerate(scenarios):
@@ -198,7 +210,7 @@ def _batches(scenarios: Sequence[Scenario]) -> Iterator[list[int]]:
         adversary = _kind(scenario.adversary, index)
         groups[scenario.T, scenario.K, d, is_binary(scenario), adversary].append(index)
     for (T, K, *_), indices in groups.items():
-        size = max(1, CELLS // (int(str(T)) * int(str(K))))
+        size = max(1, CELLS // (max(int(str(T)), memory) * int(str(K))))
         yield from (indices[i : i + size] for i in range(0, len(indices), size))
 
 

@@ -22,7 +22,9 @@ Endpoint = Annotated[
 ]
 Baselines = Annotated[
     list[str] | None,
-    typer.Option(help="A known algorithm to play too; repeatable. Absent: the suite's own."),
+    typer.Option(
+        help="A known algorithm to play too, or `all`; repeatable. Absent: the suite's own."
+    ),
 ]
 Name = Annotated[
     str | None, typer.Option(help="Of the evaluation and its folder; `eval-SUITE` if absent.")

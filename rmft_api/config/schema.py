@@ -310,7 +310,8 @@ class TestConfig(EvaluationConfig):
     """M: how many."""
     baselines: tuple[str, ...] | None = None
     """Algorithms beside the models: a name (docs/method.md 6), `module:Class` of your own, or an
-    entry point of `rmft_api.baselines`; absent: those that are usual for the problems."""
+    entry point of `rmft_api.baselines`; "all": every one that fits; absent: the strongest usual
+    ones for the problems, at most five."""
 
 
 class GateConfig(Section):

@@ -363,8 +363,7 @@ def _baselines(config: RunConfig) -> dict[str, Figures]:
 
 def baselines_of(config: RunConfig, held: ScenarioSet) -> tuple[str, ...]:
     """The algorithms beside the models: those that the run file names, else the usual ones."""
-    named = config.test.baselines
-    return scoring.default_baselines(held) if named is None else tuple(dict.fromkeys(named))
+    return scoring.named_baselines(held, config.test.baselines)
 
 
 def check_baselines(config: RunConfig) -> None:
@@ -373,7 +372,7 @@ def check_baselines(config: RunConfig) -> None:
     Raises ConfigError, and DataError for a class of one's own that breaks its contract.
     """
     held = scenario_set(config, "test").first(len(preparation.problems_of(config, "test")))
-    for name in config.test.baselines or ():
+    for name in scoring.named_baselines(held, config.test.baselines or ()):
         check_baseline(name, held, config.seed, config.origin.folder)
 
 

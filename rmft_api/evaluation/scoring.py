@@ -9,6 +9,7 @@ import math
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
+from itertools import zip_longest
 from pathlib import Path
 from typing import Any
 
@@ -36,21 +37,19 @@ from rmft_api.selection.regret import (
 from rmft_api.statistics import Decisions
 
 DEFAULT_BASELINES: Mapping[RegretKind, tuple[str, ...]] = {
-    "static": ("random", "hedge", "ftrl_l2", "ftpl"),
-    "pseudo": ("random", "greedy", "ucb1", "thompson"),
-    "dynamic": (
-        "random",
-        "greedy",
-        "ucb1",
-        "thompson",
-        "sw_ucb",
-        "exp3s",
-        "linucb",
-        "lin_thompson",  # these two wherever features are numbers
-    ),
+    "static": ("random", "hedge", "ada_hedge", "optimistic_hedge", "ftrl_l2"),
+    "pseudo": ("random", "greedy", "kl_ucb", "thompson", "ids"),
+    "dynamic": ("random", "greedy", "glr_kl_ucb", "sw_ucb", "thompson"),
     "reference": ("random",),  # and the references of the problem's own class
 }
-"""The baselines shown beside a model, by the kind of regret that its scenarios rank by."""
+"""The baselines shown beside a model, by the kind of regret that its scenarios rank by: the
+simplest ones and the strongest ones (docs/method.md 6)."""
+WITH_FEATURES = ("random", "greedy", "thompson", "linucb", "lin_thompson")
+"""The same where contexts are numbers."""
+MOST_BASELINES = 5
+"""Of those, where the problems differ in kind: the first of each kind, then the second, and on."""
+ALL = "all"
+"""Stands for every baseline that can play one of the problems."""
 BASELINE_PLAYS = 16
 """Plays of each scenario by each baseline: they cost nothing, and their own luck averages out."""
 
@@ -367,13 +366,37 @@ def lowest_regret(played: Mapping[int, Performance]) -> int:
     return max(played, key=lambda index: (float(played[index].drop_M(played[0]).mean()), -index))
 
 
+def named_baselines(course: ScenarioSet, names: Sequence[str] | None) -> tuple[str, ...]:
+    """Those named, each once; the usual ones for None, and every one that fits for "all"."""
+    if names is None:
+        return default_baselines(course)
+    each = (all_baselines(course) if name == ALL else (name,) for name in names)
+    return tuple(dict.fromkeys(name for some in each for name in some))
+
+
 def default_baselines(course: ScenarioSet) -> tuple[str, ...]:
-    """The baselines that fit the scenarios of one problem at least."""
-    kinds: dict[RegretKind, None] = dict.fromkeys(s.regret for s in course.scenarios)
-    own = (n for s in course.scenarios if s.world is not None for n in s.world.references)
-    usual = (name for kind in kinds for name in DEFAULT_BASELINES[kind])
-    names = dict.fromkeys([*usual, *own])
-    return tuple(name for name in names if course.playable(name).scenarios)
+    """The usual ones, each able to play the scenarios of one problem at least.
+
+    No more than `MOST_BASELINES`, and the references of problems with state beside them.
+    """
+    kinds = dict.fromkeys(
+        WITH_FEATURES if s.features is not None else DEFAULT_BASELINES[s.regret]
+        for s in course.scenarios
+    )
+    ranked = zip_longest(*([n for n in kind if course.playable(n).scenarios] for kind in kinds))
+    usual = dict.fromkeys(name for rank in ranked for name in rank if name is not None)
+    return tuple(dict.fromkeys([*list(usual)[:MOST_BASELINES], *_references(course)]))
+
+
+def all_baselines(course: ScenarioSet) -> tuple[str, ...]:
+    """Every baseline that can play one of the problems."""
+    able = [name for name in baselines.BASELINES if course.playable(name).scenarios]
+    return tuple(dict.fromkeys([*able, *_references(course)]))
+
+
+def _references(course: ScenarioSet) -> Iterator[str]:
+    """The named policies of problems with state."""
+    return (n for s in course.scenarios if s.world is not None for n in s.world.references)
 
 
 def figures(

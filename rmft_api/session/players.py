@@ -72,14 +72,13 @@ def _set_of(config: RunConfig) -> str:
 def _baselines(run: RunConfig, names: tuple[str, ...] | None) -> tuple[str, ...]:
     """The algorithms named, each able to play one problem at least; None: the usual ones."""
     course = outcome.scenario_set(run, "test")
-    if names is None:
-        return scoring.default_baselines(course)
     first = course.first(len(course.problems))
-    for name in names:
+    named = scoring.named_baselines(first if names else course, names)
+    for name in named if names else ():
         if not baselines.is_own(name) and not first.playable(name).scenarios:
             raise UsageError(f"--baseline {name!r} {_misfit(name, first)}")
         outcome.check_baseline(name, first, run.seed, run.origin.folder)
-    return tuple(dict.fromkeys(names))
+    return named
 
 
 def _misfit(name: str, course: ScenarioSet) -> str:

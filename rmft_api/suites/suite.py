@@ -53,7 +53,8 @@ class Suite(Section):
     min_valid_after: Positive = 20
     """Replies before that is first decided, then again at twice as many and so on."""
     baselines: tuple[str, ...] | None = None
-    """Known algorithms beside the models; absent: those that are usual for these problems."""
+    """Known algorithms beside the models; "all": every one that fits; absent: the
+    strongest usual ones, at most five."""
 
     _folder: Path = PrivateAttr(default_factory=Path.cwd)
 

@@ -71,6 +71,7 @@ INDICES: dict[str, Index] = {
     "ucb": lambda t, rewards, n: mean(rewards) + math.sqrt(0.5 * math.log(t) / n),
     "k24_ucb": lambda t, rewards, n: mean(rewards) + math.sqrt(1 / n),
     "kl_ucb": lambda t, rewards, n: by_halving(mean(rewards), math.log(t) / n),
+    "moss": lambda t, rewards, n: mean(rewards) + math.sqrt(max(math.log(80 / (4 * n)), 0) / n),
 }
 
 
@@ -210,6 +211,45 @@ def test_exp3s_can_be_told_how_often_the_best_action_changes() -> None:
     assert still.policies_TK.min() < known.policies_TK.min()
 
 
+@pytest.mark.parametrize("reward", ["bernoulli", "gaussian"])
+def test_exp3_ix_keeps_estimates_small_by_half_its_step(reward: str) -> None:
+    K, T = 3, 200
+    scenario, play = played("exp3_ix", ConcreteProblem("bandit", K, T, {"reward": reward}))
+    eta = math.sqrt(2 * math.log(K) / (K * T))
+    losses = [0.0] * K
+    for t in range(T):
+        weights = [math.exp(-eta * loss) for loss in losses]
+        p = [w / sum(weights) for w in weights]
+        assert play.policies_TK[t] == pytest.approx(p)
+        drawn = int(play.actions_T[t])
+        losses[drawn] += (1 - float(scenario.rewards[t, drawn])) / (p[drawn] + eta / 2)
+
+
+def by_bisection(losses: list[float], eta: float) -> list[float]:
+    low, high = min(losses) - 2 * math.sqrt(len(losses)) / eta, min(losses) - 2 / eta
+    for _ in range(200):
+        x = (low + high) / 2
+        weights = [4 / (eta * (loss - x)) ** 2 for loss in losses]
+        low, high = (x, high) if sum(weights) < 1 else (low, x)
+    return [4 / (eta * (loss - low)) ** 2 for loss in losses]
+
+
+@pytest.mark.parametrize("reward", ["bernoulli", "uniform"])
+def test_tsallis_inf_is_the_published_pseudo_code_with_reduced_variance(reward: str) -> None:
+    K, T = 4, 200
+    scenario, play = played("tsallis_inf", ConcreteProblem("bandit", K, T, {"reward": reward}))
+    losses = [0.0] * K
+    for t in range(T):
+        eta = 4 / math.sqrt(t + 1)
+        p = by_bisection(losses, eta)
+        assert play.policies_TK[t] == pytest.approx(p, abs=1e-9)
+        drawn = int(play.actions_T[t])
+        for j in range(K):
+            usual = 0.5 if play.policies_TK[t, j] >= eta**2 else 0.0
+            lost = 1 - float(scenario.rewards[t, j])
+            losses[j] += usual + ((lost - usual) / p[j] if j == drawn else 0.0)
+
+
 def test_the_sliding_window_forgets_what_left_it() -> None:
     T = 120
     scenario, play = played("sw_ucb", ConcreteProblem("nonstationary", 3, T, {"switches": 4}))
@@ -254,6 +294,53 @@ def test_hedge_ftrl_and_ftpl_follow_their_formulas() -> None:
         nearest = project((sums_K / math.sqrt(t + 1))[None])[0]
         assert ftrl.policies_TK[t] == pytest.approx(nearest)
         assert ftpl.policies_TK[t] == pytest.approx(leading(weights[None])[0])
+
+
+def ada_hedge(rewards: Floats) -> list[list[float]]:
+    """The authors' listing, in losses."""
+    K = rewards.shape[1]
+    total, gap, policies = [0.0] * K, 0.0, list[list[float]]()
+    for row in rewards.tolist():
+        eta = math.log(K) / gap if gap else math.inf
+        weights, before = mixed(eta, total)
+        policies.append(weights)
+        expected = sum(w * -r for w, r in zip(weights, row, strict=True))
+        total = [one - r for one, r in zip(total, row, strict=True)]
+        gap += max(0.0, expected - (mixed(eta, total)[1] - before))
+    return policies
+
+
+def mixed(eta: float, losses: list[float]) -> tuple[list[float], float]:
+    least = min(losses)
+    if eta == math.inf:
+        weights = [float(one == least) for one in losses]
+        return [w / sum(weights) for w in weights], least
+    weights = [math.exp(-eta * (one - least)) for one in losses]
+    return [w / sum(weights) for w in weights], least - math.log(sum(weights) / len(losses)) / eta
+
+
+def optimistic_hedge(rewards: Floats) -> list[list[float]]:
+    K = rewards.shape[1]
+    last, total, moved, policies = [0.0] * K, [0.0] * K, [0.0, 0.0], list[list[float]]()
+    for row in rewards.tolist():
+        root = math.sqrt(moved[-1]) + math.sqrt(moved[-2])
+        eta = math.sqrt(math.log(K)) * min(1.0, 1.0 / root if root else 1.0)
+        weights = [math.exp(eta * (s + m)) for s, m in zip(total, last, strict=True)]
+        policies.append([w / sum(weights) for w in weights])
+        moved.append(moved[-1] + max(abs(r - m) for r, m in zip(row, last, strict=True)) ** 2)
+        total, last = [s + r for s, r in zip(total, row, strict=True)], row
+    return policies
+
+
+@pytest.mark.parametrize("process", ["gaussian", "bernoulli", "rotating", "adaptive"])
+@pytest.mark.parametrize(
+    ("name", "listing"), [("ada_hedge", ada_hedge), ("optimistic_hedge", optimistic_hedge)]
+)
+def test_hedges_that_adapt_follow_their_listings(
+    name: str, listing: Callable[[Floats], list[list[float]]], process: str
+) -> None:
+    _, play = played(name, ConcreteProblem("online_learning", 4, 60, {"process": process}))
+    assert play.policies_TK == pytest.approx(np.array(listing(play.rewards_TK)), abs=1e-9)
 
 
 @given(hnp.arrays(np.float64, (1, 4), elements=st.floats(-3, 3)))

@@ -109,7 +109,7 @@ def test_a_run_file_names_the_algorithms_beside_its_models() -> None:
     held = outcome.scenario_set(named, "test")
     assert outcome.baselines_of(named, held) == ("random", own("RoundRobin"))
     usual = outcome.baselines_of(config(), held)
-    assert usual == ("random", "greedy", "ucb1", "thompson")
+    assert usual == ("random", "greedy", "kl_ucb", "thompson", "ids")
     wrong = config(test={"scenarios": 4, "baselines": ["ucbl"]})
     with pytest.raises(ConfigError, match="unknown baseline 'ucbl'; did you mean 'ucb1'"):
         outcome.check_baselines(wrong)

@@ -8,6 +8,7 @@ from rmft_api.environments import ConcreteProblem, Scenario
 from rmft_api.environments.online_learning import ZeroTheFavourite
 from rmft_api.selection import regret
 from rmft_api.selection.regret import Floats, PlayArrays
+from rmft_api.testing import AlgorithmContract
 
 EVERY = sorted(BASELINES)
 
@@ -17,10 +18,12 @@ def drawn(name: str, K: int, T: int, count: int, **options: object) -> list[Scen
     return [environments.draw([problem], 0, "test", 0, i) for i in range(count)]
 
 
+ENVIRONMENTS = {"bandit": "bandit", "full": "online_learning", "features": "contextual"}
+
+
 def playable_by(name: str, count: int = 4, T: int = 30) -> list[Scenario]:
     needs = BASELINES[name].needs if name in BASELINES else "bandit"
-    environment = {"bandit": "bandit", "full": "online_learning", "features": "contextual"}[needs]
-    return drawn(environment, 3, T, count)
+    return drawn(ENVIRONMENTS[needs], 3, T, count)
 
 
 def same(one: PlayArrays, other: PlayArrays) -> bool:
@@ -37,6 +40,15 @@ def test_every_play_is_whole_and_acts_from_distributions(name: str) -> None:
         assert play.policies_TK.min() >= 0
         assert (np.take_along_axis(play.policies_TK, play.actions_T[:, None], 1) > 0).all()
         assert np.array_equal(play.rewards_TK, scenario.rewards)
+
+
+@pytest.mark.parametrize("name", EVERY)
+@pytest.mark.parametrize("check", [n for n in dir(AlgorithmContract) if n.startswith("test_")])
+def test_every_baseline_keeps_the_contract_of_algorithms(name: str, check: str) -> None:
+    contract = AlgorithmContract()
+    contract.algorithm = name
+    contract.problem = (ENVIRONMENTS[BASELINES[name].needs], 3, 20)
+    getattr(contract, check)()
 
 
 @pytest.mark.parametrize("name", EVERY)
@@ -150,6 +162,8 @@ def test_suitable_names_who_can_play_what_is_told() -> None:
     assert "hedge" not in baselines.suitable(bandit)
     assert set(baselines.suitable(full)) - set(baselines.suitable(bandit)) == {
         "hedge",
+        "ada_hedge",
+        "optimistic_hedge",
         "ftrl_l2",
         "ftpl",
     }

@@ -28,11 +28,36 @@ def test_every_baseline_that_fits_a_problem_stands_beside_the_model() -> None:
     run = config(STOCK, BANDIT, PRICES)
     held = outcome.scenario_set(run, "test")
     usual = outcome.baselines_of(run, held)
-    assert {"random", "base_stock", "fixed_price", "ucb1", "thompson"} <= set(usual)
+    assert {"random", "base_stock", "fixed_price", "kl_ucb", "thompson"} <= set(usual)
     assert held.playable("base_stock").numbers == (0, 3, 6)
     assert held.playable("ucb1").numbers == (1, 4)
     assert held.playable("fixed_price").numbers == (2, 5)
     assert held.playable("random").places is None
+
+
+def test_the_usual_baselines_are_at_most_five_and_begin_with_those_of_each_kind() -> None:
+    kinds = [{"environment": e, "K": 3, "T": 6} for e in ("bandit", "nonstationary")]
+    full = {"environment": "online_learning", "K": 3, "T": 6}
+    run = config(*kinds, full)
+    usual = outcome.baselines_of(run, outcome.scenario_set(run, "test"))
+    assert usual == ("random", "greedy", "hedge", "kl_ucb", "glr_kl_ucb")
+    seen = config({"environment": "contextual", "K": 3, "T": 6})
+    usual = outcome.baselines_of(seen, outcome.scenario_set(seen, "test"))
+    assert usual == ("random", "greedy", "thompson", "linucb", "lin_thompson")
+
+
+def test_all_stands_for_every_baseline_that_fits() -> None:
+    run = config(STOCK, BANDIT, baselines=["all"])
+    held = outcome.scenario_set(run, "test")
+    every = outcome.baselines_of(run, held)
+    assert every[:2] == ("random", "greedy")
+    assert {"ids", "moss", "tsallis_inf", "base_stock", "order_the_mean"} <= set(every)
+    assert not {"hedge", "linucb", "fixed_price", "all"} & set(every)
+    outcome.check_baselines(run)
+    words = ComparisonOptions((), "small", "local", ("all",), None, None, (), None)
+    assert set(every) - {"base_stock", "order_the_mean"} <= set(
+        described(words, Path("nowhere")).baselines
+    )
 
 
 def test_its_figures_are_those_of_its_problems_alone_and_say_so() -> None:
