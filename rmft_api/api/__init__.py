@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from rmft_api.api.evaluations import aevaluate, evaluate, plan_evaluate
     from rmft_api.api.fetching import get_model, make_checkpoint
     from rmft_api.api.log_files import save_log
-    from rmft_api.api.opened_run import Run, TunedModel, list_runs, open_run
+    from rmft_api.api.opened_run import Run, TunedModel, figures, list_runs, open_run
     from rmft_api.api.plans import Plan, aplan, plan
     from rmft_api.api.previews import Preview, apreview, preview
     from rmft_api.api.retraining import aretrain, plan_retrain, retrain
@@ -25,7 +25,7 @@ _MODULES = {
     "evaluations": ("aevaluate", "evaluate", "plan_evaluate"),
     "fetching": ("get_model", "make_checkpoint"),
     "log_files": ("save_log",),
-    "opened_run": ("Run", "TunedModel", "list_runs", "open_run"),
+    "opened_run": ("Run", "TunedModel", "figures", "list_runs", "open_run"),
     "plans": ("Plan", "aplan", "plan"),
     "previews": ("Preview", "apreview", "preview"),
     "retraining": ("aretrain", "plan_retrain", "retrain"),
@@ -53,6 +53,7 @@ __all__ = [
     "cleanup",
     "doctor",
     "evaluate",
+    "figures",
     "get_model",
     "init",
     "list_profiles",

@@ -1,7 +1,7 @@
 """A run, opened to read: the numbers of `rmft-api report`, as objects and as pandas frames."""
 
 import html
-from collections.abc import AsyncGenerator, Iterator
+from collections.abc import AsyncGenerator, Iterator, Sequence
 from contextlib import asynccontextmanager, closing
 from dataclasses import dataclass
 from pathlib import Path
@@ -212,6 +212,22 @@ class Run:
             raise UsageError(f"no table {table!r}; there are {known}")
         return exports.export(self.directory, arguments.folder(path, "path"), Table(table))
 
+    def figures(
+        self,
+        to: str | Path | None = None,
+        *,
+        formats: Sequence[str] = ("svg", "pdf", "png"),
+        columns: int = 1,
+        tables: Sequence[str] = (),
+    ) -> list[Path]:
+        """Draw the run or evaluation for a paper; the files. As `rmft_api.figures` of this run.
+
+        Example:
+            >>> run.figures("paper", columns=2, tables=["latex"])  # doctest: +SKIP
+
+        """
+        return figures([self], to, formats=formats, columns=columns, tables=tables)
+
     def _played(
         self, split: Split | None, iteration: int | None
     ) -> Iterator[tuple[Trajectory, Scored]]:
@@ -252,3 +268,30 @@ def list_runs(runs: str | Path = "runs") -> list[Run]:
     """The runs in a folder, by name."""
     folder = arguments.folder(runs)
     return [Run(folder / name) for name in run_names(folder)]
+
+
+def figures(
+    runs: "Sequence[Run | str | Path]",
+    to: str | Path | None = None,
+    *,
+    formats: Sequence[str] = ("svg", "pdf", "png"),
+    columns: int = 1,
+    tables: Sequence[str] = (),
+) -> list[Path]:
+    """Draw runs and evaluations for a paper, and write their tables; the paths of the files.
+
+    Several runs have a folder each in `to`, and figures that hold all of them. Without `to`, the
+    folder `figures` of the first run. `columns` is 1 (85 mm wide) or 2 (175 mm), `formats` are
+    "svg", "pdf", "png" (none: tables alone), `tables` "latex", "markdown", "csv".
+
+    Raises UsageError for a run that has evaluated no model yet, or an unknown format; ConfigError
+    without matplotlib; StorageError.
+    """
+    from rmft_api.session import paper
+
+    opened = [one if isinstance(one, Run) else open_run(one) for one in runs]
+    if not opened:
+        raise UsageError("figures of no run; name one")
+    order = paper.PaperOrder(tuple(formats), columns, tuple(tables))  # pyright: ignore[reportArgumentType] - checked when it is made
+    folder = opened[0].directory / paper.FOLDER if to is None else arguments.folder(to, "to")
+    return paper.write([one.directory for one in opened], folder, order)

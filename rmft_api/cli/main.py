@@ -17,6 +17,7 @@ from rmft_api.cli.doctor import doctor
 from rmft_api.cli.errors import guarded
 from rmft_api.cli.eval import eval
 from rmft_api.cli.export import export
+from rmft_api.cli.figures import figures
 from rmft_api.cli.get_model import get_model
 from rmft_api.cli.init import init
 from rmft_api.cli.make_checkpoint import make_checkpoint
@@ -39,7 +40,7 @@ app = typer.Typer(
     rich_markup_mode=None,
 )
 COMMANDS = (
-    *(init, run, resume, status, report, plan, preview, eval, ablate, retrain, export),
+    *(init, run, resume, status, report, plan, preview, eval, ablate, retrain, export, figures),
     *(serve, get_model, make_checkpoint, profiles, doctor, cleanup),
 )
 OLD_NAMES: dict[str, Callable[..., None]] = {

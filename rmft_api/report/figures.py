@@ -12,7 +12,7 @@ from rmft_api import statistics
 from rmft_api.core.records import Interval, RegretKind
 from rmft_api.evaluation import measures
 from rmft_api.report.data import Curve, Measures
-from rmft_api.report.play_groups import ScoredPlay, scenarios_of
+from rmft_api.report.play_groups import ScoredPlay, each_of, scenarios_of
 from rmft_api.selection.regret import (
     Floats,
     PlayArrays,
@@ -27,7 +27,7 @@ POINTS = 200
 """Rounds shown of a curve."""
 MEASURES: Mapping[str, Callable[[PlayArrays, RegretKind], Floats]] = {
     "regret": lambda plays, kind: per_round(plays, kind).sum(axis=-1),
-    "suff_fail_freq": lambda plays, kind: measures.suff_fail(plays, kind).astype(np.float64),
+    "suff_fail_freq": lambda plays, kind: _suff_fail(plays, kind),
     "k_min_frac": lambda plays, _: plays.rewards_TK.shape[-1] * measures.min_frac(plays),
     "greedy_frac": lambda plays, _: measures.greedy_frac(plays),
     "best_share": measures.best_share,
@@ -36,30 +36,36 @@ MEASURES: Mapping[str, Callable[[PlayArrays, RegretKind], Floats]] = {
 """Figures of one play, whose mean over scenarios is told."""
 
 
+def _suff_fail(plays: PlayArrays, kind: RegretKind) -> Floats:
+    """Without a meaning, and not read, where problems have state."""
+    if kind == "reference":
+        return np.full(len(plays.actions_T), np.nan)
+    return measures.suff_fail(plays, kind).astype(np.float64)
+
+
 def measured(sittings: Sequence[ScoredPlay]) -> Measures:
     """Every measure of these plays; empty where there are none."""
     if not sittings:
         return {}
-    settled = [one for one in sittings if one.kind != "reference"]  # measures.NO_BEST
+    values = each_of(sittings, {**MEASURES, "least": least_regret})
+    places: dict[str, Sequence[int]] = {name: range(len(sittings)) for name in MEASURES}
+    places["suff_fail_freq"] = [
+        place
+        for place, one in enumerate(sittings)
+        if one.kind != "reference"  # measures.NO_BEST
+    ]
     found = {
-        name: _share(_by_scenario(some, scenarios_of(some, measure)))
-        for name, measure in MEASURES.items()
-        if name != "regret" and (some := settled if name == "suff_fail_freq" else sittings)
+        name: _share(_by_scenario([sittings[i] for i in some], [values[name][i] for i in some]))
+        for name, some in places.items()
+        if name != "regret" and some
     }
+    regret_M, least_M = (_by_scenario(sittings, values[name]) for name in ("regret", "least"))
     entropy = measures.answer_entropy([one.play for one in sittings])
     return {
-        "regret": _regret(sittings),
+        "regret": statistics.regret_interval(regret_M, least=float(least_M.mean())),
         **found,
         "answer_entropy": Interval(entropy, np.nan, np.nan),
     }
-
-
-def _regret(sittings: Sequence[ScoredPlay]) -> Interval:
-    regret_M, least_M = (
-        _by_scenario(sittings, scenarios_of(sittings, figure))
-        for figure in (MEASURES["regret"], least_regret)
-    )
-    return statistics.regret_interval(regret_M, least=float(least_M.mean()))
 
 
 def _share(figures_M: Floats) -> Interval:

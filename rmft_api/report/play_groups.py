@@ -1,7 +1,7 @@
 """A run's trajectories, group by group: one model's plays of one split."""
 
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TypeVar
 
@@ -69,11 +69,20 @@ def scenarios_of(
     sittings: Sequence[ScoredPlay], measure: Callable[[PlayArrays, RegretKind], NDArray[N]]
 ) -> list[NDArray[N]]:
     """What `measure` says of each play, in their order; plays of one shape go together."""
-    found: dict[int, NDArray[N]] = {}
+    return each_of(sittings, {"": measure})[""]
+
+
+def each_of(
+    sittings: Sequence[ScoredPlay],
+    measures: Mapping[str, Callable[[PlayArrays, RegretKind], NDArray[N]]],
+) -> dict[str, list[NDArray[N]]]:
+    """What several measures say of each play: as `scenarios_of`, and each play is read once."""
+    found: dict[str, dict[int, NDArray[N]]] = {name: {} for name in measures}
     for kind, places in _alike(sittings):
-        values = measure(stack([sittings[place].play for place in places]), kind)
-        found.update(zip(places, values, strict=True))
-    return [found[place] for place in range(len(sittings))]
+        plays = stack([sittings[place].play for place in places])
+        for name, measure in measures.items():
+            found[name].update(zip(places, measure(plays, kind), strict=True))
+    return {name: [one[i] for i in range(len(sittings))] for name, one in found.items()}
 
 
 def _alike(sittings: Sequence[ScoredPlay]) -> Iterator[tuple[RegretKind, list[int]]]:

@@ -88,15 +88,17 @@ def play_of(rounds: Sequence[Round], rewards_TK: Floats, means_TK: Floats | None
 
 def stack(plays: Sequence[PlayArrays]) -> PlayArrays:
     """N plays of one shape as one, with a leading axis."""
-    shape = plays[0].actions_T.shape
-    plays = [
-        play._replace(
-            least_T=np.broadcast_to(play.least_T, shape),
-            reference_T=np.broadcast_to(play.reference_T, shape),
-        )
-        for play in plays
-    ]
-    return PlayArrays(*(np.stack(arrays) for arrays in zip(*plays, strict=True)))
+    T = plays[0].actions_T.shape[-1]
+    *same, least, reference = zip(*plays, strict=True)
+    widened = (_each_round(rows, T) for rows in (least, reference))
+    return PlayArrays(*(np.stack(arrays) for arrays in same), *widened)
+
+
+def _each_round(rows: Sequence[Floats], T: int) -> Floats:
+    """A row for each play; one figure alone stands for all T rounds."""
+    if all(len(row) == 1 for row in rows):
+        return np.broadcast_to(np.stack(rows), (len(rows), T))
+    return np.stack([np.broadcast_to(row, (T,)) for row in rows])
 
 
 def _policy(played: Round) -> tuple[float, ...]:
