@@ -392,7 +392,7 @@ def _check_options(on_unreadable: str, concurrency: int, retry_for_s: float) -> 
 
 
 def _actions_can_be_told_apart(names: tuple[str, ...]) -> tuple[str, ...]:
-    """Raises UsageError for too few, DataError for names that answers could not tell apart."""
+    """Raises UsageError for too few, DataError for names that answers could not distinguish."""
     if len(names) < 2:
         raise UsageError(f"a game needs at least 2 actions, not {len(names)}")
     for name in names:

@@ -1,4 +1,4 @@
-"""Weights on what a bandit is told: EXP3 and its kin, Tsallis-INF. Rewards are cut to [0, 1].
+"""Weights on what a bandit sees: EXP3 and its kin, Tsallis-INF. Rewards are cut to [0, 1].
 
 EXP3 and EXP3.S: Auer, Cesa-Bianchi, Freund, Schapire, "The nonstochastic multiarmed bandit problem"
 (SIAM J. Comput. 32, 2002). Rexp3: Besbes, Gur, Zeevi, "Stochastic multi-armed-bandit problem with

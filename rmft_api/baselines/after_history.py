@@ -11,7 +11,7 @@ from rmft_api.environments.scenario import Scenario
 from rmft_api.selection.regret import Floats, Ints, one_hot
 
 OF_ANY_HISTORY = ("greedy", "ucb1", "thompson", "linucb", "lin_thompson")
-"""Those that learn alike from actions which they did not choose themselves. EXP3 and its kin weigh
+"""Those that learn the same from actions which they did not choose. EXP3 and its kin weigh
 a reward by their own probability of the action, and so do not."""
 
 
@@ -20,7 +20,7 @@ def after_history(
 ) -> Floats:
     """N x K: what the baseline does in the last round of each scenario, all of one shape.
 
-    In the rounds before, axis T, it is told the given actions and what they earned. Where it draws
+    In the rounds before, axis T, it gets the given actions and what they earned. Where it draws
     its action, that is one draw, at the address (seed, name, place in `scenarios`).
     """
     size = max(1, CELLS // (scenarios[0].T * scenarios[0].K * 8))

@@ -10,7 +10,7 @@ from rmft_api.selection.regret import Floats, Ints
 
 
 class Random(Algorithm):
-    """Every action alike."""
+    """Every action with the same probability."""
 
     def __init__(self, table: GameInfo) -> None:
         self._policies_NK = np.full((table.N, table.K), 1.0 / table.K)
@@ -161,7 +161,7 @@ class GaussianThompson(Algorithm):
     """N(mean, s^2 / (n + 1)) around the mean of the rewards and one imagined reward of 1/2.
 
     s is the spread of rewards within actions, pooled, with one imagined deviation of 1/2: it need
-    not be told, and fits rewards of any scale.
+    not be known, and fits rewards of any scale.
     """
 
     def __init__(self, table: GameInfo, discount: float = 1.0) -> None:

@@ -1,4 +1,4 @@
-"""Online learning with all rewards told: Hedge, AdaHedge, optimistic Hedge, FTRL, FTPL.
+"""Online learning with all rewards shown: Hedge, AdaHedge, optimistic Hedge, FTRL, FTPL.
 
 AdaHedge: de Rooij, van Erven, Grunwald, Koolen, "Follow the leader if you can, hedge if you must"
 (JMLR 15, 2014). Optimistic Hedge: Rakhlin, Sridharan, "Online learning with predictable sequences"

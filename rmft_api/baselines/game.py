@@ -11,7 +11,7 @@ from rmft_api.environments.scenario import Adversary, Scenario
 from rmft_api.selection.regret import Floats, Ints, PlayArrays, one_hot
 
 Needs = Literal["bandit", "full", "features"]
-"""What an algorithm has to be told: its own rewards, all of them, or contexts as numbers."""
+"""What an algorithm needs: its own rewards, all of them, or contexts as numbers."""
 ACTING = 4095
 """The lane of chance that turns a distribution into an action; no player draws from it."""
 
@@ -29,7 +29,7 @@ class GameInfo:
     switches_N: Floats
     """How often the best action changes, at least 1: tunes windows and discounts."""
     segments_N: Floats
-    """In how many stretches of rounds the best action stays the same, as far as is told."""
+    """In how many stretches of rounds the best action stays the same, as far as is known."""
     variation_N: Floats
     """V_T, the variation budget: tunes restarts."""
     features_TNd: Floats | None
@@ -48,10 +48,10 @@ class Algorithm:
         return None
 
     def learn(self, t: int, actions_N: Ints, earned_N: Floats) -> None:
-        """What a bandit is told: the chosen action's reward."""
+        """What a bandit sees: the chosen action's reward."""
 
     def learn_all(self, t: int, faced_NK: Floats) -> None:
-        """What full information tells: all K rewards."""
+        """What full information shows: all K rewards."""
 
 
 def table(scenarios: Sequence[Scenario], chance: RandomStreams) -> GameInfo:

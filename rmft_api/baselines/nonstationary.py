@@ -1,6 +1,6 @@
 """Bandits that forget: sliding window, discount, discounted Thompson.
 
-`switches` of a scenario's facts tunes window and discount: these algorithms are told how often the
+`switches` of a scenario's facts tunes window and discount: these algorithms know how often the
 best action changes.
 """
 

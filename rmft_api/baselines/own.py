@@ -1,7 +1,7 @@
 """Algorithms of one's own: `module:Class`, or an entry point of another package.
 
 A class is made with `GameInfo` and its options, and is an `Algorithm`. Its attribute `needs` says
-what it has to be told ("bandit", "full" or "features"; the first where it is missing), and
+the feedback it needs ("bandit", "full" or "features"; the first where it is missing), and
 `known_mix = False` that it hides its distribution in draws of its own.
 """
 
@@ -42,7 +42,7 @@ def load(name: str, folder: Path | None) -> Callable[..., Any]:
 
 
 def needs_of(algorithm: object) -> Needs:
-    """What the class has to be told."""
+    """The feedback that the class needs."""
     return getattr(algorithm, "needs", "bandit")
 
 
@@ -59,8 +59,8 @@ def _asked(name: str, method: str, call: Any) -> Any:
     except RmftError:
         raise
     except Exception as error:
-        told = f"{type(error).__name__}: {error}"
-        raise DataError(f"baseline {name}: {method} raised {told}") from error
+        problem = f"{type(error).__name__}: {error}"
+        raise DataError(f"baseline {name}: {method} raised {problem}") from error
 
 
 class _Watched(Algorithm):
@@ -99,11 +99,11 @@ class _Watched(Algorithm):
         return mixed
 
     def learn(self, t: int, actions_N: Ints, earned_N: Floats) -> None:
-        """Hand on what a bandit is told."""
+        """Hand on what a bandit sees."""
         _asked(self._name, f"learn({t}, ...)", lambda: self._player.learn(t, actions_N, earned_N))
 
     def learn_all(self, t: int, faced_NK: Floats) -> None:
-        """Hand on what full information tells."""
+        """Hand on what full information shows."""
         if needs_of(self._player) == "full":  # a bandit is never shown what it did not choose
             _asked(self._name, f"learn_all({t}, ...)", lambda: self._player.learn_all(t, faced_NK))
 

@@ -32,7 +32,7 @@ CELLS = 1 << 23
 
 @dataclass(frozen=True)
 class Baseline:
-    """An algorithm and what it has to be told."""
+    """An algorithm and the feedback it needs."""
 
     make: Callable[..., Algorithm]
     needs: Needs = "bandit"
@@ -106,7 +106,7 @@ def play(
     Chance has the address (seed, name, place in `scenarios`), so the first plays of a longer list
     are the same. `options` are the algorithm's own numbers, e.g. {"c": 1.0} for ucb. `module:Class`
     is looked for in `folder` first. Raises ConfigError for an unknown name or option, or a scenario
-    that tells too little, and DataError for a class of one's own that breaks its contract.
+    that shows too little, and DataError for a class of one's own that breaks its contract.
     """
     baseline = _named(name, folder)
     _check(name, baseline, scenarios, options or {})
@@ -182,7 +182,7 @@ def _lack(baseline: Baseline, scenario: Scenario) -> str:
     """Why it does not fit."""
     if scenario.adversary is not None and not baseline.known_mix:
         return "hides its distribution in its own draws, which is what an adversary answers, as in"
-    return f"needs {NEEDS[baseline.needs]}, not told in"
+    return f"needs {NEEDS[baseline.needs]}, not shown in"
 
 
 def _options(baseline: Baseline | None) -> list[str]:

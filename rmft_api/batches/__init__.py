@@ -5,7 +5,7 @@
       └── what was not carried out is asked again <── answers saved <───────┘
 
 Every request keeps its own key and its own reservation, and its row names the batch that it went
-into; so whoever comes after a crash joins that batch, and pays for nothing twice.
+into; so a run that resumes after a crash joins that batch, and pays for nothing twice.
 """
 
 from rmft_api.batches.answers import BatchAnswers

@@ -22,12 +22,12 @@ class BatchAnswers:
     ledger: Ledger
     wire: BatchClient
     cost: Callable[[ChatRequest, ChatResponse], int | None]
-    """What a reply cost in micro-dollars; None: not told, so what was reserved counts as spent."""
+    """What a reply cost in micro-dollars; None: not stated, so its reservation counts as spent."""
 
     async def save(
         self, found: Sequence[BatchAnswer], group: Sequence[WaitingRequest], batch: Batch
     ) -> None:
-        """Keep every answer, and free what has none; who waits for it is told once it is kept."""
+        """Store every answer, and free what has none; its waiters resume once it is stored."""
         by_key = {answer.key: answer for answer in found}
         faults = await asyncio.gather(
             *(self._settle(one, by_key.get(one.request.key), batch) for one in group)
@@ -82,7 +82,7 @@ class BatchAnswers:
         await self.ledger.failed(_attempt_of(one), fault, cost)
 
     def _again(self, one: WaitingRequest, fault: ProviderFault) -> None:
-        """Ask anew, but not for a form that comes again: the endpoint is set up so."""
+        """Ask again, but not for a form that comes again: the endpoint is set up so."""
         if fault.mismatch is not None and fault.mismatch == one.mismatch:
             one.fail(ConfigError(f"{one.request.key}: {fault} (in two batches in a row)"))
         one.mismatch = fault.mismatch

@@ -11,7 +11,7 @@ from rmft_api.journal import Journal
 from rmft_api.requests.journaled_chat import answered, history_of, request_digest
 
 GATHER_S = 0.1
-"""A round is complete when nobody has asked for so long."""
+"""A round is complete when no request has come for so long."""
 ROUNDS = 5
 """Batches in a row that a request may go through without being carried out."""
 
@@ -19,7 +19,7 @@ ROUNDS = 5
 class BatchedChat:
     """Implements `ports.ChatModel`. Use it in `async with`: its worker ends with the block.
 
-    Whoever asks waits for a whole batch, so all that can be asked must be asked at once: a lock
+    A caller waits for a whole batch, so all possible requests must be sent at once: a lock
     step over all trajectories. What is asked while a batch is under way is the next one.
     """
 
@@ -76,7 +76,7 @@ class BatchedChat:
                 self._waiting.clear()
 
     async def _gathered(self) -> None:
-        """Wait until somebody has asked, and then nobody any more."""
+        """Wait for a first request, and then until no more come."""
         await self._arrived.wait()
         while self._arrived.is_set():
             self._arrived.clear()

@@ -1,4 +1,4 @@
-"""One batch from its requests to its answers, so that it can be left anywhere and gone on with."""
+"""One batch from its requests to its answers, so that it can stop anywhere and continue."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -41,9 +41,9 @@ _ENDING = (*FINAL, "cancelling")
 _KIND = "batch"
 _LOOKS_S = (0.0, 5.0, 15.0, 30.0, 60.0, 120.0)
 _GRACE_S = 2 * 3600.0
-"""How much later than its window a batch may tell that it has ended."""
+"""How much later than its window a batch may report its end."""
 _NEWS_S = 300.0
-"""How often somebody who waits for a batch hears how far it is."""
+"""How often the progress of a batch is reported."""
 _READS = 10
 """How often answers that are missing from a file are looked for."""
 _NOT_WHOLE = "not_whole"
@@ -173,7 +173,7 @@ class BatchJobs:
                 )
 
     async def _end(self, id_: str) -> None:
-        """One request to cancel. It may be refused because an earlier one was heeded."""
+        """One request to cancel. It may be refused because an earlier one succeeded."""
         try:
             await self.wire.cancel(id_)
         except ProviderFault as fault:

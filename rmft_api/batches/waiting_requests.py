@@ -28,7 +28,7 @@ class WaitingRequest:
     )
 
     def answer(self, reply: ChatResponse) -> None:
-        """Hand the reply on; nobody may be waiting any more."""
+        """Hand the reply on; its waiter may be gone."""
         if not self.reply.done():
             self.reply.set_result(reply)
 
@@ -36,10 +36,10 @@ class WaitingRequest:
         """Hand on why there is none."""
         if not self.reply.done():
             self.reply.set_exception(error)
-            self.reply.exception()  # whoever waited may be gone, which is no news to anybody
+            self.reply.exception()  # its waiter may be gone, which is no error
 
     def forget(self) -> None:
-        """Its attempt is over without an answer: it is asked anew."""
+        """Its attempt is over without an answer: it is asked again."""
         self.attempt, self.batch = None, None
 
 
@@ -59,6 +59,6 @@ def manifest_of(name: str, run: str, content: bytes, requests: int) -> Manifest:
 
 
 def name_of(run: str, created: int, group: list[WaitingRequest]) -> str:
-    """A batch's name for ever: the same requests of the same run, the same name."""
+    """A batch's fixed name: the same requests of the same run have the same name."""
     lines = [f"{one.request.key}|{one.number}|{one.digest.hex()}" for one in group]
     return sha256("\n".join([run, str(created), *lines]).encode()).hexdigest()[:24]

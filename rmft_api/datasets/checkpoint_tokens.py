@@ -1,7 +1,7 @@
 """Tokens as a checkpoint's own files count them: its tokenizer and its chat template, no torch.
 
-What the local server tells of a chat is what is counted here (tests/local_server/hf/test_counts.py
-holds both together).
+The tokens that the local server makes of a chat are counted here
+(tests/local_server/hf/test_counts.py holds both together).
 """
 
 import json
@@ -51,7 +51,7 @@ class CheckpointCounter(TokenCounter):
 
 @cache
 def counter_of(folder: Path, *, thinking: bool = False) -> TokenCounter | None:
-    """The counter of a checkpoint in Hugging Face's format; None where its files do not tell."""
+    """The counter of a checkpoint in Hugging Face's format; None where its files do not say."""
     try:
         import jinja2
         import tokenizers
@@ -60,8 +60,8 @@ def counter_of(folder: Path, *, thinking: bool = False) -> TokenCounter | None:
     except ImportError:
         return None
     try:
-        told = cast("dict[str, Any]", json.loads((folder / SETTINGS).read_bytes()))
-        text = _template(folder, told)
+        settings = cast("dict[str, Any]", json.loads((folder / SETTINGS).read_bytes()))
+        text = _template(folder, settings)
         if text is None:
             return None
         kind: Any = tokenizers.Tokenizer
@@ -70,7 +70,7 @@ def counter_of(folder: Path, *, thinking: bool = False) -> TokenCounter | None:
             trim_blocks=True, lstrip_blocks=True, extensions=[loopcontrols]
         )
         place.globals["raise_exception"] = _refuse  # pyright: ignore[reportArgumentType]
-        words = {"enable_thinking": thinking, **_special(told)}
+        words = {"enable_thinking": thinking, **_special(settings)}
         found = CheckpointCounter(folder, tokenizer, place.from_string(text), words)
         found.chat([_Turn(**one) for one in _PROBE])
     except (OSError, ValueError, KeyError, jinja2.TemplateError):
@@ -87,18 +87,18 @@ class _Turn:
         self.role, self.content = role, content
 
 
-def _template(folder: Path, told: dict[str, Any]) -> str | None:
+def _template(folder: Path, settings: dict[str, Any]) -> str | None:
     file = folder / TEMPLATE
     if file.is_file():
         return file.read_text(encoding="utf-8")
-    inside = told.get("chat_template")
+    inside = settings.get("chat_template")
     return inside if isinstance(inside, str) else None
 
 
-def _special(told: dict[str, Any]) -> dict[str, str]:
+def _special(settings: dict[str, Any]) -> dict[str, str]:
     """The tokens that templates name, as words: `bos_token` and its like."""
     names = ("bos_token", "eos_token", "pad_token", "unk_token")
-    found = {name: told.get(name) for name in names}
+    found = {name: settings.get(name) for name in names}
     words = {
         name: cast("dict[str, Any]", one).get("content") if isinstance(one, dict) else one
         for name, one in found.items()

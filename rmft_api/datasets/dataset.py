@@ -176,8 +176,8 @@ def _messages_of_line(example: Example, line: bytes) -> tuple[ExampleMessage, ..
     """What a line says; tool calls as text."""
     if example.answer is None:
         return msgspec.json.decode(line, type=_Line).messages
-    told = messages_of_wire(json.loads(line)["messages"])
-    return msgspec.convert(told, type=tuple[ExampleMessage, ...])
+    messages = messages_of_wire(json.loads(line)["messages"])
+    return msgspec.convert(messages, type=tuple[ExampleMessage, ...])
 
 
 class _Line(Record, frozen=True):
@@ -327,7 +327,7 @@ def _place(example: Example) -> str:
 
 
 def _where(address: Address, rounds: Sequence[int] = ()) -> str:
-    """A trajectory and rounds of it in words; rounds are counted from 1, as they were told."""
+    """A trajectory and rounds of it in words; rounds are counted from 1, as they were shown."""
     place = (
         f"{address.split} iteration {address.iteration}, scenario {address.scenario}, "
         f"trajectory {address.trajectory}"

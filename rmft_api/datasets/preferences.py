@@ -2,7 +2,7 @@
 
     {"input": {"messages": [...]}, "preferred_output": [...], "non_preferred_output": [...]}
 
-A pair needs one chat that both trajectories were told, word for word, and two different decisions:
+A pair needs one chat that both trajectories saw, word for word, and two different decisions:
 what the lower regret decided there is preferred to what the higher one did. So every pair is one
 turn, as all known endpoints demand. Labels are checked as those of `dataset` are.
 """
@@ -24,7 +24,7 @@ Opposed = tuple[Trajectory, Trajectory]
 
 
 class Preference(Record, frozen=True):
-    """One line: what was told, and two answers to it."""
+    """One line: a prompt, and two answers to it."""
 
     messages: tuple[ExampleMessage, ...]
     preferred: str
@@ -111,7 +111,7 @@ def all_of(
 def pairs_of(
     lower: Trajectory, higher: Trajectory, config: DatasetConfig, prompts: PromptConfig
 ) -> Iterator[Preference]:
-    """A pair for every round that told both the same and that they answered differently."""
+    """A pair for every round that showed both the same and that they answered differently."""
     for t in range(min(len(lower.rounds), len(higher.rounds))):
         mine, theirs = lower.rounds[t], higher.rounds[t]
         if mine.status != "read" or theirs.status != "read":

@@ -110,7 +110,7 @@ class TokenCounter:
 
 
 def counter_for(model: str) -> TokenCounter:
-    """The counter of a model id, fine-tunes (`ft:...`) included. No network, ever."""
+    """The counter of a model id, fine-tunes (`ft:...`) included. Never uses the network."""
     return _exact(name) if (name := vocabulary_of(model)) else _estimate()
 
 

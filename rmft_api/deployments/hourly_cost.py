@@ -48,7 +48,7 @@ class HourlyCost:
             self._paid_until[model] = self._end_of_paid(lease)
 
     async def book(self, model: str, lease: Lease, until: int) -> None:
-        """Book the whole stay: every hour that was begun, watched or not."""
+        """Book the whole stay: every hour that was started, watched or not."""
         hour = self.hour(model) or 0
         hours = max(1, math.ceil((until - lease.since) / HOUR_MS))
         first = hour * (1 + max(0, hours - self._paid(lease)))

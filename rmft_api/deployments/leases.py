@@ -36,7 +36,7 @@ def deploy_key(lease: Lease) -> str:
 
 
 def mark_of(run: str, created: int) -> str:
-    """A run's own: one of the same name that was begun at another time has another."""
+    """A run's own: one of the same name that was started at another time has another."""
     return sha256(f"{run}|{created}".encode()).hexdigest()[:16]
 
 

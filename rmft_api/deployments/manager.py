@@ -44,11 +44,11 @@ class Deployments:
     profile: Profile
     host: DeploymentClient | None
     chat: ChatModel
-    """The bare wire: it asks a new deployment for its first token."""
+    """The adapter without retries: it asks a new deployment for its first token."""
     journal: Journal
     retries: Retries
     leaving: Retries
-    """For what a run that was told to stop still has to do."""
+    """For what a stopped run still has to do."""
     rent: HourlyCost
     token: Callable[[ChatRequest], int | None]
     """The most that the first token can cost."""
@@ -93,14 +93,14 @@ class Deployments:
         self.say(f"{model} answers as {standing.target}")
 
     async def close(self, model: str) -> None:
-        """Take the model down where it is rented: nobody plays it for a while."""
+        """Take the model down where it is rented: it is not needed for a while."""
         lease = self._lease_of(model)
         if self.host is None or not self.host.removed_after_use or lease is None:
             return
         await self._close(self.host, model, lease, self.retries)
 
     async def only(self, model: str) -> None:
-        """Take down every other model: the run goes on with this one."""
+        """Take down every other model: the run continues with this one."""
         for other, _ in self.journal.all(_KIND, Lease):
             if other != model:
                 await self.close(other)
@@ -124,12 +124,12 @@ class Deployments:
         try:
             await self._close(host, model, lease, self.leaving)
         except StorageError:
-            # What cannot be written down is taken down all the same: whoever resumes finds it gone.
+            # What cannot be written down is taken down anyway: a resume finds it gone.
             await host.remove(lease.name)
             raise
 
     async def sweep(self) -> None:
-        """Take down what this run left standing without a lease, and tell of what others left."""
+        """Take down what this run left standing without a lease, and report what others left."""
         if self.host is None or not self.host.removed_after_use:
             return
         host = self.host
@@ -148,7 +148,7 @@ class Deployments:
             )
 
     async def _sign(self, model: str) -> Lease:
-        """Write a new lease down; from now on somebody is answerable for the deployment."""
+        """Write a new lease down; from now on this run is responsible for the deployment."""
         last = self.journal.get(_KIND, model, Lease)
         lease = Lease(
             last.number + 1 if last else 1, name_of(self._run, self._mark, model), self._now()
@@ -157,7 +157,7 @@ class Deployments:
             rest = last.until / 1000 + self.profile.hosting.rest_s - self.retries.clock()
             await self.retries.pause(
                 max(0.0, min(rest, self.profile.hosting.rest_s)),
-                f"{last.name} was just removed, and its provider wants a pause before the next",
+                f"{last.name} was just removed, and its provider requires a pause before the next",
             )
         await self.journal.put(_KIND, model, lease)
         return lease
@@ -297,5 +297,5 @@ class Deployments:
 
     @property
     def _mark(self) -> str:
-        """Ours alone: a run of the same name that was begun at another time has another."""
+        """Ours alone: a run of the same name that was started at another time has another."""
         return mark_of(self._run, self.journal.run.created)

@@ -18,7 +18,7 @@ class ReadinessProbe:
     """Asks for it, and pays for it like for any other."""
 
     chat: ChatModel
-    """The bare wire."""
+    """The adapter without retries."""
     journal: Journal
     retries: Retries
     price: Callable[[ChatRequest], int | None]

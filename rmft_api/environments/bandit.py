@@ -1,4 +1,4 @@
-"""MAB: the stochastic bandit. Only the chosen action's reward is told; pseudo-regret ranks."""
+"""MAB: the stochastic bandit. Only the chosen action's reward is shown; pseudo-regret ranks."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass

@@ -2,7 +2,7 @@
 
 The data ship with scikit-learn (no download). A round shows one row; the action that stands for its
 class earns 1, every other one 0. So what every action would have earned is known, and regret is the
-number of mistakes. Classes are dealt to the actions anew in every scenario: which name means which
+number of mistakes. Classes are dealt to the actions again in every scenario: which name means which
 class has to be learnt. Rows are divided once, 60/20/20 in every class, so none serves two splits.
 """
 
@@ -23,7 +23,7 @@ Data = Literal["digits", "wine", "iris", "breast_cancer"]
 _SHARES = (0.6, 0.8)
 """Where validation and test begin, in each class's rows."""
 _BLOCK = 2
-"""Pixels on a side that become one number: 8 x 8 pixels are told as 4 x 4 numbers."""
+"""Pixels on a side that become one number: 8 x 8 pixels are shown as 4 x 4 numbers."""
 
 
 class Rows(NamedTuple):
@@ -34,7 +34,7 @@ class Rows(NamedTuple):
     labels: Any
     """N classes, from 0."""
     words: tuple[str, ...]
-    """What is told of each row."""
+    """What is shown of each row."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -45,7 +45,7 @@ class Classification:
     T: int
     data: Data = "digits"
     feedback: Feedback = "bandit"
-    """bandit: the chosen action's reward is told. full: all K."""
+    """bandit: the chosen action's reward is shown. full: all K."""
 
     def __post_init__(self) -> None:
         options.one_of("data", self.data, get_args(Data))
@@ -59,7 +59,7 @@ class Classification:
         return self.draw_from("train", rng)
 
     def draw_from(self, split: Split, rng: np.random.Generator) -> Scenario:
-        """A scenario of the split's own rows, drawn with replacement, classes alike."""
+        """A scenario of the split's own rows, drawn with replacement, classes equally likely."""
         rows = _rows(self.data)
         dealt_K = rng.permutation(len(np.unique(rows.labels)))[: self.K]
         right_T = rng.integers(self.K, size=self.T)

@@ -1,4 +1,4 @@
-"""A contextual bandit: a context is told as text before each round; dynamic regret ranks."""
+"""A contextual bandit: a context is shown as text before each round; dynamic regret ranks."""
 
 from dataclasses import dataclass
 
@@ -12,7 +12,7 @@ from rmft_api.environments.scenario import Scenario
 class Contextual:
     """K actions, each earning f(x, a) = theta_a x on average: linear, and within [0, 1].
 
-    x is U(0, 1) in every feature, rounded to what its text tells. theta_a is drawn from a flat
+    x is U(0, 1) in every feature, rounded to what its text shows. theta_a is drawn from a flat
     Dirichlet, so that features count differently for every action.
     """
 
@@ -29,7 +29,7 @@ class Contextual:
         options.whole("features", self.features, low=2)
 
     def draw(self, rng: np.random.Generator) -> Scenario:
-        """A scenario; its `features` hold the same numbers that `contexts` tell."""
+        """A scenario; its `features` hold the same numbers that `contexts` show."""
         x_Td = rng.random((self.T, self.features)).round(2)
         theta_Kd = rng.dirichlet(np.ones(self.features), self.K)
         rewards_TK, means_TK = noise.around(rng, x_Td @ theta_Kd.T, self.reward, self.sd, self.clip)

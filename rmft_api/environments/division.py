@@ -1,7 +1,7 @@
 """Rows of a file, divided once among the splits of a run: no row serves two of them.
 
 The division is a matter of the file and these options alone. It is the same for every seed of a
-run, for K, T and the features told, and for an evaluation on the same file, so that a model never
+run, for K, T and the features shown, and for an evaluation on the same file, so that a model never
 meets in a test what it has learnt from.
 """
 

@@ -51,16 +51,16 @@ class Gym:
     """Who plays on after the first action: hold (the same action until the end), random, or a
     policy of yours, `module:function`, called with (observation, first action, generator)."""
     low: float = 0.0
-    """The least return of an episode; it is told as reward 0."""
+    """The least return of an episode; it is shown as reward 0."""
     high: float = 1.0
-    """The largest return of an episode; it is told as reward 1."""
+    """The largest return of an episode; it is shown as reward 1."""
     against: Against = "best"
     """best: regret is against the best action for each start state; fixed: against the one action
     that is best over all T episodes."""
     steps: int = 1000
     """An episode ends here at the latest."""
     describe: str = ""
-    """`module:function` that tells an observation in words; absent: its numbers."""
+    """`module:function` that puts an observation into words; absent: its numbers."""
     reference: str = ""
     """mode step: `module:function`, a policy of yours that regret may be against, called with
     (observation, round from 0); absent: those that are known."""

@@ -1,7 +1,7 @@
 """Gymnasium environments step by step: a round is one step, and an action changes what comes next.
 
 When an episode ends the next one begins, until T steps are taken: there is no other time limit.
-Where the environment tells its transitions (`P`: FrozenLake, Taxi, CliffWalking), its chance is
+Where the environment lists its transitions (`P`: FrozenLake, Taxi, CliffWalking), its chance is
 drawn here from them, one number a round, and the optimum is worked out exactly. Others are stepped,
 and regret is against the best of: each action held, and the policies that are known.
 """
@@ -55,9 +55,9 @@ def environment(settings: StepSettings, env: Any) -> StatefulEnvironment:
 
 @functools.lru_cache(maxsize=16)
 def model_of(env: Any) -> TransitionModel | None:
-    """The transitions of a tabular environment; None where it tells none."""
-    bare = env.unwrapped
-    table, starts = getattr(bare, "P", None), getattr(bare, "initial_state_distrib", None)
+    """The transitions of a tabular environment; None where it lists none."""
+    inner = env.unwrapped
+    table, starts = getattr(inner, "P", None), getattr(inner, "initial_state_distrib", None)
     if not isinstance(table, Mapping) or starts is None:
         return None
     S, K = len(table), int(env.action_space.n)  # pyright: ignore[reportUnknownArgumentType]

@@ -3,7 +3,7 @@
 Every round an order is placed, what was ordered `lead_time` rounds ago arrives, and customers ask
 for a number of pieces. What cannot be served is lost. A round earns price x sold - cost x ordered -
 holding x left - penalty x lost, scaled to [0, 1] by the least and the most that a round can bring.
-The mean demand is drawn for each scenario and told to nobody.
+The mean demand is drawn for each scenario and never shown.
 """
 
 import functools

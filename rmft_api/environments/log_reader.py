@@ -180,9 +180,9 @@ class _Names:
             if used.get(name) in ("action", "reward", "propensity"):
                 raise DataError(
                     f"{table.path}: column {name!r} is both {used[name]} and a feature: it would "
-                    "be told before the choice; leave it out of features"
+                    "be shown before the choice; leave it out of features"
                 )
-            _check_varies(table, name, "tells nothing; leave it out of features")
+            _check_varies(table, name, "says nothing; leave it out of features")
         if columns.user:
             _check_varies(table, columns.user, "is one user for all; leave user out")
         _check_varies(table, columns.action, "leaves nothing to decide; name the column of actions")

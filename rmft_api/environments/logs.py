@@ -1,7 +1,7 @@
 """A bandit from a log of what was shown: of each decision, one action and what it earned.
 
 What the other actions would have earned nobody knows, so a world is made from the log, in one of
-two ways, and what each assumes is told in the plan and beside the results.
+two ways, and what each assumes is stated in the plan and beside the results.
 
 Without features, an action's reward is one of its own rows' in the log, drawn with replacement.
 With features, a reward model learns from the training rows what each action earns in each context.
@@ -25,7 +25,7 @@ from rmft_api.environments.scenario import Floats, Scenario
 from rmft_api.environments.table_files import TableFile
 
 MOST_NAMED = 8
-"""Actions that are told one by one."""
+"""Actions that are listed one by one."""
 LUCK = 201
 """Residuals kept of each action, evenly by rank: what rewards deviate by from their mean."""
 
@@ -47,7 +47,7 @@ class LoggedFeedback:
     """The column of the probability with which the log's own policy showed that action. Absent: it
     is estimated where it is needed."""
     features: str = ""
-    """Columns that are told before the choice; numbers or words."""
+    """Columns that are shown before the choice; numbers or words."""
     time: str = ""
     """The column of times; rows must be in their order. split = 'time' divides by it."""
     user: str = ""
@@ -163,7 +163,7 @@ class LoggedFeedback:
     def _of_rows(
         self, log: ShownLog, split: Split, columns_K: list[int], rng: np.random.Generator
     ) -> Scenario:
-        """Each action's reward is that of one of its own rows, drawn anew for every round."""
+        """Each action's reward is that of one of its own rows, drawn again for every round."""
         rewards_TK: Floats = np.empty((self.T, self.K))
         for place, action in enumerate(columns_K):
             rows, upto = _drawing(log, split, action)
@@ -292,7 +292,7 @@ def _told(log: ShownLog, kind: Kind) -> Iterator[str]:
         return
     yield f"{name}: {_model_in_words(_expected(log, kind).calibration, kind)}"
     yield (
-        f"{name}: rewards are drawn around that model; this assumes that the features told hold "
+        f"{name}: rewards are drawn around that model; this assumes that the features shown hold "
         "all that changed both what was shown and what it earned"
     )
 
@@ -318,7 +318,7 @@ def _overlap_in_words(log: ShownLog) -> str:
         f"{rows_A.max():,.0f} evenly shown ones for an action"
     )
     if log.propensities_N is None:
-        return f"no propensities, so all rows count alike; {worth}"
+        return f"no propensities, so all rows count the same; {worth}"
     low, high = float(log.propensities_N.min()), float(log.propensities_N.max())
     return f"propensities from {low:.3g} to {high:.3g} (column {log.columns.propensity}); {worth}"
 

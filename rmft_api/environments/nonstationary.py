@@ -1,4 +1,4 @@
-"""NS-MAB: a bandit whose means move. Only the chosen reward is told; dynamic regret ranks."""
+"""NS-MAB: a bandit whose means move. Only the chosen reward is shown; dynamic regret ranks."""
 
 from collections.abc import Callable
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""FOL: full-information online learning. All K rewards are told after acting; static regret ranks.
+"""FOL: full-information online learning. All K rewards are shown after acting; static regret ranks.
 
 Processes without chance inside a round have `means` equal to `rewards`.
 """

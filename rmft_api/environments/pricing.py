@@ -1,7 +1,7 @@
 """Pricing of limited stock: what to ask for a piece, with few pieces and a last day.
 
 Every round one customer comes, who buys one piece if its price is at most what it is worth to them.
-What that is was drawn beforehand: normal around a mean that is drawn for each scenario and told to
+What that is was drawn beforehand: normal around a mean that is drawn for each scenario and shown to
 nobody. A round earns the price of what was sold, as a share of the highest price. Pieces that are
 left after the last round are worth nothing.
 """
@@ -79,7 +79,7 @@ class Pricing:
                 f"highest_price={self.highest_price:g}"
             )
         if len({f"{price:g}" for price in self._prices}) < self.K:
-            raise ValueError(f"K={self.K} prices cannot be told apart; spread them wider")
+            raise ValueError(f"K={self.K} prices look the same; spread them wider")
         if (cells := (self.stock + 1) * self.K * self.T) > MOST_CELLS:
             raise ValueError(
                 f"the optimum has {cells} values to work out, {MOST_CELLS} are the most; lower "

@@ -61,7 +61,7 @@ _OF_ROWS: tuple[EnvironmentFactory, ...] = (LoggedFeedback, TableEnvironment)
 """Those whose scenarios are rows of a file."""
 OfRows = LoggedFeedback | TableEnvironment
 _LOOKS_BESIDE = frozenset({"gym", "logs", "table"})
-"""Those that look for files or modules, and so are told where."""
+"""Those that look for files or modules, and so get the folder."""
 
 
 @dataclass(frozen=True)
@@ -73,7 +73,7 @@ class ConcreteProblem:
     T: int
     options: Options = field(default_factory=dict[str, Any])
     contexts: tuple[str, ...] = ()
-    """The stories that its scenarios are told in, as the run file names them; empty: any."""
+    """The stories of its scenarios, as the run file names them; empty: any."""
     folder: Path = field(default_factory=Path.cwd, compare=False)
     """Where its relative paths and classes are looked for: the run file's own."""
 
@@ -135,9 +135,9 @@ def expand(problems: Sequence[Problem], folder: Path | None = None) -> tuple[Con
 
 
 def _told_in_its_story(problem: ConcreteProblem) -> ConcreteProblem:
-    """The problem, checked; one that has a story of its own is told in that unless another is said.
+    """The problem, checked; its own story is used unless another is set.
 
-    A problem with state needs one: what its actions do must be told.
+    A problem with state needs one: what its actions do must be described.
     """
     story = getattr(problem.make(), "story", "")
     return replace(problem, contexts=(story,)) if story and not problem.contexts else problem
@@ -180,7 +180,7 @@ def draw(
     environment, address = problem.make(), (split, iteration, index)
     rng = seeds.rng(seed, "scenario", *address)
     try:
-        if rules < paths.RULES:  # a run of an earlier version goes on as it began
+        if rules < paths.RULES:  # a run of an earlier version continues as it began
             scenario = replace(environment.draw(rng), bears=None)
         elif isinstance(environment, Divided):
             scenario = environment.draw_from(split, rng)
@@ -244,7 +244,7 @@ def _check_division(one: OfRows, other: OfRows, splits: set[Split]) -> None:
 
 
 def _may_keep_places(name: str, scenario: Scenario) -> bool:
-    """Whether an action may stand in one place in all scenarios, so that its place tells of it."""
+    """Whether an action may stand in one place in all scenarios, so that its place reveals it."""
     if scenario.world is not None:  # names of its own say what an action does
         return False
     return name not in BUILT_IN or scenario.bears is not None

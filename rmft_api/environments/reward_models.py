@@ -132,7 +132,7 @@ def shown_probabilities(features_Nd: Floats, actions_N: Ints, asked_Md: Floats, 
 
 def _fitted(kind: Kind, features_Nd: Floats, rewards_N: Floats) -> _Predict:
     values = np.unique(rewards_N)
-    if len(values) == 1:  # nothing to tell apart: the share that one more of each kind would give
+    if len(values) == 1:  # nothing to distinguish: the share that one more of each kind would give
         return _constant((float(rewards_N.sum()) + 0.5) / (len(rewards_N) + 1.0))
     if np.isin(values, (0.0, 1.0)).all():
         classifier = _classifier(kind).fit(features_Nd, rewards_N.astype(np.int64))

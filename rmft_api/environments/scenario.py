@@ -34,9 +34,9 @@ class Extremes(NamedTuple):
     """The worst that a round can do to a player (docs/method.md 2)."""
 
     most: Floats
-    """K rewards: the most that each action is ever paid, whatever the policy."""
+    """K rewards: the most that each action is paid, whatever the policy."""
     least: float
-    """The least that any policy ever earns."""
+    """The least that any policy earns."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -48,14 +48,14 @@ class Scenario:
     means: Floats
     """What each action earns in each round on average; `rewards` itself where nothing is chance."""
     feedback: Feedback
-    """"bandit": only the chosen action's reward is told. "full": all K."""
+    """"bandit": only the chosen action's reward is shown. "full": all K."""
     regret: RegretKind
     """The form that ranks: static (FOL), pseudo (MAB), dynamic (NS-MAB, contextual), reference
     (problems with state)."""
     contexts: tuple[str, ...] | None = None
-    """T texts told before the rounds, for contextual problems."""
+    """T texts shown before the rounds, for contextual problems."""
     features: Floats | None = None
-    """T x d numbers that the contexts tell, for algorithms that read no text (LinUCB)."""
+    """T x d numbers that the contexts show, for algorithms that read no text (LinUCB)."""
     adversary: Adversary | None = None
     """Answers the policy; None for tables that stand whatever is played."""
     facts: Mapping[str, float] = field(default_factory=dict[str, float])
@@ -76,7 +76,7 @@ class Scenario:
                 f"rewards {self.rewards.shape} and means {self.means.shape} differ in shape"
             )
         if self.contexts is not None and len(self.contexts) != self.T:
-            raise ValueError(f"{len(self.contexts)} contexts for T={self.T} rounds; tell one each")
+            raise ValueError(f"{len(self.contexts)} contexts for T={self.T} rounds; give one each")
 
     def in_order(self, order: Sequence[int]) -> "Scenario":
         """The same problem, its actions in another order: action i is what `order[i]` was."""
@@ -93,7 +93,7 @@ class Scenario:
 
     @property
     def contextual(self) -> bool:
-        """Whether something is told before each round."""
+        """Whether something is shown before each round."""
         return self.contexts is not None or self.world is not None
 
     @property

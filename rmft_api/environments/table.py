@@ -26,7 +26,7 @@ class TableEnvironment:
     """Scenarios are rows of a CSV, TSV or Parquet file; an action is one of its reward columns.
 
     Columns are named in one string: `"mail, call, visit"`, or with a star, `"reward_*"`.
-    With features it is a contextual bandit: they are told before the choice, and regret is against
+    With features it is a contextual bandit: they are shown before the choice, and regret is against
     the best action of each row. Without them the rows are one stationary bandit, and regret is
     against the best column's mean. In the file's order it is against the best fixed action.
     """
@@ -38,7 +38,7 @@ class TableEnvironment:
     rewards: str = "reward_*"
     """The reward columns, one for each action. Where there are more than K, K of them are drawn."""
     features: str = ""
-    """Columns that are told before the choice; numbers or words."""
+    """Columns that are shown before the choice; numbers or words."""
     means: str = ""
     """Columns of expected rewards, in the order of `rewards`, where a model of yours knows them:
     regret is then free of each row's luck."""
@@ -47,7 +47,7 @@ class TableEnvironment:
     order: Order = "shuffled"
     """shuffled: T rows drawn with replacement; file: T rows that follow each other."""
     feedback: Feedback = "bandit"
-    """full: what every action would have earned is told after each round."""
+    """full: what every action would have earned is shown after each round."""
     shuffle: bool = True
     """Give the actions their names in a drawn order, so that no name goes with a column. false:
     column i has the story's name i; names are listed in a drawn order all the same."""
@@ -164,7 +164,7 @@ class TableEnvironment:
 
 @dataclass(frozen=True, eq=False)
 class _Tables:
-    """A file as play needs it: rows x actions, and what is told of each row."""
+    """A file as play needs it: rows x actions, and what is shown of each row."""
 
     rewards: Floats
     means: Floats | None
@@ -184,7 +184,9 @@ def _made(
             f"{file.path}: rewards={rewards!r} are {len(names)} columns, K={K} actions need as many"
         )
     if both := set(shown) & {*names, *expected}:
-        raise DataError(f"{file.path}: {min(both)!r} is both a feature and a reward: it tells all")
+        raise DataError(
+            f"{file.path}: {min(both)!r} is both a feature and a reward: it gives the answer away"
+        )
     if expected and len(expected) != len(names):
         raise DataError(
             f"{file.path}: {len(expected)} columns of means for {len(names)} of rewards"

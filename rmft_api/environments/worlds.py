@@ -1,8 +1,8 @@
 """Problems with state: an action changes what comes next.
 
 A class of its own plays one trajectory at a time (`StatefulEnvironment`). A `World` is one drawn
-problem of it: all chance follows from its seed, so players who act alike meet the same. A table is
-the special case in which no action changes anything; it needs none of this (docs/method.md 2).
+problem of it: all chance follows from its seed, so the same actions meet the same outcomes. A table
+is the special case in which no action changes anything; it needs none of this (docs/method.md 2).
 
 Regret is against the world's reference: the exact optimum where the class gives `optimum`, else the
 best of its `references` in this very world.
@@ -29,7 +29,7 @@ class StatefulEnvironment(Protocol):
     """What a class must offer; `optimum` or `references` must be there too (see `World`)."""
 
     def reset(self, seed: int) -> tuple[Any, str]:
-        """Begin anew: the first state, and what a player is told of it. All chance is `seed`'s."""
+        """Start again: the first state, and what a player sees of it. All chance is `seed`'s."""
         ...
 
     def actions(self, state: Any) -> Sequence[int]:
@@ -37,7 +37,7 @@ class StatefulEnvironment(Protocol):
         ...
 
     def step(self, action: int) -> tuple[float, Any, str]:
-        """The reward of `action`, the next state, and what a player is told of it."""
+        """The reward of `action`, the next state, and what a player sees of it."""
         ...
 
 
@@ -118,7 +118,7 @@ class World:
     def replay(self, actions: Sequence[int | None]) -> Replay:
         """What these actions earned and were worth. None: the reply could not be read.
 
-        A round of None, or that was not played any more, goes on by the worst action.
+        A round of None, or that was not played any more, continues with the worst action.
         """
         rewards_TK = np.full((self.T, self.K), self.lowest)
         worth_TK, reference_T = self._frame(rewards_TK)
@@ -165,10 +165,10 @@ class Session:
         self._world, self._environment, self._t = world, environment, 0
         found = self._from("reset(seed)", environment.reset, world.seed)
         if not isinstance(found, tuple) or len(cast("tuple[Any, ...]", found)) != 2:
-            raise self._breach("reset(seed)", found, "(state, told)")
+            raise self._breach("reset(seed)", found, "(state, shown)")
         self.state, shown = cast("tuple[Any, Any]", found)
         self.told: list[str] = [self._words("reset(seed)", shown)]
-        """What the player was told before each round so far; it grows."""
+        """What the player saw before each round so far; it grows."""
         self.possible = self._possible()
         """The actions that can be taken now."""
         self.possible_T = [self.possible]
@@ -182,7 +182,7 @@ class Session:
         what = f"step({taken})"
         found = self._from(what, self._environment.step, taken)
         if not isinstance(found, tuple) or len(cast("tuple[Any, ...]", found)) != 3:
-            raise self._breach(what, found, "(reward, state, told)")
+            raise self._breach(what, found, "(reward, state, shown)")
         reward, self.state, shown = cast("tuple[Any, Any, Any]", found)
         world, reward = self._world, self._checked(what, reward)
         words = self._words(what, shown)
@@ -253,7 +253,7 @@ class Session:
 
     def _words(self, what: str, shown: Any) -> str:
         if not isinstance(shown, str):
-            raise self._breach(what, shown, "words as what is told")
+            raise self._breach(what, shown, "text as what is shown")
         return shown
 
     def _from(self, what: str, method: Callable[..., Any], *given: Any) -> Any:
@@ -305,7 +305,7 @@ class StatefulProblem:
 
     @property
     def story(self) -> str:
-        """What it is told in where the run file names no story; empty: the run's own."""
+        """Its story where the run file names none; empty: the run's own."""
         return str(getattr(self.make(), "story", ""))
 
     def draw(self, rng: np.random.Generator) -> Scenario:

@@ -1,6 +1,6 @@
 """A dataset becomes the next model.
 
-commission (what is wanted, and its name for ever) -> work (file, job, model) -> trained
+JobSpec (what is ordered, under a fixed name) -> JobRunner (file, job, model) -> FineTuned
 """
 
 from typing import TYPE_CHECKING

@@ -25,7 +25,7 @@ class TrainingConnection(Protocol):
 
     @property
     def chat(self) -> ChatModel:
-        """The bare wire of its chats: it shows whether a new model answers."""
+        """The adapter for its chats, without retries: it shows whether a new model answers."""
         ...
 
 
@@ -35,7 +35,7 @@ Price = Callable[[str, int, int], int | None]
 
 @dataclass(frozen=True)
 class JobContext:
-    """Endpoint, journal, retries, and whom to tell."""
+    """Endpoint, journal, retries, and the reporter."""
 
     profile: Profile
     connection: TrainingConnection

@@ -1,4 +1,4 @@
-"""Why there is no model: what a refused file or a failed job says to whoever reads it."""
+"""Why there is no model: what a refused file or a failed job says to its reader."""
 
 import re
 

@@ -2,9 +2,9 @@
 
     upload (once) -> file processed -> job (once) -> poll to its end -> the model answers
 
-Both effects go through the outbox, so a run that is stopped anywhere goes on with the same file and
-the same job: the job's id is in the journal before the first poll. Nothing here retries by itself
-and nothing waits without an end (wall-clock time).
+Both effects go through the outbox, so a run that is stopped anywhere continues with the same file
+and the same job: the job's id is in the journal before the first poll. Nothing here retries by
+itself and nothing waits without an end (wall-clock time).
 """
 
 from collections.abc import Awaitable, Callable, Sequence
@@ -161,7 +161,7 @@ class JobRunner:
         content = self.spec.data.content
         if sha256(content).hexdigest() != self.spec.data.sha256:
             raise StorageError(
-                f"{self.spec.filename} changed since it was written; resume to write it anew"
+                f"{self.spec.filename} changed since it was written; resume to write it again"
             )
         size, most = len(self.tuner.stored(content)), self.traits.file_bytes
         if most is not None and size > most:
@@ -243,7 +243,7 @@ class JobRunner:
             await self._look(partial(self._end, job.id), f"cancelling {job.id}")
 
     async def _end(self, job_id: str) -> None:
-        """One request to cancel. It may be refused because an earlier one was heeded."""
+        """One request to cancel. It may be refused because an earlier one succeeded."""
         try:
             await self.tuner.cancel_job(job_id)
         except ProviderFault as fault:
@@ -251,7 +251,7 @@ class JobRunner:
                 raise
 
     def _show(self, jobs: Sequence[Job]) -> None:
-        """Jobs of one order as a table, for whoever must choose among them."""
+        """Jobs of one order as a table, for the person who must choose among them."""
         for job in jobs:
             key = job.metadata.get("rmft_key", "not ours")
             self.context.say(f"{job.id:34} {job.status:12} {job.created_at} {key}")

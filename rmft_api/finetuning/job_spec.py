@@ -1,4 +1,4 @@
-"""A job before it exists: what is wanted, and what its file and itself are called for ever."""
+"""A job before it exists: what is ordered, and the fixed names of its file and job."""
 
 from dataclasses import dataclass
 from hashlib import sha256
@@ -13,11 +13,11 @@ from rmft_api.finetuning.results import TrainingData
 
 @dataclass(frozen=True)
 class JobSpec:
-    """One job that a run wants of an endpoint."""
+    """One job that a run orders from an endpoint."""
 
     config: RunConfig
     created: int
-    """When the run was begun: another run of its name orders other jobs."""
+    """When the run was started: another run of its name orders other jobs."""
     endpoint: str
     """The profile's name."""
     hyperparameters: Hyperparameters
@@ -44,7 +44,7 @@ class JobSpec:
 
     @property
     def key(self) -> str:
-        """The job's name for ever, at every provider."""
+        """The job's fixed name at every provider."""
         parts = (
             self.run,
             self.created,

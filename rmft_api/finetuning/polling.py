@@ -25,7 +25,7 @@ STAGES: dict[str, Stage] = {
 """Statuses are an open set: one that is not here is not final."""
 ENDED = ("succeeded", "failed", "cancelled")
 STEPS_EVERY_S = 10.0
-"""How often a training step is told."""
+"""How often a training step is reported."""
 
 
 def stage_of(job: Job) -> Stage:
@@ -81,12 +81,12 @@ class JobPolling:
         self._waits.end(self)
 
     async def look(self, job: Job) -> Job:
-        """The job as it stands now; its news are told."""
+        """The job's current state; its new events are reported."""
         now = await self._retries.look(lambda: self._tuner.job(job.id), f"asking for job {job.id}")
         fault_point("job.polled")
         if now.status != self._status:
             self._status = now.status
-            known = "" if stage_of(now) != "unknown" else " (an unknown status: waiting goes on)"
+            known = "" if stage_of(now) != "unknown" else " (an unknown status: still waiting)"
             self._say(f"job {now.id}: {now.status}{known}")
         for event in self._worth_telling(await self._news(now)):
             self._say(f"job {now.id}: {event.message}")
@@ -105,7 +105,7 @@ class JobPolling:
         try:
             news = await self._tuner.events(job.id, self._heard)
         except ProviderFault:
-            return []  # the log is for people; the job itself tells how it stands
+            return []  # the log is for people; the job itself holds its state
         if news:
             self._heard = news[-1].id
         return news

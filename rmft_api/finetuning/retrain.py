@@ -1,4 +1,4 @@
-"""Replaying: the chain of one run walked again elsewhere, on the very bytes that it learnt from.
+"""Retraining: the chain of one run trained again elsewhere, on the same bytes.
 
 What a chain is made of stands in its lineage: every iteration's training files, by their hash, the
 model that each started from, seed and hyperparameters. A provider may scale a rate of its own or
@@ -152,7 +152,7 @@ def mapped(
 ) -> LearningRate:
     """The rate at another endpoint: the same multiple of what the endpoint takes by itself.
 
-    Where an endpoint does not tell that rate, an absolute rate is taken over as it stands, and
+    Where an endpoint does not state that rate, an absolute rate is taken over as it stands, and
     nothing else can be: the choice is left to the provider.
     """
     multiplier = rate.multiplier

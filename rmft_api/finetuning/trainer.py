@@ -43,7 +43,7 @@ class Trainer(JobContext):
         return done
 
     async def _attempt(self, first: JobSpec) -> JobSpec:
-        """The attempt to go on with: the last one, or a further one after a failure, if asked."""
+        """The attempt to continue: the last one, or a further one after a failure, if asked."""
         number = self.journal.get("attempt", first.key, int) or 1
         last = replace(first, attempt=number)
         failure = self.journal.get("failure", last.key, JobFailure)

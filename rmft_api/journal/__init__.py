@@ -1,7 +1,7 @@
 """The durable state of a run: what came back from outside, and what it cost.
 
-A lock makes one process the owner; its writer thread commits in groups; the ledger books every
-request before it leaves.
+A lock makes one process the owner; its writer thread commits in groups; the ledger accounts for
+every request before it leaves.
 """
 
 from typing import TYPE_CHECKING

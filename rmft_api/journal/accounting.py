@@ -1,4 +1,4 @@
-"""The books: what every phase of a run asked for and cost, summed from the attempts.
+"""Accounting: what every phase of a run requested and cost, summed from the attempts.
 
 An attempt's key says which phase it belongs to, and a chat's key which iteration. Sums are kept
 between looks, so that a look at a live run reads what is new and what was open, not all there is.
@@ -54,7 +54,7 @@ class PhaseSum(NamedTuple):
     spent: int = 0
     """What the answers cost, more than their reservation included."""
     reserved: int = 0
-    """Held for what is under way, and for what was sent and nobody knows about."""
+    """Held for requests in flight, and for those whose fate is unknown."""
     replies: int = 0
     """Choices in the answers: one chat may ask for several."""
 
@@ -144,7 +144,7 @@ def _book(sums: _Sums, rows: list[_Row]) -> None:
 
 
 class _Answer(msgspec.Struct):
-    """The part of a chat's answer that tells what was billed, and for how many replies."""
+    """The part of a chat's answer that states what was billed, and for how many replies."""
 
     usage: Usage | None = None
     choices: tuple[msgspec.Raw, ...] = ()

@@ -1,4 +1,4 @@
-"""Requests under way. A caller may leave; its request goes on until what it earned is recorded."""
+"""Requests in flight. A caller may leave; its request continues until its reply is recorded."""
 
 import asyncio
 from collections.abc import Coroutine
@@ -15,7 +15,7 @@ class InFlight:
         """By the future that their callers wait for."""
 
     async def run(self, request: Coroutine[Any, Any, T]) -> T:
-        """Await `request`; when the caller is cancelled, it goes on alone.
+        """Await `request`; when the caller is cancelled, it continues by itself.
 
         As `asyncio.shield`, at half its price: one future, no callbacks into the waiting task.
         """
@@ -38,7 +38,7 @@ class InFlight:
         return len(late)
 
     async def _carry(self, request: Coroutine[Any, Any, T], waiter: "asyncio.Future[T]") -> None:
-        """Run `request` and tell `waiter`, if somebody still listens."""
+        """Run `request` and wake `waiter`, if it is still there."""
         try:
             result = await request
         except asyncio.CancelledError:

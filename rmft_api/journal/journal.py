@@ -1,11 +1,11 @@
 """The journal of a run: one SQLite file, the truth about what came back from outside.
 
 The run itself is a deterministic program. Asked again after a crash, the journal answers instead of
-the network, and everything else is computed anew (docs/design.md 4).
+the network, and everything else is computed again (docs/design.md 4).
 
 One connection owns the file, with SQLite's exclusive lock: versions before 3.51.3 can damage a
 write-ahead log that two connections share. A live run is watched through what its owner exports;
-`Journal.read` is for runs that nobody owns, and leaves their directory as it was.
+`Journal.read` is for runs that no process owns, and leaves their directory as it was.
 """
 
 import sqlite3
@@ -54,7 +54,7 @@ _EVENT = "INSERT INTO events (at, kind, text) VALUES (?, ?, ?)"
 
 
 class RunRow(Record, frozen=True):
-    """What a run was begun with."""
+    """What a run was started with."""
 
     created: int
     """UTC milliseconds."""
@@ -74,7 +74,7 @@ class LogEvent(Record, frozen=True):
 
 
 class Journal:
-    """An open journal: begin one with `create`, go on with `open`, look into one with `read`."""
+    """An open journal: start one with `create`, continue with `open`, look into one with `read`."""
 
     def __init__(
         self,
@@ -90,7 +90,7 @@ class Journal:
         try:
             self.run = self._writer.work_now(_read_run)
             self.ledger = Ledger(self._writer, run_dir.name, clock)
-        except BaseException:  # a signal, too: nobody may close the file under its thread
+        except BaseException:  # a signal, too: the file must stay open under its thread
             self._writer.close()
             raise
         self.flights = InFlight()
@@ -137,7 +137,7 @@ class Journal:
 
     @classmethod
     def read(cls, run_dir: Path) -> Self:
-        """Look into a run that nobody owns; writing fails. Raises as `open` does."""
+        """Open a run that no process owns; writing fails. Raises as `open` does."""
         _require(run_dir)
         with ExitStack() as held:
             held.callback(RunLock.share(run_dir).release)
@@ -148,7 +148,7 @@ class Journal:
         return journal
 
     def close(self) -> None:
-        """Commit what waits, fold the log into the file, free the run. Twice is once."""
+        """Commit what waits, fold the log into the file, free the run. Idempotent."""
         self._writer.close()
         self._held.close()
 
@@ -209,7 +209,7 @@ class Journal:
         await self._writer.write(_FORGET, (kind, key))
 
     async def set_aside(self, split: Split, iteration: int) -> int:
-        """Let a split be played and asked anew: its plays are dropped, its replies count no more.
+        """Let a split be played and asked again: its plays are dropped, its replies count no more.
 
         What was asked and what it cost stays. How many requests these were.
         """
@@ -265,8 +265,7 @@ def _begin_run(connection: sqlite3.Connection, run_dir: Path, row: tuple[int, st
         _refuse_foreign(connection, run_dir)
         if connection.execute("PRAGMA user_version").fetchone()[0] != 0:
             raise UsageError(
-                f"run {run!r} exists; `rmft-api resume {run}` goes on with it, "
-                "or choose another name"
+                f"run {run!r} exists; `rmft-api resume {run}` continues it, or choose another name"
             )
         connection.execute("BEGIN")
         schema.create(connection)
@@ -281,7 +280,7 @@ def _begin_run(connection: sqlite3.Connection, run_dir: Path, row: tuple[int, st
 
 
 def _check(connection: sqlite3.Connection, run_dir: Path) -> None:
-    """Refuse a damaged file, one that was never begun, and one of another version."""
+    """Refuse a damaged file, one that was never started, and one of another version."""
     path = run_dir / FILE
     try:
         version = connection.execute("PRAGMA user_version").fetchone()[0]
@@ -292,7 +291,7 @@ def _check(connection: sqlite3.Connection, run_dir: Path) -> None:
     if verdict != "ok":
         raise _unusable(path, verdict)
     if version == 0:
-        raise UsageError(f"run {run_dir.name!r} was never begun; start it with `rmft-api run`")
+        raise UsageError(f"run {run_dir.name!r} was never started; start it with `rmft-api run`")
     if version != schema.VERSION:
         raise DataError(
             f"{path} has version {version}, this rmft-api reads {schema.VERSION}; "

@@ -5,9 +5,9 @@ leaves, and settled after:
 
     sent ──> done      answered; the answer and its cost are here
          ├─> lost      perhaps done and billed: the reservation stays. What the outbox looked for
-         │             and did not find goes on to released or refused, if that was the answer
+         │             and did not find continues to released or refused, if that was the answer
          ├─> released  certainly not done: the reservation is free again
-         └─> refused   refused for what it says, for ever: an answer too
+         └─> refused   refused for its content, finally: an answer too
 
 A row that a crash left "sent" is as good as "lost". Money is integer micro-dollars.
 """
@@ -80,7 +80,7 @@ class Attempt(NamedTuple):
     answer: bytes | None
     """JSON: what came back when done, the fault otherwise."""
     request: bytes | None = None
-    """What was asked, or whom it was given to; kept where somebody needs it."""
+    """What was requested, or who serves it; stored where it is needed."""
 
     @property
     def unanswered(self) -> bool:
@@ -89,7 +89,7 @@ class Attempt(NamedTuple):
 
     @property
     def _came(self) -> bool:
-        """Whether what is lost is no reply, but what it should have said."""
+        """Whether a reply came that holds no answer."""
         return self.answer is not None and fault_of(self).kind is FaultKind.NO_ANSWER
 
     @property
@@ -140,7 +140,7 @@ class Ledger:
         self._iteration = 0
 
     def knows(self, key: str) -> bool:
-        """Whether anything was ever asked under this key."""
+        """Whether this key was ever requested."""
         return bool(self._ids.get(key))
 
     def count(self) -> int:
@@ -260,19 +260,19 @@ class Ledger:
         await self._writer.write(_LOST, (_kept(fault), self._now(), attempt))
 
     async def believed(self, attempt: Attempt) -> None:
-        """Nothing was found of what was `refused_as` told, so it was not done: nothing is held."""
+        """A search found nothing of what was refused as `refused_as`: nothing is held."""
         kind = attempt.refused_as
         if kind is not None:
             await self._writer.write(_BELIEVED, (_state_after(kind), attempt.id))
 
     async def settle(self, key: str, cost: int) -> None:
-        """The final cost of something done earlier, e.g. a job that has ended. Twice is once."""
+        """The final cost of something done earlier, e.g. a job that has ended. Idempotent."""
         await self._writer.write(_SETTLE, (self._ids[key][-1], cost))
 
     async def set_aside(self, prefix: str) -> int:
-        """Let what was asked under keys of this beginning be asked anew; how many keys these were.
+        """Let what was asked under keys of this beginning be asked again; how many keys these were.
 
-        Every attempt stays in the books; its answer counts no more.
+        Every attempt stays accounted for; its answer no longer counts.
         """
         moved = [key for key in self._ids if key.startswith(prefix) and not key.endswith(ASIDE)]
         await self._writer.write(_SET_ASIDE, (prefix, ASIDE))
@@ -288,7 +288,7 @@ class Ledger:
             await self.set_cap(cap, iteration)
 
     async def set_cap(self, cap: int, iteration: int | None = None) -> None:
-        """Set the most that may ever be spent. Raises BudgetError below what is already taken."""
+        """Set the most that may be spent. Raises BudgetError below what is already taken."""
         try:
             await self._writer.write(_SET_CAP, (_scope(iteration), cap))
         except sqlite3.IntegrityError:

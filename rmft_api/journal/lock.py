@@ -1,6 +1,6 @@
 """One process per run: flock on `run.lock`, held for life and freed by the kernel at death.
 
-The process id inside is for people; nobody steals a lock by age.
+The process id inside is for people; a lock never expires by age.
 """
 
 import os
@@ -23,7 +23,7 @@ class RunLock:
 
     @classmethod
     def own(cls, run_dir: Path) -> Self:
-        """Take the lock alone. Raises LockedError when anybody holds it, else as `locks` does."""
+        """Take the lock. Raises LockedError when another process holds it, else as `locks` does."""
         descriptor = _take(run_dir, _OWN, locks.exclusive)
         try:
             os.ftruncate(descriptor, 0)
@@ -43,7 +43,7 @@ class RunLock:
         return cls(_take(run_dir, os.O_RDONLY, locks.shared))
 
     def release(self) -> None:
-        """Let the next process in. Twice is once."""
+        """Let the next process in. Idempotent."""
         if self._descriptor is not None:
             os.close(self._descriptor)
             self._descriptor = None

@@ -1,4 +1,4 @@
-"""Disk space kept back, so that paid replies under way can be saved when the disk is full."""
+"""Disk space held in reserve, so that paid replies in flight can be saved when the disk is full."""
 
 import os
 from pathlib import Path

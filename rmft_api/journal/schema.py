@@ -19,7 +19,7 @@ CREATE TABLE run (
 ) STRICT;
 
 -- One row for every time that something was asked of the outside world. No index but the id, so
--- that rows are only ever appended: the owner knows every key's ids.
+-- that rows are only appended: the owner knows every key's ids.
 CREATE TABLE attempts (
   id INTEGER PRIMARY KEY,
   key TEXT NOT NULL,
@@ -37,7 +37,7 @@ CREATE TABLE attempts (
   answer BLOB
 ) STRICT;
 
--- `spent` never passes what was reserved; a bill above it is `excess`: counted, and told.
+-- `spent` never passes what was reserved; a bill above it is `excess`: counted, and reported.
 CREATE TABLE budget (
   scope INTEGER PRIMARY KEY,
   cap INTEGER,

@@ -1,11 +1,11 @@
-"""A look into a run that goes on: a copy of its journal, taken without touching the journal itself.
+"""Snapshots of a running run: a copy of its journal, made without touching the journal itself.
 
 The owner's lock keeps other connections out for good reason (`journal.py`), and reading files needs
-no connection. SQLite changes the database file only from frames of the log, and starts the log anew
-(with another salt in its header) only when all of it is in the file. So a copy of the file, then of
-the log, is the state at the log's last commit if the log was not started anew meanwhile: pages that
-were being written into the file stand in the log too, and a torn frame at its end fails its own
-checksum.
+no connection. SQLite changes the database file only from frames of the log, and starts the log
+again (with another salt in its header) only when all of it is in the file. So a copy of the file,
+then of the log, is the state at the log's last commit if the log was not started again meanwhile:
+pages that were being written into the file stand in the log too, and a torn frame at its end fails
+its own checksum.
 """
 
 import shutil

@@ -29,7 +29,7 @@ T = TypeVar("T")
 Value = int | str | bytes | None
 Work = Callable[[sqlite3.Connection], T]
 GROUP = 256
-"""Most units in one transaction, so that nobody waits behind an endless one."""
+"""Most units in one transaction, so that no caller waits behind an endless one."""
 _BUSY, _GATHER_S = 8, 0.008
 """After a group of so many units the next one is given this long to come together: a transaction
 costs the same for one row as for two hundred."""
@@ -45,7 +45,7 @@ class RowStatement(NamedTuple):
     """A statement that takes many rows at a time.
 
     SQLite works without the interpreter's lock for as long as a statement takes; row by row it
-    would have to be taken anew for each.
+    would have to be taken again for each.
     """
 
     one: str
@@ -95,7 +95,7 @@ class Writer:
     """Runs statements on the connection's own thread.
 
     `name` is what errors call the file. `relieve` is asked for room when the disk is full; with
-    some, what waits is saved, and `failing` says that nothing new should be begun.
+    some, what waits is saved, and `failing` says that nothing new should start.
     """
 
     def __init__(
@@ -128,7 +128,7 @@ class Writer:
         return waiter
 
     def put(self, sql: str | RowStatement, row: Sequence[Value]) -> None:
-        """One statement for which nobody waits: durable before whatever is submitted after it.
+        """One statement that no caller waits for: durable before whatever is submitted after it.
 
         Where it cannot be done, nothing after it is done either.
         """
@@ -147,7 +147,7 @@ class Writer:
         return waiter.result()
 
     def close(self) -> None:
-        """Commit what waits, and end the thread. Twice is once."""
+        """Commit what waits, and end the thread. Idempotent."""
         if not self._closed:
             self._closed = True
             self._queue.put(None)
@@ -186,7 +186,7 @@ class Writer:
             return
         try:
             self._transact(units)
-        except BaseException as error:  # noqa: BLE001 - handed on to whoever waits for the unit
+        except BaseException as error:  # noqa: BLE001 - handed on to the unit's waiter
             self._undo(units, error)
 
     def _undo(self, units: list[_Unit], error: BaseException) -> None:
@@ -231,7 +231,7 @@ class Writer:
     def _failure(self, error: BaseException) -> StorageError:
         failure = StorageError(
             f"cannot write {self._name}: {error}; nothing more is sent or saved. "
-            "Free space or repair the disk, then `rmft-api resume` goes on from the last commit"
+            "Free space or repair the disk, then `rmft-api resume` continues from the last commit"
         )
         failure.__cause__ = error
         return failure
@@ -286,7 +286,7 @@ def _answer(units: list[_Unit]) -> None:
             loop = loop or unit.waiter.get_loop()
             waiting.append(unit)
     if loop:
-        with suppress(RuntimeError):  # the loop is closed: nobody waits any more
+        with suppress(RuntimeError):  # the loop is closed: no caller waits any more
             loop.call_soon_threadsafe(_settle_some, loop, waiting)
 
 

@@ -118,7 +118,7 @@ def _check_encoding(request: web.Request) -> None:
 
 
 def _reason(error: web.RequestPayloadError) -> str:
-    """The last line of what aiohttp tells, e.g. `Can not decode content-encoding: gzip`."""
+    """The last line of aiohttp's message, e.g. `Can not decode content-encoding: gzip`."""
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
     return lines[-1] if lines else "it is broken off"
 

@@ -1,4 +1,4 @@
-"""Batches on disk: `batches/<id>/record.json`, replaced whole, and as the wire tells them."""
+"""Batches on disk: `batches/<id>/record.json`, replaced whole, and as the wire shows them."""
 
 import asyncio
 import time

@@ -1,6 +1,6 @@
 """Carries batches out: each line is a chat as any other, answered by the same models.
 
-A batch that a restart interrupted is carried out anew: nobody has seen its answers.
+A batch that a restart interrupted is run again: no client has seen its answers.
 """
 
 import asyncio
@@ -19,7 +19,7 @@ from rmft_api.local_server.refusals import RequestError, decode, internal_error,
 
 MOST_LINES = 50_000
 MOST_PROBLEMS = 20
-"""Of one file are told."""
+"""Most errors reported for one file."""
 Answer = Callable[[bytes], Awaitable[bytes]]
 """A chat completion's request body -> its answer's. Raises Refusal."""
 

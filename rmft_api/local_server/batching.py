@@ -129,7 +129,7 @@ def _hand_out(tickets: list[_Ticket], outcomes: list[Outcome]) -> None:
 
 
 def sample_wanted(model: Model, prompts: Sequence[Prompt]) -> list[Outcome]:
-    """Sample the prompts that somebody waits for; the others get an empty answer."""
+    """Sample the prompts that a client waits for; the others get an empty answer."""
     outcomes: list[Outcome] = [_EMPTY] * len(prompts)
     wanted = [place for place, prompt in enumerate(prompts) if not prompt.is_gone()]
     if wanted:

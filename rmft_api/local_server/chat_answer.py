@@ -172,7 +172,7 @@ class Stream:
         return b"".join(self._chunk(ChunkChoice(n, start)) for n in range(len(self._told)))
 
     def piece(self, choice: int, place: int, piece: AnswerToken) -> bytes:
-        """The next piece of a choice; nothing for one that was told before."""
+        """The next piece of a choice; nothing for one that was sent before."""
         if place != self._told[choice]:
             return b""
         self._told[choice] += 1
@@ -180,7 +180,7 @@ class Stream:
         return self._chunk(ChunkChoice(choice, Delta(content=piece.text), None, odds))
 
     def rest(self, completions: Sequence[SampledText]) -> bytes:
-        """What was not told yet, and the end."""
+        """What was not sent yet, and the end."""
         events = [self._ending(choice, one) for choice, one in enumerate(completions)]
         if self._with_usage:
             events.append(_event(Chunk(*self._about, [], usage(completions))))

@@ -37,7 +37,7 @@ class Turn(msgspec.Struct):
 
 
 class StreamOptions(msgspec.Struct):
-    """What a stream also tells."""
+    """What a stream also sends."""
 
     include_usage: bool | None = None
     include_obfuscation: bool | None = None
@@ -101,7 +101,7 @@ class ChatRequest(msgspec.Struct, forbid_unknown_fields=True):
 
     @property
     def offers_tools(self) -> bool:
-        """Whether a tool call in the reply is told as one."""
+        """Whether a tool call in the reply is sent as one."""
         return bool(self.tools) and self.tool_choice != "none"
 
     @property

@@ -117,7 +117,7 @@ def _leaving(request: web.Request) -> Callable[[], bool]:
 
 
 def _listened_to(prompts: Sequence[Prompt], growing: asyncio.Queue[_Event | None]) -> list[Prompt]:
-    """The prompts with listeners that put what they hear into the queue, from any thread."""
+    """The prompts with listeners that put each piece into the queue, from any thread."""
     loop = asyncio.get_running_loop()
 
     def listener(choice: int) -> Listener:

@@ -46,7 +46,7 @@ def counter_of(base: str) -> TokenCounter | None:
 
         return _OwnCounter("the model's own vocabulary", pieces, turn=1, end=1, opening=1)
     if base in NUMERIC:
-        return _OwnCounter("the numbers told", _numbers, turn=0, end=0, opening=0)
+        return _OwnCounter("the numbers shown", _numbers, turn=0, end=0, opening=0)
     if base in scripted_players.BASES:
         return _OwnCounter("words", lambda text: len(text.split()), turn=0, end=0, opening=0)
     return None

@@ -41,7 +41,7 @@ Listener = Callable[[int, AnswerToken], None]
 
 
 def never() -> bool:
-    """Nobody has gone."""
+    """No client has left."""
     return False
 
 
@@ -58,11 +58,11 @@ class Prompt:
     top_logprobs: int | None = None
     """None: no logprobs wanted; 0 to 20: those of the sampled token and that many rivals."""
     visible_state: VisibleState | None = None
-    """What a run tells scripted players; other engines read the messages."""
+    """What a run sends scripted players; other engines read the messages."""
     listener: Listener | None = field(default=None, compare=False, repr=False)
-    """Who wants each piece as soon as it is sure. An engine may leave that to the whole answer."""
+    """Receives each piece as soon as it is sure. An engine may send the whole answer at once."""
     is_gone: Callable[[], bool] = field(default=never, compare=False, repr=False)
-    """Whether nobody waits any more. An engine asks before each token and ends the answer there."""
+    """Whether no client waits any more. An engine checks before each token and stops there."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,7 +100,7 @@ def beyond_context(tokens: int, context: int) -> ContextLengthError:
 
 
 class EngineError(Exception):
-    """Weights that cannot be loaded, or a training that cannot go on: told to the client.
+    """Weights that cannot be loaded, or a training that cannot continue: reported to the client.
 
     `code` and `param` are those of the wire's error object; the text says what to do next.
     """
@@ -217,14 +217,14 @@ class Prefers(Protocol):
 
 @runtime_checkable
 class Resumes(Protocol):
-    """What an engine for large models has besides: a killed training goes on where it was."""
+    """What an engine for large models has besides: a killed training continues where it was."""
 
     def resumes_at(self, scratch: Path) -> int:
-        """The step that training with this folder would go on after; 0 when it begins anew."""
+        """The step that training with this folder would continue after; 0 when it starts again."""
         ...
 
     def keeping(self, scratch: Path) -> Engine:
-        """The same engine; its training leaves in `scratch` what it needs to go on, and does."""
+        """The same engine; its training leaves in `scratch` what it needs to continue, and does."""
         ...
 
 

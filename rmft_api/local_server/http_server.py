@@ -51,7 +51,7 @@ class _Connection(web.RequestHandler):
     ) -> web.StreamResponse:
         """What no route can answer. Closes the connection, as aiohttp's own does."""
         if request.writer.output_size > 0:
-            raise ConnectionError("an answer was begun, so it cannot become an error")
+            raise ConnectionError("an answer was started, so it cannot become an error")
         refusal = _refusal(status, exc, message)
         response = refusal.response()
         response.headers[REQUEST_ID] = new_request_id()

@@ -1,4 +1,4 @@
-"""Fine-tuning jobs as they are stored, and as the wire tells them."""
+"""Fine-tuning jobs as they are stored, and as the wire shows them."""
 
 import hashlib
 import re
@@ -14,7 +14,7 @@ ORDER: tuple[Status, ...] = ("validating_files", "queued", "running")
 
 
 def later(now: Status, new: Status) -> Status:
-    """The later of two; a job never goes back, not even when it begins anew after a restart."""
+    """The later of two; a job never goes back, not even when it starts again after a restart."""
     return new if ORDER.index(new) > ORDER.index(now) else now
 
 
@@ -56,7 +56,7 @@ class Job(msgspec.Struct, frozen=True, kw_only=True):
     """Id that the fine-tuned model gets."""
     status: Status = "validating_files"
     paused: bool = False
-    """Its client stopped it for now; it goes on when it is told to."""
+    """Its client stopped it for now; it continues on request."""
     finished_at: int | None = None
     trained_tokens: int | None = None
     error: JobError | None = None
@@ -65,7 +65,7 @@ class Job(msgspec.Struct, frozen=True, kw_only=True):
     result_step: int | None = None
     """The step whose weights are the fine-tuned model; set when the job succeeds."""
     fine_tuned: bool = False
-    """The fine-tuned model is here: the job succeeded and nobody deleted the model."""
+    """The fine-tuned model is here: the job succeeded and the model was not deleted."""
 
     @property
     def final(self) -> bool:
@@ -74,7 +74,7 @@ class Job(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def wire_status(self) -> str:
-        """As the wire tells it."""
+        """As the wire shows it."""
         return "paused" if self.paused and not self.final else self.status
 
     @property

@@ -54,7 +54,7 @@ class _Dpo(msgspec.Struct, forbid_unknown_fields=True):
 
     @property
     def beta(self) -> float:
-        """OpenAI's "auto" is not told; ours is `AUTO_BETA`."""
+        """OpenAI's "auto" is not published; ours is `AUTO_BETA`."""
         wanted = None if self.hyperparameters is None else self.hyperparameters.beta
         return wanted if isinstance(wanted, float | int) else AUTO_BETA
 

@@ -1,6 +1,6 @@
 """The jobs on disk: `jobs/<id>/job.json` (replaced whole), `events.jsonl` (appended to).
 
-A job's folder also holds its training file, what its trainer was told, and its weights. A folder
+A job's folder also holds its training file, its trainer's order, and its weights. A folder
 without `job.json` is a creation that never ended; it is swept at the next start.
 """
 
@@ -80,7 +80,7 @@ class JobStore:
         replace_file(self._root / job.id / "job.json", msgspec.json.encode(job))
 
     def watch(self, listener: Callable[[Job], None]) -> None:
-        """Call `listener` with every job that has changed, before anybody else sees it."""
+        """Call `listener` with every job that has changed, before any other reader sees it."""
         self._listeners.append(listener)
 
     async def change(self, job_id: str, **changes: Any) -> Job | None:
@@ -141,6 +141,6 @@ class JobStore:
 def _read_events(path: Path) -> list[Event]:
     if not path.exists():
         return []
-    storage.mend(path)
+    storage.repair(path)
     decoder = msgspec.json.Decoder(Event)
     return [decoder.decode(line) for line in path.read_bytes().splitlines()]

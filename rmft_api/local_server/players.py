@@ -1,6 +1,6 @@
 """Models that are algorithms, for rehearsing a run without a key: they answer in the right form.
 
-A run tells them what its words say, as `visible_state` of a request, so that they can play every
+A run sends them what its words say, as `visible_state` of a request, so that they can play every
 prompt set and story. Fine-tuning one makes the same player: it learns nothing.
 """
 
@@ -41,7 +41,7 @@ class ScriptedPlayer:
         state = prompt.visible_state
         if state is None:
             raise ExampleError(
-                "a scripted player reads no words; a run tells it the actions and rewards as "
+                "a scripted player reads no words; a run sends it the actions and rewards as "
                 "visible_state, which this request has not"
             )
         said = reply(self._algorithm, state, prompt.seed)

@@ -1,4 +1,4 @@
-"""Runs the server: from the state on disk to a bound socket, until it is told to end."""
+"""Runs the server: from the state on disk to a bound socket, until it is stopped."""
 
 import asyncio
 import contextlib
@@ -40,7 +40,7 @@ from rmft_api.local_server.weight_store import WeightStore
 
 BACKLOG = 1024
 DRAIN_S = 2.0
-"""How long answers under way may take once the server is told to end."""
+"""How long answers under way may take once the server is stopped."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,4 +1,4 @@
-"""Files that survive a crash: replaced whole by rename, or appended to and mended first."""
+"""Files that survive a crash: replaced whole by rename, or repaired and appended to."""
 
 import os
 import shutil
@@ -20,7 +20,7 @@ def is_full(error: BaseException) -> bool:
     return any(isinstance(one, OSError) and one.errno in FULL for one in causes)
 
 
-def mend(path: Path) -> None:
+def repair(path: Path) -> None:
     """Drop an unfinished last line, so that the next append starts a line of its own."""
     with path.open("rb+") as file:
         file.truncate(file.read().rfind(b"\n") + 1)
@@ -55,7 +55,7 @@ def _lock_now(descriptor: int, folder: Path) -> None:
 
 @contextmanager
 def waited_for(path: Path) -> Generator[None]:
-    """Hold the lock file `path`, after whoever holds it now is gone."""
+    """Hold the lock file `path`, after its present holder is gone."""
     descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     try:
         locks.exclusive(descriptor, path.parent, wait=True)

@@ -1,8 +1,8 @@
 """Takes jobs to their end: one trains at a time, a few more validate and wait their turn.
 
 Each job is a task of the server with a process of its own. Ending the server ends the processes
-but not the jobs: those that were not final begin anew at the next start and make the same bytes,
-or, where the engine can, go on from what it saved.
+but not the jobs: those that were not final start again at the next start and make the same bytes,
+or, where the engine can, continue from what it saved.
 """
 
 import asyncio
@@ -64,7 +64,7 @@ class Supervisor:
         for job in self._jobs.all():
             if not job.final and not job.paused:
                 after = self._after(job)
-                how = f"goes on after step {after}" if after else "begins anew"
+                how = f"continues after step {after}" if after else "starts again"
                 self._jobs.log(job.id, f"The server was restarted; the job {how}")
                 self.start(job.id)
 
@@ -95,7 +95,7 @@ class Supervisor:
             raise RequestError(400, message, code="job_not_running")
         await self._end_process(job_id)
         after = self._after(job)
-        how = f"go on after step {after}" if after else "begin anew"
+        how = f"continue after step {after}" if after else "start again"
         self._jobs.log(job_id, f"The job is paused; it will {how}")
         return self._jobs.get(job_id)
 
@@ -114,7 +114,7 @@ class Supervisor:
         await self._end([task for name, task in self._tasks.items() if name == job_id])
 
     async def stop(self) -> None:
-        """End all processes; their jobs go on at the next start."""
+        """End all processes; their jobs continue at the next start."""
         await self._end(list(self._tasks.values()))
 
     async def _end(self, tasks: list[asyncio.Task[None]]) -> None:
@@ -157,7 +157,7 @@ class Supervisor:
             got_to, before = self._after(job), got_to
             if got_to <= max(before, 0):
                 break
-            self._jobs.log(job_id, f"{reason}; it goes on after step {got_to}", level="warn")
+            self._jobs.log(job_id, f"{reason}; it continues after step {got_to}", level="warn")
         await self._fail(job_id, JobError("server_error", reason))
 
     async def _train(self, job: Job) -> str:
@@ -175,7 +175,7 @@ class Supervisor:
             return await process.last_words()
 
     def _after(self, job: Job) -> int:
-        """The step that a killed training would go on after; 0: it begins anew."""
+        """The step that a killed training would continue after; 0: it starts again."""
         owner = self._owners.get(job.base)
         if owner is None or not isinstance(owner.engine, Resumes):
             return 0

@@ -1,4 +1,4 @@
-"""Pieces of an answer, told while it grows: each once, and none that a stop text could swallow."""
+"""Pieces of an answer, sent while it grows: each once, and none that a stop text could swallow."""
 
 from collections.abc import Sequence
 
@@ -6,7 +6,7 @@ from rmft_api.local_server.engine import AnswerToken, Prompt, TokenLogprob
 
 
 class TokenStream:
-    """What the listener of one prompt has heard; without a listener nothing is done."""
+    """What the listener of one prompt has received; without a listener nothing is done."""
 
     def __init__(self, prompt: Prompt) -> None:
         self._listener = prompt.listener
@@ -19,7 +19,7 @@ class TokenStream:
             self.ended(pieces[: sure(pieces, self._stops)], logprobs)
 
     def ended(self, pieces: Sequence[str], logprobs: Sequence[TokenLogprob]) -> None:
-        """Tell all that was not told yet."""
+        """Send all that was not sent yet."""
         if self._listener is None:
             return
         for place in range(self._sent, len(pieces)):

@@ -53,7 +53,7 @@ from rmft_api.local_server.training_messages import (
 )
 
 STEPS_EVERY_S = 0.25
-"""Steps in between are not told, so that a fast training does not flood its log."""
+"""Steps in between are not reported, so that a fast training does not flood its log."""
 ORPHANED = 75
 MAKE_ROOM = "make room, for example by DELETE /v1/models/ID of models no longer wanted"
 _NICENESS = 5
@@ -80,7 +80,7 @@ class MessageWriter:
 
 
 class Lifeline(threading.Thread):
-    """Reads the server's word to go on, and ends this process when the server is gone."""
+    """Reads the server's permission to continue, and ends this process when the server is gone."""
 
     def __init__(self, stdin: BinaryIO) -> None:
         super().__init__(daemon=True)
@@ -203,7 +203,7 @@ def train(folder: Path, voice: MessageWriter, may_train: threading.Event) -> Non
 
 
 def _prepare(folder: Path, after: int) -> int:
-    """Without a step to go on after, forget what an earlier start saved: it is made again."""
+    """Without a step to continue after, forget what an earlier start saved: it is made again."""
     weights, scratch = folder / "weights", folder / SCRATCH
     if not after:
         shutil.rmtree(weights, ignore_errors=True)

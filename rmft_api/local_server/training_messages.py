@@ -1,4 +1,4 @@
-"""What a trainer finds in its job's folder, what it is told, and what it says (JSON lines).
+"""What a trainer finds in its job's folder, its order, and the messages it writes (JSON lines).
 
 order -> Validated -> (the server's go) -> Started -> Step*, CheckpointSaved* -> Finished
 A file that cannot be trained on ends it with Rejected, numbers that run away with Diverged, and
@@ -18,7 +18,7 @@ GO = b"go\n"
 TRAINING_FILE = "training.jsonl"
 """The examples, in the job's folder."""
 SCRATCH = "scratch"
-"""Folder in the job's own for what an engine needs to go on after a crash."""
+"""Folder in the job's own for what an engine needs to continue after a crash."""
 
 
 def weights_file(folder: Path, step: int) -> Path:
@@ -48,7 +48,7 @@ class Validated(msgspec.Struct, frozen=True, tag=True):
 
 
 class Started(msgspec.Struct, frozen=True, tag=True):
-    """Training begins, or goes on."""
+    """Training begins, or continues."""
 
     after: int = 0
     """The step that an earlier process got to; what it saved up to there still holds."""
@@ -90,7 +90,7 @@ class Diverged(msgspec.Struct, frozen=True, tag=True):
 
 
 class Failed(msgspec.Struct, frozen=True, tag=True):
-    """The training cannot go on; in the words of the wire's error object."""
+    """The training cannot continue; in the words of the wire's error object."""
 
     code: str
     reason: str

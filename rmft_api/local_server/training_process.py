@@ -10,7 +10,7 @@ from typing import Self
 from rmft_api.local_server.training_messages import GO, Said, read_said
 
 _LAST_WORDS = 2000
-"""Bytes at the end of the log that can tell why a trainer died."""
+"""Bytes at the end of the log that can show why a trainer died."""
 
 
 class TrainingProcess:
@@ -49,7 +49,7 @@ class TrainingProcess:
         self._child.stdin.write(GO)
 
     async def last_words(self) -> str:
-        """Why it ended, as far as can be told."""
+        """Why it ended, as far as is known."""
         code = await self._child.wait()
         lines = self._log.read_bytes()[-_LAST_WORDS:].decode("utf-8", "replace").splitlines()
         how = f"signal {-code}" if code < 0 else f"exit code {code}"

@@ -135,7 +135,7 @@ def known(checkpoint: str) -> Known | None:
 
 
 def from_config(config: Mapping[str, Any]) -> Shape | None:
-    """The shape that a config.json tells; None for a family whose tensors are not known here."""
+    """The shape that a config.json states; None for a family whose tensors are not known here."""
     config = config.get("text_config") or config
     family = config.get("model_type")
     if family not in FAMILIES:

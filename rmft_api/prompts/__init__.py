@@ -1,4 +1,4 @@
-"""What a model is told, made of template files alone (docs/method.md 7).
+"""What a model is shown, made of template files alone (docs/method.md 7).
 
     prompt set (a folder) --load--> PromptSet --for one scenario--> Telling --round by round--> chat
 

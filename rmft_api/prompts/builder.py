@@ -19,14 +19,14 @@ _SILENCE: Mapping[str, str] = {"said": "", "outcome": ""}
 
 @dataclass(frozen=True, eq=False)
 class PromptPlan:
-    """How scenarios of one wording, K, T and feedback are told: all that is the same for them."""
+    """How scenarios of one wording, K, T and feedback are worded: all that they share."""
 
     names: tuple[str, ...]
     T: int
     full: bool
-    """Whether all K rewards of a round are told."""
+    """Whether all K rewards of a round are shown."""
     loss: bool
-    """Whether a reward r is told as the loss 1 - r."""
+    """Whether a reward r is shown as the loss 1 - r."""
     constant: Mapping[str, str]
     """Fields that no round changes."""
     system: tuple[Message, ...]
@@ -45,13 +45,13 @@ class PromptPlan:
     form: AnswerForm
     """Of answers."""
     rows: bool
-    """Whether a template tells the reward rows as JSON."""
+    """Whether a template shows the reward rows as JSON."""
     examples: tuple[Message, ...] = ()
-    """Worked rounds, told before the first one; the same for every trajectory."""
+    """Worked rounds, shown before the first one; the same for every trajectory."""
 
 
 class ChatPromptBuilder:
-    """What one trajectory is told. Equal visible histories make equal messages."""
+    """What one trajectory is shown. Equal visible histories make equal messages."""
 
     def __init__(
         self,
@@ -59,7 +59,7 @@ class ChatPromptBuilder:
         contexts: Sequence[str] | None = None,
         reordered: Callable[[Order], PromptPlan] | None = None,
     ) -> None:
-        """`reordered`: the plan that tells the actions in another order; None: nobody asks."""
+        """`reordered`: the plan that lists the actions in another order; None: always this one."""
         self._script, self._contexts, self._reordered = script, contexts, reordered
         self._round = 1
         self._past: list[Message] = []
@@ -103,10 +103,10 @@ class ChatPromptBuilder:
         )
 
     def observe(self, reply: str, action: int | None, rewards: tuple[float, ...]) -> None:
-        """Go on to the next round. `action` None: the reply could not be read.
+        """Continue to the next round. `action` None: the reply could not be read.
 
-        `rewards` are all K: bandit feedback tells that of `action`, full feedback every one.
-        Raises DataError for a told reward that is not finite, ValueError past the last round.
+        `rewards` are all K: bandit feedback shows that of `action`, full feedback every one.
+        Raises DataError for a shown reward that is not finite, ValueError past the last round.
         """
         if self._round > self._script.T:
             raise ValueError(f"the trajectory is over: it has T={self._script.T} rounds")
@@ -122,17 +122,17 @@ class ChatPromptBuilder:
         self._turn = None
 
     def _observation(self, action: int | None, rewards: tuple[float, ...]) -> Observation:
-        told: list[float | None]
+        shown: list[float | None]
         if self._script.full:
-            told = [self._told(a, reward) for a, reward in enumerate(rewards)]
+            shown = [self._shown(a, reward) for a, reward in enumerate(rewards)]
         else:
-            told = [None] * len(self._script.names)
+            shown = [None] * len(self._script.names)
             if action is not None:
-                told[action] = self._told(action, rewards[action])
-        return Observation(self._round, action, tuple(told), self._context_text())
+                shown[action] = self._shown(action, rewards[action])
+        return Observation(self._round, action, tuple(shown), self._context_text())
 
-    def _told(self, action: int, reward: float) -> float:
-        """The reward as it is told."""
+    def _shown(self, action: int, reward: float) -> float:
+        """The reward as it is shown."""
         if not math.isfinite(reward):
             raise DataError(
                 f"round {self._round}: the reward of {self._script.names[action]!r} is {reward}; "

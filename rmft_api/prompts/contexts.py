@@ -6,7 +6,7 @@
     reward = "..."                  how the outcome becomes a number in [0, 1], large is good
     loss = "..."                    the same as a loss: 1 - reward
     actions = ["Sorvel", ...]       names without a meaning: every scenario draws its own K of them
-    task = "..."                    told in place of `contexts/task.md`, with its fields
+    task = "..."                    shown in place of `contexts/task.md`, with its fields
 
 `contexts/task.md` (`full.md`, `task_context.md`) puts $setting, $options and $stake into a task.
 """
@@ -39,7 +39,7 @@ class Story(Record, frozen=True):
     loss: str
     actions: tuple[str, ...]
     task: str = ""
-    """The whole task, where it is not told as others are: problems with state."""
+    """The whole task, where it is not worded as others are: problems with state."""
 
     def words(self, stakes: Literal["reward", "loss"]) -> dict[str, str]:
         """The values of `WORDS`."""
@@ -74,7 +74,7 @@ def read(folder: Folder, words: Sequence[str]) -> dict[str, Story]:
 
 
 def check_actions(where: str, names: Sequence[str]) -> None:
-    """Refuse names that answers could not tell apart. Raises DataError."""
+    """Refuse names that answers could not distinguish. Raises DataError."""
     for action in names:
         if not action.strip() or _NOT_IN_ACTIONS.search(action):
             raise DataError(

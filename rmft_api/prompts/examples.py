@@ -1,7 +1,7 @@
 """Worked rounds before the first one (few-shot), as turns of the chat.
 
-They are the same for every trajectory that is told alike, so that prompt caches meet them again. A
-scripted player plays them on made-up rewards, told by the very templates of the run; no scenario of
+They are the same for every trajectory of the same wording, so that prompt caches meet them again. A
+scripted player plays them on made-up rewards, written with the run's own templates; no scenario of
 any split is behind them. Or they are the user's own, from a file.
 """
 
@@ -69,7 +69,7 @@ def read(folder: Folder, config: PromptConfig) -> ExampleTemplates | None:
 def worked_rounds(
     plan: PromptPlan, wanted: ExampleTemplates, output: reader.Output
 ) -> tuple[Message, ...]:
-    """The examples for scenarios that are told by `plan`, oldest first."""
+    """The examples for scenarios that `plan` words, oldest first."""
     if wanted.own:
         return wanted.own
     if plan.next is not None:
@@ -124,19 +124,19 @@ def _play(
     K = len(plan.names)
     rng = seeds.rng(0, "examples", K, plan.T, *place)
     first_K, rewards_TK = rng.permutation(K), _rewards(rng, plan.T, K, place)
-    told_tK: Floats = np.zeros((0, K))
+    shown_tK: Floats = np.zeros((0, K))
     builder = ChatPromptBuilder(plan)
     for t, rewards_K in enumerate(rewards_TK):
-        action = _action(wanted.player, rewards_TK[:t], told_tK, first_K, rng)
+        action = _action(wanted.player, rewards_TK[:t], shown_tK, first_K, rng)
         words = ""
         if wanted.reasons is not None:
-            words = reasons.reason(wanted.reasons, plan.names, rewards_TK[:t], told_tK, action)
+            words = reasons.reason(wanted.reasons, plan.names, rewards_TK[:t], shown_tK, action)
         answer = reader.render(action, np.eye(K)[action].tolist(), plan.names, output, words)
         asked = [message for message in builder.new_messages() if message.role != "system"]
         yield [*asked, Message("assistant", answer)], action
         builder.observe(answer, action, tuple(rewards_K.tolist()))
         row = np.ones(K) if plan.full else np.eye(K)[action]
-        told_tK = np.vstack([told_tK, row])
+        shown_tK = np.vstack([shown_tK, row])
 
 
 def _rewards(rng: np.random.Generator, T: int, K: int, place: tuple[int, ...]) -> Floats:
@@ -147,16 +147,16 @@ def _rewards(rng: np.random.Generator, T: int, K: int, place: tuple[int, ...]) -
 
 
 def _action(
-    player: str, rewards_tK: Floats, told_tK: Floats, first_K: Ints, rng: np.random.Generator
+    player: str, rewards_tK: Floats, shown_tK: Floats, first_K: Ints, rng: np.random.Generator
 ) -> int:
-    """Random: any. Greedy: each action once, in an order of its own, then the highest mean told."""
+    """Random: any. Greedy: each action once, in a drawn order, then the highest mean shown."""
     if player == "random":
         return int(rng.integers(len(first_K)))
-    counts_K = told_tK.sum(axis=0)
+    counts_K = shown_tK.sum(axis=0)
     untried = first_K[counts_K[first_K] == 0]
     if len(untried):
         return int(untried[0])
-    means_K = (rewards_tK * told_tK).sum(axis=0) / counts_K
+    means_K = (rewards_tK * shown_tK).sum(axis=0) / counts_K
     return int(first_K[means_K[first_K].argmax()])
 
 
@@ -170,7 +170,7 @@ def _own(folder: Folder, name: str, config: PromptConfig) -> Iterator[Message]:
     wanted = len(lines) if config.examples is None else config.examples
     if not lines or wanted > len(lines):
         raise DataError(
-            f"{name} holds {len(lines)} worked rounds, and prompts.examples wants "
+            f"{name} holds {len(lines)} worked rounds, and prompts.examples needs "
             f"{wanted or 'at least one'}; write one a line, or lower prompts.examples"
         )
     if wanted > MOST_EXAMPLES:

@@ -1,10 +1,10 @@
-"""What was played so far, told again each round, at a cost that does not grow with the rounds.
+"""What was played so far, repeated each round, at a cost that does not grow with the rounds.
 
 A folder `histories/NAME/` with an `untried.md` is a summary: one line per action, of which a round
-changes only what it told about. Without it the history is raw: one line per told round, appended.
+changes only what it showed. Without it the history is raw: one line per shown round, appended.
 
     all.md      $lines                            around the lines
-    empty.md                                      instead, before anything was told
+    empty.md                                      instead, before anything was shown
     line.md     summary: $action $count $mean $recent, $mean_percent $recent_percent (integers)
                 raw: $round $action $reward $reward_percent; full feedback: $rewards
     untried.md  summary: $action
@@ -43,7 +43,7 @@ class Observation(NamedTuple):
     action: int | None
     """None where the reply could not be read."""
     rewards: tuple[float | None, ...]
-    """K rewards, None for those that are not told."""
+    """K rewards, None for those that are not shown."""
     context: str
 
     @property
@@ -79,11 +79,11 @@ class _Show(Protocol):
 
 
 Order = tuple[int, ...]
-"""The indices of all actions, in the order in which they are told."""
+"""The indices of all actions, in the order in which they are listed."""
 
 
 class History(Protocol):
-    """The told rounds of one trajectory."""
+    """The shown rounds of one trajectory."""
 
     def show_in(self, order: Order) -> None:
         """Tell the actions in this order from now on."""
@@ -140,7 +140,7 @@ class _Seen:
 
     plays: int = 0
     count: int = 0
-    """Rewards told: the plays, or every round under full feedback."""
+    """Rewards shown: the plays, or every round under full feedback."""
     total: float = 0.0
     recent: deque[float] = field(default_factory=lambda: deque[float](maxlen=RECENT))
 
@@ -170,7 +170,7 @@ class _Seen:
 
 
 class _Summary:
-    """One line per action; a round rewrites the lines of the actions it told about."""
+    """One line per action; a round rewrites the lines of the actions it showed."""
 
     def __init__(
         self,
@@ -223,7 +223,7 @@ class _Summary:
 
 
 class _Raw:
-    """One line per told round; a round appends its own."""
+    """One line per shown round; a round appends its own."""
 
     def __init__(
         self,

@@ -79,8 +79,8 @@ class OwnForm:
     def check(self, names: Sequence[str]) -> None:
         """Whether what is written for each action is read as that action. Raises ConfigError."""
         for name in names:
-            told = self.write(name)
-            for reply in (told, f"I think so.\n{told}"):
+            answer = self.write(name)
+            for reply in (answer, f"I think so.\n{answer}"):
                 self._check_read(reply, name)
 
     def _check_read(self, reply: str, name: str) -> None:
@@ -107,8 +107,8 @@ def load(spec: str, folder: Path | None) -> OwnForm:
         try:
             made = found()
         except Exception as error:
-            told = f"{type(error).__name__}: {error}"
-            raise ConfigError(f"answer {spec!r}: {spec}() raised {told}") from error
+            problem = f"{type(error).__name__}: {error}"
+            raise ConfigError(f"answer {spec!r}: {spec}() raised {problem}") from error
         known = _LOADED[spec] = (found, OwnForm(spec, made))
     return known[1]
 

@@ -1,7 +1,7 @@
 """The parts of a prompt set that one run chooses: read, and checked against each other.
 
-Everything that could go wrong while telling is found here: a missing file, an unknown field, a
-choice that no message would show, names that answers could not tell apart.
+Every mistake in the templates is found here: a missing file, an unknown field, a
+choice that no message would show, names that answers could not distinguish.
 """
 
 import re
@@ -60,7 +60,7 @@ class StoryTemplates:
     words: Mapping[str, str] = field(default_factory=dict[str, str])
     """What fills the task's own fields."""
     drawn: bool = False
-    """Whether each scenario draws its names, so that a name tells nothing."""
+    """Whether each scenario draws its names, so that a name says nothing."""
 
 
 @dataclass(frozen=True)
@@ -79,7 +79,7 @@ class Parts:
     reasons: Template | None = None
     """Hand-written reasoning; None: players say their own."""
     examples: ExampleTemplates | None = None
-    """Worked rounds to tell before the first one; None: none."""
+    """Worked rounds to show before the first one; None: none."""
 
     @property
     def shown_everywhere(self) -> Fields:
@@ -125,11 +125,11 @@ def hand_written(folder: Folder) -> Template | None:
 def own_story(root: Path, parts: Parts, text: str, names: Sequence[str]) -> StoryTemplates:
     """A story of the caller's own words, written as a `task.md` is.
 
-    A context is told in it as in the set's first story. Raises ConfigError where no message shows a
-    story, or none tells the names that answers need, and DataError for an unknown field.
+    Contexts use the templates of the set's first story. Raises ConfigError where no message shows a
+    story, or none shows the names that answers need, and DataError for an unknown field.
     """
     if "task" not in parts.frame.shown:
-        raise ConfigError(f"{root} shows no $task, so no story of your own can be told with it")
+        raise ConfigError(f"{root} shows no $task, so it cannot show a story of your own")
     if not text.strip():
         raise DataError("the story is empty; say in it what is decided, or name one of the set's")
     task = Template(Path("story"), text, _COUNTS)
@@ -145,7 +145,7 @@ def own_story(root: Path, parts: Parts, text: str, names: Sequence[str]) -> Stor
 
 
 def stories_of(config: PromptConfig) -> tuple[str, ...]:
-    """The names of the stories that scenarios are told in."""
+    """The names of the stories of the scenarios."""
     return (config.story,) if isinstance(config.story, str) else config.story
 
 
@@ -191,7 +191,7 @@ def _chosen(folder: Folder, config: PromptConfig, frame: Frame) -> Iterator[tupl
         elif part == "output" and is_own(form):
             raise ConfigError(
                 f"{folder.root}: neither system.md nor user.md uses $output, so the words of "
-                f"prompts.answer={config.answer!r} would never be told"
+                f"prompts.answer={config.answer!r} would never be shown"
             )
         else:
             _refuse_unshown(folder, name, part)
@@ -218,7 +218,7 @@ def _contexts(
     if not named:
         return {}
     if "task" not in frame.shown:
-        raise ConfigError(f"{folder.root} tells no $task, so no context can be told with it")
+        raise ConfigError(f"{folder.root} shows no $task, so it cannot show a context")
     fields = _COUNTS | contexts.WORDS
     seen = folder.find("context.md", _CONTEXT)
 
@@ -231,14 +231,14 @@ def _contexts(
             folder.find("contexts/task_context.md", fields),
         )
 
-    def told(name: str, text: str) -> Variants | None:
+    def variants(name: str, text: str) -> Variants | None:
         return (
             Variants(Template(Path(f"{name}: task"), text, fields), None, None) if text else usual
         )
 
     return {
         name: StoryTemplates(
-            told(name, story.task), story.actions, seen, story.words(config.stakes), drawn=True
+            variants(name, story.task), story.actions, seen, story.words(config.stakes), drawn=True
         )
         for name, story in stories.items()
     }
@@ -271,7 +271,7 @@ def _refuse_unshown(folder: Folder, name: str, part: str) -> None:
 
 
 def _actions(folder: Folder, name: str, why: str) -> tuple[str, ...]:
-    """The names that answers must tell apart."""
+    """The names that answers must distinguish."""
     text = folder.text(name)
     if text is None:
         raise ConfigError(f"{folder.root / name} is missing, needed by {why}")
@@ -303,13 +303,13 @@ def _unread(folder: Folder, frame: Frame) -> Variants | None:
 def _check_rewards_are_told(folder: Folder, frame: Frame) -> None:
     if not frame.round_fields & _TELLS_REWARDS:
         raise ConfigError(
-            f"{(frame.next or frame.user).path} never tells a reward: "
+            f"{(frame.next or frame.user).path} never shows a reward: "
             "it needs $history, $outcome or $rewards_json"
         )
 
 
 def _check_actions_are_told(folder: Folder, config: PromptConfig, parts: Parts) -> None:
-    """An answer by name needs the names told."""
+    """An answer by name needs the names shown."""
     if config.output == "policy":
         return
     common = parts.shown_everywhere

@@ -97,7 +97,7 @@ def read(
 ) -> ParsedReply | UnreadableReply:
     """Read one reply to a scenario whose K actions are called `names`. Never raises.
 
-    `thoughts` that came beside the reply are not read; they only tell why a reply is empty.
+    `thoughts` that came beside the reply are not read; they only explain why a reply is empty.
     """
     if refusal:
         return UnreadableReply("refused", f"refused: {_shown(refusal)}", "refused")

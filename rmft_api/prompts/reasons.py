@@ -1,4 +1,4 @@
-"""Hand-written reasoning: a template that tells what the rounds before showed.
+"""Hand-written reasoning: a template that states what the rounds before showed.
 
 A teacher says it, it stands in the place of what a model itself thought, or a worked example has it
 (docs/method.md 1).
@@ -18,17 +18,17 @@ OPTIMISM = 0.5
 
 
 def reason(
-    template: Template, names: Sequence[str], rewards_tK: Floats, told_tK: Floats, action: int
+    template: Template, names: Sequence[str], rewards_tK: Floats, shown_tK: Floats, action: int
 ) -> str:
-    """The template after t rounds. `told_tK` is 1 where a reward was told, else 0.
+    """The template after t rounds. `shown_tK` is 1 where a reward was shown, else 0.
 
-    $best: highest mean; $few: told least; $hope: highest optimistic value, one that was never told
-    first; $action: what is done now. Equals go by their place.
+    $best: highest mean; $few: shown least; $hope: highest optimistic value, one that was never
+    shown first; $action: what is done now. Equals go by their place.
     """
-    counts_K = told_tK.sum(axis=0)
-    sums_K = (rewards_tK * told_tK).sum(axis=0)
+    counts_K = shown_tK.sum(axis=0)
+    sums_K = (rewards_tK * shown_tK).sum(axis=0)
     means_K = np.where(counts_K > 0, sums_K / np.maximum(counts_K, 1), -np.inf)
-    t = max(1, len(told_tK))
+    t = max(1, len(shown_tK))
     bonus_K = OPTIMISM * np.sqrt(math.log(t) / np.maximum(counts_K, 1))
     hopes_K = np.where(counts_K > 0, means_K + bonus_K, np.inf)
     chosen = (means_K.argmax(), counts_K.argmin(), hopes_K.argmax(), action)

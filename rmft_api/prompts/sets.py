@@ -21,14 +21,14 @@ from rmft_api.prompts.parts import NAME, PARTS, Parts, StoryTemplates
 from rmft_api.prompts.templates import Folder, Template
 
 LOSSES = "losses"
-"""The folder of a set whose files tell losses in place of rewards."""
+"""The folder of a set whose files show losses in place of rewards."""
 
 
 _REMEMBERED_ORDERS = 1000
 
 
 class _Kind(NamedTuple):
-    """What scenarios that are told alike have in common."""
+    """What scenarios of the same wording share."""
 
     wording: str
     names: tuple[str, ...]
@@ -36,17 +36,17 @@ class _Kind(NamedTuple):
     full: bool
     contextual: bool
     order: tuple[int, ...] | None = None
-    """In which the actions are told; None: as they stand."""
+    """In which the actions are listed; None: as they are."""
 
     @property
     def told(self) -> tuple[str, ...]:
-        """The names in the order told."""
+        """The names in the order shown."""
         return self.names if self.order is None else tuple(self.names[a] for a in self.order)
 
 
 @dataclass(frozen=True, eq=False)
 class PromptSet:
-    """All that one run tells its model, read and checked; nothing is read later."""
+    """All that one run shows its model, read and checked; nothing is read later."""
 
     root: Path
     sha256: str
@@ -61,7 +61,7 @@ class PromptSet:
 
     @property
     def wordings(self) -> tuple[str, ...]:
-        """The scenario stories that problems without a context are told in."""
+        """The scenario stories of problems without a context."""
         return parts_of_a_set.stories_of(self.config)
 
     def contexts(self, words: Sequence[str]) -> tuple[str, ...]:
@@ -105,7 +105,7 @@ class PromptSet:
         address: Address | None = None,
         bears: tuple[int, ...] | None = None,
     ) -> tuple[str, ...]:
-        """The K action names told. Raises ConfigError where the story has fewer.
+        """The K action names shown. Raises ConfigError where the story has fewer.
 
         Those of a context are drawn for each scenario, so that no name goes with a reward; others
         are the story's `bears`, in that order.
@@ -136,9 +136,9 @@ class PromptSet:
         names: tuple[str, ...] | None = None,
         contexts: Sequence[str] | None = None,
     ) -> ChatPromptBuilder:
-        """A fresh teller for one trajectory. Raises ConfigError where the set cannot tell it.
+        """A prompt builder for one trajectory. Raises ConfigError where the set cannot word it.
 
-        `contexts` are told before each round in place of the scenario's; they may grow meanwhile.
+        `contexts` are shown before each round in place of the scenario's; they may grow meanwhile.
         """
         contextual = scenario.contextual
         if names is None:
@@ -168,10 +168,10 @@ class PromptSet:
     def prompt_plan(
         self, story: str, names: Sequence[str], T: int, *, full: bool, contextual: bool
     ) -> PromptPlan:
-        """How `T` rounds of the actions `names` are told, not kept by the set.
+        """How `T` rounds of the actions `names` are worded, not stored in the set.
 
         `story` names one of the set's stories, or is a text of the caller's own that is written as
-        a `task.md` is. Raises ConfigError, DataError where the set cannot tell it.
+        a `task.md` is. Raises ConfigError, DataError where the set cannot word it.
         """
         kind = _Kind(story, tuple(names), T, full, contextual)
         known = self._parts.stories.get(story)
@@ -222,7 +222,7 @@ class PromptSet:
         return {**dict.fromkeys(PARTS, ""), **counts, **chosen}
 
     def _check(self, kind: _Kind, story: StoryTemplates) -> None:
-        """Refuse a kind of scenario whose feedback or context these templates do not tell."""
+        """Refuse a kind of scenario whose feedback or context these templates do not show."""
         fields = self._parts.frame.round_fields
         played = self._parts.examples is not None and not self._parts.examples.own
         if kind.contextual and played:
@@ -238,12 +238,12 @@ class PromptSet:
             )
         if kind.full and not self._tells_every_reward():
             raise ConfigError(
-                f"{self.root}: full feedback is never told; histories/{self.config.history} or "
+                f"{self.root}: full feedback is never shown; histories/{self.config.history} or "
                 "outcome.md needs a _full.md beside it that uses $rewards"
             )
         if not kind.full and not fields & {"history", "outcome"}:
             raise ConfigError(
-                f"{self.root}: $rewards_json tells full feedback alone; for bandit feedback "
+                f"{self.root}: $rewards_json shows full feedback only; for bandit feedback "
                 "user.md needs $history"
             )
 
@@ -253,7 +253,7 @@ class PromptSet:
             return True
         lines = [self._parts.outcome] if self._parts.outcome else []
         if "history" in fields and history:
-            if history.untried is not None:  # a summary's means are over every told reward
+            if history.untried is not None:  # a summary's means are over every shown reward
                 return True
             lines.append(history.line)
         return any(line.pick(full=True, contextual=False).fields & REWARDS_FIELDS for line in lines)
@@ -266,7 +266,7 @@ def of_run(config: RunConfig) -> PromptSet:
 
 
 def stories_of_run(config: RunConfig) -> tuple[str, ...]:
-    """Every context that a problem names, or is told in by itself, once. Raises ConfigError."""
+    """Every context that a problem names or has by default, once. Raises ConfigError."""
     sections = (config.rollouts, config.validation, config.test)
     problems = (problem for section in sections for problem in section.problems)
     own = (one for problem in problems for one in expand([problem], config.origin.folder))

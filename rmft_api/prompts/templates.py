@@ -71,7 +71,7 @@ _ValuesOf = Callable[[Mapping[str, str]], object]
 
 
 def _values_of(fields: tuple[str, ...]) -> _ValuesOf | None:
-    """Takes from a mapping what a form's `%` wants; None for a form without fields."""
+    """Takes from a mapping what a form's `%` needs; None for a form without fields."""
     return cast(_ValuesOf, itemgetter(*fields)) if fields else None
 
 
@@ -138,7 +138,7 @@ class Folder:
     overlay: str = ""
     """A folder inside whose files are read in place of those of the same name."""
     told_by_overlay: Fields = frozenset()
-    """Fields that only files of the overlay may tell, where there is one."""
+    """Fields that only files of the overlay may show, where there is one."""
     beside: Path = field(default_factory=Path.cwd)
     """Where relative paths of the run file start."""
     kept: Mapping[str, str] | None = None
@@ -198,7 +198,7 @@ class Folder:
         template = Template(self.root / place, text, known)
         if self.overlay and place == name and template.fields & self.told_by_overlay:
             raise ConfigError(
-                f"{template.path} tells rewards; {self.root / self.overlay / name} must tell them "
+                f"{template.path} shows rewards; {self.root / self.overlay / name} must show them "
                 "in its place"
             )
         return template

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 class Connection:
     """One endpoint, ready to be asked. Close it when done, or use it in `async with`.
 
-    Adapters are imported when they are first needed: nobody waits for another provider's library.
+    Adapters are imported when they are first needed: no start waits for another provider's library.
     """
 
     def __init__(
@@ -65,7 +65,7 @@ class Connection:
         return self._host
 
     def check(self) -> None:
-        """Raise ConfigError for whatever is not told that this endpoint needs; sends nothing."""
+        """Raise ConfigError if a setting that this endpoint needs is missing; sends nothing."""
         for setting in self.profile.setting_envs:
             self.profile.setting(setting, self._environ)
         _ = self.host
@@ -125,7 +125,7 @@ def connect(
 ) -> Connection:
     """Get ready to ask. Raises ConfigError for a missing key; sends nothing.
 
-    `pacer` is told how every chat ended; whoever asks waits for it first (`pacing.py`). `targets`
+    `pacer` gets the end of every chat; a caller waits for it first (`pacing.py`). `targets`
     says what requests name instead of a model (`manager.py`).
     """
     return Connection(profile.here(environ), environ, pacer, {} if targets is None else targets)

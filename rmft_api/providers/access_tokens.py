@@ -70,7 +70,7 @@ def entra(profile: Profile, environ: Mapping[str, str]) -> Bearer:
         raise ConfigError(
             f"profile {profile.name!r} deploys models and needs to manage its resource: set "
             f"{', '.join(_ENTRA)} (a service principal), or {hosting.token_env} to what "
-            "`az account get-access-token --resource https://management.azure.com` tells "
+            "`az account get-access-token --resource https://management.azure.com` prints "
             "(it ends after an hour)"
         )
     return fixed({"Authorization": f"Bearer {given}"})
@@ -170,7 +170,7 @@ def _google_default(profile: Profile) -> _Credentials:
     except ImportError:
         raise ConfigError(
             f"profile {profile.name!r} needs Google's credentials: pip install 'rmft-api[gemini]', "
-            f"or set {profile.hosting.token_env} to what `gcloud auth print-access-token` tells "
+            f"or set {profile.hosting.token_env} to what `gcloud auth print-access-token` prints "
             "(it ends after an hour)"
         ) from None
     try:

@@ -92,7 +92,7 @@ class AzureDeployments:
 
     async def find(self, order: DeploymentOrder) -> list[Deployment]:
         """The deployment of this name, or nothing."""
-        request = self._request(f"tell of deployment {order.name}", order.model)
+        request = self._request(f"get deployment {order.name}", order.model)
         try:
             raw = await self._send(request, "GET", order.name)
         except ProviderFault as fault:
@@ -115,7 +115,7 @@ class AzureDeployments:
         return found
 
     async def remove(self, name: str) -> None:
-        """DELETE it; ARM goes on by itself once it has accepted."""
+        """DELETE it; ARM continues by itself once it has accepted."""
         try:
             await self._send(self._request(f"remove deployment {name}"), "DELETE", name)
         except ProviderFault as fault:

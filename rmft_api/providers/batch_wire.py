@@ -142,7 +142,7 @@ class WireBatches:
         return self._chat.read(request, answer.status, answer.body)
 
     async def upload(self, filename: str, content: bytes) -> UploadedFile:
-        """Store the lines of a batch; the reply must tell their very name and size."""
+        """Store the lines of a batch; the reply must name the same file and size."""
         request = self._request(f"store {filename}")
         raw = await self._send(
             request,
@@ -154,7 +154,7 @@ class WireBatches:
         )
         file = decoded(request, raw, WireFile).record()
         if (file.filename, file.bytes) != (filename, len(content)):
-            why = f"it tells {file.filename!r} of {file.bytes} bytes, not of {len(content)}"
+            why = f"it names {file.filename!r} of {file.bytes} bytes, not of {len(content)}"
             raise faults.malformed(request, why, raw)
         return file
 
@@ -181,7 +181,7 @@ class WireBatches:
         raw = await self._send(request, "POST", "batches", json=body)
         batch = decoded(request, raw, _WireBatch).record()
         if batch.input_file != order.input_file:
-            raise faults.malformed(request, f"it tells of file {batch.input_file!r}", raw)
+            raise faults.malformed(request, f"it names file {batch.input_file!r}", raw)
         return batch
 
     async def find(self, order: BatchOrder) -> list[Batch]:
@@ -196,12 +196,12 @@ class WireBatches:
 
     async def batch(self, batch_id: str) -> Batch:
         """The batch as it stands."""
-        request = self._request(f"tell of batch {batch_id}", repeatable=True)
+        request = self._request(f"get batch {batch_id}", repeatable=True)
         raw = await self._send(request, "GET", f"batches/{batch_id}")
         return decoded(request, raw, _WireBatch).record()
 
     async def cancel(self, batch_id: str) -> Batch:
-        """Ask for the batch's end. Asking twice is harmless."""
+        """Ask for the batch's end. Repeating it is harmless."""
         request = self._request(f"cancel batch {batch_id}", repeatable=True)
         raw = await self._send(request, "POST", f"batches/{batch_id}/cancel")
         return decoded(request, raw, _WireBatch).record()

@@ -26,15 +26,15 @@ class ChatCapabilities(Section):
     seed: bool = True
     max_tokens_field: Literal["max_tokens", "max_completion_tokens"] = "max_tokens"
     prompt_cache_key: bool = False
-    """Prompts that begin alike can be steered to one cache."""
+    """Prompts with the same start can be steered to one cache."""
     cache_from_tokens: Annotated[int, Field(ge=1)] | None = None
     """Prompts of at least so many tokens that begin as an earlier one are charged as cached there;
     None: not known."""
     requests_per_minute: Annotated[int, Field(ge=1)] | None = None
-    """The account's limit, for plans; None: not known. Replies tell it to the pacer."""
+    """The account's limit, for plans; None: not known. The pacer reads it from replies."""
     tokens_per_minute: Annotated[int, Field(ge=1)] | None = None
     check_model: bool = True
-    """A reply must come from the model that was asked; some gateways tell another name."""
+    """A reply must come from the model that was asked; some gateways return another name."""
     thoughts: Literal["separate", "fallback", "inline"] = "separate"
     """What a reasoning model says to itself, in a field of its own or in a leading
     `<think>...</think>`. separate: kept in the journal, and no part of the reply. fallback: the
@@ -52,7 +52,7 @@ class TrainedBase(Section):
     """How one base model can be trained, and who says so."""
 
     model: str
-    """A family: its dated snapshots and their fine-tunes are trained alike."""
+    """A family: its dated snapshots and their fine-tunes are trained the same way."""
     methods: tuple[Method, ...]
     tokens_per_example: Annotated[int, Field(ge=1)] | None = None
     """Of this model; None: as the endpoint's."""
@@ -83,7 +83,7 @@ class TrainingCapabilities(Section):
     learning_rate: Literal["multiplier", "absolute"] = "multiplier"
     own_rate: Annotated[float, Field(gt=0)] | None = None
     """The absolute rate that a multiplier of 1 stands for, or that is taken where none is asked
-    for; None: not told. A replay elsewhere keeps the ratio to it."""
+    for; None: not stated. Retraining elsewhere keeps the ratio to it."""
     rates: tuple[Positive, Positive] | None = None
     """The least and the largest learning rate that a job takes; None: not known."""
     most_epochs: Annotated[int, Field(ge=1)] | None = None
@@ -113,7 +113,7 @@ class TrainingCapabilities(Section):
     """How long a new job may be missing from the list."""
     poll_every_s: Seconds = 10.0
     limits_path: str = ""
-    """Where the endpoint tells an organisation what it may train, asked before a run begins."""
+    """Where the endpoint lists what an organisation may train; read before a run starts."""
     result: Literal["model", "checkpoint"] = "model"
     """What a job that succeeded leaves: a model, or checkpoints alone, of which the last counts."""
     extra: dict[str, Any] = Field(default_factory=dict)
@@ -128,7 +128,7 @@ class BatchCapabilities(Section):
     window_s: Seconds = 24 * 3600.0
     """The same in seconds: a batch that is not done then has expired."""
     usual_s: Seconds = 1800.0
-    """What plans assume that a batch takes; nobody promises less than the window."""
+    """What plans assume that a batch takes; no provider promises less than the window."""
     most_requests: Annotated[int, Field(ge=1)] = 50_000
     most_bytes: Annotated[int, Field(ge=1)] = 200_000_000
     """Of one file."""

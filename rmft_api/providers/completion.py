@@ -160,7 +160,7 @@ def _choice(raw: Any) -> ParsedChoice:
         message = {"content": choice["text"]}
     index = choice.get("index")
     reason = choice.get("finish_reason")
-    if isinstance(reason, dict):  # as SGLang's own endpoint tells it
+    if isinstance(reason, dict):  # as SGLang's own endpoint sends it
         reason = cast(Table, reason).get("type")
     native = choice.get("native_finish_reason")
     return ParsedChoice(
@@ -188,9 +188,9 @@ def _message(raw: Any) -> ParsedMessage:
         if not thoughts.all:
             thoughts.add(_text_like(message.get(name)))
     return ParsedMessage(
-        _mended(content.said),
-        _mended(content.refused + refusal.all) or None,
-        _mended(content.thought + thoughts.all) or None,
+        _repaired(content.said),
+        _repaired(content.refused + refusal.all) or None,
+        _repaired(content.thought + thoughts.all) or None,
         None,
         message.get("error"),
         message.get("tool_calls"),
@@ -224,7 +224,7 @@ class _Words:
         return (self.said or "") + self.thought + self.refused
 
     def add(self, raw: Any, kind: str = "text") -> None:
-        """Take a content in. Raises OddReplyError for one of a form that nobody documents."""
+        """Take a content in. Raises OddReplyError for one of an undocumented form."""
         if raw is None or raw is False:
             return
         if isinstance(raw, str):
@@ -275,7 +275,7 @@ def _usage(raw: Any) -> ParsedUsage | None:
 _SURROGATES = re.compile("[\ud800-\udfff]")
 
 
-def _mended(text: str | None) -> str | None:
+def _repaired(text: str | None) -> str | None:
     return text and _SURROGATES.sub("\ufffd", text)
 
 

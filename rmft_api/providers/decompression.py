@@ -1,4 +1,4 @@
-"""Bodies that were compressed though nobody asked for it."""
+"""Bodies that were compressed without a request for it."""
 
 import gzip
 import importlib
@@ -36,7 +36,7 @@ def _undone(name: str, body: bytes) -> bytes:
             f"`pip install {package}` undoes it, or let the gateway honour Accept-Encoding"
         ) from None
     except Exception as error:  # noqa: BLE001 - each library has errors of its own
-        if body.lstrip()[:1] in (b"{", b"["):  # told, and not done
+        if body.lstrip()[:1] in (b"{", b"["):  # stated, and not done
             return body
         raise EncodedError(f"its Content-Encoding {name!r} cannot be undone: {error}") from None
 
@@ -71,7 +71,7 @@ def _library(*names: str) -> Any:
 
 
 def _guessed(body: bytes) -> tuple[str, ...]:
-    """By its first bytes, where no header tells; JSON never begins so."""
+    """By its first bytes, where no header states it; JSON never begins so."""
     if body.startswith(_ZSTD):
         return ("zstd",)
     return ("gzip",) if _is_gzip(body) else ()

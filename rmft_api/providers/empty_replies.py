@@ -53,7 +53,7 @@ def broken(request: faults.Request, choice: Broken, billed: Tokens | None) -> Pr
 
 
 def undone(request: faults.Request, headers: Mapping[str, str], body: bytes) -> bytes:
-    """A body without the compression that nobody asked for. Raises ProviderFault."""
+    """A body without the compression that was not asked for. Raises ProviderFault."""
     try:
         return decompression.plain(headers, body)
     except decompression.EncodedError as error:

@@ -1,4 +1,4 @@
-"""Request bodies, encoded straight from records; a growing chat is not encoded anew each round."""
+"""Request bodies, encoded straight from records; a growing chat is not encoded again each round."""
 
 from collections import OrderedDict
 from collections.abc import Sequence
@@ -133,7 +133,7 @@ class MessageEncoder:
 
 
 def cache_key(messages: tuple[Message, ...]) -> str:
-    """What steers prompts that begin alike to one cache: a grown chat to its own, others by topic.
+    """Steers prompts with the same start to one cache: a grown chat to its own, others by topic.
 
     A growing chat shares its whole history with its last round, so its first two messages name it;
     chats of one round share only their standing instructions.
@@ -142,9 +142,9 @@ def cache_key(messages: tuple[Message, ...]) -> str:
 
 
 @lru_cache(maxsize=2**14)
-def _name_of(alike: tuple[Message, ...]) -> str:
+def _name_of(messages: tuple[Message, ...]) -> str:
     digest = blake2b(digest_size=12)
-    for message in alike:
+    for message in messages:
         digest.update(message.content.encode("utf-8", "replace"))
         digest.update(b"\0")
     return digest.hexdigest()
@@ -166,5 +166,5 @@ def _response_format(answer: AnswerFormat, kind: str) -> msgspec.Raw:
     if kind == "object":
         return msgspec.Raw(b'{"type":"json_object"}')
     schema = answer_forms.schema(answer.form, answer.names, answer.reasoned)
-    told = {"name": "answer", "strict": True, "schema": schema}
-    return msgspec.Raw(msgspec.json.encode({"type": "json_schema", "json_schema": told}))
+    named = {"name": "answer", "strict": True, "schema": schema}
+    return msgspec.Raw(msgspec.json.encode({"type": "json_schema", "json_schema": named}))

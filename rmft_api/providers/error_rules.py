@@ -379,7 +379,7 @@ RULES = (
         "doubtful", _status(408, 409, 424, 425, 499), FaultKind.AMBIGUOUS, "it may have been done"
     ),
     ErrorRule(
-        "told to come back",
+        "asked to come back later",
         lambda refusal: 402 < refusal.status < 500 and refusal.wait_s is not None,
         FaultKind.WAIT,
         _ASKS,
@@ -403,4 +403,4 @@ RULES = (
         "the profile says what is sent: check its capabilities and base_url",
     ),
 )
-"""Whoever meets none of them (5xx, error objects in a 200) failed on the way: `faults.refused`."""
+"""What matches none of them (5xx, error objects in a 200) failed on the way: `faults.refused`."""

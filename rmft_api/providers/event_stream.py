@@ -1,4 +1,4 @@
-"""A chat that came as server-sent events though nobody asked for a stream, as one reply."""
+"""A chat that came as server-sent events without a request for a stream, as one reply."""
 
 import json
 from typing import Any, cast
@@ -58,20 +58,20 @@ def _add(reply: Table, choices: dict[int, Table], chunk: Table) -> None:
             _add_choice(choices, cast(Table, one))
 
 
-def _add_choice(choices: dict[int, Table], told: Table) -> None:
-    index = told.get("index")
+def _add_choice(choices: dict[int, Table], chunk: Table) -> None:
+    index = chunk.get("index")
     index = index if isinstance(index, int) else 0
     choice = choices.setdefault(index, {"index": index, "message": {}})
     for name in ("finish_reason", "native_finish_reason", "error"):
-        if told.get(name):
-            choice[name] = told[name]
-    part = told.get("delta") or told.get("message")
+        if chunk.get(name):
+            choice[name] = chunk[name]
+    part = chunk.get("delta") or chunk.get("message")
     if isinstance(part, dict):
         _add_message(choice["message"], cast(Table, part))
 
 
 def _add_message(message: Table, part: Table) -> None:
-    """Texts are joined; whatever else is told comes once."""
+    """Texts are joined; everything else comes once."""
     for name, value in part.items():
         before = message.get(name)
         if isinstance(value, str) and isinstance(before, str) and name != "role":

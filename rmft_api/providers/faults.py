@@ -35,7 +35,7 @@ class Request:
     repeatable: bool = False
     """Asking again changes nothing (GET): no doubt is worth keeping."""
     free: bool = False
-    """Nobody bills it: a reply that was lost is asked for again, as often as one that never left.
+    """It is not billed: a lost reply is requested again, as often as one that was never sent.
     A reply that came and makes no sense is not: the next one is likely to be the same."""
     key_name: str = "the key"
 
@@ -123,8 +123,10 @@ def proxy_refused(request: Request, status: int, proxy: Proxy | None = None) -> 
     variable = proxy.variable if proxy else "HTTP_PROXY"
     if status == _PROXY_WANTS_A_USER:
         known = proxy is not None and proxy.authorization
-        wants = "does not take this user and password" if known else "wants a user and a password"
-        advice = f"it {wants}: set {variable} to http://USER:PASSWORD@HOST:PORT"
+        requires = (
+            "does not take this user and password" if known else "requires a user and a password"
+        )
+        advice = f"it {requires}: set {variable} to http://USER:PASSWORD@HOST:PORT"
     elif status in _PROXY_IS_BUSY or status >= 500:
         advice = "it cannot reach the host now; check it, or name the host in NO_PROXY"
     else:

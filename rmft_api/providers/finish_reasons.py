@@ -1,6 +1,6 @@
 """Which finish reasons end an answer: one closed list for every wire.
 
-Whatever is not on it is a reply that broke off, or that nobody can judge: it is asked for again,
+Whatever is not on it is a reply that broke off, or that cannot be judged: it is asked for again,
 and never taken for what the model said (docs/faults.md 2.3, C11). A profile may add words of its
 own endpoint (`chat.finish_reasons`).
 
@@ -48,7 +48,7 @@ _WORDS: Mapping[str, tuple[str, ...]] = {
         "spii",
         "model_armor",
     ),
-    # Nobody is offered a tool: a model that calls one all the same has not answered, by itself.
+    # No tool is offered: a call alone is no answer.
     "tool_calls": (
         "tool_calls",
         "tool_call",
@@ -88,7 +88,7 @@ _FAILURES = frozenset(
         "none",
     )
 )
-"""Words that are known to tell of a failure, so that no endpoint can mean an answer by them."""
+"""Words that are known to report a failure, so that no endpoint can mean an answer by them."""
 
 
 class Broken(NamedTuple):
@@ -96,7 +96,7 @@ class Broken(NamedTuple):
 
     why: str
     word: str = ""
-    """The finish reason that nobody knows; empty where it is known to tell of a failure."""
+    """The unknown finish reason; empty where it is known to report a failure."""
 
 
 def read(
@@ -104,12 +104,12 @@ def read(
 ) -> str | Broken:
     """How a choice ended, in our words. `said`: it holds words or a refusal.
 
-    `native` is the word of the provider behind a gateway: it counts where it tells of a failure.
+    `native` is the word of the provider behind a gateway: it counts where it reports a failure.
     A choice that says nothing of its end is believed where it holds words.
     """
     if isinstance(native, str) and _plain(native) in _FAILURES:
         return Broken(f"its provider ended it with {native!r}")
-    if isinstance(stated, dict):  # as SGLang's own endpoint tells it
+    if isinstance(stated, dict):  # as SGLang's own endpoint sends it
         stated = cast("dict[str, Any]", stated).get("type")
     if stated is None or stated == "":
         return UNTOLD if said else Broken("it holds no words, and no finish_reason")

@@ -2,8 +2,8 @@
 
 A general client spends most of its time on what a JSON endpoint never needs: cookies, redirects,
 streamed bodies. This one writes one buffer, feeds what comes to llhttp (the parser of
-Node.js) and wakes the caller once. It never sends anything twice, and says of every failure whether
-the request can have been seen:
+Node.js) and wakes the caller once. It never sends anything twice, and reports for every failure
+whether the request can have been seen:
 
     NotConnectedError   nothing was sent
     LostError           it was sent, and no whole reply came
@@ -29,7 +29,7 @@ _ADDRESSES_S = 60.0
 _SECOND_ADDRESS_S = 0.25
 """Head start of a host's first address, where it has several."""
 _Address = tuple[int, int, int, str, tuple[Any, ...]]
-"""As `getaddrinfo` tells it."""
+"""As `getaddrinfo` returns it."""
 _GZIP = b"\x1f\x8b"
 _LOOKS = 10
 """How often a request's age is looked at before it is given up."""
@@ -46,7 +46,7 @@ class LostError(Exception):
 
 
 class Headers(Mapping[str, str]):
-    """A reply's headers by lower-case name, read only when somebody looks."""
+    """A reply's headers by lower-case name, read only when they are used."""
 
     def __init__(self, head: bytes) -> None:
         """`head`: the reply from its first byte on, at least to the blank line."""
@@ -79,7 +79,7 @@ class Response(NamedTuple):
 
 
 class HttpClient:
-    """POSTs to a route's url. Belongs to one event loop; whoever asks bounds how many at once."""
+    """POSTs to a route's url. Belongs to one event loop; its callers bound how many at once."""
 
     def __init__(
         self, route: Route, headers: Mapping[str, str], *, connect_s: float, reply_s: float
@@ -308,7 +308,7 @@ def _head(route: Route, headers: Mapping[str, str]) -> bytes:
     """All of a request's head but its length. Raises ConfigError for what is no header."""
     url = route.url
     plainly = route.proxy is not None and url.scheme == "http"
-    target = str(url) if plainly else url.raw_path  # a proxy must be told the whole address
+    target = str(url) if plainly else url.raw_path  # a proxy needs the whole address
     lines = [f"POST {target} HTTP/1.1", f"Host: {url.host_port_subcomponent}"]
     sent_headers = {**headers, **route.proxy_headers()}
     lines += [f"{name}: {value}" for name, value in sent_headers.items()]
@@ -338,7 +338,7 @@ def _after_headers(head: bytes) -> bytes:
 
 
 def _plain(body: bytes) -> bytes:
-    """Some gateways compress though nobody asked for it; JSON never begins like that."""
+    """Some gateways compress unasked; JSON never begins like that."""
     if not body.startswith(_GZIP):
         return body
     try:

@@ -1,4 +1,4 @@
-"""What an endpoint tells for nothing: its models and their ends, its clock, what may be trained."""
+"""Free facts of an endpoint: its models and their ends, its clock, what may be trained."""
 
 import os
 from collections.abc import Mapping
@@ -22,10 +22,10 @@ class _Page(msgspec.Struct):
 
 
 class ModelList(NamedTuple):
-    """What an endpoint tells when it is asked for its models."""
+    """An endpoint's answer to a request for its models."""
 
     shutdowns: dict[str, date | None]
-    """By model id; None where no end is told."""
+    """By model id; None where no end is stated."""
     at: datetime | None
     """The endpoint's own time (UTC)."""
 
@@ -82,9 +82,10 @@ async def _reached_gemini(profile: Profile, environ: Mapping[str, str]) -> Model
 async def access_refusal(
     profile: Profile, model: str, environ: Mapping[str, str] = os.environ
 ) -> str | None:
-    """Why the account may not use a base model: empty where it may, None where nothing is told.
+    """Why the account may not use a base model: empty where it may, None where nothing is stated.
 
-    Costs nothing. Raises ProviderFault where nobody answers, ConfigError for what is not set.
+    Costs nothing. Raises ProviderFault if the endpoint does not answer, ConfigError for what is not
+    set.
     """
     if profile.wire != "bedrock":
         return None
@@ -96,9 +97,9 @@ async def access_refusal(
 async def training_limits(
     profile: Profile, environ: Mapping[str, str] = os.environ
 ) -> dict[str, Any] | None:
-    """What the organisation may train there; None where nothing is told. Costs nothing.
+    """What the organisation may train there; None where nothing is stated. Costs nothing.
 
-    Raises ProviderFault where it may not train at all, or where nobody answers.
+    Raises ProviderFault where it may not train at all, or if the endpoint does not answer.
     """
     path = profile.training.limits_path if profile.training else ""
     if not path:
@@ -107,7 +108,7 @@ async def training_limits(
     headers = profile.headers(environ) | profile.authorization(profile.key(environ))
     request = faults.Request(
         profile.name,
-        "tell what may be trained",
+        "list what may be trained",
         repeatable=True,
         key_name=profile.api_key_env or "the key",
     )
@@ -119,7 +120,7 @@ async def training_limits(
     try:
         return msgspec.json.decode(raw, type=dict[str, Any])
     except msgspec.MsgspecError:
-        return None  # told in a form that nobody has documented: no reason to stop
+        return None  # stated in an undocumented form: no reason to stop
 
 
 async def _get(

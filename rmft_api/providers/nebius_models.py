@@ -72,7 +72,7 @@ class NebiusModels:
         ]
 
     async def deployments(self) -> list[Deployment]:
-        """None that costs anything while nobody asks it."""
+        """None that costs anything while it is not asked."""
         return []
 
     async def remove(self, name: str) -> None:
@@ -99,7 +99,7 @@ class NebiusModels:
 
 
 def _parts(model: str) -> tuple[str, str]:
-    """Base, and source as the endpoint wants it: the job and its checkpoint."""
+    """Base, and source in the endpoint's form: the job and its checkpoint."""
     found = CHECKPOINT.fullmatch(model)
     if found is None:
         raise ConfigError(f"{model!r} names no checkpoint of a job")

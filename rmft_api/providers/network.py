@@ -50,7 +50,7 @@ class Proxy:
 
     @property
     def headers(self) -> dict[str, str]:
-        """What the proxy itself is told."""
+        """Headers for the proxy itself."""
         return {"Proxy-Authorization": self.authorization} if self.authorization else {}
 
     def __str__(self) -> str:
@@ -60,7 +60,7 @@ class Proxy:
 
 @dataclass
 class Passage:
-    """How far a request got, told by the client that carries it."""
+    """How far a request got, reported by its client."""
 
     sent: bool = False
     """Its head began to leave for the server, not only a CONNECT for the proxy."""
@@ -334,7 +334,7 @@ def _of_the_system() -> ssl.SSLContext:
 
 
 def _bare() -> ssl.SSLContext:
-    """As `create_default_context`, believing nobody yet."""
+    """As `create_default_context`, without trusted certificates yet."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     if hasattr(ssl, "VERIFY_X509_PARTIAL_CHAIN"):
         context.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN
@@ -394,7 +394,7 @@ def _traced_in_a_thread(request: "httpx2.Request") -> None:
 
 
 def _aiohttp_trace() -> "aiohttp.TraceConfig":
-    """Let aiohttp tell when a connection stands, the proxy's tunnel included."""
+    """Let aiohttp report when a connection is made, the proxy's tunnel included."""
     import aiohttp
 
     async def stands(*_: object) -> None:

@@ -1,4 +1,4 @@
-"""The openai package's client, told everything; requests, their replies' bytes, and lists.
+"""The openai package's client, fully configured; requests, their replies' bytes, and lists.
 
 Only here is the package imported. It never retries: `retries.py` does.
 """
@@ -86,7 +86,7 @@ class OpenAIExchange:
 
 
 def _client(profile: Profile, environ: Mapping[str, str], route: Route) -> openai.AsyncOpenAI:
-    """The package's client, told everything, so that it takes nothing from the environment."""
+    """The package's client, fully configured, so that it takes nothing from the environment."""
     key = profile.key(environ)
     by_bearer = key is not None and profile.key_header == "Authorization"
     all_headers = profile.headers(environ) | ({} if by_bearer else profile.authorization(key))

@@ -1,4 +1,4 @@
-"""What the OpenAI wire tells of jobs, checkpoints and events, read strictly where it counts."""
+"""What the OpenAI wire returns for jobs, checkpoints and events, read strictly where it counts."""
 
 import re
 from collections.abc import Sequence
@@ -44,14 +44,14 @@ class WireJob(msgspec.Struct):
         )
 
 
-def job_error(told: Any) -> str | None:
+def job_error(raw: Any) -> str | None:
     """Why a job failed, as `code: message (param)`, in whatever shape; None where nothing says."""
-    error = cast("dict[str, Any]", told) if isinstance(told, dict) else {}
+    error = cast("dict[str, Any]", raw) if isinstance(raw, dict) else {}
     inner = error.get("error")
     if isinstance(inner, dict):
         return job_error(inner)
     code = error.get("code") or error.get("type")
-    named = ": ".join(str(part) for part in (code, reason(told)) if part)
+    named = ": ".join(str(part) for part in (code, reason(raw)) if part)
     param = error.get("param")
     return (f"{named} ({param})" if named and isinstance(param, str) and param else named) or None
 

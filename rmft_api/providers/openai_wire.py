@@ -1,4 +1,4 @@
-"""Files and fine-tuning jobs on the OpenAI wire: OpenAI, our local server, and whoever speaks it.
+"""Files and fine-tuning jobs on the OpenAI wire: OpenAI, our local server, and others.
 
 The openai package builds the requests (`openai_client.py`, `openai_order.py`); the replies are read
 by our own types (`openai_shapes.py`), because its objects check nothing (a `{}` becomes a job
@@ -65,11 +65,11 @@ class OpenAITuner:
                 raise
 
     def stored(self, content: bytes) -> bytes:
-        """The bytes that are uploaded: with a byte order mark where the endpoint wants one."""
+        """The bytes that are uploaded: with a byte order mark where the endpoint requires one."""
         return BOM + content if self._traits.bom else content
 
     async def upload(self, filename: str, content: bytes) -> UploadedFile:
-        """Store a training file; the reply must tell its very name and size."""
+        """Store a training file; the reply must name the same file and size."""
         request = self._request(f"store {filename}")
         body = self.stored(content)
         raw = await self._wire.send(
@@ -81,7 +81,7 @@ class OpenAITuner:
         )
         file = decoded(request, raw, WireFile).record()
         if (file.filename, file.bytes) != (filename, len(body)):
-            why = f"it tells {file.filename!r} of {file.bytes} bytes, not of {len(body)}"
+            why = f"it names {file.filename!r} of {file.bytes} bytes, not of {len(body)}"
             raise faults.malformed(request, why, raw)
         return file
 
@@ -103,7 +103,7 @@ class OpenAITuner:
 
     async def file(self, file_id: str) -> UploadedFile:
         """The file as it stands."""
-        request = self._request(f"tell of file {file_id}", repeatable=True, tuned=True)
+        request = self._request(f"get file {file_id}", repeatable=True, tuned=True)
         raw = await self._wire.send(request, self._client.files.with_raw_response.retrieve(file_id))
         return decoded(request, raw, WireFile).record()
 
@@ -118,7 +118,7 @@ class OpenAITuner:
         )
         job = decoded(request, raw, WireJob).record()
         if job.training_file != order.training_file:
-            why = f"it tells of file {job.training_file!r}"
+            why = f"it names file {job.training_file!r}"
             raise faults.malformed(request, why, raw)
         if job.metadata.get(KEY, order.key) != order.key:
             raise faults.malformed(request, f"it carries {job.metadata}", raw)
@@ -144,21 +144,21 @@ class OpenAITuner:
 
     async def job(self, job_id: str) -> Job:
         """The job as it stands."""
-        request = self._request(f"tell of job {job_id}", repeatable=True)
+        request = self._request(f"get job {job_id}", repeatable=True)
         jobs = self._client.fine_tuning.jobs.with_raw_response
         raw = await self._wire.send(request, jobs.retrieve(job_id))
         return decoded(request, raw, WireJob).record()
 
     async def events(self, job_id: str, after: str | None) -> list[JobEvent]:
         """The job's log since event `after`, oldest first. Entries of unknown form are left out."""
-        request = self._request(f"tell the events of {job_id}", repeatable=True)
+        request = self._request(f"list the events of {job_id}", repeatable=True)
         jobs = self._client.fine_tuning.jobs.with_raw_response
 
         def page(cursor: Cursor) -> Awaitable[RawReply]:
             return jobs.list_events(job_id, limit=PAGE, after=cursor)
 
         new: list[JobEvent] = []
-        async for entry in self._wire.entries(request, page):  # the wire tells the newest first
+        async for entry in self._wire.entries(request, page):  # the wire lists the newest first
             if after is not None and entry.get("id") == after:
                 break
             new.extend(event(entry))
@@ -166,7 +166,7 @@ class OpenAITuner:
 
     async def checkpoints(self, job_id: str) -> list[Checkpoint]:
         """Models saved so far, oldest first; empty where the endpoint keeps none."""
-        request = self._request(f"tell the checkpoints of {job_id}", repeatable=True)
+        request = self._request(f"list the checkpoints of {job_id}", repeatable=True)
         checkpoints = self._client.fine_tuning.jobs.checkpoints.with_raw_response
 
         def page(cursor: Cursor) -> Awaitable[RawReply]:
@@ -186,7 +186,7 @@ class OpenAITuner:
         return sorted(saved, key=lambda checkpoint: checkpoint.step)
 
     async def cancel_job(self, job_id: str) -> Job:
-        """Ask for the job's end. Asking twice is harmless."""
+        """Ask for the job's end. Repeating it is harmless."""
         request = self._request(f"cancel job {job_id}", repeatable=True)
         jobs = self._client.fine_tuning.jobs.with_raw_response
         raw = await self._wire.send(request, jobs.cancel(job_id))
@@ -196,7 +196,7 @@ class OpenAITuner:
         """Whether the endpoint lists the model; one that is not known yet is only not ready."""
         if self._traits.result == "checkpoint":
             return await self._is_saved(model)
-        request = self._request("tell of a model", model=model, repeatable=True, tuned=True)
+        request = self._request("get a model", model=model, repeatable=True, tuned=True)
         try:
             await self._wire.send(request, self._client.models.with_raw_response.retrieve(model))
         except ProviderFault as fault:
@@ -207,7 +207,7 @@ class OpenAITuner:
         return True
 
     async def _is_saved(self, model: str) -> bool:
-        """Whether the job that the model's name tells of holds this checkpoint."""
+        """Whether the job in the model's name holds this checkpoint."""
         named = CHECKPOINT.fullmatch(model)
         if named is None:
             return False

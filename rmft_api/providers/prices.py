@@ -1,7 +1,7 @@
 """What things cost: rows of `prices.toml`, and sums in integer micro-dollars.
 
 One USD per million tokens is one micro-dollar per token, so a price multiplies tokens as it stands.
-Sums are rounded up. What is not known is None, never 0, and whoever spends must refuse it.
+Sums are rounded up. What is not known is None, never 0, and the caller that spends must refuse it.
 """
 
 import os
@@ -110,7 +110,7 @@ class Price(Section):
 
 
 class BilledEndpoint(Protocol):
-    """What a profile tells about its bills."""
+    """What a profile states about its bills."""
 
     @property
     def price_list(self) -> str:
@@ -119,7 +119,7 @@ class BilledEndpoint(Protocol):
 
     @property
     def paid(self) -> bool:
-        """Whether anybody sends a bill."""
+        """Whether the endpoint bills."""
         ...
 
 
@@ -140,7 +140,7 @@ class Prices:
         return self._batch
 
     def of(self, model: str) -> Price | None:
-        """The model's prices; None where nobody told them."""
+        """The model's prices; None where they are unknown."""
         if model not in self._known:
             found = self._find(model)
             self._known[model] = found.batched() if found and self._batch else found
@@ -169,7 +169,7 @@ class Prices:
         return price.worst_case(request, _bound(request.stats.size, len(request.messages)))
 
     def cost(self, request: ChatRequest, reply: ChatResponse) -> int | None:
-        """What a reply cost; None where it does not tell, or the price is unknown."""
+        """What a reply cost; None where it does not say, or the price is unknown."""
         price = self.of(request.model)
         return None if price is None or reply.usage is None else price.actual(reply.usage)
 
@@ -236,7 +236,7 @@ def load(path: Path) -> PriceTable:
     names = [(row.provider, row.model) for row in table.price]
     for name in names:
         if names.count(name) > 1:
-            raise ConfigError(f"prices {path}: {name[0]} {name[1]} stands there twice")
+            raise ConfigError(f"prices {path}: {name[0]} {name[1]} is listed twice")
     return table
 
 

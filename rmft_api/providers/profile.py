@@ -64,14 +64,14 @@ class Profile(Section):
     key_header: str = "Authorization"
     """The header that carries the key: as a bearer token in Authorization, else as it stands."""
     setting_envs: dict[str, str] = Field(default_factory=dict)
-    """What must be told besides the key, such as a project, and the environment variables that
-    tell it."""
+    """What must be set besides the key, such as a project, and the environment variables that
+    hold it."""
     header_envs: dict[str, str] = Field(default_factory=dict)
     """Further request headers and the environment variables that fill them, where set."""
     prices: str = ""
     """The provider's name in `prices.toml`; the profile's name when empty."""
     paid: bool = True
-    """False only where nobody sends a bill."""
+    """False only where nothing is billed."""
     deploy: Literal[
         "none",
         "arm",
@@ -123,7 +123,7 @@ class Profile(Section):
         return self.at(given) if given else self
 
     def setting(self, name: str, environ: Mapping[str, str] = os.environ) -> str:
-        """What the environment tells under `setting_envs`. Raises ConfigError where it does not."""
+        """The environment's values of `setting_envs`. Raises ConfigError where one is missing."""
         variable = self.setting_envs[name]
         if value := environ.get(variable, "").strip():
             return value
@@ -267,7 +267,7 @@ class Profile(Section):
         return _longest(self.lifecycle, model)
 
     def _is_private(self) -> bool:
-        """Whether nobody on the way can read what is sent."""
+        """Whether what is sent is encrypted on the way."""
         parts = urlsplit(self.base_url)
         return parts.scheme == "https" or _is_loopback(parts.hostname or "")
 

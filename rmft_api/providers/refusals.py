@@ -47,9 +47,9 @@ class Refusal:
     names: frozenset[str] = field(default_factory=frozenset[str])
     """Every code, type and reason in lower case; which of them carries the meaning differs."""
     wait_s: float | None = None
-    """How long the reply asks to stay away, above 0."""
+    """How long the reply asks to wait, above 0."""
     window: Window = ""
-    """What the limit that was met is counted by, where that is told."""
+    """What the limit that was met is counted by, where that is stated."""
 
 
 def read(
@@ -161,10 +161,10 @@ def _by_field(value: dict[str, Any]) -> Iterator[str]:
             yield f"{name}: {' '.join(lines)}"
 
 
-def _place(told: dict[str, Any]) -> str:
+def _place(detail: dict[str, Any]) -> str:
     """Which field of the request is meant (pydantic's `loc`)."""
     for name in _WHERE:
-        value = told.get(name)
+        value = detail.get(name)
         if isinstance(value, list):
             return ".".join(str(part) for part in cast("list[Any]", value)[:8])
         if isinstance(value, str) and value:
@@ -209,7 +209,7 @@ def _objects(whole: Any) -> Iterator[dict[str, Any]]:
 
 
 def _error_object(whole: Any) -> dict[str, Any]:
-    """The innermost object that tells of the error; the whole one where it holds no other."""
+    """The innermost object that describes the error; the whole one where it holds no other."""
     error = _first(whole)
     for _ in range(_DEEPEST):
         inner = next((error[name] for name in _INNER if error.get(name)), None)

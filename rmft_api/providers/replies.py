@@ -1,7 +1,7 @@
 """Replies of the OpenAI wire, read for what was asked: an answer, or the fault that it is.
 
 Nothing is believed of a reply but what is needed: `n` choices that ended as answers do, from the
-model that was asked. Where it tells neither id nor model nor usage, nothing depends on them.
+model that was asked. Where it states neither id nor model nor usage, nothing depends on them.
 """
 
 import re
@@ -105,7 +105,7 @@ class Replies:
     def _too_few(
         self, request: ChatRequest, headers: Mapping[str, str], completion: Completion
     ) -> ProviderFault:
-        """The fault of choices that are missing: an error in one that came tells more."""
+        """The fault of choices that are missing: an error in one that came says more."""
         for choice in completion.choices:
             self._choice(request, headers, completion, choice)
         came = len(completion.choices)
@@ -189,7 +189,7 @@ _IN_ORDER = list(range(1024))
 def _billed(completion: Completion) -> Tokens | None:
     """What a reply that is no answer was billed for; None: not known.
 
-    Nothing, where it holds no words and tells so.
+    Nothing, where it holds no words and says so.
     """
     usage: Usage | None = completion.billed()
     if usage is not None:

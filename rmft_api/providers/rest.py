@@ -154,7 +154,7 @@ def read(request: faults.Request, raw: bytes, kind: type[T]) -> T:
 def fixed(headers: Mapping[str, str]) -> Authorize:
     """The same headers for every request."""
 
-    async def told() -> Mapping[str, str]:
+    async def authorize() -> Mapping[str, str]:
         return headers
 
-    return told
+    return authorize

@@ -1,4 +1,4 @@
-"""How long an error reply asks to stay away: its headers, its body and its words, read alike.
+"""How long an error reply asks to wait: its headers, its body and its words, all read.
 
 Gateways move what their upstream said: a header turns up under `metadata.headers`, a `Retry-After`
 becomes `retry_after` in the body, an upstream's reply a string of JSON. So headers and every object
@@ -42,7 +42,7 @@ def stated(headers: Scope, body: Iterable[Scope], message: str, now: float) -> f
 
 
 def refill(headers: Scope, body: Iterable[Scope], now: float) -> float | None:
-    """Seconds until every limit that is used up is full again, None where none is told."""
+    """Seconds until every limit that is used up is full again, None where none is stated."""
     here = durations.moment(str(headers.get("date", "")))
     now = now if here is None else here
     scopes = [_plain(scope) for scope in (headers, *body)]

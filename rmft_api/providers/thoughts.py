@@ -1,9 +1,9 @@
-"""What a reasoning model says to itself before it answers, told apart from its answer.
+"""What a reasoning model says to itself before it answers, separated from its answer.
 
-Servers tell thoughts in a field of their own, in parts of the content, or in the content itself, in
-a block that begins it: `<think>...</think>`. Where a server's prompt opens the block already, the
-reply holds its end alone; where the token limit cuts it, its beginning alone. Kimi writes the block
-with triangles; gpt-oss writes channels, which a server may leave in.
+Servers return thoughts in a field of their own, in parts of the content, or in the content itself,
+in a block that begins it: `<think>...</think>`. Where a server's prompt opens the block already,
+the reply holds its end alone; where the token limit cuts it, its beginning alone. Kimi writes the
+block with triangles; gpt-oss writes channels, which a server may leave in.
 """
 
 import re

@@ -17,7 +17,7 @@ class ProxyRefusedError(Exception):
 
 
 class _Opening(asyncio.Protocol):
-    """Sends one CONNECT, and tells the status of its reply."""
+    """Sends one CONNECT, and returns the status of its reply."""
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self.status: asyncio.Future[int] = loop.create_future()

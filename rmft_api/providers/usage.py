@@ -1,4 +1,4 @@
-"""Billed tokens, as providers tell them: lenient in the form, strict in what is believed."""
+"""Billed tokens, as providers report them: lenient in the form, strict in what is believed."""
 
 from typing import Any, cast
 
@@ -35,7 +35,7 @@ def of_openai(value: Any) -> Usage | None:
 
 
 def is_reported_zero(value: Any) -> bool:
-    """Whether a `usage` tells in so many words that nothing was used."""
+    """Whether a `usage` states explicitly that nothing was used."""
     if not isinstance(value, dict):
         return False
     usage = cast("dict[str, Any]", value)

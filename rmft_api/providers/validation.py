@@ -14,7 +14,7 @@ W = TypeVar("W")
 
 
 class WireFile(msgspec.Struct):
-    """A file as it is told."""
+    """A file as the endpoint reports it."""
 
     id: str
     filename: str

@@ -3,12 +3,13 @@
     known and answered -> the journal's reply, no request
     otherwise          -> reserve and record, ask the wire, record the reply and its cost
 
-Between the two commits a crash or a broken line leaves a call of which nobody knows whether it was
-billed: its reservation stays, and it is asked again once. So at worst a crash costs one worst-case
-price for each request under way.
+Between the two commits a crash or a broken connection leaves a call of which it is unknown whether
+it was billed: its reservation stays, and it is asked again once. So at worst a crash costs one
+worst-case price for each request under way.
 
-Nobody waits for the second commit: the journal keeps the order of what it is given, so whatever is
-done next and awaited (the next request's reservation, a trajectory) is durable only with the reply.
+No caller waits for the second commit: the journal keeps the order of what it is given, so whatever
+is done next and awaited (the next request's reservation, a trajectory) is durable only with the
+reply.
 """
 
 from collections.abc import Awaitable, Callable, Coroutine, Sequence
@@ -29,7 +30,7 @@ from rmft_api.requests.retries import Retries
 Price = Callable[[ChatRequest], int | None]
 """The most that a request can cost in micro-dollars; None: unknown, so it is not sent."""
 Cost = Callable[[ChatRequest, ChatResponse], int | None]
-"""What a reply cost in micro-dollars; None: not told, so what was reserved counts as spent."""
+"""What a reply cost in micro-dollars; None: not stated, so what was reserved counts as spent."""
 
 
 class Pacing(Protocol):
@@ -47,7 +48,7 @@ class Pacing(Protocol):
 OVERRUNS = 3
 """Replies billed at more than twice their worst case after which the prices cannot be right."""
 LONG = 8
-"""Messages from which a chat is told by the digest of its sums."""
+"""Number of messages from which a chat is identified by a digest of its statistics."""
 
 
 class JournaledChat:
@@ -212,7 +213,7 @@ async def history_of(ledger: Ledger, request: ChatRequest, digest: bytes) -> lis
     """All attempts of an ask, oldest first. Raises DataError where it asked something else before.
 
     How many choices one request may ask for is no part of what is asked: a profile may lower it in
-    the middle of a run (`chat.n`), as an endpoint that ignores it wants.
+    the middle of a run (`chat.n`), as an endpoint that ignores it requires.
     """
     history = await ledger.attempts(request.key)
     for attempt in history:
@@ -259,9 +260,9 @@ def request_digest(request: ChatRequest) -> bytes:
 
 
 def _encode_request(request: ChatRequest) -> bytes:
-    """All that the provider is told: everything but our own name for it.
+    """All that the provider gets: everything but our own name for it.
 
-    A long chat is told by its digest: all but its end was asked before.
+    A long chat is identified by its digest: all but its end was sent before.
     """
     content = chat_stats.of(request).digest if len(request.messages) >= LONG else request.messages
     return _encode((request.model, content, request.n, request.seed, request.sampling))

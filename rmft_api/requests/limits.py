@@ -9,13 +9,13 @@ _EVEN_S = 0.25
 """Requests held up by a busy machine are made up for over this much time, not over more."""
 _FIRST_LESSON, _LONGEST_LESSON = 0.01, 0.1
 """How providers count tokens is learnt each time that such a share of a limit was used: at first
-soon, then ever more surely."""
+soon, then with growing certainty."""
 _TRUST, _MOST_SCALE = 0.8, 16.0
 """By so much of the difference, up to this factor (and down to its inverse)."""
 _SAME = 0.01
 """Share of a limit by which two accounts of a full bucket may differ."""
 _FULL = 0.9
-"""Share of the most that was ever left, from which an account counts as full."""
+"""Share of the most that was left so far, from which an account counts as full."""
 _SATURATED, _PROBE = 0.9, 0.03
 """From such a share of the rate on we use all of it; a bucket that stays full then is tried by so
 much more at a time."""
@@ -50,11 +50,11 @@ class RateLimit:
     def __init__(self, limit: float, period_s: float, now: float, *, of_tokens: bool) -> None:
         self.of_tokens = of_tokens
         self.spent = 0.0
-        """All that was ever let through, as we count."""
+        """All that was let through, by our own count."""
         self.left: float
-        """What the provider has left, as far as its last account tells."""
+        """What the provider has left, by its last headers."""
         self.most: float
-        """The most that it ever had left: limits a minute are often enforced by the second."""
+        """The most that it had left so far: limits a minute are often enforced by the second."""
         self._at = now
         self._seen = -1
         self._regain = 1.0
@@ -118,7 +118,7 @@ class RateLimit:
             self._full_at = account.at
         fills = before is not None and self._fills(before, account)
         if before is None or (account.remaining > before.remaining and not fills):
-            self._anchor = account  # it was full in between, so it tells nothing
+            self._anchor = account  # it was full in between, so it says nothing
             return
         ours = (account.mark - before.mark) * self.scale
         if ours <= 0 or ours < min(self._lesson * self.limit, self.most / 2):
@@ -139,7 +139,7 @@ class RateLimit:
             self._rescale(self.scale * (1 - _PROBE))
 
     def _rescale(self, scale: float) -> None:
-        """Count by another scale from now on, and what passed since the last lesson as well."""
+        """Count by another scale from now on, and what passed since the last estimate as well."""
         scale = min(_MOST_SCALE, max(1 / _MOST_SCALE, scale))
         self._return((self.scale - scale) * (self.spent - self._counted))
         self.scale, self._counted = scale, self.spent
@@ -154,7 +154,7 @@ class RateLimit:
         return is_steady and full > _FULL * self.most
 
     def opened(self, remaining: float) -> None:
-        """What the provider had left when it first told of this limit."""
+        """What the provider had left when it first stated this limit."""
         self.left = self.most = remaining
 
     def report(

@@ -45,7 +45,7 @@ from rmft_api.requests.retries import HOUR_S, RULES, Retries, Rule
 
 T = TypeVar("T")
 ATTEMPTS = 2
-"""Most attempts of which nobody knows what became."""
+"""Most attempts whose fate is unknown."""
 _AFTER_LOOKING = Rule(attempts=None, within_s=HOUR_S, first_s=0.0)
 """For a lost attempt: the quarantine was the pause, and `ATTEMPTS` counts, in the journal."""
 _FRESH_S = 1.0
@@ -69,7 +69,7 @@ class Effect(Generic[T]):
     """One thing to do once, and how to find it if it was done."""
 
     key: str
-    """Its name for ever; the provider must be able to show it again (metadata, file name)."""
+    """Its fixed name; the provider must be able to show it again (metadata, file name)."""
     kind: str
     """"upload", "job", ...: for people and for fault points."""
     request: object
@@ -78,7 +78,7 @@ class Effect(Generic[T]):
     look_up: Callable[[], Awaitable[Sequence[T]]]
     """Everything of this key that the provider holds, oldest first."""
     act: Callable[[], Awaitable[T]]
-    """One request, never repeated by anybody else."""
+    """One request, never repeated by another owner."""
     reserve: int | None = 0
     """The most that it can cost, in micro-dollars; None: unknown, so it is not done."""
     cost: int | None = 0
@@ -90,7 +90,7 @@ class Effect(Generic[T]):
 
 
 class Outbox:
-    """Does effects; the retries' `waits` tell of long looks.
+    """Does effects; the retries' `waits` report long searches.
 
     `again` allows what was refused before to be asked once more.
     """
@@ -125,8 +125,8 @@ class Outbox:
     ) -> T:
         """Do an `Effect` of these fields, unless it was done before; what it made.
 
-        Raises ProviderFault (REJECTED) when it is refused, then and ever after; BudgetError;
-        ResumableError when nobody can tell what became of it; what `Retries.send` raises.
+        Raises ProviderFault (REJECTED) when it is refused, now and in every later process;
+        BudgetError; ResumableError when its fate is unknown; what `Retries.send` raises.
         """
         effect = Effect(
             key, kind, request, returns, look_up, act, reserve, cost, cancel, repeatable
@@ -181,8 +181,8 @@ class Outbox:
     ) -> Sequence[T]:
         """What is found of an attempt that ended so; where it is nothing, a refusal is believed.
 
-        One that ends the run anyway is looked for only once, so that its reason is told at once:
-        whoever resumes goes on looking.
+        One that ends the run anyway is looked for only once, so that its reason is reported at
+        once: a resume continues the search.
         """
         if fault.kind is not FaultKind.STOP:
             found = await self._search(intent, doubts)
@@ -198,7 +198,7 @@ class Outbox:
     async def _believe(self, effect: Effect[Any], doubts: list[Attempt]) -> list[Attempt]:
         """Believe the refusals of earlier processes; the attempts of which nothing is known.
 
-        Raises the last one's ProviderFault if it is an answer for ever.
+        Raises the last one's ProviderFault if it is final.
         """
         if effect.repeatable:
             return doubts
@@ -228,7 +228,7 @@ class Outbox:
         return ()
 
     def _last_served(self, lost: Attempt, now: float) -> float:
-        """When the provider may last have begun to serve it (a clock set back must not add)."""
+        """When the provider may last have started to serve it (a clock set back must not add)."""
         if lost.settled is not None:
             return min(now, lost.settled / 1000)
         return min(now, lost.created / 1000 + self._quarantine.timeout_s)
@@ -319,7 +319,7 @@ def _long_look(effect: Effect[Any], last: Attempt) -> str:
 
 
 def _lost(history: list[Attempt]) -> list[Attempt]:
-    """The attempts of which nobody knows what became, refusals left out."""
+    """The attempts whose fate is unknown, refusals left out."""
     return [one for one in history if one.unanswered and one.refused_as is None]
 
 

@@ -43,7 +43,7 @@ _RESOURCES = tuple(
     )
     for name in ("requests", "tokens", "project-requests", "project-tokens")
 )
-"""What may be limited, and the headers that tell the limit, what is left, and until it is full."""
+"""What may be limited, and the headers that state the limit, what is left, and until it is full."""
 
 
 class RequestEnd(NamedTuple):
@@ -55,7 +55,7 @@ class RequestEnd(NamedTuple):
     """Of any letter case that `.get` of lower-case names understands."""
     usage: Usage | None = None
     retry_after_s: float | None = None
-    """How long the reply asks everybody to stay away."""
+    """How long the reply asks all requests to wait."""
 
 
 def estimate(request: ChatRequest) -> int:
@@ -164,12 +164,12 @@ class Pacer:
             return
         turn.future = loop.create_future()
         lane.queue.append(turn)
-        if len(lane.queue) == 1:  # else whoever is first has seen to it already
+        if len(lane.queue) == 1:  # else the first in the queue has started it already
             self._let_out()
         try:
             await turn.future
         except asyncio.CancelledError:
-            if not turn.future.cancelled():  # let out, but nobody will send it
+            if not turn.future.cancelled():  # let out, but no caller will send it
                 self.ended(request, RequestEnd(0))
             raise
 
@@ -319,7 +319,7 @@ class Pacer:
 
 
 _READ_EVERY_S = 0.01
-"""Headers are read no more often: thousands of replies a second tell the same."""
+"""Headers are read no more often: thousands of replies a second state the same."""
 _UNTIL_ANOTHER_ENDS = float("inf")
 _LEAST_S = 0.001
 """Timers are no finer."""

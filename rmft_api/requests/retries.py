@@ -1,4 +1,4 @@
-"""The one owner of every retry: transports and SDKs are told 0.
+"""The one owner of every retry: transports and SDKs get 0.
 
 A request that fails is classified by the adapter that knows its wire; `RULES` says what its kind
 allows (docs/faults.md 3.7):
@@ -142,7 +142,7 @@ class Breaker:
 class _Beginning:
     """What an endpoint replies until its first answer.
 
-    One that is set up wrongly never gives one, and nobody should pay for a whole run to learn it.
+    One that is set up wrongly never gives one; learning that must not cost a whole run.
     """
 
     def __init__(self, way_on: str) -> None:
@@ -228,7 +228,7 @@ class Retries:
     async def pause(self, seconds: float, why: str = "") -> None:
         """Sleep until the wall clock or the machine's own has counted `seconds`.
 
-        `why` is told where that is long; empty: whoever calls tells it.
+        `why` is reported where that is long; empty: the caller reports it.
         """
         end = self.clock() + seconds
         slept = 0.0
@@ -259,7 +259,7 @@ class Retries:
     async def _again(
         self, attempt: Callable[[], Awaitable[T]], first: ProviderFault, course: "_Course"
     ) -> T:
-        """Go on after the first fault; tenacity meets it as its own first attempt."""
+        """Continue after the first fault; tenacity meets it as its own first attempt."""
         met = [first]
 
         async def next_attempt() -> T:
@@ -336,7 +336,7 @@ class _Course:
         endless = self._rules[fault.kind].attempts is None
         doubtful = fault.kind in (FaultKind.AMBIGUOUS, FaultKind.NO_ANSWER)
         if fault.kind is FaultKind.SAFE or (doubtful and endless):
-            raise ProviderDownError(f"{tried}; {self._way_on} goes on once it is back") from fault
+            raise ProviderDownError(f"{tried}; {self._way_on} continues once it is back") from fault
         if fault.kind is FaultKind.WAIT:
             raise ResumableError(f"{tried}; {self._way_on} waits again") from fault
         if fault.kind is FaultKind.STOP:
@@ -359,7 +359,7 @@ def _is_outage(fault: ProviderFault) -> bool:
 
 
 def _stop(message: str, fault: ProviderFault) -> RmftError:
-    """Money can be added, rights are somebody else's to give; the rest is asked for wrongly."""
+    """Money can be added, somebody else gives rights; the rest are wrong requests."""
     if fault.status in (402, 429) or _MONEY.search(f"{fault.code} {fault}"):
         return ResumableError(message)
     if fault.status in (401, 403, 404):

@@ -60,7 +60,7 @@ class LogHistory(NamedTuple):
 
 
 class Wording(NamedTuple):
-    """How a history is told."""
+    """How a history is worded."""
 
     story: str
     names: tuple[str, ...]
@@ -104,7 +104,7 @@ def problem_of(config: RunConfig) -> ConcreteProblem | None:
 
 
 def not_evaluated(config: RunConfig) -> tuple[str, ...]:
-    """The problems of logs whose held-out rows nobody is asked about, and why, a line each."""
+    """The problems of logs whose held-out rows no model is asked about, and why, a line each."""
     if not config.off_policy.rows:
         return ()
     taken, found = problem_of(config), dict[str, None]()
@@ -132,8 +132,8 @@ def only_in_runs(config: RunConfig) -> tuple[str, ...]:
     made = [problem.make() for problem in preparation.problems_of(config, "test")]
     logs = [one.shown().table.path.name for one in made if isinstance(one, LoggedFeedback)]
     return tuple(
-        f"{name}: an evaluation plays a world made from the log and asks nobody about its held-out "
-        "rows; off-policy values are in the report of a run on that log"
+        f"{name}: an evaluation plays a world made from the log; its held-out "
+        "rows are not asked; off-policy values are in the report of a run on that log"
         for name in dict.fromkeys(logs)
     )
 
@@ -175,10 +175,10 @@ def requests(
         top_p=config.sampling.top_p,
         max_tokens=config.sampling.max_tokens,
     )
-    told = wordings(config, prompts, asked)
+    worded = wordings(config, prompts, asked)
     form, reasoned = config.prompts.answer_form, config.prompts.reasoning != "none"
     for question in asked.questions:
-        wording = told[question.history.number]
+        wording = worded[question.history.number]
         builder = _builder(config, prompts, asked, question, wording)
         visible = None
         if is_scripted(model):
@@ -220,7 +220,7 @@ async def ask(at: PlayContext, index: int, model: str) -> None:
             for question, request in waiting:
                 reply = await engine.model_reply(at.chat, request)
                 for choice in reply.choices:
-                    found.hear(question, choice)
+                    found.add(question, choice)
                 tick(len(reply.choices))
 
         await _together(work, _at_once(at.config, asked))
@@ -251,22 +251,24 @@ async def _together(work: Callable[[], Coroutine[None, None, None]], count: int)
 class _Answers:
     """What was answered, prompt by prompt."""
 
-    def __init__(self, asked: LogQuestions, told: Sequence[Wording], output: reader.Output) -> None:
-        self._told = told
+    def __init__(
+        self, asked: LogQuestions, words: Sequence[Wording], output: reader.Output
+    ) -> None:
+        self._words = words
         self._output: reader.Output = output
         self._sums: defaultdict[int, list[float]] = defaultdict(lambda: [0.0] * asked.log.A)
         self._heard: defaultdict[int, int] = defaultdict(int)
         self._prompts = len(asked.questions)
         self._read = 0
 
-    def hear(self, question: Question, choice: Choice) -> None:
+    def add(self, question: Question, choice: Choice) -> None:
         """One more reply."""
         self._heard[question.number] += 1
         answer = reader.read(
             choice.content,
             choice.finish_reason,
             choice.refusal,
-            self._told[question.history.number].names,
+            self._words[question.history.number].names,
             self._output,
             choice.thoughts,
         )
@@ -324,14 +326,14 @@ def wordings(config: RunConfig, prompts: PromptSet, asked: LogQuestions) -> list
 
 
 def _prompts(log: ShownLog, rows_N: Ints, histories_N: Ints) -> Ints:
-    """A number for each different chat: a history and what is told before the choice."""
+    """A number for each different chat: a history and what is shown before the choice."""
     known: dict[tuple[int, str], int] = {}
     found: list[int] = []
     rows: list[int] = rows_N.tolist()
     histories: list[int] = histories_N.tolist()
     for history, row in zip(histories, rows, strict=True):
-        told = "" if log.contexts is None else log.contexts[row]
-        found.append(known.setdefault((history, told), len(known)))
+        context = "" if log.contexts is None else log.contexts[row]
+        found.append(known.setdefault((history, context), len(known)))
     return np.array(found, dtype=np.int64)
 
 
@@ -340,7 +342,7 @@ def _builder(
     prompts: PromptSet,
     asked: LogQuestions,
     question: Question,
-    told: Wording,
+    wording: Wording,
 ) -> PromptBuilder:
     """The chat, as it stands in the last round."""
     log, history = asked.log, question.history
@@ -350,9 +352,9 @@ def _builder(
     scenario = Scenario(
         nothing, nothing, "bandit", "pseudo" if contexts is None else "dynamic", contexts
     )
-    builder = prompts.prompt_builder(told.story, scenario, told.names)
+    builder = prompts.prompt_builder(wording.story, scenario, wording.names)
     for place, rewards in _told_rounds(log, history):
-        builder.observe(_said(config, place, told.names), place, rewards)
+        builder.observe(_said(config, place, wording.names), place, rewards)
     return builder
 
 
@@ -368,6 +370,6 @@ def _told_rounds(log: ShownLog, history: LogHistory) -> Iterator[tuple[int, tupl
 
 
 def _said(config: RunConfig, place: int, names: Sequence[str]) -> str:
-    """How a player would have said what was shown."""
+    """The reply a player would have given to what was shown."""
     policy = [float(other == place) for other in range(len(names))]
     return reader.render(place, policy, names, config.prompts.answer_form)

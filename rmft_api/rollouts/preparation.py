@@ -66,7 +66,7 @@ def problems_of(config: RunConfig, split: Split) -> tuple[ConcreteProblem, ...]:
     return environments.expand(config.problems_of(section_of(config, split)), config.origin.folder)
 
 
-SHARED = "rows of the file serve every split: this run was begun by an earlier version"
+SHARED = "rows of the file serve every split: this run was started by an earlier version"
 
 
 def divisions(config: RunConfig, splits: Sequence[Split] = get_args(Split)) -> tuple[str, ...]:
@@ -112,7 +112,7 @@ def scenarios(config: RunConfig, split: Split, iteration: int) -> Iterator[Scena
 def prepared_scenarios(
     config: RunConfig, prompts: PromptSet, split: Split, iteration: int
 ) -> Iterator[PreparedScenario]:
-    """The scenarios of a split and how each is told.
+    """The scenarios of a split and how each is worded.
 
     Raises ConfigError for an adversary that would answer models and algorithms by two rules.
     """
@@ -121,7 +121,7 @@ def prepared_scenarios(
         if scenario.adversary is not None and config.prompts.output == "action":
             raise ConfigError(
                 f"{problems[index % len(problems)].label}: its adversary answers the distribution "
-                "acted from, and nobody knows that of a model which names one action; set "
+                "acted from, and that is unknown for a model which names one action; set "
                 "prompts.output = 'distribution' or 'policy', or play another problem"
             )
         if scenario.world is not None and config.prompts.output != "action":
@@ -146,7 +146,7 @@ def prepared_scenarios(
 def _orders(
     config: RunConfig, address: Address, K: int
 ) -> Callable[[int, int], tuple[int, ...]] | None:
-    """The orders in which a scenario's actions are told; None: always the same."""
+    """The orders in which a scenario's actions are listed; None: always the same."""
     if config.prompts.name_order == "fixed":
         return None
     return lambda number, t: told_order(
@@ -155,7 +155,7 @@ def _orders(
 
 
 def told_order(config: RunConfig, address: Address, K: int, t: int) -> tuple[int, ...]:
-    """The actions in the order in which round `t` (from 0) of a trajectory tells them.
+    """The actions in the order in which round `t` (from 0) of a trajectory lists them.
 
     Held-out scenarios have the same orders for every model.
     """

@@ -1,4 +1,4 @@
-"""Hand-written reasoning: a template that tells, round by round, what the rounds before showed.
+"""Hand-written reasoning: a template that states, round by round, what the rounds before showed.
 
 One of the two prior routes that the method is compared with (docs/method.md 1): a teacher says it,
 or it stands in the place of what a model itself thought.
@@ -28,13 +28,13 @@ class Reasons:
         before = trajectory.rounds[:t]
         K = len(trajectory.names)
         rewards_tK = np.array([round.rewards for round in before]).reshape(t, K)
-        told_tK = np.ones((t, K)) if self._is_full(trajectory) else _chosen(before, K)
+        shown_tK = np.ones((t, K)) if self._is_full(trajectory) else _chosen(before, K)
         action = trajectory.rounds[t].action
         assert action is not None  # only rounds that were read are learnt from
-        return reason(self._template, trajectory.names, rewards_tK, told_tK, action)
+        return reason(self._template, trajectory.names, rewards_tK, shown_tK, action)
 
     def _is_full(self, trajectory: Trajectory) -> bool:
-        """Whether all rewards were told."""
+        """Whether all rewards were shown."""
         at = trajectory.address
         if at.iteration not in self._full:
             drawn = preparation.scenarios(self._config, "train", at.iteration)

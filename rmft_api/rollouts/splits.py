@@ -32,7 +32,7 @@ class PlayContext(Protocol):
 
     @property
     def prompts(self) -> PromptSet:
-        """How it is told."""
+        """How it is worded."""
         ...
 
     @property
@@ -47,7 +47,7 @@ class PlayContext(Protocol):
 
     @property
     def console(self) -> Console:
-        """Where it is told how it goes."""
+        """Where progress is reported."""
         ...
 
 

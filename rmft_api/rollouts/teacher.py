@@ -63,8 +63,8 @@ class Teacher:
             return self._answer(prepared, play, t, "")
         full = prepared.scenario.feedback == "full"
         K = prepared.scenario.K
-        told_tK = np.ones((t, K)) if full else np.eye(K)[play.actions_T[:t]]
-        words = reason(template, prepared.names, play.rewards_TK[:t], told_tK, action)
+        shown_tK = np.ones((t, K)) if full else np.eye(K)[play.actions_T[:t]]
+        words = reason(template, prepared.names, play.rewards_TK[:t], shown_tK, action)
         return self._answer(prepared, play, t, words)
 
     def _template(self) -> Template | None:
@@ -72,7 +72,8 @@ class Teacher:
         return self.prompts.reasons
 
     def _answer(self, prepared: PreparedScenario, play: PlayArrays, t: int, why: str) -> str:
-        # A bandit player goes on from what it did, so the answer is what it did, not what it mixed.
+        # A bandit player continues from what it did, so the answer is what it did, not what it
+        # mixed.
         action = int(play.actions_T[t])
         full = prepared.scenario.feedback == "full"
         shares = play.policies_TK[t] if full else np.eye(prepared.scenario.K)[action]

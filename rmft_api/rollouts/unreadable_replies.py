@@ -19,7 +19,7 @@ _WORDS: dict[Cause, str] = {
     "several_answers": "with several answers",
     "text_after": "with text after the answer",
     "wrong_form": "with an answer of another form",
-    "tool_call": "with a call of a tool that nobody offered",
+    "tool_call": "with a call of a tool that was not offered",
 }
 
 
@@ -38,7 +38,7 @@ def unreadable(found: TooFew, what: str, model: str, config: RunConfig) -> Unrea
 
 
 def form(config: RunConfig, sample: Sample | None) -> str:
-    """What the reader wants."""
+    """What the reader requires."""
     output, way = config.prompts.output, config.prompts.answer
     if is_own(config.prompts.answer_form):
         return f"the form of {way}: {own_forms.of(config.prompts.answer_form).words!r}"
@@ -53,7 +53,7 @@ def form(config: RunConfig, sample: Sample | None) -> str:
 
 
 def _object_form(config: RunConfig, sample: Sample | None) -> str:
-    """What the reader wants of JSON and of tool calls."""
+    """What the reader requires of JSON and of tool calls."""
     names = f" with NAME one of {', '.join(sample.names)}" if sample else ""
     inside = {
         "action": '{"answer": "NAME"}' + names,
@@ -66,7 +66,7 @@ def _object_form(config: RunConfig, sample: Sample | None) -> str:
 
 
 def likely(sample: Sample, config: RunConfig) -> str:
-    """The likely cause, and what mends it."""
+    """The likely cause, and its fix."""
     most, words = config.sampling.max_tokens, config.prompts.set
     longer = f"raise sampling.max_tokens = {most}"
     other = (
@@ -76,13 +76,13 @@ def likely(sample: Sample, config: RunConfig) -> str:
     silent = sample.cause == "cut" and not sample.text.strip()
     says: dict[Cause, str] = {
         "cut": (
-            f"the prompt fills the model's context, or thoughts that nobody sees use up all of "
+            f"the prompt fills the model's context, or hidden thoughts use up all of "
             f"sampling.max_tokens = {most}; {other}"
             if silent
             else f"sampling.max_tokens = {most} ends replies before their answer: raise it"
         ),
         "only_thoughts": (
-            "the endpoint tells the whole reply apart as thoughts: serve the model without a "
+            "the endpoint returns the whole reply as thoughts: serve the model without a "
             "reasoning parser or with thinking off, or have the thoughts read where nothing "
             f"follows them: chat.thoughts = 'fallback' in its profile; or {longer}"
         ),
@@ -93,9 +93,9 @@ def likely(sample: Sample, config: RunConfig) -> str:
         "no_answer": f"the model does not follow the form: {other}",
         "several_answers": (
             "the model quotes the form or thinks aloud, which makes several answers: have the "
-            "server tell thoughts apart, or set prompts.reasoning = 'none'"
+            "server return thoughts separately, or set prompts.reasoning = 'none'"
         ),
-        "text_after": f"the model goes on after its answer: {other}",
+        "text_after": f"the model continues after its answer: {other}",
         "wrong_form": f"the model answers in a form of its own: {other}",
         "tool_call": (
             "the endpoint makes tool calls of the model's words: serve it without a tool parser, "
@@ -128,11 +128,11 @@ def _way_on(config: RunConfig) -> str:
     """What can be done, and what becomes of what was paid."""
     resume = f"`rmft-api resume {config.name}"
     again = (
-        f"{resume} --ask-again` once the endpoint is mended (asks and pays for this split anew), "
+        f"{resume} --ask-again` once the endpoint is fixed (requests and pays for it again), "
         if config.requests.transport == "direct"
         else ""
     )
     return (
         "nothing more was sent. Changed settings need another name; else "
-        f"{again}or {resume} --min-valid 0` to go on and score such replies as the worst action"
+        f"{again}or {resume} --min-valid 0` to continue and score such replies as the worst action"
     )

@@ -3,7 +3,8 @@
 When too few of a split's replies are valid is decided on the first `after` of them, then on twice
 as many, and so on. Which replies those are does not depend on which came first: trajectories are
 numbered, and of those that are under way together (a wave) the first rounds come first. So a
-resumed run decides as an undisturbed one, and nobody waits for a decision while replies are good.
+resumed run decides as an undisturbed one, and no request waits for a decision while replies are
+good.
 """
 
 from collections import Counter
@@ -46,7 +47,7 @@ class TooFew(Record, frozen=True):
     replies: int
     """How many it was decided on."""
     causes: dict[Cause, int]
-    """Why the others cannot be read, as far as they were heard in this process."""
+    """Why the others cannot be read, as far as this process read them."""
     sample: Sample | None
     """One of the most frequent cause; None where all of them come from an earlier process."""
 

@@ -1,8 +1,8 @@
 """The warm-up: balanced random play, from which a base learns the FORM of an answer.
 
-Nobody is asked for it. In every round each action is taken equally often over all trajectories, and
-what a trajectory takes does not depend on its history: so there is no skill in it to be learnt, not
-even "try what was tried least" (docs/method.md 1).
+No model is asked for it. In every round each action is taken equally often over all trajectories,
+and what a trajectory takes does not depend on its history: so there is no skill in it to be learnt,
+not even "try what was tried least" (docs/method.md 1).
 """
 
 from collections.abc import Iterator, Sequence

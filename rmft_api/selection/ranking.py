@@ -152,8 +152,8 @@ def _own_cost(rule: Callable[[Scored], Any], name: str, one: Scored) -> float:
     try:
         cost = rule(one)
     except Exception as error:
-        told = f"{type(error).__name__}: {error}"
-        raise DataError(f"selection rule {name} raised {told} for {place}") from error
+        problem = f"{type(error).__name__}: {error}"
+        raise DataError(f"selection rule {name} raised {problem} for {place}") from error
     if isinstance(cost, bool) or not isinstance(cost, int | float) or not math.isfinite(cost):
         raise DataError(
             f"selection rule {name} returned {cost!r} for {place}; a finite number expected"

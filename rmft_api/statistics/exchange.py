@@ -2,7 +2,7 @@
 
 The best of several was partly lucky on the very scenarios that chose it, so an interval around the
 difference to it is wrong far more often than it says. If nothing changed between models, though,
-each scenario's figures may be dealt to them in any order. Dealing them again and again tells how
+each scenario's figures may be dealt to them in any order. Dealing them many times shows how
 far the newest would lie above the least of the others by luck alone: a permutation test
 (Pitman 1937), exact whatever the figures' distribution and however few the scenarios.
 """
@@ -29,7 +29,7 @@ def rise(figures_NM: Floats) -> float:
 
 
 def rise_by_chance(figures_NM: Floats, error: float, rng: np.random.Generator) -> float:
-    """The rise that models which are all alike exceed with probability `error` at most.
+    """The rise that equal models exceed with probability `error` at most.
 
     Exact for the given number of draws: the observed deal counts as one of them.
     """
@@ -49,7 +49,7 @@ def rise_by_chance(figures_NM: Floats, error: float, rng: np.random.Generator) -
 
 
 def _dealt(figures_NM: Floats, count: int, rng: np.random.Generator) -> Floats:
-    """Rises after the figures of each scenario were dealt to the models anew, `count` times.
+    """Rises after the figures of each scenario were dealt to the models again, `count` times.
 
     Each scenario's figures move on by a number of models, drawn for each: as good as any order, and
     ten times as fast.

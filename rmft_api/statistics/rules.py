@@ -1,4 +1,4 @@
-"""When to stop evaluating, and whether to go on training."""
+"""When to stop evaluating, and whether to continue training."""
 
 import itertools
 from collections.abc import Sequence

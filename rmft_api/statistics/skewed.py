@@ -27,9 +27,9 @@ FEWEST = 30
 FEWEST_PAIRS = 24
 """The same for a paired difference, in which much of what is rare cancels."""
 _UNLIKE = 3
-"""Scenarios that must differ from the rest, where not all are alike."""
+"""Scenarios that must differ from the rest, where not all are equal."""
 _ALIKE = 48
-"""Scenarios from which on regrets that are all alike are believed to be so."""
+"""Scenarios from which on equal regrets are taken as equal."""
 
 
 def regret_interval(

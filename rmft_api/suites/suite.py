@@ -1,4 +1,4 @@
-"""A suite file: problems, how they are told, and how often they are played."""
+"""A suite file: problems, their wording, and how often they are played."""
 
 from collections.abc import Iterable
 from pathlib import Path
@@ -25,7 +25,7 @@ from rmft_api.core.paths import Origin
 
 
 class Suite(Section):
-    """Scenarios that every player of a contest meets alike."""
+    """Scenarios that every player of a comparison meets."""
 
     name: str
     """The file's name when absent."""

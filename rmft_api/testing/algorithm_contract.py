@@ -16,7 +16,7 @@ from rmft_api.selection.regret import PlayArrays
 
 NOT_REPRODUCIBLE = "two plays of one address differ; take all chance from `known.chance`"
 COMPANY = "a play depends on what is played beside it; keep the N trajectories apart"
-PEEKS = "an action depends on rewards that were not told before it"
+PEEKS = "an action depends on rewards that were not shown before it"
 
 
 class AlgorithmContract:
@@ -27,7 +27,7 @@ class AlgorithmContract:
     folder: Path | None = None
     """Where its module lies; absent: the working folder."""
     problem: tuple[str, int, int] = ("contextual", 3, 20)
-    """Environment, K and T of the scenarios it plays; contextual ones tell features too."""
+    """Environment, K and T of the scenarios it plays; contextual ones show features too."""
 
     def test_every_answer_can_be_played(self) -> None:
         """Actions are whole numbers below K, distributions sum to 1."""

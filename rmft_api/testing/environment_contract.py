@@ -28,7 +28,7 @@ BAD_FACT = "facts must be finite numbers"
 POSITION_TELLS = (
     "position {position} earns {side} than chance ({gain:+.3f} a round), so a model may learn the "
     "place and not the problem; draw the order of the actions, or put ordered = True if they stay "
-    "in place on purpose (a run then deals their places anew)"
+    "in place on purpose (a run then deals their places again)"
 )
 
 
@@ -79,7 +79,7 @@ class EnvironmentContract:
             assert all(np.isfinite(fact) for fact in scenario.facts.values()), BAD_FACT
 
     def test_rewards_stay_within_their_bounds(self) -> None:
-        """Many algorithms, and the summaries told to a model, take [0, 1] for granted."""
+        """Many algorithms, and the summaries shown to a model, take [0, 1] for granted."""
         for scenario in self._scenarios():
             if self.bounded:
                 assert scenario.rewards.min() >= 0, OUTSIDE

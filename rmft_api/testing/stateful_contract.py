@@ -87,8 +87,8 @@ class StatefulContract:
         says = np.array([world.start().worth().max() for world in worlds])
         earned = np.array([sum(_play(world.start(), _best(world))[0]) for world in worlds])
         error = (says - earned).std() / np.sqrt(len(worlds))
-        told = WRONG_WORTH.format(earned=earned.mean(), says=says.mean())
-        assert abs((says - earned).mean()) <= 5 * error + 1e-9, told
+        message = WRONG_WORTH.format(earned=earned.mean(), says=says.mean())
+        assert abs((says - earned).mean()) <= 5 * error + 1e-9, message
 
     def _problem(self, K: int, T: int) -> StatefulProblem:
         return StatefulProblem(partial(self.make, K, T), K, T, type(self.make(K, T)).__name__)

@@ -1,6 +1,6 @@
 """Trackers: the figures of every iteration, handed to MLflow or Weights & Biases. Off by default.
 
-A tracker is a copy for people: the journal stays the truth. One that fails is told of and never
+A tracker is a copy for people: the journal stays the truth. One that fails is reported and never
 ends a run; what it missed is handed to it again when the run is resumed.
 """
 

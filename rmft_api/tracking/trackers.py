@@ -45,7 +45,7 @@ def check(config: TrackingConfig) -> None:
 
 
 def open_tracker(config: TrackingConfig, run: Identity) -> Tracker | None:
-    """The tracker that the run file asks for, opened when it is first told; None: no tracker."""
+    """The tracker that the run file asks for, opened at its first use; None: no tracker."""
     if config.to is None:
         return None
     made = TRACKERS[config.to]
@@ -53,15 +53,15 @@ def open_tracker(config: TrackingConfig, run: Identity) -> Tracker | None:
 
 
 async def report_to_tracker(work: Callable[[], None], say: Callable[[str], None]) -> bool:
-    """Tell a tracker in a thread, so that signals are heard meanwhile; whether it took it.
+    """Call a tracker in a thread, so that signals are handled meanwhile; whether it succeeded.
 
-    Whatever another package raises, the run goes on: the failure is said, and no more.
+    Whatever another package raises, the run continues: the failure is reported, and no more.
     """
     try:
         await asyncio.to_thread(work)
     except Exception as error:  # noqa: BLE001 - a copy for people must not end what it copies
         first = " ".join(str(error).split())[:300]
-        say(f"warning: the tracker was not told, the run goes on: {first}")
+        say(f"warning: the tracker was not updated, the run continues: {first}")
         return False
     return True
 

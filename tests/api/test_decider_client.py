@@ -64,7 +64,7 @@ async def test_an_endpoint_that_is_down_ends_a_decision_in_time_and_in_one_line(
     monkeypatch.setenv("OPENAI_API_KEY", "sk-test")
     async with Decider(hosted(), base_url="http://127.0.0.1:9/v1", retry_for_s=0.2) as decider:
         game = decider.start(actions=NAMES)
-        with pytest.raises(ProviderDownError, match=r"`decide\(\)` goes on once it is back"):
+        with pytest.raises(ProviderDownError, match=r"`decide\(\)` continues once it is back"):
             await game.decide()
         assert game.round == 1
     assert decider.spent_usd == 0

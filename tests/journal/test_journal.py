@@ -139,7 +139,7 @@ def test_a_run_that_was_never_begun_cannot_be_resumed_but_begun(run_dir: Path) -
     assert not run_dir.exists()
     run_dir.mkdir()
     (run_dir / FILE).touch()
-    with pytest.raises(UsageError, match="never begun"):
+    with pytest.raises(UsageError, match="never started"):
         Journal.open(run_dir)
     Journal.create(run_dir, "{}", {}).close()
 

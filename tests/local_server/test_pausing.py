@@ -42,4 +42,4 @@ def test_a_job_that_was_paused_comes_to_its_end(client: openai.OpenAI) -> None:
     job = finished(client, job_id)
     assert job.status == "succeeded", job.error
     said = [one.message for one in client.fine_tuning.jobs.list_events(job_id, limit=100).data]
-    assert "The job is paused; it will begin anew" in said
+    assert "The job is paused; it will start again" in said

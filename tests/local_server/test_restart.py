@@ -67,7 +67,7 @@ def test_a_job_survives_the_servers_death_and_makes_the_same_model(
         resumed = weights(second, waiting, job_id)
         events = list(waiting.fine_tuning.jobs.list_events(job_id, limit=5))
     assert resumed == weights(server, client, train(client, **order))
-    assert "The server was restarted; the job begins anew" in [e.message for e in events]
+    assert "The server was restarted; the job starts again" in [e.message for e in events]
     assert [json.loads(line)["id"] for line in log.read_bytes().splitlines()] == [
         event.id for event in reversed(events)
     ]

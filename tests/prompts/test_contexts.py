@@ -231,5 +231,5 @@ def test_a_set_that_would_tell_rewards_as_losses_is_refused(tmp_path: Path) -> N
         place.write_bytes(path.read_bytes())
     (mine / "losses" / "histories" / "summary" / "line.md").unlink()
     choices = PromptConfig.model_validate({"set": "mine", "stakes": "loss"})
-    with pytest.raises(ConfigError, match=r"histories/summary/line.md tells rewards"):
+    with pytest.raises(ConfigError, match=r"histories/summary/line.md shows rewards"):
         load(choices, [tmp_path])

@@ -181,7 +181,7 @@ def test_a_file_that_is_missing_or_too_short_is_refused(write: Write, tmp_path: 
     with pytest.raises(ConfigError, match="there is no such file"):
         loaded(write(), examples_file="none.jsonl")
     (tmp_path / "own.jsonl").write_text(json.dumps(ROUND))
-    with pytest.raises(DataError, match=r"holds 1 worked rounds, and prompts\.examples wants 2"):
+    with pytest.raises(DataError, match=r"holds 1 worked rounds, and prompts\.examples needs 2"):
         loaded(write(), examples_file="own.jsonl", examples=2)
 
 

@@ -75,7 +75,7 @@ def test_a_set_may_tell_numbers_alone(write: Write, scenario: MakeScenario) -> N
     telling.observe("{}", None, (0.123456, 1.0, 0.0))
     telling.observe("{}", 1, (0.5, 0.25, 0.1))
     assert telling.messages()[0].content == '{"K":3,"rewards":[[0.1235,1.0,0.0],[0.5,0.25,0.1]]}'
-    with pytest.raises(ConfigError, match="full feedback alone"):
+    with pytest.raises(ConfigError, match="full feedback only"):
         prompts.prompt_builder("doors", scenario(feedback="bandit"))
 
 
@@ -161,10 +161,10 @@ def test_a_choice_cannot_lead_out_of_the_set(write: Write, choice: dict[str, str
     [
         ({"system.md": "$task $output"}, {"framing": "suggestive"}, "never shown.*framing"),
         ({"system.md": "$task $framing"}, {}, r"never shown.*\$(reasoning|output)"),
-        ({"user.md": "Go."}, {}, "never tells a reward"),
+        ({"user.md": "Go."}, {}, "never shows a reward"),
         ({"user.md": "$outcome"}, {}, r"histories is never shown"),
         ({"user.md": "$history"}, {"repeat_reason": True}, r"no template shows \$said"),
-        ({"next.md": "Go on."}, {"conversation": "multi_turn"}, "never tells a reward"),
+        ({"next.md": "Go on."}, {"conversation": "multi_turn"}, "never shows a reward"),
         ({"scenarios/doors/task.md": "Doors."}, {}, r"never uses \$actions"),
     ],
 )
@@ -180,7 +180,7 @@ def test_full_feedback_that_would_never_be_told_is_refused(
 ) -> None:
     prompts = loaded(write({"histories/raw/line_full.md": None}), history="raw")
     prompts.prompt_builder("doors", scenario())
-    with pytest.raises(ConfigError, match="full feedback is never told"):
+    with pytest.raises(ConfigError, match="full feedback is never shown"):
         prompts.prompt_builder("doors", scenario(feedback="full"))
 
 

@@ -69,7 +69,7 @@ async def test_a_tracker_that_fails_ends_no_run_and_is_told_when_it_is_back(
     world, kept = World(tmp_path, config(), MODELS), Kept()
     kept.fails = True
     await walk(world, kept)
-    warnings = [line for line in world.console.said if "the tracker was not told" in line]
+    warnings = [line for line in world.console.said if "the tracker was not updated" in line]
     assert len(warnings) == 4
     assert "the store is away" in warnings[0]
     kept.fails = False

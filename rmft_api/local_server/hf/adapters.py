@@ -62,7 +62,7 @@ def config_of(path: Path, base: str) -> dict[str, Any]:
         raise EngineError(
             "adapter_of_another_base",
             "this model is an adapter that was trained over other base weights than those that "
-            "are served under this name; serve the checkpoint it was trained on, or train anew",
+            "are served under this name; serve the checkpoint it was trained on, or train again",
             "model",
         )
     return cast("dict[str, Any]", about["peft"])

@@ -16,7 +16,7 @@ class Spelling:
     """The text of each token; a character of several tokens comes with its last one.
 
     A token's text depends on the one before it (some tokenizers write a space between), so each is
-    decoded with what was settled last and only the growth is told.
+    decoded with what was settled last and only the growth is sent.
     """
 
     def __init__(self, chats: ChatTokenizer) -> None:
@@ -63,7 +63,7 @@ class SampledAnswer:
         self.reason: Literal["stop", "length"] | None = None
 
     def add(self, token: int, logprob: TokenLogprob | None) -> None:
-        """Take the next token, and tell what is sure by now."""
+        """Take the next token, and send what is sure by now."""
         if token in self._ends or self._prompt.is_gone():
             self.reason = "stop"
         else:

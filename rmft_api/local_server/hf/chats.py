@@ -73,8 +73,8 @@ class ChatTokenizer:
     def sequences(self, messages: Sequence[ChatMessage]) -> list[TokenizedExample]:
         """Rows that teach every answer of weight 1 once. Raises ExampleError.
 
-        One row holds them all where the template tells earlier answers as they were given; a
-        template that tells them otherwise (without their thoughts, say) gets a row for each.
+        One row holds them all where the template repeats earlier answers as they were given; a
+        template that changes them (without their thoughts, say) gets a row for each.
         """
         rows: list[TokenizedExample] = []
         for at in self._learned(messages):
@@ -97,7 +97,7 @@ class ChatTokenizer:
         if not places:
             raise ExampleError("the chat has no assistant message with weight 1 to learn from")
         if places[0] == 0:
-            raise ExampleError("the chat begins with the assistant; somebody must ask first")
+            raise ExampleError("the chat begins with the assistant; a user message must come first")
         return places
 
     def pair(self, preference: ChatPair) -> TokenizedPair:
@@ -171,7 +171,7 @@ class ChatTokenizer:
         )
 
     def _tokens(self, text: str) -> list[int]:
-        """The template writes every special token itself, and nobody else writes any."""
+        """Only the template writes special tokens."""
         return self.controls.tokens(text, self._encode)
 
     def _encode(self, text: str) -> Sequence[int]:

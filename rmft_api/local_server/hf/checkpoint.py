@@ -1,4 +1,4 @@
-"""A checkpoint's files: where they are, what they say, and how they are told from others."""
+"""A checkpoint's files: where they are, what they say, and how they are distinguished."""
 
 import hashlib
 import json
@@ -17,7 +17,7 @@ from rmft_api.open_models.settings import HfSettings
 log = logging.getLogger(__name__)
 
 EDGE = 2**16
-"""Bytes at either end of a weights file that tell it from others of its size."""
+"""Bytes at either end of a weights file that distinguish it from others of its size."""
 NEEDED = ["*.json", "*.safetensors", "*.model", "*.txt", "*.jinja"]
 """Files of a hub repository that are fetched; code in it is never run."""
 

@@ -1,6 +1,6 @@
 """Control tokens of a checkpoint, which the text of a message never is.
 
-A tokenizer takes `<|im_start|>` for the token that opens a turn wherever it stands, so whoever
+A tokenizer takes `<|im_start|>` for the token that opens a turn wherever it stands, so anyone who
 writes it in a message (a player, an environment, a line of a training file) could write turns of
 others. Here such a word is hidden from template and tokenizer behind a mark, and spelt from the
 tokens of ordinary text in its place.

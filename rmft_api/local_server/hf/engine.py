@@ -67,7 +67,7 @@ class HfEngine:
             return RemoteModel(self._inference, weights, self._chats.controls)
         from rmft_api.local_server.hf.network import HfModel
 
-        with self._loading:  # once, whoever asks first
+        with self._loading:  # once, at the first request
             held = self._base
         return HfModel(held, weights)
 
@@ -88,7 +88,7 @@ class HfEngine:
         return self._settings.adapters_mb * 10**6
 
     def bytes_of_one(self, start: Path | None) -> int:
-        """Of an adapter's file: its tensors. One that goes on from another is as large as that."""
+        """Of an adapter's file: its tensors. One that continues another is as large as that."""
         if start is not None and start.exists():
             return start.stat().st_size
         shape = shapes.from_config(self._checkpoint.config)
@@ -98,11 +98,11 @@ class HfEngine:
         )
 
     def resumes_at(self, scratch: Path) -> int:
-        """The step that a training would go on after."""
+        """The step that a training would continue after."""
         return training_checkpoints.last_step(scratch)
 
     def keeping(self, scratch: Path) -> "HfEngine":
-        """The same engine, whose training goes on from what is in `scratch`."""
+        """The same engine, whose training continues from what is in `scratch`."""
         return HfEngine(self._settings, scratch)
 
     def train(

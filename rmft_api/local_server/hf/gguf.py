@@ -26,7 +26,7 @@ ALONE_DIGITS = frozenset({"codeshell", "command-r", "refact", "smollm", "starcod
 KNOWN_SPLITS = frozenset({"default", "gpt-2", "jais", "mpt", "olmo", "phi-2", "roberta-bpe"})
 """Those that transformers' own reading of a GPT-2 vocabulary fits."""
 
-Tell = Callable[[str], None]
+Report = Callable[[str], None]
 
 
 class Facts(NamedTuple):
@@ -45,21 +45,21 @@ def facts(file: Path) -> Facts:
     """Read the header. Raises ConfigError for a damaged file, or one that is no chat model's."""
     reader = _reader(file)
 
-    def told(key: str) -> Any:
+    def field(key: str) -> Any:
         field = reader.fields.get(key)
         return None if field is None else field.contents()
 
-    architecture = str(told("general.architecture"))
-    if not told("tokenizer.chat_template"):
+    architecture = str(field("general.architecture"))
+    if not field("tokenizer.chat_template"):
         raise ConfigError(
             f"{file.name!r} has no chat template, so it is a base model and no chat model; use its "
             "instruction-tuned sibling"
         )
-    named = (told(f"tokenizer.ggml.{kind}_token_id") for kind in ("eos", "eot"))
+    named = (field(f"tokenizer.ggml.{kind}_token_id") for kind in ("eos", "eot"))
     ends = list(dict.fromkeys(int(one) for one in named if one is not None))
     parameters = sum(int(tensor.n_elements) for tensor in reader.tensors)
-    split = told("tokenizer.ggml.pre") if told("tokenizer.ggml.model") == "gpt2" else None
-    return Facts(architecture, told("general.license"), parameters, split, ends)
+    split = field("tokenizer.ggml.pre") if field("tokenizer.ggml.model") == "gpt2" else None
+    return Facts(architecture, field("general.license"), parameters, split, ends)
 
 
 def _reader(file: Path) -> Any:
@@ -75,7 +75,7 @@ def _reader(file: Path) -> Any:
         ) from error
 
 
-def checkpoint_of(file: Path, tell: Tell) -> Path:
+def checkpoint_of(file: Path, report: Report) -> Path:
     """The folder of a GGUF file, made at first use. Raises ConfigError, StorageError."""
     folder = gguf_files.converted(file)
     if is_made_of(folder, file):
@@ -91,7 +91,7 @@ def checkpoint_of(file: Path, tell: Tell) -> Path:
             f"{file.name!r} is under the licence {known.license!r}, which must be accepted: read "
             f"it, then run `rmft-api get-model {file} --accept-license`"
         )
-    convert(file, folder, known, tell)
+    convert(file, folder, known, report)
     return folder
 
 
@@ -108,7 +108,7 @@ def convert(
     file: Path,
     folder: Path,
     known: Facts,
-    tell: Tell,
+    report: Report,
     beside: Callable[[Path], dict[str, object]] = lambda draft: {},
 ) -> None:
     """Write the folder whole or not at all. Raises ConfigError, StorageError.
@@ -117,9 +117,11 @@ def convert(
     """
     size = 4 if known.parameters <= SMALL else 2
     require_room(folder, known.parameters * size // MB + 20)
-    tell(f"converting {file.name}: {known.parameters / MB:.0f} M parameters, once")
+    report(f"converting {file.name}: {known.parameters / MB:.0f} M parameters, once")
     if known.split is not None and known.split not in ALONE_DIGITS | KNOWN_SPLITS | _splits():
-        tell(f"how {known.split!r} splits text is not known here: some words may be read otherwise")
+        report(
+            f"how {known.split!r} splits text is not known here: some words may split differently"
+        )
     with staged(folder) as draft:
         _write(file, draft, known, "float32" if size == 4 else "bfloat16")
         source = {"file": _stamp(file), **beside(draft)}
@@ -188,7 +190,7 @@ def _unreadable(file: Path, known: Facts, error: Exception) -> Exception:
 
 
 def _split_digits(tokenizer: Any, known: Facts) -> None:
-    """Transformers reads every GPT-2 vocabulary alike; some take digits one by one."""
+    """Transformers reads every GPT-2 vocabulary the same way; some take digits one by one."""
     if known.split not in ALONE_DIGITS:
         return
     parts = package("tokenizers").pre_tokenizers

@@ -64,7 +64,7 @@ class InferenceServer:
         self.threads = ThreadPoolExecutor(AT_ONCE, "inference")
 
     def post(self, route: str, body: Mapping[str, object]) -> Any:
-        """Raises Refused, or EngineError where nobody answers."""
+        """Raises Refused, or EngineError if the endpoint does not answer."""
         return self._ask("POST", route, json.dumps(body).encode())
 
     def stream(self, route: str, body: Mapping[str, object]) -> Generator[Any]:
@@ -177,7 +177,7 @@ def part(body: Any, name: str) -> Any:
 
 
 def _event(content: str) -> Any:
-    """One event. Raises Refused for one that tells of a failure."""
+    """One event. Raises Refused for one that reports a failure."""
     event = json.loads(content)
     if "error" in event:
         raise RefusedRequest(500, _message(content))

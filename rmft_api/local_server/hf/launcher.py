@@ -1,4 +1,4 @@
-"""Training by several processes: a launcher starts them, this one hears how they get on.
+"""Training by several processes: a launcher starts them, this one reads their progress.
 
     trainer --recipe on the disk--> COMMAND -m rmft_api.local_server.hf.rank --lines--> trainer
 
@@ -52,7 +52,7 @@ class AdapterSaved(msgspec.Struct, frozen=True, tag=True):
 
 
 class CannotGoOn(msgspec.Struct, frozen=True, tag=True):
-    """It cannot go on, in the words of the wire's error object."""
+    """It cannot continue; in the words of the wire's error object."""
 
     code: str
     reason: str
@@ -138,7 +138,7 @@ def _launched(launch: str, scratch: Path) -> Generator[subprocess.Popen[bytes]]:
             command(launch, scratch), stdin=subprocess.PIPE, stdout=subprocess.PIPE
         )
     except OSError as error:
-        reason = f"training cannot be launched by {launch!r}: {error.strerror}; set launch anew"
+        reason = f"training cannot be launched by {launch!r}: {error.strerror}; set launch again"
         raise EngineError("launch_failed", reason) from error
     try:
         yield process

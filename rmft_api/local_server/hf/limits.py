@@ -18,7 +18,7 @@ from rmft_api.open_models.settings import HfSettings
 
 _FULL = ("no space left", "file too large", "disk quota", "os error 28", "os error 27")
 _WRITER = ("pytorchstreamwriter failed writing", "file write failed")
-"""torch's own writer says no more than this, whatever the disk told it."""
+"""torch's own writer says no more than this, whatever the disk's error was."""
 FAILED_SHARE = 0.8
 """Of what a plan says of settings that did not fit: where the plan was too hopeful."""
 

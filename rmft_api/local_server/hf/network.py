@@ -120,7 +120,7 @@ class BaseNetwork:
         return name
 
     def forget(self, name: str) -> None:
-        """Free an adapter's weights when nobody is at work."""
+        """Free an adapter's weights when nothing uses them."""
         self._unused.append(name)
 
     def complete(self, name: str | None, prompts: Sequence[Prompt]) -> list[SampledText]:

@@ -34,7 +34,7 @@ TOO_LARGE = (
 
 
 class RankWriter:
-    """Lines to the trainer, from the first process; the others are heard by nobody."""
+    """Lines to the trainer, from the first process; the others write none."""
 
     def __init__(self) -> None:
         self._out = os.fdopen(os.dup(1), "wb", buffering=0)

@@ -2,7 +2,7 @@
 
 Prompts are read in portions of like length, so that little is read for padding and what is at work
 stays in a CPU's cache. A row's slots are: padding; what was known of its prompt; padding; the rest
-of its prompt; its answer. Padding is masked, and every token is told its own position.
+of its prompt; its answer. Padding is masked, and every token gets its own position.
 """
 
 from collections.abc import Sequence
@@ -54,7 +54,7 @@ class GrowingLayer(_cache.DynamicLayer):
         return self.keys, self.values
 
     def batch_select_indices(self, indices: Tensor) -> None:
-        """Go on with some rows."""
+        """Continue with some rows."""
         self.hold(self.keys[indices], self.values[indices])
 
 
@@ -176,7 +176,7 @@ class CachedRows:
         return logits
 
     def keep(self, rows: Tensor) -> None:
-        """Go on with some rows only, in this order; one may come several times."""
+        """Continue with some rows only, in this order; one may come several times."""
         self._cache.batch_select_indices(rows)
         self._mask = self._mask[rows]
         self._positions = self._positions[rows]

@@ -45,7 +45,7 @@ class RemoteModel:
 
     def _complete(self, prompt: Prompt) -> SampledText:
         if prompt.top_logprobs is not None and not self._can.logprobs:
-            message = "the inference server behind this model tells no logprobs"
+            message = "the inference server behind this model returns no logprobs"
             raise EngineError("unsupported_parameter", message, "model")
         try:
             if prompt.listener is None:
@@ -66,7 +66,7 @@ class RemoteModel:
         except RefusedRequest as refused:
             if refused.status != 404 or self._weights is None:
                 raise
-        self._server.load(self._weights)  # it was started anew, without our adapters
+        self._server.load(self._weights)  # it was started again, without our adapters
         return send("chat/completions", self._body(prompt))
 
     def _body(self, prompt: Prompt) -> dict[str, object]:
@@ -114,7 +114,7 @@ def _completion(answer: Any, prompt: Prompt) -> SampledText:
 
 
 def _streamed(events: Iterator[Any], prompt: Prompt) -> SampledText:
-    """Hand on what a stream tells; the whole of it."""
+    """Hand on a stream's pieces; returns the whole text."""
     stream = TokenStream(prompt)
     pieces: list[str] = []
     odds: list[TokenLogprob] = []

@@ -1,7 +1,7 @@
 """Thoughts before an answer: no part of it on OpenAI's wire.
 
 Checkpoints that think (Qwen3) write them between two tokens of their own. Where the template lets
-them (`thinking`), or where they do so unasked, they cost tokens and are not told.
+them (`thinking`), or where they do so unasked, they cost tokens and are not sent.
 """
 
 from rmft_api.local_server.hf.chats import ChatTokenizer

@@ -31,7 +31,7 @@ def mark_whole(path: Path) -> None:
 
 
 def last_step(scratch: Path) -> int:
-    """The step to go on after; 0 where there is nothing whole."""
+    """The step to continue after; 0 where there is nothing whole."""
     return max((_step(path.parent) for path in scratch.glob(f"{_PREFIX}*/{WHOLE}")), default=0)
 
 

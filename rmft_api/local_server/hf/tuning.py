@@ -49,7 +49,7 @@ class Tuning(NamedTuple):
     def run(self, place: Places, report: Report) -> None:
         """Train from the start, or from what a killed process saved. Saves after every epoch.
 
-        Several processes that joined each other run this alike; the first of them saves.
+        All processes that joined run this; the first of them saves.
         """
         after = training_checkpoints.last_step(self.scratch)
         trainer = self._trainer()

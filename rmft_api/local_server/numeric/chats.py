@@ -17,7 +17,7 @@ Floats = NDArray[np.float64]
 MOST_ACTIONS = 1024
 LARGEST_REWARD = 1e6
 UNITS = 10_000
-"""A probability is told in this many parts of 1, and K of them sum to 1 exactly."""
+"""A probability is written in this many parts of 1, and K of them sum to 1 exactly."""
 _SUM_TOLERANCE = 1e-3
 """How far the probabilities of a policy may be from 1 in sum, for their rounding."""
 

@@ -10,7 +10,7 @@ Tensors = Mapping[str, Floats]
 
 
 class Encoded(NamedTuple):
-    """A lesson as its learner wants it."""
+    """An example as its learner needs it."""
 
     inputs: Floats
     """What `Family.encode` made of the question."""
@@ -28,7 +28,7 @@ class Learner(Protocol):
     """Weights under training."""
 
     def step(self, batch: Sequence[Encoded], rate: float) -> StepProgress:
-        """One optimiser step at this learning rate; all lessons of a batch have the same K."""
+        """One optimiser step at this learning rate; all examples of a batch have the same K."""
         ...
 
     def tensors(self) -> Tensors:

@@ -47,8 +47,8 @@ def train(
 
     The learning rate falls in a straight line to 0. Raises ExampleError.
     """
-    lessons = [example for messages in examples for example in chats.examples(messages)]
-    encoded = [Encoded(family.encode(one.rewards_tK), one.policy_K) for one in lessons]
+    items = [example for messages in examples for example in chats.examples(messages)]
+    encoded = [Encoded(family.encode(one.rewards_tK), one.policy_K) for one in items]
     learner = family.learner(start)
     plan = [list(_batches(encoded, chosen.batch, seed, epoch)) for epoch in range(chosen.epochs)]
     steps = sum(len(epoch) for epoch in plan)
@@ -61,11 +61,11 @@ def train(
             behind = number if place == len(epoch) else number - 1
             report(_training_step(step, steps, progress, behind))
         weights.save(checkpoint(step), family.name, learner.tensors())
-    return chosen.epochs * sum(chats.example_tokens(example) for example in lessons)
+    return chosen.epochs * sum(chats.example_tokens(example) for example in items)
 
 
 def _batches(encoded: Sequence[Encoded], size: int, seed: int, epoch: int) -> Iterator[list[int]]:
-    """Indices in a fresh order; the lessons of a batch have one K."""
+    """Indices in a fresh order; the examples of a batch have one K."""
     order: list[int] = np.random.default_rng((seed, epoch)).permutation(len(encoded)).tolist()
     by_K: dict[int, list[int]] = {}
     for index in order:

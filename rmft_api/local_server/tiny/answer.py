@@ -67,7 +67,7 @@ class TinyAnswer:
         pieces = as_pieces(tuple(self._tokens))
         if self.reason is not None:
             self._stream.ended(cut(pieces, self._prompt.stop), self._logprobs)
-        elif pieces and not pieces[-1].endswith("\ufffd"):  # half a character is not told
+        elif pieces and not pieces[-1].endswith("\ufffd"):  # half a character is not sent
             self._stream.grown(pieces, self._logprobs)
 
     def _grow(self, token: int, logits: Tensor, place: int) -> None:

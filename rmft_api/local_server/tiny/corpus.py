@@ -16,7 +16,7 @@ SCENARIOS = ("buttons", "adverts", "doors")
 ROUNDS = range(10, 61)
 ACTIONS = range(2, 7)
 CHANGING = 0.15
-"""Share of plays whose action means are drawn anew once, in the middle of the play."""
+"""Share of plays whose action means are drawn again once, in the middle of the play."""
 SILENT = 0.04
 """Share of chats that ask for no reasoning and get none."""
 SUGGESTIVE = 0.15

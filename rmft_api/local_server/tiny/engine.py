@@ -51,7 +51,7 @@ def numbers(wanted: JobHyperparameters) -> TinyHyperparameters:
 
 @dataclass(frozen=True, slots=True)
 class TrainingSteps:
-    """The steps of one job, and who hears of them."""
+    """The steps of one job, and their recorder."""
 
     examples: int
     chosen: TinyHyperparameters
@@ -69,7 +69,7 @@ class TrainingSteps:
             peak * self.chosen.multiplier, total, min(WARMUP, total), FINAL_RATE
         )
 
-    def tell(self, step: int, progress: training.BatchProgress) -> None:
+    def record(self, step: int, progress: training.BatchProgress) -> None:
         """Report a step."""
         total = self.per_epoch * self.chosen.epochs
         self.report(TrainingStep(step, total, *progress, step // self.per_epoch))
@@ -128,7 +128,7 @@ class TinyEngine:
         model = network.load(self._weights(base, start))
         job = training.FineTuning(model, course.schedule(PEAK_RATE), chosen.batch)
         for order in training.orders(len(encoded), chosen.epochs, seed):
-            job.epoch(encoded, order, course.tell)
+            job.epoch(encoded, order, course.record)
             network.save(model, checkpoint(job.step))
         return sum(len(example.tokens) for example in encoded) * chosen.epochs
 
@@ -153,7 +153,7 @@ class TinyEngine:
             model, encoded, beta, course.schedule(PREFERENCE_RATE), chosen.batch
         )
         for order in training.orders(len(encoded), chosen.epochs, seed):
-            job.epoch(order, course.tell)
+            job.epoch(order, course.record)
             network.save(model, checkpoint(job.step))
         return sum(pair.tokens for pair in encoded) * chosen.epochs
 

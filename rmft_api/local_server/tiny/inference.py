@@ -101,7 +101,7 @@ class RotaryTurn(NamedTuple):
         return self._apply(x @ layer.queries_in)
 
     def memory(self, layer: Layer, x: Tensor) -> tuple[Tensor, Tensor]:
-        """What N tokens are found by and what they tell: keys and values, each [N, WIDTH]."""
+        """Keys and values of N tokens, each [N, WIDTH]."""
         mapped = x @ layer.memory_in
         return self._apply(mapped), mapped[:, 2 * WIDTH :]
 

@@ -67,7 +67,7 @@ def batches(prompts: corpus.Templates, seed: int) -> Iterator[training.TokenBatc
 
 
 def pretrain(prompts: corpus.Templates, seed: int) -> TinyNetwork:
-    """The base model; tells its loss on stderr now and then."""
+    """The base model; prints its loss on stderr from time to time."""
     network = TinyNetwork()
     initialise(network, seed)
     adam = training.optimiser(network)

@@ -92,7 +92,7 @@ class AnswerRows:
         self.mask = self._mask()
 
     def keep(self, rows: Tensor) -> None:
-        """Go on with some rows only."""
+        """Continue with some rows only."""
         self.cache = self.cache.index_select(2, rows)
         self.lengths = self.lengths[rows]
         self.mask = self.mask.view(-1, HEADS, 1, self.slots)[rows].flatten(0, 1)
@@ -184,5 +184,5 @@ class TinySampler:
 
 
 def _going_first(ended: NDArray[np.bool_]) -> NDArray[np.int64]:
-    """Places of the rows to go on with; ended ones fill up when too few are left."""
+    """Places of the rows to continue with; ended ones fill up when too few are left."""
     return np.argsort(ended, kind="stable")[: max(FEWEST, int((~ended).sum()))]

@@ -1,7 +1,7 @@
 """Scripted players of many styles, most of them poor: the plays that the base learns from.
 
 All N plays of one call have K actions and run at once. A play keeps its style for a while, then
-draws another one; what a style says names it, so that a reader of "You said" can go on with it.
+draws another one; what a style says names it, so that a reader of "You said" can continue with it.
 """
 
 from typing import NamedTuple
@@ -40,7 +40,7 @@ STYLES = (
 )
 SHARES = np.array([style.share for style in STYLES]) / sum(style.share for style in STYLES)
 KEEP = 0.94
-"""Chance that a player goes on with its style in the next round."""
+"""Chance that a player continues with its style in the next round."""
 
 
 class State(NamedTuple):

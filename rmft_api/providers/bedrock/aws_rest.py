@@ -52,7 +52,7 @@ class AwsRest(Rest):
         return status, reply_headers, raw if status < 300 else _error(reply_headers, raw)
 
     def _target(self, url: str, query: Mapping[str, str] | None) -> URL:
-        """Exactly what is signed: nobody may write it another way."""
+        """Exactly what is signed: no library may encode it otherwise."""
         reply_headers = f"?{urlencode(query, quote_via=quote, safe=_UNRESERVED)}" if query else ""
         return URL(f"{url}{reply_headers}", encoded=True)
 
@@ -73,7 +73,7 @@ async def _nothing() -> Mapping[str, str]:
 
 
 def _error(headers: Mapping[str, str], raw: bytes) -> bytes:
-    """Bedrock tells the kind of an error in a header, S3 in XML, others in `__type`."""
+    """Bedrock states the kind of an error in a header, S3 in XML, others in `__type`."""
     found = {name.decode(): text.decode("utf-8", "replace") for name, text in _XML.findall(raw)}
     try:
         reply_headers: Any = json.loads(raw)

@@ -198,7 +198,7 @@ def _thought(block: _Block) -> str:
 
 
 def _usage(wire: _WireUsage | None) -> Usage | None:
-    """Input is told without what a cache read or wrote; None where the counts cannot be true."""
+    """Input comes without what a cache read or wrote; None where the counts cannot be true."""
     if wire is None:
         return None
     parts = (

@@ -57,7 +57,7 @@ _PROVISIONED = _Form(
 
 
 class _Wire(msgspec.Struct, rename="camel"):
-    """A deployment of either form, told alone or in a list."""
+    """A deployment of either form, returned alone or in a list."""
 
     status: str = ""
     model_arn: str = ""
@@ -133,14 +133,14 @@ class BedrockDeployments:
             return standing[0]
         made = read(request, raw, _Wire)
         if not made.arn:
-            raise faults.malformed(request, "it tells of no deployment", raw)
+            raise faults.malformed(request, "it names no deployment", raw)
         return Deployment(order.name, made.arn, order.model, "pending", order.run, order.key)
 
     async def find(self, order: DeploymentOrder) -> list[Deployment]:
         """The deployment of this name and model, or nothing."""
         if not self._profile.is_tuned(order.model):
             return [self._base(order)]
-        request = self._request(f"tell of deployment {order.name}", order.model)
+        request = self._request(f"get deployment {order.name}", order.model)
         try:
             raw = await self._rest.send(request, "GET", f"{self._form.path}/{segment(order.name)}")
         except ProviderFault as fault:
@@ -197,7 +197,7 @@ class BedrockDeployments:
 
     async def _tags(self, arn: str) -> dict[str, str]:
         """What a deployment says of its run; nothing where it has gone meanwhile."""
-        request = self._request(f"tell the tags of {arn}")
+        request = self._request(f"get the tags of {arn}")
         try:
             raw = await self._rest.send(
                 request, "POST", "listTagsForResource", json={"resourceARN": arn}

@@ -1,4 +1,4 @@
-"""What Bedrock tells for nothing: its models and their ends, and what this account may use."""
+"""Free facts of Bedrock: its models and their ends, and what this account may use."""
 
 from collections.abc import Mapping
 from datetime import date, datetime
@@ -72,9 +72,9 @@ async def shutdowns(
 
 
 async def refusal(profile: Profile, environ: Mapping[str, str], model: str) -> str | None:
-    """Why the account cannot use a base model: empty where it can, None where nothing is told.
+    """Why the account cannot use a base model: empty where it can, None where nothing is stated.
 
-    Raises ProviderFault where nobody answers.
+    Raises ProviderFault if the endpoint does not answer.
     """
     rest = control(profile, environ)
     try:
@@ -84,7 +84,7 @@ async def refusal(profile: Profile, environ: Mapping[str, str], model: str) -> s
 
 
 async def _refusal(profile: Profile, rest: AwsRest, model: str, region: str) -> str | None:
-    request = _request(profile, "tell whether a model may be used")
+    request = _request(profile, "check whether a model may be used")
     try:
         raw = await rest.send(request, "GET", f"foundation-model-availability/{segment(model)}")
     except ProviderFault as fault:

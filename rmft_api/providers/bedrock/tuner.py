@@ -97,7 +97,7 @@ class _WireJob(msgspec.Struct, rename="camel"):
             training_file=self.training_data_config.s3_uri,
             created_at=_seconds(self.creation_time),
             fine_tuned_model=names.tuned(self.base, self.output_model_arn) if ended_well else None,
-            # Bedrock does not tell how many tokens it bills: our own count is booked.
+            # Bedrock does not report how many tokens it bills: our own count is recorded.
             trained_tokens=None,
             error=self.failure_message if self.status == "Failed" else None,
             metadata={"rmft_key": key} if key else {},
@@ -192,7 +192,7 @@ class BedrockTuner:
             raise
         arn = read(request, raw, _Created).job_arn
         if ":model-customization-job/" not in arn:
-            raise faults.malformed(request, f"it tells of job {arn!r}", raw)
+            raise faults.malformed(request, f"it names job {arn!r}", raw)
         return Job(
             id=arn,
             status="queued",
@@ -219,7 +219,7 @@ class BedrockTuner:
         return (await self._job(job_id)).record()
 
     async def events(self, job_id: str, after: str | None) -> list[JobEvent]:
-        """There is no log; the phases of the job are told as they change, and its loss."""
+        """There is no log; the phases of the job are reported as they change, and its loss."""
         job = await self._job(job_id)
         last_news = _News.of(after)
         stated = [
@@ -240,7 +240,7 @@ class BedrockTuner:
         return []
 
     async def cancel_job(self, job_id: str) -> Job:
-        """Ask for the job's end. Asking twice is harmless."""
+        """Ask for the job's end. Repeating it is harmless."""
         request = self._request(f"stop job {job_id}", repeatable=True)
         await self._rest.send(request, "POST", f"{_PATH}/{segment(job_id)}/stop")
         return await self.job(job_id)
@@ -250,7 +250,7 @@ class BedrockTuner:
         _, arn = names.split(model)
         if not arn:
             return False
-        request = self._request("tell of a model", model=model, repeatable=True)
+        request = self._request("get a model", model=model, repeatable=True)
         try:
             raw = await self._rest.send(request, "GET", f"custom-models/{segment(arn)}")
         except ProviderFault as fault:
@@ -286,7 +286,7 @@ class BedrockTuner:
         }
 
     async def _job(self, job_id: str) -> _WireJob:
-        request = self._request(f"tell of job {job_id}", repeatable=True)
+        request = self._request(f"get job {job_id}", repeatable=True)
         path = f"{_PATH}/{segment(job_id)}"
         return read(request, await self._rest.send(request, "GET", path), _WireJob)
 
@@ -326,7 +326,7 @@ def _is_missing(fault: ProviderFault) -> bool:
 
 
 def _is_new(now: _News, last_news: _News) -> bool:
-    """A later phase, or the one that was heard of last, which has gone on."""
+    """A later phase, or the last reported one, which has progressed."""
     return now.place > last_news.place or (
         now.place == last_news.place and now.status != last_news.status
     )

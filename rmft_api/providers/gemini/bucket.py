@@ -73,7 +73,7 @@ class CloudStorageBucket:
             raw = await self._rest.send(request, "GET", self._path(filename))
         stored = self._record(read(request, raw, _Object))
         if (stored.filename, stored.bytes) != (filename, len(content)):
-            why = f"it tells {stored.filename!r} of {stored.bytes} bytes, not of {len(content)}"
+            why = f"it names {stored.filename!r} of {stored.bytes} bytes, not of {len(content)}"
             raise faults.malformed(request, why, raw)
         return stored
 

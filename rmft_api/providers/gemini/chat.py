@@ -172,7 +172,7 @@ class GeminiChat:
     def _in_order(
         self, request: ChatRequest, wire: _WireReply, billed: empty_replies.Tokens | None
     ) -> list[_Candidate]:
-        """As many as were asked for; one whose number is not told is the first."""
+        """As many as were asked for; one without a number is the first."""
         numbers = [choice.index or 0 for choice in wire.candidates]
         if len(numbers) >= request.n == 1:
             return wire.candidates[:1]

@@ -55,7 +55,7 @@ class GeminiDeployments:
                 "name its model, without what follows the #"
             )
         request = faults.Request(
-            self._profile.name, "tell where a model is", model=order.model, repeatable=True
+            self._profile.name, "find a model", model=order.model, repeatable=True
         )
         try:
             raw = await self._rest.send(request, "GET", native)

@@ -1,4 +1,4 @@
-"""Tuning jobs: found again by a label, continued from any tuned model, told without events."""
+"""Tuning jobs: found again by a label, continued from any tuned model, reported without events."""
 
 import re
 from collections.abc import Mapping
@@ -175,7 +175,7 @@ class GeminiTuner:
         raw = await self._rest.send(request, "POST", path, json=self._body(order))
         job = read(request, raw, _WireJob).record()
         if job.training_file != order.training_file or job.metadata.get("rmft_key") != order.key:
-            why = f"it tells of file {job.training_file!r} and labels {job.metadata}"
+            why = f"it names file {job.training_file!r} and labels {job.metadata}"
             raise faults.malformed(request, why, raw)
         return job
 
@@ -196,14 +196,14 @@ class GeminiTuner:
         return (await self._job(job_id)).record()
 
     async def events(self, job_id: str, after: str | None) -> list[JobEvent]:
-        """There is no log; what became of the dataset is told once, if anything was dropped."""
+        """There is no log; the fate of the dataset is reported once, if anything was dropped."""
         job = await self._job(job_id)
         stats = job.tuning_data_stats.supervised_tuning_data_stats
         dropped = int(stats.total_truncated_example_count)
         if after is not None or not dropped:
             return []
         where = ", ".join(str(index) for index in stats.truncated_example_indices) or "unknown"
-        why = "; ".join(dict.fromkeys(stats.dropped_example_reasons)) or "no reason told"
+        why = "; ".join(dict.fromkeys(stats.dropped_example_reasons)) or "no reason given"
         said = f"{dropped} examples were dropped (examples {where}): {why}"
         return [JobEvent(f"{job_id}#data", _seconds(job.create_time), "warn", said)]
 
@@ -222,14 +222,14 @@ class GeminiTuner:
         return sorted(saved, key=lambda checkpoint: checkpoint.step)
 
     async def cancel_job(self, job_id: str) -> Job:
-        """Ask for the job's end. Asking twice is harmless."""
+        """Ask for the job's end. Repeating it is harmless."""
         request = self._request(f"cancel job {job_id}", repeatable=True)
         await self._rest.send(request, "POST", f"{job_id}:cancel", json={})
         return await self.job(job_id)
 
     async def model_ready(self, model: str) -> bool:
         """Whether the model is registered; `deployments/` checks whether its endpoint answers."""
-        request = self._request("tell of a model", model=model, repeatable=True)
+        request = self._request("get a model", model=model, repeatable=True)
         _, native = names.split(model)
         if not native.startswith("projects/"):
             return False
@@ -265,7 +265,7 @@ class GeminiTuner:
         }
 
     async def _job(self, job_id: str) -> _WireJob:
-        request = self._request(f"tell of job {job_id}", repeatable=True)
+        request = self._request(f"get job {job_id}", repeatable=True)
         return read(request, await self._rest.send(request, "GET", job_id), _WireJob)
 
     async def _jobs(self, filter_: str, pages: int) -> list[_WireJob]:

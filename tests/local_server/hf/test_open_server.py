@@ -93,7 +93,7 @@ def test_a_killed_trainer_is_started_again_where_it_was(
 
     def told() -> list[str] | None:
         events = open_client.fine_tuning.jobs.list_events(job_id, limit=1000).data
-        return [one.message for one in events if "goes on after step" in one.message] or None
+        return [one.message for one in events if "continues after step" in one.message] or None
 
     assert "signal 9" in until(told)[0]
     until(lambda: len(trainers(open_server.state / "jobs" / job_id)) == 1)
@@ -114,7 +114,7 @@ def test_the_whole_life_of_a_job_by_the_vendors_package(
     assert jobs.retrieve(job_id).status == "running"
     assert jobs.pause(job_id).status == "paused"
     told = jobs.list_events(job_id, limit=1).data[0].message
-    assert told.startswith("The job is paused; it will go on after step ")
+    assert told.startswith("The job is paused; it will continue after step ")
     paused_at = jobs.checkpoints.list(job_id).data[0].step_number
     assert jobs.resume(job_id).status == "running"
     until(lambda: jobs.checkpoints.list(job_id).data[0].step_number > paused_at)

@@ -184,7 +184,7 @@ def test_logprobs_are_passed_on_or_refused_where_the_server_tells_none(
     assert answer.logprobs[0].top == (("7", -0.5),)
     vllm.logprobs = False
     other = HfEngine(engine._settings)  # pyright: ignore[reportPrivateUsage]
-    with pytest.raises(EngineError, match="tells no logprobs"):
+    with pytest.raises(EngineError, match="returns no logprobs"):
         said(other.load("specimen", None), top_logprobs=0)
     assert said(other.load("specimen", None)) == ["3", "4"]
 
