@@ -329,6 +329,8 @@ class Decider:
     ) -> tuple[str, ...]:
         if not isinstance(wanted, int):
             return wanted
+        if len(kind.names) == wanted:
+            return kind.names
         named = story if story in self.stories else kind.story
         return decider_spec.trained_names(self._prompts, named, wanted, seed)
 
@@ -337,6 +339,7 @@ class Decider:
         K, T = len(state.actions), state.rounds
         stories = {kind.story for kind in kinds}
         known = {name for story in stories for name in self._prompts.names_in(story)}
+        known |= {name for kind in kinds for name in kind.names}
         others = [name for name in state.actions if name not in known]
         found = [
             f"training had no actions called {_few(others)}" if others else "",

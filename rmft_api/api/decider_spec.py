@@ -33,6 +33,8 @@ class TrainedScenario(Record, frozen=True):
     contextual: bool
     K: int
     T: int
+    names: tuple[str, ...] = ()
+    """What its actions were called, where the problem names them; empty: the story does."""
 
 
 class DeciderSpec(Record, frozen=True):
@@ -166,6 +168,7 @@ def _trained(config: RunConfig, prompts: PromptSet) -> Iterator[TrainedScenario]
             scenario.contextual,
             scenario.K,
             scenario.T,
+            tuple(sorted(scenario.names or ())),
         )
 
 

@@ -9,9 +9,11 @@ from typing import Any, NamedTuple, cast
 
 from rmft_api.core import resources
 
-RULES = 2
+DIVIDED, NAMED = 2, 3
+RULES = NAMED
 """How scenarios are drawn now. 1: rows of a file served every split, and the columns of a user's
-own class kept their places. 2: rows are divided among splits, and the columns change places."""
+own class kept their places. 2: rows are divided among splits, and the columns change places.
+3: the actions of a log are called what the log calls them."""
 
 GGUF = ".gguf"
 """How the names of files of llama.cpp's format end."""

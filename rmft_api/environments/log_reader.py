@@ -4,8 +4,9 @@ Read and checked here, column by column; every mistake is one line with file, co
 to do. What a run makes of it stands in `logs.py`.
 """
 
+import re
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Literal
@@ -18,10 +19,12 @@ from rmft_api.environments.division import SPLITS, Division, Rows
 from rmft_api.environments.options import nearest
 from rmft_api.environments.reward_models import Ints, LoggedRewards
 from rmft_api.environments.scenario import Floats
-from rmft_api.environments.table_files import TableFile, split_names
+from rmft_api.environments.table_files import TableFile, label, split_names
 
 Rare = Literal["refuse", "exclude"]
 Scale = Literal["none", "unit"]
+MOST_NAMED = 8
+"""Actions that are told one by one."""
 LEAST = 2
 """Rows of a split: one row alone leaves no chance."""
 
@@ -69,6 +72,11 @@ class ShownLog:
     def A(self) -> int:
         """How many actions."""
         return len(self.actions)
+
+    @cached_property
+    def told_names(self) -> tuple[str, ...]:
+        """What a model is told for each action: the file's word, without what answers need."""
+        return tuple(_speakable(self.actions))
 
     def rows_of(self, split: Split, action: int) -> Ints:
         """The split's rows that showed an action."""
@@ -118,7 +126,7 @@ class ShownLog:
 def read_log(table: TableFile, columns: LogColumns) -> ShownLog:
     """The log that these columns of a file are. Raises DataError."""
     names = _Names(table, columns)
-    words = table.words(columns.action)
+    words = table.labels(columns.action)
     rewards = _rewards(table, columns)
     propensities = _propensities(table, columns.propensity) if columns.propensity else None
     if columns.time:
@@ -190,6 +198,8 @@ class _Names:
 
 def _check_varies(table: TableFile, name: str, so: str) -> None:
     cells = table.columns[name]
+    if len(cells) == 1:
+        raise DataError(f"{table.path}: holds one row; a log has rows of several actions")
     if all(cell == cells[0] for cell in cells):
         raise DataError(
             f"{table.path}: column {name!r}, rows 1 to {len(cells)}: {str(cells[0])!r} in every "
@@ -245,7 +255,8 @@ def _actions(
 ) -> tuple[tuple[str, ...], dict[str, int]]:
     """The actions that are used, and those that are left out with their rows. Raises DataError."""
     shown = _sorted(set(words))
-    wanted = list(dict.fromkeys(split_names(columns.actions, shown))) or shown
+    named = (_as_shown(word, shown) for word in split_names(columns.actions, shown))
+    wanted = list(dict.fromkeys(named)) or shown
     for word in wanted:
         if word not in shown:
             raise DataError(
@@ -259,7 +270,7 @@ def _actions(
         raise DataError(
             f"{table.path}: column {columns.action!r}: action {word!r} has {count} rows for "
             f"{split}, min_rows = {columns.min_rows} are needed; rare = 'exclude' leaves out "
-            f"{', '.join(map(repr, rare))}, or lower min_rows"
+            f"{_some(rare)}, or lower min_rows"
         )
     kept = tuple(word for word in wanted if word not in rare)
     if len(kept) < 2:
@@ -270,6 +281,21 @@ def _actions(
         )
     left = [word for word in shown if word not in kept]
     return kept, {word: words.count(word) for word in left}
+
+
+def _some(words: Collection[str]) -> str:
+    """The first of them, and how many more there are."""
+    more = len(words) - MOST_NAMED
+    shown = ", ".join(map(repr, list(words)[:MOST_NAMED]))
+    return f"{shown} and {more} more" if more > 0 else shown
+
+
+def _as_shown(word: str, shown: Sequence[str]) -> str:
+    """The file's own word for an action: 1 for 1.0, True for true where only one can be meant."""
+    if word in shown:
+        return word
+    alike = [one for one in shown if one.casefold() == word.casefold()]
+    return alike[0] if len(alike) == 1 else label(word)
 
 
 def _least_rows(
@@ -288,6 +314,27 @@ def _least_rows(
         word: min(((counts[split][word], split) for split in needed), key=lambda one: one[0])
         for word in wanted
     }
+
+
+_NOT_SAID = re.compile(
+    r"[<>,:\"'`*\x00-\x1f\x7f\ud800-\udfff\s\u00a0\u00ad\u2000-\u200b\u200e\u200f\u2028-\u202f\u2060\ufeff]+"
+)
+"""What answers need for themselves (prompts/contexts.py), and what nobody sees."""
+LONGEST_NAME = 60
+"""Characters of an action's name; what is longer is cut."""
+
+
+def _speakable(actions: Sequence[str]) -> Iterator[str]:
+    """A name for each action that no answer can confuse with another's."""
+    used: set[str] = set()
+    for place, action in enumerate(actions, start=1):
+        said = _NOT_SAID.sub(" ", action).strip(" .;!")[:LONGEST_NAME].strip() or f"action {place}"
+        name, number = said, 1
+        while name.casefold() in used:
+            number += 1
+            name = f"{said} ({number})"
+        used.add(name.casefold())
+        yield name
 
 
 def _sorted(words: set[str]) -> list[str]:

@@ -8,24 +8,31 @@ With features, a reward model learns from the training rows what each action ear
 """
 
 import functools
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import get_args
+from typing import Literal, get_args
 
 import numpy as np
 
 from rmft_api.core.records import Split
 from rmft_api.environments import options, reward_models, table_files
 from rmft_api.environments.division import RANDOM, SPLITS, Division, by_way
-from rmft_api.environments.log_reader import LEAST, LogColumns, Rare, Scale, ShownLog, read_log
+from rmft_api.environments.log_reader import (
+    LEAST,
+    MOST_NAMED,
+    LogColumns,
+    Rare,
+    Scale,
+    ShownLog,
+    read_log,
+)
 from rmft_api.environments.noise import gap
 from rmft_api.environments.reward_models import Ints, Kind, RewardCalibration
 from rmft_api.environments.scenario import Floats, Scenario
 from rmft_api.environments.table_files import TableFile
 
-MOST_NAMED = 8
-"""Actions that are listed one by one."""
+Names = Literal["log", "story"]
 LUCK = 201
 """Residuals kept of each action, evenly by rank: what rewards deviate by from their mean."""
 
@@ -63,8 +70,11 @@ class LoggedFeedback:
     scale: Scale = "none"
     """unit: rewards are moved to [0, 1]; none: they must lie there."""
     shuffle: bool = True
-    """Give the actions their names in a drawn order, so that no name goes with an action. false:
-    action i has the story's name i; names are listed in a drawn order all the same."""
+    """Of names of the story: they are dealt anew in each scenario, so that no name goes with an
+    action. false: action i has the story's name i; names are listed in a drawn order all the same.
+    The log's own names stay with their actions."""
+    names: Names = "log"
+    """What actions are called: log (as the file calls them) or story (names that say nothing)."""
     split: str = ""
     """How rows are divided among training, validation and test, once for all: random, order, time,
     user, a column whose cells say train, validation or test, or none where only one split uses the
@@ -80,6 +90,7 @@ class LoggedFeedback:
         options.one_of("rare", self.rare, get_args(Rare))
         options.one_of("scale", self.scale, get_args(Scale))
         options.one_of("reward_model", self.reward_model, get_args(Kind))
+        options.one_of("names", self.names, get_args(Names))
         options.truth("shuffle", self.shuffle)
         options.whole("split_seed", self.split_seed, low=0)
         options.whole("min_rows", self.min_rows, low=2)
@@ -126,6 +137,11 @@ class LoggedFeedback:
     def shown(self) -> ShownLog:
         """The log. Raises ConfigError, DataError."""
         return _shown(self._table(), self._named)
+
+    def names_of(self, actions: Sequence[int]) -> tuple[str, ...] | None:
+        """What these actions of the log are called; None where the story names them."""
+        told = self.shown().told_names
+        return tuple(told[action] for action in actions) if self.names == "log" else None
 
     def expected(self) -> Floats:
         """N x A: what every action earns in each row's context, without that row's own luck."""
@@ -177,6 +193,7 @@ class LoggedFeedback:
             regret="pseudo",
             facts={"gap": gap(means_K)},
             bears=None if self.shuffle else tuple(columns_K),
+            names=self.names_of(columns_K),
         )
 
     def _of_contexts(
@@ -205,6 +222,7 @@ class LoggedFeedback:
             contexts=tuple(log.contexts[row] for row in drawn),
             features=log.features_Nd[rows_T],
             bears=None if self.shuffle else tuple(columns_K),
+            names=self.names_of(columns_K),
         )
 
 
@@ -280,6 +298,8 @@ def _told(log: ShownLog, kind: Kind) -> Iterator[str]:
     if log.excluded:
         left = _some([f"{action!r} ({rows:,})" for action, rows in log.excluded.items()])
         yield f"{name}: actions left out, with their rows: {left}"
+    if changed := _renamed(log):
+        yield f"{name}: {changed}"
     yield f"{name}: {_overlap_in_words(log)}"
     if log.table.is_truth(log.columns.reward):
         yield f"{name}: column {log.columns.reward} says true and false, read as 1 and 0"
@@ -307,6 +327,13 @@ def _actions_in_words(log: ShownLog) -> str:
         f"{log.A} actions of {min(totals):,} ({log.actions[fewest]}) to {max(totals):,} rows; "
         f"mean reward {log.rewards_N.mean():.4g}"
     )
+
+
+def _renamed(log: ShownLog) -> str:
+    """Actions whose names answers could not hold, or tell apart; empty where none is."""
+    pairs = zip(log.actions, log.told_names, strict=True)
+    changed = [f"{action!r} as {told!r}" for action, told in pairs if action != told]
+    return f"actions whose names answers cannot hold are told {_some(changed)}" if changed else ""
 
 
 def _overlap_in_words(log: ShownLog) -> str:

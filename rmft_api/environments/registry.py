@@ -180,13 +180,15 @@ def draw(
     environment, address = problem.make(), (split, iteration, index)
     rng = seeds.rng(seed, "scenario", *address)
     try:
-        if rules < paths.RULES:  # a run of an earlier version continues as it began
+        if rules < paths.DIVIDED:  # a run of an earlier version continues as it began
             scenario = replace(environment.draw(rng), bears=None)
         elif isinstance(environment, Divided):
             scenario = environment.draw_from(split, rng)
         else:
             scenario = environment.draw(rng)
-        if rules >= paths.RULES and _may_keep_places(problem.environment, scenario):
+        if rules < paths.NAMED and isinstance(environment, LoggedFeedback):
+            scenario = replace(scenario, names=None)
+        if rules >= paths.DIVIDED and _may_keep_places(problem.environment, scenario):
             order: list[int] = seeds.rng(seed, "columns", *address).permutation(scenario.K).tolist()
             scenario = scenario.in_order(order)
     except ValueError as error:

@@ -89,6 +89,7 @@ class Scenario:
             means=self.means[:, picked],
             adversary=self.adversary and _reordered(self.adversary, picked),
             bears=None if self.bears is None else tuple(self.bears[i] for i in picked),
+            names=None if self.names is None else tuple(self.names[i] for i in picked),
         )
 
     @property

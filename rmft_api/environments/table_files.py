@@ -3,12 +3,14 @@
 import csv
 import fnmatch
 import functools
+import gzip
 import hashlib
 import math
 import re
+import zlib
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -19,7 +21,9 @@ from rmft_api.core.errors import ConfigError, DataError
 from rmft_api.environments.options import nearest
 from rmft_api.environments.scenario import Floats
 
-KINDS = (".csv", ".tsv", ".parquet")
+KINDS = (".csv", ".tsv", ".parquet", ".csv.gz", ".tsv.gz")
+LONGEST_SHOWN = 40
+"""Characters of a cell in a message."""
 MOST_WORDS = 64
 """Different words of a text column that become numbers for algorithms that read no text."""
 Cells = tuple[Any, ...]
@@ -59,8 +63,7 @@ class TableFile:
         for row, value in enumerate(values):
             if value is None or not math.isfinite(value):
                 raise DataError(
-                    f"{self.path}: column {name!r}, row {row + 1}: {cells[row]!r} is not a finite "
-                    f"number{_advice(cells[row])}"
+                    f"{self.path}: column {name!r}, row {row + 1}: {_no_number(cells[row])}"
                 )
         return np.array(values, dtype=np.float64)
 
@@ -69,15 +72,19 @@ class TableFile:
         return all(_word(cell) in _TRUTHS for cell in self.columns[name])
 
     def in_words(self, names: Sequence[str]) -> list[str]:
-        """Each row's cells of these columns, in one line: `age=34, region=north`."""
+        """Each row's cells of these columns, in one line: `age=34, region=north`.
+
+        What has a sign that separates cells stands in quotes: `city="Paris, France"`.
+        """
         columns = [
-            [" ".join(cell.split()) for cell in self.words(name)]
+            [_quoted(" ".join(cell.split())) for cell in self.words(name)]
             if self.is_text(name)
-            else [f"{x:g}" for x in self.numbers(name).tolist()]
+            else [_digits(x) for x in self.numbers(name).tolist()]
             for name in names
         ]
+        told = [_quoted(name) for name in names]
         return [
-            ", ".join(f"{name}={cell}" for name, cell in zip(names, cells, strict=True))
+            ", ".join(f"{name}={cell}" for name, cell in zip(told, cells, strict=True))
             for cells in zip(*columns, strict=True)
         ]
 
@@ -90,8 +97,9 @@ class TableFile:
         for row, value in enumerate(found):
             if value is None:
                 raise DataError(
-                    f"{self.path}: column {name!r}, row {row + 1}: {self.columns[name][row]!r} is "
-                    "neither a number nor a date such as 2026-01-31 or 2026-01-31T09:30:00"
+                    f"{self.path}: column {name!r}, row {row + 1}: "
+                    f"{_shown(self.columns[name][row])} is neither a number nor a date such as "
+                    "2026-01-31 or 2026-01-31T09:30:00"
                 )
         times = [value for value in found if value is not None]
         for row in range(1, len(times)):
@@ -109,11 +117,23 @@ class TableFile:
 
     def words(self, name: str) -> list[str]:
         """A column of words. Raises DataError for an empty cell."""
-        words = ["" if cell is None else str(cell).strip() for cell in self.columns[name]]
+        cells = self.columns[name]
+        for row, cell in enumerate(cells, start=1):
+            if isinstance(cell, list | dict | tuple):
+                raise DataError(
+                    f"{self.path}: column {name!r}, row {row}: {_shown(cell)} holds several "
+                    "values; write each into a column of its own"
+                )
+        words = [_text_of(cell) for cell in cells]
         if "" in words:
             row = words.index("") + 1
-            raise DataError(f"{self.path}: column {name!r}, row {row}: the cell is empty")
+            raise DataError(f"{self.path}: column {name!r}, row {row}: {_EMPTY}")
         return words
+
+    def labels(self, name: str) -> list[str]:
+        """A column of names, as `words`; in a column of numbers, 1.0 is called 1."""
+        words = self.words(name)
+        return words if self.is_text(name) else [label(word) for word in words]
 
     def coded(self, name: str) -> Floats:
         """A feature as numbers in [0, 1], rows x parts: scaled, or one part for each word."""
@@ -131,10 +151,18 @@ class TableFile:
 
     def _check_no_decimal_commas(self, name: str) -> None:
         """Refuse numbers that would be taken for words."""
-        commas = [isinstance(c, str) and _has_decimal_comma(c) for c in self.columns[name]]
+        commas = [
+            isinstance(c, str) and (_has_decimal_comma(c) or _has_thousands(c.strip()))
+            for c in self.columns[name]
+        ]
         numbers = (_number(c) is not None for c in self.columns[name])
         if any(commas) and all(a or b for a, b in zip(commas, numbers, strict=True)):
             self.numbers(name)
+
+
+def label(word: str) -> str:
+    """What a number is called: 1 for 1.0."""
+    return word.partition(".")[0] if re.fullmatch(r"[+-]?[0-9]+\.0*", word) else word
 
 
 def split_names(text: str, known: Collection[str]) -> list[str]:
@@ -159,8 +187,11 @@ def scaled(values: Floats) -> Floats:
 def read(name: str) -> TableFile:
     """The file's columns. Raises ConfigError for its name, DataError for what it holds."""
     path = Path(name)
-    if path.suffix.lower() not in KINDS:
-        raise ConfigError(f"path={name!r} must end in {', '.join(KINDS)}")
+    if not path.name.lower().endswith(KINDS):
+        raise ConfigError(
+            f"path={name!r} must end in {', '.join(KINDS)}; save it as one of these, or write a "
+            "pandas frame with rmft_api.save_log"
+        )
     try:
         changed = path.stat().st_mtime_ns
     except OSError as error:
@@ -189,14 +220,21 @@ def _read(path: Path, changed: int) -> TableFile:
 
 
 def _text(path: Path) -> dict[str, Cells]:
-    separator = "\t" if path.suffix.lower() == ".tsv" else ","
+    name = path.name.lower()
+    separator = "\t" if name.endswith((".tsv", ".tsv.gz")) else ","
+    opened = gzip.open if name.endswith(".gz") else open
+    rows = list[list[str]]()
     try:
-        with path.open(encoding="utf-8-sig", newline="") as file:
-            rows = list(csv.reader(file, delimiter=separator, strict=True))
+        with opened(path, "rt", encoding="utf-8-sig", newline="") as file:
+            for row in csv.reader(file, delimiter=separator, strict=True):
+                rows.append(row)
     except UnicodeDecodeError as error:
-        raise DataError(f"{path}: is not UTF-8 ({error}); save it so") from None
-    except (OSError, csv.Error) as error:
-        raise DataError(f"{path}: cannot be read as CSV: {error}") from None
+        raise DataError(f"{path}: {_other_format(path) or _not_utf8(error)}") from None
+    except csv.Error as error:
+        where = f"row {len(rows)}" if rows else "the header"
+        raise DataError(f"{path}: {where} cannot be read as CSV: {error}") from None
+    except (OSError, EOFError, zlib.error) as error:
+        raise DataError(f"{path}: cannot be read: {error}") from None
     if not rows:
         return {}
     rows = _without_index(rows)
@@ -204,8 +242,31 @@ def _text(path: Path) -> dict[str, Cells]:
     _check_header(path, header)
     for number, row in enumerate(body, start=1):
         if len(row) != len(header):
-            raise DataError(f"{path}: row {number} has {len(row)} cells, the header {len(header)}")
+            raise DataError(
+                f"{path}: row {number} has {len(row)} cells, the header {len(header)}; put cells "
+                "that hold the separator in double quotes"
+            )
     return dict(zip(header, _transposed(body, len(header)), strict=True))
+
+
+_MAGIC = {
+    b"\x1f\x8b": "is compressed by gzip; let its name end in .csv.gz",
+    b"PK": "is a spreadsheet or a zip file; save it as CSV",
+    b"PAR1": "is a Parquet file; let its name end in .parquet",
+    b"\xff\xfe": "is UTF-16; save it as UTF-8",
+    b"\xfe\xff": "is UTF-16; save it as UTF-8",
+}
+
+
+def _other_format(path: Path) -> str:
+    """What a file that is no text is; empty where nobody knows."""
+    with path.open("rb") as file:
+        start = file.read(4)
+    return next((said for magic, said in _MAGIC.items() if start.startswith(magic)), "")
+
+
+def _not_utf8(error: UnicodeDecodeError) -> str:
+    return f"is not UTF-8 (byte {error.start + 1:,}: {error.reason}); save it as UTF-8"
 
 
 def _transposed(body: Sequence[Sequence[str]], width: int) -> Iterator[Cells]:
@@ -224,11 +285,15 @@ def _check_header(path: Path, header: Sequence[str]) -> None:
     mark = next((mark for mark in ";\t|" if mark in header[0]), None)
     if mark is not None and len(header) == 1:
         raise DataError(f"{path}: separated by {mark!r}; save it with commas, or as .tsv with tabs")
-    twice = next((name for i, name in enumerate(header) if name in header[:i]), None)
-    if twice is not None:
-        raise DataError(f"{path}: two columns are called {twice!r}")
+    _check_names_differ(path, header)
     if "" in header:
         raise DataError(f"{path}: column {header.index('') + 1} has no name")
+
+
+def _check_names_differ(path: Path, header: Sequence[str]) -> None:
+    twice = next((name for i, name in enumerate(header) if name in header[:i]), None)
+    if twice is not None:
+        raise DataError(f"{path}: two columns are called {twice!r}; rename one")
 
 
 def _parquet(path: Path) -> dict[str, Cells]:
@@ -240,6 +305,7 @@ def _parquet(path: Path) -> dict[str, Cells]:
             f"{path}: reading Parquet needs pyarrow: pip install 'rmft-api[parquet]'"
         ) from None
     try:
+        _check_names_differ(path, parquet.read_schema(path).names)
         table: Any = parquet.read_table(path)
     except (OSError, arrow.ArrowException) as error:
         first = str(error).splitlines()[0]
@@ -251,6 +317,48 @@ _TRUTHS = frozenset({"true", "false"})
 _YES_OR_NO = frozenset({"yes", "no", "y", "n", "t", "f", "on", "off"})
 
 
+_EMPTY = "the cell is empty; fill it, or leave the row out"
+_SEPARATORS = frozenset(',="')
+_EXACT = 2.0**53
+"""Whole numbers below it have all their digits."""
+
+
+def _shown(cell: Any) -> str:
+    """A cell in a message: short, and as the file has it."""
+    word = cell if isinstance(cell, str) else str(cell)
+    return repr(word if len(word) <= LONGEST_SHOWN else word[:LONGEST_SHOWN] + "...")
+
+
+def _text_of(cell: Any) -> str:
+    """A cell's text: true for True, the text of bytes, empty for no value."""
+    if isinstance(cell, bool):
+        return str(cell).lower()
+    if isinstance(cell, bytes):
+        return cell.decode("utf-8", "replace").strip()
+    return "" if cell is None else str(cell).strip()
+
+
+def _quoted(word: str) -> str:
+    """The word, in quotes where it would look like several cells."""
+    if not _SEPARATORS & set(word):
+        return word
+    return '"' + word.replace('"', "'") + '"'
+
+
+def _digits(value: float) -> str:
+    """Six digits, and all of a whole number's."""
+    if value.is_integer() and abs(value) < _EXACT:
+        return str(int(value))
+    return f"{value:g}"
+
+
+def _no_number(cell: Any) -> str:
+    """What is wrong with a cell that is no number, and what to do."""
+    if cell is None or not _word(cell):
+        return _EMPTY
+    return f"{_shown(cell)} is not a finite number{_advice(cell)}"
+
+
 def _word(cell: Any) -> str:
     return str(cell).strip().lower()
 
@@ -258,15 +366,23 @@ def _word(cell: Any) -> str:
 def _advice(cell: Any) -> str:
     """What to do about a cell that is no number."""
     word = _word(cell)
-    if cell is None or not word:
-        return "; fill the cell, or leave the row out"
     if word in _TRUTHS:
         return "; write 1 for true and 0 for false in the whole column"
     if word in _YES_OR_NO:
         return "; write 1 and 0, or true and false, in the whole column"
     if _has_decimal_comma(word):
         return f"; write the decimal comma as a point, {word.replace(',', '.')}"
+    if _has_thousands(word):
+        return f"; write it without separators, {word.replace(',', '')}"
+    bare = word.strip("%$\u20ac\u00a3 ")
+    if bare and bare != word and _number(bare) is not None:
+        return "; write the number alone, without % or a currency, 0.05 for 5%"
     return "; write a number, or leave the row out"
+
+
+def _has_thousands(word: str) -> bool:
+    """Whether it is a number such as 1,234.5: with one comma and no point, nobody knows."""
+    return re.fullmatch(r"[+-]?[0-9]{1,3}((,[0-9]{3})+\.[0-9]+|(,[0-9]{3}){2,})", word) is not None
 
 
 def _has_decimal_comma(word: str) -> bool:
@@ -286,6 +402,8 @@ def _time(cell: Any) -> float | None:
         return (cell if cell.tzinfo else cell.replace(tzinfo=UTC)).timestamp()
     if isinstance(cell, date):
         return datetime(cell.year, cell.month, cell.day, tzinfo=UTC).timestamp()
+    if isinstance(cell, timedelta):
+        return cell.total_seconds()
     number = _number(cell)
     return number if number is not None and math.isfinite(number) else None
 
@@ -296,5 +414,7 @@ def _number(cell: Any) -> float | None:
         return math.nan
     try:
         return float(cell)
+    except OverflowError:
+        return math.inf
     except (TypeError, ValueError):
         return None

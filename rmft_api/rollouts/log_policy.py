@@ -17,6 +17,7 @@ import numpy as np
 from rmft_api.config.schema import RunConfig
 from rmft_api.core import seeds
 from rmft_api.core.errors import FaultKind, ProviderFault, ResumableError
+from rmft_api.core.paths import NAMED
 from rmft_api.core.ports import PromptBuilder
 from rmft_api.core.records import Address, ChatRequest, Choice, Record, Sampling
 from rmft_api.core.scripted_players import is_scripted
@@ -320,7 +321,8 @@ def wordings(config: RunConfig, prompts: PromptSet, asked: LogQuestions) -> list
         address = Address("test", 0, history.number, 0)
         story = prompts.wording(config.seed, address, problem.contexts)
         bears = history.order if problem.options.get("shuffle") is False else None
-        names = prompts.names(story, asked.log.A, config.seed, address, bears)
+        own = asked.environment.names_of(history.order) if config.origin.rules >= NAMED else None
+        names = own or prompts.names(story, asked.log.A, config.seed, address, bears)
         found.append(Wording(story, names))
     return found
 

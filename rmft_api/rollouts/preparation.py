@@ -15,7 +15,7 @@ from rmft_api import environments, statistics
 from rmft_api.config.schema import RunConfig, ScenarioConfig
 from rmft_api.core import seeds
 from rmft_api.core.errors import ConfigError
-from rmft_api.core.paths import RULES
+from rmft_api.core.paths import DIVIDED
 from rmft_api.core.records import Address, Sampling, Split
 from rmft_api.environments import ConcreteProblem, Scenario
 from rmft_api.environments.scenario import Floats
@@ -74,7 +74,7 @@ def divisions(config: RunConfig, splits: Sequence[Split] = get_args(Split)) -> t
     problems: dict[Split, tuple[ConcreteProblem, ...]] = {
         split: problems_of(config, split) for split in splits
     }
-    if config.origin.rules >= RULES:
+    if config.origin.rules >= DIVIDED:
         return environments.divisions(problems)
     files = any(problem.environment == "table" for many in problems.values() for problem in many)
     return (SHARED,) if files else ()

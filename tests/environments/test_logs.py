@@ -292,7 +292,7 @@ SPOILT = {
     "word": ("click", "often", "'often' is not a finite number; write a number"),
     "yes or no": ("click", "yes", "'yes' is not a finite number; write 1 and 0, or true and false"),
     "half true": ("click", "True", "write 1 for true and 0 for false in the whole column"),
-    "empty": ("click", "", "'' is not a finite number; fill the cell"),
+    "empty": ("click", "", "the cell is empty; fill it, or leave the row out"),
     "too much": ("click", "7", "7 is outside 0 to 1; scale = 'unit'"),
     "infinite": ("chance", "inf", "'inf' is not a finite number"),
     "never shown": ("chance", "0", "0 is no probability above 0 and up to 1; an action that was"),
@@ -419,7 +419,7 @@ def test_action_and_column_names_may_hold_commas_and_cells_line_breaks(tmp_path:
     }
     scenario = made(path, K=2, **options).draw_from("train", np.random.default_rng(0))
     assert scenario.contexts is not None
-    assert scenario.contexts[0].startswith("kind, of device=a ")
+    assert scenario.contexts[0].startswith('"kind, of device"=a ')
     assert "\n" not in scenario.contexts[0]
 
 

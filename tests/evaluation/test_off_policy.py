@@ -48,7 +48,7 @@ def log(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def config(log: Path, asked: dict[str, Any] | None = None, **options: Any) -> RunConfig:
-    given = {"path": str(log), "action": "act", "reward": "pay", **options}
+    given = {"path": str(log), "action": "act", "reward": "pay", "names": "story", **options}
     problem = {"environment": "logs", "K": 3, "T": 6, "options": given}
     return RunConfig.model_validate(
         {
@@ -204,7 +204,7 @@ class Plays(Reads):
 async def test_held_out_rows_are_asked_and_read_in_the_form_that_was_played(
     tmp_path: Path, log: Path, answer: str
 ) -> None:
-    raw = config(log).model_dump()
+    raw = config(log, names="log").model_dump()
     raw["model"]["base"] = "scripted-ucb1"
     raw["prompts"]["answer"] = answer
     run = RunConfig.model_validate(raw)
