@@ -228,6 +228,16 @@ class Run:
         """
         return figures([self], to, formats=formats, columns=columns, tables=tables)
 
+    def card(self, path: str | Path | None = None) -> Path:
+        """Write a model card of the champion, Markdown with the Hub's YAML head; where it lies.
+
+        Without `path`, `MODEL_CARD.md` in the run's folder. Raises UsageError for an evaluation,
+        and before the base has been evaluated; StorageError.
+        """
+        from rmft_api.session import cards
+
+        return cards.write(self.directory, None if path is None else arguments.folder(path, "path"))
+
     def _played(
         self, split: Split | None, iteration: int | None
     ) -> Iterator[tuple[Trajectory, Scored]]:

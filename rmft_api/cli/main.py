@@ -12,6 +12,7 @@ from typing import Annotated, Any
 import typer
 
 from rmft_api.cli.ablate import ablate
+from rmft_api.cli.card import card
 from rmft_api.cli.cleanup import cleanup
 from rmft_api.cli.doctor import doctor
 from rmft_api.cli.errors import guarded
@@ -40,7 +41,21 @@ app = typer.Typer(
     rich_markup_mode=None,
 )
 COMMANDS = (
-    *(init, run, resume, status, report, plan, preview, eval, ablate, retrain, export, figures),
+    *(
+        init,
+        run,
+        resume,
+        status,
+        report,
+        plan,
+        preview,
+        eval,
+        ablate,
+        retrain,
+        export,
+        figures,
+        card,
+    ),
     *(serve, get_model, make_checkpoint, profiles, doctor, cleanup),
 )
 OLD_NAMES: dict[str, Callable[..., None]] = {

@@ -9,6 +9,7 @@ if TYPE_CHECKING:
     from rmft_api.session import (
         ablations,
         budgets,
+        cards,
         chains,
         comparisons,
         doctor_checks,
@@ -39,6 +40,7 @@ if TYPE_CHECKING:
 __all__ = [
     "ablations",
     "budgets",
+    "cards",
     "chains",
     "comparisons",
     "doctor_checks",

@@ -5,9 +5,11 @@ FOLDER/data/test-00000-of-00001.parquet   a row is a trajectory, its rounds a li
 """
 
 import io
+import json
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import ExitStack
 from importlib import import_module
+from importlib.resources import files as files_of
 from itertools import islice
 from pathlib import Path
 from typing import Any, get_args
@@ -22,18 +24,13 @@ from rmft_api.report.frames.tables import Played, place
 
 ROWS = 256
 """Trajectories written at once: bounds memory."""
-CARD = """---
-configs:
-- config_name: default
-  data_files:
-{files}
----
-
-# Trajectories of run {run}
-
-Written by `rmft-api export`. A row is one trajectory: its address in the run, its model, its
-regret in every form, and its rounds (what was told, replied, done and earned).
-"""
+CARD = "dataset_card.md"
+PURPOSE = {
+    "train": "played to learn from; fresh scenarios in every iteration",
+    "validation": "chose the champion",
+    "test": "chose nothing; the figures that are reported",
+}
+SIZES = ((1_000, "n<1K"), (10_000, "1K<n<10K"), (100_000, "10K<n<100K"), (1_000_000, "100K<n<1M"))
 
 
 def parquet(frame: pd.DataFrame) -> bytes:
@@ -57,14 +54,22 @@ def write_folder(folder: Path, run: str, played: Iterable[Played]) -> int:
                 writers[split] = stack.enter_context(_writer(data / _name(split)))
             writers[split].write_table(arrow().Table.from_pylist(rows, schema=_schema()))
             counts[split] = counts.get(split, 0) + len(rows)
-    files = (
-        f"  - split: {split}\n    path: data/{_name(split)}"
-        for split in get_args(Split)
-        if split in counts
-    )
-    card = CARD.format(files="\n".join(files), run=run)
+    card = _card(run, counts)
     replace_file(folder / "README.md", card.encode())
     return sum(counts.values())
+
+
+def _card(run: str, counts: Mapping[str, int]) -> str:
+    """The dataset's card, with the head that the Hub and `datasets` read."""
+    splits = [split for split in get_args(Split) if split in counts]
+    files = (f"  - split: {split}\n    path: data/{_name(split)}" for split in splits)
+    rows = (f"| {split} | {counts[split]:,} | {PURPOSE[split]} |" for split in splits)
+    total = sum(counts.values())
+    size = next((name for limit, name in SIZES if total < limit), "n>1M")
+    title = json.dumps(f"Trajectories of run {run}")
+    made = {"files": "\n".join(files), "counts": "\n".join(rows)}
+    text = (files_of("rmft_api.report.frames") / CARD).read_text("utf-8")
+    return text.format(run=run, title=title, size=size, **made)
 
 
 def arrow() -> Any:

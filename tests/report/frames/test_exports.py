@@ -53,6 +53,22 @@ def test_parquet_holds_what_the_csv_holds(runs: Path, tmp_path: Path) -> None:
         assert ours[numbers].to_numpy() == pytest.approx(theirs[numbers].to_numpy(), nan_ok=True)
 
 
+def test_the_card_of_a_dataset_is_what_the_hub_reads(runs: Path, tmp_path: Path) -> None:
+    pytest.importorskip("pyarrow")
+    cards = pytest.importorskip("huggingface_hub")
+    export(runs, tmp_path / "hf", "datasets")
+    card = cards.DatasetCard.load(tmp_path / "hf" / "README.md")
+    assert card.data.pretty_name == "Trajectories of run loop"
+    assert card.data.size_categories == ["n<1K"]
+    assert [one["split"] for one in card.data.configs[0]["data_files"]] == [
+        *("train", "validation", "test")
+    ]
+    parquet = pytest.importorskip("pyarrow.parquet")
+    path = tmp_path / "hf/data/test-00000-of-00001.parquet"
+    for column in parquet.read_schema(path).names:
+        assert f"`{column}`" in card.text or column.startswith("regret_")
+
+
 def test_a_folder_for_datasets_has_a_file_for_each_split(runs: Path, tmp_path: Path) -> None:
     parquet = pytest.importorskip("pyarrow.parquet")
     folder = tmp_path / "hf"
