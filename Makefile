@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: run test check docs faults torture bugs real-model bench clean
+.PHONY: run test check docs faults torture bugs vendors real-model bench clean
 
 run: $(VENV)/local.done ## the main job on the embedded model
 	$(BIN)/rmft-api run
@@ -25,12 +25,18 @@ faults: $(VENV)/dev.done ## crashes, provider faults, lost replies: every case o
 	$(BIN)/python -m tests.faults.hosted
 	$(BIN)/python -m tests.faults.hosted --provider bedrock
 	$(BIN)/python -m tests.faults.hosted --provider bedrock-rented
+	$(BIN)/python -m tests.faults.hosted --provider together
 
 torture: $(VENV)/dev.done ## random kills (SEEDS=1000), pairs of crashes, system calls (one in EVERY)
 	$(BIN)/python -m tests.faults torture --seeds $(or $(SEEDS),20) --every $(or $(EVERY),20)
 
 bugs: $(VENV)/dev.done ## protocol bugs planted on purpose: each must be caught
 	$(BIN)/python -m tests.faults bugs
+
+vendors: $(VENV)/dev.done ## the packages of Together and Fireworks drive our fakes; their pins are not ours
+	$(BIN)/pip install --quiet --no-deps --target build/vendors together==3.1.1 httpx==0.28.1 httpcore==1.0.9 \
+		distro==1.9.0 detect-agent cyclopts==5.5.2 types-pyyaml docstring-parser rich-rst attrs
+	PYTHONPATH=build/vendors $(BIN)/pytest -rs tests/fakes/test_together_sdk.py
 
 real-model: $(VENV)/dev.done ## one iteration of a real language model on this CPU (needs an index; 4 CPU minutes)
 	RMFT_REAL_MODEL=1 $(BIN)/pytest tests/local_server/hf/test_real_model.py

@@ -249,6 +249,8 @@ class UploadedFile(Record, frozen=True):
     filename: str
     bytes: int
     status: str = "processed"
+    detail: str = ""
+    """Why it cannot be processed, in the provider's words."""
 
 
 class Job(Record, frozen=True):

@@ -43,5 +43,9 @@ def mark_of(run: str, created: int) -> str:
 def name_of(run: str, mark: str, model: str) -> str:
     """Short, and no other run's: letters, digits, single dashes, as every provider takes them."""
     own = sha256(f"{mark}|{model}".encode()).hexdigest()[:12]
-    readable = _NOT_IN_NAMES.sub("-", run)[:24].strip("-")
-    return f"rmft-{readable}-{own}"
+    return f"rmft-{readable(run)}-{own}"
+
+
+def readable(run: str) -> str:
+    """What such a name tells of its run."""
+    return _NOT_IN_NAMES.sub("-", run)[:24].strip("-")

@@ -3,7 +3,7 @@
 import re
 
 from rmft_api.core.errors import DataError, FaultKind, ProviderFault
-from rmft_api.core.records import Job
+from rmft_api.core.records import Job, UploadedFile
 from rmft_api.finetuning.job_spec import JobSpec
 from rmft_api.finetuning.polling import stage_of
 from rmft_api.finetuning.results import JOB_DATA, JOB_MONEY, JobFailure
@@ -31,6 +31,12 @@ def rejected(fault: ProviderFault, wanted: JobSpec) -> Exception:
     if fault.kind is not FaultKind.REJECTED:
         return fault
     return DataError(f"{wanted.filename}: {fault}{_source(str(fault), wanted)}")
+
+
+def unprocessed(file: UploadedFile, wanted: JobSpec) -> DataError:
+    """A file that was taken and then found to be of no use."""
+    why = f": {file.detail}{_source(file.detail, wanted)}" if file.detail else ""
+    return DataError(f"{file.filename}: the provider cannot process it as {file.id}{why}")
 
 
 def failure(job: Job, wanted: JobSpec) -> JobFailure:

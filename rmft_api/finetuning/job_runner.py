@@ -24,7 +24,7 @@ from rmft_api.core.errors import (
 from rmft_api.core.ports import FineTuner
 from rmft_api.core.records import Job, JobOrder, UploadedFile
 from rmft_api.finetuning.job_context import JobContext
-from rmft_api.finetuning.job_errors import failure, rejected
+from rmft_api.finetuning.job_errors import failure, rejected, unprocessed
 from rmft_api.finetuning.job_spec import JobSpec
 from rmft_api.finetuning.polling import ENDED, JobPolling, stage_of
 from rmft_api.finetuning.results import FineTuned
@@ -200,7 +200,7 @@ class JobRunner:
                 send = partial(self.tuner.file, file.id)
                 file = await self._look(send, f"asking for {file.id}")
         if file.status == "error":
-            raise DataError(f"{file.filename}: the provider cannot process it as {file.id}")
+            raise unprocessed(file, self.spec)
 
     def _price(self) -> int | None:
         """The most that the job can cost. Raises ConfigError where that has no bound."""

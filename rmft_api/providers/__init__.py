@@ -21,8 +21,13 @@ if TYPE_CHECKING:
     from rmft_api.providers.gemini.tuner import GeminiTuner
     from rmft_api.providers.nebius_models import NebiusModels
     from rmft_api.providers.openai_wire import OpenAITuner
+    from rmft_api.providers.together.host import TogetherEndpoints
+    from rmft_api.providers.together.tuner import TogetherTuner
 
-    _Host = AzureDeployments | NebiusModels | GeminiDeployments | BedrockDeployments
+    _Tuner = OpenAITuner | GeminiTuner | BedrockTuner | TogetherTuner
+    _Host = (
+        AzureDeployments | NebiusModels | GeminiDeployments | BedrockDeployments | TogetherEndpoints
+    )
 
 
 class Connection:
@@ -41,7 +46,7 @@ class Connection:
         self.profile = profile
         self._environ = environ
         self._batches: WireBatches | None = None
-        self._tuner: OpenAITuner | GeminiTuner | BedrockTuner | None = None
+        self._tuner: _Tuner | None = None
         self._host: _Host | None = None
         self._chat = _chat(profile, environ, pacer, targets)
 
@@ -150,9 +155,11 @@ def _chat(
     return WireChat(profile, environ=environ, pacer=pacer, targets=targets)
 
 
-def _tuner(
-    profile: Profile, environ: Mapping[str, str]
-) -> "OpenAITuner | GeminiTuner | BedrockTuner":
+def _tuner(profile: Profile, environ: Mapping[str, str]) -> "_Tuner":
+    if profile.wire == "together":
+        from rmft_api.providers.together.tuner import TogetherTuner
+
+        return TogetherTuner(profile, environ=environ)
     if profile.wire == "bedrock":
         from rmft_api.providers.bedrock.tuner import BedrockTuner
 
@@ -167,6 +174,10 @@ def _tuner(
 
 
 def _host(profile: Profile, environ: Mapping[str, str]) -> "_Host":
+    if profile.wire == "together":
+        from rmft_api.providers.together.host import TogetherEndpoints
+
+        return TogetherEndpoints(profile, environ)
     if profile.wire == "bedrock":
         from rmft_api.providers.bedrock.host import BedrockDeployments
 

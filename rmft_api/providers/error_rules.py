@@ -89,7 +89,7 @@ PATIENCE_S = RETRIES[FaultKind.WAIT].within_s
 """No longer wait is waited for: the run stops at once, and can be resumed."""
 
 _TOO_LARGE = _says(r"request (is )?too large|must be reduced in order to run")
-_NO_MODEL = _named("model_not_found", "deploymentnotfound", "modelnotfound")
+_NO_MODEL = _named("model_not_found", "deploymentnotfound", "modelnotfound", "model_not_available")
 _NO_MODEL_TEXT = _says(r"model.{0,200}(does not exist|not found)|no such model", 404)
 _MONEY_CODES = (
     "insufficient_quota",
@@ -335,6 +335,13 @@ RULES = (
         "it was made a moment ago and is not known everywhere yet",
     ),
     ErrorRule(
+        "model without an endpoint",
+        _says(r"non-serverless model"),
+        FaultKind.STOP,
+        "it answers only on a dedicated endpoint: set model.base to a serverless model",
+        "model_not_found",
+    ),
+    ErrorRule(
         "model not found",
         _any(_NO_MODEL, _NO_MODEL_TEXT),
         FaultKind.STOP,
@@ -361,9 +368,12 @@ RULES = (
     ),
     ErrorRule(
         "deployments are full",
-        _named("insufficientquota", "quotaexceeded", "deploymentquotaexceeded"),
+        _any(
+            _named("insufficientquota", "quotaexceeded", "deploymentquotaexceeded"),
+            lambda refusal: refusal.status == 403 and "quota_exceeded" in refusal.names,
+        ),
         FaultKind.STOP,
-        "the subscription's quota leaves no room: lower hosting.capacity in a profile of yours, or "
+        "the account's quota leaves no room: lower hosting.capacity in a profile of yours, or "
         "remove deployments (`rmft-api cleanup`)",
     ),
     ErrorRule("asked for days", _asks_to_wait(PATIENCE_S, math.inf), FaultKind.WAIT, _ASKS),

@@ -40,6 +40,10 @@ async def list_models(profile: Profile, environ: Mapping[str, str] = os.environ)
 
         ends, at = await models.shutdowns(profile, environ)
         return ModelList(ends, _time(at))
+    if profile.wire == "together":
+        from rmft_api.providers.together import access
+
+        return ModelList({}, _time(await access.reached(profile, environ)))
     headers = profile.headers(environ) | profile.authorization(profile.key(environ))
     request = faults.Request(
         profile.name, "list its models", repeatable=True, key_name=profile.api_key_env or "the key"
@@ -87,6 +91,10 @@ async def access_refusal(
     Costs nothing. Raises ProviderFault if the endpoint does not answer, ConfigError for what is not
     set.
     """
+    if profile.wire == "together":
+        from rmft_api.providers.together import access
+
+        return await access.refusal(profile.here(environ), environ, model)
     if profile.wire != "bedrock":
         return None
     from rmft_api.providers.bedrock import models

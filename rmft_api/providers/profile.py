@@ -52,7 +52,7 @@ class Profile(Section):
     """One endpoint."""
 
     name: str
-    wire: Literal["openai", "gemini", "bedrock"] = "openai"
+    wire: Literal["openai", "gemini", "bedrock", "together"] = "openai"
     base_url: str
     base_url_env: str | None = None
     """Environment variable that replaces `base_url`."""
@@ -79,6 +79,7 @@ class Profile(Section):
         "auto",
         "custom_model_deployment",
         "provisioned_throughput",
+        "dedicated_endpoint",
     ] = "none"
     """What a new model needs before it answers."""
     tuned_model: str = r"ft:.*"
@@ -187,7 +188,7 @@ class Profile(Section):
     @property
     def rents_deployments(self) -> bool:
         """Whether a fine-tune answers only where it is rented by the hour."""
-        return self.deploy in ("arm", "provisioned_throughput")
+        return self.deploy in ("arm", "provisioned_throughput", "dedicated_endpoint")
 
     @property
     def deploys_for_a_while(self) -> bool:

@@ -5,6 +5,7 @@ from pathlib import Path
 from rmft_api.core.errors import UsageError
 from rmft_api.core.names import RUN_NAME
 from rmft_api.core.records import Deployment, Record
+from rmft_api.deployments.leases import readable
 from rmft_api.journal import is_owned
 from rmft_api.providers import connect
 from rmft_api.providers.prices import Prices
@@ -45,4 +46,8 @@ async def leftovers(profile: Profile, runs: Path, *, remove: bool) -> list[Lefto
 
 
 def _is_in_use(one: Deployment, runs: Path) -> bool:
-    return bool(RUN_NAME.match(one.run)) and is_owned(runs / one.run)
+    """Whether its run is at work; at some providers a deployment's name alone tells of it."""
+    if not RUN_NAME.match(one.run) or not runs.is_dir():
+        return False
+    told = readable(one.run)
+    return any(is_owned(path) for path in runs.iterdir() if readable(path.name) == told)

@@ -2,9 +2,9 @@
 
 Every crash point of deploying and of taking down, at each of its passages, and some of playing and
 training in between, by SIGKILL, SIGTERM and SIGINT, against the wire-level fake of Azure, or of
-Bedrock (`--provider bedrock`, or `bedrock-rented`). After each case: nothing stands, nothing is
-rented that was not taken down, one job for one order, no paid reply lost by a signal, and none by
-a kill but those in flight.
+another (`--provider bedrock`, `bedrock-rented`, `together`). After each case: nothing stands,
+nothing is rented that was not taken down, one job for one order, no paid reply lost by a signal,
+and none by a kill but those in flight.
 
 `refused/ROUTE:STATUS` answers the first requests of a route with a status after they were done.
 """
@@ -25,7 +25,14 @@ from pathlib import Path
 from typing import Any
 
 from tests.fake_provider.client import ROOT
-from tests.fakes import azure, bedrock, test_azure_loop, test_bedrock_loop
+from tests.fakes import (
+    azure,
+    bedrock,
+    test_azure_loop,
+    test_bedrock_loop,
+    test_together_loop,
+    together,
+)
 from tests.fakes.loop import Loop, talk
 from tests.faults import report
 from tests.faults.cases import Verdict
@@ -95,6 +102,19 @@ PROVIDERS = {
     ),
     "bedrock": _of_bedrock(test_bedrock_loop.QUICK),
     "bedrock-rented": _of_bedrock(test_bedrock_loop.RENTED),
+    "together": HostedProvider(
+        "together",
+        together.BASE,
+        test_together_loop.QUICK,
+        lambda: together.FakeTogether(talk=talk),
+        together.TOGETHER,
+        "/v1",
+        together.environ,
+        (together.KEY,),
+        lambda job: (job["root"] + str(job["from_checkpoint"]), job["training_file"]),
+        lambda fake: len(fake.files),
+        test_together_loop.PRICES,
+    ),
 }
 
 

@@ -17,6 +17,7 @@ VENDORS = {
     "boto3",
     "botocore",
     "together",
+    "fireworks",
     "mistralai",
     "anthropic",
     "litellm",
@@ -42,13 +43,22 @@ ENVIRON = {
     "AWS_SECRET_ACCESS_KEY": "secret-0123456789",
     "RMFT_BEDROCK_BUCKET": "s3://lab/rmft",
     "RMFT_BEDROCK_ROLE_ARN": "arn:aws:iam::123456789012:role/tuning",
+    "TOGETHER_API_KEY": "together-0123456789",
 }
 PROGRAM = """\
 import sys
 from rmft_api.providers import connect, load
 connection = connect(load({name!r}), environ={environ!r})
 connection.chat, connection.host, {trains}
-adapters = ("azure_deployments", "bedrock", "chat", "gemini", "nebius_models", "openai_wire")
+adapters = (
+    "azure_deployments",
+    "bedrock",
+    "chat",
+    "gemini",
+    "nebius_models",
+    "openai_wire",
+    "together",
+)
 print(*sorted(set(sys.modules) & {vendors!r}))
 print(*[one for one in adapters if "rmft_api.providers." + one in sys.modules])
 """
@@ -73,6 +83,7 @@ def loaded(name: str, trains: str) -> tuple[set[str], set[str]]:
         ("nebius", {"openai", "httpx2"}, {"chat", "openai_wire", "nebius_models"}),
         ("gemini", set[str](), {"gemini"}),
         ("bedrock", {"botocore"}, {"bedrock"}),
+        ("together", set[str](), {"chat", "together"}),
         ("openai-compatible", {"openai", "httpx2"}, {"chat", "openai_wire"}),
     ],
 )

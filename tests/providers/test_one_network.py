@@ -47,6 +47,7 @@ ENVIRON = {
     "AWS_SECRET_ACCESS_KEY": "secret-0123456789",
     "RMFT_BEDROCK_BUCKET": "s3://lab/rmft",
     "RMFT_BEDROCK_ROLE_ARN": "arn:aws:iam::123456789012:role/tuning",
+    "TOGETHER_API_KEY": "together-0123456789",
 }
 Environ = Mapping[str, str]
 Client = Callable[[str, Environ], Awaitable[object]]
@@ -112,6 +113,9 @@ CLIENTS: dict[str, Client] = {
     "Google tokens": google_token,
     "Bedrock chats": connected("bedrock", lambda one: one.chat.reply(ASK)),
     "Bedrock bucket": bedrock_bucket,
+    "Together files": connected("together", lambda one: one.tuner.upload("a.jsonl", b"")),
+    "Together jobs": connected("together", lambda one: one.tuner.job("ft-1")),
+    "Together endpoints": connected("together", lambda one: deployed(one).remove("rmft-a")),
 }
 KEYLESS: dict[str, Client] = {
     "chats": connected("openai-compatible", lambda one: one.chat.reply(ASK)),
@@ -120,7 +124,16 @@ KEYLESS: dict[str, Client] = {
     "Gemini chats": CLIENTS["Gemini chats"],
     "Gemini bucket": CLIENTS["Gemini bucket"],
 }
-BILLED = ("chats", "uploads", "jobs", "batches", "Nebius models", "Gemini chats", "Bedrock chats")
+BILLED = (
+    "chats",
+    "uploads",
+    "jobs",
+    "batches",
+    "Nebius models",
+    "Gemini chats",
+    "Bedrock chats",
+    "Together files",
+)
 """Whether such a request was done is a matter of money."""
 
 

@@ -1,0 +1,77 @@
+"""Requests to Together that are no chats: with the key, and about one project."""
+
+from collections.abc import Mapping
+from urllib.parse import quote
+
+import msgspec
+
+from rmft_api.core.errors import FaultKind, ProviderFault
+from rmft_api.providers import faults
+from rmft_api.providers.profiles import Profile
+from rmft_api.providers.rest import Rest, fixed, read
+
+PROJECT_ENV = "TOGETHER_PROJECT_ID"
+"""Environment variable that names the project; unset: the key's own."""
+PAGE = "100"
+MOST_PAGES = 50
+
+
+class _Id(msgspec.Struct):
+    id: str
+
+
+class _Whoami(msgspec.Struct):
+    project: _Id | None = None
+
+
+class Control:
+    """One account's REST. Raises ProviderFault, classified."""
+
+    def __init__(self, profile: Profile, environ: Mapping[str, str]) -> None:
+        self._profile = profile
+        waits = profile.timeouts
+        self.rest = Rest(
+            profile.base_url.rstrip("/").removesuffix("/v1"),
+            fixed(profile.authorization(profile.key(environ))),
+            environ=environ,
+            connect_s=waits.connect_s,
+            total_s=waits.list_s,
+        )
+        self._project = environ.get(PROJECT_ENV, "").strip()
+
+    async def close(self) -> None:
+        """Let go of all connections."""
+        await self.rest.close()
+
+    def request(
+        self, action: str, *, model: str = "", repeatable: bool = False, tuned: bool = False
+    ) -> faults.Request:
+        """What a fault says of a request."""
+        return faults.Request(
+            self._profile.name,
+            action,
+            model=model,
+            tuned=tuned,
+            repeatable=repeatable,
+            key_name=self._profile.api_key_env or "the key",
+        )
+
+    async def project(self) -> str:
+        """The project's path, `v2/projects/ID`. Raises ProviderFault where none is told."""
+        if not self._project:
+            request = self.request("tell the key's project", repeatable=True)
+            told = read(request, await self.rest.send(request, "GET", "v3/whoami"), _Whoami)
+            if told.project is None:
+                raise ProviderFault(
+                    f"{self._profile.name}: {self._profile.api_key_env} belongs to no project; "
+                    f"set {PROJECT_ENV} to the one that endpoints are made in",
+                    FaultKind.STOP,
+                    status=403,
+                )
+            self._project = told.project.id
+        return f"v2/projects/{segment(self._project)}"
+
+
+def segment(name: str) -> str:
+    """A name as one segment of a path."""
+    return quote(name, safe="")
