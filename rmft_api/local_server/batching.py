@@ -17,7 +17,7 @@ from dataclasses import dataclass, field, replace
 from rmft_api.local_server.engine import Model, Prompt, SampledText, never
 
 ROWS = 64
-"""Rows of a batch at most."""
+"""Rows of a batch at most, where the model names no other number (`rows`)."""
 
 Outcome = SampledText | Exception
 _EMPTY = SampledText((), "stop", 0, 0)
@@ -49,6 +49,7 @@ class Batcher:
         self._most_s = most_s
         self._queues: dict[int, _Queue] = {}
         self._waiting = 0
+        self._most = ROWS
         self._wanted = 1
         """Rows that end the wait."""
         self._some = asyncio.Event()
@@ -62,6 +63,7 @@ class Batcher:
         Once its client `has_left`, or this call is cancelled, its rows are sampled no further.
         """
         ticket = _ticket(prompts, has_left)
+        self._most = max(self._most, rows_of(model))
         self._queues.setdefault(id(model), _Queue(model)).tickets.append(ticket)
         self._waiting += len(prompts)
         self._some.set()
@@ -79,7 +81,7 @@ class Batcher:
                 self._some.clear()
                 for queue in queues:
                     await _sample(thread, queue)
-                self._wanted = min(ROWS, answered + self._waiting)
+                self._wanted = min(self._most, answered + self._waiting)
 
     async def _gather(self) -> None:
         await self._some.wait()
@@ -112,11 +114,17 @@ async def _within(event: asyncio.Event, seconds: float) -> None:
 async def _sample(thread: ThreadPoolExecutor, queue: _Queue) -> None:
     rows = [prompt for ticket in queue.tickets for prompt in ticket.prompts]
     outcomes: list[Outcome] = []
-    for start in range(0, len(rows), ROWS):
-        batch = rows[start : start + ROWS]
+    most = rows_of(queue.model)
+    for start in range(0, len(rows), most):
+        batch = rows[start : start + most]
         loop = asyncio.get_running_loop()
         outcomes += await loop.run_in_executor(thread, sample_wanted, queue.model, batch)
         _hand_out(queue.tickets, outcomes)
+
+
+def rows_of(model: Model) -> int:
+    """The most rows that a model likes to sample at once."""
+    return int(getattr(model, "rows", ROWS))
 
 
 def _hand_out(tickets: list[_Ticket], outcomes: list[Outcome]) -> None:

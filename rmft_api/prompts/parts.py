@@ -309,7 +309,10 @@ def _check_rewards_are_told(folder: Folder, frame: Frame) -> None:
 
 
 def _check_actions_are_told(folder: Folder, config: PromptConfig, parts: Parts) -> None:
-    """An answer by name needs the names shown."""
+    """An answer by name needs the names shown; a summary without an `empty.md` shows them all."""
+    history, shown = parts.history, parts.frame.user.fields
+    if history and history.untried and not history.empty and "history" in shown:
+        return
     if config.output == "policy":
         return
     common = parts.shown_everywhere

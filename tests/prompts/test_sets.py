@@ -165,7 +165,12 @@ def test_a_choice_cannot_lead_out_of_the_set(write: Write, choice: dict[str, str
         ({"user.md": "$outcome"}, {}, r"histories is never shown"),
         ({"user.md": "$history"}, {"repeat_reason": True}, r"no template shows \$said"),
         ({"next.md": "Go on."}, {"conversation": "multi_turn"}, "never shows a reward"),
-        ({"scenarios/doors/task.md": "Doors."}, {}, r"never uses \$actions"),
+        ({"scenarios/doors/task.md": "Doors."}, {"history": "raw"}, r"never uses \$actions"),
+        (
+            {"scenarios/doors/task.md": "Doors.", "histories/summary/empty.md": "Nothing."},
+            {},
+            r"never uses \$actions",
+        ),
     ],
 )
 def test_a_set_that_would_not_tell_what_is_chosen_is_refused(
@@ -173,6 +178,11 @@ def test_a_set_that_would_not_tell_what_is_chosen_is_refused(
 ) -> None:
     with pytest.raises(ConfigError, match=says):
         loaded(write(changes), **choices)
+
+
+def test_a_summary_that_lists_every_action_in_every_round_tells_them(write: Write) -> None:
+    changes = {"scenarios/doors/task.md": "Doors.", "histories/summary/empty.md": None}
+    assert loaded(write(changes)).names("doors", 2)
 
 
 def test_full_feedback_that_would_never_be_told_is_refused(

@@ -93,6 +93,8 @@ class BaseNetwork:
 
     def __init__(self, checkpoint: CheckpointFolder, chats: ChatTokenizer) -> None:
         self._checkpoint = checkpoint
+        self.rows = checkpoint.settings.rows
+        """Answers sampled together at most."""
         self._lock = threading.RLock()
         network = load_network(_sampled(checkpoint), device_of(checkpoint.settings.device)).eval()
         store = PrefixStore(checkpoint.settings.prefix_mb * MIB)
@@ -157,6 +159,7 @@ class HfModel:
 
     def __init__(self, base: BaseNetwork, weights: Path | None) -> None:
         self._base = base
+        self.rows = base.rows
         self._name = None if weights is None else base.adapter(weights)
         if self._name is not None:
             weakref.finalize(self, base.forget, self._name)

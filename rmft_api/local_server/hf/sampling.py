@@ -1,4 +1,4 @@
-"""Answers to many prompts at once. Equal prompts are read once, and so are equal beginnings.
+"""Answers to many prompts at once. What is alike, prompts and answers so far, is computed once.
 
 An answer is drawn by its own seed, token by token. Sums of floating-point numbers differ in their
 last bits between batches of different shapes, so an answer repeats exactly only as far as no draw
@@ -14,6 +14,7 @@ from torch import Tensor
 from rmft_api.local_server.engine import Prompt, SampledText
 from rmft_api.local_server.hf import token_sampling
 from rmft_api.local_server.hf.answers import SampledAnswer
+from rmft_api.local_server.hf.branches import Branches
 from rmft_api.local_server.hf.chats import ChatTokenizer
 from rmft_api.local_server.hf.prefixes import (
     WORTH,
@@ -56,7 +57,7 @@ class Sampler:
         return [found[n] for n in range(len(asked))]
 
     def _answer(self, owner: str, prompts: list[Prompt], asked: list[Tokens]) -> list[SampledText]:
-        batch, logits = self._read(owner, prompts, asked)
+        batch, logits, branches = self._read(owner, prompts, asked)
         answers = [
             SampledAnswer(prompt, len(tokens), self._chats)
             for prompt, tokens in zip(prompts, asked, strict=True)
@@ -68,30 +69,33 @@ class Sampler:
             uniforms = torch.as_tensor(
                 random_numbers.uniforms(seeds[alive], index), device=self._device
             )
-            tokens = token_sampling.pick(logits, temper, uniforms)
+            logits = logits[self._places(branches.slots)]
+            tokens = [int(token) for token in token_sampling.pick(logits, temper, uniforms)]
             self._add(answers, alive, prompts, tokens, logits)
             going = [place for place, row in enumerate(alive) if answers[row].reason is None]
             if not going:
                 break
-            if 4 * len(going) <= 3 * len(alive):
-                places = torch.tensor(going, device=self._device)
-                batch.keep(places)
-                temper, tokens = temper.keep(places), tokens[places]
+            sources, fed = branches.grow(going, [tokens[place] for place in going])
+            if len(going) < len(alive):
+                temper = temper.keep(self._places(going))
                 alive = [alive[place] for place in going]
-            logits = self._odds(batch.step(tokens))
+            if sources is not None:
+                batch.keep(self._places(sources))
+            logits = self._odds(batch.step(self._places(fed)))
         return [answer.completion() for answer in answers]
+
+    def _places(self, places: Sequence[int]) -> Tensor:
+        return torch.tensor(places, device=self._device)
 
     def _add(
         self,
         answers: list[SampledAnswer],
         alive: Sequence[int],
         prompts: Sequence[Prompt],
-        tokens: Tensor,
+        tokens: Sequence[int],
         logits: Tensor,
     ) -> None:
-        for place, (row, token) in enumerate(zip(alive, map(int, tokens), strict=True)):
-            if answers[row].reason is not None:
-                continue
+        for place, (row, token) in enumerate(zip(alive, tokens, strict=True)):
             rivals = prompts[row].top_logprobs
             shown = (
                 None
@@ -106,7 +110,7 @@ class Sampler:
 
     def _read(
         self, owner: str, prompts: Sequence[Prompt], asked: Sequence[Tokens]
-    ) -> tuple[CachedRows, Tensor]:
+    ) -> tuple[CachedRows, Tensor, Branches]:
         """Read each different prompt once, and of it only what was not read before."""
         different = list(dict.fromkeys(asked))
         room = max(prompt.max_tokens for prompt in prompts)
@@ -116,11 +120,7 @@ class Sampler:
         for row, tokens in enumerate(different):
             self._store.keep(owner, tokens, batch.layers(row))
         place = {tokens: row for row, tokens in enumerate(different)}
-        if len(different) == len(asked):
-            return batch, logits
-        rows = torch.tensor([place[tokens] for tokens in asked], device=self._device)
-        batch.keep(rows)
-        return batch, logits[rows]
+        return batch, logits, Branches([place[tokens] for tokens in asked])
 
     def _known(self, owner: str, different: Sequence[Tokens], room: int) -> list[Layers | None]:
         """What was read before; nothing where a sliding layer would count padding as tokens."""

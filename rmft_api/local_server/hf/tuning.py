@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 import torch
 
 from rmft_api.local_server.engine import TrainingStep
-from rmft_api.local_server.hf import adapters, threads, training_checkpoints
+from rmft_api.local_server.hf import adapters, packed_rows, threads, training_checkpoints
 from rmft_api.local_server.hf.adapter_recipe import AdapterRecipe
 from rmft_api.local_server.hf.adapters import Adapter
 from rmft_api.local_server.hf.chats import ChatTokenizer
@@ -72,16 +72,29 @@ class Tuning(NamedTuple):
         options, beta = _options(settings, self.lesson, self.scratch), self.lesson.beta
         sft = beta is None
         config = trl.SFTConfig(**options) if sft else trl.DPOConfig(beta=beta, **options)
+        is_packed = sft and not several and device == "cpu" and self._packs(network, config)
         kind = trl.SFTTrainer if sft else _PreparedDpoTrainer
         data = package("datasets").Dataset.from_list(list(self.lesson.rows))
-        trainer: Any = kind(
+        trainer: Any = (packed_rows.PackedTrainer if is_packed else kind)(
             model=network,
             args=config,
             train_dataset=data,
             processing_class=self.chats.tokenizer,
+            **({"data_collator": packed_rows.collate} if is_packed else {}),
         )
         trainer.remove_callback(package("transformers").PrinterCallback)
         return trainer
+
+    def _packs(self, network: Any, config: Any) -> bool:
+        """Whether batches are packed: where that is shorter, and the network reads them alike."""
+        rows = self.lesson.rows
+        longest = sorted(rows, key=lambda row: len(row["input_ids"]))
+        batch = longest[-config.per_device_train_batch_size :]
+        return (
+            len(batch) > 1
+            and packed_rows.packed_length(batch) <= packed_rows.LONGEST
+            and packed_rows.reads_packed_rows(network, batch)
+        )
 
     def _adapted(self, network: Any) -> Any:
         """The base with a fresh adapter, or with that of the model to start from."""
