@@ -1,7 +1,8 @@
 """The public Python API. Nothing is imported before it is used."""
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from rmft_api.core.lazy import lazily
 
 if TYPE_CHECKING:
     from rmft_api.api.ablations import aablate, ablate, plan_ablate
@@ -71,12 +72,7 @@ __all__ = [
     "save_log",
 ]
 
-
-def __getattr__(name: str) -> Any:
-    for module, names in _MODULES.items():
-        if name in names:
-            return getattr(import_module(f"rmft_api.api.{module}"), name)
-    raise AttributeError(f"module 'rmft_api.api' has no attribute {name!r}")
+__getattr__ = lazily(__name__, _MODULES)
 
 
 def __dir__() -> list[str]:

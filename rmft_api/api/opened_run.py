@@ -13,7 +13,7 @@ from rmft_api.core.errors import UsageError
 from rmft_api.core.records import Scored, Split, Trajectory
 from rmft_api.evaluation.comparison import ComparisonResults
 from rmft_api.evaluation.scoring import Results
-from rmft_api.journal import Journal
+from rmft_api.journal import Journal, open_to_read
 from rmft_api.planning import Spending, spending
 from rmft_api.session import comparisons, exports, pages
 from rmft_api.session.exports import Table
@@ -88,7 +88,7 @@ class Run:
     @property
     def results(self) -> Results:
         """What it came to so far. Raises UsageError before the base has been evaluated."""
-        with pages.looked_into(self.directory) as journal:
+        with open_to_read(self.directory) as journal:
             if comparisons.is_comparison(journal):
                 raise UsageError(f"{self.name!r} is an evaluation; `.comparison` has its figures")
             return self._evaluated(pages.results_so_far(journal))
@@ -104,7 +104,7 @@ class Run:
     @property
     def comparison(self) -> ComparisonResults:
         """What an evaluation came to so far. Raises UsageError for a run of training."""
-        with pages.looked_into(self.directory) as journal:
+        with open_to_read(self.directory) as journal:
             if not comparisons.is_comparison(journal):
                 raise UsageError(f"{self.name!r} is no evaluation; `.results` has its figures")
             return comparisons.results_so_far(journal)
@@ -124,7 +124,7 @@ class Run:
     @property
     def spending(self) -> Spending:
         """Requests, tokens and money by phase, planned beside actual. Money is micro-dollars."""
-        with pages.looked_into(self.directory) as journal:
+        with open_to_read(self.directory) as journal:
             return spending(journal)
 
     def trajectories(
@@ -174,7 +174,7 @@ class Run:
 
         """
         listened = arguments.whole(port, "port", 0)
-        with pages.looked_into(self.directory) as journal:
+        with open_to_read(self.directory) as journal:
             if comparisons.is_comparison(journal):
                 comparisons.refuse_pages(self.name, {"live_report()": True})
         async with pages.live_page(self.directory, listened) as url:
@@ -189,7 +189,7 @@ class Run:
         """
         to = self.directory / _PAGE if path is None else arguments.folder(path, "path")
         drawn = None if svg is None else arguments.folder(svg, "svg")
-        with pages.looked_into(self.directory) as journal:
+        with open_to_read(self.directory) as journal:
             if comparisons.is_comparison(journal):
                 comparisons.refuse_pages(self.name, {"report()": True})
             found, state = pages.results_so_far(journal), pages.run_state(self.directory)
@@ -241,7 +241,7 @@ class Run:
     def _played(
         self, split: Split | None, iteration: int | None
     ) -> Iterator[tuple[Trajectory, Scored]]:
-        with pages.looked_into(self.directory) as journal:
+        with open_to_read(self.directory) as journal:
             for trajectory, scored in journal.all_trajectories():
                 at = trajectory.address
                 if split in (None, at.split) and iteration in (None, at.iteration):

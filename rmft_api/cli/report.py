@@ -49,14 +49,15 @@ def report(
     Finished or not; the page holds its trajectories too. An evaluation has figures alone.
     """
     from rmft_api.cli.comparison_output import show
+    from rmft_api.journal import open_to_read
     from rmft_api.session import comparisons
-    from rmft_api.session.pages import draw, looked_into, serve_page
+    from rmft_api.session.pages import draw, serve_page
     from rmft_api.session.run_directories import existing_run
 
     directory = existing_run(runs, run)
     page = html or (None if no_html or as_json else directory / PAGE)
     only_runs = {"--live": live, "--svg": svg, "--selections": selections, "--html": html}
-    with looked_into(directory) as journal:
+    with open_to_read(directory) as journal:
         if comparisons.is_comparison(journal):
             comparisons.refuse_pages(run, only_runs)
             show(comparisons.results_so_far(journal), as_json=as_json)

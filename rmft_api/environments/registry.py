@@ -5,9 +5,10 @@ import inspect
 import itertools
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from importlib import import_module
 from importlib.metadata import entry_points
 from pathlib import Path
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, TypeGuard, cast
 
 import numpy as np
 
@@ -15,18 +16,9 @@ from rmft_api.config.schema import Problem, as_words
 from rmft_api.core import paths, seeds
 from rmft_api.core.errors import ConfigError, DataError
 from rmft_api.core.records import Split
-from rmft_api.environments.bandit import Bandit
-from rmft_api.environments.classification import Classification
-from rmft_api.environments.contextual import Contextual
 from rmft_api.environments.division import NONE
-from rmft_api.environments.gym import Gym
-from rmft_api.environments.inventory import Inventory
 from rmft_api.environments.loading import imported
-from rmft_api.environments.logs import LoggedFeedback
-from rmft_api.environments.nonstationary import Nonstationary
-from rmft_api.environments.online_learning import OnlineLearning
 from rmft_api.environments.options import nearest
-from rmft_api.environments.pricing import Pricing
 from rmft_api.environments.scenario import (
     Divided,
     Environment,
@@ -34,7 +26,6 @@ from rmft_api.environments.scenario import (
     Options,
     Scenario,
 )
-from rmft_api.environments.table import TableEnvironment
 from rmft_api.environments.table_files import sha256
 from rmft_api.environments.worlds import (
     StatefulEnvironment,
@@ -42,24 +33,31 @@ from rmft_api.environments.worlds import (
     is_stateful,
 )
 
+if TYPE_CHECKING:
+    from rmft_api.environments.gym import Gym
+    from rmft_api.environments.logs import LoggedFeedback
+    from rmft_api.environments.table import TableEnvironment
+
+    OfRows = LoggedFeedback | TableEnvironment
+
 StatefulFactory = Callable[..., StatefulEnvironment]
 GROUP = "rmft_api.environments"
 """The entry-point group that other packages name their environments in."""
-BUILT_IN: Mapping[str, EnvironmentFactory] = {
-    "bandit": Bandit,
-    "classification": Classification,
-    "contextual": Contextual,
-    "gym": Gym,
-    "inventory": cast("EnvironmentFactory", Inventory),
-    "logs": LoggedFeedback,
-    "nonstationary": Nonstationary,
-    "online_learning": OnlineLearning,
-    "pricing": cast("EnvironmentFactory", Pricing),
-    "table": TableEnvironment,
+BUILT_IN: Mapping[str, str] = {
+    "bandit": "Bandit",
+    "classification": "Classification",
+    "contextual": "Contextual",
+    "gym": "Gym",
+    "inventory": "Inventory",
+    "logs": "LoggedFeedback",
+    "nonstationary": "Nonstationary",
+    "online_learning": "OnlineLearning",
+    "pricing": "Pricing",
+    "table": "TableEnvironment",
 }
-_OF_ROWS: tuple[EnvironmentFactory, ...] = (LoggedFeedback, TableEnvironment)
+"""The class of each name, in the module of that name. A run loads only those that it uses."""
+_OF_ROWS = frozenset({"logs", "table"})
 """Those whose scenarios are rows of a file."""
-OfRows = LoggedFeedback | TableEnvironment
 _LOOKS_BESIDE = frozenset({"gym", "logs", "table"})
 """Those that look for files or modules, and so get the folder."""
 
@@ -107,15 +105,15 @@ def make(name: str, K: int, T: int, options: Options, folder: Path | None = None
         raise ConfigError(f"environment {name!r}: K={K} leaves nothing to decide; use K >= 2")
     if T < 1:
         raise ConfigError(f"environment {name!r}: T={T} has no rounds; use T >= 1")
-    factory = BUILT_IN.get(name) or _own(name, folder)
+    factory = _built_in(name) if name in BUILT_IN else _own(name, folder)
     _check_option_names(name, factory, options)
     given = dict(options) if name in BUILT_IN else paths.own_options(options, folder)
     if name in _LOOKS_BESIDE:
         given["folder"] = folder
     try:
         made = factory(K=K, T=T, **given)
-        if isinstance(made, Gym) and made.mode == "step":
-            return made.step_by_step()
+        if name == "gym" and (gym := cast("Gym", made)).mode == "step":
+            return gym.step_by_step()
         if not is_stateful(made):
             return made
         again = functools.partial(cast("StatefulFactory", factory), K=K, T=T, **given)
@@ -152,7 +150,7 @@ def references(problems: Iterable[ConcreteProblem], trials: int = 0) -> tuple[st
     lines: dict[str, None] = {}
     for problem in {problem.label: problem for problem in problems}.values():
         environment = problem.make()
-        if isinstance(environment, Gym):  # returns outside its bounds are found in a drawn play
+        if _is_gym(environment, problem):  # returns outside its bounds are found in a drawn play
             for trial in range(trials):
                 environment.draw(np.random.default_rng(trial))
         if not isinstance(environment, StatefulProblem):
@@ -186,7 +184,7 @@ def draw(
             scenario = environment.draw_from(split, rng)
         else:
             scenario = environment.draw(rng)
-        if rules < paths.NAMED and isinstance(environment, LoggedFeedback):
+        if rules < paths.NAMED and _is_logs(environment, problem):
             scenario = replace(scenario, names=None)
         if rules >= paths.DIVIDED and _may_keep_places(problem.environment, scenario):
             order: list[int] = seeds.rng(seed, "columns", *address).permutation(scenario.K).tolist()
@@ -202,7 +200,7 @@ def draw(
 
 def files(problems: Iterable[ConcreteProblem]) -> dict[str, str]:
     """Every file that scenarios are rows of, by the path that is written, and its SHA-256."""
-    of_rows = [p for p in problems if BUILT_IN.get(p.environment) in _OF_ROWS]
+    of_rows = [p for p in problems if p.environment in _OF_ROWS]
     return {str(p.options["path"]): sha256(p.folder / str(p.options["path"])) for p in of_rows}
 
 
@@ -217,21 +215,43 @@ def divisions(problems: Mapping[Split, Sequence[ConcreteProblem]]) -> tuple[str,
     for split, several in problems.items():
         for problem in several:
             environment = problem.make()
-            if isinstance(environment, Gym):
+            if _is_gym(environment, problem):
                 shown[environment.divided()] = None
-            if not isinstance(environment, OfRows):
+            if not _is_of_rows(environment, problem):
                 continue
             environment.check(split)
             first, splits = found.setdefault(environment.source[0], (environment, set()))
             splits.add(split)
             _check_division(first, environment, splits)
-            if isinstance(environment, LoggedFeedback):
+            if _is_logs(environment, problem):
                 shown |= dict.fromkeys(environment.told())
     divided = [environment.divided() for environment, _ in found.values()]
     return (*divided, *shown)
 
 
-def _check_division(one: OfRows, other: OfRows, splits: set[Split]) -> None:
+def _built_in(name: str) -> EnvironmentFactory:
+    return getattr(import_module(f"{__package__}.{name}"), BUILT_IN[name])
+
+
+def _is_gym(environment: Environment, problem: ConcreteProblem) -> TypeGuard["Gym"]:
+    """Whether each of its rounds is an episode of a Gymnasium environment."""
+    return problem.environment == "gym" and not isinstance(environment, StatefulProblem)
+
+
+def _is_of_rows(environment: Environment, problem: ConcreteProblem) -> TypeGuard["OfRows"]:
+    return problem.environment in _OF_ROWS
+
+
+def _is_logs(environment: Environment, problem: ConcreteProblem) -> TypeGuard["LoggedFeedback"]:
+    return problem.environment == "logs"
+
+
+def log_of(problem: ConcreteProblem) -> "LoggedFeedback | None":
+    """The environment of a problem that is a log; None for another. Raises ConfigError."""
+    return cast("LoggedFeedback", problem.make()) if problem.environment == "logs" else None
+
+
+def _check_division(one: "OfRows", other: "OfRows", splits: set[Split]) -> None:
     path, how = one.source
     if other.source[1] != how:
         raise ConfigError(
@@ -310,8 +330,8 @@ def _option_names(factory: EnvironmentFactory) -> frozenset[str] | None:
     parameters = inspect.signature(factory).parameters
     if any(p.kind is p.VAR_KEYWORD for p in parameters.values()):
         return None
-    given = {"K", "T"} if factory not in BUILT_IN.values() else {"K", "T", "folder"}
-    return frozenset(parameters) - given
+    is_own = not factory.__module__.startswith(f"{__package__}.")
+    return frozenset(parameters) - ({"K", "T"} if is_own else {"K", "T", "folder"})
 
 
 def _option_in_words(value: Any) -> str:

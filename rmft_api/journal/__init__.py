@@ -10,7 +10,7 @@ from rmft_api.journal.accounting import Accounting, PhaseKey, PhaseSum
 from rmft_api.journal.journal import FILE, Journal, LogEvent, RunRow
 from rmft_api.journal.ledger import Attempt, Ledger, Totals, dollars
 from rmft_api.journal.lock import is_owned
-from rmft_api.journal.snapshots import snapshot
+from rmft_api.journal.snapshots import open_to_read, snapshot
 
 if TYPE_CHECKING:
     from rmft_api.journal import (
@@ -37,5 +37,6 @@ __all__ = [
     "journal",
     "ledger",
     "lock",
+    "open_to_read",
     "snapshot",
 ]

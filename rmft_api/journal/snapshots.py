@@ -11,17 +11,32 @@ its own checksum.
 import shutil
 import time
 from collections.abc import Generator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from rmft_api.core.errors import ResumableError, StorageError
 from rmft_api.journal.journal import FILE, Journal
+from rmft_api.journal.lock import is_owned
 
 TRIES = 50
 PAUSE_S = 0.05
 _HEADER = 32
 """Bytes of a log's header; the salts are among them."""
+
+
+@contextmanager
+def open_to_read(run_dir: Path) -> Generator[Journal]:
+    """The journal of `run_dir`, to read: itself, or a snapshot while a process works on the run.
+
+    Raises as `snapshot` and `Journal.read` do.
+    """
+    if is_owned(run_dir):
+        with snapshot(run_dir) as journal:
+            yield journal
+        return
+    with closing(Journal.read(run_dir)) as journal:
+        yield journal
 
 
 @contextmanager

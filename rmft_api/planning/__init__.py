@@ -11,14 +11,7 @@ The plan follows the real path: the real prompts are told to a player that answe
 
 from typing import TYPE_CHECKING
 
-from rmft_api.planning.build import build_plan
-from rmft_api.planning.comparisons import ComparisonPlan, plan_comparison
-from rmft_api.planning.grids import GridPlan, PlannedGridRun, plan_grid
-from rmft_api.planning.lifecycle import refuse
-from rmft_api.planning.observed_lengths import ObservedReplies
-from rmft_api.planning.plan import Cost, Phase, RunPlan
-from rmft_api.planning.plan_vs_actual import PhaseSpending, Spending, spending
-from rmft_api.planning.remaining import of_the_rest
+from rmft_api.core.lazy import lazily
 
 if TYPE_CHECKING:
     from rmft_api.planning import (
@@ -30,7 +23,41 @@ if TYPE_CHECKING:
         plan_vs_actual,
         previews,
     )
+    from rmft_api.planning.build import build_plan
+    from rmft_api.planning.comparisons import ComparisonPlan, plan_comparison
+    from rmft_api.planning.grids import GridPlan, PlannedGridRun, plan_grid
+    from rmft_api.planning.lifecycle import refuse
+    from rmft_api.planning.observed_lengths import ObservedReplies
+    from rmft_api.planning.plan import Cost, Phase, RunPlan
+    from rmft_api.planning.plan_vs_actual import PhaseSpending, Spending, spending
+    from rmft_api.planning.remaining import of_the_rest
 
+_MODULES = {
+    "build": ("build_plan",),
+    "comparisons": (
+        "ComparisonPlan",
+        "plan_comparison",
+    ),
+    "grids": (
+        "GridPlan",
+        "PlannedGridRun",
+        "plan_grid",
+    ),
+    "lifecycle": ("refuse",),
+    "observed_lengths": ("ObservedReplies",),
+    "plan": (
+        "Cost",
+        "Phase",
+        "RunPlan",
+    ),
+    "plan_vs_actual": (
+        "PhaseSpending",
+        "Spending",
+        "spending",
+    ),
+    "remaining": ("of_the_rest",),
+}
+"""Which module has which names: a run that begins needs few of them."""
 __all__ = [
     "ComparisonPlan",
     "Cost",
@@ -55,3 +82,5 @@ __all__ = [
     "refuse",
     "spending",
 ]
+
+__getattr__ = lazily(__name__, _MODULES)

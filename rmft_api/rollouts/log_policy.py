@@ -10,7 +10,7 @@ import asyncio
 from collections import defaultdict
 from collections.abc import Callable, Coroutine, Iterator, Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
@@ -22,12 +22,15 @@ from rmft_api.core.ports import PromptBuilder
 from rmft_api.core.records import Address, ChatRequest, Choice, Record, Sampling
 from rmft_api.core.scripted_players import is_scripted
 from rmft_api.environments import ConcreteProblem, Scenario
-from rmft_api.environments.log_reader import ShownLog
-from rmft_api.environments.logs import LoggedFeedback
-from rmft_api.environments.reward_models import Ints
+from rmft_api.environments.registry import log_of
 from rmft_api.prompts import PromptSet, reader
 from rmft_api.rollouts import engine, preparation
 from rmft_api.rollouts.splits import PlayContext
+from rmft_api.selection.regret import Ints
+
+if TYPE_CHECKING:
+    from rmft_api.environments.log_reader import ShownLog
+    from rmft_api.environments.logs import LoggedFeedback
 
 KIND = "off_policy"
 """Of the journal's records, and what the keys of these chats begin with."""
@@ -82,8 +85,8 @@ class LogQuestions:
     """All that is asked of a model about the held-out rows of a log."""
 
     problem: ConcreteProblem
-    environment: LoggedFeedback
-    log: ShownLog
+    environment: "LoggedFeedback"
+    log: "ShownLog"
     rows_N: Ints
     """Held-out rows that are evaluated on."""
     prompts_N: Ints
@@ -98,8 +101,8 @@ def problem_of(config: RunConfig) -> ConcreteProblem | None:
     if not config.off_policy.rows:
         return None
     for problem in preparation.problems_of(config, "test"):
-        environment = problem.make()
-        if isinstance(environment, LoggedFeedback) and environment.shown().A == problem.K:
+        environment = log_of(problem)
+        if environment is not None and environment.shown().A == problem.K:
             return problem
     return None
 
@@ -110,8 +113,8 @@ def not_evaluated(config: RunConfig) -> tuple[str, ...]:
         return ()
     taken, found = problem_of(config), dict[str, None]()
     for problem in preparation.problems_of(config, "test"):
-        environment = problem.make()
-        if not isinstance(environment, LoggedFeedback) or problem == taken:
+        environment = log_of(problem)
+        if environment is None or problem == taken:
             continue
         log, K = environment.shown(), problem.K
         which = f"{log.table.path.name} with K={K}, T={problem.T}"
@@ -130,8 +133,8 @@ def not_evaluated(config: RunConfig) -> tuple[str, ...]:
 
 def only_in_runs(config: RunConfig) -> tuple[str, ...]:
     """What an evaluation on a log says of its held-out rows, a line each log."""
-    made = [problem.make() for problem in preparation.problems_of(config, "test")]
-    logs = [one.shown().table.path.name for one in made if isinstance(one, LoggedFeedback)]
+    found = [log_of(problem) for problem in preparation.problems_of(config, "test")]
+    logs = [one.shown().table.path.name for one in found if one is not None]
     return tuple(
         f"{name}: an evaluation plays a world made from the log; its held-out "
         "rows are not asked; off-policy values are in the report of a run on that log"
@@ -144,8 +147,8 @@ def questions(config: RunConfig) -> LogQuestions | None:
     problem = problem_of(config)
     if problem is None:
         return None
-    environment = problem.make()
-    assert isinstance(environment, LoggedFeedback)
+    environment = log_of(problem)
+    assert environment is not None
     log = environment.shown()
     rows_N = _rows(config, log)
     histories = tuple(
@@ -297,7 +300,7 @@ class _Answers:
         )
 
 
-def _rows(config: RunConfig, log: ShownLog) -> Ints:
+def _rows(config: RunConfig, log: "ShownLog") -> Ints:
     """Test rows, all of them or a sample."""
     part = log.parts["test"]
     if len(part) <= config.off_policy.rows:
@@ -306,7 +309,9 @@ def _rows(config: RunConfig, log: ShownLog) -> Ints:
     return np.sort(rng.choice(part, size=config.off_policy.rows, replace=False))
 
 
-def _history(config: RunConfig, problem: ConcreteProblem, log: ShownLog, number: int) -> LogHistory:
+def _history(
+    config: RunConfig, problem: ConcreteProblem, log: "ShownLog", number: int
+) -> LogHistory:
     rng = seeds.rng(config.seed, "off-policy history", number)
     part, rounds = log.parts["train"], problem.T - 1
     rows = rng.choice(part, size=rounds, replace=len(part) < rounds)
@@ -327,7 +332,7 @@ def wordings(config: RunConfig, prompts: PromptSet, asked: LogQuestions) -> list
     return found
 
 
-def _prompts(log: ShownLog, rows_N: Ints, histories_N: Ints) -> Ints:
+def _prompts(log: "ShownLog", rows_N: Ints, histories_N: Ints) -> Ints:
     """A number for each different chat: a history and what is shown before the choice."""
     known: dict[tuple[int, str], int] = {}
     found: list[int] = []
@@ -360,7 +365,7 @@ def _builder(
     return builder
 
 
-def _told_rounds(log: ShownLog, history: LogHistory) -> Iterator[tuple[int, tuple[float, ...]]]:
+def _told_rounds(log: "ShownLog", history: LogHistory) -> Iterator[tuple[int, tuple[float, ...]]]:
     """The place of the action that each row of a history showed, and what was earned there."""
     places = {action: place for place, action in enumerate(history.order)}
     rows: list[int] = history.rows.tolist()

@@ -35,11 +35,11 @@ def export(directory: Path, to: Path, table: Table) -> int:
 
     Raises UsageError for a name that does not fit, and where nothing was selected yet.
     """
+    from rmft_api.journal import open_to_read
     from rmft_api.session.comparisons import is_comparison
-    from rmft_api.session.pages import looked_into
 
     _check_name(to, table)
-    with looked_into(directory) as journal:
+    with open_to_read(directory) as journal:
         if is_comparison(journal):
             raise UsageError(
                 f"{directory.name!r} is an evaluation, which exports no trajectories; "

@@ -3,9 +3,8 @@
 import asyncio
 from collections.abc import Callable, Coroutine, Generator
 from contextlib import AbstractAsyncContextManager, closing, contextmanager, suppress
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
-from rmft_api.batches import BatchAnswers, BatchedChat, BatchJobs
 from rmft_api.config.schema import RunConfig
 from rmft_api.core.errors import (
     InterruptedRunError,
@@ -25,6 +24,9 @@ from rmft_api.session.prepare import batches_of
 from rmft_api.session.progress import BEAT_S, State, TrackedConsole
 from rmft_api.session.reporting import Reporting
 from rmft_api.session.signals import StopSignal
+
+if TYPE_CHECKING:
+    from rmft_api.batches import BatchedChat
 
 T = TypeVar("T")
 Work = Coroutine[Any, Any, T]
@@ -92,11 +94,13 @@ def in_batches(
     retries: Retries,
     profile: Profile,
     say: Callable[[str], None],
-) -> BatchedChat:
+) -> "BatchedChat":
     """The endpoint's chats in batches, held to the batch prices of its profile.
 
     Raises ConfigError where the profile has none.
     """
+    from rmft_api.batches import BatchAnswers, BatchedChat, BatchJobs
+
     traits = batches_of(profile)
     prices = Prices(profile, batch=True)
     answers = BatchAnswers(journal.ledger, wire, prices.cost)

@@ -4,8 +4,8 @@ import asyncio
 import itertools
 import os
 import signal
-from collections.abc import AsyncGenerator, Callable, Generator
-from contextlib import asynccontextmanager, contextmanager
+from collections.abc import AsyncGenerator, Callable
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -14,7 +14,7 @@ from rmft_api.core.errors import UsageError
 from rmft_api.core.files import replace_file
 from rmft_api.evaluation.outcome import results
 from rmft_api.evaluation.scoring import Results
-from rmft_api.journal import FILE, Journal, is_owned, snapshot
+from rmft_api.journal import FILE, Journal, is_owned, open_to_read
 from rmft_api.report import page
 from rmft_api.report.data import RunState
 from rmft_api.report.regret_svg import regret_svg
@@ -24,20 +24,6 @@ from rmft_api.session.recorded_config import recorded_config
 
 if TYPE_CHECKING:
     from rmft_api.report import live
-
-
-@contextmanager
-def looked_into(directory: Path) -> Generator[Journal]:
-    """A run's journal, to read: the file itself, or a copy while somebody works on the run."""
-    if is_owned(directory):
-        with snapshot(directory) as journal:
-            yield journal
-        return
-    journal = Journal.read(directory)
-    try:
-        yield journal
-    finally:
-        journal.close()
 
 
 def results_so_far(journal: Journal) -> Results | None:
@@ -104,7 +90,7 @@ def _watched(directory: Path) -> "live.WatchedRun":
     numbers = itertools.count(1)
 
     def look() -> live.PageVersion:
-        with looked_into(directory) as journal:
+        with open_to_read(directory) as journal:
             found, config = results_so_far(journal), recorded_config(journal)
             report, index = page.read(config, journal, found, run_state(directory))
         version = str(next(numbers))

@@ -7,10 +7,9 @@ from datetime import UTC, datetime
 
 from rmft_api.core.errors import ConfigError
 from rmft_api.journal import Journal
-from rmft_api.planning import RunPlan, of_the_rest, spending
+from rmft_api.planning import RunPlan, spending
 from rmft_api.planning.plan_vs_actual import PLAN
 from rmft_api.report.text.columns import paragraph
-from rmft_api.report.text.plan import in_short
 from rmft_api.session.prepare import PreparedRun, drawn_up
 
 Say = Callable[[str], None]
@@ -30,6 +29,8 @@ async def plan_and_warn(
     paid = prepared.chats.paid or prepared.trains.paid
     if not paid and prepared.config.model.checkpoint is None:
         return None
+    from rmft_api.report.text.plan import in_short
+
     plan = await asyncio.to_thread(drawn_up, prepared)
     if plan.refusal and not accept_shutdown:
         raise ConfigError(plan.refusal)
@@ -52,6 +53,8 @@ async def keep_and_warn(journal: Journal, plan: RunPlan, say: Say) -> None:
 
 async def warn_of_news(journal: Journal, prepared: PreparedRun, plan: RunPlan, say: Say) -> None:
     """Tell what speaks against the rest of a run, as far as it was not told before."""
+    from rmft_api.planning import of_the_rest
+
     if journal.get(_KIND, "", list[str]) is None:
         await keep_plan(journal, plan)
     profiles = prepared.chats, prepared.trains

@@ -8,7 +8,7 @@ from rmft_api import baselines, environments, suites
 from rmft_api.config.changes import Change
 from rmft_api.config.schema import RunConfig, checked
 from rmft_api.core.errors import UsageError
-from rmft_api.core.names import A_NAME, RUN_NAME
+from rmft_api.core.names import A_NAME, ALL, RUN, RUN_NAME
 from rmft_api.core.paths import made_absolute
 from rmft_api.environments.options import nearest
 from rmft_api.evaluation import outcome, scoring
@@ -21,9 +21,6 @@ from rmft_api.providers import profiles
 from rmft_api.session.embedded_server import is_embedded
 from rmft_api.session.recorded_config import recorded_config
 from rmft_api.session.run_directories import existing_run
-
-RUN = "run:"
-ALL = "all"
 
 
 @dataclass(frozen=True)

@@ -9,8 +9,7 @@ from rmft_api.config.schema import RunConfig
 from rmft_api.core.errors import ConfigError
 from rmft_api.core.scripted_players import is_scripted
 from rmft_api.evaluation import outcome
-from rmft_api.planning import RunPlan, build_plan
-from rmft_api.planning.cost import tuned_id
+from rmft_api.planning import RunPlan
 from rmft_api.planning.open_model import settings_of
 from rmft_api.prompts import PromptSet
 from rmft_api.prompts import of_run as prompts_of_run
@@ -100,6 +99,8 @@ def batches_of(profile: Profile) -> BatchCapabilities:
 
 def drawn_up(prepared: PreparedRun) -> RunPlan:
     """What the run will do and cost if it begins now. Asks nobody; about a second of arithmetic."""
+    from rmft_api.planning import build_plan  # a free run begins before it needs its plan
+
     config, chats = prepared.config, prepared.chats
     return asyncio.run(
         build_plan(
@@ -132,6 +133,8 @@ def _check_endpoint(profile: Profile, config: RunConfig) -> None:
 
 def _check_prices(profile: Profile, config: RunConfig) -> None:
     """Prices of the base, of its fine-tunes and of training: asked for now, not after rollouts."""
+    from rmft_api.planning.cost import tuned_id
+
     batch = config.requests.transport == "batch"
     prices, base = Prices(profile, batch=batch), config.model.base
     if profile.name == config.model.profile:

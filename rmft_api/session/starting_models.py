@@ -12,11 +12,11 @@ import msgspec
 
 from rmft_api.config.schema import ModelConfig, RunConfig
 from rmft_api.core.errors import ConfigError
+from rmft_api.core.names import ALL, RUN
 from rmft_api.evaluation import outcome
+from rmft_api.journal import open_to_read
 from rmft_api.providers import profiles
 from rmft_api.session.embedded_server import is_embedded
-from rmft_api.session.pages import looked_into
-from rmft_api.session.players import ALL, RUN, chosen
 from rmft_api.session.recorded_config import recorded_config
 from rmft_api.session.run_directories import existing_run
 
@@ -32,9 +32,11 @@ def resolved(config: RunConfig, runs: Path) -> RunConfig:
     word = config.model.base
     if not word.startswith(RUN):
         return config
+    from rmft_api.session.players import chosen  # comparisons: few runs need them
+
     name, _, which = word.removeprefix(RUN).partition("@")
     _check(config, word, name, which)
-    with looked_into(existing_run(runs, name)) as journal:
+    with open_to_read(existing_run(runs, name)) as journal:
         theirs = recorded_config(journal)
         (index,) = chosen(word, which or "champion", theirs, journal)
         model = outcome.models(journal)[index]

@@ -6,7 +6,6 @@ from rmft_api.config.schema import RunConfig, many
 from rmft_api.core.errors import ConfigError
 from rmft_api.core.records import Method
 from rmft_api.finetuning import hyperparameters
-from rmft_api.planning.lengths import too_long
 from rmft_api.prompts import PromptSet
 from rmft_api.providers.profiles import Profile
 from rmft_api.rollouts import preparation, warm_up
@@ -34,8 +33,7 @@ def check_training(profile: Profile, config: RunConfig, prompts: PromptSet) -> N
     if methods != ("dpo",):  # how many pairs play makes, nobody knows before it
         _check_number(profile, config, profile.training.least_examples)
     _check_reserved(profile, config, prompts)
-    if why := too_long(config, prompts, profile, lambda: counter_at(profile, config.model)):
-        raise ConfigError(why)
+    _check_lengths(profile, config, prompts)
 
 
 def _check_warm_up(profile: Profile, config: RunConfig) -> None:
@@ -73,6 +71,16 @@ def _check_reserved(profile: Profile, config: RunConfig, prompts: PromptSet) -> 
             f"the prompts hold {word!r}, which fails a job at profile {profile.name!r}; use other "
             "words there (prompts.set)"
         )
+
+
+def _check_lengths(profile: Profile, config: RunConfig, prompts: PromptSet) -> None:
+    """Raise ConfigError where no example could be short enough."""
+    if not (config.dataset.tokens_per_example or profile.tokens_per_example(config.model.base)):
+        return
+    from rmft_api.planning.lengths import too_long
+
+    if why := too_long(config, prompts, profile, lambda: counter_at(profile, config.model)):
+        raise ConfigError(why)
 
 
 def _check_tools(profile: Profile, methods: Sequence[Method]) -> None:

@@ -19,6 +19,7 @@ from typer.testing import CliRunner
 import rmft_api
 from rmft_api import errors
 from rmft_api.cli.main import app
+from rmft_api.journal import open_to_read
 from rmft_api.report import page
 from rmft_api.session import pages
 
@@ -95,7 +96,7 @@ def told(*arguments: str, runs: Path) -> str:
 
 def drawn(run: rmft_api.Run) -> dict[int | None, float]:
     """Mean regret on the test scenarios by iteration, as the page shows it."""
-    with pages.looked_into(run.directory) as journal:
+    with open_to_read(run.directory) as journal:
         story, _ = page.read(run.config, journal, run.results, pages.run_state(run.directory))
     tested = [one for one in story.players if one.split == "test"]
     return {one.index: one.regret.mean for one in tested if one.regret is not None}

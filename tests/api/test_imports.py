@@ -22,7 +22,10 @@ def test_an_unknown_name_is_an_attribute_error() -> None:
 def test_importing_the_api_loads_no_room() -> None:
     code = "import sys, rmft_api.api; print(sorted(m for m in sys.modules if 'rmft_api' in m))"
     shown = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert shown.stdout.strip() == "['rmft_api', 'rmft_api.api']"
+    assert (
+        shown.stdout.strip()
+        == "['rmft_api', 'rmft_api.api', 'rmft_api.core', 'rmft_api.core.lazy']"
+    )
 
 
 def test_the_errors_are_there_after_one_import_and_not_loaded_before() -> None:

@@ -12,6 +12,7 @@ import pytest
 
 import rmft_api
 from rmft_api import errors
+from rmft_api.journal import open_to_read
 from rmft_api.report import page
 from rmft_api.session import pages
 
@@ -61,7 +62,7 @@ def test_the_numbers_are_those_of_the_command_line_and_of_the_page(run: rmft_api
         assert one.test is not None
         assert shown["suff_fail_freq"] == one.test.suff_fail_freq
         assert shown["regret"]["mean"] == pytest.approx(one.test.regret.mean)
-    with pages.looked_into(run.directory) as journal:
+    with open_to_read(run.directory) as journal:
         drawn, _ = page.read(run.config, journal, found, pages.run_state(run.directory))
     tested = [one for one in drawn.players if one.split == "test"]
     means = {one.index: one.regret.mean for one in tested if one.regret is not None}
