@@ -9,12 +9,14 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from rmft_api.report import (
+        build,
         data,
         frames,
         live,
         model_card,
         page,
         paper,
+        play_groups,
         regret_svg,
         results_json,
         text,
@@ -22,12 +24,14 @@ if TYPE_CHECKING:
     )
 
 __all__ = [
+    "build",
     "data",
     "frames",
     "live",
     "model_card",
     "page",
     "paper",
+    "play_groups",
     "regret_svg",
     "results_json",
     "text",

@@ -5,7 +5,7 @@ from pathlib import Path
 from rmft_api.core.errors import UsageError
 from rmft_api.core.names import RUN_NAME
 from rmft_api.core.records import Deployment, Record
-from rmft_api.deployments.leases import readable
+from rmft_api.deployments import readable
 from rmft_api.journal import is_owned
 from rmft_api.providers import connect
 from rmft_api.providers.prices import Prices
