@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from rmft_api.evaluation import (
         comparison,
+        limit,
         measures,
         off_policy,
         outcome,
@@ -14,6 +15,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "comparison",
+    "limit",
     "measures",
     "off_policy",
     "outcome",

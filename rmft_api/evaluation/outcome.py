@@ -15,7 +15,7 @@ from rmft_api.config.schema import RunConfig
 from rmft_api.core import seeds
 from rmft_api.core.errors import UsageError
 from rmft_api.core.records import Interval, Split
-from rmft_api.evaluation import measures, off_policy, scoring
+from rmft_api.evaluation import limit, measures, off_policy, scoring
 from rmft_api.evaluation.scoring import (
     Champion,
     Evaluated,
@@ -51,29 +51,16 @@ def results(config: RunConfig, journal: Journal) -> Results:
     Raises UsageError before the base has been evaluated: there is nothing to tell yet.
     """
     validation = _figures(config, journal, "validation")
-    test = _figures(config, journal, "test")
     if not validation:
         raise UsageError(
             f"run {config.name!r} has evaluated no model yet; "
             f"`rmft-api resume {config.name}` goes on"
         )
-    ids = models(journal)
-    makeups = dict(journal.all("makeup", SelectionSummary))
-    gates = dict(journal.all("gate", GateDecision))
+    held = scenario_set(config, "test")
+    least = limit.performance(held)
     return Results(
         run=config.name,
-        iterations=tuple(
-            Evaluated(
-                index=index,
-                model=ids[index],
-                validation=figures,
-                test=test.get(index),
-                made_from=makeups.get(f"{index:02}"),
-                warnings=(*_unread(validation, test, index), *_warnings(validation, index)),
-                gate=gates.get(f"{index:02}"),
-            )
-            for index, figures in validation.items()
-        ),
+        iterations=tuple(_evaluated(config, journal, validation, least)),
         baselines=_baselines(config),
         champion=champion(config, journal),
         data=_data(config, journal),
@@ -82,7 +69,45 @@ def results(config: RunConfig, journal: Journal) -> Results:
         warm_up=warm_up_of(config, journal),
         extended=extensions(journal),
         references=preparation.references(config),
+        limit=None if least is None else scoring.figures(held, least, None),
+        limit_notes=limit.notes(held),
     )
+
+
+def _evaluated(
+    config: RunConfig,
+    journal: Journal,
+    validation: dict[int, Figures],
+    least: Performance | None,
+) -> Iterator[Evaluated]:
+    """The models that have played the validation scenarios, with what is known of each."""
+    test = _figures(config, journal, "test")
+    shares = _shares(config, journal, least)
+    ids = models(journal)
+    makeups = dict(journal.all("makeup", SelectionSummary))
+    gates = dict(journal.all("gate", GateDecision))
+    for index, figures in validation.items():
+        yield Evaluated(
+            index=index,
+            model=ids[index],
+            validation=figures,
+            test=test.get(index),
+            made_from=makeups.get(f"{index:02}"),
+            warnings=(*_unread(validation, test, index), *_warnings(validation, index)),
+            gate=gates.get(f"{index:02}"),
+            share_of_possible=shares.get(index),
+        )
+
+
+def _shares(config: RunConfig, journal: Journal, least: Performance | None) -> dict[int, Interval]:
+    """What each tested model has gained of what is possible, where a limit is known."""
+    tested, level = performances(config, journal, "test"), held_out(config, "test").level
+    found = {
+        index: limit.share_of_possible(tested[0], one, least, level)
+        for index, one in tested.items()
+        if index
+    }
+    return {index: share for index, share in found.items() if share is not None}
 
 
 def extensions(journal: Journal) -> tuple[Extension, ...]:

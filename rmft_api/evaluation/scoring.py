@@ -17,6 +17,7 @@ import msgspec
 import numpy as np
 
 from rmft_api import baselines, statistics
+from rmft_api.baselines import limit
 from rmft_api.core.records import Address, Interval, Record, RegretKind, Trajectory
 from rmft_api.environments.registry import ConcreteProblem
 from rmft_api.environments.scenario import Scenario
@@ -124,6 +125,9 @@ class Evaluated(Record, frozen=True):
     """What got worse about exploration while regret fell (docs/method.md 3)."""
     gate: GateDecision | None = None
     """What was decided after it; None where no gate stands, and for the base."""
+    share_of_possible: Interval | None = None
+    """Of the way from the base's test regret to the limit; None for the base, and where no limit
+    is known (docs/method.md 6)."""
 
 
 class Extension(Record, frozen=True):
@@ -182,6 +186,10 @@ class Results(Record, frozen=True):
     """When the run was given more iterations, or fewer of those that had not begun."""
     references: tuple[str, ...] = ()
     """What regret is against in problems with state, in words."""
+    limit: Figures | None = None
+    """Nearly the least regret that is possible, on the test scenarios that it is known for."""
+    limit_notes: tuple[str, ...] = ()
+    """Where no limit is known, and why."""
 
 
 @dataclass(frozen=True)
@@ -334,6 +342,23 @@ def baseline_plays(
     """Its plays, `BASELINE_PLAYS` of each scenario in a row. Raises ConfigError for a misfit."""
     repeated = [s for s in course.scenarios for _ in range(BASELINE_PLAYS)]
     return baselines.play(name, repeated, seed, folder=folder)
+
+
+def of_limit(course: ScenarioSet) -> Performance:
+    """How the limit does; all problems are ones that it is known for."""
+    return _perform(course, [[play] for play in limit_plays(course)])
+
+
+def limit_plays(course: ScenarioSet) -> list[PlayArrays]:
+    """Its one play of each scenario: it acts without chance."""
+    plays: dict[int, PlayArrays] = {}
+    kinds: dict[int, list[int]] = {}
+    for place, number in enumerate(course.numbers):
+        kinds.setdefault(number % len(course.problems), []).append(place)
+    for kind, places in kinds.items():
+        mine = limit.play(course.problems[kind], [course.scenarios[i] for i in places])
+        plays |= zip(places, mine, strict=True)
+    return [plays[i] for i in range(len(course.scenarios))]
 
 
 def gate_in_words(gate: GateDecision) -> str:

@@ -4,6 +4,8 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
+import msgspec
+
 from rmft_api.config.schema import RunConfig
 from rmft_api.core.records import Split
 from rmft_api.evaluation import outcome
@@ -62,7 +64,7 @@ def gather(
     found = _look(config, journal, results, visit)
     champion = results.champion.index if results else None
     baselines = _baselines(config, results, tested=bool(found.regrets.get("test")))
-    everybody = (*found.players, *baselines.players)
+    everybody = (*found.players, *baselines.players, *_limit(config, results, found))
     money = spending(journal)
     return ReportData(
         run=config.name,
@@ -112,6 +114,18 @@ def _baselines(config: RunConfig, results: Results | None, *, tested: bool) -> _
         players=[players.of_baseline(name, plays[name], scores[name]) for name in plays],
         regrets={name: figures.regret_by_scenario(one) for name, one in plays.items()},
     )
+
+
+def _limit(config: RunConfig, results: Results | None, found: _Found) -> list[PlayerFigures]:
+    """The limit on the test scenarios, where one is known and a model has played those."""
+    if results is None or results.limit is None or not found.regrets.get("test"):
+        return []
+    sittings = players.limit_plays(config)
+    return [
+        msgspec.structs.replace(
+            players.of_baseline("limit", sittings, results.limit), reference=True
+        )
+    ]
 
 
 def _differences(

@@ -67,6 +67,8 @@ class PlayerFigures(Record, frozen=True):
     over_time: tuple[OverTime, ...] = ()
     only: tuple[str, ...] = ()
     """The problems that its figures are of, where it cannot play them all; empty: all."""
+    reference: bool = False
+    """The limit: a line to look at, no competitor."""
 
 
 class Difference(Record, frozen=True):

@@ -82,7 +82,18 @@ def facts(
 ) -> tuple[Fact, ...]:
     """Single figures, and what is to be known of the data and of a warm-up."""
     figures = _figures(players, champion, iterations, money)
-    return (*figures, *_data(results), *_warm_up(results))
+    return (*figures, *_possible(results), *_data(results), *_warm_up(results))
+
+
+def _possible(results: Results | None) -> tuple[Fact, ...]:
+    """What the champion has gained of what is possible, where a limit is known."""
+    if results is None or results.limit is None:
+        return ()
+    best = next(one for one in results.iterations if one.index == results.champion.index)
+    if best.share_of_possible is None:
+        return ()
+    note = f"of the way from the base to the limit, {results.limit.regret.mean:.2f}"
+    return (Fact("Of the possible", f"{best.share_of_possible.mean:.0%}", note),)
 
 
 def _figures(
@@ -168,7 +179,10 @@ def _rival(players: Sequence[PlayerFigures], champion: int | None) -> list[Fact]
     rivals = [
         (one.regret.mean, one.name)
         for one in players
-        if one.index is None and one.regret and not one.only  # others played other problems
+        if one.index is None
+        and one.regret
+        and not one.reference
+        and not one.only  # others played other problems
     ]
     if champion is None or best is None or best.regret is None or not rivals:
         return []

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Iterator, Sequence
 
 from rmft_api.config.schema import RunConfig
 from rmft_api.core.records import Split
-from rmft_api.evaluation import outcome
+from rmft_api.evaluation import limit, outcome, scoring
 from rmft_api.evaluation.scoring import BASELINE_PLAYS, Figures
 from rmft_api.evaluation.scoring import baseline_plays as baseline_plays_of
 from rmft_api.report import figures
@@ -66,6 +66,16 @@ def baseline_plays(
                 for (number, scenario), play in zip(each, plays, strict=True)
             ),
         )
+
+
+def limit_plays(config: RunConfig) -> tuple[ScoredPlay, ...]:
+    """The limit's plays of the test scenarios that it is known for."""
+    mine = limit.known(outcome.scenario_set(config, "test"))
+    plays = scoring.limit_plays(mine)
+    return tuple(
+        ScoredPlay(number, scenario.regret, play)
+        for number, scenario, play in zip(mine.numbers, mine.scenarios, plays, strict=True)
+    )
 
 
 def of_baseline(name: str, sittings: Sequence[ScoredPlay], told: Figures) -> PlayerFigures:

@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from html import escape
 
 from rmft_api.core.records import Interval
-from rmft_api.evaluation.scoring import Results
+from rmft_api.evaluation.scoring import Figures, Results
 
 WIDTH, HEIGHT = 720, 380
 LEFT, RIGHT, TOP, BOTTOM = 56, 150, 34, 44
@@ -20,7 +20,7 @@ INK, FAINT, MODEL = "#1f2933", "#9aa5b1", "#0b69a3"
 def regret_svg(results: Results) -> str:
     """The picture, readable on white and on its own: no script, no font, no network."""
     split, regrets = _shown(results)
-    every = results.baselines if split == "test" else {}
+    every = {**results.baselines, **_limit(results)} if split == "test" else {}
     rivals = {name: one.regret.mean for name, one in every.items() if not one.only}
     scale = _Scale(len(regrets), 1.08 * max([*map(_high, regrets), *rivals.values()]))
     parts = [
@@ -41,6 +41,11 @@ def _shown(results: Results) -> tuple[str, list[Interval]]:
     if len(tested) == len(results.iterations):
         return "test", tested
     return "validation", [one.validation.regret for one in results.iterations]
+
+
+def _limit(results: Results) -> dict[str, Figures]:
+    """The limit as a line among the baselines, where one is known."""
+    return {} if results.limit is None else {"limit": results.limit}
 
 
 class _Scale:

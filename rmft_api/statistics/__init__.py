@@ -28,7 +28,7 @@ from rmft_api.statistics.no_regret import (
     trend,
 )
 from rmft_api.statistics.rules import Gate, Look, StoppingRule, doubling, gate
-from rmft_api.statistics.skewed import drop_interval, regret_interval
+from rmft_api.statistics.skewed import drop_interval, regret_interval, share_of
 
 if TYPE_CHECKING:
     from rmft_api.statistics import (
@@ -62,5 +62,6 @@ __all__ = [
     "rise",
     "rise_by_chance",
     "share_interval",
+    "share_of",
     "trend",
 ]

@@ -57,6 +57,26 @@ def drop_interval(differences: Sequence[float] | Floats, level: float = LEVEL) -
     return _interval(array, level, inflation=60.0, expected=0.0)
 
 
+def share_of(
+    gained: Sequence[float] | Floats, possible: Sequence[float] | Floats, level: float = LEVEL
+) -> Interval | None:
+    """The mean of `gained` over the mean of `possible`, both by scenario, with its interval.
+
+    That of gained - share x possible, whose mean is 0, in units of the mean of `possible` (the
+    delta method). None where the interval of `possible` is not above 0: then a share of it means
+    nothing.
+    """
+    gained_M, possible_M = checked(gained), checked(possible)
+    most = drop_interval(possible_M, level)
+    if not most.mean > 0.0 or (most.known and most.low <= 0.0):
+        return None
+    share = float(gained_M.mean()) / most.mean
+    off = drop_interval(gained_M - share * possible_M, level)
+    if not off.known:
+        return Interval(share, -math.inf, math.inf)
+    return Interval(share, share + off.low / most.mean, share + off.high / most.mean)
+
+
 def _unknown(array: Floats) -> Interval:
     return Interval(float(array.mean()), -math.inf, math.inf)
 

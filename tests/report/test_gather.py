@@ -42,9 +42,25 @@ def test_models_have_the_figures_of_the_results(
     assert story.champion == results.champion.index
 
 
+def test_the_limit_is_a_reference_and_no_rival(
+    story_and_results: tuple[ReportData, Results],
+) -> None:
+    story, results = story_and_results
+    assert results.limit is not None
+    (line,) = [one for one in story.players if one.reference]
+    assert (line.name, line.split, line.index) == ("limit", "test", None)
+    assert line.regret == results.limit.regret
+    assert line.curves
+    assert "limit" not in {one.other for one in story.differences}
+    assert not any(fact.note.startswith("limit;") for fact in story.facts)
+    share = results.iterations[results.champion.index].share_of_possible
+    told = [fact.value for fact in story.facts if fact.label == "Of the possible"]
+    assert told == ([] if share is None else [f"{share.mean:.0%}"])
+
+
 def test_baselines_play_the_test_scenarios(story_and_results: tuple[ReportData, Results]) -> None:
     story, results = story_and_results
-    rivals = {one.name: one for one in story.players if one.index is None}
+    rivals = {one.name: one for one in story.players if one.index is None and not one.reference}
     assert rivals.keys() == results.baselines.keys()
     for name, player in rivals.items():
         regret = results.baselines[name].regret

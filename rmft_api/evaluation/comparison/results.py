@@ -6,7 +6,7 @@ from itertools import combinations
 
 from rmft_api import statistics
 from rmft_api.core.records import Interval, Record
-from rmft_api.evaluation import measures, outcome, scoring
+from rmft_api.evaluation import limit, measures, outcome, scoring
 from rmft_api.evaluation.comparison import axes
 from rmft_api.evaluation.comparison.settings import ComparisonConfig, ComparisonPlayer
 from rmft_api.evaluation.scoring import Figures, Performance, ScenarioSet
@@ -29,6 +29,9 @@ class PlayerResult(Record, frozen=True):
     """`paired_drop` is to the first model; None for that one."""
     warnings: tuple[str, ...] = ()
     """Why its regret is in doubt."""
+    share_of_possible: Interval | None = None
+    """Of the way from the first model's regret to the limit; None for the first, for algorithms,
+    and where no limit is known."""
 
 
 class PairedDifference(Record, frozen=True):
@@ -94,6 +97,10 @@ class ComparisonResults(Record, frozen=True):
     """What regret is against in problems with state, in words."""
     notes: tuple[str, ...] = ()
     """What these figures leave out."""
+    limit: Figures | None = None
+    """Nearly the least regret that is possible, on the scenarios that it is known for."""
+    limit_notes: tuple[str, ...] = ()
+    """Where no limit is known, and why."""
 
 
 def comparison_results(
@@ -106,6 +113,7 @@ def comparison_results(
     rivals = {n: scoring.of_baseline(course, n, config.run.seed, folder) for n in config.baselines}
     everyone = {**models, **rivals}
     first = next(iter(models.values()), None)
+    least = limit.performance(course)
     return ComparisonResults(
         contest=config.name,
         suite=config.suite,
@@ -113,7 +121,12 @@ def comparison_results(
         scenarios=config.run.test.scenarios,
         trajectories=config.run.test.trajectories,
         players=tuple(
-            _standing(label, _id(config, label), _figures(course, one, first))
+            _standing(
+                label,
+                _id(config, label),
+                _figures(course, one, first),
+                _share(first, one, least) if label in models else None,
+            )
             for label, one in everyone.items()
         ),
         missing=tuple(p.label for p in config.players if p.label not in models),
@@ -122,12 +135,24 @@ def comparison_results(
         stopped=outcome.stopped(journal),
         references=preparation.references(config.run),
         notes=log_policy.only_in_runs(config.run),
+        limit=None if least is None else scoring.figures(course, least, None),
+        limit_notes=limit.notes(course),
     )
 
 
-def _standing(label: str, model: str | None, figures: Figures) -> PlayerResult:
+def _standing(
+    label: str, model: str | None, figures: Figures, share: Interval | None
+) -> PlayerResult:
     warning = measures.unread_warning(figures.valid)
-    return PlayerResult(label, model, figures, (warning,) if warning else ())
+    return PlayerResult(label, model, figures, (warning,) if warning else (), share)
+
+
+def _share(
+    first: Performance | None, one: Performance, least: Performance | None
+) -> Interval | None:
+    if first is None or one is first:
+        return None
+    return limit.share_of_possible(first, one, least)
 
 
 def _models(

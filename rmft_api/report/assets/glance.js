@@ -31,7 +31,7 @@ const standing = (story) => {
   if (!all.length) return null;
   return rowsChart({
     title: "Who decides best",
-    note: `Mean regret of a trajectory on the ${split} scenarios, with its 95 % interval. Lower is better.`,
+    note: `Mean regret of a trajectory on the ${split} scenarios, with its 95 % interval. Lower is better.${limitNote(all)}`,
     unit: "regret per trajectory",
     rows: all.map((p) => ({
       name: named(story, p),
@@ -42,6 +42,10 @@ const standing = (story) => {
     })),
   });
 };
+
+// What the line is that nobody is expected to pass.
+const limitNote = (players) =>
+  players.some((p) => p.reference) ? " The limit is nearly the least regret possible for such problems." : "";
 
 const byIteration = (story) => {
   const palette = paletteOf(story);
@@ -71,7 +75,7 @@ const byIteration = (story) => {
     "Validation chooses the champion; test chooses nothing, so test is what counts. Both are the same scenarios for every model. Iteration 0 is the base.",
     chart({
       title: "Mean regret of each iteration's model",
-      note: "Bars and band: 95 % intervals over scenarios. Large dot: the champion. Level lines: known algorithms on the test scenarios.",
+      note: "Bars and band: 95 % intervals over scenarios. Large dot: the champion. Level lines: known algorithms on the test scenarios." + limitNote(rivalsOf(story)),
       x: { label: "iteration" },
       y: { label: "regret per trajectory" },
       series: shown,

@@ -18,12 +18,14 @@ from rmft_api.evaluation.measures import MOSTLY_READ
 from rmft_api.planning import ComparisonPlan
 from rmft_api.report.text.columns import paragraph, table
 from rmft_api.report.text.plan import dollars
+from rmft_api.report.text.results import limit_in_words, share_in_words
 
 PLAYERS = (
     "player",
     "model",
     "regret [95 % CI]",
     "drop to first",
+    "of possible",
     "SuffFail",
     "K x MinFrac",
     "valid",
@@ -87,8 +89,16 @@ def _title(found: ComparisonResults) -> str:
 
 
 def _players(found: ComparisonResults) -> str:
+    place = PLAYERS.index("of possible")
     rows = [PLAYERS, *(_player(one) for one in found.players)]
-    shown = table(rows, words=4, optional=("model", "K x MinFrac", "SuffFail"), foot=0)
+    if found.limit is None:
+        rows = [(*row[:place], *row[place + 1 :]) for row in rows]
+    else:
+        name = "(nearly the least, only some)" if found.limit.only else "(nearly the least)"
+        rows.append(("limit", name, *_player(PlayerResult("", None, found.limit))[2:]))
+    words = place if found.limit is None else place + 1
+    optional = ("model", "K x MinFrac", "SuffFail", "of possible")
+    shown = table(rows, words=words, optional=optional, foot=0)
     return "\n".join([shown, *_warnings(found)])
 
 
@@ -107,6 +117,7 @@ def _warnings(found: ComparisonResults) -> Iterator[str]:
     if found.stopped:
         warned.append(paragraph(f"stopped: {found.stopped}"))
     warned += [paragraph(note) for note in found.notes]
+    warned += [paragraph(line) for line in limit_in_words(found.limit, found.limit_notes)]
     yield from ("", *warned) if warned else ()
 
 
@@ -117,6 +128,7 @@ def _player(one: PlayerResult) -> tuple[str, ...]:
         one.model or ("(algorithm, only some)" if figures.only else "(algorithm)"),
         _interval(figures.regret),
         _interval(figures.paired_drop) if one.model else "",
+        share_in_words(one.share_of_possible),
         "" if figures.suff_fail_freq is None else f"{figures.suff_fail_freq:.2f}",
         f"{figures.k_min_frac:.2f}",
         f"{figures.valid:.1%}" if one.model else "",

@@ -1,7 +1,8 @@
 """Results as people read them: one table, models above, baselines below."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
+from rmft_api.core.records import Interval
 from rmft_api.evaluation.measures import MOSTLY_READ
 from rmft_api.evaluation.scoring import (
     Figures,
@@ -14,7 +15,15 @@ from rmft_api.evaluation.selection_summary import Share
 from rmft_api.report.text.columns import paragraph, table
 from rmft_api.report.text.off_policy import off_policy_table
 
-HEADINGS = ("", "model", "regret [95 % CI]", "drop to base", "SuffFail", "K x MinFrac", "valid")
+HEADINGS = (
+    *("", "model", "regret [95 % CI]", "drop to base", "of possible"),
+    *("SuffFail", "K x MinFrac", "valid"),
+)
+LIMIT = (
+    "limit: nearly the least mean regret possible for problems drawn like these; of possible: the "
+    "share of the way there from the base (docs/method.md 6)"
+)
+OF_POSSIBLE = HEADINGS.index("of possible")
 
 OVER_TIME = ("", "player", "rounds", "log-log slope", "1st - 2nd half", "lock-in", "regret")
 OF_SELECTIONS = (
@@ -25,8 +34,11 @@ OF_SELECTIONS = (
 
 def results_table(results: Results) -> str:
     """The table that ends a run: held-out test scenarios, and rows of a log where there is one."""
-    rows = [HEADINGS, *_models(results), *_baselines(results)]
-    shown = table(rows, words=4, optional=("K x MinFrac", "SuffFail"), foot=0)
+    rows = [HEADINGS, *_models(results), *_baselines(results), *_limit(results)]
+    if results.limit is None:
+        rows = [(*row[:OF_POSSIBLE], *row[OF_POSSIBLE + 1 :]) for row in rows]
+    words = OF_POSSIBLE if results.limit is None else OF_POSSIBLE + 1
+    shown = table(rows, words=words, optional=("K x MinFrac", "SuffFail", "of possible"), foot=0)
     lines = (paragraph(line) for line in (_verdict(results), *_events(results)))
     more = [one for one in (own_measures_table(results), off_policy_table(results)) if one]
     return "\n".join([shown, "", *lines, *(line for one in more for line in ("", one))])
@@ -90,6 +102,7 @@ def _events(results: Results) -> Iterator[str]:
     if results.extended:
         yield f"extended {extended_in_words(results.extended)}"
     yield from results.references
+    yield from limit_in_words(results.limit, results.limit_notes)
     yield from partial_in_words(results)
     for one in results.iterations:
         if one.gate is not None and one.gate.decision != "continue":
@@ -114,12 +127,42 @@ def _models(results: Results) -> Iterator[tuple[str, ...]]:
     for one in results.iterations:
         mark = "*" if one.index == results.champion.index else " "
         if one.test is not None:
-            yield (f"{mark}{one.index}", one.model, *_cells(one.test), f"{one.test.valid:.1%}")
+            regret, drop, *rest = _cells(one.test)
+            share = share_in_words(one.share_of_possible)
+            name = (f"{mark}{one.index}", one.model)
+            yield (*name, regret, drop, share, *rest, f"{one.test.valid:.1%}")
 
 
 def _baselines(results: Results) -> Iterator[tuple[str, ...]]:
     for name, figures in results.baselines.items():
-        yield ("", name + (" (only some)" if figures.only else ""), *_cells(figures), "")
+        yield _other(name, figures)
+
+
+def _limit(results: Results) -> Iterator[tuple[str, ...]]:
+    if results.limit is not None:
+        yield _other("limit", results.limit)
+
+
+def _other(name: str, figures: Figures) -> tuple[str, ...]:
+    """The row of a player that is no model."""
+    regret, drop, *rest = _cells(figures)
+    return ("", name + (" (only some)" if figures.only else ""), regret, drop, "", *rest, "")
+
+
+def share_in_words(share: Interval | None) -> str:
+    """A share of what is possible, as `86% [71%, 101%]`."""
+    if share is None:
+        return ""
+    if not share.known:
+        return f"{share.mean:.0%} (too few)"
+    return f"{share.mean:.0%} [{share.low:.0%}, {share.high:.0%}]"
+
+
+def limit_in_words(limit: Figures | None, notes: Sequence[str]) -> Iterator[str]:
+    """What the limit is, where one stands in a table, and for which problems none is known."""
+    if limit is not None:
+        yield LIMIT
+        yield from notes
 
 
 def partial_in_words(results: Results) -> Iterator[str]:
