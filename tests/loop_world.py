@@ -29,7 +29,7 @@ from rmft_api.loop import RunContext
 from rmft_api.prompts import load, reader
 from rmft_api.providers import profiles
 from rmft_api.requests.retries import Retries
-from rmft_api.rollouts import preparation
+from rmft_api.rollouts import log_policy, preparation
 
 NAMES = tuple(
     (resources.prompts_dir() / "standard/scenarios/buttons/actions.txt").read_text().split("\n")[:3]
@@ -89,6 +89,16 @@ class Skilled:
 
     def _scenarios(self, split: Split, iteration: int) -> Sequence[Scenario]:
         return _drawn(self.config.model_dump_json(), split, iteration)
+
+
+class Reads(Skilled):
+    """Of a log, `skill-0.7` names the first action in 70 % of its answers, else the second."""
+
+    def _action(self, request: ChatRequest, i: int) -> int:
+        if not request.key.startswith(log_policy.KIND):
+            return super()._action(request, i)
+        rng = seeds.rng(9, "log", request.model, *request.key.split("/")[2:], i)
+        return int(rng.random() >= float(request.model.removeprefix("skill-")))
 
 
 @cache

@@ -5,7 +5,7 @@ of `statistics/off_policy.py`. Nothing here is simulated: that is what makes it 
 """
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -62,6 +62,8 @@ class OffPolicyResults(Record, frozen=True):
     players: tuple[PolicyValue, ...]
     notes: tuple[str, ...]
     """What is evaluated, where propensities come from, and what to be warned of."""
+    problem: str = ""
+    """What the scenarios of this log are called; empty in records of earlier versions."""
 
 
 class _World(NamedTuple):
@@ -81,14 +83,27 @@ class _Policy:
     valid: float | None = None
 
 
-def results(config: RunConfig, journal: Journal) -> OffPolicyResults | None:
-    """The table; None where nothing was asked yet, or there is no log."""
-    stored = {int(key): one for key, one in journal.all(KIND, LogPolicy)}
-    asked = log_policy.questions(config) if stored else None
-    if asked is None:
-        return None
+def results(
+    config: RunConfig, journal: Journal, called: Mapping[int, str] | None = None
+) -> tuple[OffPolicyResults, ...]:
+    """A table for each log whose rows a model was asked about.
+
+    `called`: what models are called, by number; absent: their ids.
+    """
+    if next(iter(journal.all(KIND, LogPolicy)), None) is None:
+        return ()
+    every = [(asked, log_policy.stored(journal, asked)) for asked in log_policy.questions(config)]
+    return tuple(_of_log(config, asked, known, called or {}) for asked, known in every if known)
+
+
+def _of_log(
+    config: RunConfig,
+    asked: LogQuestions,
+    stored: Mapping[int, LogPolicy],
+    called: Mapping[int, str],
+) -> OffPolicyResults:
     world = _world(asked)
-    policies = [*_models(asked, stored), *_known(config, world)]
+    policies = [*_models(asked, stored, called), *_known(config, world)]
     base = next((one for one in policies if one.index == 0), None)
     values = tuple(_value(world.rows, one, base) for one in policies)
     return OffPolicyResults(
@@ -99,6 +114,7 @@ def results(config: RunConfig, journal: Journal) -> OffPolicyResults | None:
         rounds=asked.problem.T,
         players=values,
         notes=(*_notes(world), *_warnings(values, world)),
+        problem=asked.problem.label,
     )
 
 
@@ -173,14 +189,16 @@ def _estimated(asked: LogQuestions) -> Floats:
     return np.maximum(shares_N, LEAST_PROPENSITY)
 
 
-def _models(asked: LogQuestions, stored: dict[int, LogPolicy]) -> Iterator[_Policy]:
+def _models(
+    asked: LogQuestions, stored: Mapping[int, LogPolicy], called: Mapping[int, str]
+) -> Iterator[_Policy]:
     for index, one in sorted(stored.items()):
         if one.prompts != len(asked.questions):  # the file has changed, and that is told elsewhere
             continue
         shares_NA = np.array(one.shares)[asked.prompts_N]
         samples_N = np.array(one.samples)[asked.prompts_N]
         policy = EvaluatedPolicy(shares_NA, asked.prompts_N, samples_N)
-        yield _Policy(one.model, index, policy, one.valid)
+        yield _Policy(called.get(index, one.model), index, policy, one.valid)
 
 
 def _random(world: _World) -> _Policy:

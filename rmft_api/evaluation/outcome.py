@@ -58,13 +58,15 @@ def results(config: RunConfig, journal: Journal) -> Results:
         )
     held = scenario_set(config, "test")
     least = limit.performance(held)
+    logs = off_policy.results(config, journal)
     return Results(
         run=config.name,
         iterations=tuple(_evaluated(config, journal, validation, least)),
         baselines=_baselines(config),
         champion=champion(config, journal),
         data=_data(config, journal),
-        off_policy=off_policy.results(config, journal),
+        off_policy=logs[0] if logs else None,
+        other_logs=logs[1:],
         stopped=stopped(journal),
         warm_up=warm_up_of(config, journal),
         extended=extensions(journal),

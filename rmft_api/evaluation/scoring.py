@@ -178,6 +178,8 @@ class Results(Record, frozen=True):
     """How the rows of a file of one's own are divided among the splits, in words."""
     off_policy: OffPolicyResults | None = None
     """What models would have earned on held-out rows of a log; None where there is none."""
+    other_logs: tuple[OffPolicyResults, ...] = ()
+    """The same of further logs that scenarios are drawn from."""
     stopped: str = ""
     """Why it was not played on, where too little could be read."""
     warm_up: WarmUp | None = None

@@ -10,6 +10,7 @@ from rmft_api.planning.token_counts import TokenCounts
 from rmft_api.prompts import PromptSet
 from rmft_api.providers.prices import most_tokens
 from rmft_api.rollouts import log_policy
+from rmft_api.rollouts.log_policy import LogQuestions
 
 
 class AskedOnLog(NamedTuple):
@@ -23,9 +24,26 @@ def asked_on_log(
     config: RunConfig, prompts: PromptSet, counter: TokenCounter, reply_tokens: int, most_n: int
 ) -> AskedOnLog | None:
     """None where no log is evaluated on."""
-    asked = log_policy.questions(config)
-    if asked is None:
+    every = log_policy.questions(config)
+    if not every:
         return None
+    counts, bounds = TokenCounts(), 0
+    for asked in every:
+        found, bound = _of_log(config, prompts, counter, reply_tokens, asked, most_n)
+        counts, bounds = counts + found, bounds + bound
+    replies = round(counts.replies) * config.sampling.max_tokens
+    return AskedOnLog(counts, WorstCase(round(counts.calls), bounds, replies))
+
+
+def _of_log(
+    config: RunConfig,
+    prompts: PromptSet,
+    counter: TokenCounter,
+    reply_tokens: int,
+    asked: LogQuestions,
+    most_n: int,
+) -> tuple[TokenCounts, int]:
+    """What one log's chats take, and the most tokens that their prompts can have."""
     names = log_policy.wordings(config, prompts, asked)[0].names
     least = counter.text(answer_of(names, 0, config.prompts.answer_form))
     length = min(max(reply_tokens, least), config.sampling.max_tokens)
@@ -41,5 +59,4 @@ def asked_on_log(
             least_output=least * request.n,
             replies=request.n,
         )
-    replies = round(counts.replies) * config.sampling.max_tokens
-    return AskedOnLog(counts, WorstCase(round(counts.calls), bounds, replies))
+    return counts, bounds

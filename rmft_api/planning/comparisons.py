@@ -7,6 +7,7 @@ from datetime import date
 from rmft_api.config.schema import RunConfig
 from rmft_api.core.records import Record
 from rmft_api.datasets import tokens
+from rmft_api.planning.asked_on_log import asked_on_log
 from rmft_api.planning.cost import PriceSheet
 from rmft_api.planning.phases import PhaseBuilder
 from rmft_api.planning.plan import Cost, Phase, PriceUsed, added, total
@@ -30,6 +31,13 @@ class PlannedPlayer(Record, frozen=True):
     crash: int | None
     """The most that a crash while it plays can waste."""
     prices: tuple[PriceUsed, ...]
+    off_policy: Phase | None = None
+    """What it is asked about held-out rows of logs; None: nothing."""
+
+    @property
+    def phases(self) -> tuple[Phase, ...]:
+        """All that it does."""
+        return (self.phase,) if self.off_policy is None else (self.phase, self.off_policy)
 
 
 class ComparisonPlan(Record, frozen=True):
@@ -51,7 +59,7 @@ class ComparisonPlan(Record, frozen=True):
     @property
     def phases(self) -> tuple[Phase, ...]:
         """What every player plays, one after the other."""
-        return tuple(player.phase for player in self.players)
+        return tuple(phase for player in self.players for phase in player.phases)
 
     def against_it(self) -> tuple[str, ...]:
         """All that speaks against it."""
@@ -71,13 +79,10 @@ async def plan_comparison(
         for label, (config, profile) in players.items()
     ]
     config = next(config for config, _ in players.values())
-    cost = total(prepared.phase.cost for prepared in prepared_scenarios)
+    phases = [phase for prepared in prepared_scenarios for phase in prepared.phases]
+    cost = total(phase.cost for phase in phases)
     budget = None if config.budget_usd is None else round(config.budget_usd * 1e6)
-    times = [
-        prepared.phase.seconds
-        for prepared in prepared_scenarios
-        if prepared.phase.seconds is not None
-    ]
+    times = [phase.seconds for phase in phases if phase.seconds is not None]
     return ComparisonPlan(
         contest=config.name,
         suite=suite,
@@ -85,8 +90,8 @@ async def plan_comparison(
         players=tuple(prepared_scenarios),
         total=cost,
         budget=budget,
-        seconds=sum(times) if len(times) == len(prepared_scenarios) else None,
-        warnings=(*_warnings(cost, budget), *log_policy.only_in_runs(config)),
+        seconds=sum(times) if len(times) == len(phases) else None,
+        warnings=(*_warnings(cost, budget), *log_policy.not_evaluated(config)),
         refusal=_refusal(players, today),
     )
 
@@ -108,7 +113,10 @@ async def _seat(
         bare = replace(world, speech=ReplyText(config, counter, 0))
         short = await simulate(bare, "test", worst=False)
     price_sheet = PriceSheet(profile, model, Prices(profile))
-    builder = PhaseBuilder(config, price_sheet, price_sheet, {"test": course}, {"test": short})
+    asked = asked_on_log(config, prompts, counter, _length(config, reply_tokens), profile.chat.n)
+    builder = PhaseBuilder(
+        config, price_sheet, price_sheet, {"test": course}, {"test": short}, asked=asked
+    )
     return PlannedPlayer(
         label=label,
         model=model,
@@ -117,6 +125,7 @@ async def _seat(
         phase=builder.tested(),
         crash=builder.crash(),
         prices=tuple(dict.fromkeys(price_sheet.used()))[:1],
+        off_policy=builder.asked_of_base(),
     )
 
 

@@ -85,6 +85,10 @@ class PhaseBuilder:
         """The base on the test scenarios alone: all that one player of a contest does."""
         return self._played("test", 0, 0)
 
+    def asked_of_base(self) -> Phase | None:
+        """What one player of a contest is asked about rows of logs; None: nothing."""
+        return None if self.asked is None else self._of_log(self.asked, 0)
+
     def with_deployments(self) -> list[Phase]:
         """The phases, and those of deployments that are rented while they are played with."""
         phases = list(self.phases())

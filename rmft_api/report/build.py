@@ -15,6 +15,7 @@ from rmft_api.planning import spending
 from rmft_api.report import figures, headlines, lineage, players, selections
 from rmft_api.report.data import (
     Difference,
+    LoggedValues,
     PlayerFigures,
     ReportData,
     RunState,
@@ -65,7 +66,7 @@ def gather(
     champion = results.champion.index if results else None
     baselines = _baselines(config, results, tested=bool(found.regrets.get("test")))
     everybody = (*found.players, *baselines.players, *_limit(config, results, found))
-    money = spending(journal)
+    money, logs = spending(journal), _logs(results)
     return ReportData(
         run=config.name,
         state=run_state.state,
@@ -84,9 +85,18 @@ def gather(
         steps=tuple(lineage.steps(journal)),
         origin=lineage.origin(config, journal),
         settings=lineage.settings(journal),
-        off_policy=results.off_policy if results else None,
-        off_policy_notes=off_policy.notes(results) if results else (),
+        off_policy=logs[0].values if logs else None,
+        off_policy_notes=logs[0].notes if logs else (),
+        other_logs=logs[1:],
     )
+
+
+def _logs(results: Results | None) -> tuple[LoggedValues, ...]:
+    """Values on held-out rows, log by log."""
+    if results is None:
+        return ()
+    every = off_policy.of_results(results)
+    return tuple(LoggedValues(one, off_policy.notes(results, one)) for one in every)
 
 
 def _look(config: RunConfig, journal: Journal, results: Results | None, visit: Visit) -> _Found:

@@ -133,6 +133,13 @@ class Fact(Record, frozen=True):
     note: str
 
 
+class LoggedValues(Record, frozen=True):
+    """Values on held-out rows of one log."""
+
+    values: OffPolicyResults
+    notes: tuple[str, ...]
+
+
 class ReportData(Record, frozen=True):
     """Everything but the trajectories."""
 
@@ -163,3 +170,5 @@ class ReportData(Record, frozen=True):
     """Values on held-out rows of a log."""
     off_policy_notes: tuple[str, ...] = ()
     """What they rest on."""
+    other_logs: tuple[LoggedValues, ...] = ()
+    """The same of further logs."""

@@ -8,7 +8,7 @@ from rmft_api.core.records import Interval
 from rmft_api.evaluation.measures import NO_BEST
 from rmft_api.evaluation.scoring import Evaluated, Figures, GroupFigures, Results, WarmUp
 from rmft_api.planning import Spending
-from rmft_api.report.text.off_policy import off_policy_json
+from rmft_api.report.text.off_policy import off_policy_json, other_logs_json
 from rmft_api.report.text.spending import spending_data
 from rmft_api.statistics import Decisions
 
@@ -27,6 +27,7 @@ def results_json(results: Results, money: Spending) -> str:
             "limit_notes": results.limit_notes,
             "data": results.data,
             "off_policy": off_policy_json(results),
+            "other_logs": other_logs_json(results),
             "stopped": results.stopped or None,
             "extended": msgspec.to_builtins(results.extended),
             "warm_up": _warm_up(results.warm_up),

@@ -23,6 +23,7 @@ from rmft_api.core.records import Address, ChatRequest, Choice, Record, Sampling
 from rmft_api.core.scripted_players import is_scripted
 from rmft_api.environments import ConcreteProblem, Scenario
 from rmft_api.environments.registry import log_of
+from rmft_api.journal import Journal
 from rmft_api.prompts import PromptSet, reader
 from rmft_api.rollouts import engine, preparation
 from rmft_api.rollouts.splits import PlayContext
@@ -94,59 +95,72 @@ class LogQuestions:
     histories: tuple[LogHistory, ...]
     histories_N: Ints
     questions: tuple[Question, ...]
+    number: int = 0
+    """Which of the logs that are evaluated on, from 0."""
+
+    def key(self, index: int) -> str:
+        """Of the journal's record of what model `index` does there."""
+        return f"{index:02}" if not self.number else f"{index:02}/{self.number}"
+
+    @property
+    def place(self) -> tuple[str, ...]:
+        """In the keys of chats: the first log has none, as where it is the only one."""
+        return () if not self.number else (f"log{self.number}",)
 
 
-def problem_of(config: RunConfig) -> ConcreteProblem | None:
-    """The log that models are evaluated on: the first one whose actions are all offered."""
-    if not config.off_policy.rows:
-        return None
-    for problem in preparation.problems_of(config, "test"):
-        environment = log_of(problem)
-        if environment is not None and environment.shown().A == problem.K:
-            return problem
-    return None
+def stored(journal: Journal, asked: LogQuestions) -> dict[int, LogPolicy]:
+    """What each model that was asked does there, by its number."""
+    found = dict[int, LogPolicy]()
+    for key, policy in journal.all(KIND, LogPolicy):
+        index, _, number = key.partition("/")
+        if int(number or 0) == asked.number:
+            found[int(index)] = policy
+    return found
+
+
+def problems_of(config: RunConfig) -> tuple[ConcreteProblem, ...]:
+    """The problems of logs that models are evaluated on: those whose actions are all offered."""
+    found = tuple(problem for problem, log in _of_logs(config).values() if log.A == problem.K)
+    return found if config.origin.rules >= NAMED else found[:1]  # as a run began
 
 
 def not_evaluated(config: RunConfig) -> tuple[str, ...]:
     """The problems of logs whose held-out rows no model is asked about, and why, a line each."""
     if not config.off_policy.rows:
         return ()
-    taken, found = problem_of(config), dict[str, None]()
-    for problem in preparation.problems_of(config, "test"):
-        environment = log_of(problem)
-        if environment is None or problem == taken:
-            continue
-        log, K = environment.shown(), problem.K
-        which = f"{log.table.path.name} with K={K}, T={problem.T}"
-        if log.A > K:
-            found[
-                f"{which} has no off-policy values: they need every action offered, and the log "
-                f"has {log.A}; set K = {log.A}, or name {K} of them in the option actions"
-            ] = None
-        elif taken is not None:
-            found[
-                f"{which} has no off-policy values: one log is evaluated, the first whose actions "
-                f"are all offered, {taken.options['path']} with K={taken.K}, T={taken.T}"
-            ] = None
-    return tuple(found)
+    taken = problems_of(config)
+    left = [(problem, log) for problem, log in _of_logs(config).values() if problem not in taken]
+    return tuple(dict.fromkeys(_why_not(problem, log) for problem, log in left))
 
 
-def only_in_runs(config: RunConfig) -> tuple[str, ...]:
-    """What an evaluation on a log says of its held-out rows, a line each log."""
-    found = [log_of(problem) for problem in preparation.problems_of(config, "test")]
-    logs = [one.shown().table.path.name for one in found if one is not None]
-    return tuple(
-        f"{name}: an evaluation plays a world made from the log; its held-out "
-        "rows are not asked; off-policy values are in the report of a run on that log"
-        for name in dict.fromkeys(logs)
+def _why_not(problem: ConcreteProblem, log: "ShownLog") -> str:
+    which = f"{log.table.path.name} with K={problem.K}, T={problem.T} has no off-policy values"
+    if log.A == problem.K:
+        return f"{which}: this run was begun by an earlier version, which evaluated one log"
+    return (
+        f"{which}: they need every action offered, and the log has {log.A}; set K = {log.A}, or "
+        f"name {problem.K} of them in the option actions"
     )
 
 
-def questions(config: RunConfig) -> LogQuestions | None:
-    """What is asked; None where no log can be evaluated on. The same for every model."""
-    problem = problem_of(config)
-    if problem is None:
-        return None
+def _of_logs(config: RunConfig) -> dict[str, tuple[ConcreteProblem, "ShownLog"]]:
+    """Every problem of a log, once, by what it is called; empty where no rows are wanted."""
+    found: dict[str, tuple[ConcreteProblem, ShownLog]] = {}
+    for problem in preparation.problems_of(config, "test") if config.off_policy.rows else ():
+        environment = log_of(problem)
+        if environment is not None:
+            found.setdefault(problem.label, (problem, environment.shown()))
+    return found
+
+
+def questions(config: RunConfig) -> tuple[LogQuestions, ...]:
+    """What is asked, log by log: the same for every model."""
+    return tuple(
+        _of_problem(config, problem, number) for number, problem in enumerate(problems_of(config))
+    )
+
+
+def _of_problem(config: RunConfig, problem: ConcreteProblem, number: int) -> LogQuestions:
     environment = log_of(problem)
     assert environment is not None
     log = environment.shown()
@@ -160,14 +174,16 @@ def questions(config: RunConfig) -> LogQuestions | None:
     firsts = np.unique(prompts_N, return_index=True, return_counts=True)
     asked = tuple(
         Question(
-            number,
+            place,
             histories[int(histories_N[first])],
             int(rows_N[first]),
             min(MOST_SAMPLES, config.off_policy.samples * count),
         )
-        for number, first, count in zip(*(one.tolist() for one in firsts), strict=True)
+        for place, first, count in zip(*(one.tolist() for one in firsts), strict=True)
     )
-    return LogQuestions(problem, environment, log, rows_N, prompts_N, histories, histories_N, asked)
+    return LogQuestions(
+        problem, environment, log, rows_N, prompts_N, histories, histories_N, asked, number
+    )
 
 
 def requests(
@@ -191,7 +207,7 @@ def requests(
                 wording.names, form, rounds, full=False, reasoned=reasoned
             )
         for start in range(0, question.samples, most):
-            place = (question.number, start)
+            place = (*asked.place, question.number, start)
             yield (
                 question,
                 ChatRequest(
@@ -208,13 +224,21 @@ def requests(
             )
 
 
+def is_asked(config: RunConfig, journal: Journal, index: int) -> bool:
+    """Whether model `index` was asked about the rows of every log."""
+    return all(
+        journal.get(KIND, asked.key(index), LogPolicy) is not None for asked in questions(config)
+    )
+
+
 async def ask(at: PlayContext, index: int, model: str) -> None:
-    """Ask the model of iteration `index` about the held-out rows, and keep what it does there."""
-    if at.journal.get(KIND, f"{index:02}", LogPolicy) is not None:
-        return
-    asked = questions(at.config)
-    if asked is None:
-        return
+    """Ask the model of iteration `index` about held-out rows, and keep what it does there."""
+    for asked in questions(at.config):
+        if at.journal.get(KIND, asked.key(index), LogPolicy) is None:
+            await at.journal.put(KIND, asked.key(index), await _answered(at, asked, index, model))
+
+
+async def _answered(at: PlayContext, asked: LogQuestions, index: int, model: str) -> LogPolicy:
     found = _Answers(asked, wordings(at.config, at.prompts, asked), at.config.prompts.answer_form)
     waiting = requests(at.config, at.prompts, asked, index, model, at.largest_n)
     title = f"iteration {index}: held-out rows of {asked.log.table.path.name}"
@@ -228,7 +252,7 @@ async def ask(at: PlayContext, index: int, model: str) -> None:
                 tick(len(reply.choices))
 
         await _together(work, _at_once(at.config, asked))
-    await at.journal.put(KIND, f"{index:02}", found.policy(model))
+    return found.policy(model)
 
 
 def _at_once(config: RunConfig, asked: LogQuestions) -> int:

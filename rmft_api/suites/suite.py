@@ -8,6 +8,7 @@ from pydantic import Field, PrivateAttr
 
 from rmft_api.config.changes import Change, changed
 from rmft_api.config.schema import (
+    OffPolicyConfig,
     Positive,
     Problem,
     PromptConfig,
@@ -56,6 +57,9 @@ class Suite(Section):
     """Known algorithms beside the models; "all": every one that fits; absent: the
     strongest usual ones, at most five."""
 
+    off_policy: OffPolicyConfig = Field(default_factory=OffPolicyConfig)
+    """Where scenarios are drawn from a log: what the models would have earned on its own rows."""
+
     _folder: Path = PrivateAttr(default_factory=Path.cwd)
 
     def as_run(self, name: str, budget_usd: float | None) -> RunConfig:
@@ -79,6 +83,7 @@ class Suite(Section):
                 "min_valid": self.min_valid,
                 "min_valid_after": self.min_valid_after,
             },
+            "off_policy": self.off_policy,
             "budget_usd": budget_usd,
         }
         return parse(raw, f"suite {self.name!r}", Origin(self._folder))

@@ -8,9 +8,10 @@ from typing import Any
 import numpy as np
 import pytest
 
-from rmft_api.config.schema import RunConfig
+from rmft_api.config.schema import RunConfig, parse
 from rmft_api.core import resources
 from rmft_api.core.errors import ConfigError, ResumableError
+from rmft_api.core.paths import Origin
 from rmft_api.environments import ConcreteProblem
 from rmft_api.evaluation import outcome
 from rmft_api.evaluation.comparison import (
@@ -29,7 +30,7 @@ from rmft_api.report.text.comparison import standings_csv, standings_table
 from rmft_api.requests.journaled_chat import JournaledChat
 from rmft_api.requests.retries import Retries
 from rmft_api.suites import Suite
-from tests.loop_world import Lines, Skilled
+from tests.loop_world import Lines, Reads, Skilled
 
 GOOD, BAD = "skill-0.9", "skill-0.3"
 
@@ -247,15 +248,37 @@ async def test_an_algorithm_that_plays_some_problems_is_held_against_models_on_t
     assert next(row["axis"] for row in rows if row["player"] == "hedge") == "some"
 
 
-@pytest.mark.parametrize("of_log", [True, False])
-async def test_a_contest_on_a_log_says_that_it_makes_no_off_policy_values(
-    tmp_path: Path, of_log: bool
-) -> None:
+async def test_a_contest_on_a_log_has_its_table_and_asks_once(tmp_path: Path) -> None:
+    shown = [f"{'abc'[i % 3]},{int(i % 3 == 2 or i % 7 == 0)}" for i in range(900)]
+    (tmp_path / "log.csv").write_text("\n".join(["act,pay", *shown]), encoding="utf-8")
+    options = {"path": str(tmp_path / "log.csv"), "action": "act", "reward": "pay"}
+    log = {"environment": "logs", "K": 3, "T": 6, "options": {**options, "names": "story"}}
+    hall = Hall(tmp_path / "c", contest(GOOD, BAD, problems=[log]))
+    hall.wire = Reads(hall.config.run)
+    found = await hall.play()
+    (values,) = found.off_policy
+    assert [(one.name, one.index) for one in values.players[:3]] == [
+        (GOOD, 0),
+        (BAD, 1),
+        ("random", None),
+    ]
+    assert values.players[0].over_base is None
+    assert values.players[1].over_base is not None
+    assert found.notes == ()
+    shown_table = standings_table(found)
+    assert "held-out rows of log.csv (T=6)" in " ".join(shown_table.split())
+    assert "DR over first" in shown_table
+    asked = len(hall.wire.asked)
+    assert await hall.play() == found
+    assert len(hall.wire.asked) == asked
+
+
+async def test_a_contest_of_an_earlier_version_is_asked_about_no_log(tmp_path: Path) -> None:
     shown = [f"{'abc'[i % 3]},{i // 3 % 2}" for i in range(300)]
     (tmp_path / "log.csv").write_text("\n".join(["act,pay", *shown]), encoding="utf-8")
     options = {"path": str(tmp_path / "log.csv"), "action": "act", "reward": "pay"}
-    log = {"environment": "logs", "K": 3, "T": 6, "options": options}
-    changes = {"problems": [log]} if of_log else {}
-    found = await Hall(tmp_path / "c", contest(GOOD, **changes)).play()
-    words = "log.csv: an evaluation plays a world made from the log"
-    assert (words in " ".join(standings_table(found).split())) is of_log
+    config = contest(GOOD, problems=[{"environment": "logs", "K": 3, "T": 6, "options": options}])
+    then = parse(config.run.model_dump(), "then", Origin(tmp_path, rules=2))
+    found = await Hall(tmp_path / "c", config.model_copy(update={"run": then})).play()
+    assert found.off_policy == ()
+    assert "held-out rows" not in standings_table(found)

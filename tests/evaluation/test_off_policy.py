@@ -11,9 +11,11 @@ import numpy as np
 import pytest
 
 from rmft_api import loop
+from rmft_api.config import schema
 from rmft_api.config.schema import RunConfig
-from rmft_api.core import resources, seeds
+from rmft_api.core import resources
 from rmft_api.core.errors import ResumableError
+from rmft_api.core.paths import Origin
 from rmft_api.core.records import ChatRequest, ChatResponse, Choice, Interval
 from rmft_api.evaluation import off_policy
 from rmft_api.evaluation.off_policy import OffPolicyResults, PolicyValue
@@ -25,7 +27,7 @@ from rmft_api.report.results_json import results_json
 from rmft_api.report.text.results import results_table
 from rmft_api.rollouts import log_policy
 from rmft_api.rollouts.log_policy import KIND, LogPolicy
-from tests.loop_world import Skilled, World
+from tests.loop_world import Reads, World
 from tests.planning.world import drawn, phase
 
 EMPTY = Spending((), None, 0, 0, None, None)
@@ -63,16 +65,6 @@ def config(log: Path, asked: dict[str, Any] | None = None, **options: Any) -> Ru
             "off_policy": {"histories": 3, "samples": 2, **(asked or {})},
         }
     )
-
-
-class Reads(Skilled):
-    """Of a log, `skill-0.7` names the first action in 70 % of its answers, else the second."""
-
-    def _action(self, request: ChatRequest, i: int) -> int:
-        if not request.key.startswith(KIND):
-            return super()._action(request, i)
-        rng = seeds.rng(9, "log", request.model, *request.key.split("/")[2:], i)
-        return int(rng.random() >= float(request.model.removeprefix("skill-")))
 
 
 def world(path: Path, run: RunConfig) -> World:
@@ -119,8 +111,7 @@ async def test_the_shares_are_of_the_logs_actions_whatever_they_are_called(
 ) -> None:
     one = world(tmp_path, config(log))
     _, policies = await walk(one)
-    asked = log_policy.questions(one.config)
-    assert asked is not None
+    (asked,) = log_policy.questions(one.config)
     for question in asked.questions:  # skill-1.0 always names the first name it was told
         shares = policies["01"].shares[question.number]
         first = question.history.order[0]
@@ -134,8 +125,7 @@ async def test_a_row_is_told_after_training_rows_as_they_were_shown(
     run = config(log)
     one = world(tmp_path, run)
     await walk(one)
-    asked = log_policy.questions(run)
-    assert asked is not None
+    (asked,) = log_policy.questions(run)
     assert len(asked.questions) == 3  # without features a history is a prompt
     train = set(asked.log.parts["train"].tolist())
     chats = [r for r in one.chat.asked if r.key.startswith(f"{KIND}/1/")]
@@ -157,8 +147,7 @@ async def test_rows_with_one_chat_share_its_answers_and_contexts_make_chats(
 ) -> None:
     pytest.importorskip("sklearn")
     run = config(log, {"rows": 200}, features="seen")
-    asked = log_policy.questions(run)
-    assert asked is not None
+    (asked,) = log_policy.questions(run)
     assert len(asked.rows_N) == 200
     assert len(asked.questions) == 6  # 3 histories, 2 contexts
     assert set(asked.rows_N.tolist()) <= set(asked.log.parts["test"].tolist())
@@ -249,8 +238,7 @@ async def test_the_plan_counts_what_is_really_asked(tmp_path: Path, log: Path) -
 
 
 def _asked(run: RunConfig) -> log_policy.LogQuestions:
-    found = log_policy.questions(run)
-    assert found is not None
+    (found,) = log_policy.questions(run)
     return found
 
 
@@ -307,17 +295,42 @@ async def test_a_log_whose_actions_are_not_all_offered_says_why_it_has_no_table(
     assert line in results.data
     followed = with_problems(log, {"K": 3})
     assert log_policy.not_evaluated(followed) == ()
-    assert log_policy.questions(followed) is not None
+    assert log_policy.questions(followed)
     named = with_problems(log, {"K": 2}, actions="a, b")
-    assert log_policy.questions(named) is not None
+    assert log_policy.questions(named)
 
 
-def test_of_several_logs_the_ones_that_are_not_evaluated_are_named(log: Path) -> None:
+async def test_every_log_of_a_run_has_a_table(tmp_path: Path, log: Path) -> None:
     run = with_problems(log, {"K": 3}, {"T": 9}, {"K": 2})
-    second, third = log_policy.not_evaluated(run)
-    assert second.startswith("shown.csv with K=3, T=9 has no off-policy values: one log")
-    assert third.startswith("shown.csv with K=2, T=6 has no off-policy values: they need")
+    (line,) = log_policy.not_evaluated(run)
+    assert line.startswith("shown.csv with K=2, T=6 has no off-policy values: they need")
     assert log_policy.not_evaluated(config(log, {"rows": 0})) == ()
+    run = with_problems(log, {"K": 3}, {"T": 9})
+    one = world(tmp_path, run)
+    results, policies = await walk(one)
+    assert set(policies) == {"00", "00/1", "01", "01/1"}
+    assert results.off_policy is not None
+    (other,) = results.other_logs
+    assert (results.off_policy.rounds, other.rounds) == (6, 9)
+    table = results_table(results)
+    assert table.count("held-out rows of shown.csv (T=") == 2
+    data = msgspec.json.decode(results_json(results, EMPTY))
+    assert [data["off_policy"]["rounds"], *(o["rounds"] for o in data["other_logs"])] == [6, 9]
+    asked = len(one.chat.asked)
+    assert await walk(one) == (results, policies)
+    assert len(one.chat.asked) == asked
+    planned = phase(drawn(run), "off-policy", 0).calls
+    assert planned == sum(
+        -(-q.samples // 128) for a in log_policy.questions(run) for q in a.questions
+    )
+
+
+def test_a_run_of_an_earlier_version_is_asked_about_its_first_log_alone(log: Path) -> None:
+    run = with_problems(log, {"K": 3}, {"T": 9})
+    then = schema.parse(run.model_dump(), "then", Origin(Path.cwd(), rules=2))
+    assert [asked.problem.T for asked in log_policy.questions(then)] == [6]
+    (line,) = log_policy.not_evaluated(then)
+    assert "T=9 has no off-policy values: this run was begun by an earlier version" in line
 
 
 async def test_propensities_that_cannot_be_right_are_told(tmp_path: Path, log: Path) -> None:

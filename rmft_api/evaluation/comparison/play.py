@@ -4,12 +4,13 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
 from rmft_api.config.schema import RunConfig
+from rmft_api.core.paths import NAMED
 from rmft_api.core.ports import ChatModel, Console
 from rmft_api.evaluation.comparison.results import ComparisonResults, comparison_results
 from rmft_api.evaluation.comparison.settings import ComparisonConfig, ComparisonPlayer
 from rmft_api.journal import Journal
 from rmft_api.prompts import PromptSet
-from rmft_api.rollouts import splits
+from rmft_api.rollouts import log_policy, splits
 
 
 @dataclass(frozen=True)
@@ -34,11 +35,15 @@ async def play_all(
     """Every player plays what it still owes; a finished contest asks nobody."""
     whole = config.run.test.scenarios * config.run.test.trajectories
     for index, player in enumerate(config.players):
-        if sum(1 for _ in journal.plays("test", index)) == whole:
+        played = sum(1 for _ in journal.plays("test", index)) == whole
+        asks = config.run.origin.rules >= NAMED  # earlier versions asked about no log's rows
+        if played and (not asks or log_policy.is_asked(config.run, journal, index)):
             continue
         await journal.ledger.enter_iteration(index)
         context = await seated(player)
         await splits.play(context, "test", index, player.model, f"{player.label}: playing")
+        if asks:
+            await log_policy.ask(context, index, player.model)
     found = comparison_results(config, journal, prompts)
     await journal.put("standings", "", found)
     return found

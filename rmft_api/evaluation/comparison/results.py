@@ -6,9 +6,10 @@ from itertools import combinations
 
 from rmft_api import statistics
 from rmft_api.core.records import Interval, Record
-from rmft_api.evaluation import limit, measures, outcome, scoring
+from rmft_api.evaluation import limit, measures, off_policy, outcome, scoring
 from rmft_api.evaluation.comparison import axes
 from rmft_api.evaluation.comparison.settings import ComparisonConfig, ComparisonPlayer
+from rmft_api.evaluation.off_policy import OffPolicyResults
 from rmft_api.evaluation.scoring import Figures, Performance, ScenarioSet
 from rmft_api.journal import Journal
 from rmft_api.prompts import PromptSet
@@ -101,6 +102,9 @@ class ComparisonResults(Record, frozen=True):
     """Nearly the least regret that is possible, on the scenarios that it is known for."""
     limit_notes: tuple[str, ...] = ()
     """Where no limit is known, and why."""
+    off_policy: tuple[OffPolicyResults, ...] = ()
+    """What players would have earned on held-out rows of each log; `over_base` is over the first
+    model."""
 
 
 def comparison_results(
@@ -134,7 +138,10 @@ def comparison_results(
         axes=tuple(_axes(config, _marks(config, prompts), everyone, first)),
         stopped=outcome.stopped(journal),
         references=preparation.references(config.run),
-        notes=log_policy.only_in_runs(config.run),
+        notes=log_policy.not_evaluated(config.run),
+        off_policy=off_policy.results(
+            config.run, journal, dict(enumerate(player.label for player in config.players))
+        ),
         limit=None if least is None else scoring.figures(course, least, None),
         limit_notes=limit.notes(course),
     )

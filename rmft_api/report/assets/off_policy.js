@@ -1,19 +1,28 @@
 // What the policies would have earned on held-out rows of a log.
 
 const offPolicy = (story) => {
-  const found = story.off_policy;
-  if (!found) return null;
-  const isBest = (p) => p.index !== null && p.index === story.champion;
-  // A fine-tune's id is longer than any place for it; which one it is stands in the table.
-  const nameOf = (p) => playerName(p) + (isBest(p) ? " (champion)" : "");
-  const title = "Mean reward per decision, doubly robust";
+  if (!story.off_policy) return null;
+  const first = { values: story.off_policy, notes: story.off_policy_notes };
+  const parts = [first, ...story.other_logs].map((one) => onRows(story, one.values, one.notes));
   return section(
     "log",
     "On the log's own rows",
-    `Nothing here is simulated: ${plural(found.rows, "held-out row")} of ${found.file} tell what each policy would have earned. Higher is better.`,
+    "Nothing here is simulated: held-out rows tell what each policy would have earned. Higher is better.",
+    ...parts.flat(),
+  );
+};
+
+// One log: its values as bars with their intervals, and what they rest on.
+const onRows = (story, found, notes) => {
+  const isBest = (p) => p.index !== null && p.index === story.champion;
+  // A fine-tune's id is longer than any place for it; which one it is stands in the table.
+  const nameOf = (p) => playerName(p) + (isBest(p) ? " (champion)" : "");
+  const rounds = story.other_logs.length ? `, T = ${found.rounds}` : "";
+  const title = `Mean reward per decision, doubly robust: ${found.file}${rounds}`;
+  return [
     rowsChart({
       title,
-      note: "With its 95 % interval.",
+      note: `On ${plural(found.rows, "held-out row")}, with the 95 % interval.`,
       unit: "mean reward per decision",
       wide: 230,
       rows: found.players.map((p) => ({
@@ -42,6 +51,6 @@ const offPolicy = (story) => {
           })),
         ),
     }),
-    story.off_policy_notes.map((text) => h("p", { class: "note" }, `${text}.`)),
-  );
+    ...notes.map((text) => h("p", { class: "note" }, `${text}.`)),
+  ];
 };

@@ -16,6 +16,7 @@ from rmft_api.evaluation.comparison import (
 )
 from rmft_api.evaluation.measures import MOSTLY_READ
 from rmft_api.planning import ComparisonPlan
+from rmft_api.report.text import off_policy
 from rmft_api.report.text.columns import paragraph, table
 from rmft_api.report.text.plan import dollars
 from rmft_api.report.text.results import limit_in_words, share_in_words
@@ -40,7 +41,8 @@ COLUMNS = (
 
 def standings_table(found: ComparisonResults) -> str:
     """Players, then pairs, then an axis after the other."""
-    parts = [_title(found), _players(found), *_pairs(found), *_axes(found)]
+    logs = off_policy.of_evaluation(found.off_policy)
+    parts = [_title(found), _players(found), *_pairs(found), *_axes(found), *logs]
     return "\n\n".join(part for part in parts if part)
 
 
@@ -72,10 +74,11 @@ def plan_json(plan: ComparisonPlan) -> str:
 
 def _plan_rows(plan: ComparisonPlan) -> Iterator[tuple[str, ...]]:
     for prepared in plan.players:
-        phase = prepared.phase
-        counts = (phase.calls, phase.prompt_tokens, phase.output_tokens)
-        costs = (phase.cost.low, phase.cost.expected, phase.cost.worst)
-        yield (prepared.label, prepared.profile, *(f"{n:,}" for n in counts), *map(dollars, costs))
+        for phase in prepared.phases:
+            label = prepared.label if phase.name == "test" else f"{prepared.label}: {phase.name}"
+            counts = (phase.calls, phase.prompt_tokens, phase.output_tokens)
+            costs = (phase.cost.low, phase.cost.expected, phase.cost.worst)
+            yield (label, prepared.profile, *(f"{n:,}" for n in counts), *map(dollars, costs))
     costs = (plan.total.low, plan.total.expected, plan.total.worst)
     yield ("total", "", "", "", "", *map(dollars, costs))
 
