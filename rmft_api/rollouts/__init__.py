@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from rmft_api.rollouts import (
         engine,
+        episodes,
         log_policy,
         preparation,
         reasons,
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "engine",
+    "episodes",
     "log_policy",
     "preparation",
     "reasons",

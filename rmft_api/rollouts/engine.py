@@ -218,7 +218,7 @@ def _together(settings: RolloutSettings) -> int:
 
 
 @dataclass
-class _Rollout:
+class Rollout:
     """One trajectory as it grows."""
 
     number: int
@@ -228,6 +228,7 @@ class _Rollout:
     over: bool = False
 
     def stored(self, settings: RolloutSettings, prepared: PreparedScenario) -> StoredTrajectory:
+        """As the journal keeps it."""
         address = Address(settings.split, settings.iteration, prepared.index, self.number)
         return self.transcript.trajectory(address, settings.model, prepared.names)
 
@@ -235,7 +236,7 @@ class _Rollout:
 @dataclass(frozen=True)
 class _Cohort:
     scenario: PreparedScenario
-    rollouts: tuple[_Rollout, ...]
+    rollouts: tuple[Rollout, ...]
 
 
 def _cohorts(
@@ -246,7 +247,7 @@ def _cohorts(
     for prepared in prepared_scenarios:
         finished = done(prepared.index)
         owed = [
-            _Rollout(number, *prepared.begin())
+            Rollout(number, *prepared.begin())
             for number in range(settings.trajectories)
             if number not in finished
         ]
@@ -274,7 +275,7 @@ async def _play_cohort(
         requests = [_ask(settings, prepared, t, group) for group in groups]
         for group, reply in zip(groups, await _replies(chat, requests), strict=True):
             for rollout, choice in zip(group, reply.choices, strict=True):
-                unread = _step(settings, prepared, rollout, t, choice)
+                unread = step(settings, prepared, rollout, t, choice)
                 if validity is not None:
                     _observe(
                         validity,
@@ -290,7 +291,7 @@ async def _play_cohort(
 def _observe(
     validity: Validity,
     number: int,
-    rollout: _Rollout,
+    rollout: Rollout,
     choice: Choice,
     unread: reader.UnreadableReply | None,
     prepared: PreparedScenario,
@@ -300,7 +301,7 @@ def _observe(
         validity.ended(number)
 
 
-def _number(settings: RolloutSettings, prepared: PreparedScenario, rollout: _Rollout) -> int:
+def _number(settings: RolloutSettings, prepared: PreparedScenario, rollout: Rollout) -> int:
     """Of a trajectory among all of the split."""
     return prepared.index * settings.trajectories + rollout.number
 
@@ -322,12 +323,12 @@ async def model_reply(chat: ChatModel, request: ChatRequest) -> ChatResponse:
         return ChatResponse(id="", model=request.model, choices=(choice,) * request.n, usage=None)
 
 
-def _groups(settings: RolloutSettings, rollouts: Sequence[_Rollout]) -> Iterator[list[_Rollout]]:
+def _groups(settings: RolloutSettings, rollouts: Sequence[Rollout]) -> Iterator[list[Rollout]]:
     """Players whose chats are identical, at most `largest_n` together, in order of number."""
     if len(rollouts) == 1:  # nobody to compare it with
         yield from [] if rollouts[0].over else [list(rollouts)]
         return
-    same: dict[tuple[Message, ...], list[_Rollout]] = {}
+    same: dict[tuple[Message, ...], list[Rollout]] = {}
     for rollout in rollouts:
         if not rollout.over:
             same.setdefault(rollout.prompt.messages(), []).append(rollout)
@@ -337,7 +338,7 @@ def _groups(settings: RolloutSettings, rollouts: Sequence[_Rollout]) -> Iterator
 
 
 def _ask(
-    settings: RolloutSettings, prepared: PreparedScenario, t: int, group: Sequence[_Rollout]
+    settings: RolloutSettings, prepared: PreparedScenario, t: int, group: Sequence[Rollout]
 ) -> ChatRequest:
     first = group[0]
     split, iteration, index, number = (
@@ -368,7 +369,7 @@ def answer_format(output: Output, names: tuple[str, ...], *, reasoned: bool) -> 
 
 
 def _visible(
-    settings: RolloutSettings, prepared: PreparedScenario, rollout: _Rollout
+    settings: RolloutSettings, prepared: PreparedScenario, rollout: Rollout
 ) -> VisibleState:
     """What a scripted player decides by; equal for all whose chats are equal."""
     seen = visible_state(
@@ -407,8 +408,8 @@ def visible_state(
     return VisibleState(names, output, tuple(counts), tuple(sums), reasoned)
 
 
-def _step(
-    settings: RolloutSettings, prepared: PreparedScenario, rollout: _Rollout, t: int, choice: Choice
+def step(
+    settings: RolloutSettings, prepared: PreparedScenario, rollout: Rollout, t: int, choice: Choice
 ) -> reader.UnreadableReply | None:
     """Read the reply, act, earn, and let the player hear of it; why it decides nothing."""
     answer = _read(settings, prepared, rollout, choice)
@@ -433,7 +434,7 @@ def _step(
 
 
 def _read(
-    settings: RolloutSettings, prepared: PreparedScenario, rollout: _Rollout, choice: Choice
+    settings: RolloutSettings, prepared: PreparedScenario, rollout: Rollout, choice: Choice
 ) -> reader.ParsedReply | reader.UnreadableReply:
     """The reply, read; an action that is not possible now is no answer."""
     names, possible = prepared.names, ()
@@ -459,7 +460,7 @@ def _read(
 def _draw(
     settings: RolloutSettings,
     prepared: PreparedScenario,
-    rollout: _Rollout,
+    rollout: Rollout,
     t: int,
     policy: Sequence[float],
 ) -> int:
@@ -485,7 +486,7 @@ def drawn(policy: Sequence[float], number: int) -> int:
 
 def _face(
     scenario: Scenario,
-    rollout: _Rollout,
+    rollout: Rollout,
     t: int,
     action: int | None,
     policy: Sequence[float] | None,

@@ -118,28 +118,54 @@ def prepared_scenarios(
     """
     problems = problems_of(config, split)
     for index, scenario in enumerate(scenarios(config, split, iteration)):
-        if scenario.adversary is not None and config.prompts.output == "action":
-            raise ConfigError(
-                f"{problems[index % len(problems)].label}: its adversary answers the distribution "
-                "acted from, and that is unknown for a model which names one action; set "
-                "prompts.output = 'distribution' or 'policy', or play another problem"
-            )
-        if scenario.world is not None and config.prompts.output != "action":
-            raise ConfigError(
-                f"{problems[index % len(problems)].label}: with state, one action is taken in a "
-                "round, and a distribution leads to several; set prompts.output = 'action'"
-            )
-        wording = wording_of(config, prompts, problems, split, iteration, index)
-        address = _address(split, iteration, index)
-        names = scenario.names or prompts.names(
-            wording, scenario.K, config.seed, address, scenario.bears
+        yield _prepared(config, prompts, problems, (split, iteration, index), scenario)
+
+
+def prepared_scenario(
+    config: RunConfig, prompts: PromptSet, split: Split, iteration: int, index: int
+) -> PreparedScenario:
+    """One scenario alone, also beyond those that the split has; raises as `prepared_scenarios`."""
+    problems = problems_of(config, split)
+    draw = iteration if split == "train" else 0
+    scenario = environments.draw(problems, config.seed, split, draw, index, config.origin.rules)
+    return _prepared(config, prompts, problems, (split, iteration, index), scenario)
+
+
+def _prepared(
+    config: RunConfig,
+    prompts: PromptSet,
+    problems: Sequence[ConcreteProblem],
+    place: tuple[Split, int, int],
+    scenario: Scenario,
+) -> PreparedScenario:
+    split, iteration, index = place
+    _check_output(config, problems[index % len(problems)].label, scenario)
+    wording = wording_of(config, prompts, problems, split, iteration, index)
+    address = _address(split, iteration, index)
+    names = scenario.names or prompts.names(
+        wording, scenario.K, config.seed, address, scenario.bears
+    )
+    return PreparedScenario(
+        index=index,
+        scenario=scenario,
+        names=names,
+        prompt_builder=partial(prompts.prompt_builder, wording, scenario, names),
+        order=_orders(config, address, scenario.K),
+    )
+
+
+def _check_output(config: RunConfig, label: str, scenario: Scenario) -> None:
+    """Refuse an output that this problem cannot be played with."""
+    if scenario.adversary is not None and config.prompts.output == "action":
+        raise ConfigError(
+            f"{label}: its adversary answers the distribution "
+            "acted from, and that is unknown for a model which names one action; set "
+            "prompts.output = 'distribution' or 'policy', or play another problem"
         )
-        yield PreparedScenario(
-            index=index,
-            scenario=scenario,
-            names=names,
-            prompt_builder=partial(prompts.prompt_builder, wording, scenario, names),
-            order=_orders(config, address, scenario.K),
+    if scenario.world is not None and config.prompts.output != "action":
+        raise ConfigError(
+            f"{label}: with state, one action is taken in a "
+            "round, and a distribution leads to several; set prompts.output = 'action'"
         )
 
 
