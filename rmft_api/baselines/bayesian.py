@@ -112,9 +112,9 @@ def _fraction(x: Floats, a: Floats, b: Floats) -> Floats:
 
 
 class IDS(Algorithm):
-    """The mix of two actions with the least (expected regret)^2 / (what it tells of the best).
+    """The mix of two actions with the least (expected regret)^2 / (its information about the best).
 
-    What an action tells is the variance of its mean over which action is best.
+    An action's information is the variance of its mean over which action is best.
     """
 
     def __init__(self, table: GameInfo) -> None:
@@ -167,7 +167,7 @@ class GaussianGrid(GaussianThompson):
 
 
 def regret_and_information(chances_NKG: Floats, points_NG: Floats) -> tuple[Floats, Floats]:
-    """N x K each: the expected regret of an action, and what it tells of which one is best."""
+    """N x K each: the expected regret of an action, and its information about the best one."""
     worth_NKG = chances_NKG * points_NG[:, None, :]
     means_NK: Floats = worth_NKG.sum(axis=2)
     below_NKG = np.maximum(chances_NKG.cumsum(axis=2) - chances_NKG / 2.0, 1e-300)
@@ -179,21 +179,21 @@ def regret_and_information(chances_NKG: Floats, points_NG: Floats) -> tuple[Floa
     led_NK = (leads_NKG * points_NG[:, None, :]).sum(axis=2)  # times the chance to be best
     for a in range(means_NK.shape[1]):
         given_NKK[:, a, a] = led_NK[:, a] / best_NK[:, a]
-    told_NK = (best_NK[:, :, None] * (given_NKK - means_NK[:, None, :]) ** 2).sum(axis=1)
-    return np.maximum(led_NK.sum(axis=1, keepdims=True) - means_NK, 0.0), told_NK
+    known_NK = (best_NK[:, :, None] * (given_NKK - means_NK[:, None, :]) ** 2).sum(axis=1)
+    return np.maximum(led_NK.sum(axis=1, keepdims=True) - means_NK, 0.0), known_NK
 
 
-def directed(regret_NK: Floats, told_NK: Floats) -> Floats:
-    """The mix of at most two actions with the least regret^2 / told."""
+def directed(regret_NK: Floats, known_NK: Floats) -> Floats:
+    """The mix of at most two actions with the least regret^2 / information."""
     i_P, j_P = np.triu_indices(regret_NK.shape[1], 1)
-    slope_NP, gain_NP = regret_NK[:, i_P] - regret_NK[:, j_P], told_NK[:, i_P] - told_NK[:, j_P]
+    slope_NP, gain_NP = regret_NK[:, i_P] - regret_NK[:, j_P], known_NK[:, i_P] - known_NK[:, j_P]
     with np.errstate(divide="ignore", invalid="ignore"):
-        inner_NP = -regret_NK[:, j_P] / slope_NP - 2.0 * told_NK[:, j_P] / gain_NP
+        inner_NP = -regret_NK[:, j_P] / slope_NP - 2.0 * known_NK[:, j_P] / gain_NP
     share_SNP = np.stack(
         [np.nan_to_num(inner_NP).clip(0.0, 1.0), np.ones_like(slope_NP), np.zeros_like(slope_NP)]
     )
     lost_SNP = regret_NK[:, j_P] + share_SNP * slope_NP
-    known_SNP = told_NK[:, j_P] + share_SNP * gain_NP
+    known_SNP = known_NK[:, j_P] + share_SNP * gain_NP
     ratio_SNP = lost_SNP**2 / np.maximum(known_SNP, 1e-30)
     rows = np.arange(len(regret_NK))
     pick_N = ratio_SNP.transpose(1, 0, 2).reshape(len(rows), -1).argmin(axis=1)

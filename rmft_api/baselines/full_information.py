@@ -123,7 +123,7 @@ class FTRL(Summing):
 
 
 class FTPL(Summing):
-    """argmax(sum R + noise), exponential noise of scale 1 / eta_t, drawn anew every round.
+    """argmax(sum R + noise), exponential noise of scale 1 / eta_t, drawn again every round.
 
     Its distribution is known in closed form, so it is acted from and reported as a policy.
     """

@@ -33,7 +33,7 @@ MOST_T, MOST_K = 150, 12
 """The largest problems that the tuned ones stand for."""
 FEWEST_T = 5
 FIGURES = ("regret", "error", "same", "greedy", "thompson", "ids")
-"""What the table tells of each cell, beside its rule."""
+"""What the table shows of each cell, beside its rule."""
 
 
 @dataclass(frozen=True)

@@ -183,18 +183,18 @@ class BatchJobs:
     async def _end_of(self, batch: Batch) -> Batch:
         """The batch once it has ended, however."""
         until = batch.created_at + self.traits.window_s + _GRACE_S
-        id_, tell_at = batch.id, self.retries.clock() + _NEWS_S
+        id_, report_at = batch.id, self.retries.clock() + _NEWS_S
         with self.retries.waits.waiting(f"batch {id_}, answered within the window", until):
-            return await self._polled(id_, until, tell_at)
+            return await self._polled(id_, until, report_at)
 
-    async def _polled(self, id_: str, until: float, tell_at: float) -> Batch:
+    async def _polled(self, id_: str, until: float, report_at: float) -> Batch:
         while True:
             batch = await self.retries.look(lambda: self.wire.batch(id_), f"asking for batch {id_}")
             fault_point("batch.polled")
             news = f"batch {batch.id}: {batch.status}, {batch.completed} of {batch.total} answered"
-            if self.retries.clock() >= tell_at:
+            if self.retries.clock() >= report_at:
                 self.say(news)
-                tell_at = self.retries.clock() + _NEWS_S
+                report_at = self.retries.clock() + _NEWS_S
             if batch.status in FINAL:
                 return batch
             if self.retries.clock() > until:

@@ -164,7 +164,7 @@ class PromptBuilder(Protocol):
     """What one trajectory is told, round by round. Pure: no chance, no clock."""
 
     def show_in(self, order: tuple[int, ...]) -> None:
-        """Tell the actions in this order from now on."""
+        """List the actions in this order from now on."""
         ...
 
     def messages(self) -> tuple[Message, ...]:

@@ -47,5 +47,5 @@ def name_of(run: str, mark: str, model: str) -> str:
 
 
 def readable(run: str) -> str:
-    """What such a name tells of its run."""
+    """What such a name says about its run."""
     return _NOT_IN_NAMES.sub("-", run)[:24].strip("-")

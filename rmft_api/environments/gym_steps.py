@@ -132,7 +132,7 @@ class Tabular(_Game):
         rng = np.random.default_rng(seed)
         self._luck, self._starts = rng.random((2, self._settings.T + 1)).tolist()
         self._t = 0
-        self._state = self._begun()
+        self._state = self._started()
         return self._state, self._told(self._env, self._state, None)
 
     def step(self, action: int) -> tuple[float, int, str]:
@@ -141,7 +141,7 @@ class Tabular(_Game):
         outcome = _pick(model.chance[place], self._luck[self._t])
         self._t += 1
         pays, over = float(model.reward[place][outcome]), bool(model.ends[place][outcome])
-        self._state = self._begun() if over else int(model.next[place][outcome])
+        self._state = self._started() if over else int(model.next[place][outcome])
         shown = self._told(self._env, self._state, pays if over else None)
         return self._scaled(pays), self._state, shown
 
@@ -151,7 +151,7 @@ class Tabular(_Game):
         found: Floats = _values(self._model, one.T, one.low, one.high)[t, state]
         return found
 
-    def _begun(self) -> int:
+    def _started(self) -> int:
         return _pick(self._model.starts, self._starts[self._t])
 
 

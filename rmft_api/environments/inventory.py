@@ -75,7 +75,7 @@ class Inventory:
     _t: int = field(default=0, init=False)
 
     story = "state/stock-control"
-    """Told in it where the run file names no other."""
+    """Its story where the run file names no other."""
 
     def __post_init__(self) -> None:
         options.truth("named", self.named)

@@ -24,7 +24,7 @@ from rmft_api.environments.table_files import TableFile, label, split_names
 Rare = Literal["refuse", "exclude"]
 Scale = Literal["none", "unit"]
 MOST_NAMED = 8
-"""Actions that are told one by one."""
+"""Actions that are listed one by one."""
 LEAST = 2
 """Rows of a split: one row alone leaves no chance."""
 
@@ -75,7 +75,7 @@ class ShownLog:
 
     @cached_property
     def told_names(self) -> tuple[str, ...]:
-        """What a model is told for each action: the file's word, without what answers need."""
+        """What a model is shown for each action: the file's word, without what answers need."""
         return tuple(_speakable(self.actions))
 
     def rows_of(self, split: Split, action: int) -> Ints:

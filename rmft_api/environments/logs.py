@@ -70,7 +70,7 @@ class LoggedFeedback:
     scale: Scale = "none"
     """unit: rewards are moved to [0, 1]; none: they must lie there."""
     shuffle: bool = True
-    """Of names of the story: they are dealt anew in each scenario, so that no name goes with an
+    """Of names of the story: they are dealt again in each scenario, so that no name goes with an
     action. false: action i has the story's name i; names are listed in a drawn order all the same.
     The log's own names stay with their actions."""
     names: Names = "log"
@@ -130,9 +130,9 @@ class LoggedFeedback:
         """How the rows are divided, in one line."""
         return self._division.in_words(self._table(), LEAST)
 
-    def told(self) -> tuple[str, ...]:
+    def description(self) -> tuple[str, ...]:
         """What the world made from this log holds and assumes, a line each."""
-        return tuple(_told(self.shown(), self.reward_model))
+        return tuple(_described(self.shown(), self.reward_model))
 
     def shown(self) -> ShownLog:
         """The log. Raises ConfigError, DataError."""
@@ -292,7 +292,7 @@ def _luck(train: reward_models.LoggedRewards, expected_NA: Floats) -> Floats:
     return np.stack(rows)
 
 
-def _told(log: ShownLog, kind: Kind) -> Iterator[str]:
+def _described(log: ShownLog, kind: Kind) -> Iterator[str]:
     name = log.table.path.name
     yield f"{name}: {_actions_in_words(log)}"
     if log.excluded:
@@ -330,7 +330,7 @@ def _actions_in_words(log: ShownLog) -> str:
 
 
 def _renamed(log: ShownLog) -> str:
-    """Actions whose names answers could not hold, or tell apart; empty where none is."""
+    """Actions whose names answers could not hold, or distinguish; empty where none is."""
     pairs = zip(log.actions, log.told_names, strict=True)
     changed = [f"{action!r} as {told!r}" for action, told in pairs if action != told]
     return f"actions whose names answers cannot hold are told {_some(changed)}" if changed else ""

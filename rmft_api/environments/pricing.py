@@ -63,7 +63,7 @@ class Pricing:
     _t: int = field(default=0, init=False)
 
     story = "state/limited-stock"
-    """Told in it where the run file names no other."""
+    """Its story where the run file names no other."""
 
     def __post_init__(self) -> None:
         options.truth("named", self.named)

@@ -129,10 +129,10 @@ def expand(problems: Sequence[Problem], folder: Path | None = None) -> tuple[Con
     """
     place = folder or Path.cwd()
     concrete = tuple(itertools.chain.from_iterable(_combinations(p, place) for p in problems))
-    return tuple(_told_in_its_story(problem) for problem in concrete)
+    return tuple(_with_its_story(problem) for problem in concrete)
 
 
-def _told_in_its_story(problem: ConcreteProblem) -> ConcreteProblem:
+def _with_its_story(problem: ConcreteProblem) -> ConcreteProblem:
     """The problem, checked; its own story is used unless another is set.
 
     A problem with state needs one: what its actions do must be described.
@@ -224,7 +224,7 @@ def divisions(problems: Mapping[Split, Sequence[ConcreteProblem]]) -> tuple[str,
             splits.add(split)
             _check_division(first, environment, splits)
             if _is_logs(environment, problem):
-                shown |= dict.fromkeys(environment.told())
+                shown |= dict.fromkeys(environment.description())
     divided = [environment.divided() for environment, _ in found.values()]
     return (*divided, *shown)
 

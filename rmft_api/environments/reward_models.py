@@ -103,15 +103,15 @@ def cross_fitted(
 
 def calibration(predicted_NA: Floats, rows: LoggedRewards, means_A: Floats) -> RewardCalibration:
     """Of predictions for rows that the model has not seen; `means_A` are of its training rows."""
-    told_N = predicted_NA[np.arange(len(rows.actions_N)), rows.actions_N]
-    order = np.argsort(told_N, kind="stable")
+    shown_N = predicted_NA[np.arange(len(rows.actions_N)), rows.actions_N]
+    order = np.argsort(shown_N, kind="stable")
     tenths = [part for part in np.array_split(order, 10) if len(part)]
-    apart = [abs(told_N[part].mean() - rows.rewards_N[part].mean()) for part in tenths]
+    apart = [abs(shown_N[part].mean() - rows.rewards_N[part].mean()) for part in tenths]
     around = float(((rows.rewards_N - means_A[rows.actions_N]) ** 2).mean())
-    left = float(((rows.rewards_N - told_N) ** 2).mean())
+    left = float(((rows.rewards_N - shown_N) ** 2).mean())
     return RewardCalibration(
-        rows=len(told_N),
-        predicted=float(told_N.mean()),
+        rows=len(shown_N),
+        predicted=float(shown_N.mean()),
         seen=float(rows.rewards_N.mean()),
         error=float(np.average(apart, weights=[len(part) for part in tenths])),
         explained=1.0 - left / around if around > 0 else 0.0,

@@ -167,7 +167,7 @@ class Session:
         if not isinstance(found, tuple) or len(cast("tuple[Any, ...]", found)) != 2:
             raise self._breach("reset(seed)", found, "(state, shown)")
         self.state, shown = cast("tuple[Any, Any]", found)
-        self.told: list[str] = [self._words("reset(seed)", shown)]
+        self.observations: list[str] = [self._words("reset(seed)", shown)]
         """What the player saw before each round so far; it grows."""
         self.possible = self._possible()
         """The actions that can be taken now."""
@@ -188,7 +188,7 @@ class Session:
         words = self._words(what, shown)
         self._t += 1
         if self._t < world.T:
-            self.told.append(words)
+            self.observations.append(words)
             self.possible = self._possible()
             self.possible_T.append(self.possible)
         rewards = [world.lowest] * world.K

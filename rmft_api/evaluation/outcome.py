@@ -350,7 +350,7 @@ def _standing(
 def _order(config: RunConfig) -> scoring.ToldOrder | None:
     if config.prompts.name_order == "fixed":
         return None
-    return partial(preparation.told_order, config)
+    return partial(preparation.shown_order, config)
 
 
 def _figures(config: RunConfig, journal: Journal, split: Split) -> dict[int, Figures]:

@@ -53,7 +53,7 @@ class JobPolling:
         self._run = run
         self._every_s = every_s
         self._end = retries.clock() + within_s
-        self._heard: str | None = None
+        self._reported: str | None = None
         self._status = ""
         self._next_step_at = 0.0
 
@@ -103,9 +103,9 @@ class JobPolling:
 
     async def _news(self, job: Job) -> list[JobEvent]:
         try:
-            news = await self._tuner.events(job.id, self._heard)
+            news = await self._tuner.events(job.id, self._reported)
         except ProviderFault:
             return []  # the log is for people; the job itself holds its state
         if news:
-            self._heard = news[-1].id
+            self._reported = news[-1].id
         return news

@@ -93,7 +93,7 @@ class Journal:
         except BaseException:  # a signal, too: the file must stay open under its thread
             self._writer.close()
             raise
-        self.flights = InFlight()
+        self.in_flight = InFlight()
         self._plays = stored_plays.TrajectoryReader(self._writer.work_now)
 
     @classmethod
@@ -128,10 +128,10 @@ class Journal:
             connection = held.enter_context(closing(_connect(run_dir / FILE)))
             prepare(connection)
             fault_point("run.opened")
-            ballast = ReservedSpace(run_dir)
-            ballast.load()
-            held.callback(ballast.drop)
-            journal = cls(connection, run_dir, clock, ballast.drop)
+            reserved = ReservedSpace(run_dir)
+            reserved.load()
+            held.callback(reserved.drop)
+            journal = cls(connection, run_dir, clock, reserved.drop)
             journal._held = held.pop_all()
         return journal
 
@@ -157,7 +157,7 @@ class Journal:
 
         After `within_s` those left are cancelled; their number. Raises StorageError.
         """
-        late = await self.flights.drain(within_s)
+        late = await self.in_flight.drain(within_s)
         await self._writer.work(lambda connection: None)
         return late
 

@@ -134,7 +134,7 @@ class Ledger:
         self._writer = writer
         self._name = name
         self._clock = clock
-        self.books = Accounting(writer)
+        self.accounting = Accounting(writer)
         self._ids = writer.work_now(_ids_by_key)
         self._new_ids = count(1 + max((ids[-1] for ids in self._ids.values()), default=0))
         self._iteration = 0
@@ -189,9 +189,9 @@ class Ledger:
         row = (attempt, key, number, kind, self._iteration, digest, request, reserve, self._now())
         written = self._writer.write(_BEGIN, row)
         self._ids[key] = (*earlier, attempt)
-        return self._begun(written, attempt, key, reserve)
+        return self._started(written, attempt, key, reserve)
 
-    async def _begun(self, written: Awaitable[None], attempt: int, key: str, reserve: int) -> int:
+    async def _started(self, written: Awaitable[None], attempt: int, key: str, reserve: int) -> int:
         try:
             await written
         except sqlite3.IntegrityError as error:

@@ -276,7 +276,7 @@ def _fail(units: list[_Unit], error: BaseException) -> None:
 
 
 def _answer(units: list[_Unit]) -> None:
-    """Tell those who wait: one call into the event loop for the whole group."""
+    """Wake the waiters: one call into the event loop for the whole group."""
     waiting: deque[_Unit] = deque()
     loop: asyncio.AbstractEventLoop | None = None
     for unit in units:

@@ -37,7 +37,7 @@ class AnswerToken(NamedTuple):
 
 
 Listener = Callable[[int, AnswerToken], None]
-"""Told a piece and its place in the answer, on the sampling thread; a place may come again."""
+"""Gets a piece and its place in the answer, on the sampling thread; a place may come again."""
 
 
 def never() -> bool:

@@ -14,7 +14,7 @@ class TokenStream:
         self._sent = 0
 
     def grown(self, pieces: Sequence[str], logprobs: Sequence[TokenLogprob]) -> None:
-        """Tell the pieces that are sure, of those that will not change any more."""
+        """Send the pieces that are sure, of those that will not change any more."""
         if self._listener is not None:
             self.ended(pieces[: sure(pieces, self._stops)], logprobs)
 

@@ -104,7 +104,7 @@ class Recorder:
         self._saving: int | None = None
         self._metrics: dict[str, float] = {}
         self._epoch = 0
-        self._told_at = -math.inf
+        self._reported_at = -math.inf
         self.saved: int | None = None
         """The last step whose weights are on the disk."""
 
@@ -124,12 +124,12 @@ class Recorder:
             "train_mean_token_accuracy": step.train_mean_token_accuracy,
         }
         now = time.monotonic()
-        if now - self._told_at >= STEPS_EVERY_S or step.epoch > self._epoch:
-            self._told_at, self._epoch = now, step.epoch
+        if now - self._reported_at >= STEPS_EVERY_S or step.epoch > self._epoch:
+            self._reported_at, self._epoch = now, step.epoch
             self._voice.write(Step(step.step, step.total_steps, **self._metrics))
 
     def settle(self) -> None:
-        """Tell of the checkpoint saved since the last call, once it is safe on the disk."""
+        """Report the checkpoint saved since the last call, once it is safe on the disk."""
         if self._saving is None:
             return
         path = weights_file(self._folder, self._saving)
@@ -188,13 +188,13 @@ def train(folder: Path, voice: MessageWriter, may_train: threading.Event) -> Non
     resumes = isinstance(engine, Resumes)
     after = _prepare(folder, engine.resumes_at(scratch) if resumes else 0)
     engine = engine.keeping(scratch) if resumes else engine
-    lesson = _training_job(engine, order, folder)
-    numbers = engine.resolve(order.hyperparameters, lesson.examples)
-    voice.write(Validated(lesson.examples, numbers))
+    training = _training_job(engine, order, folder)
+    numbers = engine.resolve(order.hyperparameters, training.examples)
+    voice.write(Validated(training.examples, numbers))
     may_train.wait()
     voice.write(Started(after))
     recorder = Recorder(folder, voice)
-    tokens = lesson.learn(numbers, recorder)
+    tokens = training.learn(numbers, recorder)
     recorder.settle()
     if recorder.saved is None:
         raise RuntimeError(f"engine {order.engine!r} saved no weights")

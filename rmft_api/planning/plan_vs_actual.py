@@ -80,7 +80,7 @@ class Spending(Record, frozen=True):
 def spending(journal: Journal) -> Spending:
     """The run's money and tokens by phase, as they stand."""
     plan = journal.get(PLAN, "", RunPlan)
-    sums = journal.ledger.books.sums()
+    sums = journal.ledger.accounting.sums()
     trained = _trained(journal)
     is_over = journal.get(RESULTS, "", msgspec.Raw) is not None
     assumed = plan.replies if plan else None

@@ -1,6 +1,6 @@
 """What a model is shown, made of template files alone (docs/method.md 7).
 
-    prompt set (a folder) --load--> PromptSet --for one scenario--> Telling --round by round--> chat
+    folder of a prompt set --> PromptSet --for one scenario--> PromptBuilder --each round--> chat
 
 A set is files of plain text with `$field`s, and its identity is the hash of those that are used:
 

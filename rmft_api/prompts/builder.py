@@ -74,7 +74,7 @@ class ChatPromptBuilder:
         self._turn: tuple[Message, ...] | None = None
 
     def show_in(self, order: Order) -> None:
-        """Tell the actions in this order from now on."""
+        """List the actions in this order from now on."""
         if self._reordered is None:
             raise ValueError("this prompt builder knows one order alone")
         self._script, self._turn = self._reordered(order), None
@@ -159,9 +159,9 @@ class ChatPromptBuilder:
         if observation.action is None:
             return {**_SILENCE, "said": _fill(script.unread, observation, script.names)}
         reason = reader.reason(said, script.form) if script.said else ""
-        tells_outcome = "outcome" in (script.next or script.user).fields
+        shows_outcome = "outcome" in (script.next or script.user).fields
         return {
-            "outcome": _fill(script.outcome, observation, script.names) if tells_outcome else "",
+            "outcome": _fill(script.outcome, observation, script.names) if shows_outcome else "",
             "said": _fill(script.said, observation, script.names, reason=reason) if reason else "",
         }
 

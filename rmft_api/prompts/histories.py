@@ -27,7 +27,7 @@ _SUMMARY_FIELDS: Fields = frozenset(
     {"action", "count", "mean", "recent", "mean_percent", "recent_percent"}
 )
 
-TELLS_NUMBERS: Fields = (OUTCOME_FIELDS | REWARDS_FIELDS | _SUMMARY_FIELDS | {"rewards_json"}) - {
+SHOWS_NUMBERS: Fields = (OUTCOME_FIELDS | REWARDS_FIELDS | _SUMMARY_FIELDS | {"rewards_json"}) - {
     "round",
     "action",
     "count",
@@ -86,7 +86,7 @@ class History(Protocol):
     """The shown rounds of one trajectory."""
 
     def show_in(self, order: Order) -> None:
-        """Tell the actions in this order from now on."""
+        """List the actions in this order from now on."""
         ...
 
     def add(self, observation: Observation) -> None:
@@ -185,7 +185,7 @@ class _Summary:
         self._lines = [untried.fill({"action": name}) for name in names]
         self._order: Order = tuple(range(len(names)))
         self._empty = empty
-        self._is_begun = False
+        self._is_started = False
         self._text = self._now()
 
     def add(self, observation: Observation) -> None:
@@ -194,8 +194,8 @@ class _Summary:
         for action, reward in enumerate(observation.rewards):
             if reward is not None:
                 self._add(action, reward)
-                self._is_begun = True
-        if self._is_begun:
+                self._is_started = True
+        if self._is_started:
             self._text = self._all()
 
     def show_in(self, order: Order) -> None:
@@ -216,7 +216,7 @@ class _Summary:
         )
 
     def _now(self) -> str:
-        return self._all() if self._is_begun or self._empty is None else self._empty
+        return self._all() if self._is_started or self._empty is None else self._empty
 
     def _all(self) -> str:
         return self._whole.fill({"lines": "\n".join([self._lines[a] for a in self._order])})

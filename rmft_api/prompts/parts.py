@@ -22,8 +22,8 @@ PARTS: Fields = frozenset({"task", "framing", "reasoning", "output"})
 _COUNTS: Fields = frozenset({"K", "T", "actions"})
 _CONTEXT: Fields = frozenset({"context", "round"})
 _SYSTEM: Fields = _COUNTS | PARTS
-_TELLS_REWARDS: Fields = frozenset({"history", "outcome", "rewards_json"})
-_USER: Fields = _SYSTEM | _TELLS_REWARDS | {"round", "left", "said", "context"}
+_SHOWS_REWARDS: Fields = frozenset({"history", "outcome", "rewards_json"})
+_USER: Fields = _SYSTEM | _SHOWS_REWARDS | {"round", "left", "said", "context"}
 
 
 @dataclass(frozen=True)
@@ -92,7 +92,7 @@ def read(folder: Folder, config: PromptConfig, named: Sequence[str] = ()) -> Par
     _check_names(config)
     _check_stakes(folder, config)
     frame = _frame(folder, config)
-    _check_rewards_are_told(folder, frame)
+    _check_rewards_are_shown(folder, frame)
     parts = Parts(
         frame=frame,
         stories={
@@ -107,7 +107,7 @@ def read(folder: Folder, config: PromptConfig, named: Sequence[str] = ()) -> Par
         reasons=_reasons(folder, config),
         examples=examples.read(folder, config),
     )
-    _check_actions_are_told(folder, config, parts)
+    _check_actions_are_shown(folder, config, parts)
     return parts
 
 
@@ -300,15 +300,15 @@ def _unread(folder: Folder, frame: Frame) -> Variants | None:
     return folder.variants("unread.md", frozenset({"round"}), "$said", REWARDS_FIELDS)
 
 
-def _check_rewards_are_told(folder: Folder, frame: Frame) -> None:
-    if not frame.round_fields & _TELLS_REWARDS:
+def _check_rewards_are_shown(folder: Folder, frame: Frame) -> None:
+    if not frame.round_fields & _SHOWS_REWARDS:
         raise ConfigError(
             f"{(frame.next or frame.user).path} never shows a reward: "
             "it needs $history, $outcome or $rewards_json"
         )
 
 
-def _check_actions_are_told(folder: Folder, config: PromptConfig, parts: Parts) -> None:
+def _check_actions_are_shown(folder: Folder, config: PromptConfig, parts: Parts) -> None:
     """An answer by name needs the names shown; a summary without an `empty.md` shows them all."""
     history, shown = parts.history, parts.frame.user.fields
     if history and history.untried and not history.empty and "history" in shown:

@@ -16,7 +16,7 @@ from rmft_api.environments.scenario import Scenario
 from rmft_api.prompts import examples, own_forms, reader
 from rmft_api.prompts import parts as parts_of_a_set
 from rmft_api.prompts.builder import ChatPromptBuilder, PromptPlan
-from rmft_api.prompts.histories import REWARDS_FIELDS, TELLS_NUMBERS
+from rmft_api.prompts.histories import REWARDS_FIELDS, SHOWS_NUMBERS
 from rmft_api.prompts.parts import NAME, PARTS, Parts, StoryTemplates
 from rmft_api.prompts.templates import Folder, Template
 
@@ -39,7 +39,7 @@ class _Kind(NamedTuple):
     """In which the actions are listed; None: as they are."""
 
     @property
-    def told(self) -> tuple[str, ...]:
+    def shown_names(self) -> tuple[str, ...]:
         """The names in the order shown."""
         return self.names if self.order is None else tuple(self.names[a] for a in self.order)
 
@@ -213,8 +213,8 @@ class PromptSet:
     def _constant(self, kind: _Kind, story: StoryTemplates) -> dict[str, str]:
         """The fields that no round changes."""
         names = kind.names
-        counts = {"K": str(len(names)), "T": str(kind.T), "actions": ", ".join(kind.told)}
-        counts["example"] = _example(kind.told, self.config)
+        counts = {"K": str(len(names)), "T": str(kind.T), "actions": ", ".join(kind.shown_names)}
+        counts["example"] = _example(kind.shown_names, self.config)
         chosen = {name: part.fill(counts) for name, part in self._parts.chosen.items()}
         if story.task:
             picked = story.task.pick(full=kind.full, contextual=kind.contextual)
@@ -236,7 +236,7 @@ class PromptSet:
                 f"{self.root}: contextual scenarios need a context.md and $context in user.md "
                 "(multi_turn: in next.md too)"
             )
-        if kind.full and not self._tells_every_reward():
+        if kind.full and not self._shows_every_reward():
             raise ConfigError(
                 f"{self.root}: full feedback is never shown; histories/{self.config.history} or "
                 "outcome.md needs a _full.md beside it that uses $rewards"
@@ -247,7 +247,7 @@ class PromptSet:
                 "user.md needs $history"
             )
 
-    def _tells_every_reward(self) -> bool:
+    def _shows_every_reward(self) -> bool:
         fields, history = self._parts.frame.round_fields, self._parts.history
         if "rewards_json" in fields:
             return True
@@ -292,7 +292,7 @@ def load(
     files = Folder(
         _find(config.set, roots, beside),
         overlay=overlay,
-        told_by_overlay=TELLS_NUMBERS,
+        shown_by_overlay=SHOWS_NUMBERS,
         beside=beside,
     )
     parts = parts_of_a_set.read(files, config, contexts)
@@ -311,7 +311,7 @@ def restored(
     files = Folder(
         Path(config.set),
         overlay=overlay,
-        told_by_overlay=TELLS_NUMBERS,
+        shown_by_overlay=SHOWS_NUMBERS,
         beside=beside,
         kept=texts,
     )

@@ -137,7 +137,7 @@ class Folder:
     texts: dict[str, str] = field(default_factory=dict[str, str])
     overlay: str = ""
     """A folder inside whose files are read in place of those of the same name."""
-    told_by_overlay: Fields = frozenset()
+    shown_by_overlay: Fields = frozenset()
     """Fields that only files of the overlay may show, where there is one."""
     beside: Path = field(default_factory=Path.cwd)
     """Where relative paths of the run file start."""
@@ -196,7 +196,7 @@ class Folder:
         if text is None:
             return None
         template = Template(self.root / place, text, known)
-        if self.overlay and place == name and template.fields & self.told_by_overlay:
+        if self.overlay and place == name and template.fields & self.shown_by_overlay:
             raise ConfigError(
                 f"{template.path} shows rewards; {self.root / self.overlay / name} must show them "
                 "in its place"

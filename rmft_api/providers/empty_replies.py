@@ -1,6 +1,6 @@
 """Replies of status 200 that are no answers: one rule for the OpenAI wire, batches and Gemini.
 
-An answer is a choice that ended as `finish_reasons.py` lists, in a reply that tells of no error
+An answer is a choice that ended as `finish_reasons.py` lists, in a reply that reports no error
 beside it. Whatever else comes is the provider's fault, never the model's play.
 """
 
@@ -31,12 +31,12 @@ def failed(
     error: Any,
     *,
     billed: Tokens | None = None,
-    begun: bool = False,
+    started: bool = False,
 ) -> ProviderFault:
-    """The fault of an error in a reply; `begun`: words of an answer came with it."""
+    """The fault of an error in a reply; `started`: words of an answer came with it."""
     body = json.dumps({"error": error}).encode()  # half surrogate pairs and all
-    doubtful = begun and billed is None
-    return faults.error_in_reply(request, headers, body, billed=billed, begun=doubtful)
+    doubtful = started and billed is None
+    return faults.error_in_reply(request, headers, body, billed=billed, started=doubtful)
 
 
 def broken(request: faults.Request, choice: Broken, billed: Tokens | None) -> ProviderFault:

@@ -71,7 +71,7 @@ class RequestEncoder:
         return encoded[:-1] + b"," + self._extra if self._extra else encoded
 
     def _add_answer(self, body: _Body, request: ChatRequest, answer: AnswerFormat) -> None:
-        """Tell the endpoint the answer's form, as far as it takes that."""
+        """Send the endpoint the answer's form, as far as it supports that."""
         if way_of(answer.form) == "tool":
             if not self._traits.tools:
                 raise ConfigError("prompts.answer = 'tool', but chat.tools is false there")

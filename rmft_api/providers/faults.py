@@ -185,15 +185,15 @@ def error_in_reply(
     body: bytes,
     *,
     billed: tuple[int, int, int] | None,
-    begun: bool,
+    started: bool,
 ) -> ProviderFault:
     """The fault of an error that came in a reply of status 200: by the rules of error replies.
 
-    A chat that was `begun` before it failed may have been billed, so that it counts as no answer
+    A chat that was `started` before it failed may have been billed, so that it counts as no answer
     where it would be safe to ask again.
     """
     fault = refused(replace(request, free=False), 200, headers, body)
-    doubtful = fault.kind is FaultKind.AMBIGUOUS or (fault.kind is FaultKind.SAFE and begun)
+    doubtful = fault.kind is FaultKind.AMBIGUOUS or (fault.kind is FaultKind.SAFE and started)
     return ProviderFault(
         str(fault),
         FaultKind.NO_ANSWER if doubtful else fault.kind,

@@ -219,7 +219,7 @@ class _Connection(asyncio.Protocol):
         self._head = b""
         """What came so far, at least to the end of the headers."""
         self._body: list[bytes] = []
-        self._begun = False
+        self._started = False
         """Whether a reply is coming in, its head read."""
         self.is_free = True
         self.since = 0.0
@@ -249,7 +249,7 @@ class _Connection(asyncio.Protocol):
         if self._waiter is None:  # nothing was asked
             self.close()
             return
-        if not self._begun:
+        if not self._started:
             self._head += data
         try:
             self._parser.feed_data(data)
@@ -257,7 +257,7 @@ class _Connection(asyncio.Protocol):
             self._fail(LostError(f"no HTTP: {error}"))
 
     def eof_received(self) -> None:
-        if self._begun and not _is_delimited(Headers(self._head)):
+        if self._started and not _is_delimited(Headers(self._head)):
             self._finish()
 
     def connection_lost(self, exc: Exception | None) -> None:
@@ -268,14 +268,14 @@ class _Connection(asyncio.Protocol):
             self.is_free = False
 
     def on_headers_complete(self) -> None:
-        self._begun = True
+        self._started = True
 
     def on_body(self, body: bytes) -> None:
         self._body.append(body)
 
     def on_message_complete(self) -> None:
         if self._parser.get_status_code() < 200:  # "continue" and the like: the reply comes after
-            self._head, self._begun = _after_headers(self._head), False
+            self._head, self._started = _after_headers(self._head), False
             return
         all_is_sent = not self._transport.get_write_buffer_size()
         self._finish(reuse=self._parser.should_keep_alive() and all_is_sent)
@@ -283,7 +283,7 @@ class _Connection(asyncio.Protocol):
     def _finish(self, *, reuse: bool = False) -> None:
         body = self._body[0] if len(self._body) == 1 else b"".join(self._body)
         response = Response(self._parser.get_status_code(), Headers(self._head), _plain(body))
-        self._head, self._body, self._begun = b"", [], False
+        self._head, self._body, self._started = b"", [], False
         waiter, self._waiter = self._waiter, None
         if waiter is not None and not waiter.done():
             self.is_free = reuse

@@ -73,7 +73,7 @@ _PASSAGE: ContextVar[Passage | None] = ContextVar("passage", default=None)
 
 @contextmanager
 def watched() -> Generator[Passage]:
-    """Tell how far the one request of this block gets. For clients that a `Route` made."""
+    """Record how far the one request of this block gets. For clients that a `Route` made."""
     passage = Passage()
     token = _PASSAGE.set(passage)
     try:

@@ -45,7 +45,7 @@ class Replies:
                 headers,
                 completion.error,
                 billed=_billed(completion),
-                begun=_said(completion),
+                started=_said(completion),
             )
         choices = completion.choices
         if len(choices) != 1 or request.n != 1:
@@ -166,7 +166,7 @@ class Replies:
                     headers,
                     error,
                     billed=_billed(completion),
-                    begun=_said(completion),
+                    started=_said(completion),
                 )
 
     def _ending(self, request: ChatRequest, completion: Completion, choice: ParsedChoice) -> str:

@@ -58,11 +58,11 @@ def _split(content: str) -> tuple[str | None, str | None]:
     """What follows the block, and the block; thoughts may quote its end, so the last one counts."""
     if ends := [*_END.finditer(content)]:
         return _parted(content, ends[-1].start(), ends[-1].end())
-    begun = _BEGIN.match(content)
-    return (None, content[begun.end() :].strip()) if begun else (content, None)
+    opening = _BEGIN.match(content)
+    return (None, content[opening.end() :].strip()) if opening else (content, None)
 
 
 def _parted(content: str, start: int, end: int) -> tuple[str | None, str]:
-    begun = _BEGIN.match(content)
-    block = content[begun.end() if begun else 0 : start]
+    opening = _BEGIN.match(content)
+    block = content[opening.end() if opening else 0 : start]
     return content[end:].lstrip() or None, block.strip()

@@ -65,7 +65,7 @@ class JournaledChat:
         pace: Pacing | None = None,
     ) -> None:
         self._ledger = journal.ledger
-        self._flights = journal.flights
+        self._in_flight = journal.in_flight
         self._wire = wire
         self._retries = retries
         self._price = price
@@ -98,14 +98,14 @@ class JournaledChat:
         """One attempt. Once reserved, it runs to its end whatever becomes of the caller."""
         if self._pace is not None:
             await self._pace(call.request)
-        reserve, begun = self._begin(call)
-        return await self._flights.run(self._book(call.request, reserve, begun))
+        reserve, started = self._begin(call)
+        return await self._in_flight.run(self._book(call.request, reserve, started))
 
     async def _book(
-        self, request: ChatRequest, reserve: int, begun: Awaitable[int]
+        self, request: ChatRequest, reserve: int, started: Awaitable[int]
     ) -> ChatResponse:
         try:
-            attempt = await begun
+            attempt = await started
         except BaseException:
             self._drop(request)
             raise

@@ -7,7 +7,7 @@ _SPARE = 0.015
 """Share of a limit that is left alone: clocks differ, and replies overtake each other."""
 _EVEN_S = 0.25
 """Requests held up by a busy machine are made up for over this much time, not over more."""
-_FIRST_LESSON, _LONGEST_LESSON = 0.01, 0.1
+_FIRST_WINDOW, _LONGEST_WINDOW = 0.01, 0.1
 """How providers count tokens is learnt each time that such a share of a limit was used: at first
 soon, then with growing certainty."""
 _TRUST, _MOST_SCALE = 0.8, 16.0
@@ -67,7 +67,7 @@ class RateLimit:
         self._counted = 0.0
         """What had been let through when the scale was last learnt."""
         self._has_learnt = False
-        self._lesson = _FIRST_LESSON
+        self._window = _FIRST_WINDOW
         self.tune(limit, period_s)
         self.left = limit
 
@@ -121,9 +121,9 @@ class RateLimit:
             self._anchor = account  # it was full in between, so it says nothing
             return
         ours = (account.mark - before.mark) * self.scale
-        if ours <= 0 or ours < min(self._lesson * self.limit, self.most / 2):
+        if ours <= 0 or ours < min(self._window * self.limit, self.most / 2):
             return
-        self._anchor, self._lesson = account, min(_LONGEST_LESSON, 2 * self._lesson)
+        self._anchor, self._window = account, min(_LONGEST_WINDOW, 2 * self._window)
         gained = (account.at - before.at) * self.rate if fills else 0.0
         if fills and self._full_at >= before.at:  # it may have run over
             self._probe(ours, gained)

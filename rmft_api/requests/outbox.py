@@ -157,7 +157,7 @@ class Outbox:
         if len(_lost(doubts)) >= intent.allowed and not effect.repeatable:
             raise self._lost_for_good(effect, doubts)
         try:
-            return await self._journal.flights.run(self._book(intent, doubts))
+            return await self._journal.in_flight.run(self._book(intent, doubts))
         except ProviderFault as fault:
             if fault.never_sent or effect.repeatable:
                 raise

@@ -80,22 +80,22 @@ class RolloutSettings:
 
     @cached_property
     def scripted(self) -> bool:
-        """Whether an algorithm plays, which is told what it may know as figures."""
+        """Whether an algorithm plays, which gets what it may know as numbers."""
         return is_scripted(self.model)
 
 
 @dataclass(frozen=True)
 class PreparedScenario:
-    """A scenario ready to be played: its index, its problem, how it is told."""
+    """A scenario ready to be played: its index, its problem, its wording."""
 
     index: int
     scenario: Scenario
     names: tuple[str, ...]
-    """The K action names told."""
+    """The K action names shown."""
     prompt_builder: Callable[..., PromptBuilder]
-    """A fresh teller for one trajectory; with state it is handed its session's `contexts`."""
+    """A prompt builder for one trajectory; with state it takes its session's `contexts`."""
     order: Callable[[int, int], tuple[int, ...]] | None = None
-    """In which the actions are told, by trajectory and round (from 0); None: always as `names`."""
+    """In which the actions are listed, by trajectory and round (from 0); None: as `names`."""
 
     def begin(self) -> "Begun":
         """One trajectory from its first round on."""
@@ -114,9 +114,9 @@ class Begun(NamedTuple):
     """The trajectory's own world; None where no action changes anything."""
 
     def observe(self, scenario: Scenario, t: int, reply: str, action: int | None) -> None:
-        """Go on to the next round as somebody who takes `action`, or what is possible beside it.
+        """Continue to the next round as a player who takes `action`, or what is possible beside it.
 
-        Against an adversary, as somebody who plays evenly.
+        Against an adversary, as one who plays evenly.
         """
         if self.session is None:
             even = np.full(scenario.K, 1 / scenario.K)
@@ -127,13 +127,13 @@ class Begun(NamedTuple):
 
 
 class Told(Sequence[str]):
-    """What a session tells, with the names of the actions that are possible where some are not."""
+    """What a session shows, with the names of the actions that are possible where some are not."""
 
     def __init__(self, session: Session, names: Sequence[str]) -> None:
         self._session, self._names = session, names
 
     def __len__(self) -> int:
-        return len(self._session.told)
+        return len(self._session.observations)
 
     @overload
     def __getitem__(self, t: int) -> str: ...
@@ -144,9 +144,9 @@ class Told(Sequence[str]):
             return [self[i] for i in range(*t.indices(len(self)))]
         possible = self._session.possible_T[t]
         if len(possible) == len(self._names):
-            return self._session.told[t]
+            return self._session.observations[t]
         now = ", ".join(self._names[action] for action in possible)
-        return f"{self._session.told[t]} Possible now: {now}."
+        return f"{self._session.observations[t]} Possible now: {now}."
 
 
 Save = Callable[[PreparedScenario, Sequence[StoredTrajectory]], Awaitable[None]]
@@ -164,7 +164,7 @@ async def play(
     """Play every scenario L times, but for the trajectories that `done(index)` names.
 
     `save` is awaited for each finished cohort; `tick` counts decisions. A cohort whose request
-    stays without an answer is set aside and the others go on; then ResumableError. Raises what
+    stays without an answer is set aside and the others continue; then ResumableError. Raises what
     else `chat` raises, and what `validity` does, after the other trajectories were stopped.
     """
     cohorts = _cohorts(settings, prepared_scenarios, done)
@@ -362,7 +362,7 @@ def _ask(
 
 
 def answer_format(output: Output, names: tuple[str, ...], *, reasoned: bool) -> AnswerFormat | None:
-    """What an endpoint is told of the answer's form; None where the words alone tell it."""
+    """The answer's form for the endpoint; None where the prompt alone states it."""
     if is_own(output) or way_of(output) == "tag":
         return None
     return AnswerFormat(output, names, reasoned)
@@ -398,7 +398,7 @@ def visible_state(
     full: bool,
     reasoned: bool,
 ) -> VisibleState:
-    """The counts and sums of the rewards told so far, from each round's action and K rewards."""
+    """The counts and sums of the rewards shown so far, from each round's action and K rewards."""
     counts, sums = [0] * len(names), [0.0] * len(names)
     for action, rewards in rounds:
         shown = range(len(names)) if full else [action] if action is not None else []
@@ -411,7 +411,7 @@ def visible_state(
 def step(
     settings: RolloutSettings, prepared: PreparedScenario, rollout: Rollout, t: int, choice: Choice
 ) -> reader.UnreadableReply | None:
-    """Read the reply, act, earn, and let the player hear of it; why it decides nothing."""
+    """Read the reply, act, earn, and let the player observe it; why it decides nothing."""
     answer = _read(settings, prepared, rollout, choice)
     shown = rollout.prompt.new_messages()
     text = reader.clean(choice.content or "")
@@ -491,7 +491,7 @@ def _face(
     action: int | None,
     policy: Sequence[float] | None,
 ) -> tuple[float, ...]:
-    """The round's K rewards, to be told; an adversary meets an unread reply as uniform play.
+    """The round's K rewards, to be shown; an adversary meets an unread reply as uniform play.
 
     What such a reply costs is worked out by `regret.play_in`.
     """

@@ -136,7 +136,7 @@ def not_evaluated(config: RunConfig) -> tuple[str, ...]:
 def _why_not(problem: ConcreteProblem, log: "ShownLog") -> str:
     which = f"{log.table.path.name} with K={problem.K}, T={problem.T} has no off-policy values"
     if log.A == problem.K:
-        return f"{which}: this run was begun by an earlier version, which evaluated one log"
+        return f"{which}: this run was started by an earlier version, which evaluated one log"
     return (
         f"{which}: they need every action offered, and the log has {log.A}; set K = {log.A}, or "
         f"name {problem.K} of them in the option actions"
@@ -202,7 +202,7 @@ def requests(
         builder = _builder(config, prompts, asked, question, wording)
         visible = None
         if is_scripted(model):
-            rounds = list(_told_rounds(asked.log, question.history))
+            rounds = list(_shown_rounds(asked.log, question.history))
             visible = engine.visible_state(
                 wording.names, form, rounds, full=False, reasoned=reasoned
             )
@@ -285,13 +285,13 @@ class _Answers:
         self._words = words
         self._output: reader.Output = output
         self._sums: defaultdict[int, list[float]] = defaultdict(lambda: [0.0] * asked.log.A)
-        self._heard: defaultdict[int, int] = defaultdict(int)
+        self._replies: defaultdict[int, int] = defaultdict(int)
         self._prompts = len(asked.questions)
         self._read = 0
 
     def add(self, question: Question, choice: Choice) -> None:
         """One more reply."""
-        self._heard[question.number] += 1
+        self._replies[question.number] += 1
         answer = reader.read(
             choice.content,
             choice.finish_reason,
@@ -310,7 +310,7 @@ class _Answers:
 
     def policy(self, model: str) -> LogPolicy:
         """What the model does."""
-        samples = [self._heard[number] for number in range(self._prompts)]
+        samples = [self._replies[number] for number in range(self._prompts)]
         return LogPolicy(
             model=model,
             prompts=self._prompts,
@@ -384,12 +384,12 @@ def _builder(
         nothing, nothing, "bandit", "pseudo" if contexts is None else "dynamic", contexts
     )
     builder = prompts.prompt_builder(wording.story, scenario, wording.names)
-    for place, rewards in _told_rounds(log, history):
+    for place, rewards in _shown_rounds(log, history):
         builder.observe(_said(config, place, wording.names), place, rewards)
     return builder
 
 
-def _told_rounds(log: "ShownLog", history: LogHistory) -> Iterator[tuple[int, tuple[float, ...]]]:
+def _shown_rounds(log: "ShownLog", history: LogHistory) -> Iterator[tuple[int, tuple[float, ...]]]:
     """The place of the action that each row of a history showed, and what was earned there."""
     places = {action: place for place, action in enumerate(history.order)}
     rows: list[int] = history.rows.tolist()

@@ -175,12 +175,12 @@ def _orders(
     """The orders in which a scenario's actions are listed; None: always the same."""
     if config.prompts.name_order == "fixed":
         return None
-    return lambda number, t: told_order(
+    return lambda number, t: shown_order(
         config, msgspec.structs.replace(address, trajectory=number), K, t
     )
 
 
-def told_order(config: RunConfig, address: Address, K: int, t: int) -> tuple[int, ...]:
+def shown_order(config: RunConfig, address: Address, K: int, t: int) -> tuple[int, ...]:
     """The actions in the order in which round `t` (from 0) of a trajectory lists them.
 
     Held-out scenarios have the same orders for every model.

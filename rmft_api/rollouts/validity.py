@@ -113,7 +113,7 @@ class Validity:
 
     def __init__(self, floor: Floor, wave: Wave, refuse: Refuse) -> None:
         self._floor, self._wave, self._refuse = floor, wave, refuse
-        self._heard: dict[int, bytearray] = {}
+        self._read: dict[int, bytearray] = {}
         self._over: set[int] = set()
         self._samples: dict[Cause, tuple[int, Sample]] = {}
         self._causes: Counter[Cause] = Counter()
@@ -127,7 +127,7 @@ class Validity:
             if trajectory >= self._wave.trajectories:
                 continue
             marks = bytearray(_mark(status) for status in statuses)
-            self._heard[trajectory] = marks
+            self._read[trajectory] = marks
             if len(marks) < self._wave.horizon(trajectory):
                 self._over.add(trajectory)
         if self._floor.least > 0:
@@ -147,9 +147,9 @@ class Validity:
         names: tuple[str, ...],
     ) -> None:
         """Hear of a trajectory's next reply. Raises what `refuse` gives once too few are valid."""
-        marks = self._heard.get(trajectory)
+        marks = self._read.get(trajectory)
         if marks is None:
-            marks = self._heard[trajectory] = bytearray()
+            marks = self._read[trajectory] = bytearray()
         place = self._wave.place(trajectory, len(marks))
         marks.append(_READ if unread is None else _mark(unread.status))
         if unread is not None:
@@ -166,7 +166,7 @@ class Validity:
             return
         self._over.add(trajectory)
         if self._missing > 0:
-            count = len(self._heard.get(trajectory, b""))
+            count = len(self._read.get(trajectory, b""))
             wanted = self._wave.rounds_within(self._looked, trajectory)
             self._missing -= max(0, wanted - count)
             if self._missing <= 0:
@@ -181,7 +181,7 @@ class Validity:
             if self._missing:
                 return
             marks = Counter[int]()
-            for trajectory, count in self._heard.items():
+            for trajectory, count in self._read.items():
                 marks.update(count[: wave.rounds_within(self._looked, trajectory)])
             self._error = self.decided(marks[_READ], marks[_READ] + marks[_UNREAD])
             if self._error is not None or self._looked >= wave.replies:
@@ -197,7 +197,7 @@ class Validity:
             if not within and trajectory >= wave.size:
                 break
             if trajectory not in self._over:
-                lacking += max(0, within - len(self._heard.get(trajectory, b"")))
+                lacking += max(0, within - len(self._read.get(trajectory, b"")))
         return lacking
 
     def decided(self, valid: int, replies: int) -> Exception | None:

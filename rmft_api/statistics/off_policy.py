@@ -94,8 +94,8 @@ def estimate(name: Estimator, rows: LoggedRows, policy: EvaluatedPolicy) -> Esti
         shown_NA[np.arange(N), rows.actions_N] = left_N / rows.propensities_N
         influence_N = weights_N * left_N + ratio * (mass_N - mass_N.mean())
         return Estimate(ratio * float(mass_N.mean()), influence_N, (shown_NA + ratio) / N)
-    told_N = rows.expected_NA[np.arange(N), rows.actions_N]
-    left_N = rows.rewards_N - told_N
+    shown_N = rows.expected_NA[np.arange(N), rows.actions_N]
+    left_N = rows.rewards_N - shown_N
     terms_N = (policy.shares_NA * rows.expected_NA).sum(axis=1) + weights_N * left_N
     shown_NA[np.arange(N), rows.actions_N] = left_N / rows.propensities_N
     return Estimate(

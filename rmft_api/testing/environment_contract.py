@@ -25,7 +25,7 @@ BAD_FACE = "face() must return K finite rewards"
 NOT_EXTREME = "extremes() must bound all that face() pays and all that any policy earns"
 WRONG_MEANS = "rewards do not average to `means`; regret is computed from `means`"
 BAD_FACT = "facts must be finite numbers"
-POSITION_TELLS = (
+POSITION_REVEALS = (
     "position {position} earns {side} than chance ({gain:+.3f} a round), so a model may learn the "
     "place and not the problem; draw the order of the actions, or put ordered = True if they stay "
     "in place on purpose (a run then deals their places again)"
@@ -143,7 +143,7 @@ class EnvironmentContract:
         errors = gains.std(axis=0) / np.sqrt(len(gains))
         for place, (gain, error) in enumerate(zip(gains.mean(axis=0), errors, strict=True), 1):
             side = "more" if gain > 0 else "less"
-            message = POSITION_TELLS.format(position=place, gain=float(gain), side=side)
+            message = POSITION_REVEALS.format(position=place, gain=float(gain), side=side)
             assert abs(gain) <= 5 * error + 1e-9, message
 
     def test_the_best_play_has_no_regret(self) -> None:

@@ -102,7 +102,7 @@ class StatefulContract:
 
 
 def _play(session: Session, actions: Sequence[int | None]) -> tuple[list[float], list[str]]:
-    return [session.step(action).reward for action in actions], list(session.told)
+    return [session.step(action).reward for action in actions], list(session.observations)
 
 
 def _at_random(world: World) -> list[int]:

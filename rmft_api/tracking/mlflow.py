@@ -20,7 +20,7 @@ class MlflowTracker:
     def __init__(self, config: TrackingConfig, run: "Identity") -> None:
         self._client: Any = import_module("mlflow").MlflowClient(tracking_uri=config.uri)
         experiment = self._experiment(config.project)
-        self._run = self._known(experiment, run.key) or self._begun(experiment, run)
+        self._run = self._known(experiment, run.key) or self._started(experiment, run)
 
     def figures(self, index: int, model: str, figures: Mapping[str, float]) -> None:
         """Log the figures at step `index`, and the model's id as a tag."""
@@ -44,7 +44,7 @@ class MlflowTracker:
         self._client.update_run(run_id, status="RUNNING")
         return run_id
 
-    def _begun(self, experiment: str, run: "Identity") -> str:
+    def _started(self, experiment: str, run: "Identity") -> str:
         tags = {TAG: run.key, "mlflow.runName": run.name}
         run_id = str(self._client.create_run(experiment, tags=tags).info.run_id)
         for name, value in run.settings.items():

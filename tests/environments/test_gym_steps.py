@@ -80,7 +80,7 @@ def test_the_optimum_of_a_lake_without_chance_reaches_the_goal_in_six_steps() ->
 def test_blackjack_is_told_in_words_and_basic_strategy_beats_chance() -> None:
     made = problem("Blackjack-v1", 2, 20, low=-1.0)
     world = made.world(3)
-    assert "The dealer shows" in world.start().told[0]
+    assert "The dealer shows" in world.start().observations[0]
     assert made.draw(np.random.default_rng(0)).names == ("stick", "hit")
     assert "basic_strategy" in world.reference
     assert mean_regret("basic_strategy", made) < mean_regret("random", made)
@@ -95,7 +95,7 @@ def test_blackjack_is_told_in_words_and_basic_strategy_beats_chance() -> None:
 )
 def test_where_one_stands_is_told_in_words(id_: str, K: int, words: str) -> None:
     options = {"low": -100.0, "high": 0.0} if id_.startswith("Cliff") else {}
-    assert words in problem(id_, K, 5, **options).world(0).start().told[0]
+    assert words in problem(id_, K, 5, **options).world(0).start().observations[0]
 
 
 def test_rewards_outside_their_bounds_are_found_before_anything_is_played() -> None:

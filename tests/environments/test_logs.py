@@ -176,12 +176,12 @@ def test_rewards_that_are_no_coins_keep_their_means(tmp_path: Path) -> None:
 
 def test_what_a_log_holds_and_what_is_assumed_is_told(log: Path) -> None:
     pytest.importorskip("sklearn")
-    blind = "\n".join(made(log, propensity="chance").told())
+    blind = "\n".join(made(log, propensity="chance").description())
     assert "5 actions: blue (" in blind
     assert "propensities from 0.1 to 0.4 (column chance)" in blind
     assert "evenly shown ones for an action" in blind
     assert "this assumes" in blind
-    seeing = "\n".join(made(log, **WITH_FEATURES).told())
+    seeing = "\n".join(made(log, **WITH_FEATURES).description())
     assert "linear reward model of the training rows alone, cross-fitted there" in seeing
     assert "held-out rows it expects 0." in seeing
     assert "no propensities" in seeing
@@ -194,7 +194,7 @@ def test_actions_with_little_data_are_left_out_by_name(tmp_path: Path) -> None:
         made(path)
     environment = made(path, rare="exclude")
     assert environment.shown().actions == ("blue", "green", "grey", "red", "white")
-    assert "left out, with their rows: 'pink' (8)" in "\n".join(environment.told())
+    assert "left out, with their rows: 'pink' (8)" in "\n".join(environment.description())
 
 
 def test_tsv_parquet_and_csv_hold_the_same(tmp_path: Path) -> None:
@@ -231,7 +231,7 @@ def test_true_and_false_are_rewards_and_are_told(tmp_path: Path) -> None:
     words = made(write(tmp_path / "b.csv", said), min_rows=2)
     draws = [one.draw(np.random.default_rng(0)) for one in (ones, words)]
     assert np.array_equal(draws[0].rewards, draws[1].rewards)
-    assert "says true and false, read as 1 and 0" in "\n".join(words.told())
+    assert "says true and false, read as 1 and 0" in "\n".join(words.description())
 
 
 WAYS = st.sampled_from(

@@ -83,7 +83,7 @@ class Hall:
         try:
             return await play_all(self.config, journal, told(self.config.run), seated)
         finally:
-            await journal.flights.drain(1.0)
+            await journal.in_flight.drain(1.0)
             journal.close()
 
 

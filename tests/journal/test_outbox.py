@@ -542,6 +542,6 @@ async def test_a_caller_that_leaves_does_not_stop_what_is_under_way(
     with pytest.raises(asyncio.CancelledError):
         await caller
     go_on.set()
-    assert await journal.flights.drain(5.0) == 0
+    assert await journal.in_flight.drain(5.0) == 0
     assert await once_of(journal, time, provider)() == Thing("thing-0")
     assert provider.posts == 1

@@ -77,7 +77,7 @@ async def test_calls_and_money_are_booked_under_the_phase_of_their_key(journal: 
     await answered(journal, "train/1/0/1/0", Usage(50, 10), 3)
     await answered(journal, "validation/0/0/0/0", Usage(30, 5), 2)
     job = await journal.ledger.begin("job/abc", "job", DIGEST, 500)
-    books = journal.ledger.books
+    books = journal.ledger.accounting
     assert books.sums() == {
         PhaseKey("rollouts", 1): PhaseSum(2, 150, 64, 30, spent=10, replies=2),
         PhaseKey("validation", 0): PhaseSum(1, 30, 0, 5, spent=2, replies=1),
@@ -99,9 +99,9 @@ async def test_a_second_look_at_the_books_tells_what_a_first_one_would(
         await journal.ledger.begin(f"train/1/0/{number}/0", "chat", DIGEST, 10)
         await answered(journal, f"test/0/0/{number}/0", Usage(10, 1), number)
         for _ in range(2):  # the second of them finds nothing new
-            journal.ledger.books.sums()
-    looked = journal.ledger.books.sums()
-    fresh = type(journal.ledger.books)(journal.ledger.books._writer).sums()  # pyright: ignore[reportPrivateUsage]
+            journal.ledger.accounting.sums()
+    looked = journal.ledger.accounting.sums()
+    fresh = type(journal.ledger.accounting)(journal.ledger.accounting._writer).sums()  # pyright: ignore[reportPrivateUsage]
     assert looked == fresh
     assert looked[PhaseKey("rollouts", 1)].reserved == 50
     assert looked[PhaseKey("test", 0)].calls == 5

@@ -82,7 +82,7 @@ class TestTogetherTuner(FineTunerContract):
         assert await bench.tuner.find_uploads("rmft-22.jsonl") == []
 
     async def test_a_job_ends_in_a_model_that_answers(self, bench: Bench) -> None:
-        """How many tokens are billed is not told for certain."""
+        """How many tokens are billed is not certain."""
         _, job = await bench.start()
         done = await bench.finish(job)
         assert (done.status, done.trained_tokens) == ("succeeded", None)

@@ -309,7 +309,7 @@ async def test_a_caller_that_leaves_does_not_lose_the_reply_that_is_paid(
         caller.cancel()
     await asyncio.gather(*callers, return_exceptions=True)
     asyncio.get_running_loop().call_later(0.02, wire.hold.set)
-    assert await journal.flights.drain(10.0) == 0
+    assert await journal.in_flight.drain(10.0) == 0
     await asyncio.gather(*(chat.reply(ask(f"k{i}")) for i in range(50)))
     assert wire.requests == 50
     assert journal.ledger.totals() == Totals(50 * COST, 0, 100_000)
@@ -321,7 +321,7 @@ async def test_a_drain_that_takes_too_long_gives_up_what_is_under_way(
     wire.hold.clear()
     callers = [asyncio.create_task(chat.reply(ask(f"k{i}"))) for i in range(3)]
     await wire.arrived(3)
-    assert await journal.flights.drain(0.01) == 3
+    assert await journal.in_flight.drain(0.01) == 3
     results = await asyncio.gather(*callers, return_exceptions=True)
     assert all(isinstance(result, asyncio.CancelledError) for result in results)
     assert journal.ledger.totals().reserved == 3 * WORST

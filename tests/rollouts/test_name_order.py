@@ -92,7 +92,7 @@ async def test_a_liking_for_the_first_place_shows_in_the_measures() -> None:
     course = outcome.scenario_set(config, "test")
 
     def order(address: Any, K: int, t: int) -> tuple[int, ...]:
-        return preparation.told_order(config, address, K, t)
+        return preparation.shown_order(config, address, K, t)
 
     seen = scoring.of_trajectories(course, found, order).measures
     assert seen.position_shares == (1.0, 0.0, 0.0)

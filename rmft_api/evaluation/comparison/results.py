@@ -170,7 +170,7 @@ def _models(
         played = [trajectory for trajectory, _ in journal.plays("test", index)]
         if len(played) == config.run.test.scenarios * config.run.test.trajectories:
             found[player.label] = scoring.of_trajectories(
-                course, played, partial(preparation.told_order, config.run)
+                course, played, partial(preparation.shown_order, config.run)
             )
     return found
 

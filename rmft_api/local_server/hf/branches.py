@@ -26,7 +26,7 @@ class Branches:
         self._count = max(slots, default=-1) + 1
 
     def grow(self, going: Sequence[int], tokens: Sequence[int]) -> Growth:
-        """Go on with some of the rows, by their places, each with its next token."""
+        """Continue with some of the rows, by their places, each with its next token."""
         leaves: dict[tuple[int, int], int] = {}
         slots = [
             leaves.setdefault((self.slots[place], token), len(leaves))

@@ -104,7 +104,7 @@ class CheckpointFolder:
 
     @cached_property
     def fingerprint(self) -> str:
-        """Tells these weights from others: the configuration, and sizes and ends of the files."""
+        """Identifies these weights: the configuration, and sizes and ends of the files."""
         digest = hashlib.sha256(json.dumps(self.config, sort_keys=True).encode())
         for path in sorted(self.folder.glob("*.safetensors")):
             size = path.stat().st_size

@@ -2,7 +2,7 @@
 
 Single-turn examples of one problem share their system message, which is half of them or more. A
 row is: the common beginning, then the rest of each example. A mask lets each rest see the
-beginning and itself alone, and each token is told its own position, so the loss and its gradient
+beginning and itself alone, and each token gets its own position, so the loss and its gradient
 are those of the separate rows; only nothing is computed for padding or twice, and odds over the
 vocabulary only where an answer is learned.
 """

@@ -46,7 +46,7 @@ class RankWriter:
         self._out.write(launcher.ENCODER.encode(line) + b"\n")
 
     def report(self, step: TrainingStep) -> None:
-        """Tell of a step; the adapter saved before it is whole by now."""
+        """Report a step; the adapter saved before it is whole by now."""
         self.settle()
         self.say(StepDone(step))
 
@@ -57,7 +57,7 @@ class RankWriter:
         return launcher.adapter_file(scratch, step)
 
     def settle(self) -> None:
-        """Tell of the adapter that was saved since the last call."""
+        """Report the adapter that was saved since the last call."""
         if self._saved is not None:
             self.say(AdapterSaved(self._saved))
             self._saved = None

@@ -63,10 +63,10 @@ def trial(threads: int) -> float:
     torch.set_num_threads(threads)
     x, weights = torch.ones(64, 768), torch.ones(1536, 768)
     torch.nn.functional.linear(x, weights)
-    begun = time.perf_counter()
+    started = time.perf_counter()
     for _ in range(PRODUCTS):
         torch.nn.functional.linear(x, weights)
-    return time.perf_counter() - begun
+    return time.perf_counter() - started
 
 
 def kept(scratch: Path) -> int:

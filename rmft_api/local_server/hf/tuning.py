@@ -42,7 +42,7 @@ class Tuning(NamedTuple):
 
     checkpoint: CheckpointFolder
     chats: ChatTokenizer
-    lesson: AdapterRecipe
+    recipe: AdapterRecipe
     scratch: Path
     """What a killed process left there is taken up."""
 
@@ -60,7 +60,7 @@ class Tuning(NamedTuple):
         saver.save_last()
 
     def _trainer(self) -> Any:
-        torch.manual_seed(self.lesson.seed)  # pyright: ignore[reportUnknownMemberType]
+        torch.manual_seed(self.recipe.seed)  # pyright: ignore[reportUnknownMemberType]
         settings = self.checkpoint.settings
         several = world_size() > 1  # then their trainer says what lies where
         device = device_of(settings.device)
@@ -69,12 +69,12 @@ class Tuning(NamedTuple):
         )
         threads.keep(self.scratch, torch.get_num_threads())
         network = self._adapted(base)
-        options, beta = _options(settings, self.lesson, self.scratch), self.lesson.beta
+        options, beta = _options(settings, self.recipe, self.scratch), self.recipe.beta
         sft = beta is None
         config = trl.SFTConfig(**options) if sft else trl.DPOConfig(beta=beta, **options)
         is_packed = sft and not several and device == "cpu" and self._packs(network, config)
         kind = trl.SFTTrainer if sft else _PreparedDpoTrainer
-        data = package("datasets").Dataset.from_list(list(self.lesson.rows))
+        data = package("datasets").Dataset.from_list(list(self.recipe.rows))
         trainer: Any = (packed_rows.PackedTrainer if is_packed else kind)(
             model=network,
             args=config,
@@ -87,7 +87,7 @@ class Tuning(NamedTuple):
 
     def _packs(self, network: Any, config: Any) -> bool:
         """Whether batches are packed: where that is shorter, and the network reads them alike."""
-        rows = self.lesson.rows
+        rows = self.recipe.rows
         longest = sorted(rows, key=lambda row: len(row["input_ids"]))
         batch = longest[-config.per_device_train_batch_size :]
         return (
@@ -98,9 +98,9 @@ class Tuning(NamedTuple):
 
     def _adapted(self, network: Any) -> Any:
         """The base with a fresh adapter, or with that of the model to start from."""
-        if self.lesson.start is None:
+        if self.recipe.start is None:
             return peft.get_peft_model(network, lora(self.checkpoint.settings))
-        start = adapters.load(self.lesson.start, self.checkpoint.fingerprint)
+        start = adapters.load(self.recipe.start, self.checkpoint.fingerprint)
         adapted = peft.PeftModel(
             network, peft.LoraConfig(**{**start.config, "inference_mode": False})
         )
@@ -189,7 +189,7 @@ class _Saver(package("transformers").TrainerCallback):
         logs: dict[str, float] | None = None,
         **_: object,
     ) -> None:
-        """Tell of a step."""
+        """Report a step."""
         if logs is None or "loss" not in logs:
             return  # the summary at the end
         accuracy = logs.get("mean_token_accuracy", 0.0)

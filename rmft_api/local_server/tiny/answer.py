@@ -61,9 +61,9 @@ class TinyAnswer:
         else:
             self._grow(token, logits, place)
         if self._prompt.listener is not None:
-            self._tell()
+            self._send()
 
-    def _tell(self) -> None:
+    def _send(self) -> None:
         pieces = as_pieces(tuple(self._tokens))
         if self.reason is not None:
             self._stream.ended(cut(pieces, self._prompt.stop), self._logprobs)

@@ -31,7 +31,7 @@ BATCH = 64
 PEAK_RATE = 3e-3
 WAVES = 12
 """Smooth functions that the embeddings of number tokens start from."""
-TELL_EVERY = 100
+REPORT_EVERY = 100
 
 
 def _in_order(values: int, chance: torch.Generator) -> torch.Tensor:
@@ -75,7 +75,7 @@ def pretrain(prompts: corpus.Templates, seed: int) -> TinyNetwork:
     schedule = training.Schedule(PEAK_RATE, steps, warmup=100, final=0.02)
     for step, batch in enumerate(batches(prompts, seed)):
         progress = training.update(network, adam, batch, schedule.rate(step))
-        if step % TELL_EVERY == 0:
+        if step % REPORT_EVERY == 0:
             sys.stderr.write(f"step {step} of {steps}: loss {progress.loss:.3f}\n")
     return network
 

@@ -86,7 +86,7 @@ class S3Bucket:
         filename = uri.removeprefix(self.uri)
         found = await self.find(filename)
         if not found:
-            request = self._request(f"tell of {uri}")
+            request = self._request(f"get {uri}")
             raise faults.refused(request, 404, {}, b'{"message": "there is no such object"}')
         return found[0]
 

@@ -95,7 +95,7 @@ class CloudStorageBucket:
     async def get(self, address: str) -> UploadedFile:
         """The object at a `gs://` address."""
         filename = address.removeprefix(f"gs://{self._name}/{self._folder}")
-        request = self._request(f"tell of {address}")
+        request = self._request(f"get {address}")
         raw = await self._rest.send(request, "GET", self._path(filename))
         return self._record(read(request, raw, _Object))
 

@@ -142,8 +142,8 @@ class GeminiChat:
         billed = _billed(usage)
         for error in (wire.error, *(choice.error for choice in wire.candidates)):
             if empty_replies.is_no_answer(error):
-                begun = bool(wire.candidates)
-                raise empty_replies.failed(about, headers, error, billed=billed, begun=begun)
+                started = bool(wire.candidates)
+                raise empty_replies.failed(about, headers, error, billed=billed, started=started)
         blocked = wire.prompt_feedback and wire.prompt_feedback.block_reason
         if blocked and not wire.candidates:
             raise ProviderFault(

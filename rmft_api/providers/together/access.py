@@ -1,4 +1,4 @@
-"""What Together tells for nothing: is the key good, and can a base be trained and hosted."""
+"""Free facts of Together: is the key good, and can a base be trained and hosted."""
 
 from collections.abc import Mapping
 
@@ -36,9 +36,9 @@ async def reached(profile: Profile, environ: Mapping[str, str]) -> str:
 
 
 async def refusal(profile: Profile, environ: Mapping[str, str], model: str) -> str | None:
-    """Why a run on a base cannot be: empty where it can, None where nothing is told.
+    """Why a run on a base cannot be: empty where it can, None where nothing is stated.
 
-    Raises ProviderFault where nobody answers.
+    Raises ProviderFault if the endpoint does not answer.
     """
     control = Control(profile, environ)
     try:
@@ -48,7 +48,7 @@ async def refusal(profile: Profile, environ: Mapping[str, str], model: str) -> s
 
 
 async def _untrainable(profile: Profile, control: Control, model: str) -> str:
-    request = control.request("tell what may be trained", model=model, repeatable=True)
+    request = control.request("list what may be trained", model=model, repeatable=True)
     query = {"model_name": profile.job_model(model)}
     try:
         await control.rest.send(request, "GET", "v1/fine-tunes/models/limits", query=query)

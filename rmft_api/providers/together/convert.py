@@ -20,7 +20,7 @@ _FORMATS = {_CHAT, "text", "prompt", "input"}
 
 
 def checked(content: bytes) -> bytes:
-    """The same bytes: chats and preference pairs are told there as OpenAI tells them.
+    """The same bytes: chats and preference pairs have OpenAI's form there.
 
     Raises DataError for what the server would refuse, with its line.
     """

@@ -1,6 +1,6 @@
 """Training files: a signed address is asked for, the bytes go there, and the file is processed.
 
-Together stores a content once: whoever sends it again, under whatever name, is told of the file
+Together stores a content once: a second upload, under any name, is answered with the file
 that holds it (409).
 """
 
@@ -87,12 +87,12 @@ class TogetherFiles:
         if status not in (301, 302, 303, 307):
             raise faults.refused(request, status, headers, raw)
         if not address.startswith(("https://", "http://")) or not file_id:
-            raise faults.malformed(request, "it tells of no address or of no file", raw, status)
+            raise faults.malformed(request, "it names no address or no file", raw, status)
         await self._send(request, address, content)
         path = f"v1/files/{segment(file_id)}/preprocess"
         told = read(request, await self._control.rest.send(request, "POST", path), _File).record()
         if (told.filename, told.bytes) != (filename, len(content)):
-            why = f"it tells {told.filename!r} of {told.bytes} bytes, not of {len(content)}"
+            why = f"it names {told.filename!r} of {told.bytes} bytes, not of {len(content)}"
             raise faults.malformed(request, why, raw)
         return told
 
@@ -105,7 +105,7 @@ class TogetherFiles:
 
     async def get(self, file_id: str) -> UploadedFile:
         """The file as it stands."""
-        request = self._control.request(f"tell of file {file_id}", repeatable=True, tuned=True)
+        request = self._control.request(f"get file {file_id}", repeatable=True, tuned=True)
         path = f"v1/files/{segment(file_id)}"
         return read(request, await self._control.rest.send(request, "GET", path), _File).record()
 

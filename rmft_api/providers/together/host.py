@@ -1,7 +1,7 @@
 """Fine-tunes answer on dedicated endpoints: an endpoint with one deployment for each.
 
 An endpoint is only a name; what costs money is its deployment, by the minute, used or not.
-Endpoints carry no tags, so the deployment's name tells whose it is: the run's mark, and the job
+Endpoints carry no tags, so the deployment's name says whose it is: the run's mark, and the job
 whose model it serves. A deployment that nobody asks for an hour stops by itself.
 """
 
@@ -34,7 +34,7 @@ _MODEL_PATH = re.compile(r"projects/[^/]+/models/(?P<id>[^/]+)")
 
 
 class _Stay(msgspec.Struct, rename="camel"):
-    """A deployment, as its endpoint tells it."""
+    """A deployment, as its endpoint shows it."""
 
     id: str
     name: str
@@ -74,7 +74,7 @@ class _Status(msgspec.Struct):
 
 
 class _Made(msgspec.Struct):
-    """A deployment, as its creation tells it."""
+    """A deployment, as its creation returns it."""
 
     id: str
     name: str
@@ -274,7 +274,7 @@ class TogetherEndpoints:
         )
 
     async def _prices(self) -> dict[str, int]:
-        """Cents an hour by instance type; none where they are not told."""
+        """Cents an hour by instance type; none where they are not stated."""
         request = self._control.request("tell the price of hardware", repeatable=True)
         try:
             path = "v2/public/inference-instance-types"
@@ -332,7 +332,7 @@ class TogetherEndpoints:
 
     async def _model_of(self, job: str) -> str:
         """Our id of a job's model; the job's own where it has gone."""
-        request = self._control.request(f"tell of job {job}", repeatable=True)
+        request = self._control.request(f"get job {job}", repeatable=True)
         try:
             raw = await self._control.rest.send(request, "GET", f"v1/fine-tunes/{segment(job)}")
         except ProviderFault as fault:

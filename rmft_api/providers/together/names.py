@@ -50,6 +50,6 @@ def required(model: str) -> TunedModel:
 
 
 def base_of(profile: Profile, told: str) -> str:
-    """What answers chats under the base that a job tells; the same unless the profile knows."""
+    """What answers chats under the base that a job names; the same unless the profile knows."""
     rows = profile.training.bases if profile.training else ()
     return next((row.model for row in rows if row.job_model == told), told)

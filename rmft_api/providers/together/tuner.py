@@ -1,7 +1,7 @@
 """Fine-tunes: estimated before they are paid, found again by their suffix, continued from any.
 
 A job carries no metadata, and two orders may share a file (its content is stored once), so the
-suffix of its model holds the order's key: the list of all jobs tells it.
+suffix of its model holds the order's key: the list of all jobs shows it.
 """
 
 import re
@@ -129,11 +129,11 @@ class TogetherTuner:
         raw = await self._control.rest.send(request, "POST", _PATH, json=body)
         made = read(request, raw, _WireJob)
         if not made.id or (made.training_file or order.training_file) != order.training_file:
-            raise faults.malformed(request, f"it tells of file {made.training_file!r}", raw)
+            raise faults.malformed(request, f"it names file {made.training_file!r}", raw)
         return _record(made, order.model, _base(order), order.key, order.training_file)
 
     async def find_jobs(self, order: JobOrder) -> list[Job]:
-        """Jobs that carry the order's key, or train on its file and tell no suffix."""
+        """Jobs that carry the order's key, or train on its file and have no suffix."""
         request = self._control.request("list jobs", repeatable=True)
         listed = read(request, await self._control.rest.send(request, "GET", _PATH), _WireJobs)
         mark = _suffix(order)[-_KEY_LENGTH:]
@@ -146,7 +146,7 @@ class TogetherTuner:
         return sorted(found, key=lambda job: (job.created_at, job.id))
 
     async def job(self, job_id: str) -> Job:
-        """The job as it stands; one that failed tells why."""
+        """The job as it stands; one that failed says why."""
         wire = await self._wire_job(job_id)
         base = await self._base_of(wire)
         start = names.TunedModel(base, wire.from_checkpoint) if wire.from_checkpoint else base
@@ -166,7 +166,7 @@ class TogetherTuner:
     async def checkpoints(self, job_id: str) -> list[Checkpoint]:
         """Models saved so far, in the order of their steps."""
         base = await self._base_of(await self._wire_job(job_id))
-        request = self._control.request(f"tell the checkpoints of {job_id}", repeatable=True)
+        request = self._control.request(f"list the checkpoints of {job_id}", repeatable=True)
         path = f"{_PATH}/{segment(job_id)}/checkpoints"
         saved = read(request, await self._control.rest.send(request, "GET", path), _WireCheckpoints)
         steps = sorted({one.step for one in saved.data})
@@ -174,7 +174,7 @@ class TogetherTuner:
         return [Checkpoint(one.checkpoint, str(one), one.step or 0) for one in models]
 
     async def cancel_job(self, job_id: str) -> Job:
-        """Ask for the job's end. Asking twice is harmless."""
+        """Ask for the job's end. Repeating it is harmless."""
         request = self._control.request(f"cancel job {job_id}", repeatable=True)
         await self._control.rest.send(request, "POST", f"{_PATH}/{segment(job_id)}/cancel")
         return await self.job(job_id)
@@ -254,12 +254,12 @@ class TogetherTuner:
         )
 
     async def _wire_job(self, job_id: str) -> _WireJob:
-        request = self._control.request(f"tell of job {job_id}", repeatable=True)
+        request = self._control.request(f"get job {job_id}", repeatable=True)
         path = f"{_PATH}/{segment(job_id)}"
         return read(request, await self._control.rest.send(request, "GET", path), _WireJob)
 
     async def _base_of(self, wire: _WireJob) -> str:
-        """The base model, however often it was trained; a job may tell only what it began from."""
+        """The base model, however often it was trained; a job may name only its start."""
         for _ in range(_MOST_PARENTS):
             if wire.model:
                 return names.base_of(self._profile, wire.model)
@@ -270,7 +270,7 @@ class TogetherTuner:
         raise faults.malformed(request, "it names neither a model nor a checkpoint")
 
     async def _events(self, job_id: str) -> list[_WireEvent]:
-        request = self._control.request(f"tell the events of {job_id}", repeatable=True)
+        request = self._control.request(f"list the events of {job_id}", repeatable=True)
         path = f"{_PATH}/{segment(job_id)}/events"
         told = read(request, await self._control.rest.send(request, "GET", path), _WireEvents)
         return sorted(told.data, key=lambda one: _seconds(one.created_at))
@@ -279,7 +279,7 @@ class TogetherTuner:
 def _record(wire: _WireJob, start: str, base: str, key: str, file: str) -> Job:
     """The job as we know it.
 
-    How many tokens it is billed for is not told for certain (`token_count` may be those of one
+    How many tokens it is billed for is not certain (`token_count` may be those of one
     epoch), so our own count is booked.
     """
     done = wire.status == "completed"
