@@ -330,7 +330,7 @@ def test_a_run_of_an_earlier_version_is_asked_about_its_first_log_alone(log: Pat
     then = schema.parse(run.model_dump(), "then", Origin(Path.cwd(), rules=2))
     assert [asked.problem.T for asked in log_policy.questions(then)] == [6]
     (line,) = log_policy.not_evaluated(then)
-    assert "T=9 has no off-policy values: this run was begun by an earlier version" in line
+    assert "T=9 has no off-policy values: this run was started by an earlier version" in line
 
 
 async def test_propensities_that_cannot_be_right_are_told(tmp_path: Path, log: Path) -> None:
