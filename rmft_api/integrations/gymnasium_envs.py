@@ -55,7 +55,7 @@ class _SuiteEnv:
 
 
 def _info(episode: Episode, step: EpisodeStep | None) -> dict[str, Any]:
-    """What is told beside the observation; the measures once the episode is over."""
+    """What is shown beside the observation; the measures once the episode is over."""
     scenario = episode.scenario
     found: dict[str, Any] = {"scenario": scenario.index, "names": scenario.names, "t": episode.t}
     if step is not None:
@@ -93,7 +93,7 @@ class TextEnv(gymnasium.Env[str, str]):
         return self._text, _info(episode, None)
 
     def step(self, action: str) -> tuple[str, float, bool, bool, dict[str, Any]]:
-        """Read a reply and go on."""
+        """Read a reply and continue."""
         episode = self._suite.playing()
         step = episode.answer(action)
         self._text = "" if episode.over else _as_text(episode)
@@ -148,7 +148,7 @@ class ArrayEnv(gymnasium.Env[dict[str, Any], Any]):
         return self._observed(episode), _info(episode, None)
 
     def step(self, action: Any) -> tuple[dict[str, Any], float, bool, bool, dict[str, Any]]:
-        """Take an action and go on."""
+        """Take an action and continue."""
         episode = self._suite.playing()
         if self._suite.by_number:
             step = episode.act(int(action))

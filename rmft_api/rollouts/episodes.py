@@ -106,7 +106,7 @@ class Episode:
         return self._rollout.prompt.messages()
 
     def answer(self, reply: str, finish_reason: str = "stop") -> EpisodeStep:
-        """Read a reply, act and go on to the next round. Raises UsageError once it is over."""
+        """Read a reply, act and continue to the next round. Raises UsageError once it is over."""
         if self.over:
             raise UsageError(f"the episode is over: all of its {self.T} rounds were played")
         choice = Choice(content=reply, finish_reason=finish_reason)
