@@ -10,11 +10,12 @@ FILE = "MODEL_CARD.md"
 
 def text_of(directory: Path) -> str:
     """The card. Raises UsageError for an evaluation, and before the base has been evaluated."""
+    from rmft_api.journal import open_to_read
     from rmft_api.report.model_card import model_card
-    from rmft_api.session import comparisons, pages, paper
+    from rmft_api.session import comparisons, paper
     from rmft_api.session.recorded_config import recorded_config
 
-    with pages.looked_into(directory) as journal:
+    with open_to_read(directory) as journal:
         if comparisons.is_comparison(journal):
             raise UsageError(
                 f"{directory.name!r} is an evaluation, which made no model; "

@@ -85,11 +85,12 @@ def read_run(directory: Path) -> "tuple[Results, ReportData]":
 
 
 def _read(directory: Path) -> _Read:
+    from rmft_api.journal import open_to_read
     from rmft_api.report.build import gather
     from rmft_api.session import comparisons, pages
     from rmft_api.session.recorded_config import recorded_config
 
-    with pages.looked_into(directory) as journal:
+    with open_to_read(directory) as journal:
         if comparisons.is_comparison(journal):
             return _Read(directory.name, None, comparisons.results_so_far(journal))
         results = pages.results_so_far(journal)
