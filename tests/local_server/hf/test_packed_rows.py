@@ -104,15 +104,21 @@ def test_a_network_that_reads_packed_rows_otherwise_is_found(engine: HfEngine) -
     network: Any = engine._base._network  # pyright: ignore[reportPrivateUsage]
     rows = chats(engine)
 
-    def forgets_the_mask(**given: Any) -> Any:
-        return network(**{**given, "attention_mask": None})
+    class ForgetsTheMask(torch.nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.network = network
 
-    def refuses(**_: Any) -> Any:
-        raise ValueError("no such mask")
+        def forward(self, **given: Any) -> Any:
+            return network(**{**given, "attention_mask": None})
+
+    class Refuses(ForgetsTheMask):
+        def forward(self, **given: Any) -> Any:
+            raise ValueError("no such mask")
 
     assert packed_rows.reads_packed_rows(network, rows)
-    assert not packed_rows.reads_packed_rows(forgets_the_mask, rows)
-    assert not packed_rows.reads_packed_rows(refuses, rows)
+    assert not packed_rows.reads_packed_rows(ForgetsTheMask(), rows)
+    assert not packed_rows.reads_packed_rows(Refuses(), rows)
 
 
 def test_a_small_checkpoint_trains_on_packed_rows(checkpoint: Path) -> None:
