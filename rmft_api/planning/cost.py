@@ -89,6 +89,7 @@ def tuned_id(profile: Profile, base: str) -> str:
     forms = (
         f"ft:{base}:org:run:0",
         f"ft:{base}:ft-0",
+        f"ft:{base}:accounts/a/models/0",
         f"{base}.ft-0",
         f"{base}:ftjob-0:ftckpt_0",
         f"{base}:projects/p/locations/l/models/0@1",

@@ -18,8 +18,8 @@ from rmft_api.rollouts import preparation
 
 STILL_OPEN = (
     "what still trains, as model.profile: Azure ('azure', customers it already has), Nebius "
-    "('nebius'), Gemini ('gemini'), Amazon Nova ('bedrock'), Together ('together'), or this "
-    "machine ('local')"
+    "('nebius'), Gemini ('gemini'), Amazon Nova ('bedrock'), Together ('together'), "
+    "Fireworks ('fireworks'), or this machine ('local')"
 )
 """As of 2026-11-28."""
 OVERRULED = "--accept-shutdown begins it all the same"

@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from rmft_api.providers.bedrock.host import BedrockDeployments
     from rmft_api.providers.bedrock.tuner import BedrockTuner
     from rmft_api.providers.chat import WireChat
+    from rmft_api.providers.fireworks.host import FireworksDeployments
+    from rmft_api.providers.fireworks.tuner import FireworksTuner
     from rmft_api.providers.gemini.chat import GeminiChat
     from rmft_api.providers.gemini.host import GeminiDeployments
     from rmft_api.providers.gemini.tuner import GeminiTuner
@@ -24,9 +26,14 @@ if TYPE_CHECKING:
     from rmft_api.providers.together.host import TogetherEndpoints
     from rmft_api.providers.together.tuner import TogetherTuner
 
-    _Tuner = OpenAITuner | GeminiTuner | BedrockTuner | TogetherTuner
+    _Tuner = OpenAITuner | GeminiTuner | BedrockTuner | TogetherTuner | FireworksTuner
     _Host = (
-        AzureDeployments | NebiusModels | GeminiDeployments | BedrockDeployments | TogetherEndpoints
+        AzureDeployments
+        | NebiusModels
+        | GeminiDeployments
+        | BedrockDeployments
+        | TogetherEndpoints
+        | FireworksDeployments
     )
 
 
@@ -160,6 +167,10 @@ def _tuner(profile: Profile, environ: Mapping[str, str]) -> "_Tuner":
         from rmft_api.providers.together.tuner import TogetherTuner
 
         return TogetherTuner(profile, environ=environ)
+    if profile.wire == "fireworks":
+        from rmft_api.providers.fireworks.tuner import FireworksTuner
+
+        return FireworksTuner(profile, environ=environ)
     if profile.wire == "bedrock":
         from rmft_api.providers.bedrock.tuner import BedrockTuner
 
@@ -178,6 +189,10 @@ def _host(profile: Profile, environ: Mapping[str, str]) -> "_Host":
         from rmft_api.providers.together.host import TogetherEndpoints
 
         return TogetherEndpoints(profile, environ)
+    if profile.wire == "fireworks":
+        from rmft_api.providers.fireworks.host import FireworksDeployments
+
+        return FireworksDeployments(profile, environ)
     if profile.wire == "bedrock":
         from rmft_api.providers.bedrock.host import BedrockDeployments
 

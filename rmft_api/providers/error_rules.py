@@ -244,7 +244,12 @@ RULES = (
         "request_too_large",
     ),
     ErrorRule("limit a minute", _window("minute"), FaultKind.SAFE, "slowing down"),
-    ErrorRule("money in words", _says(_MONEY_WORDS, 400, 403, 429), FaultKind.STOP, _MONEY_ADVICE),
+    ErrorRule(
+        "money in words",
+        _any(_says(_MONEY_WORDS, 400, 403, 429), _says(r"account .{0,80}is suspended", 403, 412)),
+        FaultKind.STOP,
+        _MONEY_ADVICE,
+    ),
     ErrorRule(
         "training closed",
         _any(_named("training_not_available"), _says(r"not available for fine-?tuning", 400, 403)),
@@ -316,7 +321,7 @@ RULES = (
     ErrorRule(
         "model not loaded",
         _any(
-            _named("deploymentnotready", "modelnotreadyexception"),
+            _named("deploymentnotready", "modelnotreadyexception", "deployment_scaling_up"),
             _says(r"model.{0,200}(being loaded|is loading|not ready)", 404, 409, 429, 503),
         ),
         FaultKind.WAIT,
@@ -371,6 +376,7 @@ RULES = (
         _any(
             _named("insufficientquota", "quotaexceeded", "deploymentquotaexceeded"),
             lambda refusal: refusal.status == 403 and "quota_exceeded" in refusal.names,
+            _says(r"quota.{0,80}(GPU|accelerator)|(GPU|accelerator).{0,80}quota", 403, 429),
         ),
         FaultKind.STOP,
         "the account's quota leaves no room: lower hosting.capacity in a profile of yours, or "

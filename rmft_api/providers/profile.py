@@ -52,7 +52,7 @@ class Profile(Section):
     """One endpoint."""
 
     name: str
-    wire: Literal["openai", "gemini", "bedrock", "together"] = "openai"
+    wire: Literal["openai", "gemini", "bedrock", "together", "fireworks"] = "openai"
     base_url: str
     base_url_env: str | None = None
     """Environment variable that replaces `base_url`."""
@@ -80,6 +80,7 @@ class Profile(Section):
         "custom_model_deployment",
         "provisioned_throughput",
         "dedicated_endpoint",
+        "on_demand_deployment",
     ] = "none"
     """What a new model needs before it answers."""
     tuned_model: str = r"ft:.*"
@@ -188,7 +189,12 @@ class Profile(Section):
     @property
     def rents_deployments(self) -> bool:
         """Whether a fine-tune answers only where it is rented by the hour."""
-        return self.deploy in ("arm", "provisioned_throughput", "dedicated_endpoint")
+        return self.deploy in (
+            "arm",
+            "provisioned_throughput",
+            "dedicated_endpoint",
+            "on_demand_deployment",
+        )
 
     @property
     def deploys_for_a_while(self) -> bool:

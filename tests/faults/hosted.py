@@ -2,9 +2,9 @@
 
 Every crash point of deploying and of taking down, at each of its passages, and some of playing and
 training in between, by SIGKILL, SIGTERM and SIGINT, against the wire-level fake of Azure, or of
-another (`--provider bedrock`, `bedrock-rented`, `together`). After each case: nothing stands,
-nothing is rented that was not taken down, one job for one order, no paid reply lost by a signal,
-and none by a kill but those in flight.
+another (`--provider bedrock`, `bedrock-rented`, `together`, `fireworks`). After each case: nothing
+stands, nothing is rented that was not taken down, one job for one order, no paid reply lost by a
+signal, and none by a kill but those in flight.
 
 `refused/ROUTE:STATUS` answers the first requests of a route with a status after they were done.
 """
@@ -28,8 +28,10 @@ from tests.fake_provider.client import ROOT
 from tests.fakes import (
     azure,
     bedrock,
+    fireworks,
     test_azure_loop,
     test_bedrock_loop,
+    test_fireworks_loop,
     test_together_loop,
     together,
 )
@@ -114,6 +116,19 @@ PROVIDERS = {
         lambda job: (job["root"] + str(job["from_checkpoint"]), job["training_file"]),
         lambda fake: len(fake.files),
         test_together_loop.PRICES,
+    ),
+    "fireworks": HostedProvider(
+        "fireworks",
+        fireworks.BASE,
+        test_fireworks_loop.QUICK,
+        lambda: fireworks.FakeFireworks(talk=talk),
+        fireworks.FIREWORKS,
+        fireworks.PREFIX,
+        fireworks.environ,
+        (fireworks.KEY,),
+        lambda job: (job["base"] + job["warmStartFrom"], job["dataset"]),
+        lambda fake: len(fake.datasets),
+        test_fireworks_loop.PRICES,
     ),
 }
 

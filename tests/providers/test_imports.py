@@ -44,6 +44,8 @@ ENVIRON = {
     "RMFT_BEDROCK_BUCKET": "s3://lab/rmft",
     "RMFT_BEDROCK_ROLE_ARN": "arn:aws:iam::123456789012:role/tuning",
     "TOGETHER_API_KEY": "together-0123456789",
+    "FIREWORKS_API_KEY": "fw-0123456789",
+    "FIREWORKS_ACCOUNT_ID": "lab",
 }
 PROGRAM = """\
 import sys
@@ -54,6 +56,7 @@ adapters = (
     "azure_deployments",
     "bedrock",
     "chat",
+    "fireworks",
     "gemini",
     "nebius_models",
     "openai_wire",
@@ -84,6 +87,7 @@ def loaded(name: str, trains: str) -> tuple[set[str], set[str]]:
         ("gemini", set[str](), {"gemini"}),
         ("bedrock", {"botocore"}, {"bedrock"}),
         ("together", set[str](), {"chat", "together"}),
+        ("fireworks", set[str](), {"chat", "fireworks"}),
         ("openai-compatible", {"openai", "httpx2"}, {"chat", "openai_wire"}),
     ],
 )

@@ -48,6 +48,8 @@ ENVIRON = {
     "RMFT_BEDROCK_BUCKET": "s3://lab/rmft",
     "RMFT_BEDROCK_ROLE_ARN": "arn:aws:iam::123456789012:role/tuning",
     "TOGETHER_API_KEY": "together-0123456789",
+    "FIREWORKS_API_KEY": "fw-0123456789",
+    "FIREWORKS_ACCOUNT_ID": "lab",
 }
 Environ = Mapping[str, str]
 Client = Callable[[str, Environ], Awaitable[object]]
@@ -115,6 +117,9 @@ CLIENTS: dict[str, Client] = {
     "Bedrock bucket": bedrock_bucket,
     "Together files": connected("together", lambda one: one.tuner.upload("a.jsonl", b"")),
     "Together jobs": connected("together", lambda one: one.tuner.job("ft-1")),
+    "Fireworks datasets": connected("fireworks", lambda one: one.tuner.upload("a.jsonl", b"")),
+    "Fireworks jobs": connected("fireworks", lambda one: one.tuner.job("job-1")),
+    "Fireworks deployments": connected("fireworks", lambda one: deployed(one).remove("rmft-a")),
     "Together endpoints": connected("together", lambda one: deployed(one).remove("rmft-a")),
 }
 KEYLESS: dict[str, Client] = {

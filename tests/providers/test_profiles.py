@@ -227,7 +227,9 @@ def test_every_profile_takes_rates_of_its_own_kind_alone(name: str) -> None:
         "multiplier": Hyperparameters(learning_rate_multiplier=2.0),
         "absolute": Hyperparameters(learning_rate=1e-5),
     }
-    own_kind = "absolute" if name in ("nebius", "bedrock", "together") else "multiplier"
+    own_kind = (
+        "absolute" if name in ("nebius", "bedrock", "together", "fireworks") else "multiplier"
+    )
     assert profile.training.learning_rate == own_kind
     profile.check_training("base", "supervised", Hyperparameters())
     for kind, wanted in rates.items():
