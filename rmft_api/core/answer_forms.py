@@ -86,6 +86,19 @@ def tools(form: AnswerForm, names: tuple[str, ...], reasoned: bool) -> list[dict
     return [{"type": "function", "function": function}]
 
 
+@lru_cache(maxsize=1024)
+def instructions(form: AnswerForm, names: tuple[str, ...], reasoned: bool) -> str:
+    """What an endpoint reads of the form beside the messages: the tool, or the schema, as JSON.
+
+    Empty where the words of the messages alone tell the form.
+    """
+    if way_of(form) == "tool":
+        return json.dumps(tools(form, names, reasoned), separators=(",", ":"))
+    if way_of(form) == "json":
+        return json.dumps(schema(form, names, reasoned), separators=(",", ":"))
+    return ""
+
+
 def _object(properties: dict[str, Any]) -> dict[str, Any]:
     return {
         "type": "object",

@@ -95,7 +95,7 @@ def build(
     _check_number(lines, least, refused)
     for example, line in zip(examples, lines, strict=True):
         check(example, line, played[example.source], prompts.answer_form)
-    counts = [counter.chat(example.messages) for example in examples]
+    counts = [counter.chat(one.messages) + counter.form(one.answer) for one in examples]
     _check_lengths(examples, counts, config.tokens_per_example or limit, counter)
     content = b"".join(lines)
     return Dataset(

@@ -15,7 +15,9 @@ from functools import cache, lru_cache
 from importlib import resources
 from typing import TYPE_CHECKING, Literal, Protocol
 
+from rmft_api.core.answer_forms import instructions
 from rmft_api.core.errors import StorageError
+from rmft_api.core.records import AnswerFormat
 
 if TYPE_CHECKING:
     import tiktoken
@@ -107,6 +109,12 @@ class TokenCounter:
         return _PRIMING + sum(
             _FRAME + self.text(message.role) + self.text(message.content) for message in messages
         )
+
+    def form(self, answer: AnswerFormat | None) -> int:
+        """Tokens of the schema or the tool that tells the form of an answer; 0 for None."""
+        if answer is None:
+            return 0
+        return self.text(instructions(answer.form, answer.names, answer.reasoned))
 
 
 def counter_for(model: str) -> TokenCounter:

@@ -1,6 +1,6 @@
 """A chat completion as it is answered: one JSON body, or a stream of server-sent events."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import msgspec
@@ -97,6 +97,7 @@ class Delta(msgspec.Struct, omit_defaults=True):
 
     role: str | None = None
     content: str | None = None
+    tool_calls: list[dict[str, Any]] | None = None
 
 
 class ChunkChoice(msgspec.Struct):
@@ -150,21 +151,44 @@ def body(
 def _choice(index: int, completion: SampledText, offers_tools: bool) -> Choice:
     odds = _logprobs(completion.logprobs)
     if offers_tools:
-        (turn, *_) = answer_forms.wire_turns([{"role": "assistant", "content": completion.text}])
+        turn = _turn(completion.text)
         if calls := turn.get("tool_calls"):
             message = Message(turn.get("content"), tool_calls=calls)
             return Choice(index, message, "tool_calls", odds)
     return Choice(index, Message(completion.text), completion.finish_reason, odds)
 
 
-class Stream:
-    """The answer as server-sent events, one piece each, in whatever order its choices grow."""
+def _turn(text: str) -> dict[str, Any]:
+    """A reply as its message: a call in its text is one."""
+    (turn, *_) = answer_forms.wire_turns([{"role": "assistant", "content": text}])
+    return turn
 
-    def __init__(self, name: str, created: int, model: str, choices: int, with_usage: bool) -> None:
+
+class Stream:
+    """The answer as server-sent events, one piece each, in whatever order its choices grow.
+
+    Where tools are offered, pieces that may belong to a call wait for the end of their choice.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        created: int,
+        model: str,
+        choices: int,
+        with_usage: bool,
+        *,
+        offers_tools: bool = False,
+    ) -> None:
         self._about = (name, created, model)
         self._with_usage = with_usage
         self._told = [0] * choices
         """Pieces of each choice."""
+        self._sent = [""] * choices
+        """Their texts, as far as they were sent."""
+        self._held: list[list[AnswerToken]] | None = (
+            [[] for _ in range(choices)] if offers_tools else None
+        )
 
     def opening(self) -> bytes:
         """The chunks that begin the choices."""
@@ -176,6 +200,22 @@ class Stream:
         if place != self._told[choice]:
             return b""
         self._told[choice] += 1
+        if self._held is None:
+            return self._content(choice, piece)
+        held = self._held[choice]
+        held.append(piece)
+        if "<" in "".join(one.text for one in held) or piece.text.isspace():
+            return b""
+        return self._released(choice)
+
+    def _released(self, choice: int) -> bytes:
+        """What waited, as content."""
+        assert self._held is not None
+        held, self._held[choice] = self._held[choice], []
+        return b"".join(self._content(choice, one) for one in held)
+
+    def _content(self, choice: int, piece: AnswerToken) -> bytes:
+        self._sent[choice] += piece.text
         odds = None if piece.logprob is None else _logprobs([piece.logprob])
         return self._chunk(ChunkChoice(choice, Delta(content=piece.text), None, odds))
 
@@ -192,8 +232,28 @@ class Stream:
             self.piece(choice, place, AnswerToken(text, None if odds is None else odds[place]))
             for place, text in enumerate(completion.pieces)
         ]
-        end = ChunkChoice(choice, Delta(), completion.finish_reason)
-        return b"".join((*later, self._chunk(end)))
+        reason = completion.finish_reason
+        if self._held is not None:
+            turn = _turn(completion.text)
+            if calls := turn.get("tool_calls"):
+                reason = "tool_calls"
+                words = turn.get("content") or ""
+                end = completion.text.find(words) + len(words)
+                later += self._called(choice, completion.text[len(self._sent[choice]) : end], calls)
+            else:
+                later.append(self._released(choice))
+        return b"".join((*later, self._chunk(ChunkChoice(choice, Delta(), reason))))
+
+    def _called(self, choice: int, rest: str, calls: Sequence[dict[str, Any]]) -> Iterator[bytes]:
+        """The rest of what stands before the calls, then each: who is called, and with what."""
+        if rest:
+            yield self._chunk(ChunkChoice(choice, Delta(content=rest)))
+        for index, call in enumerate(calls):
+            function = call["function"]
+            opened = {**call, "index": index, "function": {**function, "arguments": ""}}
+            told = {"index": index, "function": {"arguments": function["arguments"]}}
+            for one in (opened, told):
+                yield self._chunk(ChunkChoice(choice, Delta(tool_calls=[one])))
 
     def _chunk(self, choice: ChunkChoice) -> bytes:
         unless_asked = None if self._with_usage else msgspec.UNSET

@@ -76,7 +76,14 @@ class ChatRoutes:
         growing: asyncio.Queue[_Event | None] = asyncio.Queue()
         prompts = _listened_to(asked.prompts(), growing)
         name, created = f"chatcmpl-{token_hex(12)}", int(time.time())
-        stream = Stream(name, created, asked.model, len(prompts), asked.includes_usage)
+        stream = Stream(
+            name,
+            created,
+            asked.model,
+            len(prompts),
+            asked.includes_usage,
+            offers_tools=asked.offers_tools,
+        )
         sampling = asyncio.create_task(self._sample(asked, prompts, _leaving(request)))
         sampling.add_done_callback(lambda _: growing.put_nowait(None))
         response = web.StreamResponse(headers=_EVENTS)

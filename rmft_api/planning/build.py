@@ -67,7 +67,7 @@ async def build_plan(
         simulated=simulated,
         short=short,
         warm_up=await warm_up.lesson(config, prompts, counter),
-        asked=asked_on_log(config, prompts, counter, expected.tokens, playing.chat.n),
+        asked=asked_on_log(config, prompts, counter, expected.tokens, playing.chat),
     )
     mine = open_model(config, math.ceil(builder.longest_example() * (1 + counter.error)), measured)
     builder = replace(builder, speed=None if mine is None else mine.speed)

@@ -113,7 +113,7 @@ async def _seat(
         bare = replace(world, speech=ReplyText(config, counter, 0))
         short = await simulate(bare, "test", worst=False)
     price_sheet = PriceSheet(profile, model, Prices(profile))
-    asked = asked_on_log(config, prompts, counter, _length(config, reply_tokens), profile.chat.n)
+    asked = asked_on_log(config, prompts, counter, _length(config, reply_tokens), profile.chat)
     builder = PhaseBuilder(
         config, price_sheet, price_sheet, {"test": course}, {"test": short}, asked=asked
     )

@@ -96,7 +96,7 @@ async def preview(
     """
     prepared = _seat(config, prompts, options)
     chosen = _rounds(options.rounds, prepared.scenario.T)
-    chat = _Recorder(_simulated(config, counter, prepared))
+    chat = _Recorder(_simulated(config, counter, prepared, profile))
     settings = preparation.rollout_settings(config, options.split, 1, config.model.base, 1)
     await engine.play(replace(settings, trajectories=1), [prepared], chat, _drop)
     prices = Prices(profile, batch=config.requests.transport == "batch")
@@ -117,10 +117,11 @@ async def preview(
 
 
 def _simulated(
-    config: RunConfig, counter: TokenCounter, prepared: PreparedScenario
+    config: RunConfig, counter: TokenCounter, prepared: PreparedScenario, profile: Profile
 ) -> SimulatedChat:
     speech = ReplyText(config, counter, config.sampling.max_tokens // 2)
-    return SimulatedChat(speech, counter, {prepared.index: prepared.names}, None)
+    chat = profile.chat.model_copy(update={"cache_from_tokens": None})
+    return SimulatedChat(speech, counter, {prepared.index: prepared.names}, chat)
 
 
 @dataclass

@@ -13,6 +13,7 @@ from rmft_api.planning.caching import PromptCache
 from rmft_api.planning.token_counts import TokenCounts
 from rmft_api.prompts import reader
 from rmft_api.prompts.reader import Output
+from rmft_api.providers.capabilities import ChatCapabilities
 
 _THOUGHT = (
     "The averages so far are close to each other, and some choices were tried only a few times, "
@@ -113,13 +114,14 @@ class SimulatedChat:
         speech: ReplyText,
         counter: TokenCounter,
         names: Mapping[int, tuple[str, ...]],
-        cache_from_tokens: int | None,
+        chat: ChatCapabilities,
     ) -> None:
         self.tallies: dict[int, TokenCounts] = {}
         self._speech = speech
         self._counter = counter
         self._names = names
-        self._cache = PromptCache(counter, cache_from_tokens)
+        self._chat = chat
+        self._cache = PromptCache(counter, chat.cache_from_tokens)
 
     async def reply(self, request: ChatRequest) -> ChatResponse:
         """`request.n` replies, and their usage."""
@@ -127,7 +129,8 @@ class SimulatedChat:
         place = (split, int(scenario), int(trajectory), int(t))
         names = self._names[place[1]]
         said = [self._speech.say(names, *place, i) for i in range(request.n)]
-        prompt = self._counter.chat(request.messages)
+        form = self._counter.form(self._chat.charges(request.answer))
+        prompt = self._counter.chat(request.messages) + form
         usage = Usage(
             prompt, sum(one.tokens for one in said), self._cache.cached(request.messages, prompt)
         )

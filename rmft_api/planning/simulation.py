@@ -83,7 +83,7 @@ async def simulate(world: Simulation, split: Split, *, worst: bool) -> Simulated
             tallies[ScenarioKey(iteration, index)] = counts
         for prepared in prepared_scenarios:
             if worst and (place := ScenarioKey(iteration, prepared.index)) in first:
-                longest[place] = worst_case.longest(config, prepared, world.counter)
+                longest[place] = worst_case.longest(config, prepared, world.counter, world.chat)
     return SimulatedSplit(strata, tallies, longest)
 
 
@@ -101,7 +101,7 @@ async def _play(
 ) -> dict[int, TokenCounts]:
     """The tally of each scenario, what would be learnt from it included."""
     names = {prepared.index: prepared.names for prepared in prepared_scenarios}
-    chat = SimulatedChat(world.speech, world.counter, names, world.chat.cache_from_tokens)
+    chat = SimulatedChat(world.speech, world.counter, names, world.chat)
     played: list[tuple[Trajectory, Scored]] = []
 
     async def save(prepared: PreparedScenario, finished: Sequence[StoredTrajectory]) -> None:
@@ -142,7 +142,7 @@ def _learnt(
 
 
 def _weight(examples: Sequence[Example], counter: TokenCounter) -> TokenCounts:
-    whole = sum(counter.chat(example.messages) for example in examples)
+    whole = sum(counter.chat(one.messages) + counter.form(one.answer) for one in examples)
     words = sum(_words(example.messages, counter) for example in examples)
     return TokenCounts(
         examples=len(examples), example_tokens=whole, least_example_tokens=whole - words

@@ -16,8 +16,9 @@ from rmft_api.datasets.tokens import TokenCounter
 from rmft_api.environments.scenario import Scenario
 from rmft_api.planning.simulated_model import answer_of
 from rmft_api.planning.token_counts import LongestPlay
-from rmft_api.providers.prices import most_tokens
-from rmft_api.rollouts.engine import PreparedScenario
+from rmft_api.providers.capabilities import ChatCapabilities
+from rmft_api.providers.prices import most_of_form, most_tokens
+from rmft_api.rollouts.engine import PreparedScenario, answer_format
 
 LONGEST_WORD = " because"
 """One token of eight bytes: the longest replies are made of it. Prose has four or five bytes."""
@@ -42,9 +43,13 @@ def long_word(counter: TokenCounter) -> str:
     return LONGEST_WORD if counter.text(LONGEST_WORD * 100) < 200 else _ANY_WORD
 
 
-def longest(config: RunConfig, prepared: PreparedScenario, counter: TokenCounter) -> LongestPlay:
+def longest(
+    config: RunConfig, prepared: PreparedScenario, counter: TokenCounter, chat: ChatCapabilities
+) -> LongestPlay:
     """The most that one trajectory takes."""
     bound_T, tokens_T = _bounds_2T(config, prepared, counter)
+    bound_more, tokens_more = _of_form(config, prepared, counter, chat)
+    bound_T, tokens_T = bound_T + bound_more, tokens_T + tokens_more
     examples_T = tokens_T + config.sampling.max_tokens + _LABEL_FRAME
     if config.dataset.example == "trajectory":
         examples_T = examples_T[-1:]
@@ -55,6 +60,17 @@ def longest(config: RunConfig, prepared: PreparedScenario, counter: TokenCounter
         longest_example=int(examples_T.max()),
         round_tokens=int((tokens_T + config.sampling.max_tokens + _LABEL_FRAME).sum()),
     )
+
+
+def _of_form(
+    config: RunConfig, prepared: PreparedScenario, counter: TokenCounter, chat: ChatCapabilities
+) -> tuple[int, int]:
+    """What the form of an answer adds to a chat at most: as it is reserved for, and in tokens."""
+    reasoned = config.prompts.reasoning != "none"
+    form = answer_format(config.prompts.answer_form, prepared.names, reasoned=reasoned)
+    if form is None:
+        return 0, 0
+    return most_of_form(form, 2 * prepared.scenario.T + 2), counter.form(chat.charges(form))
 
 
 def _bounds_2T(config: RunConfig, prepared: PreparedScenario, counter: TokenCounter) -> Ints:

@@ -6,7 +6,8 @@ from typing import Annotated, Any, Literal
 from pydantic import Field
 
 from rmft_api.config.schema import Section
-from rmft_api.core.records import Method
+from rmft_api.core.answer_forms import way_of
+from rmft_api.core.records import AnswerFormat, Method
 
 Seconds = Annotated[float, Field(gt=0)]
 Positive = Annotated[float, Field(gt=0)]
@@ -23,6 +24,8 @@ class ChatCapabilities(Section):
     nothing, and then the words alone ask for it."""
     tools: bool = False
     """Tools may be offered, and one demanded by `tool_choice`."""
+    form_in_prompt: bool = True
+    """What it is told of an answer's form (a schema, a tool) is charged as a part of the prompt."""
     seed: bool = True
     max_tokens_field: Literal["max_tokens", "max_completion_tokens"] = "max_tokens"
     prompt_cache_key: bool = False
@@ -46,6 +49,13 @@ class ChatCapabilities(Section):
     with any other is no answer."""
     extra: dict[str, Any] = Field(default_factory=dict)
     """Further fields of every request, as the endpoint spells them."""
+
+    def charges(self, answer: AnswerFormat | None) -> AnswerFormat | None:
+        """The form whose schema or tool is charged as a part of the prompt; None: there is none."""
+        if answer is None or not self.form_in_prompt:
+            return None
+        sent = self.tools if way_of(answer.form) == "tool" else self.json_answers == "schema"
+        return answer if sent else None
 
 
 class TrainedBase(Section):

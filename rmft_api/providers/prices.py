@@ -18,15 +18,18 @@ from typing import Annotated, Any, NamedTuple, Protocol, Self
 from pydantic import Field, ValidationError, field_validator
 
 from rmft_api.config.schema import Section
+from rmft_api.core.answer_forms import instructions, way_of
 from rmft_api.core.chat_stats import size_of
 from rmft_api.core.errors import ConfigError
-from rmft_api.core.records import ChatRequest, ChatResponse, Message, Usage
+from rmft_api.core.records import AnswerFormat, ChatRequest, ChatResponse, Message, Usage
 
 SHIPPED = Path(__file__).with_name("prices.toml")
 OWN_ENV = "RMFT_PRICES"
 """Environment variable that names a prices file of the user's own."""
 _PER_MESSAGE = 16
 """No chat format adds more tokens than this to a message."""
+_PER_FORM = 32
+"""Tokens around a schema, a tool, a call or its result: no endpoint is known to add more."""
 Amount = Annotated[Decimal, Field(ge=0, allow_inf_nan=False)] | None
 
 
@@ -164,9 +167,10 @@ class Prices:
             return None
         if not price.input and not price.output:
             return price.actual(_NOTHING)
+        more = 0 if request.answer is None else most_of_form(request.answer, len(request.messages))
         if request.stats is None:
-            return price.worst_case(request, most_tokens(request.messages))
-        return price.worst_case(request, _bound(request.stats.size, len(request.messages)))
+            return price.worst_case(request, most_tokens(request.messages) + more)
+        return price.worst_case(request, _bound(request.stats.size, len(request.messages)) + more)
 
     def cost(self, request: ChatRequest, reply: ChatResponse) -> int | None:
         """What a reply cost; None where it does not say, or the price is unknown."""
@@ -246,6 +250,16 @@ def most_tokens(messages: tuple[Message, ...]) -> int:
     for message in messages:
         size += size_of(message.content)
     return _bound(size, len(messages))
+
+
+def most_of_form(answer: AnswerFormat, messages: int) -> int:
+    """A bound on what the form of an answer adds to a prompt of so many messages.
+
+    Schema or tool, and for each call that the chat tells again its id and its result.
+    """
+    told = instructions(answer.form, answer.names, answer.reasoned)
+    calls = messages if way_of(answer.form) == "tool" else 0
+    return len(told) + (2 * calls + 1) * _PER_FORM
 
 
 def _bound(size: int, count: int) -> int:

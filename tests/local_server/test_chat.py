@@ -1,14 +1,25 @@
+import itertools
 import json
+from collections.abc import Iterator
+from typing import Any, cast
 
 import openai
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from openai.types.chat import ChatCompletion, ChatCompletionChunk
+from openai.types.chat import (
+    ChatCompletion,
+    ChatCompletionChunk,
+    ChatCompletionMessageFunctionToolCall,
+    ChatCompletionToolParam,
+)
 
+from rmft_api.core.answer_forms import call_text, tools
+from rmft_api.local_server import chat_answer
 from rmft_api.local_server.chat_request import ChatRequest, choice_seed, read_chat
+from rmft_api.local_server.engine import AnswerToken, SampledText
 from rmft_api.local_server.refusals import RequestError
-from tests.local_server.serving import HELLO, Served
+from tests.local_server.serving import HELLO, Served, served
 
 MODEL = "scripted-1"
 
@@ -247,3 +258,73 @@ def test_any_json_is_read_or_refused(fields: dict[str, object]) -> None:
 def test_any_bytes_are_read_or_refused(body: bytes) -> None:
     with pytest.raises(RequestError):
         read_chat(body)
+
+
+STATE = {"names": ["A", "B"], "output": "action_tool", "counts": [1, 0], "sums": [0.5, 0.0]}
+
+
+@pytest.fixture(scope="module")
+def players(tmp_path_factory: pytest.TempPathFactory) -> Iterator[openai.OpenAI]:
+    with served(tmp_path_factory.mktemp("players"), "--engine", "players") as one:
+        yield openai.OpenAI(base_url=one.base_url, api_key="none", max_retries=0)
+
+
+@pytest.mark.parametrize("reasoned", [False, True])
+def test_a_streamed_tool_call_is_one_to_the_clients_own_reader(
+    players: openai.OpenAI, reasoned: bool
+) -> None:
+    told = cast("list[ChatCompletionToolParam]", tools("action_tool", ("A", "B"), reasoned))
+    seen = {"visible_state": {**STATE, "reasoned": reasoned}}
+
+    def whole() -> ChatCompletion:
+        return players.chat.completions.create(
+            model="scripted-ucb1", messages=HELLO, tools=told, n=2, seed=3, extra_body=seen
+        )
+
+    with players.chat.completions.stream(
+        model="scripted-ucb1", messages=HELLO, tools=told, n=2, seed=3, extra_body=seen
+    ) as stream:
+        kinds = {event.type for event in stream}
+        read = stream.get_final_completion()
+    assert "tool_calls.function.arguments.delta" in kinds
+    for one, other in zip(read.choices, whole().choices, strict=True):
+        assert one.finish_reason == other.finish_reason == "tool_calls"
+        (call,) = one.message.tool_calls or []
+        (expected,) = other.message.tool_calls or []
+        assert isinstance(expected, ChatCompletionMessageFunctionToolCall)
+        assert (call.id, call.type) == (expected.id, "function")
+        assert call.function.name == expected.function.name == "choose"
+        assert json.loads(call.function.arguments) == json.loads(expected.function.arguments)
+        assert (one.message.content or "").strip() == (other.message.content or "").strip()
+
+
+@given(
+    words=st.text("ab <\n", max_size=12),
+    calls=st.booleans(),
+    sizes=st.lists(st.integers(1, 5), min_size=1, max_size=40),
+)
+def test_however_it_is_cut_a_streamed_reply_with_tools_says_what_the_whole_one_says(
+    words: str, calls: bool, sizes: list[int]
+) -> None:
+    call = call_text("choose", '{"answer": "A"}') if calls else ""
+    text, pieces, start = words + call, list[str](), 0
+    for size in itertools.cycle(sizes):
+        if start >= len(text):
+            break
+        pieces.append(text[start : start + size])
+        start += size
+    sampled = SampledText(tuple(pieces), "stop", 3, len(pieces))
+    stream = chat_answer.Stream("c", 1, "m", 1, False, offers_tools=True)
+    first = pieces[: len(pieces) // 2]
+    early = b"".join(stream.piece(0, n, AnswerToken(one)) for n, one in enumerate(first))
+    events = early + stream.rest([sampled])
+    deltas: list[dict[str, Any]] = [
+        json.loads(line[6:])["choices"][0]["delta"]
+        for line in events.split(b"\n\n")
+        if line.startswith(b"data: {")
+    ]
+    content = "".join(delta.get("content") or "" for delta in deltas)
+    called: list[dict[str, Any]] = [one for delta in deltas for one in delta.get("tool_calls", [])]
+    arguments = "".join(str(one["function"]["arguments"]) for one in called)
+    assert content.strip() == words.strip()
+    assert arguments == ('{"answer": "A"}' if calls else "")

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from rmft_api.config.schema import RunConfig
 from rmft_api.datasets import tokens
 from rmft_api.planning import worst_case
+from rmft_api.providers import profiles
 from rmft_api.providers.prices import most_tokens
 from rmft_api.rollouts import preparation
 from rmft_api.rollouts.engine import PreparedScenario
@@ -24,6 +25,7 @@ WAYS: dict[str, dict[str, Any]] = {
 Outcome = tuple[int, bool]
 """An action (-1: unreadable), and whether it comes after as many words as there may be."""
 COUNTER = tokens.counter_for("gpt-4o-mini")
+CHAT = profiles.load("openai").chat
 
 
 def seat_of(run: RunConfig) -> PreparedScenario:
@@ -49,7 +51,7 @@ def told(run: RunConfig, seat: PreparedScenario, outcomes: list[Outcome]) -> tup
 def assert_bounded(family: str, way: str, outcomes: list[Outcome]) -> None:
     run = small(family, prompts=WAYS[way])
     seat = seat_of(run)
-    most = worst_case.longest(run, seat, COUNTER)
+    most = worst_case.longest(run, seat, COUNTER, CHAT)
     reserved, last, learnt = told(
         run, seat, [(min(a, seat.scenario.K - 1), w) for a, w in outcomes]
     )
@@ -81,4 +83,4 @@ def test_the_bound_is_no_more_than_a_few_times_a_real_play() -> None:
         run = small(family)
         seat = seat_of(run)
         reserved, _, _ = told(run, seat, [(t % 3, True) for t in range(6)])
-        assert worst_case.longest(run, seat, COUNTER).prompt_bound < 2 * reserved
+        assert worst_case.longest(run, seat, COUNTER, CHAT).prompt_bound < 2 * reserved

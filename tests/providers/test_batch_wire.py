@@ -5,18 +5,23 @@ from collections.abc import AsyncGenerator, Iterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
+import msgspec
 import pytest
 
+from rmft_api.core.answer_forms import AnswerForm
 from rmft_api.core.errors import FaultKind, ProviderFault
 from rmft_api.core.ports import BatchClient
 from rmft_api.core.records import (
+    AnswerFormat,
     Batch,
     BatchAnswer,
     BatchOrder,
     ChatRequest,
     Message,
     Sampling,
+    VisibleState,
 )
+from rmft_api.prompts import reader
 from rmft_api.providers import connect, profiles
 from tests.fake_provider.client import running
 from tests.local_server.serving import served
@@ -107,3 +112,32 @@ async def test_nothing_there_is_a_fault_that_says_whether_anything_was_sent() ->
         with pytest.raises(ProviderFault) as caught:
             await batches.upload("x.jsonl", b"{}\n")
     assert caught.value.kind is FaultKind.SAFE
+
+
+@pytest.mark.parametrize("form", ["action_json", "distribution_json", "action_tool", "policy_tool"])
+async def test_answers_that_are_objects_and_calls_go_there_and_back(
+    tmp_path: Path, form: AnswerForm
+) -> None:
+    names = ("A", "B", "C")
+    state = VisibleState(names, form, (1, 0, 0), (0.5, 0.0, 0.0), reasoned=True)
+    asked = {
+        one.key: msgspec.structs.replace(
+            one, answer=AnswerFormat(form, names, reasoned=True), visible_state=state
+        )
+        for one in asks("scripted-ucb1")
+    }
+    with served(tmp_path, "--engine", "players") as server:
+        async with open_at(server.base_url) as batches:
+            lines = [batches.line(one) for one in asked.values()]
+            sent = [msgspec.json.decode(line)["body"] for line in lines]
+            field = "tools" if form.endswith("tool") else "response_format"
+            assert all(field in body for body in sent)
+            batch, answers = await answered(batches, b"".join(one + b"\n" for one in lines), "f")
+            assert (batch.status, batch.completed) == ("completed", 4)
+            for answer in answers:
+                reply = batches.read(asked[answer.key], answer)
+                assert len(reply.choices) == 2
+                for choice in reply.choices:
+                    read = reader.read(choice.content, choice.finish_reason, None, names, form)
+                    assert isinstance(read, reader.ParsedReply)
+                    assert max(range(3), key=read.policy.__getitem__) in (1, 2)  # ucb1: untried
