@@ -111,7 +111,7 @@ class TokenCounter:
         )
 
     def form(self, answer: AnswerFormat | None) -> int:
-        """Tokens of the schema or the tool that tells the form of an answer; 0 for None."""
+        """Tokens of the schema or the tool that gives the form of an answer; 0 for None."""
         if answer is None:
             return 0
         return self.text(instructions(answer.form, answer.names, answer.reasoned))

@@ -25,7 +25,7 @@ class ChatCapabilities(Section):
     tools: bool = False
     """Tools may be offered, and one demanded by `tool_choice`."""
     form_in_prompt: bool = True
-    """What it is told of an answer's form (a schema, a tool) is charged as a part of the prompt."""
+    """What gives an answer's form (a schema, a tool) is charged as a part of the prompt."""
     seed: bool = True
     max_tokens_field: Literal["max_tokens", "max_completion_tokens"] = "max_tokens"
     prompt_cache_key: bool = False

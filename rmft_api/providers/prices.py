@@ -255,7 +255,7 @@ def most_tokens(messages: tuple[Message, ...]) -> int:
 def most_of_form(answer: AnswerFormat, messages: int) -> int:
     """A bound on what the form of an answer adds to a prompt of so many messages.
 
-    Schema or tool, and for each call that the chat tells again its id and its result.
+    The schema or the tool, and for each call that the chat repeats its id and its result.
     """
     told = instructions(answer.form, answer.names, answer.reasoned)
     calls = messages if way_of(answer.form) == "tool" else 0

@@ -41,7 +41,11 @@ def test_a_plan_counts_them_in_every_request(answer: str, monkeypatch: pytest.Mo
     of_form = COUNTER.form(form)
     assert of_form > 20
     counted = phase(drawn(config), "rollouts", 1)
-    monkeypatch.setattr(ChatCapabilities, "charges", lambda *_: None)
+
+    def nothing(*_: object) -> None:
+        return None
+
+    monkeypatch.setattr(ChatCapabilities, "charges", nothing)
     bare = phase(drawn(config), "rollouts", 1)
     assert counted.calls == bare.calls
     more = (counted.prompt_tokens - bare.prompt_tokens) / counted.calls
