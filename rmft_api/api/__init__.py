@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from rmft_api.api.plans import Plan, aplan, plan
     from rmft_api.api.previews import Preview, apreview, preview
     from rmft_api.api.retraining import aretrain, plan_retrain, retrain
+    from rmft_api.api.rl_environments import load_environment
     from rmft_api.api.running import aresume, arun, resume, run
 
 _MODULES = {
@@ -29,6 +30,7 @@ _MODULES = {
     "opened_run": ("Run", "TunedModel", "figures", "list_runs", "open_run"),
     "plans": ("Plan", "aplan", "plan"),
     "previews": ("Preview", "apreview", "preview"),
+    "rl_environments": ("load_environment",),
     "retraining": ("aretrain", "plan_retrain", "retrain"),
     "running": ("aresume", "arun", "resume", "run"),
 }
@@ -59,6 +61,7 @@ __all__ = [
     "init",
     "list_profiles",
     "list_runs",
+    "load_environment",
     "make_checkpoint",
     "open_run",
     "plan",
