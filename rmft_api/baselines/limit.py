@@ -123,7 +123,7 @@ def rule_of(problem: ConcreteProblem) -> IndexRule | None:
 def why_not(problem: ConcreteProblem) -> str:
     """Why no limit is known for a problem; empty where one is."""
     if problem.environment != "bandit":
-        return "it is known for bandits whose means stand still"
+        return "it is known for bandits with constant means"
     for option, value in problem.options.items():
         if option in DEFAULTS and value != DEFAULTS[option]:
             return f"it is known for means drawn from U(0, 1), not with {option} = {value!r}"

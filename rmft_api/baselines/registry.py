@@ -136,7 +136,7 @@ def _named(name: str, folder: Path | None) -> Baseline | None:
 
 
 def _nobody(name: str) -> Algorithm:
-    raise ConfigError(f"baseline {name!r} plays problems with state alone")
+    raise ConfigError(f"baseline {name!r} plays only problems with state")
 
 
 def _check(

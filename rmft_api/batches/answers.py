@@ -35,7 +35,7 @@ class BatchAnswers:
         forms = {None if fault is None else fault.mismatch for fault in faults}
         if len(group) > 1 and len(forms) == 1 and None not in forms:
             for one, fault in zip(group, faults, strict=True):
-                one.fail(ConfigError(f"batch {batch.id}: {fault} (so in all its answers)"))
+                one.fail(ConfigError(f"batch {batch.id}: {fault} (in all its answers)"))
 
     async def release(self, group: Sequence[WaitingRequest], why: ProviderFault) -> None:
         """Nothing of these was carried out: their reservations are free again."""

@@ -84,7 +84,7 @@ class BatchJobs:
         name = str(group[0].batch)
         manifest = self.journal.get(_KIND, name, Manifest)
         if manifest is None:
-            raise DataError(f"{name}: the journal has lost what this batch was made of")
+            raise DataError(f"{name}: the journal does not hold this batch's requests")
         content = self._content(sorted(group, key=lambda one: one.request.key))
         whole = manifest == manifest_of(name, self.journal.run_dir.name, content, len(group))
         await self._follow(name, manifest, content if whole else None, group)
@@ -243,7 +243,7 @@ class BatchJobs:
             return fault
         await self.answers.release(group, fault)
         return DataError(
-            f"{fault}; if batches are not for this model, begin a run of another name with "
+            f"{fault}; if this model takes no batches, start a run of another name with "
             "requests.transport = 'direct'"
         )
 

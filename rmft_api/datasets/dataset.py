@@ -250,9 +250,7 @@ def _check_label(label: str, trajectory: Trajectory, t: int, output: reader.Outp
             f"{place}: the label says action {answer.action}, action {round.action} was executed"
         )
     if answer.policy != round.policy:
-        raise DataError(
-            f"{place}: the label says policy {answer.policy}, {round.policy} was acted from"
-        )
+        raise DataError(f"{place}: the label says policy {answer.policy}, {round.policy} was used")
     numbers = (*round.rewards, *answer.policy)
     if not all(map(math.isfinite, numbers)):
         raise DataError(f"{place}: rewards {round.rewards} must be finite numbers")
@@ -283,7 +281,7 @@ def _check_number(lines: Sequence[bytes], least: int, refused: Sequence[str]) ->
         lost = f" ({len(refused)} more left out, first {refused[0]})" if refused else ""
         raise DataError(
             f"the dataset has {len(lines)} examples{lost}, the provider takes {least} or more; "
-            "begin another run with more rollouts.scenarios, selection.k or T, or with a lower "
+            "start another run with more rollouts.scenarios, selection.k or T, or with a lower "
             "selection.min_pulls or .min_valid: `rmft-api resume` keeps those of this one"
         )
 

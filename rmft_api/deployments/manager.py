@@ -81,7 +81,7 @@ class Deployments:
             standing = await self._standing(host, model, lease)
         if standing is None:
             raise ResumableError(
-                f"deployment {lease.name} of {model} was made and is not there; look for it in "
+                f"deployment {lease.name} of {model} was created and is not there; look for it in "
                 f"the provider's console, then `rmft-api resume {self._run}`"
             )
         self.targets[model] = standing.target
@@ -116,7 +116,7 @@ class Deployments:
                         await self._leave(self.host, model, lease)
                 except (RmftError, TimeoutError) as error:
                     self.say(
-                        f"deployment {lease.name} may still stand and cost money ({error}): "
+                        f"deployment {lease.name} may still exist and cost money ({error}): "
                         f"`rmft-api cleanup --profile {self.profile.name} --remove` takes it down"
                     )
 
@@ -138,7 +138,7 @@ class Deployments:
         found = await self.retries.look(host.deployments, "listing deployments")
         for one in found:
             if one.key == self._mark and one.name not in ours:
-                self.say(f"deployment {one.name} was left standing: it is taken down")
+                self.say(f"deployment {one.name} was left over: removing it")
                 await self.retries.look(lambda name=one.name: host.remove(name), f"removing {one}")
         others = [one.name for one in found if one.key != self._mark]
         if others:

@@ -44,7 +44,7 @@ class Bandit:
         if self.gap is not None:
             self._check_gap(self.gap)
         elif self.best is not None:
-            raise ValueError(f"best={self.best!r} says nothing without gap; give both")
+            raise ValueError(f"best={self.best!r} has no effect without gap; give both")
 
     def _check_instance(self, instance: str) -> None:
         options.one_of("instance", instance, INSTANCES)

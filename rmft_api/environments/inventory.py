@@ -92,7 +92,7 @@ class Inventory:
         cells = (self.capacity + 1) * self.K ** (self.lead_time + 1) * self.T
         if cells > MOST_CELLS:
             raise ValueError(
-                f"the optimum has {cells} values to work out, {MOST_CELLS} are the most; lower "
+                f"the optimum has {cells} values to compute, {MOST_CELLS} are the most; lower "
                 "lead_time, capacity, K or T"
             )
         if self.price + self.cost + self.holding + self.penalty == 0:

@@ -230,7 +230,7 @@ def _propensities(table: TableFile, name: str) -> Floats:
     if len(outside):
         row = int(outside[0])
         fix = (
-            "an action that was shown has a probability above 0; correct the row or leave it out"
+            "an action that was shown has a probability above 0; correct or remove the row"
             if values[row] <= 0
             else "write probabilities, not per cent: 0.25 for 25"
         )
@@ -261,7 +261,7 @@ def _actions(
         if word not in shown:
             raise DataError(
                 f"{table.path}: column {columns.action!r} never shows action {word!r}"
-                f"{nearest(word, shown)}; take it out of actions, nothing is known of it"
+                f"{nearest(word, shown)}; take it out of actions: the log says nothing about it"
             )
     least = _least_rows(wanted, words, columns, division)
     rare = {word: found for word, found in least.items() if found[0] < columns.min_rows}

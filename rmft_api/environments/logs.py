@@ -333,7 +333,7 @@ def _renamed(log: ShownLog) -> str:
     """Actions whose names answers could not hold, or distinguish; empty where none is."""
     pairs = zip(log.actions, log.told_names, strict=True)
     changed = [f"{action!r} as {told!r}" for action, told in pairs if action != told]
-    return f"actions whose names answers cannot hold are told {_some(changed)}" if changed else ""
+    return f"actions whose names answers cannot hold are called {_some(changed)}" if changed else ""
 
 
 def _overlap_in_words(log: ShownLog) -> str:

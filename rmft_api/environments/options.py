@@ -27,13 +27,13 @@ def number(option: str, value: Any, low: float = -math.inf, high: float = math.i
 def truth(option: str, value: Any) -> None:
     """Refuse anything but true and false."""
     if not isinstance(value, bool):
-        raise ValueError(f"{option}={value!r} is neither true nor false")
+        raise ValueError(f"{option}={value!r} is not true or false")
 
 
 def text(option: str, value: Any) -> None:
     """Refuse anything but text."""
     if not isinstance(value, str):
-        raise ValueError(f'{option}={value!r} is no text; name columns as "a, b, c"')
+        raise ValueError(f'{option}={value!r} is not a text; name columns as "a, b, c"')
 
 
 def whole(option: str, value: Any, low: int) -> None:

@@ -82,7 +82,7 @@ class Pricing:
             raise ValueError(f"K={self.K} prices look the same; spread them wider")
         if (cells := (self.stock + 1) * self.K * self.T) > MOST_CELLS:
             raise ValueError(
-                f"the optimum has {cells} values to work out, {MOST_CELLS} are the most; lower "
+                f"the optimum has {cells} values to compute, {MOST_CELLS} are the most; lower "
                 "stock, K or T"
             )
 

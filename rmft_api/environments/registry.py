@@ -261,7 +261,7 @@ def _check_division(one: "OfRows", other: "OfRows", splits: set[Split]) -> None:
     if how.by == NONE and len(splits) > 1:
         raise ConfigError(
             f"{path.name}: split = 'none' would let rows serve {' and '.join(sorted(splits))}; "
-            "use it only where each split has a file of its own"
+            "use it only if each split has its own file"
         )
 
 

@@ -122,7 +122,7 @@ class TableFile:
             if isinstance(cell, list | dict | tuple):
                 raise DataError(
                     f"{self.path}: column {name!r}, row {row}: {_shown(cell)} holds several "
-                    "values; write each into a column of its own"
+                    "values; write each into its own column"
                 )
         words = [_text_of(cell) for cell in cells]
         if "" in words:

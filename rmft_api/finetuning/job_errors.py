@@ -42,7 +42,7 @@ def unprocessed(file: UploadedFile, wanted: JobSpec) -> DataError:
 def failure(job: Job, wanted: JobSpec) -> JobFailure:
     """Of a job that failed or was cancelled."""
     reason = job.error or "no reason given"
-    anew = f"`rmft-api resume {wanted.run} --again` orders it once more"
+    anew = f"`rmft-api resume {wanted.run} --again` orders it again"
     if stage_of(job) == "cancelled":
         said = f"job {job.id} was cancelled ({reason}); find out who did it, then {anew}"
         return JobFailure(said, "job_cancelled")
@@ -50,7 +50,7 @@ def failure(job: Job, wanted: JobSpec) -> JobFailure:
     of_the_data = said.startswith(_DATA_CODES) or _LINE.search(reason)
     if not of_the_data and is_money(reason):
         return JobFailure(
-            f"job {job.id} failed for lack of money: {reason}; add credit or raise the spend "
+            f"job {job.id} failed for money: {reason}; add credit or raise the spend "
             f"limit, then {anew}",
             JOB_MONEY,
         )

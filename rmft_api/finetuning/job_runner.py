@@ -207,7 +207,7 @@ class JobRunner:
         epochs = self.spec.hyperparameters.n_epochs
         if epochs is None and self.context.profile.paid:
             raise ConfigError(
-                "finetuning.n_epochs is left to the provider, so the job's price has no bound; "
+                "finetuning.n_epochs is chosen by the provider, so the job's price has no bound; "
                 "set it, e.g. n_epochs = 3"
             )
         return self.context.price(self.spec.start, self.spec.data.tokens, epochs or 1)

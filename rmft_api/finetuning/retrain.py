@@ -30,7 +30,7 @@ class GivenFile(Record, frozen=True):
 
     def source_of_line(self, line: int) -> str:
         """Where a line comes from, counted from 1."""
-        return f"line {line} of {self.name}, as the replayed run wrote it"
+        return f"line {line} of {self.name}, as the first run wrote it"
 
 
 class ChainLink(Record, frozen=True):
@@ -85,7 +85,7 @@ def read(directory: Path, iteration: int, method: Method, sha256: str) -> bytes:
         content = path.read_bytes()
     except OSError as error:
         raise DataError(
-            f"cannot read {path}: {error}; a replay needs every training file"
+            f"cannot read {path}: {error}; retraining needs every training file"
         ) from None
     if (found := hashlib.sha256(content).hexdigest()) != sha256:
         raise DataError(f"{path} has sha256 {found[:12]}, the run learnt from {sha256[:12]}")

@@ -229,7 +229,7 @@ class Journal:
 
 def _require(run_dir: Path) -> None:
     if not (run_dir / FILE).exists():
-        raise UsageError(f"no run in {str(run_dir)!r}; `rmft-api run` begins one")
+        raise UsageError(f"no run in {str(run_dir)!r}; `rmft-api run` starts one")
 
 
 def _connect(path: Path) -> sqlite3.Connection:

@@ -184,7 +184,7 @@ class Ledger:
             raise self._writer.failing
         earlier = self._ids.get(key, ())
         if number != len(earlier) + 1:
-            raise DataError(f"{self._name}: {key} was asked twice at once; keys must be unique")
+            raise DataError(f"{self._name}: {key} was requested twice at once; keys must be unique")
         attempt = next(self._new_ids)
         row = (attempt, key, number, kind, self._iteration, digest, request, reserve, self._now())
         written = self._writer.write(_BEGIN, row)

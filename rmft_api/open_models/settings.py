@@ -110,7 +110,7 @@ def of_run(checkpoint: str, given: Mapping[str, object]) -> HfSettings:
         raise ConfigError(f"engine hf: {error}") from error
     for key, value in msgspec.structs.asdict(settings).items():
         if isinstance(value, float) and not math.isfinite(value):  # JSON has no such number
-            raise ConfigError(f"engine hf: {key}={value} is no finite number; write one")
+            raise ConfigError(f"engine hf: {key}={value} is not a finite number")
     return settings
 
 

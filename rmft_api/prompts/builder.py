@@ -76,7 +76,7 @@ class ChatPromptBuilder:
     def show_in(self, order: Order) -> None:
         """List the actions in this order from now on."""
         if self._reordered is None:
-            raise ValueError("this prompt builder knows one order alone")
+            raise ValueError("this prompt builder has only one order")
         self._script, self._turn = self._reordered(order), None
         if self._history is not None:
             self._history.show_in(order)

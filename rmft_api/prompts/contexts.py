@@ -82,7 +82,7 @@ def check_actions(where: str, names: Sequence[str]) -> None:
                 "need for themselves; use letters, digits, spaces and - . _"
             )
     if len({action.casefold() for action in names}) < len(names):
-        raise DataError(f"{where}: two actions have the same name but for its case")
+        raise DataError(f"{where}: two actions have names that differ only in case")
 
 
 def _domains(folder: Folder) -> list[str]:
@@ -131,5 +131,5 @@ def _check_story(where: str, story: Story) -> None:
         if not str(getattr(story, key)).strip():
             raise DataError(f"{where}: {key} is empty")
     if len(story.actions) < 2:
-        raise DataError(f"{where}: {len(story.actions)} actions; two are the least")
+        raise DataError(f"{where}: {len(story.actions)} actions; at least two are needed")
     check_actions(where, story.actions)

@@ -91,7 +91,7 @@ def alone(text: str, form: AnswerForm, why: str) -> str:
 def weights(value: object) -> Iterator[tuple[str, float]]:
     """Names and their weights, 0 or more. Raises FormError."""
     if not isinstance(value, dict):
-        raise FormError("the answer is no object of names and weights")
+        raise FormError("the answer is not an object of names and weights")
     for name, weight in cast("dict[str, Any]", value).items():
         number = _number(weight)
         if number < 0:
@@ -102,7 +102,7 @@ def weights(value: object) -> Iterator[tuple[str, float]]:
 def numbers(value: object) -> list[float]:
     """A list of numbers. Raises FormError."""
     if not isinstance(value, list):
-        raise FormError("the policy is no list of numbers")
+        raise FormError("the policy is not a list of numbers")
     return [_number(one) for one in cast("list[Any]", value)]
 
 
@@ -152,7 +152,7 @@ def _called(text: str) -> tuple[int, int, dict[str, Any], str]:
     arguments = call["arguments"]
     table = _object(arguments) if isinstance(arguments, str) else arguments
     if not isinstance(table, dict):
-        raise FormError("the tool's arguments are no object")
+        raise FormError("the tool's arguments are not an object")
     return start, end, cast("dict[str, Any]", table), text[:start].strip()
 
 
@@ -170,7 +170,7 @@ def _object(text: str) -> dict[str, Any]:
 def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     table = dict(pairs)
     if len(table) < len(pairs):
-        raise FormError("a key stands twice in the answer", "several_answers")
+        raise FormError("the answer repeats a key", "several_answers")
     return table
 
 

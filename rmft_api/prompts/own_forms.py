@@ -69,7 +69,7 @@ class OwnForm:
         if not matches:
             raise FormError(f"nothing is of the form {self._pattern.pattern!r}", "no_answer")
         if len(matches) > 1:
-            why = f"{len(matches)} answers of the form {self._pattern.pattern!r}, one was asked for"
+            why = f"{len(matches)} answers of the form {self._pattern.pattern!r}, one was expected"
             raise FormError(why, "several_answers")
         (match,) = matches
         if after := whole[match.end() :].strip(_AFTER):

@@ -131,14 +131,14 @@ def own_story(root: Path, parts: Parts, text: str, names: Sequence[str]) -> Stor
     if "task" not in parts.frame.shown:
         raise ConfigError(f"{root} shows no $task, so it cannot show a story of your own")
     if not text.strip():
-        raise DataError("the story is empty; say in it what is decided, or name one of the set's")
+        raise DataError("the story is empty; describe the decision, or name one of the set's")
     task = Template(Path("story"), text, _COUNTS)
     if "actions" not in parts.shown_everywhere | task.fields:
         missing = [name for name in names if name not in text]
         if missing:
             raise ConfigError(
                 f"the story never names {', '.join(missing)}, nor does another part of {root}, so "
-                "the model cannot know what to answer; write $actions where the names belong"
+                "the model cannot know what to answer; write $actions where the names go"
             )
     first = next(iter(parts.stories.values()))
     return StoryTemplates(Variants(task, None, None), (), first.context)

@@ -104,7 +104,7 @@ def read(
     if finish_reason == "content_filter":
         return UnreadableReply("filtered", "stopped by the provider's content filter", "filtered")
     if finish_reason == "lost":
-        why = "its reply was lost so often that it is not asked for again"
+        why = "its reply was lost too often to be requested again"
         return UnreadableReply("lost", why, "lost")
     said = clean(text or "")
     try:
@@ -114,7 +114,10 @@ def read(
         if finish_reason == "tool_calls" and way_of(output) != "tool":
             why, cause = f"a tool was called though none was offered, and {why}", "tool_call"
         if thoughts and not said.strip():
-            why, cause = f"{why}, all that came are thoughts: {_shown(thoughts)}", "only_thoughts"
+            why, cause = (
+                f"{why}, the reply holds only thoughts:  {_shown(thoughts)}",
+                "only_thoughts",
+            )
         if finish_reason == "length":
             return UnreadableReply("cut", f"cut at the token limit: {why}", "cut")
         return UnreadableReply("unreadable" if said.strip() else "empty", why, cause)
@@ -298,7 +301,7 @@ def _closed(text: str, start: int, end: int, begins: int, ends: int) -> _Span:
 def _miscount(opened: int, closed: int) -> FormError:
     if not opened and not closed:
         return FormError(f"there is no {OPENING}", "no_answer")
-    why = f"{opened} {OPENING} and {closed} {CLOSING} stand in the reply, one each was asked for"
+    why = f"{opened} {OPENING} and {closed} {CLOSING} are in the reply, one of each was expected"
     return FormError(why, "several_answers" if opened > 1 or closed > 1 else "no_answer")
 
 
@@ -372,14 +375,14 @@ def _policy(said: str, K: int) -> tuple[float, ...]:
     except (msgspec.DecodeError, RecursionError) as error:
         raise FormError(f'not {{"policy":[{K} numbers]}}: {error}') from None
     if said.count('"policy"') != 1:
-        raise FormError(f"one policy of {K} numbers was asked for, got {_shown(said)}")
+        raise FormError(f"one policy of {K} numbers was expected, got {_shown(said)}")
     return _probabilities(policy, K)
 
 
 def _probabilities(policy: Sequence[float], K: int) -> tuple[float, ...]:
     """K probabilities up to rounding, made exactly that."""
     if len(policy) != K:
-        raise FormError(f"one policy of {K} numbers was asked for, got {len(policy)}")
+        raise FormError(f"one policy of {K} numbers was expected, got {len(policy)}")
     total = sum(policy)
     if not abs(total - 1) <= _SUM_TOLERANCE or not all(_LEAST <= p <= 2 for p in policy):
         raise FormError(f"not probabilities: {_shown(str(list(policy)))}")

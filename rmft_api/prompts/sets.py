@@ -326,7 +326,7 @@ def _find(name: str, roots: Sequence[Path], folder: Path) -> Path:
             return place
     known = sorted({path.parent.name for root in roots for path in root.glob("*/user.md")})
     raise ConfigError(
-        f"prompts.set={name!r} is no prompt set; known: {', '.join(known) or 'none'}; "
+        f"prompts.set={name!r} is not a prompt set; known: {', '.join(known) or 'none'}; "
         "or give the path of a folder"
     )
 

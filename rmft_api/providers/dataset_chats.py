@@ -24,7 +24,7 @@ def whole_chats(content: bytes, vendor: str) -> Iterator[tuple[int, list[dict[st
         try:
             messages = msgspec.json.decode(line, type=_Line).messages
         except msgspec.MsgspecError as error:
-            raise DataError(f"line {number} of the dataset is no chat: {error}") from error
+            raise DataError(f"line {number} of the dataset is not a chat: {error}") from error
         if any(message.get("weight") == 0 for message in messages):
             raise DataError(
                 f"line {number} of the dataset keeps a turn out of the loss, which {vendor} "

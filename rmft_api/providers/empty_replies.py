@@ -45,7 +45,7 @@ def broken(request: faults.Request, choice: Broken, billed: Tokens | None) -> Pr
         return faults.no_answer(request, choice.why, billed=billed)
     quoted = json.dumps(choice.word)
     why = (
-        f"{choice.why}, which no list of finish reasons knows; if it ends an answer there, set "
+        f"{choice.why}, an unknown finish reason; if it ends an answer there, set "
         f'chat.finish_reasons = {{ {quoted} = "stop" }} in its profile'
     )
     mismatch = Mismatch(f"finish_reason {choice.word}")

@@ -174,13 +174,13 @@ _AWS = (
         "model access",
         _says(r"(don.t|do not) have access to the model|model access is denied", 400, 403, 404),
         FaultKind.STOP,
-        "ask for access to the model in this region, in Bedrock's console (Model access)",
+        "request access to the model in this region, in Bedrock's console (Model access)",
     ),
     ErrorRule(
         "action that is not allowed",
         _says(r"not authorized to perform", 400, 403),
         FaultKind.STOP,
-        "have that action allowed to {key}",
+        "allow that action to {key}",
     ),
     ErrorRule(
         "AWS quota",
@@ -337,7 +337,7 @@ RULES = (
         "new thing not found",
         lambda refusal: refusal.tuned and refusal.status == 404,
         FaultKind.WAIT,
-        "it was made a moment ago and is not known everywhere yet",
+        "it was just created and is not known everywhere yet",
     ),
     ErrorRule(
         "model without an endpoint",
@@ -379,7 +379,7 @@ RULES = (
             _says(r"quota.{0,80}(GPU|accelerator)|(GPU|accelerator).{0,80}quota", 403, 429),
         ),
         FaultKind.STOP,
-        "the account's quota leaves no room: lower hosting.capacity in a profile of yours, or "
+        "the account's quota is used up: lower hosting.capacity in a profile of yours, or "
         "remove deployments (`rmft-api cleanup`)",
     ),
     ErrorRule("asked for days", _asks_to_wait(PATIENCE_S, math.inf), FaultKind.WAIT, _ASKS),

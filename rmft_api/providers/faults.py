@@ -56,7 +56,7 @@ def refused(
     rule = next((rule for rule in RULES if rule.holds(refusal)), None)
     kind = rule.kind if rule else FaultKind.AMBIGUOUS
     requests = ", and asks to wait {wait}" if refusal.wait_s else ""
-    advice = rule.advice if rule else f"the provider fails on its side{requests}"
+    advice = rule.advice if rule else f"the provider failed{requests}"
     stated = refusal.status if refusal.status == status else f"{status} with error {refusal.status}"
     names = [name for name in (refusal.code, refusal.kind) if name != str(refusal.status)]
     said = f": {refusal.message}" if refusal.message else ""
@@ -107,7 +107,7 @@ def untrusted(request: Request, error: BaseException, proxy: Proxy | None = None
             "certificate in SSL_CERT_FILE"
         )
     else:
-        why = f"no TLS and so no certificate to trust ({_what(error)})"
+        why = f"no TLS, so there is no certificate ({_what(error)})"
         advice = "check whether base_url begins with http or https"
     return ProviderFault(
         _line(f"{_subject(request)}{way}: {why}; {advice}"), FaultKind.STOP, never_sent=True
@@ -130,7 +130,9 @@ def proxy_refused(request: Request, status: int, proxy: Proxy | None = None) -> 
     elif status in _PROXY_IS_BUSY or status >= 500:
         advice = "it cannot reach the host now; check it, or name the host in NO_PROXY"
     else:
-        advice = "it does not let this host through: ask who keeps it, or name it in NO_PROXY"
+        advice = (
+            "it does not let this host through: ask its administrator, or name the host in NO_PROXY"
+        )
     passing = status in _PROXY_IS_BUSY or status >= 500
     return ProviderFault(
         _line(f"{_subject(request)}: {named} answered HTTP {status}; {advice}"),

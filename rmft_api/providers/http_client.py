@@ -315,8 +315,8 @@ def _head(route: Route, headers: Mapping[str, str]) -> bytes:
     for line in lines:
         if not (line.isascii() and line.isprintable()):
             raise ConfigError(
-                f"header {line.partition(':')[0]!r} holds a character that no header has; correct "
-                "the environment variable that fills it"
+                f"header {line.partition(':')[0]!r} holds a character that headers do not allow; "
+                "correct the environment variable that fills it"
             )
     return "\r\n".join([*lines, "Content-Length: "]).encode()
 

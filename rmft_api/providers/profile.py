@@ -24,8 +24,8 @@ from rmft_api.providers.capabilities import (
 )
 
 _RATES = {
-    "multiplier": "set learning_rate_multiplier (1 is the provider's own rate) in its place",
-    "absolute": "set learning_rate (such as 1e-5) in its place",
+    "multiplier": "set learning_rate_multiplier (1 is the provider's own rate) instead",
+    "absolute": "set learning_rate (such as 1e-5) instead",
 }
 
 
@@ -45,7 +45,7 @@ class Secret:
         return "Secret(***)"
 
     def __reduce__(self) -> str:
-        raise TypeError("a key is never written anywhere")
+        raise TypeError("keys are never stored")
 
 
 class Profile(Section):
@@ -145,7 +145,7 @@ class Profile(Section):
         value = environ.get(self.api_key_env, "").strip()
         if value and not re.fullmatch(r"[!-~]+", value):
             raise ConfigError(
-                f"{self.api_key_env} holds a space, a line break or a letter that no key has"
+                f"{self.api_key_env} holds a space, a line break or a character that keys lack"
             )
         if not value and not self.api_key_optional:
             raise ConfigError(

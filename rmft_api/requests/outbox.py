@@ -292,7 +292,7 @@ class Outbox:
         run = self._journal.run_dir.name
         return ResumableError(
             f"{effect.kind} {effect.key} was sent {len(lost)} times and the provider shows none of "
-            f"them; look for it in the provider's console, then `rmft-api resume {run}` looks again"
+            f"them; find it in the provider's console, then `rmft-api resume {run}` searches again"
         )
 
 
@@ -311,10 +311,10 @@ class _Intent(Generic[T]):
 
 def _long_look(effect: Effect[Any], last: Attempt) -> str:
     """Why something is looked for."""
-    why = str(fault_of(last)) if last.state == "lost" else "a process ended before it was answered"
+    why = str(fault_of(last)) if last.state == "lost" else "a process ended before the answer"
     return (
-        f"{effect.kind} {effect.key.partition('/')[2]}: {why}; it may have been made all the same: "
-        "it is looked for before it is asked for again"
+        f"{effect.kind} {effect.key.partition('/')[2]}: {why}; it may have been created anyway: "
+        "the provider's list is searched before it is sent again"
     )
 
 

@@ -225,7 +225,7 @@ class Pacer:
         self._is_silent = TELL_S <= soonest < _UNTIL_ANOTHER_ENDS and not self._turns
         if self._is_silent:
             queued = sum(len(lane.queue) for lane in self._lanes.values())
-            what = f"the provider's rate limit leaves no room for the next of {queued} requests"
+            what = f"the provider's rate limit does not allow the next of {queued} requests"
             self._waits.begin(self, what, self._waits.now() + soonest)
         else:
             self._waits.end(self)

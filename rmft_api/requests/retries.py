@@ -157,7 +157,7 @@ class _Beginning:
             return
         self._replies += 1
         if fault.mismatch is not None and fault.mismatch == self._last:
-            raise ConfigError(f"{fault} (so did the reply before it)") from fault
+            raise ConfigError(f"{fault} (like the reply before it)") from fault
         self._last = fault.mismatch
         if self._replies >= NO_ANSWERS:
             raise ResumableError(

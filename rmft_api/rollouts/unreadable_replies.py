@@ -88,7 +88,7 @@ def likely(sample: Sample, config: RunConfig) -> str:
         ),
         "empty": (
             "the endpoint sends no content: look at the chat template and the log of its server; "
-            f"where the model thinks first, {longer}"
+            f"if the model thinks first, {longer}"
         ),
         "no_answer": f"the model does not follow the form: {other}",
         "several_answers": (
@@ -96,9 +96,9 @@ def likely(sample: Sample, config: RunConfig) -> str:
             "server return thoughts separately, or set prompts.reasoning = 'none'"
         ),
         "text_after": f"the model continues after its answer: {other}",
-        "wrong_form": f"the model answers in a form of its own: {other}",
+        "wrong_form": f"the model answers in another form: {other}",
         "tool_call": (
-            "the endpoint makes tool calls of the model's words: serve it without a tool parser, "
+            "the endpoint parses the model's text as tool calls: serve it without a tool parser, "
             "or set prompts.answer = 'tool' and let it call the tool that is offered"
         ),
         "refused": "the model refuses the task: try another prompts.story, or another model",

@@ -82,4 +82,4 @@ def _kind(path: Path) -> str:
 
 def _known(runs: Path) -> str:
     names = run_names(runs)
-    return f"; runs there: {', '.join(names)}" if names else "; `rmft-api run` begins one"
+    return f"; runs there: {', '.join(names)}" if names else "; `rmft-api run` starts one"

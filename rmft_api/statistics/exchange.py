@@ -36,7 +36,7 @@ def rise_by_chance(figures_NM: Floats, error: float, rng: np.random.Generator) -
     if figures_NM.ndim != 2 or figures_NM.shape[1] < 2 or not len(figures_NM):
         raise ValueError(f"needs N scenarios x 2 models or more, got shape {figures_NM.shape}")
     if not 0 < error < 1:
-        raise ValueError(f"error={error} is no probability between 0 and 1")
+        raise ValueError(f"error={error} is not a probability between 0 and 1")
     above = max(_DRAWS, math.ceil(error * 2000))
     draws = math.ceil(above / error) - 1
     together = max(1, _TOGETHER // figures_NM.size)

@@ -21,7 +21,7 @@ def two_sided(t: float, freedom: float) -> float:
 def quantile(p: float, freedom: float) -> float:
     """The t with P(T <= t) = p, by halving."""
     if not 0.0 < p < 1.0:
-        raise ValueError(f"p={p} is no probability between 0 and 1")
+        raise ValueError(f"p={p} is not a probability between 0 and 1")
     if p < 0.5:
         return -quantile(1.0 - p, freedom)
     low, high = 0.0, 1.0

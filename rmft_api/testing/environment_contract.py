@@ -15,9 +15,11 @@ from rmft_api.selection import regret
 
 DRAWS = 40
 NOT_REPRODUCIBLE = "draw(rng) gave two scenarios for one stream; take all chance from `rng`"
-NOT_RANDOM = "draw(rng) gave one scenario for many streams; put deterministic = True if that is so"
+NOT_RANDOM = (
+    "draw(rng) gave one scenario for many streams; set deterministic = True if that is intended"
+)
 WRONG_SHAPE = "the tables must be T x K as the environment was made"
-OUTSIDE = "rewards must lie in [0, 1]; put bounded = False if that is so"
+OUTSIDE = "rewards must lie in [0, 1]; set bounded = False if that is intended"
 TABLE_CHANGED = "face() changed the table; return a new row"
 POLICY_CHANGED = "face() changed the policy it was handed"
 NOT_PURE = "face() answered one question in two ways; an adversary may use t, policy and row only"

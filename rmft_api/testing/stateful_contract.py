@@ -17,7 +17,7 @@ from rmft_api.selection import regret
 
 NOT_REPRODUCIBLE = "reset({seed}) and the same actions led to two plays; take all chance from seed"
 NOT_FORGOTTEN = "a play after reset({seed}) depends on the play before it; reset everything"
-NOT_RANDOM = "every seed gives one world; put deterministic = True if that is so"
+NOT_RANDOM = "every seed gives one world; set deterministic = True if that is intended"
 WRONG_WORTH = (
     "playing by optimum(state, t) earns {earned:.4f} on average, and it says {says:.4f}; its "
     "values must be those of the chances that reset(seed) draws from"

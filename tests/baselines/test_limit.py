@@ -128,7 +128,7 @@ def test_sizes_between_are_played_by_the_nearest_rule_and_others_have_no_limit()
     ]
     assert [limit.rule_of(one) for one in refused] == [None] * 5
     assert [limit.why_not(one).split(",")[0] for one in refused] == [
-        "it is known for bandits whose means stand still",
+        "it is known for bandits with constant means",
         *["it is known for T from 5 to 150 and K to 12"] * 2,
         *["it is known for means drawn from U(0"] * 2,
     ]

@@ -96,7 +96,7 @@ def test_no_command_at_all_is_answered_with_all_of_them(tmp_path: Path) -> None:
 def test_a_folder_without_runs_says_how_one_begins(tmp_path: Path) -> None:
     shown = rmft(tmp_path, "status")
     assert (shown.returncode, shown.stdout) == (0, "")
-    assert "`rmft-api run` begins one" in shown.stderr
+    assert "`rmft-api run` starts one" in shown.stderr
 
 
 @pytest.mark.parametrize(

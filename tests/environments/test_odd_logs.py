@@ -181,7 +181,7 @@ REFUSED: dict[str, tuple[str, Callable[[], bytes], str]] = {
     "parts in a cell": (
         "a.parquet",
         lambda: arrow({"act": [{"x": one} for one in ABC], "pay": PAID, "seen": SEEN}),
-        r"column 'act', row 1: .* holds several values; write each into a column of its own$",
+        r"column 'act', row 1: .* holds several values; write each into its own column$",
     ),
     "one row": ("a.csv", lambda: b"act,pay,seen\nA,1,0\n", r"holds one row; a log has rows of sev"),
     "no rows": ("a.csv", lambda: b"act,pay,seen\n", r"holds no rows"),

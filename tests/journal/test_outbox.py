@@ -372,7 +372,7 @@ async def test_a_long_look_says_what_it_waits_for_and_until_when(
     provider.plan, began = ["safe"], time.now
     await once_of(journal, time, provider, waits=Waits(time.clock, listen))()
     (wait,) = told
-    assert re.search(r"job 0: it is safe; it may have been made all the same", wait.what)
+    assert re.search(r"job 0: it is safe; it may have been created anyway", wait.what)
     assert wait.until == began + 120
 
 

@@ -81,7 +81,7 @@ def test_its_words_are_told_and_its_answers_read() -> None:
     assert reader.alone(f"hm\n=> {seat.names[1]}", read, form, "so") == f"so\n=> {seat.names[1]}"
     assert reader.reason("hm\n=> it", form) == "hm"
     assert reader.form_mistake("=> it", form) is None
-    assert "one was asked for" in str(reader.form_mistake("=> a\n=> b", form))
+    assert "one was expected" in str(reader.form_mistake("=> a\n=> b", form))
 
 
 @pytest.mark.parametrize(

@@ -146,7 +146,7 @@ def test_a_misspelt_choice_lists_what_there_is(write: Write) -> None:
         loaded(write(), story="windows")
     with pytest.raises(ConfigError, match=r"histories has raw, summary"):
         loaded(write(), history="sumary")
-    with pytest.raises(ConfigError, match=r"set='other' is no prompt set; known: mine"):
+    with pytest.raises(ConfigError, match=r"set='other' is not a prompt set; known: mine"):
         loaded(write(), set="other")
 
 

@@ -318,7 +318,7 @@ USER = "User: arn:aws:iam::123456789012:user/x is not authorized to perform: "
         (
             refusal(403, "AccessDeniedException", f"{USER}bedrock:InvokeModel on resource: x"),
             "stop",
-            "have that action allowed to the AWS credentials",
+            "allow that action to the AWS credentials",
         ),
         (
             refusal(403, "AccessDeniedException", f"{USER}iam:PassRole on resource: x"),

@@ -47,7 +47,7 @@ class ChatTokenizer:
         self.tokenizer: Any = _loaded(package("transformers").AutoTokenizer, checkpoint)
         if not self.tokenizer.chat_template:
             raise ConfigError(
-                f"{checkpoint.folder.name!r} has no chat template, so it is no chat model; use "
+                f"{checkpoint.folder.name!r} has no chat template, so it is not a chat model; use "
                 "its instruction-tuned sibling, or put a chat_template.jinja into its folder"
             )
         self.controls = Controls(self.tokenizer)

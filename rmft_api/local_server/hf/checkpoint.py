@@ -35,7 +35,7 @@ def folder_of(checkpoint: str) -> Path:
         return checkpoint_of(file.resolve(), log.warning)
     if folder.exists():
         raise ConfigError(
-            f"{checkpoint!r} is no checkpoint: it has no config.json; give a folder that "
+            f"{checkpoint!r} is not a checkpoint: it has no config.json; give a folder that "
             "save_pretrained wrote, a GGUF file, or an id at the hub"
         )
     name = made_by(checkpoint)

@@ -70,7 +70,7 @@ def _reader(file: Path) -> Any:
         raise ConfigError(f"{str(file)!r} cannot be read: {error.strerror}") from error
     except Exception as error:  # a file that ends early raises whatever its parser does
         raise ConfigError(
-            f"{file.name!r} is no whole GGUF file ({_line(error)}): it is truncated or damaged; "
+            f"{file.name!r} is not a complete GGUF file ({_line(error)}): truncated or damaged; "
             "fetch it again"
         ) from error
 

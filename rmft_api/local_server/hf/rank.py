@@ -29,7 +29,7 @@ from rmft_api.local_server.hf.packages import package
 ORPHANED = 75
 TOO_LARGE = (
     "training does not fit into the memory of one of its processes; serve with --set micro_batch=1 "
-    "--set gradient_checkpointing=true, or share the weights out (FSDP) by the launcher"
+    "--set gradient_checkpointing=true, or shard the weights (FSDP) with the launcher"
 )
 
 

@@ -69,7 +69,7 @@ def read_policy(text: str, K: int) -> Floats:
         raise ExampleError(f"the policy has {len(policy)} numbers, K is {K}")
     total = sum(policy)
     if min(policy) < 0 or not abs(total - 1) <= _SUM_TOLERANCE:
-        raise ExampleError(f"the policy {text:.80} is no distribution: it sums to {total:g}")
+        raise ExampleError(f"the policy {text:.80} is not a distribution: it sums to {total:g}")
     return np.array(policy) / total
 
 
