@@ -69,7 +69,9 @@ def _kept_as_written(options: dict[str, Any]) -> dict[str, Any]:
     for key, value in options.items():
         for one in _innermost(value):
             if isinstance(one, float) and not math.isfinite(one):
-                raise ValueError(f"{key} = {one} is not a finite number; write one, or leave it out")
+                raise ValueError(
+                    f"{key} = {one} is not a finite number; write one, or leave it out"
+                )
             if isinstance(one, date | time):
                 raise ValueError(f'{key} = {one} is a date; write it as text, "{one}"')
     return options

@@ -220,7 +220,7 @@ def test_a_log_that_cannot_be_read_is_refused_in_one_line(tmp_path: Path, case: 
 
 
 def test_names_that_are_changed_are_told(tmp_path: Path) -> None:
-    told = made(tmp_path, "a.csv", text(("Red", "red", "x: y"))).told()
+    told = made(tmp_path, "a.csv", text(("Red", "red", "x: y"))).description()
     assert any("'red' as 'red (2)', 'x: y' as 'x y'" in line for line in told)
 
 
