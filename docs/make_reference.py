@@ -43,8 +43,14 @@ def _commands() -> Iterator[str]:
         yield ""
         yield inspect.getdoc(command) or ""
         yield ""
-        if rows := [_parameter(of) for of in inspect.signature(command).parameters.values()]:
+        shown = filter(_is_shown, inspect.signature(command).parameters.values())
+        if rows := [_parameter(of) for of in shown]:
             yield from ("| argument | default | meaning |", "|---|---|---|", *rows, "")
+
+
+def _is_shown(parameter: inspect.Parameter) -> bool:
+    """Not so an old name, which is there to give the new one."""
+    return not parameter.annotation.__metadata__[0].hidden
 
 
 def _parameter(parameter: inspect.Parameter) -> str:

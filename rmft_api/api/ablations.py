@@ -8,7 +8,7 @@ from rmft_api.api import arguments
 from rmft_api.api.event_loop import reporting, run_now, run_soon
 from rmft_api.api.plans import Plan
 from rmft_api.planning import GridPlan
-from rmft_api.session.ablations import AblationRow, plan_of, runs_of, walk
+from rmft_api.session.ablations import AblationRow, plan_of, run_all, runs_of
 
 
 async def aablate(
@@ -36,7 +36,7 @@ async def aablate(
     """
     grid = arguments.text_or_none(file, "file")
     places = runs_of(grid, arguments.texts(cells, "cells"))
-    return await walk(places, arguments.folder(runs), reporting(progress))
+    return await run_all(places, arguments.folder(runs), reporting(progress))
 
 
 def ablate(

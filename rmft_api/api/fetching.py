@@ -39,13 +39,13 @@ def get_model(
     )
 
 
-def make_checkpoint(folder: str | Path, *, lessons: int = 120, seed: int = 0) -> Path:
+def make_checkpoint(folder: str | Path, *, steps: int = 120, seed: int = 0) -> Path:
     """Make a tiny chat checkpoint to try engine `hf` with, in Hugging Face's format; its folder.
 
-    Half a minute on one core. `lessons` is how many batches of scripted play it is schooled on; 0
+    Half a minute on one core. `steps` is how many batches of scripted play it is trained on; 0
     leaves it random. It is no evidence about large models. Raises UsageError where the folder
     exists, ConfigError without the packages of the `[open]` extra, StorageError.
     """
     to = arguments.folder(folder, "folder")
-    making.make_checkpoint(to, seed, lessons, lambda line: None)
+    making.make_checkpoint(to, seed, steps, lambda line: None)
     return to

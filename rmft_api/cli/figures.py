@@ -44,7 +44,7 @@ def figures(
     no_figures: TablesOnly = False,
     runs: RunsDir = RUNS,
 ) -> None:
-    """Draw runs and evaluations for a paper, and write their tables.
+    """Draw runs and evaluations, and write their tables.
 
     Figures need the extra [figures]. Several runs have a folder each, and figures of all of them.
     """

@@ -465,7 +465,7 @@ class TeacherConfig(Section):
     """The algorithm's own numbers."""
 
 
-class ReplayLesson(Section):
+class ReplayFile(Section):
     """A training file of the run that is replayed."""
 
     method: Method
@@ -480,7 +480,7 @@ class ReplayStep(Section):
 
     start: Annotated[int, Field(ge=0)]
     """The iteration whose model it starts from."""
-    lessons: tuple[ReplayLesson, ...]
+    lessons: tuple[ReplayFile, ...]
 
 
 class ReplayConfig(Section):
@@ -488,7 +488,7 @@ class ReplayConfig(Section):
 
     run: str
     steps: tuple[ReplayStep, ...]
-    warm_up: tuple[ReplayLesson, ...] = ()
+    warm_up: tuple[ReplayFile, ...] = ()
     """The training file of its warm-up, where it had one."""
 
 

@@ -254,7 +254,7 @@ class ScenarioSet:
 
 @dataclass(frozen=True)
 class Performance:
-    """One player's plays of a course, per scenario (axis M)."""
+    """One player's plays of a scenario_set, per scenario (axis M)."""
 
     regret_M: Floats
     suff_fail_M: Floats
@@ -302,17 +302,17 @@ ToldOrder = Callable[[Address, int, int], tuple[int, ...]]
 
 
 def of_trajectories(
-    course: ScenarioSet, played: Iterable[Trajectory], order: ToldOrder | None = None
+    scenario_set: ScenarioSet, played: Iterable[Trajectory], order: ToldOrder | None = None
 ) -> Performance:
     """How a model did. `order`: None where actions were always told as they stand."""
     chosen: list[int] = []
-    plays: list[list[PlayArrays]] = [[] for _ in course.scenarios]
+    plays: list[list[PlayArrays]] = [[] for _ in scenario_set.scenarios]
     for trajectory in played:
-        scenario = course.scenarios[trajectory.address.scenario]
+        scenario = scenario_set.scenarios[trajectory.address.scenario]
         plays[trajectory.address.scenario].append(play_in(scenario, trajectory.rounds))
         chosen += _positions(trajectory, scenario.K, order)
-    found = _perform(course, plays)
-    K = max(scenario.K for scenario in course.scenarios)
+    found = _perform(scenario_set, plays)
+    K = max(scenario.K for scenario in scenario_set.scenarios)
     shares = measures.positions(chosen, K)
     return replace(found, measures=msgspec.structs.replace(found.measures, position_shares=shares))
 
@@ -326,41 +326,41 @@ def _positions(trajectory: Trajectory, K: int, order: ToldOrder | None) -> Itera
 
 
 def of_baseline(
-    course: ScenarioSet, name: str, seed: int, folder: Path | None = None
+    scenario_set: ScenarioSet, name: str, seed: int, folder: Path | None = None
 ) -> Performance:
     """How a baseline does on those of the scenarios whose problems it can play.
 
     One of your own is looked for in `folder`. Raises ConfigError where it can play none.
     """
-    mine = course.playable(name, folder)
-    plays = baseline_plays(mine if mine.scenarios else course, name, seed, folder)
+    mine = scenario_set.playable(name, folder)
+    plays = baseline_plays(mine if mine.scenarios else scenario_set, name, seed, folder)
     size = BASELINE_PLAYS
     return _perform(mine, [plays[i : i + size] for i in range(0, len(plays), size)])
 
 
 def baseline_plays(
-    course: ScenarioSet, name: str, seed: int, folder: Path | None = None
+    scenario_set: ScenarioSet, name: str, seed: int, folder: Path | None = None
 ) -> list[PlayArrays]:
     """Its plays, `BASELINE_PLAYS` of each scenario in a row. Raises ConfigError for a misfit."""
-    repeated = [s for s in course.scenarios for _ in range(BASELINE_PLAYS)]
+    repeated = [s for s in scenario_set.scenarios for _ in range(BASELINE_PLAYS)]
     return baselines.play(name, repeated, seed, folder=folder)
 
 
-def of_limit(course: ScenarioSet) -> Performance:
+def of_limit(scenario_set: ScenarioSet) -> Performance:
     """How the limit does; all problems are ones that it is known for."""
-    return _perform(course, [[play] for play in limit_plays(course)])
+    return _perform(scenario_set, [[play] for play in limit_plays(scenario_set)])
 
 
-def limit_plays(course: ScenarioSet) -> list[PlayArrays]:
+def limit_plays(scenario_set: ScenarioSet) -> list[PlayArrays]:
     """Its one play of each scenario: it acts without chance."""
     plays: dict[int, PlayArrays] = {}
     kinds: dict[int, list[int]] = {}
-    for place, number in enumerate(course.numbers):
-        kinds.setdefault(number % len(course.problems), []).append(place)
+    for place, number in enumerate(scenario_set.numbers):
+        kinds.setdefault(number % len(scenario_set.problems), []).append(place)
     for kind, places in kinds.items():
-        mine = limit.play(course.problems[kind], [course.scenarios[i] for i in places])
+        mine = limit.play(scenario_set.problems[kind], [scenario_set.scenarios[i] for i in places])
         plays |= zip(places, mine, strict=True)
-    return [plays[i] for i in range(len(course.scenarios))]
+    return [plays[i] for i in range(len(scenario_set.scenarios))]
 
 
 def gate_in_words(gate: GateDecision) -> str:
@@ -393,48 +393,50 @@ def lowest_regret(played: Mapping[int, Performance]) -> int:
     return max(played, key=lambda index: (float(played[index].drop_M(played[0]).mean()), -index))
 
 
-def named_baselines(course: ScenarioSet, names: Sequence[str] | None) -> tuple[str, ...]:
+def named_baselines(scenario_set: ScenarioSet, names: Sequence[str] | None) -> tuple[str, ...]:
     """Those named, each once; the usual ones for None, and every one that fits for "all"."""
     if names is None:
-        return default_baselines(course)
-    each = (all_baselines(course) if name == ALL else (name,) for name in names)
+        return default_baselines(scenario_set)
+    each = (all_baselines(scenario_set) if name == ALL else (name,) for name in names)
     return tuple(dict.fromkeys(name for some in each for name in some))
 
 
-def default_baselines(course: ScenarioSet) -> tuple[str, ...]:
+def default_baselines(scenario_set: ScenarioSet) -> tuple[str, ...]:
     """The usual ones, each able to play the scenarios of one problem at least.
 
     No more than `MOST_BASELINES`, and the references of problems with state beside them.
     """
     kinds = dict.fromkeys(
         WITH_FEATURES if s.features is not None else DEFAULT_BASELINES[s.regret]
-        for s in course.scenarios
+        for s in scenario_set.scenarios
     )
-    ranked = zip_longest(*([n for n in kind if course.playable(n).scenarios] for kind in kinds))
+    ranked = zip_longest(
+        *([n for n in kind if scenario_set.playable(n).scenarios] for kind in kinds)
+    )
     usual = dict.fromkeys(name for rank in ranked for name in rank if name is not None)
-    return tuple(dict.fromkeys([*list(usual)[:MOST_BASELINES], *_references(course)]))
+    return tuple(dict.fromkeys([*list(usual)[:MOST_BASELINES], *_references(scenario_set)]))
 
 
-def all_baselines(course: ScenarioSet) -> tuple[str, ...]:
+def all_baselines(scenario_set: ScenarioSet) -> tuple[str, ...]:
     """Every baseline that can play one of the problems."""
-    able = [name for name in baselines.BASELINES if course.playable(name).scenarios]
-    return tuple(dict.fromkeys([*able, *_references(course)]))
+    able = [name for name in baselines.BASELINES if scenario_set.playable(name).scenarios]
+    return tuple(dict.fromkeys([*able, *_references(scenario_set)]))
 
 
-def _references(course: ScenarioSet) -> Iterator[str]:
+def _references(scenario_set: ScenarioSet) -> Iterator[str]:
     """The named policies of problems with state."""
-    return (n for s in course.scenarios if s.world is not None for n in s.world.references)
+    return (n for s in scenario_set.scenarios if s.world is not None for n in s.world.references)
 
 
 def figures(
-    course: ScenarioSet,
+    scenario_set: ScenarioSet,
     player: Performance,
     base: Performance | None,
     level: float = statistics.LEVEL,
 ) -> Figures:
     """The player's figures; `base` is what it is compared with, `level` that of the intervals."""
     drop_M = None if base is None else player.drop_M(base)
-    mine = course.among(player.numbers)
+    mine = scenario_set.among(player.numbers)
     partial = mine.places is not None
     return Figures(
         scenarios=len(player.regret_M),
@@ -463,7 +465,7 @@ def figures(
             for name, own_M in player.own.items()
             if len(known_M := own_M[np.isfinite(own_M)])
         },
-        only=mine.labels() if len(mine.labels()) < len(course.labels()) and partial else (),
+        only=mine.labels() if len(mine.labels()) < len(scenario_set.labels()) and partial else (),
     )
 
 
@@ -478,21 +480,21 @@ def _kinds(problem: ConcreteProblem) -> tuple[str, ...]:
     return (environment, K, T, f"{environment} {T}", f"{environment} {K} {T}", problem.label)
 
 
-def _perform(course: ScenarioSet, plays: Sequence[Sequence[PlayArrays]]) -> Performance:
+def _perform(scenario_set: ScenarioSet, plays: Sequence[Sequence[PlayArrays]]) -> Performance:
     """Averages over the plays of each scenario."""
-    stacks = [stack(some) for _, some in zip(course.scenarios, plays, strict=True)]
-    pairs = list(zip(course.scenarios, stacks, strict=True))
+    stacks = [stack(some) for _, some in zip(scenario_set.scenarios, plays, strict=True)]
+    pairs = list(zip(scenario_set.scenarios, stacks, strict=True))
     rows = [_of_one(scenario, some) for scenario, some in pairs]
     kinds: list[RegretKind] = [
-        s.regret for s, some in zip(course.scenarios, plays, strict=True) for _ in some
+        s.regret for s, some in zip(scenario_set.scenarios, plays, strict=True) for _ in some
     ]
     return Performance(
         *np.array(rows).T,
         measures=measures.summary([p for some in plays for p in some], kinds),
         rounds=tuple([per_round(some, scenario.regret).mean(axis=0) for scenario, some in pairs]),
         locked_M=np.array([measures.locked_in(some, s.regret).mean() for s, some in pairs]),
-        numbers=course.numbers,
-        own=own_measures.of_plays(course.measures, plays),
+        numbers=scenario_set.numbers,
+        own=own_measures.of_plays(scenario_set.measures, plays),
     )
 
 

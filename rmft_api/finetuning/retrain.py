@@ -11,7 +11,7 @@ from pathlib import Path
 
 import msgspec
 
-from rmft_api.config.schema import ReplayConfig, ReplayLesson, ReplayStep
+from rmft_api.config.schema import ReplayConfig, ReplayFile, ReplayStep
 from rmft_api.core.errors import DataError
 from rmft_api.core.records import ExampleMessage, Method, Record
 from rmft_api.datasets import training_files
@@ -94,7 +94,7 @@ def read(directory: Path, iteration: int, method: Method, sha256: str) -> bytes:
 
 def check_tokens(
     method: Method, content: bytes, counter: TokenCounter, least: int, limit: int | None
-) -> ReplayLesson:
+) -> ReplayFile:
     """What a training file comes to at the endpoint that it is replayed at.
 
     `least` is what the endpoint takes of examples, `limit` the most tokens of one. Raises
@@ -114,7 +114,7 @@ def check_tokens(
             f"a file has {len(lines)} examples, and the endpoint takes {least} or more; replay it "
             "at another (--profile)"
         )
-    return ReplayLesson(
+    return ReplayFile(
         method=method,
         sha256=hashlib.sha256(content).hexdigest(),
         examples=len(lines),
@@ -134,7 +134,7 @@ def files_of_warm_up(directory: Path, chain: ReplayConfig) -> list[tuple[Method,
     return [(one.method, _file_of_step(directory, 0, one)) for one in chain.warm_up]
 
 
-def _file_of_step(directory: Path, iteration: int, one: ReplayLesson) -> GivenFile:
+def _file_of_step(directory: Path, iteration: int, one: ReplayFile) -> GivenFile:
     content = read(directory, iteration, one.method, one.sha256)
     name = f"iteration_{iteration:02}/{training_files.FILES[one.method]}"
     return GivenFile(content, one.sha256, one.tokens, name)

@@ -37,13 +37,13 @@ _EXTRAS = {
 ENGINES: Registry = {
     "tiny": partial(imported, "rmft_api.local_server.tiny.engine:TinyEngine"),
     "numeric": partial(imported, "rmft_api.local_server.numeric.engine:NumericEngine"),
-    "players": partial(imported, "rmft_api.local_server.players:PlayersEngine"),
-    "scripted": partial(imported, "rmft_api.local_server.scripted:ScriptedEngine"),
+    "players": partial(imported, "rmft_api.local_server.scripted_players:ScriptedPlayersEngine"),
+    "scripted": partial(imported, "rmft_api.local_server.last_answer:LastAnswerEngine"),
 }
 OPEN = "hf"
 """The family of open models; each has settings of its own, so none is made from the name alone."""
 DEFAULT = ("tiny", "numeric", "players")
-"""The engines that are served when none is named; scripted is for trying the wire out."""
+"""The engines that are served when none is named. "scripted" is to try the wire (`last_answer`)."""
 
 
 def make(name: str) -> Engine:

@@ -66,7 +66,7 @@ async def build_plan(
         training=sheet(training, prices=Prices(training)),
         simulated=simulated,
         short=short,
-        warm_up=await warm_up.lesson(config, prompts, counter),
+        warm_up=await warm_up.training_size(config, prompts, counter),
         asked=asked_on_log(config, prompts, counter, expected.tokens, playing.chat),
     )
     mine = open_model(config, math.ceil(builder.longest_example() * (1 + counter.error)), measured)
@@ -90,7 +90,7 @@ async def _simulated(
     expected = await _all_splits(world, worst=paid or bounded)
     if not (paid and replies_are_reasoned(config.prompts)):
         return expected, expected
-    bare = replace(world, speech=ReplyText(config, world.counter, 0))
+    bare = replace(world, reply_text=ReplyText(config, world.counter, 0))
     return expected, await _all_splits(bare, worst=False)
 
 

@@ -75,7 +75,7 @@ async def plan_comparison(
 ) -> ComparisonPlan:
     """The plan. `players` holds, by label, what each plays under and where."""
     prepared_scenarios = [
-        await _seat(label, config, profile, prompts, reply_tokens)
+        await _planned_player(label, config, profile, prompts, reply_tokens)
         for label, (config, profile) in players.items()
     ]
     config = next(config for config, _ in players.values())
@@ -100,22 +100,22 @@ def _length(config: RunConfig, reply_tokens: int | None) -> int:
     return config.sampling.max_tokens // 2 if reply_tokens is None else reply_tokens
 
 
-async def _seat(
+async def _planned_player(
     label: str, config: RunConfig, profile: Profile, prompts: PromptSet, reply_tokens: int | None
 ) -> PlannedPlayer:
     model = config.model.base
     counter = tokens.counter_for(model)
-    speech = ReplyText(config, counter, _length(config, reply_tokens))
-    world = Simulation(config, prompts, counter, speech, profile.chat)
-    course = await simulate(world, "test", worst=profile.paid)
-    short = course
+    reply_text = ReplyText(config, counter, _length(config, reply_tokens))
+    world = Simulation(config, prompts, counter, reply_text, profile.chat)
+    simulated = await simulate(world, "test", worst=profile.paid)
+    short = simulated
     if profile.paid and replies_are_reasoned(config.prompts):
-        bare = replace(world, speech=ReplyText(config, counter, 0))
+        bare = replace(world, reply_text=ReplyText(config, counter, 0))
         short = await simulate(bare, "test", worst=False)
     price_sheet = PriceSheet(profile, model, Prices(profile))
     asked = asked_on_log(config, prompts, counter, _length(config, reply_tokens), profile.chat)
     builder = PhaseBuilder(
-        config, price_sheet, price_sheet, {"test": course}, {"test": short}, asked=asked
+        config, price_sheet, price_sheet, {"test": simulated}, {"test": short}, asked=asked
     )
     return PlannedPlayer(
         label=label,

@@ -32,10 +32,10 @@ class DeploymentHours:
         return _hours(sum(known)) if len(known) == len(times) else None
 
     def longest_h(self, model: int) -> int:
-        """Hours at most, stays that the gate or the choice of a champion adds included."""
-        return sum(self._longest_h(phases) for phases in self._stays(model))
+        """Hours at most, with deployments that the gate or the choice of a champion may add."""
+        return sum(self._longest_h(phases) for phases in self._deployments(model))
 
-    def _stays(self, model: int) -> Iterator[list[Phase]]:
+    def _deployments(self, model: int) -> Iterator[list[Phase]]:
         plays, last = self._of(model), model == self.config.iterations
         if last and self.config.test_models == "ends":
             tests = [phase for phase in self.phases if phase.name == "test"]

@@ -45,7 +45,7 @@ def too_long(
 
 
 def _kinds(config: RunConfig, prompts: PromptSet) -> Iterator[PreparedScenario]:
-    """A seat of each problem and story, of the first scenarios to be played."""
+    """A prepared scenario of each problem and story, of the first scenarios to be played."""
     problems = preparation.problems_of(config, "train")
     known: set[tuple[int, str]] = set()
     for prepared in preparation.prepared_scenarios(config, prompts, "train", 1):

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from rmft_api.config.schema import ReplayLesson, RunConfig
+from rmft_api.config.schema import ReplayFile, RunConfig
 from rmft_api.core.records import Method, Split
 from rmft_api.open_models.speed import Speed
 from rmft_api.planning.asked_on_log import AskedOnLog
@@ -30,7 +30,7 @@ NAMES: dict[Split, PhaseName] = {"train": "rollouts", "validation": "validation"
 SPLITS: dict[PhaseName, Split] = {"rollouts": "train", "validation": "validation", "test": "test"}
 
 
-class Lesson(NamedTuple):
+class TrainingSize(NamedTuple):
     """What one job learns; tokens are of one epoch."""
 
     examples: float
@@ -57,7 +57,7 @@ class PhaseBuilder:
     """The same simulated where every reply is its bare answer."""
     other: PriceSheet | None = None
     """Of playing by the other transport, where anybody asks what that would cost."""
-    warm_up: Lesson | None = None
+    warm_up: TrainingSize | None = None
     """What the warm-up learns; None: there is none."""
     speed: Speed | None = None
     """Of an open model on the card that the run file names."""
@@ -204,12 +204,12 @@ class PhaseBuilder:
             counts.calls, counts.prompt + counts.output, rounds(self.config, split)
         )
 
-    def _training_s(self, loads: Sequence[Lesson]) -> float | None:
+    def _training_s(self, sizes: Sequence[TrainingSize]) -> float | None:
         if self.speed is not None:
-            trained = added(load.trained for load in loads)
-            return None if trained is None else self.speed.training_s(trained, len(loads))
+            trained = added(one.trained for one in sizes)
+            return None if trained is None else self.speed.training_s(trained, len(sizes))
         each = speed_of(self.config, self.training.profile).training_s()
-        return None if each is None else each * len(loads)
+        return None if each is None else each * len(sizes)
 
     def _trained(self, iteration: int) -> Phase:
         """All jobs of an iteration."""
@@ -217,15 +217,19 @@ class PhaseBuilder:
         first = iteration if config.chain == "continue" else 1
         start = iteration - 1 if config.chain == "continue" else 0
         if self.config.replay is None:
-            loads = [self._load(range(first, iteration + 1), m) for m in config.methods]
+            sizes = [self._size(range(first, iteration + 1), m) for m in config.methods]
         else:
-            loads = [self._given(one) for one in self.config.replay.steps[iteration - 1].lessons]
-        return self._taught("training", iteration, start, loads)
+            sizes = [
+                self._size_of_file(one) for one in self.config.replay.steps[iteration - 1].lessons
+            ]
+        return self._training_phase("training", iteration, start, sizes)
 
-    def _warmed_up(self, lesson: Lesson) -> Phase:
-        return self._taught("warm-up", 0, BASE, [lesson])
+    def _warmed_up(self, size: TrainingSize) -> Phase:
+        return self._training_phase("warm-up", 0, BASE, [size])
 
-    def _taught(self, name: PhaseName, iteration: int, start: int, loads: list[Lesson]) -> Phase:
+    def _training_phase(
+        self, name: PhaseName, iteration: int, start: int, sizes: list[TrainingSize]
+    ) -> Phase:
         """The jobs of one stage."""
         return Phase(
             iteration=iteration,
@@ -235,13 +239,13 @@ class PhaseBuilder:
             prompt_tokens=0,
             cached_tokens=0,
             output_tokens=0,
-            trained_tokens=added(load.trained for load in loads),
-            examples=round(sum(load.examples for load in loads)),
-            cost=total(self._of_training(start, load) for load in loads),
-            seconds=self._training_s(loads),
+            trained_tokens=added(one.trained for one in sizes),
+            examples=round(sum(one.examples for one in sizes)),
+            cost=total(self._of_training(start, one) for one in sizes),
+            seconds=self._training_s(sizes),
         )
 
-    def _load(self, chosen: range, method: Method) -> Lesson:
+    def _size(self, chosen: range, method: Method) -> TrainingSize:
         """What a job of this method learns, from the play of these iterations."""
         config = self.config.finetuning
         counts = sum((self._token_counts("train", i) for i in chosen), TokenCounts())
@@ -249,20 +253,20 @@ class PhaseBuilder:
         most = sum(self._most_learnt(i, method) for i in chosen)
         if method == "dpo":
             low = min(short.least_pair_tokens, counts.least_pair_tokens)
-            return Lesson(counts.pairs, low, counts.pair_tokens, most, config.dpo.n_epochs)
+            return TrainingSize(counts.pairs, low, counts.pair_tokens, most, config.dpo.n_epochs)
         low = min(short.least_example_tokens, counts.least_example_tokens)
-        return Lesson(counts.examples, low, counts.example_tokens, most, config.n_epochs)
+        return TrainingSize(counts.examples, low, counts.example_tokens, most, config.n_epochs)
 
-    def _given(self, one: ReplayLesson) -> Lesson:
+    def _size_of_file(self, one: ReplayFile) -> TrainingSize:
         """What a job of a replay learns: that is known to the token."""
         config = self.config.finetuning
         epochs = config.n_epochs if one.method == "supervised" else config.dpo.n_epochs
-        return Lesson(one.examples, one.tokens, one.tokens, one.tokens, epochs)
+        return TrainingSize(one.examples, one.tokens, one.tokens, one.tokens, epochs)
 
-    def _of_training(self, start: int, load: Lesson) -> Cost:
-        if load.epochs is None and self.training.profile.paid:
+    def _of_training(self, start: int, size: TrainingSize) -> Cost:
+        if size.epochs is None and self.training.profile.paid:
             return Cost(None, None, None)
-        return self.training.training(start, load.low, load.tokens, load.most, load.epochs or 1)
+        return self.training.training(start, size.low, size.tokens, size.most, size.epochs or 1)
 
     def _hosted(self, model: int, deployment_hours: DeploymentHours) -> Phase:
         cost = self.playing.deployment(

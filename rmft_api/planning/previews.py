@@ -94,7 +94,7 @@ async def preview(
     Raises ConfigError, DataError for a run that cannot be told, UsageError for a scenario or a
     round that it does not have.
     """
-    prepared = _seat(config, prompts, options)
+    prepared = _prepared(config, prompts, options)
     chosen = _rounds(options.rounds, prepared.scenario.T)
     chat = _Recorder(_simulated(config, counter, prepared, profile))
     settings = preparation.rollout_settings(config, options.split, 1, config.model.base, 1)
@@ -119,9 +119,9 @@ async def preview(
 def _simulated(
     config: RunConfig, counter: TokenCounter, prepared: PreparedScenario, profile: Profile
 ) -> SimulatedChat:
-    speech = ReplyText(config, counter, config.sampling.max_tokens // 2)
+    reply_text = ReplyText(config, counter, config.sampling.max_tokens // 2)
     chat = profile.chat.model_copy(update={"cache_from_tokens": None})
-    return SimulatedChat(speech, counter, {prepared.index: prepared.names}, chat)
+    return SimulatedChat(reply_text, counter, {prepared.index: prepared.names}, chat)
 
 
 @dataclass
@@ -143,7 +143,7 @@ async def _drop(prepared: PreparedScenario, finished: Sequence[StoredTrajectory]
     """Nothing is saved."""
 
 
-def _seat(config: RunConfig, prompts: PromptSet, options: PreviewOptions) -> PreparedScenario:
+def _prepared(config: RunConfig, prompts: PromptSet, options: PreviewOptions) -> PreparedScenario:
     number = preparation.section_of(config, options.split).scenarios
     if not 0 <= options.scenario < number:
         raise UsageError(

@@ -111,13 +111,13 @@ class SimulatedChat:
 
     def __init__(
         self,
-        speech: ReplyText,
+        reply_text: ReplyText,
         counter: TokenCounter,
         names: Mapping[int, tuple[str, ...]],
         chat: ChatCapabilities,
     ) -> None:
         self.tallies: dict[int, TokenCounts] = {}
-        self._speech = speech
+        self._reply_text = reply_text
         self._counter = counter
         self._names = names
         self._chat = chat
@@ -128,7 +128,7 @@ class SimulatedChat:
         split, _, scenario, trajectory, t = request.key.split("/")
         place = (split, int(scenario), int(trajectory), int(t))
         names = self._names[place[1]]
-        said = [self._speech.say(names, *place, i) for i in range(request.n)]
+        said = [self._reply_text.say(names, *place, i) for i in range(request.n)]
         form = self._counter.form(self._chat.charges(request.answer))
         prompt = self._counter.chat(request.messages) + form
         usage = Usage(

@@ -28,7 +28,7 @@ class Simulation:
     config: RunConfig
     prompts: PromptSet
     counter: TokenCounter
-    speech: ReplyText
+    reply_text: ReplyText
     chat: ChatCapabilities
     decisions: Mapping[Split, int] = field(default_factory=lambda: sampling.DECISIONS)
     """About how many to simulate."""
@@ -76,7 +76,7 @@ async def simulate(world: Simulation, split: Split, *, worst: bool) -> Simulated
     tallies: dict[ScenarioKey, TokenCounts] = {}
     longest: dict[ScenarioKey, LongestPlay] = {}
     for iteration in sorted({place.iteration for place in chosen}):
-        prepared_scenarios = _seats(
+        prepared_scenarios = _prepared(
             world, split, iteration, {p.scenario for p in chosen if p.iteration == iteration}
         )
         for index, counts in (await _play(world, split, iteration, prepared_scenarios)).items():
@@ -87,7 +87,7 @@ async def simulate(world: Simulation, split: Split, *, worst: bool) -> Simulated
     return SimulatedSplit(strata, tallies, longest)
 
 
-def _seats(
+def _prepared(
     world: Simulation, split: Split, iteration: int, wanted: set[int]
 ) -> list[PreparedScenario]:
     prepared_scenarios = preparation.prepared_scenarios(
@@ -101,7 +101,7 @@ async def _play(
 ) -> dict[int, TokenCounts]:
     """The tally of each scenario, what would be learnt from it included."""
     names = {prepared.index: prepared.names for prepared in prepared_scenarios}
-    chat = SimulatedChat(world.speech, world.counter, names, world.chat)
+    chat = SimulatedChat(world.reply_text, world.counter, names, world.chat)
     played: list[tuple[Trajectory, Scored]] = []
 
     async def save(prepared: PreparedScenario, finished: Sequence[StoredTrajectory]) -> None:

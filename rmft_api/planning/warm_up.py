@@ -7,7 +7,7 @@ from rmft_api.core.records import Trajectory
 from rmft_api.core.transcripts import StoredTrajectory
 from rmft_api.datasets import dataset
 from rmft_api.datasets.tokens import TokenCounter
-from rmft_api.planning.phases import Lesson
+from rmft_api.planning.phases import TrainingSize
 from rmft_api.prompts import PromptSet
 from rmft_api.rollouts import engine, preparation, warm_up
 from rmft_api.rollouts.engine import PreparedScenario
@@ -17,7 +17,9 @@ DECISIONS = 2000
 """Played at most, in whole scenarios; the others are taken to be like these."""
 
 
-async def lesson(config: RunConfig, prompts: PromptSet, counter: TokenCounter) -> Lesson | None:
+async def training_size(
+    config: RunConfig, prompts: PromptSet, counter: TokenCounter
+) -> TrainingSize | None:
     """The training file of the warm-up; None where the run has none."""
     if config.warm_up is None:
         return None
@@ -26,14 +28,14 @@ async def lesson(config: RunConfig, prompts: PromptSet, counter: TokenCounter) -
     if config.replay is not None:
         examples = sum(one.examples for one in config.replay.warm_up)
         tokens = sum(one.tokens for one in config.replay.warm_up)
-        return Lesson(examples, tokens, tokens, tokens, epochs)
+        return TrainingSize(examples, tokens, tokens, tokens, epochs)
     each = preparation.rounds_of(mine, "train") / mine.rollouts.scenarios
     looked_at = min(mine.rollouts.scenarios, max(1, int(DECISIONS // each)))
     weights = [counter.chat(chat) for chat in await _examples(mine, prompts, looked_at)]
     more = preparation.rounds_of(mine, "train") / preparation.rounds_of(mine, "train", looked_at)
     tokens = sum(weights) * more
     most = tokens if more == 1 else max(weights) * len(weights) * more
-    return Lesson(len(weights) * more, tokens, tokens, round(most), epochs)
+    return TrainingSize(len(weights) * more, tokens, tokens, round(most), epochs)
 
 
 async def _examples(

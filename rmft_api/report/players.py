@@ -51,9 +51,9 @@ def baseline_plays(
     config: RunConfig, names: Iterable[str]
 ) -> Iterator[tuple[str, tuple[ScoredPlay, ...]]]:
     """Baselines, and their plays of the test scenarios."""
-    course, folder = outcome.scenario_set(config, "test"), config.origin.folder
+    scenario_set, folder = outcome.scenario_set(config, "test"), config.origin.folder
     for name in names:
-        mine = course.playable(name, folder)
+        mine = scenario_set.playable(name, folder)
         plays = baseline_plays_of(mine, name, config.seed, folder)
         each = [
             place for place in zip(mine.numbers, mine.scenarios, strict=True)

@@ -103,7 +103,7 @@ class PreparedScenario:
         if world is None:
             return Begun(self.prompt_builder(), None)
         session = world.start()
-        return Begun(self.prompt_builder(contexts=Told(session, self.names)), session)
+        return Begun(self.prompt_builder(contexts=SessionContexts(session, self.names)), session)
 
 
 class Begun(NamedTuple):
@@ -126,7 +126,7 @@ class Begun(NamedTuple):
         self.prompt.observe(reply, taken, self.session.step(taken).rewards)
 
 
-class Told(Sequence[str]):
+class SessionContexts(Sequence[str]):
     """What a session shows, with the names of the actions that are possible where some are not."""
 
     def __init__(self, session: Session, names: Sequence[str]) -> None:

@@ -28,12 +28,12 @@ class Teacher:
     algorithm: TeacherConfig
     prompts: PromptSet
     iteration: int
-    _seats: list[PreparedScenario] = field(default_factory=list[PreparedScenario])
+    _scenarios: list[PreparedScenario] = field(default_factory=list[PreparedScenario])
     _plays: list[PlayArrays] = field(default_factory=list[PlayArrays])
 
     def __post_init__(self) -> None:
         """Play everything. Raises ConfigError for an algorithm that does not fit."""
-        self._seats = list(
+        self._scenarios = list(
             preparation.prepared_scenarios(self.config, self.prompts, "train", self.iteration)
         )
         self._plays = self._played()
@@ -41,7 +41,7 @@ class Teacher:
     def _played(self) -> list[PlayArrays]:
         """Every trajectory, scenario by scenario."""
         plays = self.config.rollouts.trajectories
-        tables = [prepared.scenario for prepared in self._seats for _ in range(plays)]
+        tables = [prepared.scenario for prepared in self._scenarios for _ in range(plays)]
         wanted = self.algorithm
         return baselines.play(
             wanted.algorithm, tables, self.config.seed, wanted.options, self.config.origin.folder
@@ -50,7 +50,7 @@ class Teacher:
     async def reply(self, request: ChatRequest) -> ChatResponse:
         """What the algorithm does at this place of the run."""
         _, _, scenario, trajectory, t = request.key.split("/")
-        prepared = self._seats[int(scenario)]
+        prepared = self._scenarios[int(scenario)]
         place = int(scenario) * self.config.rollouts.trajectories + int(trajectory)
         said = self._said(prepared, self._plays[place], int(t))
         return ChatResponse("teacher", request.model, (Choice(said, "stop"),), None)

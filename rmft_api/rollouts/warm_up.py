@@ -105,11 +105,11 @@ class RandomPlayer(Teacher):
 
     def _played(self) -> list[PlayArrays]:
         L, output = self.config.rollouts.trajectories, self.config.prompts.answer_form
-        prepared = [(seat, number) for seat in self._seats for number in range(L)]
-        chosen = balanced([seat.scenario for seat, _ in prepared], self.config.seed)
+        prepared = [(one, number) for one in self._scenarios for number in range(L)]
+        chosen = balanced([one.scenario for one, _ in prepared], self.config.seed)
         return [
-            _faced(seat, list(self._acted(seat, number, actions_T, output)))
-            for (seat, number), actions_T in zip(prepared, chosen, strict=True)
+            _faced(one, list(self._acted(one, number, actions_T, output)))
+            for (one, number), actions_T in zip(prepared, chosen, strict=True)
         ]
 
     def _acted(

@@ -65,7 +65,7 @@ def runs_of(file: str | Path | None, cells: Sequence[str]) -> list[GridRun]:
     return chosen(list(grid_runs(path, load(path))), cells)
 
 
-async def walk(
+async def run_all(
     places: Sequence[GridRun], runs: Path, reporting: Reporting = QUIET
 ) -> list[AblationRow]:
     """Take every run to its end, one after the other, wherever it stands; then compare the cells.

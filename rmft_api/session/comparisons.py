@@ -195,15 +195,15 @@ async def _play_all(
     @asynccontextmanager
     async def opened(stop: StopSignal, show: Console) -> AsyncGenerator[Work[ComparisonResults]]:
         async with AsyncExitStack() as stack:
-            hall = _Endpoints(config, journal, prompts, stop, show, stack)
-            yield play_all(config, journal, prompts, hall.context_of)
+            endpoints = _Endpoints(config, journal, prompts, stop, show, stack)
+            yield play_all(config, journal, prompts, endpoints.context_of)
 
     return await run_to_end(config.run, journal, opened, reporting)
 
 
 @dataclass
 class _Endpoints:
-    """Seats players, connecting each endpoint once, when its first player comes."""
+    """Connects each endpoint once, when its first player is to play."""
 
     config: ComparisonConfig
     journal: Journal
@@ -216,7 +216,7 @@ class _Endpoints:
     )
 
     async def context_of(self, player: ComparisonPlayer) -> ComparisonContext:
-        """The player's desk."""
+        """What a player is played with."""
         place = (player.profile, player.server)
         if place not in self._open:
             self._open[place] = await self._connected(player)

@@ -7,8 +7,8 @@ from rmft_api.core.errors import StorageError, UsageError
 from rmft_api.session.embedded_server import require_open_extra
 
 
-def make_checkpoint(folder: Path, seed: int, lessons: int, say: Callable[[str], None]) -> int:
-    """Make it; how many parameters it has. `lessons`: batches of scripted play; 0: random.
+def make_checkpoint(folder: Path, seed: int, steps: int, say: Callable[[str], None]) -> int:
+    """Make it; how many parameters it has. `steps`: of training on batches of scripted play.
 
     Raises UsageError where the folder exists, ConfigError without the packages, StorageError.
     """
@@ -18,6 +18,6 @@ def make_checkpoint(folder: Path, seed: int, lessons: int, say: Callable[[str], 
     from rmft_api.local_server.hf import example_checkpoint
 
     try:
-        return example_checkpoint.make(folder, seed, lessons, say)
+        return example_checkpoint.make(folder, seed, steps, say)
     except OSError as error:
         raise StorageError(f"{str(folder)!r} cannot be written: {error.strerror}") from error

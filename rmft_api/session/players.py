@@ -68,9 +68,9 @@ def _set_of(config: RunConfig) -> str:
 
 def _baselines(run: RunConfig, names: tuple[str, ...] | None) -> tuple[str, ...]:
     """The algorithms named, each able to play one problem at least; None: the usual ones."""
-    course = outcome.scenario_set(run, "test")
-    first = course.first(len(course.problems))
-    named = scoring.named_baselines(first if names else course, names)
+    scenario_set = outcome.scenario_set(run, "test")
+    first = scenario_set.first(len(scenario_set.problems))
+    named = scoring.named_baselines(first if names else scenario_set, names)
     for name in named if names else ():
         if not baselines.is_own(name) and not first.playable(name).scenarios:
             raise UsageError(f"--baseline {name!r} {_misfit(name, first)}")
@@ -78,10 +78,10 @@ def _baselines(run: RunConfig, names: tuple[str, ...] | None) -> tuple[str, ...]
     return named
 
 
-def _misfit(name: str, course: ScenarioSet) -> str:
+def _misfit(name: str, scenario_set: ScenarioSet) -> str:
     """What is wrong with a name that can play none of the problems."""
-    able = {one for scenario in course.scenarios for one in baselines.suitable(scenario)}
-    able |= {one for one in baselines.ORACLES if course.playable(one).scenarios}
+    able = {one for scenario in scenario_set.scenarios for one in baselines.suitable(scenario)}
+    able |= {one for one in baselines.ORACLES if scenario_set.playable(one).scenarios}
     if name in baselines.BASELINES or name in baselines.ORACLES:
         return f"cannot play this suite; these can: {', '.join(sorted(able))}"
     return f"is unknown{nearest(name, able)}"

@@ -188,14 +188,14 @@ async def _planned(prepared: PreparedRun, run: RunContext) -> Results:
         return await _loop(run)
     try:
         async with asyncio.TaskGroup() as group:
-            walking = group.create_task(_loop(run))
-            while not journal.ledger.count() and not walking.done():
-                await asyncio.wait({walking}, timeout=_LOOK_EVERY_S)
+            loop = group.create_task(_loop(run))
+            while not journal.ledger.count() and not loop.done():
+                await asyncio.wait({loop}, timeout=_LOOK_EVERY_S)
             plan = await asyncio.to_thread(drawn_up, prepared)
             await keep_and_warn(journal, plan, run.console.line)
     except BaseExceptionGroup as errors:
         raise errors.exceptions[0] from None
-    return walking.result()
+    return loop.result()
 
 
 async def _loop(run: RunContext) -> Results:

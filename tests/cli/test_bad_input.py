@@ -247,3 +247,8 @@ def test_without_the_local_extra_the_embedded_run_names_what_to_install(run_file
     )
     told = refused(78, run_file.parent, "run", str(run_file), PYTHONPATH=str(hide))
     assert "pip install 'rmft-api[local]'" in told
+
+
+def test_an_option_that_was_renamed_names_the_new_one(tmp_path: Path) -> None:
+    told = refused(64, tmp_path, "make-checkpoint", "tiny", "--lessons", "40")
+    assert told == "rmft-api: --lessons is now --steps; give --steps 40\n"

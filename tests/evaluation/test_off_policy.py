@@ -20,7 +20,7 @@ from rmft_api.core.records import ChatRequest, ChatResponse, Choice, Interval
 from rmft_api.evaluation import off_policy
 from rmft_api.evaluation.off_policy import OffPolicyResults, PolicyValue
 from rmft_api.evaluation.scoring import Results
-from rmft_api.local_server import players
+from rmft_api.local_server import scripted_players
 from rmft_api.planning import Spending
 from rmft_api.prompts import load
 from rmft_api.report.results_json import results_json
@@ -185,7 +185,7 @@ class Plays(Reads):
         self.asked.append(request)
         state = request.visible_state
         assert state is not None  # a scripted player reads no words
-        told = [players.reply("ucb1", state, request.seed + i) for i in range(request.n)]
+        told = [scripted_players.reply("ucb1", state, request.seed + i) for i in range(request.n)]
         return ChatResponse("r", request.model, tuple(Choice(one, "stop") for one in told), None)
 
 

@@ -14,8 +14,8 @@ from rmft_api.local_server.engine import (
     SampledText,
 )
 from rmft_api.local_server.engines import Owner
+from rmft_api.local_server.last_answer import LastAnswerEngine
 from rmft_api.local_server.models import ModelPool, Served
-from rmft_api.local_server.scripted import ScriptedEngine
 
 
 class Echo:
@@ -146,7 +146,7 @@ def test_an_engine_that_loses_an_answer_leaves_nobody_waiting() -> None:
     ] * 2
 
 
-class CountingEngine(ScriptedEngine):
+class CountingEngine(LastAnswerEngine):
     """Counts its loads; a base named "absent" cannot be loaded."""
 
     def __init__(self) -> None:

@@ -11,7 +11,7 @@ from openai.types.fine_tuning.jobs import FineTuningJobCheckpoint
 from rmft_api.local_server import training_data
 from rmft_api.local_server.engine import JobHyperparameters
 from rmft_api.local_server.job_records import Content, later
-from rmft_api.local_server.scripted import ScriptedEngine
+from rmft_api.local_server.last_answer import LastAnswerEngine
 from tests.local_server.serving import (
     HELLO,
     Served,
@@ -197,7 +197,7 @@ BAD_LINES: list[tuple[bytes, str]] = [
 def test_a_bad_line_is_named_with_its_reason(tmp_path: Path, bad: bytes, reason: str) -> None:
     (tmp_path / "x.jsonl").write_bytes(dataset() + bad + dataset())
     with pytest.raises(training_data.TrainingFileError) as caught:
-        training_data.read_examples(tmp_path / "x.jsonl", ScriptedEngine().check)
+        training_data.read_examples(tmp_path / "x.jsonl", LastAnswerEngine().check)
     assert str(caught.value).startswith("Invalid file format. Line 11: ")
     assert reason in str(caught.value)
 
@@ -217,7 +217,7 @@ def test_a_byte_order_mark_and_empty_lines_are_no_examples(
 ) -> None:
     (tmp_path / "plain.jsonl").write_bytes(dataset())
     (tmp_path / "written.jsonl").write_bytes(written)
-    check = ScriptedEngine().check
+    check = LastAnswerEngine().check
     plain = training_data.read_examples(tmp_path / "plain.jsonl", check)
     assert training_data.read_examples(tmp_path / "written.jsonl", check) == plain
     job = finished(client, train(client, training_file=upload(client, written)))
@@ -227,10 +227,10 @@ def test_a_byte_order_mark_and_empty_lines_are_no_examples(
 def test_a_bad_line_is_counted_with_the_empty_ones(tmp_path: Path) -> None:
     (tmp_path / "x.jsonl").write_bytes(b"\xef\xbb\xbf\n" + dataset() + b"\n\n{")
     with pytest.raises(training_data.TrainingFileError, match="Line 14: "):
-        training_data.read_examples(tmp_path / "x.jsonl", ScriptedEngine().check)
+        training_data.read_examples(tmp_path / "x.jsonl", LastAnswerEngine().check)
     (tmp_path / "y.jsonl").write_bytes(dataset().decode().encode("utf-16"))
     with pytest.raises(training_data.TrainingFileError, match=r"Line 1: the file is UTF-16"):
-        training_data.read_examples(tmp_path / "y.jsonl", ScriptedEngine().check)
+        training_data.read_examples(tmp_path / "y.jsonl", LastAnswerEngine().check)
 
 
 @pytest.mark.parametrize(

@@ -25,12 +25,12 @@ class ComparisonContext:
     console: Console
 
 
-Seated = Callable[[ComparisonPlayer], Awaitable[ComparisonContext]]
+ContextOf = Callable[[ComparisonPlayer], Awaitable[ComparisonContext]]
 """Connects a player's endpoint when its turn comes."""
 
 
 async def play_all(
-    config: ComparisonConfig, journal: Journal, prompts: PromptSet, seated: Seated
+    config: ComparisonConfig, journal: Journal, prompts: PromptSet, context_of: ContextOf
 ) -> ComparisonResults:
     """Every player plays what it still owes; a finished contest asks nobody."""
     whole = config.run.test.scenarios * config.run.test.trajectories
@@ -40,7 +40,7 @@ async def play_all(
         if played and (not asks or log_policy.is_asked(config.run, journal, index)):
             continue
         await journal.ledger.enter_iteration(index)
-        context = await seated(player)
+        context = await context_of(player)
         await splits.play(context, "test", index, player.model, f"{player.label}: playing")
         if asks:
             await log_policy.ask(context, index, player.model)

@@ -111,13 +111,15 @@ def comparison_results(
     config: ComparisonConfig, journal: Journal, prompts: PromptSet
 ) -> ComparisonResults:
     """The standings, from the journal alone."""
-    course = outcome.scenario_set(config.run, "test")
-    models = _models(config, journal, course)
+    scenario_set = outcome.scenario_set(config.run, "test")
+    models = _models(config, journal, scenario_set)
     folder = config.run.origin.folder
-    rivals = {n: scoring.of_baseline(course, n, config.run.seed, folder) for n in config.baselines}
+    rivals = {
+        n: scoring.of_baseline(scenario_set, n, config.run.seed, folder) for n in config.baselines
+    }
     everyone = {**models, **rivals}
     first = next(iter(models.values()), None)
-    least = limit.performance(course)
+    least = limit.performance(scenario_set)
     return ComparisonResults(
         contest=config.name,
         suite=config.suite,
@@ -128,7 +130,7 @@ def comparison_results(
             _standing(
                 label,
                 _id(config, label),
-                _figures(course, one, first),
+                _figures(scenario_set, one, first),
                 _share(first, one, least) if label in models else None,
             )
             for label, one in everyone.items()
@@ -142,8 +144,8 @@ def comparison_results(
         off_policy=off_policy.results(
             config.run, journal, dict(enumerate(player.label for player in config.players))
         ),
-        limit=None if least is None else scoring.figures(course, least, None),
-        limit_notes=limit.notes(course),
+        limit=None if least is None else scoring.figures(scenario_set, least, None),
+        limit_notes=limit.notes(scenario_set),
     )
 
 
@@ -163,14 +165,14 @@ def _share(
 
 
 def _models(
-    config: ComparisonConfig, journal: Journal, course: ScenarioSet
+    config: ComparisonConfig, journal: Journal, scenario_set: ScenarioSet
 ) -> dict[str, Performance]:
     found: dict[str, Performance] = {}
     for index, player in enumerate(config.players):
         played = [trajectory for trajectory, _ in journal.plays("test", index)]
         if len(played) == config.run.test.scenarios * config.run.test.trajectories:
             found[player.label] = scoring.of_trajectories(
-                course, played, partial(preparation.shown_order, config.run)
+                scenario_set, played, partial(preparation.shown_order, config.run)
             )
     return found
 
@@ -179,8 +181,8 @@ def _id(config: ComparisonConfig, label: str) -> str | None:
     return next((player.model for player in config.players if player.label == label), None)
 
 
-def _figures(course: ScenarioSet, one: Performance, first: Performance | None) -> Figures:
-    return scoring.figures(course, one, None if one is first else first)
+def _figures(scenario_set: ScenarioSet, one: Performance, first: Performance | None) -> Figures:
+    return scoring.figures(scenario_set, one, None if one is first else first)
 
 
 def _against(

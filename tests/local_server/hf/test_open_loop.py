@@ -23,7 +23,7 @@ def rmft(folder: Path, *arguments: str) -> str:
 
 
 def test_two_iterations_run_on_a_checkpoint_made_on_the_spot(tmp_path: Path) -> None:
-    made = rmft(tmp_path, "make-checkpoint", "tiny-llama", "--lessons", "40")
+    made = rmft(tmp_path, "make-checkpoint", "tiny-llama", "--steps", "40")
     assert "parameters" in made
     small = ["validation.scenarios=2", "test.scenarios=2", "rollouts.trajectories=4"]
     options = [word for setting in small for word in ("--set", setting)]

@@ -20,6 +20,7 @@ from rmft_api.local_server.engine import (
     TrainingStep,
     beyond_context,
 )
+from rmft_api.local_server.word_tokens import pieces, tokens_of
 
 CONTEXT = 2000
 """Words that fit; a word is a token."""
@@ -27,7 +28,7 @@ STEP_S = 0.01
 """How long a training step takes, so that many epochs make a job that can be watched."""
 
 
-class ScriptedModel:
+class LastAnswerModel:
     """Answers with the words it was given, or draws a number."""
 
     def __init__(self, answer: str | None) -> None:
@@ -41,10 +42,10 @@ class ScriptedModel:
         asked = _tokens(prompt.messages)
         if prompt.messages[-1].role != "user":
             raise ExampleError("the last message must be from the user")
-        words = _words(self._answer or f"I choose {_draw(prompt)}.")
-        pieces, stopped = _until_stop(words, prompt.stop)
-        cut = pieces[: prompt.max_tokens]
-        finish = "stop" if stopped or len(cut) == len(pieces) else "length"
+        words = pieces(self._answer or f"I choose {_draw(prompt)}.")
+        kept, stopped = _until_stop(words, prompt.stop)
+        cut = kept[: prompt.max_tokens]
+        finish = "stop" if stopped or len(cut) == len(kept) else "length"
         return SampledText(tuple(cut), finish, asked, len(cut), _logprobs(cut, prompt.top_logprobs))
 
 
@@ -54,18 +55,13 @@ def _draw(prompt: Prompt) -> int:
     return random.Random(f"{prompt.seed} {prompt.messages}").randrange(100)
 
 
-def _words(text: str) -> list[str]:
-    first, *rest = text.split(" ")
-    return [first, *(f" {word}" for word in rest)]
-
-
 def _until_stop(words: Sequence[str], stop: Sequence[str]) -> tuple[list[str], bool]:
     text = "".join(words)
     ends = [text.find(sequence) for sequence in stop if sequence in text]
     if not ends:
         return list(words), False
     kept = text[: min(ends)]
-    return (_words(kept) if kept else []), True
+    return (pieces(kept) if kept else []), True
 
 
 def _logprobs(words: Sequence[str], top: int | None) -> tuple[TokenLogprob, ...] | None:
@@ -79,20 +75,20 @@ def _logprobs(words: Sequence[str], top: int | None) -> tuple[TokenLogprob, ...]
 
 
 def _tokens(messages: Sequence[ChatMessage]) -> int:
-    tokens = sum(len(message.content.split()) for message in messages)
+    tokens = tokens_of(messages)
     if tokens > CONTEXT:
         raise beyond_context(tokens, CONTEXT)
     return tokens
 
 
-class ScriptedEngine:
+class LastAnswerEngine:
     """Trains by remembering the last answer; the loss it reports falls like 1/step."""
 
     bases = ("scripted-1",)
 
-    def load(self, base: str, weights: Path | None) -> ScriptedModel:
+    def load(self, base: str, weights: Path | None) -> LastAnswerModel:
         """The base, or what a training remembered."""
-        return ScriptedModel(None if weights is None else weights.read_text(encoding="utf-8"))
+        return LastAnswerModel(None if weights is None else weights.read_text(encoding="utf-8"))
 
     def check(self, messages: Sequence[ChatMessage]) -> int:
         """Words of the chat."""

@@ -1,7 +1,7 @@
-"""Models that are algorithms, for rehearsing a run without a key: they answer in the right form.
+"""Models that are algorithms, to rehearse a run without a key: they answer in the right form.
 
-A run sends them what its words say, as `visible_state` of a request, so that they can play every
-prompt set and story. Fine-tuning one makes the same player: it learns nothing.
+A run sends them the counts and sums of its rewards as `visible_state` of a request, so that they
+play every prompt set and story. Fine-tuning one makes the same player: it learns nothing.
 """
 
 import math
@@ -22,6 +22,7 @@ from rmft_api.local_server.engine import (
     SampledText,
     TrainingStep,
 )
+from rmft_api.local_server.word_tokens import pieces, tokens_of
 from rmft_api.prompts import reader
 
 Floats = NDArray[np.float64]
@@ -45,10 +46,10 @@ class ScriptedPlayer:
                 "visible_state, which this request has not"
             )
         said = reply(self._algorithm, state, prompt.seed)
-        words = _words(said)
+        words = pieces(said)
         cut = words[: prompt.max_tokens]
         finish = "stop" if len(cut) == len(words) else "length"
-        return SampledText(tuple(cut), finish, _tokens(prompt.messages), len(cut))
+        return SampledText(tuple(cut), finish, tokens_of(prompt.messages), len(cut))
 
 
 def reply(algorithm: str, state: VisibleState, seed: int) -> str:
@@ -78,7 +79,7 @@ def chosen(algorithm: str, state: VisibleState, rng: np.random.Generator) -> int
     return int(rng.choice(best))
 
 
-class PlayersEngine:
+class ScriptedPlayersEngine:
     """The players as base models; a fine-tune is its base again."""
 
     bases = BASES
@@ -91,7 +92,7 @@ class PlayersEngine:
         """Words of the chat."""
         if not any(one.role == "assistant" and one.weight for one in messages):
             raise ExampleError("the chat has no assistant message with weight 1 to learn from")
-        return _tokens(messages)
+        return tokens_of(messages)
 
     def resolve(self, wanted: JobHyperparameters, examples: int) -> JobHyperparameters:
         """What was asked for, else one epoch of one batch."""
@@ -116,7 +117,7 @@ class PlayersEngine:
         for epoch in range(1, epochs + 1):
             report(TrainingStep(epoch, epochs, 0.0, 0.0, epoch))
             checkpoint(epoch).write_text(base, encoding="utf-8")
-        return epochs * sum(_tokens(example) for example in examples)
+        return epochs * sum(tokens_of(example) for example in examples)
 
     def prefer(
         self,
@@ -132,12 +133,3 @@ class PlayersEngine:
         """As `train`, of both chats of every pair."""
         chats = [chat for pair in pairs for chat in pair.chats()]
         return self.train(base, start, chats, hyperparameters, seed, checkpoint, report)
-
-
-def _words(text: str) -> list[str]:
-    first, *rest = text.split(" ")
-    return [first, *(f" {word}" for word in rest)]
-
-
-def _tokens(messages: Sequence[ChatMessage]) -> int:
-    return sum(len(message.content.split()) for message in messages)

@@ -19,7 +19,7 @@ from rmft_api.core.transcripts import StoredTrajectory
 from rmft_api.local_server import chat_answer
 from rmft_api.local_server.chat_request import read_chat
 from rmft_api.local_server.engine import ExampleError
-from rmft_api.local_server.players import PlayersEngine, chosen
+from rmft_api.local_server.scripted_players import ScriptedPlayersEngine, chosen
 from rmft_api.prompts import of_run
 from rmft_api.providers import profiles
 from rmft_api.providers.encoding import RequestEncoder
@@ -65,7 +65,7 @@ class Served:
     """The player behind the wire, without a socket."""
 
     def __init__(self, base: str) -> None:
-        self.model = PlayersEngine().load(base, None)
+        self.model = ScriptedPlayersEngine().load(base, None)
         self.encoder = RequestEncoder(profiles.load("local").chat)
         self.replies = Replies(profiles.load("local"))
         self.asked = 0
@@ -108,7 +108,7 @@ async def test_every_reply_is_read_whatever_the_set_the_problem_and_the_form(
         assert set(await statuses(config)) == {"read"}, variant
         told += 1
     assert told or (name, problem) in {
-        *((name, "story") for name in ("compact", "compact-state", "plain", "numeric")),
+        *((name, "story") for name in ("compact", "compact-state", "plain", "short", "numeric")),
         *(("compact", problem) for problem in ("full", "contextual")),
         *(("numeric", problem) for problem in ("bandit", "contextual")),
     }
@@ -137,7 +137,7 @@ def test_a_chat_without_the_visible_state_is_refused_in_words() -> None:
     body = {"model": BASES[0], "messages": [{"role": "user", "content": "Hi"}]}
     prompts = read_chat(msgspec.json.encode(body)).prompts()
     with pytest.raises(ExampleError, match="reads no words"):
-        PlayersEngine().load(BASES[0], None).complete(prompts)
+        ScriptedPlayersEngine().load(BASES[0], None).complete(prompts)
 
 
 def test_no_other_model_is_sent_what_players_decide_by() -> None:
