@@ -1,6 +1,6 @@
 """The chain of a run, described as a run of its own at another endpoint."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -8,7 +8,7 @@ from typing import Any
 from rmft_api.config import schema as configs
 from rmft_api.config.changes import Change, changed
 from rmft_api.config.schema import ModelConfig, ReplayConfig, ReplayStep, RunConfig
-from rmft_api.core.errors import ConfigError, UsageError
+from rmft_api.core.errors import ConfigError, DataError, UsageError
 from rmft_api.core.files import make_directory, replace_file
 from rmft_api.core.records import Method
 from rmft_api.evaluation import outcome
@@ -64,6 +64,21 @@ class Chain:
         if self.warm_up is None:
             return []
         return [("supervised", retrain.read(self.directory, 0, "supervised", self.warm_up))]
+
+    def check_files(self, stored: Callable[[bytes], bytes]) -> None:
+        """Raise DataError for a training file that the endpoint cannot be given.
+
+        `stored` is a fine-tuner's: it converts a file, and sends nothing.
+        """
+        files = [("the warm-up", content) for _, content in self.warm_up_content()]
+        for iteration, link in enumerate(self.links, start=1):
+            places = range(len(link.files))
+            files += [(f"iteration {iteration}", self.content(iteration, at)[1]) for at in places]
+        for name, content in files:
+            try:
+                stored(content)
+            except DataError as error:
+                raise DataError(f"the training file of {name}: {error}") from None
 
     def furnish(self, directory: Path) -> None:
         """Copy the training files into the directory of a replay."""
@@ -149,7 +164,7 @@ def described(chain: Chain, wanted: RetrainOptions, say: Callable[[str], None]) 
         "name": wanted.name or f"{old.name[:40]}-at-{wanted.profile}"[:64],
         "iterations": len(steps),
         "model": model.model_dump(mode="json"),
-        "finetuning": _finetuning(old, here, there, say)
+        "finetuning": finetuning_there(old, here, there, say)
         | ({"chain": "from_base"} if chain.whole else {}),
         "gate": {},
         "budget_usd": None,
@@ -163,22 +178,52 @@ def described(chain: Chain, wanted: RetrainOptions, say: Callable[[str], None]) 
     return _same_words(configs.parse(raw, f"the replay of {old.name}", old.origin), chain)
 
 
-def _finetuning(
+def finetuning_there(
     old: RunConfig,
     here: TrainingCapabilities,
     there: TrainingCapabilities,
     say: Callable[[str], None],
 ) -> dict[str, Any]:
-    """How jobs are asked for there: rates mapped, everything else as it was."""
+    """How jobs are asked for there: rates mapped, what no job takes left out, the rest as it was.
+
+    `say` takes a line for each difference.
+    """
     raw = old.finetuning.model_dump(mode="json")
     for section in (raw, raw["dpo"]):
         asked = LearningRate(section["learning_rate_multiplier"], section["learning_rate"])
         rate = mapped(asked, here, there)
-        section["learning_rate_multiplier"] = rate.multiplier
-        section["learning_rate"] = rate.absolute
         if asked != rate:
             say(f"learning rate: {_rate_in_words(asked)} there becomes {_rate_in_words(rate)} here")
+        section["learning_rate_multiplier"] = rate.multiplier
+        section["learning_rate"] = _rate_within(rate.absolute, there, say)
+        section |= _epochs_and_batch(section, there, say)
     return raw
+
+
+def _rate_within(
+    rate: float | None, there: TrainingCapabilities, say: Callable[[str], None]
+) -> float | None:
+    """The nearest rate that the endpoint takes."""
+    if rate is None or there.rates is None:
+        return rate
+    nearest = min(max(rate, there.rates[0]), there.rates[1])
+    if nearest != rate:
+        say(f"learning rate: {rate:g} is not taken here, {nearest:g} is the nearest that is")
+    return nearest
+
+
+def _epochs_and_batch(
+    section: Mapping[str, Any], there: TrainingCapabilities, say: Callable[[str], None]
+) -> dict[str, Any]:
+    """What an endpoint takes of both; a batch size that it chooses itself is left out."""
+    epochs, batch_size = section["n_epochs"], section["batch_size"]
+    if epochs is not None and there.most_epochs is not None and epochs > there.most_epochs:
+        say(f"epochs: {epochs} there become {there.most_epochs} here, the most that are taken")
+        epochs = there.most_epochs
+    if batch_size is not None and not there.batch_size:
+        say(f"batch size: {batch_size} there is left out here, where the provider chooses it")
+        batch_size = None
+    return {"n_epochs": epochs, "batch_size": batch_size}
 
 
 def _warm_up(

@@ -7,6 +7,7 @@ from rmft_api.config.schema import RunConfig
 from rmft_api.core.errors import ConfigError
 from rmft_api.core.records import Record
 from rmft_api.evaluation.scoring import Results
+from rmft_api.providers import connect, profiles
 from rmft_api.session.budgets import Budgets
 from rmft_api.session.chains import Chain, RetrainOptions, chain_of, described, fitted
 from rmft_api.session.reporting import QUIET, Reporting
@@ -49,6 +50,7 @@ async def retrained(
     directory = run_directory(runs, config.name)
     recorded = recorded_identity(directory)
     if recorded is None:
+        await _check_files(chain, config)
         results = await begin(config, runs, None, chain.furnish, reporting=reporting)
     else:
         _refuse_another(recorded, config)
@@ -56,6 +58,15 @@ async def retrained(
             directory, ResumeOptions(caps=Budgets(run_usd=config.budget_usd)), reporting
         )
     return Retrained(results, side_by_side(directory, chain.directory))
+
+
+async def _check_files(chain: Chain, config: RunConfig) -> None:
+    """Raise DataError for a file that the wire there cannot take, before anything is played."""
+    profile = profiles.load(config.model.training_profile or config.model.profile)
+    if profile.wire == "openai":
+        return
+    async with connect(profile) as connection:
+        chain.check_files(connection.tuner.stored)
 
 
 def _refuse_another(recorded: RunConfig, config: RunConfig) -> None:

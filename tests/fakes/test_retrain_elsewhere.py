@@ -12,7 +12,7 @@ import pytest
 
 from rmft_api.finetuning import FineTuned
 from rmft_api.journal import Journal
-from tests.fakes import azure, bedrock, gemini, nebius
+from tests.fakes import azure, bedrock, fireworks, gemini, nebius, together
 from tests.fakes.loop import talk
 from tests.faults.world import NAME, QUICK, Said, World, build
 from tests.providers.stub import Serving, StubProvider
@@ -34,6 +34,14 @@ PROFILES = f"""
 poll_every_s = 0.02
 [bedrock.hosting]
 {WAITS}rest_s = 0
+[together.training]
+{WAITS}list_lag_s = 0
+[together.hosting]
+{WAITS}
+[fireworks.training]
+poll_every_s = 0.02
+[fireworks.hosting]
+{WAITS}rest_s = 0
 [gemini.training]
 {WAITS}list_lag_s = 0
 [gemini.hosting]
@@ -46,6 +54,7 @@ model = "{model}"
 input = 0.13
 output = 0.40
 train = 2.80
+hosting_per_hour = 5
 as_of = 2026-11-22
 source = "as agreed"
 """
@@ -53,8 +62,13 @@ source = "as agreed"
         ("nebius", nebius.BASE),
         ("gemini", "gemini-3.5-flash-lite"),
         ("bedrock", "amazon.nova-micro-v1:0"),
+        ("together", together.BASE),
+        ("together", f"ft:{together.BASE}"),
+        ("fireworks", fireworks.BASE),
+        ("fireworks", f"ft:{fireworks.BASE}"),
     )
 )
+OLD_BASE = "gpt-4.1-mini-2025-04-14"
 INTERRUPTED = "stopped"
 """A run that was killed while its second model was trained."""
 
@@ -62,13 +76,15 @@ INTERRUPTED = "stopped"
 @pytest.fixture(scope="module")
 def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
     """Two runs at OpenAI's wire: one finished, one killed."""
-    world = build(tmp_path_factory.mktemp("elsewhere") / "world", QUICK)
+    folder = tmp_path_factory.mktemp("elsewhere") / "world"
+    world = build(folder, QUICK, provider={"base_models": [OLD_BASE]})
     with (world.folder / "profiles.toml").open("a") as file:
         file.write(PROFILES)
     (world.folder / "prices.toml").write_text(PRICES)
     rate = ("--set", "finetuning.learning_rate_multiplier=2.0", "--set", "prompts.set=compact")
-    assert ended(world, "run", f"{NAME}.toml", *rate).code == 0
-    other = (*rate, "--set", f"name={INTERRUPTED}")
+    asked = (*rate, "--set", "finetuning.batch_size=4", "--set", f"model.base={OLD_BASE}")
+    assert ended(world, "run", f"{NAME}.toml", *asked).code == 0
+    other = (*asked, "--set", f"name={INTERRUPTED}")
     crash = {"RMFT_CRASH_AT": "job.recorded:2:KILL"}
     assert ended(world, "run", f"{NAME}.toml", *other, environ=crash).code == -9
     yield world
@@ -182,7 +198,7 @@ async def test_at_gemini_the_chain_is_told_in_its_words_and_goes_on(world: World
     async with Serving(fake, gemini.GEMINI):
         there = Elsewhere(world, "gemini", base, gemini.environ(fake))
         walked, sides = await there.killed_and_walked_again("at-gemini", "job.recorded:2:KILL")
-    both_are_shown(walked, sides, "at-gemini", "")
+    both_are_shown(walked, sides, "at-gemini", "batch size: 4 there is left out here")
     paid_once(fake)
     first, second = fake.jobs
     assert first["baseModel"] == base
@@ -203,12 +219,50 @@ async def test_at_bedrock_the_chain_is_told_in_its_words_and_nothing_stays_deplo
         walked, sides = await there.killed_and_walked_again("at-bedrock", "job.recorded:2:KILL")
     rate = "learning rate: 2 x its own there becomes 2e-05"
     both_are_shown(walked, sides, "at-bedrock", rate)
+    assert "batch size: 4 there is left out here" in walked.stderr
     first, second = fake.jobs
     assert (first["start"], second["start"]) == (bedrock.BASES[base], first["outputModelArn"])
     assert [job["hyperParameters"]["learningRate"] for job in fake.jobs] == ["2e-05"] * 2
     assert len(fake.asked("create")) == len(fake.jobs)
     assert there.files("at-bedrock") == there.files(NAME)
     assert fake.deployments == {}
+    assert fake.made == fake.removed
+
+
+async def test_at_together_the_chain_goes_on_from_its_jobs_and_no_endpoint_stays(
+    world: World,
+) -> None:
+    fake = together.FakeTogether(talk=talk)
+    async with Serving(fake, together.TOGETHER):
+        there = Elsewhere(world, "together", together.BASE, together.environ(fake))
+        walked, sides = await there.killed_and_walked_again("at-together", "job.recorded:2:KILL")
+    both_are_shown(walked, sides, "at-together", "learning rate: 2 x its own there becomes 2e-05")
+    first, second = fake.jobs
+    assert (first["model"], second["from_checkpoint"]) == (together.BASE, first["id"])
+    asked = [seen.json for seen in fake.asked("create")]
+    assert [(one["learning_rate"], one["batch_size"]) for one in asked] == [(2e-5, 4)] * 2
+    assert there.files("at-together") == there.files(NAME)
+    assert sorted(fake.contents.values()) == sorted(there.files(NAME))
+    assert fake.endpoints == {}
+    assert fake.made == fake.removed
+
+
+async def test_at_fireworks_the_chain_goes_on_from_its_models_and_nothing_stays_deployed(
+    world: World,
+) -> None:
+    fake = fireworks.FakeFireworks(talk=talk)
+    async with Serving(fake, fireworks.FIREWORKS, fireworks.PREFIX):
+        there = Elsewhere(world, "fireworks", fireworks.BASE, fireworks.environ(fake))
+        walked, sides = await there.killed_and_walked_again("at-fireworks", "job.recorded:2:KILL")
+    rate = "learning rate: 2 x its own there becomes the provider's own here"
+    both_are_shown(walked, sides, "at-fireworks", rate)
+    first, second = fake.jobs
+    assert (first["baseModel"], second["warmStartFrom"]) == (fireworks.BASE, first["outputModel"])
+    asked = [seen.json for seen in fake.asked("create")]
+    assert [one["batchSizeSamples"] for one in asked] == [4] * 2
+    assert not any("learningRate" in one for one in asked)
+    assert there.files("at-fireworks") == there.files(NAME)
+    assert fake.stays == {}
     assert fake.made == fake.removed
 
 
