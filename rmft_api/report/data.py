@@ -5,6 +5,8 @@ Bounds that are not finite (one scenario alone has no interval) become null in t
 
 from typing import Literal, NamedTuple
 
+import msgspec
+
 from rmft_api.core.records import Hyperparameters, Interval, Record, Split
 from rmft_api.evaluation.off_policy import OffPolicyResults
 from rmft_api.planning import PhaseSpending, Spending
@@ -69,6 +71,10 @@ class PlayerFigures(Record, frozen=True):
     """The problems that its figures are of, where it cannot play them all; empty: all."""
     reference: bool = False
     """The limit: a line to look at, no competitor."""
+    position_shares: tuple[float, ...] = ()
+    """The share of answers that chose the first, second, ... action as listed."""
+    own: dict[str, Interval] = msgspec.field(default_factory=dict[str, Interval])
+    """Measures of one's own, by name."""
 
 
 class Difference(Record, frozen=True):

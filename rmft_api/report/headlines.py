@@ -1,6 +1,6 @@
 """The figures in plain words. No more is said than the intervals allow."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 from rmft_api.core.records import Interval, Split
 from rmft_api.evaluation.measures import MOSTLY_READ
@@ -119,7 +119,18 @@ def _data(results: Results | None) -> tuple[Fact, ...]:
         else Fact("Data", "what it holds", line)
         for line in results.data
     )
-    return (*data, *(Fact("Regret", "with state", line) for line in results.references))
+    return (*data, *_against(results.references))
+
+
+def _against(references: Sequence[str]) -> Iterator[Fact]:
+    """What regret is against where problems have state: one fact for each reference."""
+    names: dict[str, list[str]] = {}
+    for line in references:
+        name, _, reference = line.partition(": regret is against ")
+        names.setdefault(reference, []).append(name)
+    for reference, those in names.items():
+        value = "optimum" if reference.startswith("the exact optimum") else "reference"
+        yield Fact("Regret against", value, f"{', '.join(those)}: {reference}")
 
 
 def _warm_up(results: Results | None) -> tuple[Fact, ...]:

@@ -30,6 +30,8 @@ def of_group(group: PlayGroup, told: Figures | None) -> PlayerFigures:
         measures=figures.measured(judged),
         curves=figures.curves(judged),
         over_time=_over_time(told),
+        position_shares=told.measures.position_shares if told else (),
+        own=told.own if told else {},
     )
 
 
@@ -93,6 +95,7 @@ def of_baseline(name: str, sittings: Sequence[ScoredPlay], told: Figures) -> Pla
         measures=figures.measured(sittings),
         curves=figures.curves(sittings),
         over_time=_over_time(told),
+        own=told.own,
     )
 
 

@@ -8,6 +8,7 @@ from pydantic import Field, PrivateAttr
 
 from rmft_api.config.changes import Change, changed
 from rmft_api.config.schema import (
+    MeasuresConfig,
     OffPolicyConfig,
     Positive,
     Problem,
@@ -57,6 +58,8 @@ class Suite(Section):
     """Known algorithms beside the models; "all": every one that fits; absent: the
     strongest usual ones, at most five."""
 
+    evaluation: MeasuresConfig = Field(default_factory=MeasuresConfig)
+    """Measures of one's own, beside those that are known."""
     off_policy: OffPolicyConfig = Field(default_factory=OffPolicyConfig)
     """Where scenarios are drawn from a log: what the models would have earned on its own rows."""
 
@@ -83,6 +86,7 @@ class Suite(Section):
                 "min_valid": self.min_valid,
                 "min_valid_after": self.min_valid_after,
             },
+            "evaluation": self.evaluation,
             "off_policy": self.off_policy,
             "budget_usd": budget_usd,
         }

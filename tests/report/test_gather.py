@@ -9,12 +9,15 @@ import pytest
 from rmft_api.core.records import Interval
 from rmft_api.evaluation.scoring import Results
 from rmft_api.journal import Journal
+from rmft_api.planning import Spending
 from rmft_api.report import headlines
 from rmft_api.report.data import PlayerFigures, ReportData
 from rmft_api.report.trajectory_index import TrajectoryIndex
 from tests.loop_world import config
 from tests.report.conftest import played
 from tests.report.reading import told, unpacked
+
+EMPTY = Spending((), None, 0, 0, None, None)
 
 
 @pytest.fixture(scope="module")
@@ -38,8 +41,25 @@ def test_models_have_the_figures_of_the_results(
             assert player.measures["regret"].mean == pytest.approx(figures.regret.mean)
             assert player.measures["suff_fail_freq"].mean == pytest.approx(figures.suff_fail_freq)
             assert player.measures["k_min_frac"].mean == pytest.approx(figures.k_min_frac)
+            assert player.position_shares == figures.measures.position_shares
+            assert player.own == figures.own
             assert player.curves[0].mean[-1] == pytest.approx(figures.regret.mean, abs=1e-4)
     assert story.champion == results.champion.index
+
+
+def test_what_regret_is_against_is_one_fact_for_each_reference(
+    story_and_results: tuple[ReportData, Results],
+) -> None:
+    _, results = story_and_results
+    optimum = "the exact optimum (it knows the chances, not the draws)"
+    lines = [f"{name}: regret is against {optimum}" for name in ("inventory", "pricing")]
+    lines.append("gym: regret is against the best of hold 0, hold 1")
+    found = msgspec.structs.replace(results, references=tuple(lines))
+    facts = headlines.facts((), None, 1, EMPTY, found)
+    assert [(f.value, f.note) for f in facts if f.label == "Regret against"] == [
+        ("optimum", f"inventory, pricing: {optimum}"),
+        ("reference", "gym: the best of hold 0, hold 1"),
+    ]
 
 
 def test_the_limit_is_a_reference_and_no_rival(

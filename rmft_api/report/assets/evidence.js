@@ -137,6 +137,55 @@ const exploration = (story) => {
       ["suff_fail_freq", "k_min_frac", "greedy_frac", "best_share", "answer_entropy", "valid"],
       lines,
     ),
+    byPosition(story, models),
+    ownMeasures(story, [...models, ...rivals]),
+  );
+};
+
+// The share of answers on each position as listed: of the base, and of the champion or the last model.
+const byPosition = (story, models) => {
+  const told = models.filter((p) => p.position_shares.length > 1);
+  if (!told.length) return null;
+  const last = told.find((p) => isChampion(story, p) && p.index) || told[told.length - 1];
+  const shown = told[0] === last ? [last] : [told[0], last];
+  const even = 1 / last.position_shares.length;
+  const points = (shares) => shares.map((mean, place) => ({ x: place + 1, mean }));
+  return chart({
+    title: "Answers by position",
+    note: "Share of answers that choose the first, second, ... action as the prompt lists them. Where the order is drawn (prompts.name_order), an uneven share is a liking for a place. Problems with fewer actions have no later places.",
+    x: { label: "position in the list" },
+    y: { label: "share of answers" },
+    series: [
+      ...shown.map((p) => ({
+        name: named(story, p),
+        colour: p === last ? "var(--accent)" : "var(--base)",
+        dash: p === last ? null : "5 4",
+        width: 2.5,
+        dots: true,
+        points: points(p.position_shares),
+      })),
+      {
+        name: "even",
+        colour: "var(--second)",
+        dash: "2 3",
+        width: 1.5,
+        points: points(last.position_shares.map(() => even)),
+      },
+    ],
+  });
+};
+
+// What the run's own measures say of every player.
+const ownMeasures = (story, players) => {
+  const names = [...new Set(players.flatMap((p) => Object.keys(p.own)))];
+  if (!names.length) return null;
+  return table(
+    "Measures of your own",
+    ["player", ...names],
+    players.map((p) => ({
+      strong: isChampion(story, p),
+      cells: [named(story, p), ...names.map((name) => interval(p.own[name], 3))],
+    })),
   );
 };
 

@@ -37,8 +37,10 @@ const dollars = (micro) =>
     : `$${(micro / 1e6).toLocaleString("en", { minimumFractionDigits: 2, maximumFractionDigits: micro % 10000 ? 4 : 2 })}`;
 const day = (ms) => new Date(ms).toLocaleString(undefined, { dateStyle: "medium", timeStyle: "short" });
 const iterationName = (index) => (index ? `Iteration ${index}` : "Base");
+// The problems' environments: their labels are longer than any place for them.
+const kindsOf = (labels) => [...new Set(labels.map((label) => label.split(" ")[0]))];
 const playerName = (player) =>
   player.index === null
-    ? player.name + (player.only?.length ? ` (${player.only.join(", ")} alone)` : "")
+    ? player.name + (player.only?.length ? ` (${kindsOf(player.only).join(", ")} alone)` : "")
     : iterationName(player.index);
 const plural = (n, word) => `${count(n)} ${word}${n === 1 ? "" : "s"}`;

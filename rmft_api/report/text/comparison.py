@@ -18,6 +18,7 @@ from rmft_api.evaluation.measures import MOSTLY_READ
 from rmft_api.planning import ComparisonPlan
 from rmft_api.report.text import off_policy
 from rmft_api.report.text.columns import paragraph, table
+from rmft_api.report.text.own import own_measures
 from rmft_api.report.text.plan import dollars
 from rmft_api.report.text.results import limit_in_words, share_in_words
 
@@ -42,7 +43,8 @@ COLUMNS = (
 def standings_table(found: ComparisonResults) -> str:
     """Players, then pairs, then an axis after the other."""
     logs = off_policy.of_evaluation(found.off_policy)
-    parts = [_title(found), _players(found), *_pairs(found), *_axes(found), *logs]
+    own = own_measures([(one.label, one.figures) for one in found.players])
+    parts = [_title(found), _players(found), own, *_pairs(found), *_axes(found), *logs]
     return "\n\n".join(part for part in parts if part)
 
 

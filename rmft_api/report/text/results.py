@@ -14,6 +14,7 @@ from rmft_api.evaluation.scoring import (
 from rmft_api.evaluation.selection_summary import Share
 from rmft_api.report.text.columns import paragraph, table
 from rmft_api.report.text.off_policy import off_policy_table
+from rmft_api.report.text.own import own_measures
 
 HEADINGS = (
     *("", "model", "regret [95 % CI]", "drop to base", "of possible"),
@@ -47,12 +48,7 @@ def results_table(results: Results) -> str:
 def own_measures_table(results: Results) -> str:
     """Measures of one's own, of every player that the table above has; empty where none is."""
     models = [(f"iteration {o.index}", o.test) for o in results.iterations if o.test is not None]
-    players = [*models, *results.baselines.items()]
-    names = list(dict.fromkeys(name for _, one in players for name in one.own))
-    if not names:
-        return ""
-    rows = [(who, *(str(one.own.get(name, "")) for name in names)) for who, one in players]
-    return table([("", *names), *rows], words=1, foot=0)
+    return own_measures([*models, *results.baselines.items()])
 
 
 def over_time_table(results: Results) -> str:
