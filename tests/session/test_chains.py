@@ -11,6 +11,7 @@ from rmft_api.config import schema
 from rmft_api.config.schema import RunConfig
 from rmft_api.core.errors import DataError
 from rmft_api.finetuning import retrain
+from rmft_api.finetuning.results import hyperparameters
 from rmft_api.finetuning.retrain import ChainLink
 from rmft_api.providers.bedrock import convert as of_bedrock
 from rmft_api.providers.fireworks import convert as of_fireworks
@@ -19,7 +20,7 @@ from rmft_api.providers.together import convert as of_together
 from rmft_api.session.chains import Chain, finetuning_there
 
 
-def run(tmp_path: Path, **finetuning: Any) -> RunConfig:
+def run(**finetuning: Any) -> RunConfig:
     """A run at OpenAI."""
     raw = {
         "name": "case",
@@ -28,25 +29,25 @@ def run(tmp_path: Path, **finetuning: Any) -> RunConfig:
         "rollouts": {"problems": [{"environment": "bandit", "K": 2, "T": 3}]},
         "finetuning": finetuning,
     }
-    return schema.parse(raw, "the run", tmp_path)
+    return schema.parse(raw, "the run")
 
 
-def carried(tmp_path: Path, profile: str, **finetuning: Any) -> tuple[dict[str, Any], list[str]]:
+def carried(profile: str, **finetuning: Any) -> tuple[dict[str, Any], list[str]]:
     """Its [finetuning] there, and what is said of it."""
     here, there = load("openai").training, load(profile).training
     assert here and there
     said: list[str] = []
-    return finetuning_there(run(tmp_path, **finetuning), here, there, said.append), said
+    return finetuning_there(run(**finetuning), here, there, said.append), said
 
 
-def test_what_is_taken_is_carried_over_without_a_word(tmp_path: Path) -> None:
-    raw, said = carried(tmp_path, "together", n_epochs=3, batch_size=8)
+def test_what_is_taken_is_carried_over_without_a_word() -> None:
+    raw, said = carried("together", n_epochs=3, batch_size=8)
     assert (raw["n_epochs"], raw["batch_size"]) == (3, 8)
     assert said == []
 
 
-def test_epochs_and_rates_beyond_the_limit_become_the_nearest(tmp_path: Path) -> None:
-    raw, said = carried(tmp_path, "bedrock", n_epochs=8, learning_rate_multiplier=20.0)
+def test_epochs_and_rates_beyond_the_limit_become_the_nearest() -> None:
+    raw, said = carried("bedrock", n_epochs=8, learning_rate_multiplier=20.0)
     assert (raw["n_epochs"], raw["learning_rate"]) == (5, 1e-4)
     assert said == [
         "learning rate: 20 x its own there becomes 0.0002 here",
@@ -56,25 +57,19 @@ def test_epochs_and_rates_beyond_the_limit_become_the_nearest(tmp_path: Path) ->
 
 
 @pytest.mark.parametrize("profile", ["gemini", "bedrock"])
-def test_a_batch_size_that_the_provider_chooses_is_left_out(tmp_path: Path, profile: str) -> None:
-    raw, said = carried(tmp_path, profile, n_epochs=1, batch_size=4)
+def test_a_batch_size_that_the_provider_chooses_is_left_out(profile: str) -> None:
+    raw, said = carried(profile, n_epochs=1, batch_size=4)
     assert raw["batch_size"] is None
     assert said == ["batch size: 4 there is left out here, where the provider chooses it"]
 
 
-def test_what_was_carried_over_is_what_the_endpoint_takes(tmp_path: Path) -> None:
+def test_what_was_carried_over_is_what_the_endpoint_takes() -> None:
     for profile in ("gemini", "bedrock", "together", "fireworks", "nebius", "azure"):
         asked = {"n_epochs": 9, "learning_rate_multiplier": 50.0, "batch_size": 4}
-        raw, _ = carried(tmp_path, profile, **asked)
-        changed = run(tmp_path, **raw)
-        wanted = retrain_hyperparameters(changed)
+        raw, _ = carried(profile, **asked)
+        changed = run(**raw)
+        wanted = hyperparameters(changed)
         load(profile).check_training("base", "supervised", wanted)
-
-
-def retrain_hyperparameters(config: RunConfig) -> Any:
-    from rmft_api.finetuning.results import hyperparameters
-
-    return hyperparameters(config)
 
 
 def chain(tmp_path: Path, line: Any) -> Chain:
@@ -83,7 +78,7 @@ def chain(tmp_path: Path, line: Any) -> Chain:
     path.parent.mkdir(parents=True)
     path.write_bytes(content)
     link = ChainLink(0, (("supervised", hashlib.sha256(content).hexdigest()),))
-    return Chain(tmp_path, run(tmp_path), "", (link,))
+    return Chain(tmp_path, run(), "", (link,))
 
 
 SAID = {"role": "assistant", "content": "blue"}
