@@ -28,6 +28,8 @@ NO_GAIN = Headline(
     text="No fine-tuned model had less regret on the validation scenarios than the base.",
     sure=None,
 )
+NOT_SURE = "No sure change of regret"
+"""The title where the interval of the paired drop contains 0: such a change is no headline."""
 WHERE: dict[Split, str] = {
     "test": "held-out test scenarios",
     "validation": "validation scenarios, which also chose this model",
@@ -57,10 +59,11 @@ def _headline(best: PlayerFigures, base: PlayerFigures) -> Headline:
     sure = drop.low > 0 or drop.high < 0
     verb = "fell" if drop.mean >= 0 else "rose"
     unread = _unread(best, base)
-    doubt = ", but not all could be read" if unread else "" if sure else ", which may be chance"
+    title = f"Regret {verb} {by}{', but not all could be read' if unread else ''}"
+    chance = "" if sure else f"Regret {verb} {by}, which may be chance. "
     return Headline(
-        title=f"Regret {verb} {by}{doubt}",
-        text=f"From {before.mean:.2f} to {after.mean:.2f} a trajectory, base against "
+        title=title if sure else NOT_SURE,
+        text=f"{chance}From {before.mean:.2f} to {after.mean:.2f} a trajectory, base against "
         f"iteration {best.index}, on {WHERE[best.split]}. {_paired(drop, sure)}{unread}",
         sure=sure and not unread,
     )

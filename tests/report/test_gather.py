@@ -165,7 +165,7 @@ def player(index: int, mean: float, drop: Interval | None, split: str = "test") 
     ("drop", "title", "sure"),
     [
         (Interval(2.0, 1.0, 3.0), "Regret fell by 40%", True),
-        (Interval(2.0, -1.0, 5.0), "Regret fell by 40%, which may be chance", False),
+        (Interval(2.0, -1.0, 5.0), "No sure change of regret", False),
         (Interval(-1.0, -1.5, -0.5), "Regret rose by 20%", True),
     ],
 )
@@ -174,6 +174,7 @@ def test_the_headline_says_no_more_than_the_interval(
 ) -> None:
     found = headlines.headline([player(0, 5.0, None), player(2, 3.0, drop)], 2)
     assert (found.title, found.sure) == (title, sure)
+    assert ("Regret fell by 40%, which may be chance. From 5.00" in found.text) == (not sure)
 
 
 def test_without_test_figures_the_headline_says_that_validation_chose() -> None:

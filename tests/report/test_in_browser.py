@@ -1,5 +1,6 @@
 """The page as a reader meets it, in a real browser."""
 
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -45,8 +46,31 @@ def test_the_page_asks_nobody_and_complains_of_nothing(reader: Chromium, report:
     assert reader.complaints() == []
 
 
+def test_a_figure_has_a_name_and_no_label_stands_upon_another(reader: Chromium) -> None:
+    named = "[...document.querySelectorAll('figure.chart')].every((figure) => "
+    named += "document.getElementById(figure.getAttribute('aria-labelledby'))?.textContent)"
+    assert reader.run(named)
+    places = reader.run(
+        "[...document.querySelectorAll('#iterations svg .label')].map((l) => +l.getAttribute('y'))"
+    )
+    assert len(places) > 3
+    assert all(below - above >= 14.9 for above, below in pairwise(sorted(places)))
+    leaders = reader.run("document.querySelectorAll('#iterations svg .leader').length")
+    assert leaders == len(places)
+
+
+def test_a_long_state_leaves_every_section_on_the_bar(reader: Chromium) -> None:
+    reader.size(1280, 900)
+    reader.run("document.getElementById('state').textContent = 'running: '.repeat(60)")
+    edge = reader.run(
+        "[...document.querySelectorAll('nav a')].at(-1).getBoundingClientRect().right"
+    )
+    assert edge <= 1280
+
+
 def test_the_headline_and_every_section_stand_there(reader: Chromium) -> None:
-    assert reader.run("document.querySelector('h1').textContent").startswith("Regret fell by")
+    assert reader.run("document.querySelector('h1').textContent") == "No sure change of regret"
+    assert "which may be chance" in reader.run("document.querySelector('.verdict').textContent")
     ids = reader.run("[...document.querySelectorAll('main > section')].map((one) => one.id)")
     assert ids == [
         *("glance", "iterations", "rounds", "differences", "exploration", "selection"),

@@ -27,8 +27,12 @@ const drawRows = (spec, plot) => {
     s("desc", { id: ids[1] }, spec.rows.map((row) => `${row.name}: ${interval(row)}`).join("; ")),
   );
   for (const x of ticksOf(low, high, Math.min(8, width / 80))) {
+    // Where names stand above their bars, lines stop short of them.
+    const bands = narrow
+      ? spec.rows.map((_, i) => `M${X(x)} ${edge.top + i * rowHeight + 21}v20`).join("")
+      : `M${X(x)} ${edge.top}V${height - edge.bottom}`;
     svg.append(
-      s("path", { class: x === 0 ? "axis zero" : "grid", d: `M${X(x)} ${edge.top}V${height - edge.bottom}` }),
+      s("path", { class: x === 0 ? "axis zero" : "grid", d: bands }),
       s("text", { class: "tick", x: X(x), y: height - edge.bottom + 17, "text-anchor": "middle" }, short(x)),
     );
   }
@@ -82,10 +86,11 @@ const rowsChart = (spec) => {
   new ResizeObserver(() => {
     if (plot.clientWidth) drawRows(spec, plot);
   }).observe(plot);
+  const title = fresh("figure");
   return h(
     "figure",
-    { class: "chart" },
-    h("figcaption", {}, h("h3", {}, spec.title), spec.note ? h("p", {}, spec.note) : null),
+    { class: "chart", "aria-labelledby": title },
+    h("figcaption", {}, h("h3", { id: title }, spec.title), spec.note ? h("p", {}, spec.note) : null),
     plot,
     spec.table ? folded("Figures as a table", spec.table, { class: "figures" }) : null,
   );

@@ -97,10 +97,11 @@ const chart = (spec) => {
       ),
       one.name,
     );
+  const title = fresh("figure");
   return h(
     "figure",
-    { class: spec.small ? "chart small" : "chart" },
-    h("figcaption", {}, h("h3", {}, spec.title), spec.note ? h("p", {}, spec.note) : null),
+    { class: spec.small ? "chart small" : "chart", "aria-labelledby": title },
+    h("figcaption", {}, h("h3", { id: title }, spec.title), spec.note ? h("p", {}, spec.note) : null),
     h("p", { class: "unit" }, spec.y.label),
     plot,
     spec.small

@@ -56,8 +56,8 @@ const byIteration = (story) => {
     ...extra,
   });
   const series = [
-    line("test", { colour: "var(--accent)", width: 2.5, band: true }),
-    line("validation", { colour: "var(--second)", dash: "5 4", aside: 5 }),
+    line("test", { colour: "var(--accent)", width: 2.5, band: true, aside: -4 }),
+    line("validation", { colour: "var(--second)", dash: "5 4", aside: 4 }),
   ];
   const flat = rivalsOf(story).map((p) => ({
     name: p.name,

@@ -6,7 +6,7 @@ const drawLines = (spec, plot, hidden, cursor) => {
   const roomy = width >= 560 && !spec.small;
   const height = spec.small ? 170 : Math.min(400, Math.max(250, width * 0.5));
   const longest = Math.max(...shown.map((one) => one.name.length), 0);
-  const edge = { left: 42, right: roomy ? 22 + 7.6 * longest : 12, top: 12, bottom: 40 };
+  const edge = { left: 42, right: roomy ? 40 + 7.6 * longest : 12, top: 12, bottom: 40 };
   const box = extent(shown.length ? shown : spec.series, spec.y);
   const X = (x) =>
     edge.left +
@@ -90,11 +90,17 @@ const drawLines = (spec, plot, hidden, cursor) => {
       }
   }
   if (roomy)
-    for (const { one, y } of labelsOf(shown, X, Y, edge.top + 4, height - edge.bottom)) {
+    for (const { one, y, end } of labelsOf(shown, X, Y, edge.top + 4, height - edge.bottom)) {
+      const from = width - edge.right;
       svg.append(
+        s("path", {
+          class: "leader",
+          d: `M${from + 9} ${end.toFixed(1)}L${from + 24} ${y.toFixed(1)}`,
+          style: { stroke: one.colour },
+        }),
         s(
           "text",
-          { class: "label", x: width - edge.right + 9, y: y + 4, style: { fill: one.ink || one.colour } },
+          { class: "label", x: from + 28, y: y + 4, style: { fill: one.ink || one.colour } },
           one.name,
         ),
       );

@@ -15,12 +15,11 @@ const NAMES = {
 
 const browser = trajectoryBrowser();
 
-const tellState = ({ state, stage }) =>
-  at("state").replaceChildren(
-    h("span", { class: `dot is-${state}` }),
-    STATES[state],
-    stage ? `: ${stage}` : "",
-  );
+const tellState = ({ state, stage }) => {
+  const text = `${STATES[state]}${stage ? `: ${stage}` : ""}`;
+  at("state").replaceChildren(h("span", { class: `dot is-${state}` }), text);
+  at("state").title = text; // where the bar has no room for all of it
+};
 
 // What a reader has opened, where the keyboard is and how far the page is scrolled outlast an update.
 const remembered = () => {

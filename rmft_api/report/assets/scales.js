@@ -34,10 +34,27 @@ const bandOf = (points, X, Y) => {
   return `${pathOf(up)}L${pathOf(down).slice(1)}Z`;
 };
 
-// The names of lines at their right ends, moved apart where they would touch.
+// The names of lines at their right ends: as near to them as there is room, none upon another.
 const labelsOf = (series, X, Y, top, bottom) => {
-  const gap = 14;
-  const found = series.map((one) => ({ one, y: Y(one.points.at(-1).mean) })).sort((a, b) => a.y - b.y);
+  const gap = 15;
+  const found = series
+    .map((one) => ({ one, end: Y(one.points.at(-1).mean) }))
+    .sort((a, b) => a.end - b.end);
+  const groups = [];
+  for (const label of found) {
+    groups.push({ labels: [label], y: label.end });
+    while (groups.length > 1) {
+      const [above, below] = groups.slice(-2);
+      if (above.y + gap * above.labels.length <= below.y) break;
+      const labels = [...above.labels, ...below.labels];
+      const y = labels.reduce((sum, one, i) => sum + one.end - i * gap, 0) / labels.length;
+      groups.splice(-2, 2, { labels, y });
+    }
+  }
+  for (const group of groups)
+    group.labels.forEach((label, i) => {
+      label.y = group.y + i * gap;
+    });
   found.forEach((label, i) => {
     label.y = Math.max(label.y, i ? found[i - 1].y + gap : top);
   });

@@ -22,12 +22,18 @@ const SPLITS = { test: "Test", validation: "Validation", train: "Training" };
 const STATES = { running: "running", interrupted: "interrupted", failed: "failed", finished: "finished" };
 
 const known = (x) => typeof x === "number" && Number.isFinite(x);
-const num = (x, digits = 2) => (known(x) ? x.toFixed(digits).replace("-", "−") : "–");
-const short = (x) => (known(x) ? String(Number(x.toFixed(2))).replace("-", "−") : "–");
+// Two digits behind the point; figures below .095 have as many as two of their own need.
+const digitsOf = (...xs) => {
+  const top = Math.max(0, ...xs.filter(known).map(Math.abs));
+  return top > 0 && top < 0.095 ? Math.min(6, 1 - Math.floor(Math.log10(top))) : 2;
+};
+const num = (x, digits = digitsOf(x)) => (known(x) ? x.toFixed(digits).replace("-", "−") : "–");
+const short = (x) => (known(x) ? String(Number(x.toFixed(6))).replace("-", "−") : "–");
 const count = (x) => x.toLocaleString("en");
 // Ends that are null: too few scenarios to say.
-const interval = (one, digits = 2) => {
+const interval = (one, wanted = null) => {
   if (!one) return "–";
+  const digits = wanted ?? digitsOf(one.mean, one.low, one.high);
   if (!known(one.low) || !known(one.high)) return `${num(one.mean, digits)} (too few)`;
   return `${num(one.mean, digits)} [${num(one.low, digits)}, ${num(one.high, digits)}]`;
 };
