@@ -3,6 +3,7 @@
 import html
 from collections.abc import Mapping, Sequence
 from functools import partial
+from pathlib import Path
 from typing import Any, cast, get_args
 
 from rmft_api.api import arguments
@@ -53,6 +54,7 @@ async def apreview(
     scenario: int = 0,
     rounds: Sequence[int] = (),
     replies: Sequence[str] = (),
+    runs: str | Path = "runs",
 ) -> Preview:
     """Show what a run will send. Asks nobody, needs no key, writes nothing.
 
@@ -64,6 +66,7 @@ async def apreview(
         rounds: Rounds to show, from 1; empty: the first, the middle and the last. Earlier ones are
             played as in a plan: actions drawn evenly, replies of the assumed length.
         replies: Replies to read as the run would.
+        runs: The folder of runs, where `model.base = "run:NAME"` is looked for.
 
     Raises:
         ConfigError, DataError: For a run that cannot be told, in one line.
@@ -77,7 +80,7 @@ async def apreview(
         arguments.whole_numbers(rounds, "rounds"),
         arguments.replies(replies, "replies"),
     )
-    return Preview(await previews.preview_of(config, options))
+    return Preview(await previews.preview_of(config, options, arguments.folder(runs)))
 
 
 def preview(
@@ -88,6 +91,7 @@ def preview(
     scenario: int = 0,
     rounds: Sequence[int] = (),
     replies: Sequence[str] = (),
+    runs: str | Path = "runs",
 ) -> Preview:
     """As `apreview`. Works inside a running event loop too, as in a notebook."""
     work = partial(
@@ -98,5 +102,6 @@ def preview(
         scenario=scenario,
         rounds=rounds,
         replies=replies,
+        runs=runs,
     )
     return run_soon(work)

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from rmft_api.cli.options import Overrides, RunFile, described, run_file
+from rmft_api.cli.options import RUNS, Overrides, RunFile, RunsDir, described, run_file
 
 if TYPE_CHECKING:
     from rmft_api.core.records import Split
@@ -36,6 +36,7 @@ def preview(
         list[str] | None,
         typer.Option("--reply", metavar="TEXT", help="Say how this reply is read; repeatable."),
     ] = None,
+    runs: RunsDir = RUNS,
     as_json: Annotated[bool, typer.Option("--json", help="The same, for programs.")] = False,
 ) -> None:
     """Show the messages of a run before anything is paid. Sends, spends and writes nothing.
@@ -50,5 +51,5 @@ def preview(
     config = described(run_file(file), overrides, None)
     chosen: Split = split.value
     options = PreviewOptions(chosen, scenario, tuple(rounds or ()), tuple(replies or ()))
-    shown = preview_now(config, options)
+    shown = preview_now(config, options, runs)
     print(preview_json(shown) if as_json else clean(preview_text(shown)))  # noqa: T201

@@ -23,6 +23,7 @@ from rmft_api.session.embedded_server import is_embedded
 from rmft_api.session.environment_checks import Finding, Verdict, of_the_machine
 from rmft_api.session.online_checks import online_findings, reached
 from rmft_api.session.plans import profiles_of
+from rmft_api.session.starting_models import resolved
 from rmft_api.session.token_counters import counter_at
 from rmft_api.session.training_checks import check_training
 
@@ -57,6 +58,7 @@ def subject_of(config: RunConfig | None, profile: str | None, runs: Path) -> Che
     """What the checks are about: a run, or a profile alone. Raises UsageError for both, or none."""
     now = datetime.now(UTC)
     if config is not None and profile is None:
+        config = resolved(config, runs)
         return CheckContext(*profiles_of(config), config, runs, now, os.environ)
     if config is None and profile is not None:
         one = profiles.load(profile)
@@ -143,7 +145,9 @@ def _profile(profile: Profile, environ: Mapping[str, str], model: str | None = N
         length = f"of at most {limit} tokens" if limit else "of unknown length"
         methods, least = ", ".join(traits.methods), traits.least_examples
         trains = f"trains {methods} on {least} examples or more {length}"
-    said = f"{here}; up to {profile.chat.n} choices a request; {trains}"
+    most = profile.chat.n
+    choices = "one choice a request" if most == 1 else f"up to {most} choices a request"
+    said = f"{here}; {choices}; {trains}"
     return Finding(f"profile {profile.name}", "ok", said)
 
 

@@ -10,6 +10,8 @@ from rmft_api.config.schema import RunConfig
 from rmft_api.core.errors import ConfigError, RmftError, UsageError
 from rmft_api.loop import iterate
 from rmft_api.planning.open_model import settings_of
+from rmft_api.planning.previews import PreviewOptions
+from rmft_api.session import doctor_checks, previews
 from rmft_api.session.starting_models import furnishing, resolved
 from tests.loop_world import World, config
 
@@ -101,3 +103,14 @@ async def test_a_server_that_the_run_does_not_start_gets_no_weights(
     monkeypatch.setenv("RMFT_LOCAL_URL", "http://127.0.0.1:9/v1")
     with pytest.raises(RmftError, match="only a server that the run starts itself"):
         resolved(second("run:first"), runs)
+
+
+async def test_doctor_and_preview_know_the_word(runs: Path) -> None:
+    mine = second("run:first@1")
+    assert doctor_checks.subject_of(mine, None, runs).base == "skill-0.4"
+    with pytest.raises(ConfigError, match=r"skill-0\.4"):  # no model of the embedded server
+        await previews.preview_of(mine, PreviewOptions(), runs)
+    with pytest.raises(UsageError, match="no run 'nobody'"):
+        doctor_checks.subject_of(second("run:nobody"), None, runs)
+    with pytest.raises(UsageError, match="no run 'nobody'"):
+        await previews.preview_of(second("run:nobody"), PreviewOptions(), runs)
