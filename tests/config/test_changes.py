@@ -173,7 +173,7 @@ def test_a_change_leaves_what_was_passed_as_it_was() -> None:
         ({"rollouts.problems.7.K": 3}, "'problems' has 2 entries, counted from 0"),
         ({"rollouts..K": 3}, "is no key; write it with dots"),
         ({"budget_usd": float("nan")}, "budget_usd must be a finite number"),
-        ({"rollouts.problems.options": {"a": {"b": float("inf")}}}, "is no finite number"),
+        ({"rollouts.problems.options": {"a": {"b": float("inf")}}}, "is not a finite number"),
     ],
 )
 def test_a_mistake_of_python_is_one_line_that_names_it(overrides: object, said: str) -> None:

@@ -377,7 +377,7 @@ def test_propensities_of_one_everywhere_say_nothing_of_other_actions(tmp_path: P
         ({"min_rows": 500, "rare": "exclude"}, "0 of 5 actions have min_rows = 500"),
         ({"rare": "drop"}, "rare='drop' is unknown"),
         ({"reward_model": "tree"}, "reward_model='tree' is unknown; did you mean 'trees'"),
-        ({"features": 3}, "features=3 is no text"),
+        ({"features": 3}, "features=3 is not a text"),
         ({"rewards": "click"}, "has no option rewards='click'; did you mean 'reward'"),
     ],
 )

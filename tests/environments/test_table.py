@@ -188,7 +188,7 @@ def test_a_changed_file_is_read_again(tmp_path: Path) -> None:
         ("x,y,m\n1,0,1\n", {"means": "m"}, "1 columns of means for 2 of rewards"),
         ("x,y\n1,0\n", {"order": "file"}, "1 rows, T=4 rounds in the file's order"),
         ("x,y\n1,0\n", {"order": "sorted"}, "order='sorted' is unknown"),
-        ("x,y\n1,0\n", {"rewards": 3}, "rewards=3 is no text"),
+        ("x,y\n1,0\n", {"rewards": 3}, "rewards=3 is not a text"),
         ("x,y\n1,0\n", {"shuffle": "yes"}, "shuffle='yes' is not true or false"),
         ('x,y\n"1,0\n', {}, "cannot be read as CSV"),
     ],

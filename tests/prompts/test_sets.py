@@ -93,7 +93,7 @@ def test_names_that_answers_could_not_hold_are_refused(write: Write, name: str) 
 
 
 def test_names_that_differ_by_case_alone_are_refused(write: Write) -> None:
-    with pytest.raises(DataError, match="same name but for its case"):
+    with pytest.raises(DataError, match="names that differ only in case"):
         loaded(write({"scenarios/doors/actions.txt": "go\nGo"}))
 
 

@@ -308,8 +308,8 @@ USER = "User: arn:aws:iam::123456789012:user/x is not authorized to perform: "
         (refusal(429, "ModelNotReadyException", "Not yet."), "wait", "still being loaded"),
         (refusal(408, "ModelTimeoutException", "Too slow."), "ambiguous", "may have been done"),
         (refusal(424, "ModelErrorException", "Broken."), "ambiguous", "may have been done"),
-        (refusal(503, "ServiceUnavailableException", "Busy."), "ambiguous", "on its side"),
-        (refusal(500, "InternalServerException", "Oops."), "ambiguous", "on its side"),
+        (refusal(503, "ServiceUnavailableException", "Busy."), "ambiguous", "the provider failed"),
+        (refusal(500, "InternalServerException", "Oops."), "ambiguous", "the provider failed"),
         (
             refusal(403, "AccessDeniedException", "You don't have access to the model with it."),
             "stop",
@@ -483,7 +483,7 @@ async def test_a_state_that_nobody_knows_is_no_end(
 @pytest.mark.parametrize(
     ("meets", "advice"),
     [
-        (s3_refusal(403, "AccessDenied", f"{USER}s3:PutObject"), "have that action allowed"),
+        (s3_refusal(403, "AccessDenied", f"{USER}s3:PutObject"), "allow that action"),
         (s3_refusal(404, "NoSuchBucket", "It does not exist"), "check RMFT_BEDROCK_BUCKET"),
         (
             s3_refusal(301, "PermanentRedirect", "Use another endpoint."),
