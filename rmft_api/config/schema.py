@@ -109,7 +109,8 @@ class Problem(Section):
     """Further settings of the environment, e.g. `reward = ["bernoulli", "gaussian"]`."""
     story: Annotated[str | tuple[str, ...], Field(min_length=1)] | None = None
     """Real-world stories in place of prompts.story, dealt out evenly over scenarios: a name
-    (`medicine/hay-fever`), a domain (`medicine`), `all`, a `.toml` file of yours, or several."""
+    (`medicine/hay-fever`), a domain (`medicine`), `all`, a `.toml` file or a `module:NAME` of
+    yours, or several."""
 
     @model_validator(mode="after")
     def _there_is_something_to_decide(self) -> Self:

@@ -82,6 +82,8 @@ class VisibleState(Record, frozen=True):
     """Of those rewards."""
     reasoned: bool = False
     """Whether a reason is asked for before the answer."""
+    written: tuple[str, ...] = ()
+    """Each action's answer in a form of one's own, as the run writes it; empty: `output` says."""
 
 
 class AnswerFormat(Record, frozen=True):

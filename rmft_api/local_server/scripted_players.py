@@ -59,6 +59,8 @@ def reply(algorithm: str, state: VisibleState, seed: int) -> str:
     even = algorithm == "random"
     policy = np.full(K, 1 / K) if even else np.eye(K)[action]
     why = f"The rule {algorithm} takes {state.names[action]} now." if state.reasoned else ""
+    if state.written:
+        return f"{why}\n{state.written[action]}" if why else state.written[action]
     return reader.render(action, policy.tolist(), state.names, state.output, why)
 
 

@@ -20,6 +20,7 @@ import msgspec
 
 from rmft_api.core.errors import ConfigError, DataError
 from rmft_api.core.records import Record
+from rmft_api.environments import loading
 from rmft_api.prompts.templates import Fields, Folder
 
 WORDS: Fields = frozenset({"setting", "options", "stake"})
@@ -91,6 +92,8 @@ def _domains(folder: Folder) -> list[str]:
 
 def _domain(folder: Folder, domain: str) -> Domain:
     """The stories of a domain: of the set's own library, or of a file of the user's."""
+    if ":" in domain:
+        return dict(_checked(domain, _of_module(folder, domain)))
     own = domain.endswith(".toml")
     name = str((folder.beside / domain).resolve()) if own else f"contexts/{domain}.toml"
     text = folder.text(name) if own or NAME.fullmatch(domain) else None
@@ -98,17 +101,39 @@ def _domain(folder: Folder, domain: str) -> Domain:
         known = ", ".join(_domains(folder)) or "none"
         raise ConfigError(
             f"no contexts {domain!r} for {folder.root}; known: {known}, {ALL!r} for every one; "
-            "or name a .toml file"
+            "or name a .toml file, or module:name of your own"
         )
     where = domain if own else str(folder.root / name)
-    return dict(_checked(where, text))
-
-
-def _checked(where: str, text: str) -> Iterator[tuple[str, Story]]:
     try:
-        stories = tomllib.loads(text)
+        return dict(_checked(where, tomllib.loads(text)))
     except tomllib.TOMLDecodeError as error:
         raise DataError(f"{where}: {error}") from None
+
+
+def _of_module(folder: Folder, spec: str) -> Mapping[str, object]:
+    """The stories of `module:name`: tables by their names, as a file has them. Raises ConfigError.
+
+    They are kept with the texts of the set, so a change is seen and a decider needs no module.
+    """
+    place = f"stories {spec}"
+    folder.texts[place] = _text_of(folder, spec) if folder.kept is None else folder.kept[place]
+    return msgspec.json.decode(folder.texts[place], type=dict[str, object])
+
+
+def _text_of(folder: Folder, spec: str) -> str:
+    found = loading.imported("story", spec, folder.beside)
+    if not isinstance(found, Mapping) or not found:
+        raise ConfigError(
+            f"story {spec!r} is {found!r}; a dict of stories expected, each name with a dict of "
+            "options, setting, reward, loss and actions"
+        )
+    try:
+        return msgspec.json.encode(found, order="sorted").decode()
+    except TypeError as error:
+        raise ConfigError(f"story {spec!r}: {error}; write texts and lists of texts") from None
+
+
+def _checked(where: str, stories: Mapping[str, object]) -> Iterator[tuple[str, Story]]:
     if not stories:
         raise DataError(f"{where}: holds no context; write one as a table, [its-name]")
     for name, raw in stories.items():

@@ -126,6 +126,12 @@ def of(form: AnswerForm) -> OwnForm:
 
 
 @lru_cache(maxsize=1024)
+def written(form: AnswerForm, names: tuple[str, ...]) -> tuple[str, ...]:
+    """Each action's answer. Raises ConfigError."""
+    return tuple(of(form).write(name) for name in names)
+
+
+@lru_cache(maxsize=1024)
 def checked(form: AnswerForm, names: tuple[str, ...]) -> None:
     """Let the form write and read these names once. Raises ConfigError."""
     of(form).check(names)

@@ -37,7 +37,7 @@ from rmft_api.core.scripted_players import is_scripted
 from rmft_api.core.transcripts import StoredTrajectory, TranscriptRecorder
 from rmft_api.environments.scenario import Floats, Scenario
 from rmft_api.environments.worlds import Session
-from rmft_api.prompts import reader
+from rmft_api.prompts import own_forms, reader
 from rmft_api.requests.retries import POISON
 from rmft_api.rollouts.validity import Validity, Wave
 
@@ -385,6 +385,7 @@ def _visible(
     return msgspec.structs.replace(
         seen,
         names=tuple([seen.names[action] for action in now]),
+        written=tuple([seen.written[action] for action in now]) if seen.written else (),
         counts=tuple([seen.counts[action] for action in now]),
         sums=tuple([seen.sums[action] for action in now]),
     )
@@ -405,7 +406,10 @@ def visible_state(
         for a in shown:
             counts[a] += 1
             sums[a] += rewards[a]
-    return VisibleState(names, output, tuple(counts), tuple(sums), reasoned)
+    own = is_own(output)
+    written = own_forms.written(output, names) if own else ()
+    form: Output = "action" if own else output
+    return VisibleState(names, form, tuple(counts), tuple(sums), reasoned, written)
 
 
 def step(

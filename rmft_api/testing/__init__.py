@@ -6,6 +6,7 @@ from rmft_api.testing.environment_contract import EnvironmentContract
 from rmft_api.testing.measure_contract import MeasureContract
 from rmft_api.testing.selection_contract import SelectionContract
 from rmft_api.testing.stateful_contract import StatefulContract
+from rmft_api.testing.story_contract import StoryContract
 
 __all__ = [
     "AlgorithmContract",
@@ -14,4 +15,5 @@ __all__ = [
     "MeasureContract",
     "SelectionContract",
     "StatefulContract",
+    "StoryContract",
 ]
