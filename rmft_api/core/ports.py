@@ -50,6 +50,13 @@ class FineTuner(Protocol):
         """The file as it stands."""
         ...
 
+    async def estimated_price(self, order: JobOrder) -> int | None:
+        """The endpoint's own estimate for the job in micro-dollars; None: it gives none.
+
+        Raises ProviderFault for a job that the account cannot pay.
+        """
+        ...
+
     async def create_job(self, order: JobOrder) -> Job:
         """Start a job and return at once, so that its id can be saved before the first poll."""
         ...

@@ -28,6 +28,7 @@ from rmft_api.finetuning.job_errors import failure, rejected, unprocessed
 from rmft_api.finetuning.job_spec import JobSpec
 from rmft_api.finetuning.polling import ENDED, JobPolling, stage_of
 from rmft_api.finetuning.results import FineTuned
+from rmft_api.journal.ledger import dollars
 from rmft_api.providers.capabilities import TrainingCapabilities
 from rmft_api.requests.journaled_chat import probe, probe_of
 
@@ -38,6 +39,8 @@ _READY_WITHIN_S = 900.0
 _FILE_WITHIN_S = 6 * 3600.0
 """A file may be processed for so long."""
 _ENDED = ("failed", "cancelled")
+_ESTIMATE = "estimate"
+"""Of the journal's records: what the endpoint said that a job would cost, in micro-dollars."""
 T = TypeVar("T")
 
 
@@ -76,6 +79,7 @@ class JobRunner:
         if self.traits.wait_for_file:
             await self._processed(file)
         order = self.spec.order(file)
+        reserve = await self._most(order, reserve)
         outbox = self.context.outbox(self.context.profile.timeouts.list_s, self.traits.quarantine_s)
         try:
             job = await outbox.once(
@@ -151,7 +155,9 @@ class JobRunner:
         if job.trained_tokens is not None:
             cost = self.context.price(self.spec.start, job.trained_tokens, 1)
         elif stage_of(job) == "succeeded":
-            cost = self._price()
+            estimate = self.context.journal.get(_ESTIMATE, self.spec.key, int)
+            own = self._price()
+            cost = own if own is None else max(own, estimate or 0)
         else:
             return
         if cost is not None:
@@ -201,6 +207,28 @@ class JobRunner:
                 file = await self._look(send, f"asking for {file.id}")
         if file.status == "error":
             raise unprocessed(file, self.spec)
+
+    async def _most(self, order: JobOrder, own: int | None) -> int | None:
+        """What is reserved: our own count's price, or the endpoint's estimate where it is higher.
+
+        The estimate is asked for before the job is ordered, and never again.
+        """
+        journal = self.context.journal
+        estimate = journal.get(_ESTIMATE, order.key, int)
+        if estimate is None and not journal.ledger.knows(f"job/{order.key}"):
+            estimate = await self._look(
+                lambda: self.tuner.estimated_price(order), "asking for the price of a job"
+            )
+            if estimate is not None:
+                await journal.put(_ESTIMATE, order.key, estimate)
+        if estimate is None or own is None or estimate <= own:
+            return own
+        self.context.say(
+            f"the job of {order.training_file} is estimated at {dollars(estimate)} by "
+            f"{self.context.profile.name}, and at {dollars(own)} by our own count; the "
+            "higher is reserved"
+        )
+        return estimate
 
     def _price(self) -> int | None:
         """The most that the job can cost. Raises ConfigError where that has no bound."""

@@ -107,6 +107,10 @@ class OpenAITuner:
         raw = await self._wire.send(request, self._client.files.with_raw_response.retrieve(file_id))
         return decoded(request, raw, WireFile).record()
 
+    async def estimated_price(self, order: JobOrder) -> int | None:
+        """The endpoint gives no estimate."""
+        return None
+
     async def create_job(self, order: JobOrder) -> Job:
         """Start a job; the reply must be about our file and carry our key."""
         request = self._request(f"start a job on {order.training_file}", model=order.model)

@@ -26,10 +26,15 @@ from rmft_api.session.environment_checks import Finding
 from tests.fakes.azure import AZURE, PREFIX, TOKEN, FakeAzure, environ
 from tests.fakes.bedrock import BEDROCK, FakeBedrock
 from tests.fakes.bedrock import environ as of_bedrock
+from tests.fakes.fireworks import BASE as LLAMA
+from tests.fakes.fireworks import FIREWORKS, FakeFireworks
+from tests.fakes.fireworks import environ as of_fireworks
 from tests.fakes.gemini import GEMINI, FakeGemini
 from tests.fakes.gemini import environ as of_gemini
 from tests.fakes.nebius import NEBIUS, FakeNebius
 from tests.fakes.nebius import environ as of_nebius
+from tests.fakes.together import TOGETHER, FakeTogether
+from tests.fakes.together import environ as of_together
 from tests.providers.stub import ROUTES, Routes, Serving, StubProvider, error
 
 NOW = datetime(2026, 11, 28, 12, tzinfo=UTC)
@@ -404,6 +409,10 @@ def row(provider: str, model: str) -> str:
     )
 
 
+def rented(provider: str, model: str) -> str:
+    return f"{row(provider, model)}hosting_per_hour = 4\n"
+
+
 FAKES = {
     "openai": Fake(
         StubProvider(models={BASE}, limits={"data": []}), ROUTES, "/v1", of_openai, "gpt-4o-mini"
@@ -433,8 +442,27 @@ FAKES = {
         "bedrock-nova-micro",
         row("bedrock", "amazon.nova-micro-v1:0"),
     ),
+    "together": Fake(
+        FakeTogether(),
+        TOGETHER,
+        "/v1",
+        of_together,
+        "together-qwen3.5-9b",
+        row("together", "Qwen/Qwen3.5-9B") + rented("together", "ft:Qwen/Qwen3.5-9B"),
+    ),
+    "fireworks": Fake(
+        FakeFireworks(),
+        FIREWORKS,
+        "/inference/v1",
+        of_fireworks,
+        "fireworks-llama-3.1-8b",
+        row("fireworks", LLAMA) + rented("fireworks", f"ft:{LLAMA}"),
+    ),
 }
-FREE = ("models", "model", "limits", "files", "jobs", "deployments", "custom", "availability")
+FREE = (
+    *("models", "model", "limits", "files", "jobs", "deployments", "custom", "availability"),
+    *("whoami", "supported", "endpoints", "account"),
+)
 NO_CHAT = b'{"messages":[]}'
 """What Bedrock refuses, so that it costs nothing."""
 

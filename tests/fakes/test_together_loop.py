@@ -156,7 +156,7 @@ async def test_a_base_that_cannot_be_hosted_ends_a_run_before_it_spends(
 async def test_a_job_that_cannot_be_paid_ends_a_run_that_can_go_on_later(
     together: FakeTogether, tmp_path: Path
 ) -> None:
-    together.allowed = False
+    together.allowed, together.estimate = False, 1.25
     run = loop(together, tmp_path)
     ended = await run.run()
     assert ended.code in (69, 75, 77), ended.err
@@ -165,6 +165,29 @@ async def test_a_job_that_cannot_be_paid_ends_a_run_that_can_go_on_later(
     together.allowed = True
     assert (await run.resume()).code == 0
     check(together)
+
+
+async def test_an_estimate_above_our_own_count_is_reserved_and_booked(
+    together: FakeTogether, tmp_path: Path
+) -> None:
+    together.estimate = 1.25
+    run = loop(together, tmp_path)
+    assert (await run.run(crash="job.acted:2")).code == -9
+    ended = await run.resume()
+    assert ended.code == 0, ended.err
+    assert len(together.asked("estimate")) == 2
+    phases = json.loads((await run.command("report", "case", "--json")).out)["spending"]["phases"]
+    training = [one["spent_usd"] for one in phases if one["phase"] == "training"]
+    assert training == pytest.approx([1.25, 1.25])
+
+
+async def test_a_job_estimated_above_the_budget_is_not_ordered(
+    together: FakeTogether, tmp_path: Path
+) -> None:
+    together.estimate = 500.0
+    ended = await loop(together, tmp_path).run()
+    in_one_line(ended, 75, "budget")
+    assert together.jobs == []
 
 
 async def test_a_file_that_is_refused_ends_a_run_with_the_vendors_reason(

@@ -157,6 +157,7 @@ async def test_we_ask_for_what_togethers_package_asks_for(
     await call(sdk.files.retrieve, file.id)
     order = replace(ORDER, training_file=ours.id)
     await connection.tuner.file(ours.id)
+    await connection.tuner.estimated_price(order)
     made = await connection.tuner.create_job(order)
     await call(
         sdk.fine_tuning.create,

@@ -72,6 +72,8 @@ class FakeTogether(StubProvider):
     """How often a deployment that stops refuses to be deleted."""
     becomes: str = "READY"
     """What becomes of new deployments."""
+    estimate: float = 0.0001
+    """What every job is estimated at, in USD."""
     allowed: bool = True
     """The account can pay a job."""
     tells_base: bool = True
@@ -254,7 +256,7 @@ async def _estimate(stub: StubProvider, request: web.Request, body: bytes) -> we
     return web.json_response(
         {
             "estimation_available": True,
-            "estimated_total_price": 1.25,
+            "estimated_total_price": stub.estimate,
             "allowed_to_proceed": stub.allowed,
             "user_limit": 1.0,
             "estimated_train_token_count": 1000,

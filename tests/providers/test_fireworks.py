@@ -403,7 +403,7 @@ async def test_a_quota_of_none_is_told_and_deploys_nothing(
 ) -> None:
     fireworks.quota = 0
     host, model = host_of(connection), await trained(connection)
-    with pytest.raises(ProviderFault, match=r"quota leaves no room.*cleanup") as caught:
+    with pytest.raises(ProviderFault, match=r"quota is used up.*cleanup") as caught:
         await host.deploy(DeploymentOrder(NAME, model, "case", MARK), "a")
     assert caught.value.kind is FaultKind.STOP
     assert fireworks.stays == {}

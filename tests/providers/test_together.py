@@ -242,25 +242,29 @@ async def test_a_fine_tune_is_trained_further_from_its_job(
 async def test_what_the_account_cannot_pay_is_not_ordered(
     together: FakeTogether, connection: Connection
 ) -> None:
-    together.allowed = False
+    together.allowed, together.estimate = False, 1.25
     bench = Bench(connection.tuner, BASE)
     file = await bench.tuner.upload("rmft-1.jsonl", bench.content)
     await bench.tuner.file(file.id)
     with pytest.raises(
         ProviderFault, match=r"about 1.25 USD.*limit is 1.00 USD.*add cred"
     ) as caught:
-        await bench.tuner.create_job(bench.order(file.id))
+        await bench.tuner.estimated_price(bench.order(file.id))
     assert (caught.value.kind, caught.value.never_sent) == (FaultKind.STOP, True)
     assert together.asked("create") == []
 
 
 @pytest.mark.parametrize("meets", [Meets(503, {}), Meets(404, {}), Meets(200, b"[]")])
-async def test_without_an_estimate_a_job_is_ordered_all_the_same(
+async def test_an_estimate_that_is_not_to_be_had_is_none(
     together: FakeTogether, connection: Connection, meets: Meets
 ) -> None:
+    bench = Bench(connection.tuner, BASE)
+    order, _ = await bench.start()
+    assert await bench.tuner.estimated_price(order) is None  # the file is not validated yet
+    await bench.tuner.file(order.training_file)
+    assert await bench.tuner.estimated_price(order) == 100
     together.plan("estimate", meets)
-    _, job = await Bench(connection.tuner, BASE).start()
-    assert job.status == "queued"
+    assert await bench.tuner.estimated_price(order) is None
 
 
 @pytest.mark.parametrize(
@@ -397,7 +401,7 @@ async def test_a_quota_of_none_is_told_and_leaves_no_endpoint(
 ) -> None:
     together.quota = 0
     host, model = host_of(connection), await trained(connection)
-    with pytest.raises(ProviderFault, match=r"quota leaves no room.*cleanup") as caught:
+    with pytest.raises(ProviderFault, match=r"quota is used up.*cleanup") as caught:
         await host.deploy(DeploymentOrder(NAME, model, "case", MARK), "a")
     assert caught.value.kind is FaultKind.STOP
     assert together.endpoints == {}

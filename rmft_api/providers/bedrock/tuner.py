@@ -178,6 +178,10 @@ class BedrockTuner:
         """The object as it stands."""
         return await self._bucket.get(file_id)
 
+    async def estimated_price(self, order: JobOrder) -> int | None:
+        """The endpoint gives no estimate."""
+        return None
+
     async def create_job(self, order: JobOrder) -> Job:
         """Start a job, or find that this very order has started it before."""
         body = self._body(order)

@@ -122,6 +122,10 @@ class FireworksTuner:
         """The file as it stands."""
         return await self._datasets.get(file_id)
 
+    async def estimated_price(self, order: JobOrder) -> int | None:
+        """The endpoint gives no estimate."""
+        return None
+
     async def create_job(self, order: JobOrder) -> Job:
         """Start a job, or find that this very order has started it before."""
         body, wanted = self._body(order), names.job_id(order)

@@ -168,6 +168,10 @@ class GeminiTuner:
         """The object as it stands."""
         return await self._bucket.get(file_id)
 
+    async def estimated_price(self, order: JobOrder) -> int | None:
+        """The endpoint gives no estimate."""
+        return None
+
     async def create_job(self, order: JobOrder) -> Job:
         """Start a job; the reply must be about our file and carry our label."""
         request = self._request(f"start a job on {order.training_file}", model=order.model)

@@ -4,6 +4,7 @@ A job carries no metadata, and two orders may share a file (its content is store
 suffix of its model holds the order's key: the list of all jobs shows it.
 """
 
+import math
 import re
 from collections.abc import Mapping
 from datetime import UTC, datetime
@@ -121,10 +122,28 @@ class TogetherTuner:
         """The file as it stands."""
         return await self._files.get(file_id)
 
-    async def create_job(self, order: JobOrder) -> Job:
-        """Start a job that the account can pay; the reply must be about our file."""
+    async def estimated_price(self, order: JobOrder) -> int | None:
+        """Together's estimate; None where it has none now, which is no reason to stop."""
+        asked = ("training_file", "model", "from_checkpoint", "n_epochs", "training_type")
+        request = self._control.request("estimate a job", model=order.model, repeatable=True)
         body = self._body(order)
-        await self._check_estimate(order, body)
+        wanted = {name: body[name] for name in (*asked, "training_method") if name in body}
+        path = f"{_PATH}/estimate-price"
+        try:
+            raw = await self._control.rest.send(request, "POST", path, json=wanted)
+            estimate = read(request, raw, _Estimate)
+        except ProviderFault as fault:
+            if fault.status in (401, 402, 403):
+                raise
+            return None
+        price = estimate.estimated_total_price
+        if estimate.allowed_to_proceed is False:
+            raise self._unpayable(order, price, estimate.user_limit)
+        return None if price is None else math.ceil(price * 1_000_000)
+
+    async def create_job(self, order: JobOrder) -> Job:
+        """Start a job; the reply must be about our file."""
+        body = self._body(order)
         request = self._control.request(f"start a job on {order.training_file}", model=order.model)
         raw = await self._control.rest.send(request, "POST", _PATH, json=body)
         made = read(request, raw, _WireJob)
@@ -222,29 +241,12 @@ class TogetherTuner:
             "suffix": _suffix(order),
         }
 
-    async def _check_estimate(self, order: JobOrder, body: Mapping[str, Any]) -> None:
-        """Refuse a job that the account cannot pay, before it is ordered.
-
-        An estimate that is not to be had is no reason to stop. Raises ProviderFault.
-        """
-        asked = ("training_file", "model", "from_checkpoint", "n_epochs", "training_type")
-        request = self._control.request("estimate a job", model=order.model, repeatable=True)
-        told = {name: body[name] for name in (*asked, "training_method") if name in body}
-        try:
-            raw = await self._control.rest.send(
-                request, "POST", f"{_PATH}/estimate-price", json=told
-            )
-            estimate = read(request, raw, _Estimate)
-        except ProviderFault as fault:
-            if fault.status in (401, 402, 403):
-                raise
-            return
-        if estimate.allowed_to_proceed is not False:
-            return
-        price, limit = estimate.estimated_total_price, estimate.user_limit
+    def _unpayable(
+        self, order: JobOrder, price: float | None, limit: float | None
+    ) -> ProviderFault:
         costs = "more than is left" if price is None else f"about {price:.2f} USD"
         allowed = "" if limit is None else f", and the account's limit is {limit:.2f} USD"
-        raise ProviderFault(
+        return ProviderFault(
             f"{self._profile.name} would not start a job on {order.training_file}: it costs "
             f"{costs}{allowed}; add credit or raise the spend limit, then `rmft-api resume RUN`",
             FaultKind.STOP,
