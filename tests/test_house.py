@@ -76,12 +76,9 @@ def test_pages_use_the_words_of_the_field() -> None:
     assert [one for path in PAGES for one in private_words(path)] == []
 
 
-NOT_YET = {"api", "cli", "session", "planning", "report", "evaluation", "config", "core"}
-"""Rooms whose docstrings are still to be rewritten."""
-
-
 def test_docstrings_and_comments_use_the_words_of_the_field() -> None:
-    modules = [path for path in sorted(ROOT.rglob("*.py")) if NOT_YET.isdisjoint(path.parts)]
+    modules = sorted(ROOT.rglob("*.py"))
+    assert len(modules) > 300
     assert [one for path in modules for one in private_words(path)] == []
 
 

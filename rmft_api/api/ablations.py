@@ -20,7 +20,7 @@ async def aablate(
 ) -> list[AblationRow]:
     """Walk every run of a grid, and compare its cells with the first one; a row each.
 
-    Runs that have ended are not walked again, and one that was stopped goes on: the same call again
+    Runs that have ended are not run again, and one that was stopped continues: the same call again
     resumes the grid.
 
     Args:
@@ -60,8 +60,8 @@ def plan_ablate(
 ) -> Plan[GridPlan]:
     """What the runs of a grid will do and cost, those that have ended included; `.record.runs`.
 
-    Asks nobody, needs no key; runs in an event loop too. `reply_tokens` is the assumed length of a
-    reply, half of `sampling.max_tokens` where it is None; the other arguments are those of
+    Sends nothing, needs no key; runs in an event loop too. `reply_tokens` is the assumed length of
+    a reply, half of `sampling.max_tokens` where it is None; the other arguments are those of
     `ablate`. Raises ConfigError.
     """
     tokens = arguments.whole_or_none(reply_tokens, "reply_tokens")

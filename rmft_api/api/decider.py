@@ -107,9 +107,7 @@ class Decider:
         Raises DataError for what is no such state, and what `Decider` raises.
         """
         if isinstance(state, dict) and "played" in state:  # pyright: ignore[reportUnnecessaryIsInstance]
-            raise DataError(
-                "this is the state of a game; `decider.load_game(state)` goes on with it"
-            )
+            raise DataError("this is the state of a game; `decider.load_game(state)` continues it")
         return cls(decider_spec.spec_from(state), **options)
 
     def dump(self) -> dict[str, Any]:
@@ -146,7 +144,7 @@ class Decider:
 
     @property
     def stories(self) -> tuple[str, ...]:
-        """The names that `start(story=...)` takes; any other text is told as it stands."""
+        """The names that `start(story=...)` takes; any other text is shown as it stands."""
         return self._prompts.stories
 
     @property
@@ -180,8 +178,8 @@ class Decider:
 
         Raises:
             UsageError: For a number of rounds or actions that no game can have.
-            ConfigError: For a story that the prompts cannot tell, or one with too few names.
-            DataError: For actions that answers could not tell apart.
+            ConfigError: For a story that the prompts cannot use, or one with too few names.
+            DataError: For two actions that one answer could mean.
 
         """
         seed = secrets.randbits(31) if seed is None else _whole(seed, "seed", 0, 2**63)
@@ -196,19 +194,19 @@ class Decider:
             feedback=_feedback(kind.feedback if feedback is None else feedback),
             seed=seed,
         )
-        self.prompt_plan(state, contextual=False)  # refuses what can never be told
+        self.prompt_plan(state, contextual=False)  # refuses what can never be shown
         return Game(self, msgspec.structs.replace(state, notes=self._start_notes(state)))
 
     def load_game(self, state: dict[str, Any]) -> Game:
-        """Go on with a game that `Game.dump` wrote.
+        """Continue a game that `Game.dump` wrote.
 
         Raises DataError for what is no such state, ConfigError for a game of other prompts.
         """
         read = game_state(state)
         if read.prompts != self._spec.prompts_sha256:
             raise ConfigError(
-                f"the game was told with other prompts than run {self._spec.run!r} used; go on "
-                "with it by the decider that began it"
+                f"the game was played with other prompts than run {self._spec.run!r} used; "
+                "continue it by the decider that began it"
             )
         _actions_can_be_told_apart(read.actions)
         _rounds(read.rounds)
@@ -257,7 +255,7 @@ class Decider:
         return f"decide/{next(self._numbers)}"
 
     def prompt_plan(self, state: GameState, *, contextual: bool) -> PromptPlan:
-        """How a game is told."""
+        """How a game is shown."""
         return self._prompts.prompt_plan(
             state.story,
             state.actions,
@@ -284,7 +282,7 @@ class Decider:
         given = context is not None
         if any(kind.contextual == given for kind in self.trained):
             return ()
-        return (f"training told {'no' if given else 'a'} context in every round",)
+        return (f"training showed {'no' if given else 'a'} context in every round",)
 
     def _client_here(self) -> DeciderClient:
         """The client of the running loop; a connection belongs to the loop that made it."""

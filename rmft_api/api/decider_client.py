@@ -178,7 +178,7 @@ def profile_of(spec: DeciderSpec, options: EndpointOptions) -> Profile:
 
 
 def _rules(retry_for_s: float) -> Mapping[FaultKind, Rule]:
-    """A run waits for hours; whoever waits for one decision does not."""
+    """A run waits for hours; the caller of one decision does not."""
     return {
         kind: replace(rule, within_s=min(rule.within_s, retry_for_s))
         for kind, rule in RULES.items()

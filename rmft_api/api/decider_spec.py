@@ -173,7 +173,7 @@ def _trained(config: RunConfig, prompts: PromptSet) -> Iterator[TrainedScenario]
 
 
 def _with_every_story(config: RunConfig, run: PromptSet) -> PromptSet:
-    """The run's prompts, with the set's other stories that can be told in the same way."""
+    """The run's prompts, with the set's other stories that can be shown in the same way."""
     folder = config.origin.folder
     roots = [resources.prompts_dir(), folder]
 

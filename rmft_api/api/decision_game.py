@@ -1,4 +1,4 @@
-"""One game: decide, act, observe, again; told to the model as in training."""
+"""One game: decide, act, observe, again; worded for the model as in training."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -114,7 +114,7 @@ class Game:
 
     @property
     def feedback(self) -> Feedback:
-        """What is told: the chosen action's reward ("bandit"), or all K ("full")."""
+        """What is shown: the chosen action's reward ("bandit"), or all K ("full")."""
         return self._state.feedback
 
     @property
@@ -137,7 +137,7 @@ class Game:
             choice = await self._decider.ask(self._request(context))
             return self._decided(choice, context)
         except BaseException:
-            self._builder = None  # it may have told this round already
+            self._builder = None  # it may have shown this round already
             raise
         finally:
             self._asking = False
@@ -152,9 +152,9 @@ class Game:
         *,
         rewards: Mapping[str, float] | Sequence[float] | None = None,
     ) -> None:
-        """Tell what the round earned: `reward` of the action, or all `rewards` under full feedback.
+        """Report the result: `reward` of the action, or under full feedback all `rewards`.
 
-        Rewards are rewards, large is good, also where the run told its models losses. Raises
+        Rewards are rewards, large is good, also where the run showed its models losses. Raises
         UsageError out of turn, DataError for what is no finite number.
         """
         pending = self._state.pending
@@ -186,7 +186,7 @@ class Game:
             self._builder = None
 
     def dump(self) -> dict[str, object]:
-        """The game as JSON values, small; `Decider.load_game` goes on with it."""
+        """The game as JSON values, small; `Decider.load_game` continues it."""
         return msgspec.json.decode(msgspec.json.encode(self._state))
 
     def _change(self, **fields: object) -> None:
@@ -212,7 +212,7 @@ class Game:
             )
 
     def _builder_now(self) -> ChatPromptBuilder:
-        """What tells the game, told of all that was played."""
+        """The builder of the game's messages, after all that was played."""
         if self._builder is None:
             self._builder = self._rebuilt()
         return self._builder
@@ -350,7 +350,7 @@ class Game:
     def _earned(
         self, reward: float | None, rewards: Mapping[str, float] | Sequence[float] | None
     ) -> tuple[float, ...]:
-        """What is told of this round. Raises UsageError, DataError."""
+        """What is shown of this round. Raises UsageError, DataError."""
         if self.feedback == "bandit":
             if reward is None or rewards is not None:
                 raise UsageError("this game has bandit feedback: observe(reward=...), one number")
@@ -370,7 +370,7 @@ class Game:
         return tuple(_number(value, f"reward of {name!r}") for name, value in pairs)
 
     def _as_K(self, of: PlayedRound | PendingRound, earned: tuple[float, ...]) -> tuple[float, ...]:
-        """All K rewards; those that are not told are never looked at."""
+        """All K rewards; those that are not shown are never looked at."""
         if self.feedback == "full":
             return earned
         return tuple(earned[0] if a == of.action else 0.0 for a in range(len(self.actions)))

@@ -97,7 +97,7 @@ def plan_evaluate(
     reply_tokens: int | None = None,
     runs: str | Path = "runs",
 ) -> Plan[ComparisonPlan]:
-    """What an evaluation will do and cost. Asks nobody, needs no key; runs in an event loop too.
+    """What an evaluation will do and cost. Sends nothing, needs no key; runs in an event loop too.
 
     `reply_tokens` is the assumed length of a reply, half of `sampling.max_tokens` where it is None;
     the other arguments are those of `evaluate`. Known algorithms cost nothing and are left out.

@@ -1,4 +1,4 @@
-"""How the functions of the API are run: in an event loop of their own, and telling who asked."""
+"""How the functions of the API are run: in an event loop of their own, with progress or without."""
 
 import asyncio
 import contextvars
@@ -14,7 +14,7 @@ T = TypeVar("T")
 
 
 def reporting(progress: bool) -> Reporting:
-    """Whom a run tells: nobody, or stderr as on the command line."""
+    """Where a run prints: nowhere, or on stderr as on the command line."""
     if not progress:
         return QUIET
     from rmft_api.cli.console import REPORTING
@@ -32,7 +32,7 @@ def run_now(work: Callable[[], Coroutine[Any, Any, T]], twin: str) -> T:
 
 
 def run_soon(work: Callable[[], Coroutine[Any, Any, T]]) -> T:
-    """Do work that takes seconds and asks nobody: in a thread of its own where a loop runs."""
+    """Do work that takes seconds and sends nothing: in a thread of its own where a loop runs."""
     try:
         asyncio.get_running_loop()
     except RuntimeError:
@@ -46,7 +46,7 @@ def run_soon(work: Callable[[], Coroutine[Any, Any, T]]) -> T:
 def _settle(done: "Future[T]", work: Callable[[], Coroutine[Any, Any, T]]) -> None:
     try:
         done.set_result(_run(work()))
-    except BaseException as error:  # noqa: BLE001  raised by whoever waits for it
+    except BaseException as error:  # noqa: BLE001  raised where it is awaited
         done.set_exception(error)
 
 

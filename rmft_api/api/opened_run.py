@@ -52,9 +52,9 @@ class TunedModel:
 
 
 class Run:
-    """A run that finished, was interrupted, or goes on; read only.
+    """A run that finished, was interrupted, or is under way; read only.
 
-    Every property reads the journal anew, so a run that goes on shows how far it is. Where a
+    Every property reads the journal again, so a run under way shows how far it is. Where a
     process works on the run, a copy of the journal is read.
 
     Example:
@@ -76,7 +76,7 @@ class Run:
 
     @property
     def config(self) -> RunConfig:
-        """The settings that it was begun with."""
+        """The settings that it began with."""
         with closing(Journal.read(self.directory)) as journal:
             return recorded_config(journal)
 
@@ -164,7 +164,7 @@ class Run:
 
     @asynccontextmanager
     async def live_report(self, port: int = 0) -> AsyncGenerator[str]:
-        """Serve the page on this machine while the block lasts, updated as the run goes on.
+        """Serve the page on this machine while the block lasts, updated as the run proceeds.
 
         Port 0 takes a free one. Raises UsageError for an evaluation, ConfigError for a port in use.
 

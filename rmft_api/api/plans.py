@@ -79,7 +79,7 @@ def plan(
     calibrate: bool = False,
     runs: str | Path = "runs",
 ) -> Plan[RunPlan]:
-    """What a run will do and cost. Asks nobody, needs no key; takes about a second.
+    """What a run will do and cost. Sends nothing, needs no key; takes about a second.
 
     Works inside a running event loop too, as in a notebook.
 
@@ -89,7 +89,7 @@ def plan(
         budget_usd: The most that the run may spend.
         reply_tokens: Assumed length of a reply; half of `sampling.max_tokens` where it is None.
         calibrate: Measure this machine with the run's checkpoint for ten seconds; it is kept.
-        runs: The folder of runs: a run of this name that has begun tells its real lengths.
+        runs: The folder of runs: a run of this name that has started gives its real lengths.
 
     Raises:
         ConfigError: For what cannot be followed, in one line.

@@ -56,7 +56,7 @@ async def apreview(
     replies: Sequence[str] = (),
     runs: str | Path = "runs",
 ) -> Preview:
-    """Show what a run will send. Asks nobody, needs no key, writes nothing.
+    """Show what a run will send. Sends nothing, needs no key, writes nothing.
 
     Args:
         file: A run file; see `RunFile`.
@@ -69,7 +69,7 @@ async def apreview(
         runs: The folder of runs, where `model.base = "run:NAME"` is looked for.
 
     Raises:
-        ConfigError, DataError: For a run that cannot be told, in one line.
+        ConfigError, DataError: For a run whose prompts cannot be written, in one line.
         UsageError: For a scenario or a round that it does not have.
 
     """

@@ -97,7 +97,7 @@ def plan_retrain(
     runs: str | Path = "runs",
     progress: bool = False,
 ) -> Plan[RunPlan]:
-    """What `retrain` with these arguments will do and cost. Asks nobody, needs no key.
+    """What `retrain` with these arguments will do and cost. Sends nothing, needs no key.
 
     Runs in an event loop too. `reply_tokens` is the assumed length of a reply, half of
     `sampling.max_tokens` where it is None; `progress` says on stderr what will differ from the run.

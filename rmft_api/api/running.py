@@ -47,7 +47,7 @@ async def arun(
         UsageError: Where a run of this name exists.
         ConfigError, DataError: For what cannot be followed, before anything is sent.
         ResumableError: Stopped cleanly (budget, a wait that is too long): `resume` continues.
-        RmftError: Any other known error; `.hint` says how to go on.
+        RmftError: Any other known error; `.hint` says how to continue.
 
     """
     folder = arguments.folder(runs)
@@ -112,7 +112,7 @@ async def aresume(
         progress: Show on stderr what the command line shows.
 
     Raises:
-        UsageError: Where there is no such run, or it has begun more iterations already.
+        UsageError: Where there is no such run, or it has started more iterations already.
         ConfigError: Where settings, prompts or keys have changed since.
         LockedError: Where another process works on it.
 

@@ -33,7 +33,7 @@ def ablate(
     """Walk every run of a grid, and compare its cells.
 
     Each is held against the first one on the same scenarios.
-    Runs that have ended are not walked again, and one that was stopped goes on: the same command
+    Runs that have ended are not run again, and one that was stopped continues: the same command
     again resumes the grid. The embedded grid takes no key, no network and no GPU.
     """
     import msgspec

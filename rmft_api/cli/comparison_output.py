@@ -25,7 +25,7 @@ def show(found: ComparisonResults, *, as_json: bool = False, csv: Path | None = 
 
 
 def show_plan(plan: ComparisonPlan, *, as_json: bool) -> None:
-    """Print a plan. Raises ConfigError, after it, where the comparison would not be begun."""
+    """Print a plan. Raises ConfigError, after it, where the comparison would not start."""
     print(plan_json(plan) if as_json else plan_table(plan))  # noqa: T201
     if plan.refusal:
         raise ConfigError(plan.refusal)

@@ -1,4 +1,4 @@
-"""What a person sees while a run goes on: a progress bar on a terminal, plain lines elsewhere.
+"""What a person sees while a run proceeds: a progress bar on a terminal, plain lines elsewhere.
 
 Everything here goes to stderr; results go to stdout and are written by the commands.
 """

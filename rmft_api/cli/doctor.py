@@ -41,7 +41,7 @@ def doctor(
 
 
 def screen(found: "list[Finding]") -> str:
-    """A line for each; on a terminal, what does not fit goes on below its own beginning."""
+    """A line for each; on a terminal, what does not fit continues below its own beginning."""
     import shutil
     import sys
     import textwrap

@@ -18,7 +18,7 @@ _STOPPING = {signal.Signals[name] for name in _NAMES if name in signal.Signals._
 
 _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 EARLY = (
-    "interrupted with nothing under way; if the run has begun, `rmft-api resume RUN` goes on, "
+    "interrupted with nothing under way; if the run has begun, `rmft-api resume RUN` continues, "
     "and `rmft-api status` lists the runs"
 )
 
@@ -45,7 +45,7 @@ def guarded(main: Callable[[], T]) -> T:
         _say(EARLY)
         raise SystemExit(128 + (came or [signal.SIGINT])[0]) from error
     except BrokenPipeError as error:
-        raise SystemExit(74) from error  # whoever read our output went away
+        raise SystemExit(74) from error  # the reader of our output is gone
     except OSError as error:
         if error.errno not in _FULL:
             raise

@@ -58,7 +58,7 @@ def eval(
 
     All of them play the same scenarios.
 
-    What was played is kept as a run's is: `rmft-api resume NAME` goes on, `rmft-api report NAME`
+    What was played is kept as a run's is: `rmft-api resume NAME` continues, `rmft-api report NAME`
     shows it again.
     """
     from rmft_api.cli.comparison_output import show, show_plan

@@ -1,4 +1,4 @@
-"""`rmft-api plan`: what a run will do and cost. Asks nobody and needs no key."""
+"""`rmft-api plan`: what a run will do and cost. Sends nothing and needs no key."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -39,7 +39,7 @@ def plan(
 ) -> None:
     """Show what a run will do, cost and take, phase by phase. Sends and spends nothing.
 
-    Where a run of its name has begun, its real replies say how long replies are.
+    Where a run of its name has started, its real replies say how long replies are.
     """
     config = described(run_file(file), overrides, budget)
     show(

@@ -1,4 +1,4 @@
-"""`rmft-api preview`: the messages that a run will send. Asks nobody and needs no key."""
+"""`rmft-api preview`: the messages that a run will send. Sends nothing and needs no key."""
 
 from enum import StrEnum
 from typing import TYPE_CHECKING, Annotated

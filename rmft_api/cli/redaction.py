@@ -1,6 +1,6 @@
-"""No key in any log: whatever logs, whoever handles it (docs/faults.md S1).
+"""No key in any log, from any logger or handler (docs/faults.md S1).
 
-rmft-api itself logs nothing, but the libraries it uses can be told to (`OPENAI_LOG=debug`).
+rmft-api itself logs nothing, but the libraries it uses can be made to (`OPENAI_LOG=debug`).
 """
 
 import base64

@@ -28,7 +28,7 @@ Html = Annotated[
 NoHtml = Annotated[bool, typer.Option("--no-html", help="Write no page.")]
 Live = Annotated[
     bool,
-    typer.Option("--live", help="Serve the page on this machine, updated as the run goes on."),
+    typer.Option("--live", help="Serve the page on this machine, updated as the run proceeds."),
 ]
 Port = Annotated[int, typer.Option(min=0, max=65535, help="Of --live; 0 takes a free one.")]
 
@@ -96,7 +96,7 @@ def _tell_nothing_yet(run: str, money: "Spending", why: str | None, *, is_refuse
     from rmft_api.core.errors import UsageError
     from rmft_api.report.text.spending import spending_table
 
-    next_step = f"stopped: {why}" if why else f"`rmft-api resume {run}` goes on"
+    next_step = f"stopped: {why}" if why else f"`rmft-api resume {run}` continues"
     nothing = f"run {run!r} has evaluated no model yet; {next_step}"
     if is_refused:
         raise UsageError(nothing)

@@ -1,4 +1,4 @@
-"""`rmft-api resume`: go on with a run, whatever stopped it."""
+"""`rmft-api resume`: continue a run, whatever stopped it."""
 
 from typing import Annotated
 
@@ -26,7 +26,7 @@ Again = Annotated[
     ),
 ]
 NewKey = Annotated[
-    bool, typer.Option("--new-key", help="Go on with another key of the same provider project.")
+    bool, typer.Option("--new-key", help="Continue with another key of the same provider project.")
 ]
 MinValid = Annotated[
     float | None,
@@ -41,14 +41,14 @@ AskAgain = Annotated[
     bool,
     typer.Option(
         "--ask-again",
-        help="Ask anew, and pay anew, for the split whose replies could not be read.",
+        help="Ask again, and pay again, for the split whose replies could not be read.",
     ),
 ]
 AsRecorded = Annotated[
     bool,
     typer.Option(
         "--as-recorded",
-        help="Go on under the recorded settings though the run file has changed.",
+        help="Continue under the recorded settings though the run file has changed.",
     ),
 ]
 
@@ -65,7 +65,7 @@ def resume(
     as_recorded: AsRecorded = False,
     runs: RunsDir = RUNS,
 ) -> None:
-    """Go on where a run or an evaluation stopped.
+    """Continue where a run or an evaluation stopped.
 
     What was paid for is not asked again.
     """

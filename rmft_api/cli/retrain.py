@@ -43,7 +43,7 @@ def retrain(
 
     On the very files that the run trained on. This is a run of its own, with its own journal and
     budget. Its models are evaluated on the same held-out scenarios, and both chains are shown side
-    by side. The same command again goes on with it, or shows it once more.
+    by side. The same command again continues it, or shows it once more.
     """
     from rmft_api.cli.console import REPORTING
     from rmft_api.cli.errors import run_async

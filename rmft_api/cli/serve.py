@@ -61,7 +61,7 @@ def serve(
     """Serve chat, files and fine-tuning on the OpenAI wire.
 
     The models really train.
-    Prints the base_url once it answers. Ctrl-C ends it; a job under way goes on at the next start.
+    Prints the base_url once it answers. Ctrl-C ends it; the next start continues a job under way.
     """
     from rmft_api.local_server import engines
     from rmft_api.local_server.server import Settings

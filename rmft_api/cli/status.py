@@ -48,4 +48,4 @@ def _list(runs: Path) -> None:
     elif not found.unreadable:
         print(f"no runs in {str(runs)!r}; `rmft-api run` starts one", file=sys.stderr)  # noqa: T201
     if any(one.status and one.status.state in ("interrupted", "failed") for one in found.runs):
-        print("`rmft-api resume RUN` goes on with a run that was stopped", file=sys.stderr)  # noqa: T201
+        print("`rmft-api resume RUN` continues a run that was stopped", file=sys.stderr)  # noqa: T201

@@ -14,7 +14,7 @@ def one_line(error: typer.TyperException) -> str:
     command = context.command_path if context else "rmft-api"
     name = getattr(getattr(error, "param", None), "name", None)
     runs = "; `rmft-api status` lists the runs" if name == "run" else ""
-    return f"{text}{_typed(error)}{runs}; `{command} --help` tells how"
+    return f"{text}{_typed(error)}{runs}; `{command} --help` shows how"
 
 
 def _typed(error: typer.TyperException) -> str:

@@ -25,12 +25,12 @@ def find_shipped(name: str) -> Path:
 
 
 def quickstart() -> Path:
-    """The shipped quick start: what is run where nobody names a file."""
+    """The shipped quick start: what is run without a file."""
     return resources.run_files_dir() / f"quickstart{_SUFFIX}"
 
 
 def ablations() -> Path:
-    """The shipped grid: what `rmft-api ablate` walks through where nobody names a file."""
+    """The shipped grid: what `rmft-api ablate` runs without a file."""
     return resources.run_files_dir() / f"ablations{_SUFFIX}"
 
 

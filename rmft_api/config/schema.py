@@ -65,7 +65,7 @@ Alternatives = Whole | tuple[Whole, ...]
 
 
 def _kept_as_written(options: dict[str, Any]) -> dict[str, Any]:
-    """Refuse what the journal's JSON cannot hold: the run would go on with another value."""
+    """Refuse what the journal's JSON cannot hold: the run would continue with another value."""
     for key, value in options.items():
         for one in _innermost(value):
             if isinstance(one, float) and not math.isfinite(one):
@@ -156,7 +156,7 @@ class ModelConfig(Section):
 
 
 class PromptConfig(Section):
-    """What the model is told (docs/method.md 7). Every word stands in template files."""
+    """What the model is shown (docs/method.md 7). Every word stands in template files."""
 
     set: str = "standard"
     """A folder of `prompts/`, or a path to one of your own."""
@@ -165,11 +165,11 @@ class PromptConfig(Section):
     framing: str = "neutral"
     """A file of the set's `framings/`: neutral, or suggestive (it says that exploring pays)."""
     stakes: Literal["reward", "loss"] = "reward"
-    """loss: every number is told as a loss, 1 - reward, to be kept small. Regret is the same."""
+    """loss: every number is shown as a loss, 1 - reward, to be kept small. Regret is the same."""
     history: str = "summary"
     """A folder of the set's `histories/`: summary (counts and means) or raw (every round)."""
     conversation: Literal["single_turn", "multi_turn"] = "single_turn"
-    """single_turn: every round is a chat of its own that tells the history so far.
+    """single_turn: every round is a chat of its own that shows the history so far.
     multi_turn: one chat grows; each round adds what is new."""
     reasoning: Literal["none", "free", "reinforced"] = "free"
     """What is asked for before the answer: nothing, reasoning, or reasoning in every round."""
@@ -185,7 +185,7 @@ class PromptConfig(Section):
     repeat_reason: bool = False
     """Show the model its own last reason, so that one line of thought lasts a trajectory."""
     name_order: Literal["fixed", "trajectory", "round"] = "fixed"
-    """In which order the actions are told: always the same, or another one for every trajectory or
+    """In which order the actions are shown: always the same, or another one for every trajectory or
     round, so that a liking for the first or the last one averages out. The same for every model."""
     examples: Annotated[int, Field(ge=0, le=MOST_EXAMPLES, strict=True)] | None = None
     """Few-shot: so many worked rounds stand before the first one, as turns of the chat. Absent:
@@ -221,7 +221,7 @@ class PromptConfig(Section):
         if self.name_order == "round" and self.conversation == "multi_turn":
             raise ValueError(
                 "name_order='round' does not go with conversation='multi_turn', where the names "
-                "were told once; use name_order='trajectory'"
+                "were shown once; use name_order='trajectory'"
             )
         return self
 
@@ -401,7 +401,7 @@ class FineTuningConfig(Section):
 class WarmUpConfig(Section):
     """Before iteration 1, one job teaches the base the FORM of an answer (docs/method.md 1).
 
-    Its examples are balanced random play: nobody is asked for it, and no skill is in it.
+    Its examples are balanced random play: no request is sent for it, and no skill is in it.
     """
 
     scenarios: Scenarios = 20
@@ -432,7 +432,7 @@ class MeasuresConfig(Section):
 
     measures: tuple[Annotated[str, Field(pattern=OWN)], ...] = ()
     """Measures of yours, from a play to a number: `module:function`, or an entry point of
-    `rmft_api.measures`. Told with their intervals for every model and baseline."""
+    `rmft_api.measures`. Shown with their intervals for every model and baseline."""
 
 
 class OffPolicyConfig(Section):
@@ -485,7 +485,7 @@ class ReplayStep(Section):
 
 
 class ReplayConfig(Section):
-    """The chain that is walked again."""
+    """The chain that is trained again."""
 
     run: str
     steps: tuple[ReplayStep, ...]
@@ -533,7 +533,7 @@ class RunConfig(Section):
     teacher: TeacherConfig | None = None
     """Who plays to learn from; absent: the model itself."""
     replay: ReplayConfig | None = None
-    """Written by `rmft-api retrain`, never by hand: the chain of another run to walk again."""
+    """Written by `rmft-api retrain`, never by hand: the chain of another run to train again."""
     _origin: Origin = PrivateAttr(default_factory=lambda: Origin(Path.cwd()))
 
     @model_validator(mode="after")

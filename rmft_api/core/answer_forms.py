@@ -30,11 +30,11 @@ AnswerForm = Literal[
     "distribution_tool",
     "policy_tool",
 ]
-"""What is said; written as a tag where no more is told."""
+"""What is said; written as a tag where nothing more is asked for."""
 TOOL = "choose"
 CALL, END_OF_CALL = "<tool_call>", "</tool_call>"
 DONE = "ok"
-"""What stands for a tool's result: what the choice earned is told by the next message."""
+"""What stands for a tool's result: what the choice earned is in the next message."""
 _CALL = re.compile(rf"{CALL}(.*?){END_OF_CALL}\s*\Z", re.DOTALL)
 
 
@@ -90,7 +90,7 @@ def tools(form: AnswerForm, names: tuple[str, ...], reasoned: bool) -> list[dict
 def instructions(form: AnswerForm, names: tuple[str, ...], reasoned: bool) -> str:
     """What an endpoint reads of the form beside the messages: the tool, or the schema, as JSON.
 
-    Empty where the words of the messages alone tell the form.
+    Empty where the words of the messages alone say the form.
     """
     if way_of(form) == "tool":
         return json.dumps(tools(form, names, reasoned), separators=(",", ":"))

@@ -68,7 +68,7 @@ def until(text: str, now: float) -> float | None:
 
 
 def moment(text: str) -> float | None:
-    """The Unix time that an HTTP date, an ISO date or a large number tells; None for others."""
+    """The Unix time that an HTTP date, an ISO date or a large number means; None for others."""
     text = text.strip()
     if _PLAIN.fullmatch(text):
         number = float(text)

@@ -8,14 +8,14 @@ RmftError                   70  (never raised itself)
 ├── StorageError            74  disk, permissions, a damaged journal
 ├── NotEntitledError        77  the account may not do this (closed organisation, wrong key)
 ├── ProviderDownError       69  the provider stayed unreachable past its deadline
-├── ResumableError          75  stopped cleanly; `rmft-api resume RUN` goes on
+├── ResumableError          75  stopped cleanly; `rmft-api resume RUN` continues
 │   ├── BudgetError             the cap is reached
 │   └── LockedError             another process owns the run
 ├── InterruptedRunError     130/143  a signal; resumable
 └── ProviderFault           69  one failed request, classified; `retries.py` decides what follows
 
 A message says what, with which value, and what to do next, in one line.
-Adding one: subclass the nearest above and give it a code only if scripts must tell it apart.
+Adding one: subclass the nearest above and give it a code only if scripts must distinguish it.
 """
 
 from dataclasses import dataclass
@@ -72,7 +72,7 @@ class ProviderDownError(RmftError):
 
 
 class ResumableError(RmftError):
-    """The run stopped cleanly and can go on."""
+    """The run stopped cleanly and can continue."""
 
     exit_code = 75
 
@@ -100,7 +100,7 @@ class FaultKind(StrEnum):
 
     SAFE = "safe"
     """Not started, says who answered: send it again. What must not be done twice is looked for
-    first all the same, unless it was `ProviderFault.never_sent`."""
+    first anyway, unless it was `ProviderFault.never_sent`."""
     AMBIGUOUS = "ambiguous"
     """Perhaps done and billed: at most one re-issue, or look it up."""
     NO_ANSWER = "no_answer"
@@ -126,9 +126,9 @@ class Mismatch:
 class ProviderFault(RmftError):
     """One request that failed, as the adapter that knows its wire classified it.
 
-    `mismatch` is told of a NO_ANSWER: met again, it is a mistake of configuration, and the message
-    says what mends it. `billed` are the tokens that the failed reply was billed for, where it tells
-    them: of the prompt, of the completion, and cached ones among the first.
+    `mismatch` is given with a NO_ANSWER: the second one is a mistake of configuration, and the
+    message says what to change. `billed` are the tokens that the failed reply was billed for, where
+    it reports them: of the prompt, of the completion, and cached ones among the first.
     """
 
     exit_code = 69
@@ -151,7 +151,7 @@ class ProviderFault(RmftError):
         self.code = code
         self.retry_after_s = retry_after_s
         self.never_sent = never_sent
-        """No connection was made, so nobody can have done it. The only certainty there is: whoever
-        answers, with whatever status, may have done it before."""
+        """No connection was made, so nothing was done. Nothing else is sure: a server that answers,
+        with whatever status, may have done the work before."""
         self.mismatch = mismatch
         self.billed = billed

@@ -168,7 +168,7 @@ class BatchClient(Protocol):
 
 
 class PromptBuilder(Protocol):
-    """What one trajectory is told, round by round. Pure: no chance, no clock."""
+    """What one trajectory is shown, round by round. Pure: no chance, no clock."""
 
     def show_in(self, order: tuple[int, ...]) -> None:
         """List the actions in this order from now on."""
@@ -187,15 +187,15 @@ class PromptBuilder(Protocol):
         ...
 
     def observe(self, reply: str, action: int | None, rewards: tuple[float, ...]) -> None:
-        """Go on to the next round. `action` None: the reply could not be read.
+        """Continue to the next round. `action` None: the reply could not be read.
 
-        `rewards` are all K; what is told of them depends on the scenario's feedback.
+        `rewards` are all K; what is shown of them depends on the scenario's feedback.
         """
         ...
 
 
 class Console(Protocol):
-    """Where a run tells how it goes."""
+    """Where a run shows how far it is."""
 
     def stage(self, what: str) -> None:
         """Name what the run does from now on, where no decisions are counted."""

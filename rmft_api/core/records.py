@@ -25,7 +25,7 @@ ReplyStatus = Literal["read", "unreadable", "empty", "refused", "cut", "filtered
 """What became of a reply; everything but "read" is the model's result too, and is counted."""
 
 DeploymentState = Literal["pending", "ready", "failed"]
-"""As its provider tells it; "ready" is believed only once the model has answered."""
+"""As its provider reports it; "ready" is believed only once the model has answered."""
 
 
 class Record(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -77,7 +77,7 @@ class VisibleState(Record, frozen=True):
     names: tuple[str, ...]
     output: AnswerForm
     counts: tuple[int, ...]
-    """How many rewards of each action were told."""
+    """How many rewards of each action were shown."""
     sums: tuple[float, ...]
     """Of those rewards."""
     reasoned: bool = False
@@ -108,7 +108,7 @@ class ChatRequest(Record, frozen=True):
     visible_state: VisibleState | None = None
     """For scripted players; None for every model."""
     answer: AnswerFormat | None = None
-    """What the endpoint is told of the answer's form; None: the words alone tell it."""
+    """The answer's form for the endpoint; None: the words alone say it."""
 
 
 class Choice(Record, frozen=True, omit_defaults=True):
@@ -118,7 +118,7 @@ class Choice(Record, frozen=True, omit_defaults=True):
     finish_reason: str
     refusal: str | None = None
     thoughts: str | None = None
-    """What a reasoning model said to itself, told apart from its reply."""
+    """What a reasoning model said to itself, kept apart from its reply."""
 
 
 class Usage(Record, frozen=True):
@@ -139,7 +139,7 @@ class ChatResponse(Record, frozen=True):
 
 
 class Round(Record, frozen=True):
-    """One decision: what was told, what came back, what was done, what it earned."""
+    """One decision: what was shown, what came back, what was done, what it earned."""
 
     prompt: tuple[Message, ...]
     """The messages new in this round (all of them when every round is a chat of its own)."""
@@ -150,7 +150,7 @@ class Round(Record, frozen=True):
     policy: tuple[float, ...] | None
     """The distribution acted from: K probabilities; one-hot for a plain action."""
     rewards: tuple[float, ...]
-    """The K rewards of this round, told or not; an adversary's answer to uniform play where the
+    """The K rewards of this round, shown or not; an adversary's answer to uniform play where the
     reply could not be read. With state only the executed action's is known, the others stand at the
     least that a round pays."""
 
@@ -161,7 +161,7 @@ class Trajectory(Record, frozen=True):
     address: Address
     model: str
     names: tuple[str, ...]
-    """The K action names that the model was told, in order."""
+    """The K action names that the model was shown, in order."""
     rounds: tuple[Round, ...]
 
 
@@ -232,7 +232,7 @@ class Hyperparameters(Record, frozen=True):
 
 
 class JobOrder(Record, frozen=True):
-    """Everything a fine-tuning job is created from. `key` names it to us for ever."""
+    """Everything a fine-tuning job is created from. `key` names it to us permanently."""
 
     key: str
     model: str
@@ -256,7 +256,7 @@ class UploadedFile(Record, frozen=True):
 
 
 class Job(Record, frozen=True):
-    """A fine-tuning job as its provider tells it. `status` is an open set: unknown is not final."""
+    """A fine-tuning job as its provider reports it. An unknown `status` is not final."""
 
     id: str
     status: str
@@ -270,7 +270,7 @@ class Job(Record, frozen=True):
 
 
 class BatchOrder(Record, frozen=True):
-    """Everything a batch of chats is created from. `key` names it to us for ever."""
+    """Everything a batch of chats is created from. `key` names it to us permanently."""
 
     key: str
     input_file: str
@@ -280,7 +280,7 @@ class BatchOrder(Record, frozen=True):
 
 
 class Batch(Record, frozen=True):
-    """A batch as its provider tells it. `status` is an open set: unknown is not final."""
+    """A batch as its provider reports it. `status` is open: an unknown one is not final."""
 
     id: str
     status: str
@@ -326,7 +326,7 @@ class Checkpoint(Record, frozen=True):
 
 
 class DeploymentOrder(Record, frozen=True):
-    """What a deployment is made from. `name` names it to us and to its provider for ever."""
+    """What a deployment is made from. `name` names it to us and to its provider permanently."""
 
     name: str
     model: str

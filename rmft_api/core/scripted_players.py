@@ -1,6 +1,6 @@
 """Models that are algorithms: free players that rehearse a run without a key.
 
-The local server answers for them; they read what a request tells as `VisibleState`, not its words.
+The local server answers for them; they read the `VisibleState` of a request, not its words.
 """
 
 from functools import lru_cache

@@ -1,6 +1,6 @@
 """Folders that appear whole or not at all: made under a hidden name beside their place.
 
-    with staged(folder) as draft:   # alone, whoever else makes the same folder
+    with staged(folder) as draft:   # alone, whatever else makes the same folder
         ... files into draft ...
     # here `folder` is there; after an error or a crash it is not
 
@@ -56,7 +56,7 @@ def require_room(folder: Path, megabytes: int) -> None:
 
 
 def _alone(draft: Path) -> int:
-    """Lock the draft, once whoever holds it is done, and empty it."""
+    """Lock the draft, once its holder is done, and empty it."""
     while True:
         draft.mkdir(mode=0o700, exist_ok=True)
         with suppress(FileNotFoundError):

@@ -1,6 +1,6 @@
 """What a run waits for, so that no wait is silent.
 
-Whoever waits longer than `TELL_S` says for what and until when; `Waits` hands the wait that ends
+A wait longer than `TELL_S` is announced, with its reason and end; `Waits` hands the wait that ends
 last to one listener, which shows it (a line, the bar, `status.json`). Hundreds of requests that
 meet the same limit are one wait: a line is only worth saying when it says something new.
 """
@@ -47,11 +47,11 @@ class Waits:
         self._told: Wait | None = None
 
     def now(self) -> float:
-        """UTC seconds, by the clock that waits are told by."""
+        """UTC seconds, by the clock that waits are measured with."""
         return self._clock()
 
     def begin(self, key: object, what: str, until: float) -> None:
-        """`key` waits from now on. Short waits are not told; a key that waits already is moved."""
+        """`key` waits from now on. Short waits are not shown; a key that waits already is moved."""
         if until - self._clock() < TELL_S and key not in self._current:
             return
         text = " ".join(what.split())
@@ -90,7 +90,7 @@ class Waits:
         self._listener(last, is_news)
 
     def _is_news(self, wait: Wait) -> bool:
-        """Whether it ends well after what was told last, or that has passed."""
+        """Whether it ends well after what was shown last, or that has passed."""
         reported = self._told
         if reported is None or reported.until <= self._clock():
             return True

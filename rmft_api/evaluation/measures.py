@@ -1,4 +1,4 @@
-"""Exploration measures of arXiv 2403.15371 and what else tells how a set of plays was made. Pure.
+"""Exploration measures of arXiv 2403.15371 and others that describe a set of plays. Pure.
 
 The best action is, for dynamic regret, the one with the best mean of the round, otherwise the best
 to keep. A round whose reply could not be read is a choice of none: neither best nor greedy.
@@ -48,7 +48,7 @@ class Measures(Record, frozen=True):
     answer_entropy: float
     """Of all answers by position: 1 when every position is as frequent, 0 when there is one."""
     position_shares: tuple[float, ...] = ()
-    """Share of all readable answers that chose the first, second, ... action told; empty for known
+    """Share of all readable answers that chose the first, second, ... action shown; empty for known
     algorithms. Where `prompts.name_order` varies, all differences are a liking for a position."""
 
 

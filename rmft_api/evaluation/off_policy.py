@@ -193,7 +193,7 @@ def _models(
     asked: LogQuestions, stored: Mapping[int, LogPolicy], called: Mapping[int, str]
 ) -> Iterator[_Policy]:
     for index, one in sorted(stored.items()):
-        if one.prompts != len(asked.questions):  # the file has changed, and that is told elsewhere
+        if one.prompts != len(asked.questions):  # the file has changed, and that is said elsewhere
             continue
         shares_NA = np.array(one.shares)[asked.prompts_N]
         samples_N = np.array(one.samples)[asked.prompts_N]
@@ -207,7 +207,7 @@ def _random(world: _World) -> _Policy:
 
 
 def _known(config: RunConfig, world: _World) -> Iterator[_Policy]:
-    """Policies that ask nobody."""
+    """Policies that need no request."""
     log, rows = world.asked.log, world.rows
     N, A = len(rows.rewards_N), log.A
     yield _random(world)

@@ -48,13 +48,13 @@ ROUNDING = 1e-9
 def results(config: RunConfig, journal: Journal) -> Results:
     """Every model evaluated so far, the baselines beside them, and the champion.
 
-    Raises UsageError before the base has been evaluated: there is nothing to tell yet.
+    Raises UsageError before the base has been evaluated: there is nothing to show yet.
     """
     validation = _figures(config, journal, "validation")
     if not validation:
         raise UsageError(
             f"run {config.name!r} has evaluated no model yet; "
-            f"`rmft-api resume {config.name}` goes on"
+            f"`rmft-api resume {config.name}` continues"
         )
     held = scenario_set(config, "test")
     least = limit.performance(held)

@@ -131,7 +131,7 @@ class Evaluated(Record, frozen=True):
 
 
 class Extension(Record, frozen=True):
-    """A run that was given more iterations than it was begun with."""
+    """A run that was given more iterations than it began with."""
 
     at: int
     """UTC milliseconds."""
@@ -185,7 +185,7 @@ class Results(Record, frozen=True):
     warm_up: WarmUp | None = None
     """What the base was taught before iteration 1; None: nothing."""
     extended: tuple[Extension, ...] = ()
-    """When the run was given more iterations, or fewer of those that had not begun."""
+    """When the run was given more iterations, or fewer of those that had not started."""
     references: tuple[str, ...] = ()
     """What regret is against in problems with state, in words."""
     limit: Figures | None = None
@@ -298,13 +298,13 @@ class Performance:
 
 
 ToldOrder = Callable[[Address, int, int], tuple[int, ...]]
-"""The actions as a round tells them, by trajectory, K and round (from 0)."""
+"""The actions in the order in which a round shows them, by trajectory, K and round (from 0)."""
 
 
 def of_trajectories(
     scenario_set: ScenarioSet, played: Iterable[Trajectory], order: ToldOrder | None = None
 ) -> Performance:
-    """How a model did. `order`: None where actions were always told as they stand."""
+    """How a model did. `order`: None where actions were always shown as they stand."""
     chosen: list[int] = []
     plays: list[list[PlayArrays]] = [[] for _ in scenario_set.scenarios]
     for trajectory in played:
@@ -318,7 +318,7 @@ def of_trajectories(
 
 
 def _positions(trajectory: Trajectory, K: int, order: ToldOrder | None) -> Iterator[int]:
-    """Where the chosen actions stood when they were told."""
+    """Where the chosen actions stood when they were shown."""
     for t, one in enumerate(trajectory.rounds):
         if one.action is not None:
             warning = range(K) if order is None else order(trajectory.address, K, t)

@@ -1,6 +1,6 @@
 """The make-up of a selection: what is learnt from, beside all that it was chosen from. Pure.
 
-A lucky lock-in wins a ranking by regret, so how the kept trajectories explore is told every time
+A lucky lock-in wins a ranking by regret, so how the kept trajectories explore is shown every time
 (docs/method.md 3).
 """
 

@@ -5,7 +5,7 @@
 
 No network, no key, no chance but the run's own.
 
-The plan follows the real path: the real prompts are told to a player that answers at once, through
+The plan follows the real path: the real prompts go to a player that answers at once, through
 `rollouts.play`, and `selection` and `dataset` choose and count what would be trained on.
 """
 

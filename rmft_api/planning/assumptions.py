@@ -35,8 +35,8 @@ def assumptions(
         )
     if config.warm_up is not None:
         yield (
-            "the warm-up plays at random and asks nobody; the base's own validation before it may "
-            "end early (validation.min_valid)"
+            "the warm-up plays at random and sends nothing; the validation of the base before it "
+            "may end early (validation.min_valid)"
         )
     if config.gate.stop_after or config.validation.half_width or config.test.half_width:
         yield "every phase is counted whole; the gate or a narrow interval may end it earlier"
@@ -92,7 +92,7 @@ def of_open_model(config: RunConfig, mine: OpenModel | None, longest: int) -> It
         return
     if mine is None:
         yield (
-            f"the shape of {settings.checkpoint!r} is not known, so nothing is told of memory and "
+            f"the shape of {settings.checkpoint!r} is not known, so nothing is said of memory and "
             "time; name a folder that holds it in model.checkpoint"
         )
         return

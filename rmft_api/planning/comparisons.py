@@ -1,4 +1,4 @@
-"""The plan of a contest: what every player will take and cost. Sends and spends nothing."""
+"""The plan of a comparison: what every player will take and cost. Sends and spends nothing."""
 
 from collections.abc import Mapping
 from dataclasses import replace
@@ -20,7 +20,7 @@ from rmft_api.rollouts import log_policy
 
 
 class PlannedPlayer(Record, frozen=True):
-    """One player of a contest that is planned."""
+    """One player of a comparison that is planned."""
 
     label: str
     model: str
@@ -41,7 +41,7 @@ class PlannedPlayer(Record, frozen=True):
 
 
 class ComparisonPlan(Record, frozen=True):
-    """What a contest will do and cost. Money is integer micro-dollars; None is "unknown"."""
+    """What a comparison will do and cost. Money is integer micro-dollars; None is "unknown"."""
 
     contest: str
     suite: str
@@ -54,7 +54,7 @@ class ComparisonPlan(Record, frozen=True):
     """One player after the other; None: unknown."""
     warnings: tuple[str, ...]
     refusal: str | None
-    """Why it is not begun."""
+    """Why it does not start."""
 
     @property
     def phases(self) -> tuple[Phase, ...]:
@@ -144,7 +144,7 @@ def _warnings(cost: Cost, budget: int | None) -> tuple[str, ...]:
     if budget is None:
         return ()
     if cost.expected is not None and cost.expected > budget:
-        return ("the budget is below the expected cost: the contest will stop before its end",)
+        return ("the budget is below the expected cost: the evaluation will stop before its end",)
     if added([cost.worst]) is None or (cost.worst or 0) > budget:
-        return ("the budget is below the worst case: the contest may stop before its end",)
+        return ("the budget is below the worst case: the evaluation may stop before its end",)
     return ()

@@ -1,7 +1,7 @@
 """How long rented deployments stand: what is expected, and at most while nothing is asked twice.
 
 A stay of one model is what `loop.iterate` plays with it before it takes it down: the held-out
-scenarios, and then the rollouts of the next iteration. Each stay is paid by the hours begun.
+scenarios, and then the rollouts of the next iteration. Each stay is paid by started hours.
 """
 
 import math
@@ -43,7 +43,7 @@ class DeploymentHours:
             yield tests[-1:]  # the champion may be an earlier model, deployed beside the last one
         elif self.config.gate.fall_back and not last:
             yield [phase for phase in plays if phase.name != "rollouts"]
-            yield [phase for phase in plays if phase.name == "rollouts"]  # of the champion, anew
+            yield [phase for phase in plays if phase.name == "rollouts"]  # of the champion, again
         else:
             yield plays
 

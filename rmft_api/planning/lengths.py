@@ -27,8 +27,8 @@ def too_long(
 ) -> str | None:
     """Why a dataset of this run would be refused; None where it can be short enough.
 
-    A scenario of each kind is played to its last round by whoever takes one action again and again
-    and thinks for half of `sampling.max_tokens`. Other play is told in about as many words.
+    A scenario of each kind is played to its last round by a player that takes one action each time
+    and thinks for half of `sampling.max_tokens`. Other play takes about as many words.
     `counter_of` is called only where it matters, for vocabularies take time to load.
     """
     limit = limit_of(config, training)

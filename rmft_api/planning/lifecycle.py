@@ -22,9 +22,9 @@ STILL_OPEN = (
     "Fireworks ('fireworks'), or this machine ('local')"
 )
 """As of 2026-11-28."""
-OVERRULED = "--accept-shutdown begins it all the same"
+OVERRULED = "--accept-shutdown begins it anyway"
 NOTICE = timedelta(days=180)
-"""An end that is nearer than this is told."""
+"""An end that is nearer than this is reported."""
 
 
 @dataclass(frozen=True)

@@ -77,7 +77,7 @@ class ExpectedLength(Record, frozen=True):
 def expectation(
     config: RunConfig, given: int | None, found: ObservedReplies | None
 ) -> ExpectedLength:
-    """What was `given`, else what was heard, else half of what a reply may have."""
+    """What was `given`, else what was observed, else half of what a reply may have."""
     if given is not None:
         return ExpectedLength(given, told="as --reply-tokens says")
     if found is not None:

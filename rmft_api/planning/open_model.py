@@ -18,7 +18,7 @@ class OpenModel(Record, frozen=True):
 
     checkpoint: str
     source: str
-    """Who tells its shape, and the day on which that was looked at."""
+    """The source of its shape, and the day on which it was read."""
     family: str
     parameters: int
     lora_rank: int

@@ -82,11 +82,11 @@ class PhaseBuilder:
             yield from (self._of_log(self.asked, i) for i in (0, self.config.iterations))
 
     def tested(self) -> Phase:
-        """The base on the test scenarios alone: all that one player of a contest does."""
+        """The base on the test scenarios alone: all that one player of a comparison does."""
         return self._played("test", 0, 0)
 
     def asked_of_base(self) -> Phase | None:
-        """What one player of a contest is asked about rows of logs; None: nothing."""
+        """What one player of a comparison is asked about rows of logs; None: nothing."""
         return None if self.asked is None else self._of_log(self.asked, 0)
 
     def with_deployments(self) -> list[Phase]:

@@ -112,12 +112,12 @@ class RunPlan(Record, frozen=True):
     """Of all phases; None: unknown."""
     begins: str
     ends: str
-    """Dates (UTC) of a run that is begun now."""
+    """Dates (UTC) of a run that starts now."""
     prices: tuple[PriceUsed, ...]
     assumptions: tuple[str, ...]
     warnings: tuple[str, ...]
     refusal: str | None
-    """Why such a run is not begun without --accept-shutdown."""
+    """Why such a run does not start without --accept-shutdown."""
     batches: BatchSavings | None = None
     """None where the endpoint has none, or nobody is paid."""
     replies: ReplyAssumptions | None = None
@@ -128,7 +128,7 @@ class RunPlan(Record, frozen=True):
     """What the run's own checkpoint takes; None where it has none, or its shape is not known."""
 
     def against_it(self) -> tuple[str, ...]:
-        """All that speaks against the run, whether or not it is begun all the same."""
+        """All that speaks against the run, whether or not it starts anyway."""
         refusal = () if self.refusal is None else (self.refusal.partition(f"; {OVERRULED}")[0],)
         return (*refusal, *self.warnings)
 

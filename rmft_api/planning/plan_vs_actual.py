@@ -1,7 +1,7 @@
 """Planned against actual: what each phase was to take, what it took, where the whole is heading.
 
 The plan is the one that was kept when the run began; what was really asked for and billed is the
-journal's. A run without a plan (begun by an earlier version) has its actual figures alone.
+journal's. A run without a plan (started by an earlier version) has its actual figures alone.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -37,7 +37,7 @@ class Amounts(Record, frozen=True):
     cached_tokens: int = 0
     output_tokens: int = 0
     trained_tokens: int | None = 0
-    """Tokens of the examples x epochs; None: not told."""
+    """Tokens of the examples x epochs; None: not reported."""
 
 
 class PhaseSpending(Record, frozen=True):
@@ -101,7 +101,7 @@ def spending(journal: Journal) -> Spending:
 
 
 def _trained(journal: Journal) -> dict[int, int | None]:
-    """Trained tokens of each iteration, all its jobs together; None: one does not tell."""
+    """Trained tokens of each iteration, all its jobs together; None: one does not report them."""
     found: dict[int, list[int | None]] = {}
     for key, one in journal.all(TRAINED, FineTuned):  # "01", and "01/dpo" for a second job
         found.setdefault(int(key.partition("/")[0]), []).append(one.trained_tokens)

@@ -91,7 +91,7 @@ async def preview(
 ) -> PreviewedScenario:
     """The requests of one scenario at the endpoint `profile`, and how replies would be read.
 
-    Raises ConfigError, DataError for a run that cannot be told, UsageError for a scenario or a
+    Raises ConfigError, DataError for a run whose prompts fail, UsageError for a scenario or a
     round that it does not have.
     """
     prepared = _prepared(config, prompts, options)

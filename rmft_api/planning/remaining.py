@@ -19,7 +19,7 @@ def of_the_rest(
     spent: Spending,
     now: datetime,
 ) -> Iterator[str]:
-    """The warnings of a run that goes on `now`, as it was planned and as it stands."""
+    """The warnings of a run under way `now`, as it was planned and as it stands."""
     ahead = [
         phase
         for phase, line in zip(plan.phases, spent.lines, strict=False)  # then what nobody planned

@@ -1,6 +1,6 @@
 """Which scenarios are looked at, and for how many each stands.
 
-Scenarios of one stratum are told alike, so a few of them stand for all. A small run is looked at
+Scenarios of one stratum are worded alike, so a few of them stand for all. A small run is looked at
 whole. Strata are as fine as the number of decisions that may be simulated allows.
 """
 

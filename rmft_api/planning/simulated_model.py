@@ -22,7 +22,7 @@ _THOUGHT = (
 _SHORT = ("so", "I", "a", ".")
 """Words of a token or two, for the last ones that are missing."""
 _OWN = "000 "
-"""As long as what tells one reply from another of the same action."""
+"""As long as what distinguishes one reply from another of the same action."""
 
 
 class SimulatedReply(NamedTuple):

@@ -27,7 +27,7 @@ class EndpointSpeed:
 
     @property
     def limits_known(self) -> bool:
-        """Whether the account's limits were told."""
+        """Whether the account's limits were reported."""
         return self.requests_per_minute is not None or self.tokens_per_minute is not None
 
     def playing_s(self, calls: float, tokens: float, rounds: int) -> float | None:
@@ -46,7 +46,7 @@ class EndpointSpeed:
     def longest_s(self, calls: int, tokens: int, rounds: int, reply_s: float) -> float:
         """Seconds at most, if every reply takes `reply_s` and nothing is asked twice.
 
-        Whoever always asks as many as may be under way needs no longer than all the work shared
+        A run that always sends as many as may be under way needs no longer than all the work shared
         among them, and then the longest chain of rounds; waiting for turns comes on top.
         """
         if self.batch_s is not None:

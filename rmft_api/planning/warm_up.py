@@ -1,4 +1,4 @@
-"""What a warm-up learns. Its play is random and asks nobody, so a plan plays it for real."""
+"""What a warm-up learns. Its play is random and sends nothing, so a plan plays it for real."""
 
 from collections.abc import Sequence
 

@@ -2,7 +2,7 @@
 
     journal -> `gather` -> Story (figures and words) and Texts (trajectories) -> `page` -> one file
 
-`live` serves the same page while the run goes on. Only `page` and `live` know of HTML.
+`live` serves the same page while the run proceeds. Only `page` and `live` know of HTML.
 """
 
 from typing import TYPE_CHECKING

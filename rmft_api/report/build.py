@@ -1,4 +1,4 @@
-"""From a run's journal to its story. Tells what there is, however early the run stopped."""
+"""From a run's journal to the data of its report: what there is, however early the run stopped."""
 
 import time
 from collections.abc import Callable

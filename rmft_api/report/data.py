@@ -1,4 +1,4 @@
-"""What a page tells: figures and words, as data. The page's script draws it and computes nothing.
+"""What a page shows: figures and words, as data. The page's script draws it and computes nothing.
 
 Bounds that are not finite (one scenario alone has no interval) become null in the page.
 """

@@ -33,7 +33,7 @@ MEASURES: Mapping[str, Callable[[PlayArrays, RegretKind], Floats]] = {
     "best_share": measures.best_share,
     "valid": lambda plays, _: measures.valid(plays),
 }
-"""Figures of one play, whose mean over scenarios is told."""
+"""Figures of one play, whose mean over scenarios is shown."""
 
 
 def _suff_fail(plays: PlayArrays, kind: RegretKind) -> Floats:

@@ -13,7 +13,7 @@ from rmft_api.journal import Journal
 from rmft_api.report.data import LineageStep
 
 PROVENANCE = {"rmft_api": "rmft-api", "python": "Python", "prompts": "prompts, SHA-256"}
-"""What is told of a run's provenance, and what it is called; no path of a machine is among it."""
+"""What is shown of a run's provenance, and its labels; no path of a machine is among it."""
 
 
 def steps(journal: Journal) -> Iterator[LineageStep]:

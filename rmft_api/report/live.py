@@ -1,4 +1,4 @@
-"""The page while its run goes on: served on loopback, brought up to date as the run proceeds.
+"""The page of a run under way: served on loopback, brought up to date as the run proceeds.
 
     GET /TOKEN/                    the page, without data
     GET /TOKEN/data                the edition's story and index
@@ -6,7 +6,7 @@
     GET /TOKEN/events/VERSION      server-sent events: state, data (once that is old), end
 
 Only this machine can connect, only its own names are answered to (a page of another site cannot
-make its name mean this address), and only who was told the token.
+make its name mean this address), and only who was given the token.
 """
 
 import asyncio
@@ -55,7 +55,7 @@ LOOKING = RunState("running", "the first look is being taken")
 
 @dataclass(frozen=True)
 class WatchedRun:
-    """A run that goes on, as the server sees it."""
+    """A run under way, as the server sees it."""
 
     look: Callable[[], PageVersion]
     """Reads all of it; takes seconds."""
@@ -112,7 +112,7 @@ class LivePage:
         return self.watched.look(), time.thread_time() - begun
 
     async def news(self, version: str) -> AsyncIterator[tuple[str, str]]:
-        """(kind, text) of what changes, for somebody who has the edition `version`."""
+        """(kind, text) of what changes, for a reader who has the edition `version`."""
         state = ""
         while not self.ended.is_set():
             text = json.dumps(self.telling._asdict())

@@ -1,4 +1,4 @@
-"""The page: one file that needs nothing else and asks nobody.
+"""The page: one file that needs nothing else and sends nothing.
 
 Its policy allows exactly its own script and its own styles, by their hashes; no request, no frame,
 no form. Data stand in blocks that no browser runs, in base64, and the script puts them on the page
@@ -69,7 +69,7 @@ def data(report: ReportData, index: TrajectoryIndex, version: str = "") -> dict[
 
 
 def document(run: str, title: str, blocks: str, live: str) -> str:
-    """The page around its data. `live` is empty, or the path that tells of news."""
+    """The page around its data. `live` is empty, or the path that reports news."""
     style, script = "".join(map(_asset, STYLES)), "".join(map(_asset, SCRIPTS))
     script = f'"use strict";\n(() => {{\n{script}}})();\n'
     named = {

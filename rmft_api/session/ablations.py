@@ -89,7 +89,7 @@ def chosen(every: Sequence[GridRun], cells: Sequence[str]) -> list[GridRun]:
 async def plan_of(
     places: Sequence[GridRun], runs: Path, reply_tokens: int | None = None
 ) -> GridPlan:
-    """What all runs of a grid will do and cost. Asks nobody; raises as `plans.plan_of` does."""
+    """What all runs of a grid will do and cost. Sends nothing; raises as `plans.plan_of` does."""
     planned = [
         PlannedGridRun(
             cell=place.cell.name,

@@ -1,4 +1,4 @@
-"""What a run may spend at most: said when it begins, and anew whenever it is resumed."""
+"""What a run may spend at most: said when it begins, and again whenever it is resumed."""
 
 from rmft_api.config.schema import RunConfig
 from rmft_api.core.records import Record

@@ -157,5 +157,5 @@ def _keep(config: RunConfig, found: Calibration) -> None:
         before = msgspec.json.decode((folder / FILE).read_bytes(), type=dict[str, Calibration])
     except (OSError, msgspec.MsgspecError):
         before = {}
-    with suppress(StorageError):  # a folder of somebody else's: the plan has it all the same
+    with suppress(StorageError):  # a folder of another user: the plan has it anyway
         replace_file(folder / FILE, msgspec.json.encode({**before, _key(config): found}))

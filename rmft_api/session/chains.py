@@ -39,7 +39,7 @@ class Chain:
     directory: Path
     config: RunConfig
     prompts: str
-    """SHA-256 of what its models were told."""
+    """SHA-256 of what its models were shown."""
     links: tuple[ChainLink, ...]
     warm_up: str | None = None
     """SHA-256 of the training file of its warm-up; None: it had none."""
@@ -254,10 +254,10 @@ def _traits(profile: str) -> TrainingCapabilities:
 
 
 def _same_words(config: RunConfig, chain: Chain) -> RunConfig:
-    """The held-out scenarios must be told as they were, or the chains cannot be compared."""
+    """The held-out scenarios must be shown as they were, or the chains cannot be compared."""
     if prompts_of_run(config).sha256 != chain.prompts:
         raise ConfigError(
             f"the prompt files have changed since run {chain.config.name!r} began; restore them, "
-            "so that both chains are told the same"
+            "so that both chains are shown the same"
         )
     return config

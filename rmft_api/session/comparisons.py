@@ -1,4 +1,4 @@
-"""Begins a contest, goes on with it, and shows what it came to; journalled as a run is."""
+"""Begins a comparison, continues it, and shows what it came to; journalled as a run is."""
 
 import asyncio
 import sys
@@ -57,11 +57,11 @@ KIND = "eval"
 async def begin(
     config: ComparisonConfig, runs: Path, reporting: Reporting = QUIET
 ) -> ComparisonResults:
-    """Begin a contest and play it to its end. Raises UsageError where one of its name exists."""
+    """Begin a comparison and play it to its end. Raises UsageError where one of its name exists."""
     directory = run_directory(runs, config.name)
     if (directory / "journal.sqlite").exists():
         raise UsageError(
-            f"{config.name!r} exists; `rmft-api resume {config.name}` goes on with it, "
+            f"{config.name!r} exists; `rmft-api resume {config.name}` continues it, "
             f"`rmft-api report {config.name}` shows it, --name OTHER begins another"
         )
     prompts = _prepared(config)
@@ -111,7 +111,7 @@ def _refuse_iterations(name: str, iterations: int | None) -> None:
 
 
 def is_comparison(journal: Journal) -> bool:
-    """Whether a journal is a contest's."""
+    """Whether a journal is a comparison's."""
     return journal.run.provenance.get("kind") == KIND
 
 
@@ -130,7 +130,7 @@ def results_so_far(journal: Journal) -> ComparisonResults:
 
 
 def recorded(journal: Journal) -> ComparisonConfig:
-    """The frozen copy of what was begun."""
+    """The frozen copy of what was started."""
     raw = renamed_keys.translated_comparison(msgspec.json.decode(journal.run.config_json))
     source = f"the journal of {journal.run_dir.name}"
     return configs.checked(ComparisonConfig, raw, source, origin_of(journal))

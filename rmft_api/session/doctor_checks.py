@@ -74,7 +74,7 @@ def refuse_failed(found: Sequence[Finding]) -> None:
 
 
 def findings(subject: CheckContext) -> Iterator[Finding]:
-    """Everything that can be told without asking anybody."""
+    """Everything that can be known without a request."""
     for profile in subject.profiles:
         yield _profile(profile, subject.environ, subject.base)
         yield _key(profile, subject.environ)
@@ -94,7 +94,7 @@ def findings(subject: CheckContext) -> Iterator[Finding]:
 
 
 async def online(subject: CheckContext) -> list[Finding]:
-    """What the endpoints themselves tell: models, what may be trained, what stands deployed."""
+    """What the endpoints themselves report: models, what may be trained, what stands deployed."""
     found: list[Finding] = []
     for profile in subject.profiles:
         if is_embedded(profile):
@@ -124,7 +124,7 @@ def _network(profile: Profile, environ: Mapping[str, str]) -> Finding:
 
 
 def _settings(profile: Profile, environ: Mapping[str, str]) -> Finding:
-    """What must be told besides a key: a project, a bucket, who may deploy."""
+    """What must be set besides a key: a project, a bucket, who may deploy."""
     try:
         connect(profile, environ=environ).check()
     except RmftError as error:

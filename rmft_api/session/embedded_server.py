@@ -49,7 +49,7 @@ def require_open_extra() -> None:
 
 
 def is_embedded(profile: Profile) -> bool:
-    """Whether the run brings its own server: the local profile, unless it is told of another."""
+    """Whether the run brings its own server: the local profile, unless another is named."""
     return profile.name == "local" and not os.environ.get(profile.base_url_env or "")
 
 

@@ -1,4 +1,4 @@
-"""A run that gets more iterations than it was begun with, as nobody knows how many it takes.
+"""A run that gets more iterations than it began with, as nobody knows how many it takes.
 
 Scenarios, seeds and jobs of an iteration do not depend on how many there are. So an extended run is
 what a run of so many iterations would have been, but for what the first end of it left behind: its
@@ -67,7 +67,7 @@ def _check(journal: Journal, config: RunConfig, iterations: int) -> None:
 
 
 def _begun(journal: Journal) -> int:
-    """The last iteration that has begun."""
+    """The last iteration that has started."""
     done = max(outcome.models(journal), default=0)
     under_way = next(journal.plays("train", done + 1), None) is not None
     return done + under_way

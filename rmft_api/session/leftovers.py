@@ -46,7 +46,7 @@ async def leftovers(profile: Profile, runs: Path, *, remove: bool) -> list[Lefto
 
 
 def _is_in_use(one: Deployment, runs: Path) -> bool:
-    """Whether its run is at work; at some providers a deployment's name alone tells of it."""
+    """Whether its run is at work; at some providers only a deployment's name shows it."""
     if not RUN_NAME.match(one.run) or not runs.is_dir():
         return False
     told = readable(one.run)

@@ -69,7 +69,7 @@ async def run_to_end(
 
 @contextmanager
 def with_resume_hint(name: str) -> Generator[None]:
-    """Add to any error how a run that has begun continues: `RmftError.hint`."""
+    """Add to any error how a run that has started continues: `RmftError.hint`."""
     try:
         yield
     except RmftError as error:
@@ -112,10 +112,10 @@ def in_batches(
 
 
 async def _beat(show: TrackedConsole) -> None:
-    """Tell `status` that the run is alive, also while it waits."""
+    """Show in `status` that the run is alive, also while it waits."""
     while True:
         await asyncio.sleep(BEAT_S)
-        with suppress(StorageError):  # whoever keeps something for the run meets it too
+        with suppress(StorageError):  # the next write of the run meets it too
             await asyncio.to_thread(show.beat)
 
 
@@ -126,9 +126,9 @@ async def _ended(work: asyncio.Task[T], stop: StopSignal, journal: Journal) -> T
     except asyncio.CancelledError:
         if stop.signal_number:
             raise stop.error() from None
-        raise  # whoever cancelled the task waits for just that
+        raise  # the task that cancelled waits for just that
     except ResumableError:
-        stop.check()  # whoever stopped the run hears that it stopped, not what it left open
+        stop.check()  # say that the run was stopped, not what it left open
         raise
     finally:
         await journal.drain(0 if stop.cut.is_set() else stop.drain_s)

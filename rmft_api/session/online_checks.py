@@ -12,20 +12,20 @@ from rmft_api.providers.profiles import Profile
 from rmft_api.session.environment_checks import Finding
 
 _SHOWN = 200
-"""Characters of limits: their form is not documented, so they are shown as told."""
+"""Characters of limits: their form is not documented, so they are shown as reported."""
 
 
 async def online_findings(
     profile: Profile, environ: Mapping[str, str], base: str | None
 ) -> list[Finding]:
-    """Findings that cost nothing; none where the endpoint tells nothing more."""
+    """Findings that cost nothing; none where the endpoint reports nothing more."""
     found: list[Finding] = []
     try:
         limits = await training_limits(profile, environ)
         if limits is not None:
             found.append(Finding("entitlement", "ok", f"may train: {_limits_in_words(limits)}"))
         elif profile.training is not None and profile.paid:
-            said = f"{profile.name} does not tell what this key may train; the first job would"
+            said = f"{profile.name} does not say what this key may train; the first job would"
             found.append(Finding("entitlement", "note", said))
         refused = await access_refusal(profile, base, environ) if base else None
         if refused is not None:

@@ -1,4 +1,4 @@
-"""The page of a run: what the command line tells it, and where it goes."""
+"""The page of a run: its data, its file, and its address."""
 
 import asyncio
 import itertools
@@ -60,7 +60,7 @@ def draw(svg: Path, found: Results) -> None:
 
 
 def serve_page(directory: Path, port: int, serving: Callable[[str], None]) -> None:
-    """Serve the page until Ctrl-C, up to date while the run goes on; `serving` takes its URL."""
+    """Serve the page until Ctrl-C, up to date while the run proceeds; `serving` takes its URL."""
     os.nice(10)  # the run comes first
     asyncio.run(_serve(directory, port, serving))
 
@@ -102,7 +102,7 @@ def _watched(directory: Path) -> "live.WatchedRun":
 
 
 def _mark(directory: Path) -> object:
-    """What changes with every commit, and when somebody begins or ceases to work on the run."""
+    """What changes with every commit, and when a process starts or stops working on the run."""
     log = directory / f"{FILE}-wal"
     files = [path.stat() for path in (directory / FILE, log) if path.exists()]
     return (is_owned(directory), *((one.st_mtime_ns, one.st_size) for one in files))

@@ -97,7 +97,7 @@ def _read(directory: Path) -> _Read:
         if results is None:
             raise UsageError(
                 f"run {directory.name!r} has evaluated no model yet; "
-                f"`rmft-api resume {directory.name}` goes on"
+                f"`rmft-api resume {directory.name}` continues"
             )
         state = pages.run_state(directory)
         report = gather(recorded_config(journal), journal, results, state, _no_texts)

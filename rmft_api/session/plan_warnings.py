@@ -1,4 +1,4 @@
-"""What a plan warns of: told before a run spends anything, and each thing once in its life."""
+"""What a plan warns of: printed before a run spends anything, and each thing once."""
 
 import asyncio
 import re
@@ -21,7 +21,7 @@ _MOVING = re.compile(r", (?:in|since) \d+ days?\b|(?<= on )[0-9]{4}-[0-9]{2}-[0-
 async def plan_and_warn(
     prepared: PreparedRun, say: Say, *, accept_shutdown: bool
 ) -> RunPlan | None:
-    """Tell the plan of a run in short, with its warnings.
+    """Print the plan of a run in short, with its warnings.
 
     None for runs of the built-in models: their plan is worth no second of waiting. Raises
     ConfigError where the run would end after its model, unless that is accepted.
@@ -40,19 +40,19 @@ async def plan_and_warn(
 
 
 async def keep_plan(journal: Journal, plan: RunPlan) -> None:
-    """Keep a plan that was foretold, to hold the run's costs against it."""
+    """Keep a plan that was printed, to compare the run's costs with it."""
     await journal.put(PLAN, "", plan)
     await journal.put(_KIND, "", [_gist(one) for one in plan.against_it()])
 
 
 async def keep_and_warn(journal: Journal, plan: RunPlan, say: Say) -> None:
-    """Keep a plan that was drawn up beside the run, and tell its warnings."""
+    """Keep a plan that was made beside the run, and print its warnings."""
     await journal.put(PLAN, "", plan)
     await _say_new(journal, plan.against_it(), say)
 
 
 async def warn_of_news(journal: Journal, prepared: PreparedRun, plan: RunPlan, say: Say) -> None:
-    """Tell what speaks against the rest of a run, as far as it was not told before."""
+    """Print what speaks against the rest of a run and was not printed before."""
     from rmft_api.planning import of_the_rest
 
     if journal.get(_KIND, "", list[str]) is None:

@@ -1,4 +1,4 @@
-"""What a run will do and cost, for those who ask before they begin it. Asks nobody."""
+"""What a run will do and cost, for those who ask before they begin it. Sends nothing."""
 
 import asyncio
 from datetime import UTC, datetime
@@ -23,7 +23,7 @@ from rmft_api.session.training_checks import check_training
 async def plan_of(
     config: RunConfig, runs: Path, reply_tokens: int | None = None, *, measure: bool = False
 ) -> RunPlan:
-    """The plan of a run, begun in the folder `runs` or not; `reply_tokens`: assumed, of a reply.
+    """The plan of a run, started in the folder `runs` or not; `reply_tokens`: assumed, of a reply.
 
     `measure`: how fast this machine is with the run's checkpoint, in some ten seconds; else what
     was measured before is taken. Needs no key. Raises ConfigError for a run that cannot train or

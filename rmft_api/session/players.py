@@ -1,4 +1,4 @@
-"""Who plays a contest: what the words of a command line stand for."""
+"""Who plays a comparison: what the words of a command line mean."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -38,7 +38,7 @@ class ComparisonOptions:
 
 
 def described(wanted: ComparisonOptions, runs: Path) -> ComparisonConfig:
-    """The contest. Raises UsageError, ConfigError with one line for the first mistake."""
+    """The comparison. Raises UsageError, ConfigError with one line for the first mistake."""
     suite = suites.load(wanted.suite, wanted.overrides)
     if wanted.like is not None:
         like = _recorded(existing_run(runs, wanted.like))

@@ -52,10 +52,10 @@ async def _ask(
     if ends is not None and last_day is not None and last_day >= ends:
         raise ConfigError(
             f"{profile.name} says that {base!r} ends on {ends}, and run {config.name!r} would end "
-            f"on {last_day}; --accept-shutdown begins it all the same; {lifecycle.STILL_OPEN}"
+            f"on {last_day}; --accept-shutdown begins it anyway; {lifecycle.STILL_OPEN}"
         )
 
 
 def _end(config: RunConfig, profile: Profile) -> date:
-    """The day that a run which is begun now would end on."""
+    """The day that a run which starts now would end on."""
     return lifecycle.calendar(config, profile, profile, datetime.now(UTC)).ends.date()

@@ -98,7 +98,7 @@ def batches_of(profile: Profile) -> BatchCapabilities:
 
 
 def drawn_up(prepared: PreparedRun) -> RunPlan:
-    """What the run will do and cost if it begins now. Asks nobody; about a second of arithmetic."""
+    """What the run will do and cost if it begins now. Sends nothing; takes about a second."""
     from rmft_api.planning import build_plan  # a free run begins before it needs its plan
 
     config, chats = prepared.config, prepared.chats

@@ -1,4 +1,4 @@
-"""What a run will really send, for those who ask before they begin it. Asks nobody."""
+"""What a run will really send, for those who ask before they begin it. Sends nothing."""
 
 import asyncio
 from pathlib import Path

@@ -25,7 +25,7 @@ from rmft_api.planning import ObservedReplies, Spending, spending
 FILE = "status.json"
 EVERY_S = 2.0
 BEAT_S = 10.0
-"""How old the file of a run that goes on gets."""
+"""How old the file of a run under way gets."""
 SUM_EVERY_S = 10.0
 """How often money and tokens are summed by phase."""
 State = Literal["running", "interrupted", "failed", "finished"]
@@ -150,7 +150,7 @@ class TrackedConsole:
 
 
 def status_of(run_dir: Path) -> RunStatus | None:
-    """The run's last word. One that says "running" though nobody owns it was killed."""
+    """The run's last word. One that says "running" though no process owns it was killed."""
     try:
         status = serialization.decode((run_dir / FILE).read_bytes(), RunStatus)
     except (OSError, msgspec.MsgspecError):
@@ -161,9 +161,9 @@ def status_of(run_dir: Path) -> RunStatus | None:
 
 
 def check_begun(run_dir: Path) -> None:
-    """Raise RmftError where a folder that has told nothing of itself holds no run.
+    """Raise RmftError where a folder without a status holds no run.
 
-    A run that somebody owns has begun, whatever it has told so far.
+    A run that a process owns has started, whatever it has written so far.
     """
     if status_of(run_dir) is not None:
         return
@@ -191,7 +191,7 @@ def line_of(run_dir: Path) -> str:
     heading = _heading(status.spending) if status.cap and status.state != "finished" else ""
     ended = status.state in ("running", "finished")
     way_on = f"{status.why}: `rmft-api report {run_dir.name}` says what to do"
-    goes_on = f"`rmft-api resume {run_dir.name}` goes on"
+    goes_on = f"`rmft-api resume {run_dir.name}` continues"
     resume = "" if ended else f"; {way_on if status.why else goes_on}"
     age = max(0, int(time.time()) - status.at)
     stage = "" if status.state == "finished" else f", {status.stage}{share}"  # else its last step

@@ -1,4 +1,4 @@
-"""Whose keys a run goes on with: another project sees other jobs, and would pay for them again."""
+"""The account that a run continues with: another one sees other jobs, and would pay again."""
 
 from rmft_api.core.errors import ConfigError
 from rmft_api.journal import Journal
@@ -6,7 +6,7 @@ from rmft_api.session.prepare import PreparedRun
 
 _KIND = "accounts"
 Accounts = dict[str, str]
-"""Profile -> what tells its key and project from others, as a salted hash."""
+"""Profile -> what distinguishes its key and project from others, as a salted hash."""
 
 
 def check_accounts(journal: Journal, prepared: PreparedRun) -> None:
@@ -23,7 +23,7 @@ def check_accounts(journal: Journal, prepared: PreparedRun) -> None:
 
 
 async def keep_accounts(journal: Journal, prepared: PreparedRun) -> None:
-    """Remember whose keys the run goes on with."""
+    """Remember whose keys the run continues with."""
     accounts = _accounts(journal, prepared)
     if accounts != journal.get(_KIND, "", Accounts):
         await journal.put(_KIND, "", accounts)

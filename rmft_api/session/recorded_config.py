@@ -1,4 +1,4 @@
-"""The settings that a run was begun with, as its journal has them."""
+"""The settings that a run was started with, as its journal has them."""
 
 import os
 from pathlib import Path
@@ -40,7 +40,7 @@ def kept_origin(config: RunConfig, directory: Path) -> dict[str, str]:
 def origin_of(journal: Journal) -> Origin:
     """Where a run's files lie: where they lay when it began, or as far from its own folder.
 
-    A run of an earlier version kept neither: it goes on as it began, in the working folder.
+    A run of an earlier version kept neither: it continues as it began, in the working folder.
     """
     kept = journal.run.provenance
     if _RULES not in kept:

@@ -32,7 +32,7 @@ class QuietConsole:
 
 @dataclass(frozen=True)
 class Reporting:
-    """Whom a session tells."""
+    """Where a session prints."""
 
     say: Callable[[str], None] = _nothing
     """Takes what is said before a run begins: its price, and warnings."""

@@ -43,7 +43,7 @@ async def retrained(
     runs: Path,
     reporting: Reporting = QUIET,
 ) -> Retrained:
-    """Begin the run that trains the chain again, or go on with it, and compare.
+    """Begin the run that trains the chain again, or continue it, and compare.
 
     Raises ConfigError where a run of its name exists with other settings.
     """

@@ -1,4 +1,4 @@
-"""What a run was begun with, held against what is asked for now."""
+"""What a run was started with, compared with what is asked for now."""
 
 import json
 from pathlib import Path
@@ -31,22 +31,22 @@ def recorded_identity(directory: Path) -> RunConfig | None:
 
 
 def exists(begun: RunConfig, config: RunConfig) -> Exception:
-    """What to say to somebody who begins a run that exists: how it differs, and how to go on."""
+    """The error for a run that exists: how it differs, and how to continue."""
     changed = configs.differences(begun.model_dump(mode="json"), config.model_dump(mode="json"))
     name = config.name
     if changed:
         return ConfigError(
             f"run {name!r} exists and was begun with other settings ({'; '.join(changed)}); "
-            f"`rmft-api resume {name}` goes on with its own, --set name=OTHER begins another"
+            f"`rmft-api resume {name}` continues with its own, --set name=OTHER begins another"
         )
     return UsageError(
-        f"run {name!r} exists; `rmft-api resume {name}` goes on with it, "
+        f"run {name!r} exists; `rmft-api resume {name}` continues it, "
         f"`rmft-api report {name}` shows it, --set name=OTHER begins another"
     )
 
 
 def refuse_changes(journal: Journal, iterations: int | None = None) -> None:
-    """Refuse to go on when the run file says something else now than when the run began.
+    """Refuse to continue when the run file says something else now than when the run began.
 
     It may say the number of `iterations` that the run was extended to.
     """
@@ -69,7 +69,7 @@ def refuse_changes(journal: Journal, iterations: int | None = None) -> None:
 
 
 def refuse_other_data(config: RunConfig, journal: Journal) -> None:
-    """Refuse to go on over files that hold something else: their rows would be other scenarios."""
+    """Refuse to continue on files with other content: their rows would be other scenarios."""
     if changed := outcome.changed_files(config, journal):
         raise ConfigError(
             f"{', '.join(changed)} changed since run {journal.run_dir.name!r} began, so its "

@@ -39,7 +39,7 @@ class RunList(Record, frozen=True):
 
 
 def run_list(runs: Path) -> RunList:
-    """Look at every run in a folder; none of them is opened while somebody works on it."""
+    """Look at every run in a folder; none of them is opened while a process works on it."""
     found: list[ListedRun] = []
     unreadable: dict[str, str] = {}
     for name in run_names(runs):

@@ -64,7 +64,7 @@ from rmft_api.session.valid_replies import keep as keep_on
 from rmft_api.tracking import Identity, open_tracker, report_to_tracker
 
 _LOOK_EVERY_S = 0.05
-"""How often a run that begins is asked whether it has begun."""
+"""How often a run that begins is asked whether it has started."""
 
 
 async def begin(
@@ -79,7 +79,7 @@ async def begin(
     """Begin a run and take it to its end; what came of it.
 
     `source` is its run file, where it has one; `furnish` puts into its directory what it needs.
-    Without `accept_shutdown`, an end that the endpoint itself tells is a reason not to begin.
+    Without `accept_shutdown`, an end that the endpoint itself reports is a reason not to begin.
     Raises UsageError where a run of its name exists.
     """
     directory = run_directory(runs, config.name)
@@ -98,7 +98,7 @@ async def begin(
 
 
 def _new_journal(prepared: PreparedRun, directory: Path, source: Path | None) -> Journal:
-    """The journal of a new run, with what it was begun from. Raises StorageError."""
+    """The journal of a new run, with what it was started from. Raises StorageError."""
     config = prepared.config
     provenance = {
         "rmft_api": version("rmft-api"),
@@ -157,7 +157,7 @@ async def _run_to_end(
     *,
     again: bool = False,
 ) -> Results:
-    """Run the loop to its end. `plan`: what was told just now."""
+    """Run the loop to its end. `plan`: what was printed just now."""
 
     @asynccontextmanager
     async def opened(stop: StopSignal, show: Console) -> AsyncGenerator[Work[Results]]:

@@ -20,7 +20,7 @@ DRAIN_S = {signal.SIGINT: 60.0, signal.SIGTERM: 20.0, signal.SIGHUP: 20.0}
 
 
 class StopSignal:
-    """Whether somebody wants the run to end. `name` is the run's, for the message."""
+    """Whether the run is to end. `name` is the run's, for the message."""
 
     def __init__(self, name: str, say: Callable[[str], None]) -> None:
         self._name = name
@@ -51,7 +51,7 @@ class StopSignal:
     def error(self) -> InterruptedRunError:
         """What the program ends with."""
         return InterruptedRunError(
-            f"interrupted; everything received is saved: `rmft-api resume {self._name}` goes on",
+            f"interrupted; everything received is saved: `rmft-api resume {self._name}` continues",
             self.signal_number,
         )
 

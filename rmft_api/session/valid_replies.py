@@ -14,12 +14,12 @@ _KIND = "min_valid"
 
 
 class OnStopped(Record, frozen=True):
-    """How to go on with a stopped split."""
+    """How to continue a stopped split."""
 
     min_valid: float | None = None
     """The least share of valid replies of every split from now on; None: as said before."""
     ask_again: bool = False
-    """Ask for all replies of the stopped split anew."""
+    """Ask for all replies of the stopped split again."""
 
 
 AS_BEFORE = OnStopped()
@@ -37,7 +37,7 @@ def eased(journal: Journal, config: RunConfig, wanted: OnStopped) -> RunConfig:
 
 
 async def keep(journal: Journal, config: RunConfig, wanted: OnStopped) -> None:
-    """Keep what was asked for. Raises UsageError where nothing can be asked anew."""
+    """Keep what was asked for. Raises UsageError where nothing can be asked again."""
     if wanted.ask_again:
         await _set_aside(journal, config)
     if wanted.min_valid is not None:
@@ -50,11 +50,11 @@ async def _set_aside(journal: Journal, config: RunConfig) -> None:
     if not stopped:
         raise UsageError(
             f"nothing to ask again: {config.name!r} was not stopped by replies that cannot be "
-            f"read; `rmft-api resume {config.name}` goes on"
+            f"read; `rmft-api resume {config.name}` continues"
         )
     if config.requests.transport == "batch":
         raise UsageError(
-            "a batch cannot be asked again; --min-valid 0 goes on and scores replies that cannot "
+            "a batch cannot be asked again; --min-valid 0 continues and scores replies that cannot "
             "be read as the worst action, and --set name=OTHER begins another run"
         )
     for key, _ in stopped:

@@ -411,7 +411,7 @@ async def test_a_reward_and_a_context_that_training_did_not_show_are_noted_once(
         await game.decide(context="north")
         game.observe(7.0)
     assert sum("outside of what training paid" in note for note in game.notes) == 1
-    assert sum("training told no context" in note for note in game.notes) == 1
+    assert sum("training showed no context" in note for note in game.notes) == 1
 
 
 def test_a_story_of_your_own_is_told_in_the_place_of_the_task() -> None:

@@ -19,7 +19,7 @@ def of_scenario(problem: ConcreteProblem, story: str) -> dict[str, str]:
 
 
 def of_problem(problem: ConcreteProblem) -> dict[str, str]:
-    """The axes that do not depend on how it is told."""
+    """The axes that do not depend on how it is shown."""
     options = problem.options
     kinds = [str(options[name]) for name in _KINDS if name in options]
     gaps = [f"gap {options['gap']}"] if "gap" in options else []

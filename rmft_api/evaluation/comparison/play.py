@@ -1,4 +1,4 @@
-"""The players of a contest play its suite, one after the other; each meets the same scenarios."""
+"""The players of a comparison play its suite, one after another, on the same scenarios."""
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
@@ -32,7 +32,7 @@ ContextOf = Callable[[ComparisonPlayer], Awaitable[ComparisonContext]]
 async def play_all(
     config: ComparisonConfig, journal: Journal, prompts: PromptSet, context_of: ContextOf
 ) -> ComparisonResults:
-    """Every player plays what it still owes; a finished contest asks nobody."""
+    """Every player plays what it still owes; a finished comparison sends nothing."""
     whole = config.run.test.scenarios * config.run.test.trajectories
     for index, player in enumerate(config.players):
         played = sum(1 for _ in journal.plays("test", index)) == whole

@@ -1,4 +1,4 @@
-"""What a contest came to: figures, paired differences corrected for being several, and axes."""
+"""What a comparison came to: figures, paired differences corrected for being several, and axes."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
@@ -58,7 +58,7 @@ class AxisCell(Record, frozen=True):
     valid: float
     """Share of replies that could be read."""
     trained: bool | None
-    """Whether it was trained on this value; None: nobody knows."""
+    """Whether it was trained on this value; None: not known."""
 
 
 class AxisLine(Record, frozen=True):
@@ -78,7 +78,7 @@ class Axis(Record, frozen=True):
 
 
 class ComparisonResults(Record, frozen=True):
-    """What a contest came to, or came to so far."""
+    """What a comparison came to, or came to so far."""
 
     contest: str
     suite: str

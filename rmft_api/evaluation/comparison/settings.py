@@ -1,4 +1,4 @@
-"""What a contest is: frozen when it begins, and kept in its journal."""
+"""What a comparison is: frozen when it begins, and kept in its journal."""
 
 from collections import Counter
 from collections.abc import Mapping
@@ -10,7 +10,7 @@ from rmft_api.config.schema import ModelConfig, RunConfig, Section
 
 
 class ComparisonPlayer(Section):
-    """One model of a contest."""
+    """One model of a comparison."""
 
     label: str
     """What it is called in tables."""
@@ -19,19 +19,19 @@ class ComparisonPlayer(Section):
     profile: str
     """The endpoint that answers for it."""
     server: str | None = None
-    """The folder of the embedded server that holds it; absent: one of the contest's own."""
+    """The folder of the embedded server that holds it; absent: one of the comparison's own."""
     trained: Mapping[str, tuple[str, ...]] | None = None
-    """Axis -> the values that it was trained on; absent: nobody knows."""
+    """Axis -> the values that it was trained on; absent: not known."""
 
 
 class ComparisonConfig(Section):
-    """A contest."""
+    """A comparison."""
 
     suite: str
     """The suite's name."""
     about: str
     run: RunConfig
-    """The suite as the settings of a run that only tests; its name is the contest's."""
+    """The suite as the settings of a run that only tests; its name is the comparison's."""
     players: tuple[ComparisonPlayer, ...] = ()
     """In the order given; the first is what the others are compared with."""
     baselines: tuple[str, ...] = Field(default=())
@@ -48,7 +48,7 @@ class ComparisonConfig(Section):
 
     @property
     def name(self) -> str:
-        """Of the contest and its folder."""
+        """Of the comparison and its folder."""
         return self.run.name
 
     def settings(self, player: ComparisonPlayer) -> RunConfig:

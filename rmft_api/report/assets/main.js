@@ -1,4 +1,4 @@
-// Putting the page together, once or again and again while a run goes on.
+// Putting the page together, once or again and again while a run proceeds.
 
 const NAMES = {
   glance: "At a glance",

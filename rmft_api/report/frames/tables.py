@@ -17,7 +17,7 @@ def trajectories_df(played: Iterable[Played]) -> pd.DataFrame:
 
 
 def rounds_df(played: Iterable[Played]) -> pd.DataFrame:
-    """One row per round: what was told, what came back, what was done, what it earned."""
+    """One row per round: what was shown, what came back, what was done, what it earned."""
     return pd.DataFrame([row for trajectory, _ in played for row in _rounds(trajectory)])
 
 

@@ -24,7 +24,7 @@ def messages(trajectories: Iterable[Trajectory], config: RunConfig) -> Iterator[
 
 
 def prompt_completion(trajectories: Iterable[Trajectory], config: RunConfig) -> Iterator[bytes]:
-    """One line for every readable round: what was told, and what was answered."""
+    """One line for every readable round: what was shown, and what was answered."""
     by_round = config.dataset.model_copy(update={"example": "round"})
     for trajectory in trajectories:
         for example in dataset.examples_of(trajectory, by_round, config.prompts):

@@ -37,7 +37,7 @@ def limits(config: RunConfig, report: ReportData) -> Iterator[str]:
         "of training would differ is not known from them."
     )
     yield (
-        "Scenarios are drawn from the problems and told in the words listed above. Other numbers "
+        "Scenarios are drawn from the problems and worded as listed above. Other numbers "
         "of actions or rounds, other rewards and other stories were not tried."
     )
     yield "Validation regret chose this iteration and is optimistic; test regret is not."
@@ -48,7 +48,7 @@ def limits(config: RunConfig, report: ReportData) -> Iterator[str]:
 
 
 def not_shown(config: RunConfig, results: Results, report: ReportData) -> Iterator[str]:
-    """Sentences that go on after "it may not be concluded": each begins with That."""
+    """Sentences that continue after "it may not be concluded": each begins with That."""
     best = champion_of(results)
     yield from _of_gain(best)
     yield from _of_rivals(report)

@@ -1,4 +1,4 @@
-"""What a card tells, section by section."""
+"""What a card says, section by section."""
 
 from collections.abc import Iterator
 

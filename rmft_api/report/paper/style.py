@@ -1,6 +1,6 @@
 """How figures look, and how they become files. Needs the `[figures]` extra (matplotlib).
 
-Colours are those of Okabe and Ito (2008), which readers with any colour vision tell apart; lines
+Colours are those of Okabe and Ito (2008), which readers with any colour vision distinguish; lines
 differ in dashes too. Text stays text in SVG and PDF. The same run gives the same bytes.
 """
 

@@ -1,4 +1,4 @@
-"""A contest as people read it, and as programs do: its plan, its standings."""
+"""A comparison as people read it, and as programs do: its plan, its standings."""
 
 import csv
 import io
