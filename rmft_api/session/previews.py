@@ -18,7 +18,7 @@ async def preview_of(config: RunConfig, options: PreviewOptions, runs: Path) -> 
 
     `runs`: the folder of runs, where a model that `model.base = "run:NAME"` means is looked for.
 
-    Needs no key and writes nothing. Raises ConfigError, DataError for a run that cannot be told,
+    Needs no key and writes nothing. Raises ConfigError, DataError for a run whose prompts fail,
     UsageError for a scenario or a round that it does not have.
     """
     config = resolved(config, runs)

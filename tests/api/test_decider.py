@@ -503,7 +503,7 @@ def test_a_game_that_was_tampered_with_is_refused(change: dict[str, Any]) -> Non
 
 def test_a_game_of_other_prompts_is_refused() -> None:
     state = decider(spec("bandit", '{"set": "compact"}'), CALL).start().dump()
-    with pytest.raises(ConfigError, match="told with other prompts"):
+    with pytest.raises(ConfigError, match="played with other prompts"):
         decider(spec(), CALL).load_game(state)
 
 
