@@ -114,7 +114,7 @@ PROVIDERS = {
         together.environ,
         (together.KEY,),
         lambda job: (job["root"] + str(job["from_checkpoint"]), job["training_file"]),
-        lambda fake: len(fake.files),
+        lambda fake: sum(file["bytes"] > 0 for file in fake.files),
         test_together_loop.PRICES,
     ),
     "fireworks": HostedProvider(

@@ -102,6 +102,24 @@ async def test_the_bytes_go_to_the_signed_address_without_our_key(
     assert together.contents[file.id] == examples()
 
 
+@pytest.mark.parametrize("route", ["upload", "store", "preprocess"])
+@pytest.mark.parametrize(
+    "meets", [Meets(manner="after"), Meets(manner="reset"), Meets(503, {}, done=True), Meets(200)]
+)
+async def test_an_upload_that_was_cut_off_anywhere_is_sent_again_and_is_one_file(
+    together: FakeTogether, connection: Connection, route: str, meets: Meets
+) -> None:
+    """The content tells that it is known; a record without content costs nothing."""
+    together.plan(route, meets)
+    try:
+        file = await connection.tuner.upload("rmft-1.jsonl", examples())
+    except ProviderFault as fault:
+        assert fault.kind is FaultKind.SAFE
+        file = await connection.tuner.upload("rmft-1.jsonl", examples())
+    assert together.contents[file.id] == examples()
+    assert [one["id"] for one in together.files if one["bytes"]] == [file.id]
+
+
 async def test_a_file_is_validated_before_a_job_and_a_bad_one_says_why(
     together: FakeTogether, connection: Connection
 ) -> None:

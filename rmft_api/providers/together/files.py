@@ -71,7 +71,7 @@ class TogetherFiles:
 
     async def put(self, filename: str, content: bytes) -> UploadedFile:
         """Store a file, or find the one that holds the same content already."""
-        request = self._control.request(f"store {filename}")
+        request = self._control.request(f"store {filename}", repeatable=True)
         body, kind = _form(
             purpose="fine-tune",
             file_name=filename,
