@@ -181,17 +181,20 @@ class Run:
             yield url
 
     def report(self, path: str | Path | None = None, *, svg: str | Path | None = None) -> Path:
-        """Write the run as one HTML page that needs no network; where it lies.
+        """Write the run or evaluation as one HTML page that needs no network; where it lies.
 
         Without `path`, `report.html` in the run's folder. `svg` also draws regret by iteration.
-        Raises UsageError for an evaluation, and for a figure before the base has been evaluated;
+        Raises UsageError for a figure of an evaluation, or before the base has been evaluated;
         StorageError.
         """
         to = self.directory / _PAGE if path is None else arguments.folder(path, "path")
         drawn = None if svg is None else arguments.folder(svg, "svg")
         with open_to_read(self.directory) as journal:
             if comparisons.is_comparison(journal):
-                comparisons.refuse_pages(self.name, {"report()": True})
+                comparisons.refuse_pages(self.name, {"report(svg=...)": drawn})
+                evaluated = comparisons.results_so_far(journal)
+                pages.write_evaluation_page(to, journal, evaluated, self.directory)
+                return to
             found, state = pages.results_so_far(journal), pages.run_state(self.directory)
             if drawn is not None:
                 pages.draw(drawn, self._evaluated(found))

@@ -46,21 +46,24 @@ def report(
 ) -> None:
     """Show a run's figures, and write them as a page.
 
-    Finished or not; the page holds its trajectories too. An evaluation has figures alone.
+    Finished or not; the page holds its trajectories too. An evaluation has a page too.
     """
     from rmft_api.cli.comparison_output import show
     from rmft_api.journal import open_to_read
     from rmft_api.session import comparisons
-    from rmft_api.session.pages import draw, serve_page
+    from rmft_api.session.pages import draw, serve_page, write_evaluation_page
     from rmft_api.session.run_directories import existing_run
 
     directory = existing_run(runs, run)
     page = html or (None if no_html or as_json else directory / PAGE)
-    only_runs = {"--live": live, "--svg": svg, "--selections": selections, "--html": html}
+    only_runs = {"--live": live, "--svg": svg, "--selections": selections}
     with open_to_read(directory) as journal:
         if comparisons.is_comparison(journal):
             comparisons.refuse_pages(run, only_runs)
-            show(comparisons.results_so_far(journal), as_json=as_json)
+            evaluated = comparisons.results_so_far(journal)
+            if page is not None:
+                _say_where(page, write_evaluation_page(page, journal, evaluated, directory))
+            show(evaluated, as_json=as_json)
             return
         read = None if live else _read(journal, directory, page)
     if read is None:
@@ -88,8 +91,12 @@ def _read(
     if page is not None:
         config, state = recorded_config(journal), run_state(directory)
         size = write_page(page, config, journal, found, state)
-        print(f"page: {page} ({size / 1e6:.1f} MB)", file=sys.stderr)  # noqa: T201
+        _say_where(page, size)
     return found, spending(journal), outcome.stopped(journal)
+
+
+def _say_where(page: Path, size: int) -> None:
+    print(f"page: {page} ({size / 1e6:.1f} MB)", file=sys.stderr)  # noqa: T201
 
 
 def _tell_nothing_yet(run: str, money: "Spending", why: str | None, *, is_refused: bool) -> None:

@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from rmft_api.report import (
         build,
         data,
+        evaluation_page,
         frames,
         live,
         model_card,
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
 __all__ = [
     "build",
     "data",
+    "evaluation_page",
     "frames",
     "live",
     "model_card",

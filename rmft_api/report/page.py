@@ -7,9 +7,10 @@ as text (`require-trusted-types-for` makes every other way an error).
 
 import base64
 import hashlib
+from collections.abc import Callable
 from html import escape
 from importlib.resources import files
-from typing import Any
+from typing import Any, TypeVar
 
 import msgspec
 
@@ -18,15 +19,17 @@ from rmft_api.evaluation.scoring import Results
 from rmft_api.journal import Journal
 from rmft_api.report import selections
 from rmft_api.report.build import gather
+from rmft_api.report.compared_data import ComparedReport
 from rmft_api.report.data import ReportData, RunState
 from rmft_api.report.play_groups import groups
 from rmft_api.report.trajectory_index import TrajectoryIndex, packed
 
+Report = TypeVar("Report", bound=ReportData | ComparedReport)
 LIMIT = 24_000_000
 """Characters of trajectories in one file; texts of some are left out above it."""
 SCRIPTS = (
     *("dom.js", "words.js", "data.js", "scales.js", "lines.js", "chart.js", "bars.js"),
-    *("players.js", "glance.js", "evidence.js", "off_policy.js", "record.js"),
+    *("players.js", "glance.js", "evidence.js", "off_policy.js", "record.js", "compared.js"),
     *("list.js", "rounds.js", "play.js", "browser.js", "main.js"),
 )
 """The page's script, in order; each file adds to what stands before it."""
@@ -37,10 +40,28 @@ def html(
     config: RunConfig, journal: Journal, results: Results | None, run_state: RunState
 ) -> bytes:
     """The whole page of a run; `results` is None before the base has been evaluated."""
-    report, index = read(config, journal, results, run_state)
+    return of_data(*read(config, journal, results, run_state))
+
+
+def of_data(report: ReportData | ComparedReport, index: TrajectoryIndex) -> bytes:
+    """The whole page of what was gathered."""
     blocks = [_block("story", packed(data(report, index)))]
     blocks += [_block(f"chapter-{i}", chapter) for i, chapter in enumerate(index.chapters)]
     return document(report.run, report.headline.title, "\n".join(blocks), "").encode()
+
+
+def within_limit(
+    fill: Callable[[TrajectoryIndex], Report], limit: int = LIMIT
+) -> tuple[Report, TrajectoryIndex]:
+    """What `fill` gathers, with an index that it has filled and that stays within `limit`."""
+    index = TrajectoryIndex()
+    report = fill(index)
+    share = 1.0
+    while index.size > limit and share > 0.001:
+        share *= 0.95 * limit / index.size
+        index = TrajectoryIndex(share)
+        report = fill(index)
+    return report, index
 
 
 def read(
@@ -62,7 +83,9 @@ def read(
     return report, index
 
 
-def data(report: ReportData, index: TrajectoryIndex, version: str = "") -> dict[str, Any]:
+def data(
+    report: ReportData | ComparedReport, index: TrajectoryIndex, version: str = ""
+) -> dict[str, Any]:
     """What the page's script begins with; what is not finite becomes null."""
     plain = msgspec.json.decode(msgspec.json.encode(report))
     return {"version": version, "story": plain, "groups": index.index}

@@ -65,6 +65,14 @@ def groups(config: RunConfig, journal: Journal) -> Iterator[PlayGroup]:
                 yield _group(config, split, iteration, played)
 
 
+def of_players(config: RunConfig, journal: Journal, count: int) -> Iterator[PlayGroup]:
+    """The groups of an evaluation: what each of `count` players has played, in their order."""
+    for index in range(count):
+        played = journal.trajectories("test", index)
+        if played:
+            yield _group(config, "test", index, played)
+
+
 def scenarios_of(
     sittings: Sequence[ScoredPlay], measure: Callable[[PlayArrays, RegretKind], NDArray[N]]
 ) -> list[NDArray[N]]:

@@ -51,8 +51,19 @@ class TrajectoryIndex:
         """The columns of every group."""
         return self._groups
 
-    def add(self, group: PlayGroup, selected: Sequence[Selected] = ()) -> None:
-        """Write a group down."""
+    def add(
+        self,
+        group: PlayGroup,
+        selected: Sequence[Selected] = (),
+        *,
+        name: str = "",
+        course: str = "",
+    ) -> None:
+        """Add a group.
+
+        `name` is who played, where an iteration does not say it. Groups of one split and `course`
+        have the same scenarios.
+        """
         shown = _shown(group, self._share)
         curves = scenarios_of(group.sittings, regret_curve)
         starts: list[list[int]] = []
@@ -60,6 +71,8 @@ class TrajectoryIndex:
             starts.append([start, len(self.chapters)])
             self.chapters.append(chapter)
         self._groups.append({**_columns(group, selected), "told": shown, "chapters": starts})
+        if name:
+            self._groups[-1] |= {"name": name, "course": course}
 
 
 def packed(value: Any) -> str:

@@ -119,7 +119,7 @@ def refuse_pages(name: str, asked: Mapping[str, object]) -> None:
     """Raise UsageError where an evaluation is asked for what only runs have, by option."""
     if options := [option for option, value in asked.items() if value]:
         raise UsageError(
-            f"{name!r} is an evaluation, which has figures alone; leave out {', '.join(options)}"
+            f"{name!r} is an evaluation, which has no such view; leave out {', '.join(options)}"
         )
 
 

@@ -23,6 +23,7 @@ from rmft_api.session.progress import status_of
 from rmft_api.session.recorded_config import recorded_config
 
 if TYPE_CHECKING:
+    from rmft_api.evaluation.comparison import ComparisonResults
     from rmft_api.report import live
 
 
@@ -50,6 +51,19 @@ def write_page(
 ) -> int:
     """Write the page; its size in bytes. Raises StorageError."""
     content = page.html(config, journal, found, run_state)
+    replace_file(path, content)
+    return len(content)
+
+
+def write_evaluation_page(
+    path: Path, journal: Journal, found: "ComparisonResults", directory: Path
+) -> int:
+    """Write an evaluation's page; its size in bytes. Raises StorageError."""
+    from rmft_api.report import evaluation_page
+    from rmft_api.session import comparisons
+
+    config = comparisons.recorded(journal)
+    content = evaluation_page.html(config, journal, found, run_state(directory))
     replace_file(path, content)
     return len(content)
 

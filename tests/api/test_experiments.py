@@ -222,8 +222,9 @@ def test_an_evaluation_refuses_what_only_runs_have(runs: Path) -> None:
     options = ["--svg", str(runs / "x.svg"), "--selections"]
     ended = subprocess.run([*command, *options], capture_output=True, text=True, timeout=60)
     assert ended.returncode == 64
-    assert "which has figures alone; leave out --svg, --selections" in ended.stderr
-    for refused in (lambda: held.results, held.report, lambda: held.export(runs / "x.csv")):
+    assert "which has no such view; leave out --svg, --selections" in ended.stderr
+    assert held.report().read_bytes().startswith(b"<!doctype html>")
+    for refused in (lambda: held.results, lambda: held.export(runs / "x.csv")):
         with pytest.raises(errors.UsageError, match="is an evaluation"):
             refused()
     with pytest.raises(errors.UsageError, match="is no evaluation"):

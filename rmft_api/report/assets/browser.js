@@ -71,7 +71,7 @@ const trajectoryBrowser = () => {
     const wanted = rows.filter(
       (row) =>
         (!split.value || row.split === split.value) &&
-        (!iteration.value || row.iteration === Number(iteration.value)) &&
+        (!iteration.value || (row.who || String(row.iteration)) === iteration.value) &&
         (scenario.value === "" || row.scenario === Number(scenario.value)) &&
         (!kept.checked || row.why === "kept"),
     );
@@ -85,7 +85,7 @@ const trajectoryBrowser = () => {
       .filter((one) => one.key !== row.key && sameScenario(one, row))
       .sort((a, b) => a.regret - b.regret);
     const name = (one) =>
-      `regret ${num(one.regret)}: iteration ${one.iteration}, trajectory ${one.trajectory}${one.why === "kept" ? ", selected" : ""}`;
+      `regret ${num(one.regret)}: ${one.who || `iteration ${one.iteration}`}, trajectory ${one.trajectory}${one.why === "kept" ? ", selected" : ""}`;
     against.replaceChildren(
       h("option", { value: "" }, others.length ? "nothing" : "no other of this scenario"),
       ...others.map((one) => h("option", { value: one.key }, name(one))),
@@ -117,9 +117,14 @@ const trajectoryBrowser = () => {
       groups.some((group) => group.split === one),
     );
     reset(split, [["", "all"], ...splits.map((one) => [one, SPLITS[one].toLowerCase()])]);
-    const iterations = [...new Set(groups.map((group) => group.iteration))].sort((a, b) => a - b);
+    const named = [...new Set(groups.map((group) => group.name).filter(Boolean))];
+    const iterations = named.length
+      ? []
+      : [...new Set(groups.map((group) => group.iteration))].sort((a, b) => a - b);
+    iterationLabel.firstChild.textContent = named.length ? "Player" : "Iteration";
     reset(iteration, [
       ["", "all"],
+      ...named.map((one) => [one, one]),
       ...iterations.map((one) => [String(one), one < 0 ? "before the warm-up" : one ? String(one) : "0 (the base)"]),
     ]);
     scenario.max = String(Math.max(0, ...groups.map((group) => group.problems.length - 1)));

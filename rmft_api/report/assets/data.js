@@ -57,6 +57,8 @@ const rowsOf = (groups) =>
       scenario,
       split: group.split,
       iteration: group.iteration,
+      who: group.name || "",
+      course: group.course || "",
       trajectory: group.trajectory[place],
       regret: group.regret[place],
       reward: group.reward[place],
@@ -65,16 +67,17 @@ const rowsOf = (groups) =>
       rank: group.rank[place],
       strip: group.strip[place],
       told: group.told[place],
-      key: `${group.split}/${group.iteration}/${scenario}/${group.trajectory[place]}`,
+      key: `${group.name ? `${group.name}/` : ""}${group.split}/${group.iteration}/${scenario}/${group.trajectory[place]}`,
     })),
   );
 
 const addressOf = (row) =>
-  `${SPLITS[row.split]}, iteration ${row.iteration}, scenario ${row.scenario}, trajectory ${row.trajectory}`;
+  `${row.who ? row.who : `${SPLITS[row.split]}, iteration ${row.iteration}`}, scenario ${row.scenario}, trajectory ${row.trajectory}`;
 
 // Scenarios of held-out splits are the same for every model; training draws fresh ones.
 const sameScenario = (one, other) =>
   one.split === other.split &&
+  one.course === other.course &&
   one.scenario === other.scenario &&
   (one.split !== "train" || one.iteration === other.iteration);
 

@@ -44,7 +44,7 @@ const virtualList = (label, choose, enter) => {
       h(
         "span",
         { class: "where" },
-        `${SPLITS[row.split]} · it ${row.iteration} · sc ${row.scenario} · tr ${row.trajectory}`,
+        `${row.who ? row.who : `${SPLITS[row.split]} · it ${row.iteration}`} · sc ${row.scenario} · tr ${row.trajectory}`,
       ),
       row.why === "kept" ? h("span", { class: "badge" }, "selected") : null,
     );

@@ -5,6 +5,8 @@ const NAMES = {
   iterations: "Iterations",
   rounds: "Rounds",
   differences: "Differences",
+  axes: "Kinds of scenarios",
+  runs: "Runs",
   log: "Log",
   exploration: "Exploration",
   selection: "Selection",
@@ -46,17 +48,19 @@ const remembered = () => {
 
 const render = ({ story, groups }, chapterOf) => {
   if (!story) return;
-  const makers = [glance, byIteration, byRound, paired, offPolicy, exploration, selection, money, lineage];
+  const makers = story.kind === "compared" ? COMPARED : [glance, byIteration, byRound, paired, offPolicy, exploration, selection, money, lineage];
   const sections = makers.map((make) => make(story)).filter(Boolean);
   const main = at("main");
   const restore = remembered();
   browser.update(groups, chapterOf);
   for (const old of [...main.children]) if (old !== browser.node) old.remove();
   if (!browser.node.isConnected) main.append(browser.node);
-  const tail = sections.findIndex((one) => one.id === "money");
+  const money = sections.findIndex((one) => one.id === "money");
+  const tail = money < 0 ? sections.length : money;
   browser.node.before(...sections.slice(0, tail));
   browser.node.after(...sections.slice(tail));
-  const ids = [...main.children].map((one) => one.id);
+  browser.node.hidden = !groups.length;
+  const ids = [...main.children].filter((one) => !one.hidden).map((one) => one.id);
   at("nav").replaceChildren(
     h(
       "ul",
