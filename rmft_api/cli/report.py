@@ -48,22 +48,18 @@ def report(
 
     Finished or not; the page holds its trajectories too. An evaluation has a page too.
     """
-    from rmft_api.cli.comparison_output import show
     from rmft_api.journal import open_to_read
     from rmft_api.session import comparisons
-    from rmft_api.session.pages import draw, serve_page, write_evaluation_page
+    from rmft_api.session.pages import draw, serve_page
     from rmft_api.session.run_directories import existing_run
 
     directory = existing_run(runs, run)
     page = html or (None if no_html or as_json else directory / PAGE)
-    only_runs = {"--live": live, "--svg": svg, "--selections": selections}
     with open_to_read(directory) as journal:
         if comparisons.is_comparison(journal):
+            only_runs = {"--live": live, "--svg": svg, "--selections": selections}
             comparisons.refuse_pages(run, only_runs)
-            evaluated = comparisons.results_so_far(journal)
-            if page is not None:
-                _say_where(page, write_evaluation_page(page, journal, evaluated, directory))
-            show(evaluated, as_json=as_json)
+            _show_evaluation(journal, directory, page, as_json=as_json)
             return
         read = None if live else _read(journal, directory, page)
     if read is None:
@@ -76,6 +72,19 @@ def report(
     if svg is not None:
         draw(svg, found)
     _print(found, money, as_json=as_json, selections=selections)
+
+
+def _show_evaluation(
+    journal: "Journal", directory: Path, page: Path | None, *, as_json: bool
+) -> None:
+    from rmft_api.cli.comparison_output import show
+    from rmft_api.session.comparisons import results_so_far
+    from rmft_api.session.pages import write_evaluation_page
+
+    found = results_so_far(journal)
+    if page is not None:
+        _say_where(page, write_evaluation_page(page, journal, found, directory))
+    show(found, as_json=as_json)
 
 
 def _read(
