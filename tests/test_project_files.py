@@ -132,3 +132,13 @@ def test_the_output_format_of_the_page_writes(monkeypatch: pytest.MonkeyPatch) -
     trajectory = Trajectory(Address("test", 0, 0, 0), "a-model", ("a", "b"), (played, played))
     written = example("markdown", monkeypatch).markdown([trajectory])
     assert written.decode().splitlines()[1:] == ["1. action 1", "2. action 1"]
+
+
+def test_contributing_names_every_room_and_no_module_that_is_gone() -> None:
+    text = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
+    package = ROOT / "rmft_api"
+    rooms = {path.parent.name for path in package.glob("*/__init__.py")}
+    assert [room for room in sorted(rooms) if f"`{room}/`" not in text] == []
+    named = re.findall(r"`([a-z_]+/[a-z_]+\.py)`", text)
+    assert len(named) > 10
+    assert [one for one in named if not (package / one).exists()] == []
