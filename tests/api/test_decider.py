@@ -442,7 +442,7 @@ def test_a_story_that_hides_the_names_is_refused() -> None:
         ({"story": 5}, "story=5 must be a name or a text"),
         ({"seed": "x"}, "seed must be a whole number"),
         ({"seed": -1}, "seed must be a whole number"),
-        ({"actions": ["mail", "Mail"]}, "same name"),
+        ({"actions": ["mail", "Mail"]}, "differ only in case"),
         ({"actions": ["a:b", "c"]}, "has a character"),
         ({"actions": [1, 2]}, "is not a text"),
         ({"actions": 99}, "names 16 actions"),
