@@ -49,7 +49,19 @@ def needs_of(algorithm: object) -> Needs:
 def made(name: str, algorithm: Any, known: GameInfo, options: dict[str, Any]) -> Algorithm:
     """The player, watched. Raises DataError that names what went wrong."""
     player = _asked(name, "__init__", functools.partial(algorithm, known, **options))
+    missing = [method for method in _methods(player) if not callable(getattr(player, method, None))]
+    if missing:
+        raise DataError(
+            f"baseline {name}: the class has no method {missing[0]}; inherit "
+            "rmft_api.baselines.Algorithm, or write it"
+        )
     return _Watched(name, player, known)
+
+
+def _methods(player: Any) -> tuple[str, ...]:
+    """What the class must have: a way to decide, and a way to learn."""
+    decides = "mix" if hasattr(player, "mix") and not hasattr(player, "choose") else "choose"
+    return (decides, "learn_all" if needs_of(player) == "full" else "learn")
 
 
 def _asked(name: str, method: str, call: Any) -> Any:
@@ -85,7 +97,8 @@ class _Watched(Algorithm):
 
     def mix(self, t: int) -> Floats | None:
         """N x K probabilities, or None."""
-        found = self._from("mix", t, self._player.mix)
+        mix = getattr(self._player, "mix", None)
+        found = None if mix is None else self._from("mix", t, mix)
         if found is None:
             return None
         shape = (self._known.N, self._known.K)
@@ -100,7 +113,9 @@ class _Watched(Algorithm):
 
     def learn(self, t: int, actions_N: Ints, earned_N: Floats) -> None:
         """Hand on what a bandit sees."""
-        _asked(self._name, f"learn({t}, ...)", lambda: self._player.learn(t, actions_N, earned_N))
+        learn = getattr(self._player, "learn", None)
+        if learn is not None:  # a class that needs full information may learn from that alone
+            _asked(self._name, f"learn({t}, ...)", lambda: learn(t, actions_N, earned_N))
 
     def learn_all(self, t: int, faced_NK: Floats) -> None:
         """Hand on what full information shows."""

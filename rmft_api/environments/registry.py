@@ -14,7 +14,7 @@ import numpy as np
 
 from rmft_api.config.schema import Problem, as_words
 from rmft_api.core import paths, seeds
-from rmft_api.core.errors import ConfigError, DataError
+from rmft_api.core.errors import ConfigError, DataError, RmftError
 from rmft_api.core.records import Split
 from rmft_api.environments.division import NONE
 from rmft_api.environments.loading import imported
@@ -178,12 +178,7 @@ def draw(
     environment, address = problem.make(), (split, iteration, index)
     rng = seeds.rng(seed, "scenario", *address)
     try:
-        if rules < paths.DIVIDED:  # a run of an earlier version continues as it began
-            scenario = replace(environment.draw(rng), bears=None)
-        elif isinstance(environment, Divided):
-            scenario = environment.draw_from(split, rng)
-        else:
-            scenario = environment.draw(rng)
+        scenario = _drawn(environment, problem, split, rng, rules)
         if rules < paths.NAMED and _is_logs(environment, problem):
             scenario = replace(scenario, names=None)
         if rules >= paths.DIVIDED and _may_keep_places(problem.environment, scenario):
@@ -196,6 +191,35 @@ def draw(
             f"{problem.label}: {split} scenario {index}: came as T={scenario.T}, K={scenario.K}"
         )
     return scenario
+
+
+def _drawn(
+    environment: Environment,
+    problem: ConcreteProblem,
+    split: Split,
+    rng: np.random.Generator,
+    rules: int,
+) -> Scenario:
+    """What the environment draws. Raises DataError for a class that breaks its contract."""
+    divided = isinstance(environment, Divided) and rules >= paths.DIVIDED
+    method = "draw_from(split, rng)" if divided else "draw(rng)"
+    try:
+        if isinstance(environment, Divided) and rules >= paths.DIVIDED:
+            found: Any = environment.draw_from(split, rng)
+        else:
+            found = environment.draw(rng)
+    except (RmftError, ValueError):
+        raise
+    except Exception as error:
+        if problem.environment in BUILT_IN:
+            raise
+        what = f"{problem.label}: {method} raised {type(error).__name__}: {error}"
+        raise DataError(what) from error
+    if not isinstance(found, Scenario):
+        shown = " ".join(repr(found).split())[:80]
+        raise DataError(f"{problem.label}: {method} returned {shown}; a Scenario expected")
+    # a run of an earlier version continues as it began
+    return replace(found, bears=None) if rules < paths.DIVIDED else found
 
 
 def files(problems: Iterable[ConcreteProblem]) -> dict[str, str]:

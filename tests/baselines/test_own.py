@@ -62,6 +62,34 @@ class TestLinearThompson(AlgorithmContract):
     algorithm = "lin_thompson"
 
 
+class Silent:
+    """Inherits nothing, and cannot learn."""
+
+    def __init__(self, known: GameInfo) -> None:
+        self.known = known
+
+    def choose(self, t: int) -> np.ndarray:
+        return np.zeros(self.known.N, dtype=np.int64)
+
+
+class Still:
+    """Cannot decide."""
+
+    def __init__(self, known: GameInfo) -> None:
+        self.known = known
+
+
+class Plain(Silent):
+    """Inherits nothing of the package, and has what is needed."""
+
+    def learn(self, t: int, actions_N: np.ndarray, earned_N: np.ndarray) -> None:
+        pass
+
+
+def test_a_class_need_not_inherit() -> None:
+    assert baselines.play(own("Plain"), drawn(), 1)[0].actions_T.tolist() == [0] * 6
+
+
 def drawn(count: int = 2) -> list[Scenario]:
     made = environments.make("bandit", 3, 6, {})
     return [made.draw(np.random.default_rng(i)) for i in range(count)]
@@ -84,6 +112,11 @@ def test_an_own_class_plays_with_its_options() -> None:
     [
         ("TooFar", r"TooFar: choose\(0\) returned array\(\[3, 3\]\); 2 whole numbers from 0 to 2"),
         ("NotProbable", r"NotProbable: mix\(0\) returned .*2 x 3 probabilities expected"),
+        (
+            "Silent",
+            r"Silent: the class has no method learn; inherit rmft_api\.baselines\.Algorithm",
+        ),
+        ("Still", r"Still: the class has no method choose"),
         ("Broken", r"Broken: choose\(0\) raised ZeroDivisionError: by hand"),
     ],
 )

@@ -8,7 +8,7 @@ import pytest
 
 from rmft_api import environments
 from rmft_api.config.schema import Problem
-from rmft_api.core.errors import ConfigError
+from rmft_api.core.errors import ConfigError, DataError
 
 MINE = """
 import numpy as np
@@ -22,6 +22,17 @@ class Coins:
         means = np.broadcast_to(rng.random(self.K) * self.luck, (self.T, self.K))
         rewards = (rng.random(means.shape) < means).astype(float)
         return Scenario(rewards=rewards, means=means, feedback="bandit", regret="pseudo")
+
+class Number:
+    def __init__(self, K, T):
+        pass
+
+    def draw(self, rng):
+        return 3
+
+class Broken(Number):
+    def draw(self, rng):
+        return {}["gone"]
 
 nothing = 3
 """
@@ -62,4 +73,19 @@ def test_a_class_that_cannot_be_used_is_refused_in_one_line(
 ) -> None:
     with pytest.raises(ConfigError, match=message) as raised:
         environments.make(name, 2, 2, options)
+    assert "\n" not in str(raised.value)
+
+
+@pytest.mark.usefixtures("place")
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("Number", r"Number K=2 T=3: draw\(rng\) returned 3; a Scenario expected"),
+        ("Broken", r"Broken K=2 T=3: draw\(rng\) raised KeyError: 'gone'"),
+    ],
+)
+def test_what_draw_returns_or_raises_is_named_in_one_line(name: str, message: str) -> None:
+    problems = environments.expand([Problem(environment=f"coins_of_mine:{name}", K=2, T=3)])
+    with pytest.raises(DataError, match=message) as raised:
+        environments.draw(problems, 1, "test", 0, 0)
     assert "\n" not in str(raised.value)
