@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from rmft_api.api.fetching import get_model, make_checkpoint
     from rmft_api.api.log_files import save_log
     from rmft_api.api.opened_run import Run, TunedModel, figures, list_runs, open_run
-    from rmft_api.api.plans import Plan, aplan, plan
+    from rmft_api.api.plans import Alternatives, Plan, aplan, plan
     from rmft_api.api.previews import Preview, apreview, preview
     from rmft_api.api.retraining import aretrain, plan_retrain, retrain
     from rmft_api.api.rl_environments import load_environment
@@ -28,7 +28,7 @@ _MODULES = {
     "fetching": ("get_model", "make_checkpoint"),
     "log_files": ("save_log",),
     "opened_run": ("Run", "TunedModel", "figures", "list_runs", "open_run"),
-    "plans": ("Plan", "aplan", "plan"),
+    "plans": ("Alternatives", "Plan", "aplan", "plan"),
     "previews": ("Preview", "apreview", "preview"),
     "rl_environments": ("load_environment",),
     "retraining": ("aretrain", "plan_retrain", "retrain"),
@@ -36,6 +36,7 @@ _MODULES = {
 }
 """Which module has which names; the imports above say the same to type checkers."""
 __all__ = [
+    "Alternatives",
     "Decider",
     "Decision",
     "Game",

@@ -4,16 +4,20 @@ import html
 from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, NamedTuple, TypeVar
 
 from rmft_api.api import arguments
 from rmft_api.api.arguments import RunFile, settings
 from rmft_api.api.event_loop import run_soon
+from rmft_api.config.schema import RunConfig
+from rmft_api.core.errors import UsageError
 from rmft_api.planning import ComparisonPlan, GridPlan, RunPlan
+from rmft_api.planning.alternatives import CheaperPlan, EndpointComparison
 from rmft_api.planning.plan import Cost, Phase
-from rmft_api.session import plans
+from rmft_api.session import alternatives, plans
 
 R = TypeVar("R", bound=RunPlan | ComparisonPlan | GridPlan)
+A = TypeVar("A", bound=CheaperPlan | EndpointComparison)
 
 
 class Plan(Generic[R]):
@@ -23,9 +27,10 @@ class Plan(Generic[R]):
     `.players`, for a grid each of its `.runs`.
     """
 
-    def __init__(self, record: R) -> None:
+    def __init__(self, record: R, source: "PlanSource | None" = None) -> None:
         """Use `plan`, `plan_retrain`, `plan_evaluate`, `plan_ablate`."""
         self.record = record
+        self._source = source
 
     @property
     def total(self) -> tuple[float | None, float | None, float | None]:
@@ -47,6 +52,36 @@ class Plan(Generic[R]):
         """Why it would not begin; None: it would."""
         return self.record.refusal
 
+    def cheaper(self) -> "Alternatives[CheaperPlan]":
+        """What would make the run cheaper, the largest savings first. About a second a change.
+
+        Nothing is chosen: each of `.record.options` is a change for the run file. Only for the plan
+        of a run file; raises UsageError for others.
+        """
+        asked = self._asked()
+        return Alternatives(run_soon(partial(alternatives.cheaper, *asked)))
+
+    def compare(self, *endpoints: str) -> "Alternatives[EndpointComparison]":
+        """The same run at its endpoint and at others, the cheapest first: `.record.quotes`.
+
+        Args:
+            endpoints: `PROFILE`, or `PROFILE:MODEL` where the base has another name there.
+
+        Raises:
+            UsageError: For an unknown profile, or where this is not the plan of a run file.
+
+        """
+        config, runs, tokens = self._asked()
+        names = endpoints or (config.model.profile,)
+        return Alternatives(run_soon(partial(alternatives.compared, config, names, runs, tokens)))
+
+    def _asked(self) -> "PlanSource":
+        if self._source is None:
+            raise UsageError(
+                "only the plan of a run file has alternatives; use rmft_api.plan(FILE)"
+            )
+        return self._source
+
     def to_json(self) -> str:
         """What the command prints with `--json`."""
         from rmft_api.report.text.any_plan import json_of
@@ -58,6 +93,39 @@ class Plan(Generic[R]):
         from rmft_api.report.text.any_plan import table_of
 
         return table_of(self.record)
+
+    def _repr_html_(self) -> str:
+        return f"<pre>{html.escape(str(self))}</pre>"
+
+
+class PlanSource(NamedTuple):
+    """What a plan was made from."""
+
+    config: RunConfig
+    runs: Path
+    reply_tokens: int | None
+
+
+class Alternatives(Generic[A]):
+    """What a run would cost otherwise; `str()` is the table that the command prints.
+
+    `record` holds everything, money there in micro-dollars.
+    """
+
+    def __init__(self, record: A) -> None:
+        """Use `Plan.cheaper` and `Plan.compare`."""
+        self.record = record
+
+    def to_json(self) -> str:
+        """What the command prints with `--json`."""
+        from rmft_api.report.text.any_plan import alternatives_json
+
+        return alternatives_json(self.record)
+
+    def __str__(self) -> str:
+        from rmft_api.report.text.any_plan import alternatives_table
+
+        return alternatives_table(self.record)
 
     def _repr_html_(self) -> str:
         return f"<pre>{html.escape(str(self))}</pre>"
@@ -118,4 +186,5 @@ async def aplan(
     tokens = arguments.whole_or_none(reply_tokens, "reply_tokens")
     folder = arguments.folder(runs)
     config, _ = settings(file, overrides, budget_usd)
-    return Plan(await plans.plan_of(config, folder, tokens, measure=calibrate))
+    planned = await plans.plan_of(config, folder, tokens, measure=calibrate)
+    return Plan(planned, PlanSource(config, folder, tokens))

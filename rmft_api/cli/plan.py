@@ -20,6 +20,29 @@ from rmft_api.cli.options import (
 if TYPE_CHECKING:
     from rmft_api.config.schema import RunConfig
 
+Calibrate = Annotated[
+    bool,
+    typer.Option(
+        "--calibrate",
+        help="Measure this machine with the run's checkpoint for ten seconds; it is kept.",
+    ),
+]
+Cheaper = Annotated[
+    bool,
+    typer.Option(
+        "--cheaper",
+        help="Show what would make the run cheaper, each change planned whole.",
+    ),
+]
+Compare = Annotated[
+    list[str] | None,
+    typer.Option(
+        metavar="PROFILE[:MODEL]",
+        help="Plan the same run at this endpoint, beside others; once for each.",
+    ),
+]
+AsJson = Annotated[bool, typer.Option("--json", help="The plan, for programs.")]
+
 
 def plan(
     file: RunFile = None,
@@ -27,14 +50,10 @@ def plan(
     budget: Budget = None,
     reply_tokens: ReplyTokens = None,
     accept_shutdown: AcceptShutdown = False,
-    calibrate: Annotated[
-        bool,
-        typer.Option(
-            "--calibrate",
-            help="Measure this machine with the run's checkpoint for ten seconds; it is kept.",
-        ),
-    ] = False,
-    as_json: Annotated[bool, typer.Option("--json", help="The plan, for programs.")] = False,
+    calibrate: Calibrate = False,
+    cheaper: Cheaper = False,
+    compare: Compare = None,
+    as_json: AsJson = False,
     runs: RunsDir = RUNS,
 ) -> None:
     """Show what a run will do, cost and take, phase by phase. Sends and spends nothing.
@@ -42,6 +61,11 @@ def plan(
     Where a run of its name has started, its real replies say how long replies are.
     """
     config = described(run_file(file), overrides, budget)
+    if cheaper or compare:
+        show_otherwise(
+            config, runs, reply_tokens, cheaper=cheaper, endpoints=compare or [], as_json=as_json
+        )
+        return
     show(
         *(config, runs, reply_tokens),
         accept_shutdown=accept_shutdown,
@@ -68,3 +92,27 @@ def show(
     print(plan_json(planned) if as_json else plan_table(planned))  # noqa: T201
     if planned.refusal and not accept_shutdown:
         raise ConfigError(planned.refusal)
+
+
+def show_otherwise(
+    config: "RunConfig",
+    runs: Path,
+    reply_tokens: int | None,
+    *,
+    cheaper: bool,
+    endpoints: list[str],
+    as_json: bool,
+) -> None:
+    """Print what would make the run cheaper, or what it costs elsewhere."""
+    from rmft_api.core.errors import UsageError
+    from rmft_api.report.text import alternatives as texts
+    from rmft_api.session import alternatives
+
+    if cheaper and endpoints:
+        raise UsageError("--cheaper and --compare are two questions; ask one")
+    if cheaper:
+        found = alternatives.cheaper_now(config, runs, reply_tokens)
+        print(texts.cheaper_json(found) if as_json else texts.cheaper_table(found))  # noqa: T201
+        return
+    quotes = alternatives.compared_now(config, endpoints, runs, reply_tokens)
+    print(texts.endpoints_json(quotes) if as_json else texts.endpoints_table(quotes))  # noqa: T201

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from rmft_api.session import (
         ablations,
+        alternatives,
         budgets,
         cards,
         chains,
@@ -39,6 +40,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "ablations",
+    "alternatives",
     "budgets",
     "cards",
     "chains",

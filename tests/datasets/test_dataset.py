@@ -186,7 +186,7 @@ def test_rewards_that_are_not_finite_are_refused() -> None:
 
 def test_too_few_examples_are_refused_with_the_way_out() -> None:
     with pytest.raises(
-        DataError, match=r"9 examples, the provider takes 10 or more; begin another run"
+        DataError, match=r"9 examples, the provider takes 10 or more; start another run"
     ):
         build([trajectory([Turn()] * 9)], least=dataset.LEAST_EXAMPLES)
     with pytest.raises(DataError, match="0 examples"):

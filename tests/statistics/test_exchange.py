@@ -68,7 +68,7 @@ def test_less_error_asks_for_a_larger_rise(N: int, M: int) -> None:
     [
         (np.ones((3, 1)), 0.05, "2 models or more"),
         (np.ones((0, 3)), 0.05, "2 models or more"),
-        (np.ones((3, 2)), 0.0, "no probability"),
+        (np.ones((3, 2)), 0.0, "is not a probability"),
     ],
 )
 def test_what_cannot_be_dealt_is_refused(figures: Floats, error: float, message: str) -> None:

@@ -35,7 +35,7 @@ def in_short(plan: RunPlan) -> str:
     return (
         f"plan: ${dollars(cost.expected)} expected, ${dollars(cost.worst)} at worst{within}; a "
         f"crash wastes at most ${dollars(plan.crash)}; "
-        f"time {_time(plan.seconds)}, until {plan.ends}"
+        f"time {duration(plan.seconds)}, until {plan.ends}"
     )
 
 
@@ -57,7 +57,7 @@ def grid_json(plan: GridPlan) -> str:
         {"cell": run.cell, "seed": run.seed, "set": run.changes, "plan": _plan_json(run.plan)}
         for run in plan.runs
     ]
-    whole = {"total_usd": _cost_json(plan.total), "seconds": plan.seconds, "refusal": plan.refusal}
+    whole = {"total_usd": cost_json(plan.total), "seconds": plan.seconds, "refusal": plan.refusal}
     return msgspec.json.encode({"runs": runs, **whole}).decode()
 
 
@@ -65,8 +65,8 @@ def _grid_rows(plan: GridPlan) -> Iterator[tuple[str, ...]]:
     for run in plan.runs:
         changes = ", ".join(f"{key} = {value!r}" for key, value in run.changes.items())
         costs = _amounts(run.plan.total)
-        yield run.plan.run, changes or "as the base file says", *costs, _time(run.plan.seconds)
-    yield "total", "", *_amounts(plan.total), _time(plan.seconds)
+        yield run.plan.run, changes or "as the base file says", *costs, duration(run.plan.seconds)
+    yield "total", "", *_amounts(plan.total), duration(plan.seconds)
 
 
 def _plan_json(plan: RunPlan) -> dict[str, Any]:
@@ -76,7 +76,7 @@ def _plan_json(plan: RunPlan) -> dict[str, Any]:
     return {
         **rest,
         "phases": [_phase_json(phase) for phase in plan.phases],
-        "total_usd": _cost_json(plan.total),
+        "total_usd": cost_json(plan.total),
         "saves_usd": {name: _dollars(value) for name, value in raw["saves"].items()},
         "crash_usd": _dollars(plan.crash),
         "budget_usd": _dollars(plan.budget),
@@ -94,10 +94,11 @@ def dollars(micro: int | None) -> str:
 def _phase_json(phase: Phase) -> dict[str, Any]:
     raw: dict[str, Any] = msgspec.to_builtins(phase)
     del raw["cost"]
-    return {**raw, "usd": _cost_json(phase.cost)}
+    return {**raw, "usd": cost_json(phase.cost)}
 
 
-def _cost_json(cost: Cost) -> dict[str, float | None]:
+def cost_json(cost: Cost) -> dict[str, float | None]:
+    """In US dollars; None: unknown."""
     return {
         "low": _dollars(cost.low),
         "expected": _dollars(cost.expected),
@@ -125,11 +126,11 @@ def _row(phase: Phase, *, warmed: bool) -> tuple[str, ...]:
         "" if phase.iteration < 0 else str(phase.iteration),
         phase.name,
         str(phase.model) if phase.model > 0 else base,
-        _count(phase.calls),
-        *map(_count, tokens),
-        "unknown" if phase.trained_tokens is None else _count(phase.trained_tokens),
+        count(phase.calls),
+        *map(count, tokens),
+        "unknown" if phase.trained_tokens is None else count(phase.trained_tokens),
         *_amounts(phase.cost),
-        _time(phase.seconds) if phase.name != "hosting" else "",
+        duration(phase.seconds) if phase.name != "hosting" else "",
     )
 
 
@@ -141,13 +142,13 @@ def _total(plan: RunPlan) -> tuple[str, ...]:
         "total",
         "",
         "",
-        _count(sum(phase.calls for phase in phases)),
-        _count(sum(phase.prompt_tokens for phase in phases)),
-        _count(sum(phase.cached_tokens for phase in phases)),
-        _count(sum(phase.output_tokens for phase in phases)),
-        _count(sum(known)) if len(known) == len(trained) else "unknown",
+        count(sum(phase.calls for phase in phases)),
+        count(sum(phase.prompt_tokens for phase in phases)),
+        count(sum(phase.cached_tokens for phase in phases)),
+        count(sum(phase.output_tokens for phase in phases)),
+        count(sum(known)) if len(known) == len(trained) else "unknown",
         *_amounts(plan.total),
-        _time(plan.seconds),
+        duration(plan.seconds),
     )
 
 
@@ -172,7 +173,7 @@ def _notes(plan: RunPlan) -> Iterator[str]:
 
 
 def _batches(found: BatchSavings) -> str:
-    takes = f"{_time(found.seconds)} of playing, {_time(found.at_most)} at most"
+    takes = f"{duration(found.seconds)} of playing, {duration(found.at_most)} at most"
     if found.used:
         return f"saved by batches ${dollars(found.saves)}; {takes}"
     return (
@@ -192,9 +193,11 @@ def _amounts(cost: Cost) -> tuple[str, str, str]:
     return dollars(cost.low), dollars(cost.expected), dollars(cost.worst)
 
 
-def _count(number: int) -> str:
+def count(number: int) -> str:
+    """With separators; nothing for 0."""
     return f"{number:,}" if number else ""
 
 
-def _time(seconds: float | None) -> str:
+def duration(seconds: float | None) -> str:
+    """Hours, minutes and seconds."""
     return "unknown" if seconds is None else str(timedelta(seconds=round(seconds)))
