@@ -44,6 +44,7 @@ ENVIRON = {
     "RMFT_BEDROCK_BUCKET": "s3://lab/rmft",
     "RMFT_BEDROCK_ROLE_ARN": "arn:aws:iam::123456789012:role/tuning",
     "TOGETHER_API_KEY": "together-0123456789",
+    "PORTKEY_API_KEY": "portkey-0123456789",
     "FIREWORKS_API_KEY": "fw-0123456789",
     "FIREWORKS_ACCOUNT_ID": "lab",
 }
@@ -88,6 +89,7 @@ def loaded(name: str, trains: str) -> tuple[set[str], set[str]]:
         ("bedrock", {"botocore"}, {"bedrock"}),
         ("together", set[str](), {"chat", "together"}),
         ("fireworks", set[str](), {"chat", "fireworks"}),
+        ("portkey", {"openai", "httpx2"}, {"chat", "openai_wire"}),
         ("openai-compatible", {"openai", "httpx2"}, {"chat", "openai_wire"}),
     ],
 )
