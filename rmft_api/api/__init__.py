@@ -6,7 +6,15 @@ from rmft_api.core.lazy import lazily
 
 if TYPE_CHECKING:
     from rmft_api.api.ablations import aablate, ablate, plan_ablate
-    from rmft_api.api.checks import acleanup, adoctor, cleanup, doctor, init, list_profiles
+    from rmft_api.api.checks import (
+        acleanup,
+        adoctor,
+        cleanup,
+        compare_profiles,
+        doctor,
+        init,
+        list_profiles,
+    )
     from rmft_api.api.decider import Decider
     from rmft_api.api.decision_game import Decision, Game
     from rmft_api.api.evaluations import aevaluate, evaluate, plan_evaluate
@@ -21,7 +29,15 @@ if TYPE_CHECKING:
 
 _MODULES = {
     "ablations": ("aablate", "ablate", "plan_ablate"),
-    "checks": ("acleanup", "adoctor", "cleanup", "doctor", "init", "list_profiles"),
+    "checks": (
+        "acleanup",
+        "adoctor",
+        "cleanup",
+        "compare_profiles",
+        "doctor",
+        "init",
+        "list_profiles",
+    ),
     "decider": ("Decider",),
     "decision_game": ("Decision", "Game"),
     "evaluations": ("aevaluate", "evaluate", "plan_evaluate"),
@@ -55,6 +71,7 @@ __all__ = [
     "aretrain",
     "arun",
     "cleanup",
+    "compare_profiles",
     "doctor",
     "evaluate",
     "figures",

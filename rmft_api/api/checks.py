@@ -10,6 +10,7 @@ from rmft_api.api.arguments import RunFile
 from rmft_api.api.event_loop import run_now
 from rmft_api.config import starter
 from rmft_api.providers import profiles
+from rmft_api.providers.profile_choices import ProfileChoice, choices
 from rmft_api.providers.profiles import Profile
 from rmft_api.session import doctor_checks
 from rmft_api.session.environment_checks import Finding
@@ -83,6 +84,11 @@ def cleanup(
 def list_profiles() -> list[Profile]:
     """The endpoints that a run file may name, and what they need."""
     return list(profiles.load_all().values())
+
+
+def compare_profiles() -> list[ProfileChoice]:
+    """The endpoints side by side: what they train, need and cost, and when they end."""
+    return list(choices())
 
 
 def init(name: str | Path, like: str = "quickstart") -> Path:

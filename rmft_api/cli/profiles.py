@@ -1,11 +1,19 @@
 """`rmft-api profiles`: the endpoints that a run file may name."""
 
+from typing import Annotated
 
-def profiles() -> None:
-    """List the endpoints (profiles) and what they need."""
-    from rmft_api.providers.profiles import load_all
+import typer
 
-    for profile in load_all().values():
-        key = f"key in {profile.api_key_env}" if profile.api_key_env else "no key"
-        trains = ", ".join(profile.training.methods) if profile.training else "no training"
-        print(f"{profile.name:18} {profile.base_url:52} {trains:18} {key}")  # noqa: T201
+
+def profiles(
+    as_json: Annotated[bool, typer.Option("--json", help="The table, for programs.")] = False,
+) -> None:
+    """List the endpoints (profiles): what they train, need and cost, and when they end."""
+    from datetime import UTC, datetime
+
+    from rmft_api.providers.profile_choices import choices
+    from rmft_api.report.text.profiles import profiles_json, profiles_table
+
+    found = choices()
+    text = profiles_json(found) if as_json else profiles_table(found, datetime.now(UTC).date())
+    print(text)  # noqa: T201

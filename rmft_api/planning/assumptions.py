@@ -1,6 +1,7 @@
 """What a plan says besides its numbers: what it assumes, and what speaks against it."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from datetime import date
 
 from rmft_api.config.schema import RunConfig
 from rmft_api.datasets.tokens import TokenCounter
@@ -10,8 +11,9 @@ from rmft_api.planning.lengths import limit_of, way_out
 from rmft_api.planning.observed_lengths import ExpectedLength
 from rmft_api.planning.open_model import OpenModel, settings_of
 from rmft_api.planning.phases import PhaseBuilder
-from rmft_api.planning.plan import Cost, Phase, RunPlan
+from rmft_api.planning.plan import Cost, Phase, PriceUsed, RunPlan
 from rmft_api.planning.timing import JOB_S, REPLY_S, speed_of
+from rmft_api.providers import prices
 from rmft_api.providers.profiles import Profile
 from rmft_api.rollouts import log_policy, preparation
 
@@ -76,12 +78,25 @@ def warnings_of(builder: PhaseBuilder, plan: RunPlan) -> Iterator[str]:
     yield from _unknown(builder)
     yield from over_budget(plan.total, plan.budget)
     yield from _refused_data(builder, plan.phases)
+    if builder.playing.profile.paid or builder.training.profile.paid:
+        yield from old_prices(plan.prices, date.fromisoformat(plan.begins))
     if builder.playing.profile.rents_deployments:
         yield (
             "a deployment is paid by the hour: more hours than the worst case (faults, limits, a "
             "run that is stopped) are reserved one by one in the budget, which ends the run; what "
             "a lost machine leaves standing is paid until `rmft-api resume` or "
             "`rmft-api cleanup --remove`"
+        )
+
+
+def old_prices(used: Iterable[PriceUsed], today: date) -> Iterator[str]:
+    """The rows of the price list that should be checked again, in a line."""
+    old = {price.as_of for price in used if prices.is_old(date.fromisoformat(price.as_of), today)}
+    if old:
+        days = (today - date.fromisoformat(min(old))).days
+        yield (
+            f"prices are {days} days old (as of {min(old)}); compare them with the provider's "
+            f"page, and name a file with newer ones in {prices.OWN_ENV}"
         )
 
 

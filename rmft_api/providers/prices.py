@@ -8,7 +8,7 @@ import os
 import re
 import tomllib
 from collections.abc import Mapping
-from datetime import date
+from datetime import date, timedelta
 from decimal import ROUND_CEILING, Decimal
 from functools import cache, cached_property
 from math import lcm
@@ -26,6 +26,8 @@ from rmft_api.core.records import AnswerFormat, ChatRequest, ChatResponse, Messa
 SHIPPED = Path(__file__).with_name("prices.toml")
 OWN_ENV = "RMFT_PRICES"
 """Environment variable that names a prices file of the user's own."""
+OLD = timedelta(days=60)
+"""Prices older than this are reported in plans and by `doctor`."""
 _PER_MESSAGE = 16
 """No chat format adds more tokens than this to a message."""
 _PER_FORM = 32
@@ -204,6 +206,17 @@ def price_of(provider: str, model: str, own: Path | None = None) -> Price | None
         if found:
             return found
     return None
+
+
+def rows(own: Path | None = None) -> tuple[Price, ...]:
+    """All rows, those of the user's own file first. Raises ConfigError."""
+    own = own or (Path(named) if (named := os.environ.get(OWN_ENV)) else None)
+    return (*(load(own).price if own else ()), *load(SHIPPED).price)
+
+
+def is_old(as_of: date, today: date) -> bool:
+    """Whether a row should be checked again."""
+    return today - as_of > OLD
 
 
 class PriceTable(Section):

@@ -96,6 +96,10 @@ class Profile(Section):
     """None: chats can be asked one by one alone."""
     timeouts: Timeouts = Field(default_factory=Timeouts)
     lifecycle: tuple[Lifecycle, ...] = ()
+    models: Literal["closed", "open", "own", "any"] = "any"
+    """Whose weights answer there: the vendor's alone, published ones, those of this machine."""
+    tried: str = ""
+    """What the adapter was tried against, and what it was not."""
 
     @model_validator(mode="after")
     def _the_address_is_one(self) -> Self:

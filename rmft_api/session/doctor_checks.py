@@ -235,9 +235,28 @@ def _prices(subject: CheckContext) -> Iterator[Finding]:
         known = [row.model for row in rows if row.provider == subject.playing.price_list]
         verdict: Verdict = "ok" if known or not subject.playing.paid else "note"
         yield Finding("prices", verdict, f"known for {', '.join(known) or 'no model'}")
-        return
-    for profile in subject.profiles:
-        yield _price(profile, subject.base)
+    else:
+        for profile in subject.profiles:
+            yield _price(profile, subject.base)
+    yield from _old_prices(subject)
+
+
+def _old_prices(subject: CheckContext) -> Iterator[Finding]:
+    """The rows of its endpoints that should be checked again."""
+    lists = {profile.price_list for profile in subject.profiles if profile.paid}
+    today = subject.now.date()
+    old = [
+        row for row in prices.rows() if row.provider in lists and prices.is_old(row.as_of, today)
+    ]
+    if old:
+        first = min(old, key=lambda row: row.as_of)
+        yield Finding(
+            "prices",
+            "note",
+            f"{len(old)} rows are older than {prices.OLD.days} days (the oldest, {first.model}, of "
+            f"{first.as_of}); compare them with {first.source}, and name a file with newer ones in "
+            f"{prices.OWN_ENV}",
+        )
 
 
 def _price(profile: Profile, base: str) -> Finding:
