@@ -121,6 +121,7 @@ async def test_togethers_package_stores_tunes_deploys_and_plays_against_the_fake
         messages=[{"role": "user", "content": "Which button?"}],
         max_tokens=8,
         seed=1,
+        reasoning={"enabled": False},
     )
     assert reply.choices[0].message.content == "blue"
     deployments = sdk.endpoints.deployments

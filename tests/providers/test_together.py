@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import AsyncIterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -65,6 +66,18 @@ class TestTogetherChat(ChatModelContract):
     @pytest.fixture
     def largest_n(self) -> int:
         return 1
+
+
+async def test_a_hybrid_model_is_asked_not_to_think(
+    together: FakeTogether, connection: Connection, tmp_path: Path
+) -> None:
+    await connection.chat.reply(TestTogetherChat().ask(BASE))
+    assert together.asked("chat")[0].json["reasoning"] == {"enabled": False}
+    own = tmp_path / "profiles.toml"
+    own.write_text("[together.chat]\nextra = { reasoning = { enabled = true } }\n")
+    async with connect(load("together", own), environ=environ(together)) as thinking:
+        await thinking.chat.reply(TestTogetherChat().ask(BASE))
+    assert together.asked("chat")[1].json["reasoning"] == {"enabled": True}
 
 
 class TestTogetherTuner(FineTunerContract):
