@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from rmft_api.api.decider import Decider
     from rmft_api.api.decision_game import Decision, Game
     from rmft_api.api.evaluations import aevaluate, evaluate, plan_evaluate
+    from rmft_api.api.families import Family, list_families, open_family
     from rmft_api.api.fetching import get_model, make_checkpoint
     from rmft_api.api.log_files import save_log
     from rmft_api.api.opened_run import Run, TunedModel, figures, list_runs, open_run
@@ -41,6 +42,7 @@ _MODULES = {
     "decider": ("Decider",),
     "decision_game": ("Decision", "Game"),
     "evaluations": ("aevaluate", "evaluate", "plan_evaluate"),
+    "families": ("Family", "list_families", "open_family"),
     "fetching": ("get_model", "make_checkpoint"),
     "log_files": ("save_log",),
     "opened_run": ("Run", "TunedModel", "figures", "list_runs", "open_run"),
@@ -55,6 +57,7 @@ __all__ = [
     "Alternatives",
     "Decider",
     "Decision",
+    "Family",
     "Game",
     "Plan",
     "Preview",
@@ -77,10 +80,12 @@ __all__ = [
     "figures",
     "get_model",
     "init",
+    "list_families",
     "list_profiles",
     "list_runs",
     "load_environment",
     "make_checkpoint",
+    "open_family",
     "open_run",
     "plan",
     "plan_ablate",

@@ -15,6 +15,7 @@ async def aablate(
     file: str | Path | None = None,
     *,
     cells: Sequence[str] = (),
+    budget_usd: float | None = None,
     runs: str | Path = "runs",
     progress: bool = False,
 ) -> list[AblationRow]:
@@ -26,6 +27,8 @@ async def aablate(
     Args:
         file: A grid file; None: the shipped one, which takes no key, no network and no GPU.
         cells: Only these cells, and the first; empty: all.
+        budget_usd: The most that all these runs may have spent together in the end; say it again
+            when the grid is resumed.
         runs: The folder of runs.
         progress: Show on stderr what the command line shows.
 
@@ -36,18 +39,22 @@ async def aablate(
     """
     grid = arguments.text_or_none(file, "file")
     places = runs_of(grid, arguments.texts(cells, "cells"))
-    return await run_all(places, arguments.folder(runs), reporting(progress))
+    cap = arguments.dollars(budget_usd, "budget_usd")
+    return await run_all(places, arguments.folder(runs), reporting(progress), cap)
 
 
 def ablate(
     file: str | Path | None = None,
     *,
     cells: Sequence[str] = (),
+    budget_usd: float | None = None,
     runs: str | Path = "runs",
     progress: bool = False,
 ) -> list[AblationRow]:
     """As `aablate`, where no event loop runs. Ctrl-C drains; the same call continues."""
-    work = partial(aablate, file, cells=cells, runs=runs, progress=progress)
+    work = partial(
+        *(aablate, file), cells=cells, budget_usd=budget_usd, runs=runs, progress=progress
+    )
     return run_now(work, "aablate")
 
 

@@ -4,7 +4,7 @@ import html
 from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
-from typing import Any, Generic, NamedTuple, TypeVar
+from typing import Any, Generic, NamedTuple, TypeVar, overload
 
 from rmft_api.api import arguments
 from rmft_api.api.arguments import RunFile, settings
@@ -138,15 +138,42 @@ def _dollars(cost: Cost) -> tuple[float | None, float | None, float | None]:
     return low, expected, worst
 
 
+@overload
 def plan(
     file: RunFile = "quickstart",
     overrides: Mapping[str, Any] | None = None,
     *,
     budget_usd: float | None = None,
+    seeds: None = None,
     reply_tokens: int | None = None,
     calibrate: bool = False,
     runs: str | Path = "runs",
-) -> Plan[RunPlan]:
+) -> Plan[RunPlan]: ...
+
+
+@overload
+def plan(
+    file: RunFile = "quickstart",
+    overrides: Mapping[str, Any] | None = None,
+    *,
+    budget_usd: float | None = None,
+    seeds: int,
+    reply_tokens: int | None = None,
+    calibrate: bool = False,
+    runs: str | Path = "runs",
+) -> Plan[GridPlan]: ...
+
+
+def plan(
+    file: RunFile = "quickstart",
+    overrides: Mapping[str, Any] | None = None,
+    *,
+    budget_usd: float | None = None,
+    seeds: int | None = None,
+    reply_tokens: int | None = None,
+    calibrate: bool = False,
+    runs: str | Path = "runs",
+) -> Plan[RunPlan] | Plan[GridPlan]:
     """What a run will do and cost. Sends nothing, needs no key; takes about a second.
 
     Works inside a running event loop too, as in a notebook.
@@ -155,6 +182,7 @@ def plan(
         file: A run file; see `RunFile`.
         overrides: Dotted keys to change, with their values.
         budget_usd: The most that the run may spend.
+        seeds: How many runs of different seeds; None: one run. `.record.runs` has each.
         reply_tokens: Assumed length of a reply; half of `sampling.max_tokens` where it is None.
         calibrate: Measure this machine with the run's checkpoint for ten seconds; it is kept.
         runs: The folder of runs: a run of this name that has started gives its real lengths.
@@ -164,8 +192,9 @@ def plan(
 
     """
     work = partial(
-        *(aplan, file, overrides),
+        *(_plan, file, overrides),
         budget_usd=budget_usd,
+        seeds=seeds,
         reply_tokens=reply_tokens,
         calibrate=calibrate,
         runs=runs,
@@ -173,18 +202,70 @@ def plan(
     return run_soon(work)
 
 
+@overload
 async def aplan(
     file: RunFile = "quickstart",
     overrides: Mapping[str, Any] | None = None,
     *,
     budget_usd: float | None = None,
+    seeds: None = None,
     reply_tokens: int | None = None,
     calibrate: bool = False,
     runs: str | Path = "runs",
-) -> Plan[RunPlan]:
+) -> Plan[RunPlan]: ...
+
+
+@overload
+async def aplan(
+    file: RunFile = "quickstart",
+    overrides: Mapping[str, Any] | None = None,
+    *,
+    budget_usd: float | None = None,
+    seeds: int,
+    reply_tokens: int | None = None,
+    calibrate: bool = False,
+    runs: str | Path = "runs",
+) -> Plan[GridPlan]: ...
+
+
+async def aplan(
+    file: RunFile = "quickstart",
+    overrides: Mapping[str, Any] | None = None,
+    *,
+    budget_usd: float | None = None,
+    seeds: int | None = None,
+    reply_tokens: int | None = None,
+    calibrate: bool = False,
+    runs: str | Path = "runs",
+) -> Plan[RunPlan] | Plan[GridPlan]:
     """As `plan`, in the event loop of the caller."""
+    return await _plan(
+        *(file, overrides),
+        budget_usd=budget_usd,
+        seeds=seeds,
+        reply_tokens=reply_tokens,
+        calibrate=calibrate,
+        runs=runs,
+    )
+
+
+async def _plan(
+    file: RunFile,
+    overrides: Mapping[str, Any] | None,
+    *,
+    budget_usd: float | None,
+    seeds: int | None,
+    reply_tokens: int | None,
+    calibrate: bool,
+    runs: str | Path,
+) -> Plan[RunPlan] | Plan[GridPlan]:
     tokens = arguments.whole_or_none(reply_tokens, "reply_tokens")
+    count = arguments.whole_or_none(seeds, "seeds")
     folder = arguments.folder(runs)
     config, _ = settings(file, overrides, budget_usd)
-    planned = await plans.plan_of(config, folder, tokens, measure=calibrate)
-    return Plan(planned, PlanSource(config, folder, tokens))
+    if count is None:
+        planned = await plans.plan_of(config, folder, tokens, measure=calibrate)
+        return Plan(planned, PlanSource(config, folder, tokens))
+    from rmft_api.session import families
+
+    return Plan(await families.plan_of(config, count, folder, tokens, measure=calibrate))

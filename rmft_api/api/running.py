@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, overload
 
 from rmft_api.api import arguments
 from rmft_api.api.arguments import RunFile, settings
@@ -23,22 +23,53 @@ from rmft_api.session.resume_options import ResumeOptions
 from rmft_api.session.run_directories import run_directory
 from rmft_api.session.valid_replies import OnStopped
 
+if TYPE_CHECKING:
+    from rmft_api.api.families import Family
+
+
+@overload
+async def arun(
+    file: RunFile = "quickstart",
+    overrides: Mapping[str, Any] | None = None,
+    *,
+    budget_usd: float | None = None,
+    seeds: None = None,
+    runs: str | Path = "runs",
+    accept_shutdown: bool = False,
+    progress: bool = False,
+) -> Run: ...
+
+
+@overload
+async def arun(
+    file: RunFile = "quickstart",
+    overrides: Mapping[str, Any] | None = None,
+    *,
+    budget_usd: float | None = None,
+    seeds: int,
+    runs: str | Path = "runs",
+    accept_shutdown: bool = False,
+    progress: bool = False,
+) -> "Family": ...
+
 
 async def arun(
     file: RunFile = "quickstart",
     overrides: Mapping[str, Any] | None = None,
     *,
     budget_usd: float | None = None,
+    seeds: int | None = None,
     runs: str | Path = "runs",
     accept_shutdown: bool = False,
     progress: bool = False,
-) -> Run:
-    """Begin a run and take it to its end.
+) -> "Run | Family":
+    """Begin a run and take it to its end; with `seeds`, a family of so many runs.
 
     Args:
         file: A run file; see `RunFile`.
         overrides: Dotted keys to change, with their values.
-        budget_usd: Never spend more than this many US dollars.
+        budget_usd: Never spend more than this many US dollars, all seeds together.
+        seeds: How many runs, from the run file's own seed on; None: one run.
         runs: The folder where the run's own folder is made.
         accept_shutdown: Begin though the model's end comes before the run's.
         progress: Show on stderr what the command line shows.
@@ -50,14 +81,68 @@ async def arun(
         RmftError: Any other known error; `.hint` says how to continue.
 
     """
+    return await _arun(
+        file,
+        overrides,
+        budget_usd=budget_usd,
+        seeds=seeds,
+        runs=runs,
+        accept_shutdown=accept_shutdown,
+        progress=progress,
+    )
+
+
+async def _arun(
+    file: RunFile,
+    overrides: Mapping[str, Any] | None,
+    *,
+    budget_usd: float | None,
+    seeds: int | None,
+    runs: str | Path,
+    accept_shutdown: bool,
+    progress: bool,
+) -> "Run | Family":
     folder = arguments.folder(runs)
     config, path = settings(file, overrides, budget_usd)
     if not accept_shutdown:
         plans.refuse_shutdown(config)
-    await sessions.begin(
-        config, folder, path, reporting=reporting(progress), accept_shutdown=accept_shutdown
-    )
+    count, telling = arguments.whole_or_none(seeds, "seeds"), reporting(progress)
+    if count is not None:
+        from rmft_api.api.families import open_family
+        from rmft_api.session import families
+
+        await families.begin(
+            *(config, count, folder, path, telling), accept_shutdown=accept_shutdown
+        )
+        return open_family(run_directory(folder, config.name))
+    await sessions.begin(config, folder, path, reporting=telling, accept_shutdown=accept_shutdown)
     return open_run(run_directory(folder, config.name))
+
+
+@overload
+def run(
+    file: RunFile = "quickstart",
+    overrides: Mapping[str, Any] | None = None,
+    *,
+    budget_usd: float | None = None,
+    seeds: None = None,
+    runs: str | Path = "runs",
+    accept_shutdown: bool = False,
+    progress: bool = False,
+) -> Run: ...
+
+
+@overload
+def run(
+    file: RunFile = "quickstart",
+    overrides: Mapping[str, Any] | None = None,
+    *,
+    budget_usd: float | None = None,
+    seeds: int,
+    runs: str | Path = "runs",
+    accept_shutdown: bool = False,
+    progress: bool = False,
+) -> "Family": ...
 
 
 def run(
@@ -65,16 +150,18 @@ def run(
     overrides: Mapping[str, Any] | None = None,
     *,
     budget_usd: float | None = None,
+    seeds: int | None = None,
     runs: str | Path = "runs",
     accept_shutdown: bool = False,
     progress: bool = False,
-) -> Run:
+) -> "Run | Family":
     """As `arun`, where no event loop runs. Ctrl-C drains; `resume` continues."""
     work = partial(
-        arun,
+        _arun,
         file,
         overrides,
         budget_usd=budget_usd,
+        seeds=seeds,
         runs=runs,
         accept_shutdown=accept_shutdown,
         progress=progress,

@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from rmft_api.cli.options import RUNS, ReplyTokens, RunsDir
+from rmft_api.cli.options import RUNS, Budget, ReplyTokens, RunsDir
 
 if TYPE_CHECKING:
     from rmft_api.planning import GridPlan
@@ -20,6 +20,7 @@ def ablate(
     cell: Annotated[
         list[str] | None, typer.Option(help="Only this cell; repeatable.", show_default=False)
     ] = None,
+    budget: Budget = None,
     dry_run: Annotated[
         bool,
         typer.Option("--dry-run", help="Name the runs, how they differ, and their price; no more."),
@@ -34,7 +35,8 @@ def ablate(
 
     Each is held against the first one on the same scenarios.
     Runs that have ended are not run again, and one that was stopped continues: the same command
-    again resumes the grid. The embedded grid takes no key, no network and no GPU.
+    again resumes the grid. --budget is for all of its runs together. The embedded grid takes no
+    key, no network and no GPU.
     """
     import msgspec
 
@@ -46,7 +48,7 @@ def ablate(
     if dry_run:
         _show(ablations.plan_now(wanted, runs, reply_tokens), as_json=as_json)
         return
-    table = run_async(ablations.run_all(wanted, runs, REPORTING))
+    table = run_async(ablations.run_all(wanted, runs, REPORTING, budget))
     print(msgspec.json.encode(table).decode() if as_json else ablations.table_of(table))  # noqa: T201
 
 

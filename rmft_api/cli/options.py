@@ -45,6 +45,15 @@ ReplyTokens = Annotated[
 DryRun = Annotated[
     bool, typer.Option("--dry-run", help="Show the plan and its price; send and spend nothing.")
 ]
+Seeds = Annotated[
+    int | None,
+    typer.Option(
+        metavar="N",
+        help="A family of N runs, from the run file's seed on, under one budget.",
+        min=2,
+        show_default=False,
+    ),
+]
 AcceptShutdown = Annotated[
     bool,
     typer.Option("--accept-shutdown", help="Begin though the model's end comes before the run's."),

@@ -13,6 +13,7 @@ from rmft_api.cli.options import (
     ReplyTokens,
     RunFile,
     RunsDir,
+    Seeds,
     described,
     run_file,
 )
@@ -54,6 +55,7 @@ def plan(
     cheaper: Cheaper = False,
     compare: Compare = None,
     as_json: AsJson = False,
+    seeds: Seeds = None,
     runs: RunsDir = RUNS,
 ) -> None:
     """Show what a run will do, cost and take, phase by phase. Sends and spends nothing.
@@ -62,6 +64,7 @@ def plan(
     """
     config = described(run_file(file), overrides, budget)
     if cheaper or compare:
+        _refuse_seeds(seeds)
         show_otherwise(
             config, runs, reply_tokens, cheaper=cheaper, endpoints=compare or [], as_json=as_json
         )
@@ -71,7 +74,15 @@ def plan(
         accept_shutdown=accept_shutdown,
         as_json=as_json,
         measure=calibrate,
+        seeds=seeds,
     )
+
+
+def _refuse_seeds(seeds: int | None) -> None:
+    from rmft_api.core.errors import UsageError
+
+    if seeds is not None:
+        raise UsageError("--cheaper and --compare are of one run; leave --seeds out")
 
 
 def show(
@@ -82,14 +93,20 @@ def show(
     accept_shutdown: bool,
     as_json: bool,
     measure: bool = False,
+    seeds: int | None = None,
 ) -> None:
     """Print the plan. Raises ConfigError, after it, where the run would not begin."""
     from rmft_api.core.errors import ConfigError
-    from rmft_api.report.text.plan import plan_json, plan_table
+    from rmft_api.report.text.any_plan import json_of, table_of
     from rmft_api.session.plans import plan_now
 
-    planned = plan_now(config, runs, reply_tokens, measure=measure)
-    print(plan_json(planned) if as_json else plan_table(planned))  # noqa: T201
+    if seeds is None:
+        planned = plan_now(config, runs, reply_tokens, measure=measure)
+    else:
+        from rmft_api.session.families import plan_now as plan_of_seeds
+
+        planned = plan_of_seeds(config, seeds, runs, reply_tokens, measure=measure)
+    print(json_of(planned) if as_json else table_of(planned))  # noqa: T201
     if planned.refusal and not accept_shutdown:
         raise ConfigError(planned.refusal)
 

@@ -9,6 +9,8 @@ import typer
 from rmft_api.cli.options import RUNS, RunName, RunsDir
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from rmft_api.evaluation.scoring import Results
     from rmft_api.journal import Journal
     from rmft_api.planning import Spending
@@ -50,14 +52,17 @@ def report(
     """
     from rmft_api.journal import open_to_read
     from rmft_api.session import comparisons
-    from rmft_api.session.pages import draw, serve_page
-    from rmft_api.session.run_directories import existing_run
+    from rmft_api.session.pages import serve_page
+    from rmft_api.session.run_directories import existing_place, is_family
 
-    directory = existing_run(runs, run)
+    directory = existing_place(runs, run)
+    only_runs = {"--live": live, "--svg": svg, "--selections": selections}
+    if is_family(directory):
+        _print_family(directory, {**only_runs, "--html": html}, as_json=as_json)
+        return
     page = html or (None if no_html or as_json else directory / PAGE)
     with open_to_read(directory) as journal:
         if comparisons.is_comparison(journal):
-            only_runs = {"--live": live, "--svg": svg, "--selections": selections}
             comparisons.refuse_pages(run, only_runs)
             _show_evaluation(journal, directory, page, as_json=as_json)
             return
@@ -68,10 +73,17 @@ def report(
     found, money, why = read
     if found is None:
         _tell_nothing_yet(run, money, why, is_refused=as_json or page is None)
-        return
-    if svg is not None:
-        draw(svg, found)
-    _print(found, money, as_json=as_json, selections=selections)
+    else:
+        _print(found, money, svg, as_json=as_json, selections=selections)
+
+
+def _print_family(directory: Path, only_runs: "Mapping[str, object]", *, as_json: bool) -> None:
+    from rmft_api.report.text.family import family_json, family_table
+    from rmft_api.session import families
+
+    families.refuse_pages(directory, only_runs)
+    found = families.results_of(directory)
+    print(family_json(found) if as_json else family_table(found))  # noqa: T201
 
 
 def _show_evaluation(
@@ -119,7 +131,9 @@ def _tell_nothing_yet(run: str, money: "Spending", why: str | None, *, is_refuse
     print(f"{nothing}\n\n{spending_table(money)}")  # noqa: T201
 
 
-def _print(found: "Results", money: "Spending", *, as_json: bool, selections: bool) -> None:
+def _print(
+    found: "Results", money: "Spending", svg: Path | None, *, as_json: bool, selections: bool
+) -> None:
     from rmft_api.report.results_json import results_json
     from rmft_api.report.text.results import (
         over_time_table,
@@ -127,7 +141,10 @@ def _print(found: "Results", money: "Spending", *, as_json: bool, selections: bo
         selections_table,
     )
     from rmft_api.report.text.spending import spending_table
+    from rmft_api.session.pages import draw
 
+    if svg is not None:
+        draw(svg, found)
     if as_json:
         print(results_json(found, money))  # noqa: T201
         return

@@ -1,10 +1,15 @@
 """`rmft-api resume`: continue a run, whatever stopped it."""
 
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from rmft_api.cli.options import RUNS, RunName, RunsDir
+
+if TYPE_CHECKING:
+    from rmft_api.evaluation.comparison import ComparisonResults
+    from rmft_api.evaluation.family import FamilyResults
+    from rmft_api.evaluation.scoring import Results
 
 RunCap = Annotated[
     float | None, typer.Option(metavar="USD", help="A new cap for the whole run.", min=0)
@@ -65,19 +70,16 @@ def resume(
     as_recorded: AsRecorded = False,
     runs: RunsDir = RUNS,
 ) -> None:
-    """Continue where a run or an evaluation stopped.
+    """Continue where a run, a family of seeds or an evaluation stopped.
 
     What was paid for is not asked again.
     """
-    from rmft_api.cli.comparison_output import show
     from rmft_api.cli.console import REPORTING
     from rmft_api.cli.errors import run_async
-    from rmft_api.evaluation.scoring import Results
-    from rmft_api.report.text.results import results_table
     from rmft_api.session.budgets import Budgets
     from rmft_api.session.resume import resume
     from rmft_api.session.resume_options import ResumeOptions
-    from rmft_api.session.run_directories import existing_run
+    from rmft_api.session.run_directories import existing_place
     from rmft_api.session.valid_replies import OnStopped
 
     options = ResumeOptions(
@@ -88,8 +90,19 @@ def resume(
         again=again,
         new_key=new_key,
     )
-    found = run_async(resume(existing_run(runs, run), options, REPORTING))
+    _show(run_async(resume(existing_place(runs, run), options, REPORTING)))
+
+
+def _show(found: "Results | FamilyResults | ComparisonResults") -> None:
+    from rmft_api.cli.comparison_output import show
+    from rmft_api.evaluation.family import FamilyResults
+    from rmft_api.evaluation.scoring import Results
+    from rmft_api.report.text.family import family_table
+    from rmft_api.report.text.results import results_table
+
     if isinstance(found, Results):
         print(results_table(found))  # noqa: T201
+    elif isinstance(found, FamilyResults):
+        print(family_table(found))  # noqa: T201
     else:
         show(found)

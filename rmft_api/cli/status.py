@@ -24,12 +24,17 @@ def status(run: OneRun = None, runs: RunsDir = RUNS) -> None:
     """
     from rmft_api.report.text.spending import spending_table
     from rmft_api.session.progress import check_begun, line_of, status_of
-    from rmft_api.session.run_directories import existing_run
+    from rmft_api.session.run_directories import existing_place, is_family
 
     if run is None:
         _list(runs)
         return
-    directory = existing_run(runs, run)
+    directory = existing_place(runs, run)
+    if is_family(directory):
+        from rmft_api.session.family_status import status_table
+
+        print(status_table(directory))  # noqa: T201
+        return
     check_begun(directory)
     print(line_of(directory))  # noqa: T201
     found = status_of(directory)
@@ -38,6 +43,7 @@ def status(run: OneRun = None, runs: RunsDir = RUNS) -> None:
 
 
 def _list(runs: Path) -> None:
+    from rmft_api.session.family_status import families_in_words
     from rmft_api.session.run_list import list_table, run_list
 
     found = run_list(runs)
@@ -45,6 +51,8 @@ def _list(runs: Path) -> None:
         print(f"passed over {name!r}: {why}", file=sys.stderr)  # noqa: T201
     if found.runs:
         print(list_table(found))  # noqa: T201
+        for line in families_in_words(runs):
+            print(line)  # noqa: T201
     elif not found.unreadable:
         print(f"no runs in {str(runs)!r}; `rmft-api run` starts one", file=sys.stderr)  # noqa: T201
     if any(one.status and one.status.state in ("interrupted", "failed") for one in found.runs):

@@ -10,6 +10,7 @@ RmftError                   70  (never raised itself)
 ├── ProviderDownError       69  the provider stayed unreachable past its deadline
 ├── ResumableError          75  stopped cleanly; `rmft-api resume RUN` continues
 │   ├── BudgetError             the cap is reached
+│   ├── SeedFailedError         some seeds of a family failed, the others have ended
 │   └── LockedError             another process owns the run
 ├── InterruptedRunError     130/143  a signal; resumable
 └── ProviderFault           69  one failed request, classified; `retries.py` decides what follows
@@ -79,6 +80,10 @@ class ResumableError(RmftError):
 
 class BudgetError(ResumableError):
     """The next request could pass the cap, so it was not sent."""
+
+
+class SeedFailedError(ResumableError):
+    """Some seeds of a family failed; the others have ended and are kept."""
 
 
 class LockedError(ResumableError):

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from rmft_api.evaluation import (
         comparison,
+        family,
         limit,
         measures,
         off_policy,
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "comparison",
+    "family",
     "limit",
     "measures",
     "off_policy",

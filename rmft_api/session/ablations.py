@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Iterator, Sequence
+from contextlib import closing
 from pathlib import Path
 
 import numpy as np
@@ -9,7 +10,8 @@ import numpy as np
 from rmft_api import statistics
 from rmft_api.config import run_files
 from rmft_api.config.grid import GridRun, grid_runs, load
-from rmft_api.core.errors import ConfigError
+from rmft_api.config.schema import RunConfig
+from rmft_api.core.errors import BudgetError, ConfigError
 from rmft_api.core.records import Interval, Record
 from rmft_api.evaluation import outcome
 from rmft_api.evaluation.measures import unread_warning
@@ -19,8 +21,11 @@ from rmft_api.planning import GridPlan, PlannedGridRun, plan_grid
 from rmft_api.report.text.columns import paragraph, table
 from rmft_api.selection.regret import Floats
 from rmft_api.session import plans
+from rmft_api.session.budgets import Budgets, left_of
 from rmft_api.session.recorded_config import recorded_config
 from rmft_api.session.reporting import QUIET, Reporting
+from rmft_api.session.resume_options import ResumeOptions
+from rmft_api.session.run_identity import has_begun
 from rmft_api.session.runs import begin, resume
 from rmft_api.session.starting_models import resolved
 from rmft_api.statistics import Comparison
@@ -66,14 +71,21 @@ def runs_of(file: str | Path | None, cells: Sequence[str]) -> list[GridRun]:
 
 
 async def run_all(
-    places: Sequence[GridRun], runs: Path, reporting: Reporting = QUIET
+    places: Sequence[GridRun],
+    runs: Path,
+    reporting: Reporting = QUIET,
+    budget_usd: float | None = None,
 ) -> list[AblationRow]:
     """Take every run to its end, one after the other, wherever it stands; then compare the cells.
 
-    Raises ConfigError for a run of other settings.
+    `budget_usd` is the most that all these runs may have spent together in the end. Raises
+    ConfigError for a run of other settings, BudgetError where the budget is taken.
     """
-    for place in places:
-        await run_cell(place, runs, reporting)
+    directories = [runs / place.config.name for place in places]
+    for place, directory in zip(places, directories, strict=True):
+        others = [one for one in directories if one != directory]
+        left = None if budget_usd is None else left_of(budget_usd, others)
+        await run_cell(place, runs, reporting, left)
     return compared(places, runs)
 
 
@@ -107,24 +119,41 @@ def plan_now(places: Sequence[GridRun], runs: Path, reply_tokens: int | None = N
     return asyncio.run(plan_of(places, runs, reply_tokens))
 
 
-async def run_cell(place: GridRun, runs: Path, reporting: Reporting = QUIET) -> None:
-    """Take one run to its end, wherever it stands. Raises ConfigError for one of other settings."""
+async def run_cell(
+    place: GridRun, runs: Path, reporting: Reporting = QUIET, left_usd: float | None = None
+) -> None:
+    """Take one run to its end, wherever it stands, within what is left of the grid's budget.
+
+    Raises ConfigError for one of other settings, BudgetError where nothing is left.
+    """
     directory = runs / place.config.name
-    if not (directory / "journal.sqlite").exists():
-        await begin(place.config, runs, None, reporting=reporting)
+    if not has_begun(directory):
+        await begin(_within(place.config, left_usd), runs, None, reporting=reporting)
         return
-    journal = Journal.read(directory)
-    try:
+    with closing(Journal.read(directory)) as journal:
         recorded, ended = recorded_config(journal), _has_ended(journal)
-    finally:
-        journal.close()
-    if recorded != resolved(place.config, runs):
+    wanted = resolved(place.config, runs).model_copy(update={"budget_usd": recorded.budget_usd})
+    if recorded != wanted:
         raise ConfigError(
             f"run {place.config.name!r} exists with other settings than the grid's; move it away, "
             "or give another folder with --runs"
         )
     if not ended:
-        await resume(directory, reporting=reporting)
+        caps = Budgets(None if left_usd is None else _within(place.config, left_usd).budget_usd)
+        await resume(directory, ResumeOptions(caps=caps), reporting)
+
+
+def _within(config: RunConfig, left_usd: float | None) -> RunConfig:
+    """The run with what is left of the grid's budget, or its own cap where that is lower."""
+    if left_usd is None:
+        return config
+    if left_usd <= 0.0:
+        raise BudgetError(
+            f"the other runs of the grid have taken its whole budget before {config.name!r}; the "
+            "same command with a higher --budget continues the grid"
+        )
+    own = config.budget_usd
+    return config.model_copy(update={"budget_usd": left_usd if own is None else min(own, left_usd)})
 
 
 def _has_ended(journal: Journal) -> bool:

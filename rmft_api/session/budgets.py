@@ -1,8 +1,13 @@
 """What a run may spend at most: said when it begins, and again whenever it is resumed."""
 
+from collections.abc import Iterable
+from contextlib import closing
+from pathlib import Path
+
 from rmft_api.config.schema import RunConfig
 from rmft_api.core.records import Record
 from rmft_api.journal import Journal
+from rmft_api.session.run_identity import has_begun
 
 _KIND = "caps"
 
@@ -39,6 +44,23 @@ async def set_caps(journal: Journal, config: RunConfig) -> None:
     caps = Budgets(config.budget_usd, config.iteration_budget_usd)
     if caps != (journal.get(_KIND, "", Budgets) or NO_CAPS):
         await journal.put(_KIND, "", caps)
+
+
+def left_of(budget_usd: float, others: Iterable[Path]) -> float:
+    """What several runs that share a budget leave of it, in USD: what they reserved is taken too.
+
+    The runs are given by their directories; none of them may be at work. May be negative.
+    """
+    return budget_usd - sum(map(_taken, others)) / 1e6
+
+
+def _taken(directory: Path) -> int:
+    """Micro-dollars that a run has spent, or may have."""
+    if not has_begun(directory):
+        return 0
+    with closing(Journal.read(directory)) as journal:
+        totals = journal.ledger.totals()
+    return totals.spent + totals.reserved
 
 
 def _first(*values: float | None) -> float | None:

@@ -9,6 +9,8 @@ from rmft_api.core.errors import UsageError
 from rmft_api.core.names import A_NAME, RUN_NAME, as_run_name
 
 JOURNAL = "journal.sqlite"
+FAMILY = "family.json"
+"""The record of a family of seeds, in the folder of its name."""
 
 
 def run_directory(runs: Path, name: str) -> Path:
@@ -24,10 +26,28 @@ def existing_run(runs: Path, name: str) -> Path:
     found = next((way for way in ways if way is not None and is_run(way)), None)
     if found is not None:
         return found
+    family = next((runs / one for one in _meant(name) if is_family(runs / one)), None)
+    if family is not None:
+        raise UsageError(
+            f"{family.name!r} is a family of runs with different seeds; name one of them: "
+            f"{', '.join(one for one in run_names(runs) if one.startswith(f'{family.name}-seed-'))}"
+        )
     directory = run_directory(runs, name)
     if os.path.lexists(directory):
         raise UsageError(f"{str(directory)!r} is not a run: {_kind(directory)}{_known(runs)}")
     raise UsageError(f"no run {name!r} in {str(runs)!r}{_known(runs)}")
+
+
+def existing_place(runs: Path, name: str) -> Path:
+    """As `existing_run`, or the folder of a family: whatever can be resumed, or reported as one."""
+    ways = (Path(name) if os.sep in name else None, *(runs / one for one in _meant(name)))
+    found = next((way for way in ways if way is not None and is_family(way)), None)
+    return existing_run(runs, name) if found is None else found
+
+
+def family_names(runs: Path) -> list[str]:
+    """The families of seeds in a folder, by name."""
+    return sorted(path.parent.name for path in runs.glob(f"*/{FAMILY}"))
 
 
 def run_names(runs: Path) -> list[str]:
@@ -64,6 +84,14 @@ def is_run(directory: Path) -> bool:
     try:
         return (directory / JOURNAL).is_file()
     except OSError:  # a folder that may not be looked into
+        return False
+
+
+def is_family(directory: Path) -> bool:
+    """Whether a directory has the record of a family."""
+    try:
+        return (directory / FAMILY).is_file()
+    except OSError:
         return False
 
 

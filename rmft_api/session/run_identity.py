@@ -1,6 +1,7 @@
 """What a run was started with, compared with what is asked for now."""
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +31,11 @@ def recorded_identity(directory: Path) -> RunConfig | None:
         journal.close()
 
 
+def has_begun(directory: Path) -> bool:
+    """Whether a run is there that came to its beginning: one killed before it has to begin."""
+    return recorded_identity(directory) is not None
+
+
 def exists(begun: RunConfig, config: RunConfig) -> Exception:
     """The error for a run that exists: how it differs, and how to continue."""
     changed = configs.differences(begun.model_dump(mode="json"), config.model_dump(mode="json"))
@@ -50,12 +56,17 @@ def refuse_changes(journal: Journal, iterations: int | None = None) -> None:
 
     It may say the number of `iterations` that the run was extended to.
     """
-    recorded = journal.run.provenance.get("source")
-    source = None if recorded is None else Path(recorded)
-    name = journal.run_dir.name
+    refuse_changed_file(journal.run.provenance, journal.run_dir.name, iterations)
+
+
+def refuse_changed_file(
+    recorded: Mapping[str, str], name: str, iterations: int | None = None
+) -> None:
+    """The same from what `described_by` kept, for the run or family of this name."""
+    source = None if "source" not in recorded else Path(recorded["source"])
     if source is None or not source.exists():
         return
-    then = json.loads(journal.run.provenance["file"])
+    then = json.loads(recorded["file"])
     now = json.loads(_canonical(configs.read(source)))
     then, now = renamed_keys.translated(then), renamed_keys.translated(now)
     if iterations is not None and now.get("iterations") == iterations:

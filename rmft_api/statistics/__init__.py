@@ -28,6 +28,7 @@ from rmft_api.statistics.no_regret import (
     trend,
 )
 from rmft_api.statistics.rules import Gate, Look, StoppingRule, doubling, gate
+from rmft_api.statistics.seeds import FEWEST_SEEDS, pooled_interval, pooled_share
 from rmft_api.statistics.skewed import drop_interval, regret_interval, share_of
 
 if TYPE_CHECKING:
@@ -37,6 +38,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "FEWEST_DECIDED",
+    "FEWEST_SEEDS",
     "LEVEL",
     "Comparison",
     "Decisions",
@@ -57,6 +59,8 @@ __all__ = [
     "mean_interval",
     "off_policy",
     "paired_drop",
+    "pooled_interval",
+    "pooled_share",
     "regression",
     "regret_interval",
     "rise",
