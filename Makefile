@@ -36,7 +36,7 @@ bugs: $(VENV)/dev.done ## protocol bugs planted on purpose: each must be caught
 
 vendors: $(VENV)/dev.done ## the packages of Together and Fireworks drive our fakes; their pins are not ours
 	$(BIN)/pip install --quiet --no-deps --target build/vendors together==3.1.1 httpx==0.28.1 httpcore==1.0.9 \
-		distro==1.9.0 detect-agent cyclopts==5.5.2 types-pyyaml docstring-parser rich-rst attrs \
+		distro==1.9.0 detect-agent cyclopts==5.5.2 types-pyyaml docstring-parser rich-rst attrs filelock sniffio \
 		fireworks-ai==1.2.30 httpx-aiohttp==0.2.0
 	PYTHONPATH=build/vendors $(BIN)/pytest -rs tests/fakes/test_together_sdk.py tests/fakes/test_fireworks_sdk.py
 
