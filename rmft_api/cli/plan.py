@@ -128,7 +128,9 @@ def show_otherwise(
     if cheaper and endpoints:
         raise UsageError("--cheaper and --compare are two questions; ask one")
     if cheaper:
-        found = alternatives.cheaper_now(config, runs, reply_tokens)
+        found = alternatives.cheaper_now(
+            *(config, runs, reply_tokens), progress=lambda line: typer.echo(line, err=True)
+        )
         print(texts.cheaper_json(found) if as_json else texts.cheaper_table(found))  # noqa: T201
         return
     quotes = alternatives.compared_now(config, endpoints, runs, reply_tokens)

@@ -36,6 +36,8 @@ class CheaperOption(Record, frozen=True):
     total: Cost
     saves: int | None
     """Expected micro-dollars; None: a price is unknown. Below 0: it costs more."""
+    trained_tokens: int | None
+    """Of all jobs; None: the epochs are left to the provider."""
     seconds: float | None
     at_most: bool = False
     """Whether `saves` is the most that can be saved: when it ends depends on the results."""
@@ -50,6 +52,7 @@ class CheaperPlan(Record, frozen=True):
     total: Cost
     training: Cost
     """Of all jobs."""
+    trained_tokens: int | None
     options: tuple[CheaperOption, ...]
     """The largest savings first."""
     together: CheaperOption | None
@@ -176,6 +179,7 @@ def early_ends(config: RunConfig, plan: RunPlan) -> CheaperOption | None:
         ),
         total=Cost(cost.low, cost.expected, plan.total.worst),
         saves=saved(plan.total, cost),
+        trained_tokens=trained(plan),
         seconds=None,
         at_most=True,
     )

@@ -40,6 +40,10 @@ def load(name: str, own: Path | None = None) -> Profile:
     return known[name]
 
 
+_ITS_OWN = ("prices", "lifecycle", "tried")
+"""Keys that a profile does not take from the one that it is like."""
+
+
 def load_all(own: Path | None = None) -> dict[str, Profile]:
     """All profiles by name; those of `own` add to the shipped ones or replace them."""
     tables = dict(_shipped())
@@ -73,8 +77,8 @@ def _inherit(name: str, table: Raw, known: Mapping[str, Raw]) -> Raw:
         raise ConfigError(f"profile {name!r}: like={like!r} is unknown; known: {', '.join(known)}")
     base = known.get(like, {})
     if like != name:
-        # A copy elsewhere has other prices and dates than its model: it says them itself.
-        base = {key: value for key, value in base.items() if key not in ("prices", "lifecycle")}
+        # A copy elsewhere has other prices and dates than its model, and was not tried: it says so.
+        base = {key: value for key, value in base.items() if key not in _ITS_OWN}
     return _merge(base, {key: value for key, value in table.items() if key != "like"})
 
 

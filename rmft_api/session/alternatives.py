@@ -1,7 +1,7 @@
 """A run's plan again with cheaper settings, or at other endpoints. Asks nobody, needs no key."""
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -24,19 +24,33 @@ from rmft_api.providers.profiles import Profile
 from rmft_api.session.plans import plan_of, profiles_of
 
 
-async def cheaper(config: RunConfig, runs: Path, reply_tokens: int | None = None) -> CheaperPlan:
+def _silent(line: str) -> None:
+    """Nobody reads the progress."""
+
+
+async def cheaper(
+    config: RunConfig,
+    runs: Path,
+    reply_tokens: int | None = None,
+    progress: Callable[[str], None] = _silent,
+) -> CheaperPlan:
     """The levers that change a run's price, each by a plan of the changed file, largest first.
 
-    Takes about a second a lever. Raises as `plan_of` does for the run as it is.
+    Takes about a second a lever; `progress` gets a line before each. Raises as `plan_of` does for
+    the run as it is.
     """
     plan = await plan_of(config, runs, reply_tokens)
     options: list[CheaperOption] = []
     impossible: list[str] = []
+    if plan.total.expected == 0:
+        return CheaperPlan(config.name, plan.total, plan.total, None, (), None, ())
     for lever in (*alternatives.levers(config, *profiles_of(config)), *_elsewhere(config)):
+        progress(f"planning: {lever.name}")
         try:
             options.append(await _option(config, runs, reply_tokens, plan, [lever]))
         except RmftError as error:
             impossible.append(f"{lever.name}: {error}")
+    progress("planning: several together")
     combined = await _together(config, runs, reply_tokens, plan, options)
     if (early := alternatives.early_ends(config, plan)) is not None:
         options.append(early)
@@ -44,6 +58,7 @@ async def cheaper(config: RunConfig, runs: Path, reply_tokens: int | None = None
         run=config.name,
         total=plan.total,
         training=alternatives.cost_of(plan, "training"),
+        trained_tokens=alternatives.trained(plan),
         options=tuple(sorted(options, key=_by_savings)),
         together=combined,
         impossible=tuple(impossible),
@@ -69,6 +84,7 @@ async def _option(
         effect="; ".join(lever.effect for lever in used),
         total=other.total,
         saves=alternatives.saved(plan.total, other.total),
+        trained_tokens=alternatives.trained(other),
         seconds=other.seconds,
         refusal=other.refusal,
     )
@@ -193,9 +209,14 @@ def _today() -> date:
     return datetime.now(UTC).date()
 
 
-def cheaper_now(config: RunConfig, runs: Path, reply_tokens: int | None = None) -> CheaperPlan:
+def cheaper_now(
+    config: RunConfig,
+    runs: Path,
+    reply_tokens: int | None = None,
+    progress: Callable[[str], None] = _silent,
+) -> CheaperPlan:
     """As `cheaper`, where no event loop runs."""
-    return asyncio.run(cheaper(config, runs, reply_tokens))
+    return asyncio.run(cheaper(config, runs, reply_tokens, progress))
 
 
 def compared_now(

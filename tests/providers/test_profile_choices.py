@@ -52,6 +52,17 @@ def test_a_price_of_ones_own_is_known(tmp_path: Path, monkeypatch: pytest.Monkey
     assert named("nebius").prices == "yes"
 
 
+def test_a_copy_of_a_profile_was_not_tried(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    own = tmp_path / "profiles.toml"
+    own.write_text(
+        '[mine]\nlike = "openai-compatible"\nbase_url = "https://api.example/v1"\n',
+        encoding="utf-8",
+    )
+    monkeypatch.setenv("RMFT_PROFILES", str(own))
+    assert named("mine").tried == ""
+    assert "mine: https://api.example/v1" in profiles_table(choices(), TODAY)
+
+
 @pytest.mark.parametrize("width", [80, 120])
 def test_the_table_fits_the_terminal(width: int, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("COLUMNS", str(width))

@@ -15,7 +15,7 @@ from rmft_api.planning.alternatives import (
 from rmft_api.report.text.columns import paragraph, table
 from rmft_api.report.text.plan import cost_json, count, dollars, duration
 
-CHEAPER = ("change", "saves $", "expected $", "worst $", "time")
+CHEAPER = ("change", "saves $", "expected $", "worst $", "trained", "time")
 ENDPOINTS = (
     *("profile", "model", "calls", "prompt", "output", "trained", "chats $", "hosting $"),
     *("training $", "total $", "worst $", "time", "days left"),
@@ -34,14 +34,21 @@ _LESS_IMPORTANT = (
 
 def cheaper_table(found: CheaperPlan) -> str:
     """The changes, the largest savings first; then what each changes in the method."""
+    if found.total.expected == 0:
+        return f"run {found.run}: nothing is billed, so nothing makes it cheaper"
     rows = [CHEAPER, *map(_cheaper_row, found.options)]
-    rows.append(("as it is", "", dollars(found.total.expected), dollars(found.total.worst), ""))
+    rows.append(
+        (
+            *("as it is", "", dollars(found.total.expected), dollars(found.total.worst)),
+            *(_tokens(found.trained_tokens), ""),
+        )
+    )
     notes = [*_why(found), *(f"cannot be used: {line}" for line in found.impossible)]
     return "\n".join(
         [
             f"run {found.run}: what would make it cheaper (nothing is changed)",
             "",
-            table(rows, words=1, optional=("time", "worst $")),
+            table(rows, words=1, optional=("time", "trained", "worst $")),
             *("", *map(paragraph, map(_explained, found.options))),
             *(() if found.together is None else ("", paragraph(_combined(found.together)))),
             *(("", *map(paragraph, notes)) if notes else ()),
@@ -50,14 +57,19 @@ def cheaper_table(found: CheaperPlan) -> str:
 
 
 def _cheaper_row(option: CheaperOption) -> tuple[str, ...]:
-    most = "up to " if option.at_most else ""
+    most = "up to " if option.at_most and option.saves is not None else ""
     return (
         option.name,
         f"{most}{dollars(option.saves)}",
         dollars(option.total.expected),
         dollars(option.total.worst),
+        _tokens(option.trained_tokens),
         "" if option.at_most else duration(option.seconds),
     )
+
+
+def _tokens(trained: int | None) -> str:
+    return "unknown" if trained is None else count(trained)
 
 
 def _explained(option: CheaperOption) -> str:
@@ -94,8 +106,6 @@ def _why(found: CheaperPlan) -> Iterator[str]:
         )
     if found.total.expected is None:
         yield "a price is unknown, so savings are too; `rmft-api doctor` says which"
-    elif not found.total.expected:
-        yield "nothing is billed for this run"
 
 
 def cheaper_json(found: CheaperPlan) -> str:
@@ -105,6 +115,7 @@ def cheaper_json(found: CheaperPlan) -> str:
         "total_usd": cost_json(found.total),
         "training_usd": cost_json(found.training),
         "training_share": found.training_share,
+        "trained_tokens": found.trained_tokens,
         "options": [_option_json(option) for option in found.options],
         "together": None if found.together is None else _option_json(found.together),
         "impossible": found.impossible,
@@ -120,6 +131,7 @@ def _option_json(option: CheaperOption) -> dict[str, Any]:
         "total_usd": cost_json(option.total),
         "saves_usd": None if option.saves is None else option.saves / 1e6,
         "at_most": option.at_most,
+        "trained_tokens": option.trained_tokens,
         "seconds": option.seconds,
         "refusal": option.refusal,
     }
