@@ -29,7 +29,7 @@ Form = Literal["even", "belief", "logarithm"]
 """How the bonus of an action shrinks; see `FiniteHorizonIndex`."""
 DEFAULTS = {"sd": 0.2, "clip": True, "instance": None, "gap": None, "best": None, "means": None}
 """Options of a bandit, with the values that the limit was tuned for."""
-MOST_T, MOST_K = 150, 12
+MOST_T, MOST_K = 500, 12
 """The largest problems that the tuned ones stand for."""
 FEWEST_T = 5
 FIGURES = ("regret", "error", "same", "greedy", "thompson", "ids")

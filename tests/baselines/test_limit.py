@@ -89,7 +89,7 @@ def test_every_tuned_cell_is_below_greedy_and_not_clearly_above_any_known_algori
         (reward, K, T)
         for reward in ("bernoulli", "gaussian", "uniform")
         for K in (2, 3, 4, 5, 6, 8, 10)
-        for T in (10, 25, 50, 100)
+        for T in (10, 25, 50, 100, 200, 400)
     }
     for one in rows:
         assert one.same < min(one.greedy, one.thompson)
@@ -129,7 +129,7 @@ def test_sizes_between_are_played_by_the_nearest_rule_and_others_have_no_limit()
     assert [limit.rule_of(one) for one in refused] == [None] * 5
     assert [limit.why_not(one).split(",")[0] for one in refused] == [
         "it is known for bandits with constant means",
-        *["it is known for T from 5 to 150 and K to 12"] * 2,
+        *["it is known for T from 5 to 500 and K to 12"] * 2,
         *["it is known for means drawn from U(0"] * 2,
     ]
     with pytest.raises(ValueError, match="no limit of nonstationary"):

@@ -46,7 +46,9 @@ def test_a_limit_is_of_the_problems_that_it_is_known_for_alone() -> None:
     assert all(number % 3 < 2 for number in least.numbers)
     assert scoring.figures(mixed, least, None).only == ("bandit K=2 T=10", "bandit K=4 T=10")
     (note,) = limit.notes(mixed)
-    assert note.startswith("no limit of nonstationary K=3 T=10: it is known for bandits whose")
+    assert note.startswith(
+        "no limit of nonstationary K=3 T=10: it is known for bandits with constant"
+    )
     assert limit.performance(course(MOVING)) is None
     assert limit.notes(course(BANDIT)) == ()
 
