@@ -1,5 +1,6 @@
 """The share of what is possible that a model has gained, and where no limit is known."""
 
+import math
 from dataclasses import replace
 
 import msgspec
@@ -8,8 +9,10 @@ import pytest
 
 from rmft_api import statistics
 from rmft_api.config.schema import RunConfig
+from rmft_api.core.records import Interval
 from rmft_api.evaluation import limit, outcome, scoring
 from rmft_api.evaluation.scoring import Performance, ScenarioSet
+from rmft_api.report.text.results import share_in_words
 from tests import loop_world
 
 BANDIT = {"environment": "bandit", "K": [2, 4], "T": 10}
@@ -69,6 +72,12 @@ def test_few_scenarios_have_a_share_without_an_interval() -> None:
     assert found is not None
     assert not found.known
     assert found.mean == pytest.approx(3.5 / 6)
+
+
+def test_a_share_is_shown_in_whole_percent() -> None:
+    assert share_in_words(Interval(-0.002, -0.5, 1.013)) == "0% [-50%, 101%]"
+    assert share_in_words(Interval(0.5, -math.inf, math.inf)) == "50% (too few)"
+    assert share_in_words(None) == ""
 
 
 def test_results_of_an_older_journal_have_no_limit() -> None:

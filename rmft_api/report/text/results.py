@@ -150,8 +150,13 @@ def share_in_words(share: Interval | None) -> str:
     if share is None:
         return ""
     if not share.known:
-        return f"{share.mean:.0%} (too few)"
-    return f"{share.mean:.0%} [{share.low:.0%}, {share.high:.0%}]"
+        return f"{_percent(share.mean)} (too few)"
+    return f"{_percent(share.mean)} [{_percent(share.low)}, {_percent(share.high)}]"
+
+
+def _percent(share: float) -> str:
+    """Whole percent, without a minus before 0."""
+    return f"{round(100 * share)}%"
 
 
 def limit_in_words(limit: Figures | None, notes: Sequence[str]) -> Iterator[str]:
