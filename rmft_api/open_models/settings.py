@@ -45,6 +45,9 @@ class HfSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
     """Modules that get an adapter: all-linear, or names separated by spaces."""
     learning_rate: Annotated[float, Meta(gt=0)] = 2e-4
     """At learning_rate_multiplier 1."""
+    warmup_ratio: Annotated[float, Meta(ge=0, lt=1)] = 0.03
+    """Share of a training's steps in which the learning rate rises to its full value. A job that
+    continues from a fine-tune has a fresh optimiser, which a short rise can disturb."""
     n_epochs: Count = 3
     """Where the job says auto."""
     batch_size: Count = 16

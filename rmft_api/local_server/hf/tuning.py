@@ -21,9 +21,6 @@ from rmft_api.local_server.hf.network import device_of, load_network
 from rmft_api.local_server.hf.packages import package
 from rmft_api.open_models.settings import HfSettings
 
-WARMUP = 0.03
-"""Share of the steps in which the learning rate rises."""
-
 peft, trl = package("peft"), package("trl")
 
 Places = Callable[[int], Path]
@@ -133,7 +130,7 @@ def _options(settings: HfSettings, recipe: AdapterRecipe, scratch: Path) -> dict
         "num_train_epochs": numbers.n_epochs,
         "learning_rate": settings.learning_rate * (numbers.learning_rate_multiplier or 1.0),
         "lr_scheduler_type": "cosine",
-        "warmup_steps": WARMUP,
+        "warmup_steps": settings.warmup_ratio,  # below 1: a share of all
         "logging_steps": 1,
         "save_strategy": "no",  # `_Saver` says when
         "save_total_limit": training_checkpoints.KEPT,

@@ -185,3 +185,20 @@ def test_memory_that_runs_out_is_told_with_a_setting_that_would_fit(
     with pytest.raises(EngineError, match="micro_batch=1") as refused:
         begin("one").run()
     assert refused.value.code == "out_of_memory"
+
+
+def test_the_learning_rate_rises_over_the_share_of_steps_that_is_set(
+    checkpoint: Path, tmp_path: Path
+) -> None:
+    from rmft_api.local_server.hf import tuning
+    from rmft_api.local_server.hf.adapter_recipe import AdapterRecipe
+
+    rows = [{"input_ids": [1, 2, 3], "labels": [-100, -100, 3]}] * 40
+    recipe = AdapterRecipe(None, rows, JobHyperparameters(1, 2, 1.0), 1)
+    found: list[int] = []
+    for share in (0.0, 0.5):
+        engine = HfEngine(HfSettings(checkpoint=str(checkpoint), warmup_ratio=share))
+        made = tuning.Tuning(engine._checkpoint, engine._chats, recipe, tmp_path)  # pyright: ignore[reportPrivateUsage]
+        trainer = made._trainer()  # pyright: ignore[reportPrivateUsage]
+        found.append(trainer.args.get_warmup_steps(20))
+    assert found == [0, 10]
