@@ -283,6 +283,20 @@ def list_runs(runs: str | Path = "runs") -> list[Run]:
     return [Run(folder / name) for name in run_names(folder)]
 
 
+def side_by_side(runs: "Sequence[Run | str | Path]", path: str | Path) -> Path:
+    """Write several runs as one HTML page; where it lies. What `rmft-api report RUN1 RUN2` does.
+
+    Champions that played the same test scenarios are paired; what cannot be compared is said.
+    Raises UsageError for an evaluation, StorageError.
+    """
+    from rmft_api.session import side_by_side as pages_of_several
+
+    opened = [one if isinstance(one, Run) else open_run(one) for one in runs]
+    to = arguments.folder(path, "path")
+    pages_of_several.write([one.directory for one in opened], to)
+    return to
+
+
 def figures(
     runs: "Sequence[Run | str | Path]",
     to: str | Path | None = None,

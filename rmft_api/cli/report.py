@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from rmft_api.cli.options import RUNS, RunName, RunsDir
+from rmft_api.cli import completion
+from rmft_api.cli.options import RUNS, RunsDir
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -16,6 +17,15 @@ if TYPE_CHECKING:
     from rmft_api.planning import Spending
 
 PAGE = "report.html"
+RunNames = Annotated[
+    list[str],
+    typer.Argument(
+        metavar="RUN...",
+        help="A run or an evaluation; several runs side by side.",
+        show_default=False,
+        autocompletion=completion.runs,
+    ),
+]
 AsJson = Annotated[
     bool, typer.Option("--json", help="The figures, for programs; no page unless --html.")
 ]
@@ -25,7 +35,10 @@ Selections = Annotated[
 Svg = Annotated[Path | None, typer.Option(metavar="FILE", help="Also draw regret by iteration.")]
 Html = Annotated[
     Path | None,
-    typer.Option(metavar="FILE", help=f"Where the page goes; RUNS/RUN/{PAGE} when absent."),
+    typer.Option(
+        metavar="FILE",
+        help=f"Where the page goes. Absent: RUNS/RUN/{PAGE}, or RUNS/side-by-side.html.",
+    ),
 ]
 NoHtml = Annotated[bool, typer.Option("--no-html", help="Write no page.")]
 Live = Annotated[
@@ -36,7 +49,7 @@ Port = Annotated[int, typer.Option(min=0, max=65535, help="Of --live; 0 takes a 
 
 
 def report(
-    run: RunName,
+    run: RunNames,
     as_json: AsJson = False,
     selections: Selections = False,
     svg: Svg = None,
@@ -48,22 +61,27 @@ def report(
 ) -> None:
     """Show a run's figures, and write them as a page.
 
-    Finished or not; the page holds its trajectories too. An evaluation has a page too.
+    Finished or not; the page holds its trajectories too. An evaluation has a page too, and several
+    runs have one together.
     """
+    names = [*dict.fromkeys(run)]
+    only_runs = {"--live": live, "--svg": svg, "--selections": selections}
+    if len(names) > 1:
+        _show_several(names, runs, html, {**only_runs, "--json": as_json})
+        return
     from rmft_api.journal import open_to_read
     from rmft_api.session import comparisons
     from rmft_api.session.pages import serve_page
     from rmft_api.session.run_directories import existing_place, is_family
 
-    directory = existing_place(runs, run)
-    only_runs = {"--live": live, "--svg": svg, "--selections": selections}
+    directory = existing_place(runs, names[0])
     if is_family(directory):
         _print_family(directory, {**only_runs, "--html": html}, as_json=as_json)
         return
     page = html or (None if no_html or as_json else directory / PAGE)
     with open_to_read(directory) as journal:
         if comparisons.is_comparison(journal):
-            comparisons.refuse_pages(run, only_runs)
+            comparisons.refuse_pages(names[0], only_runs)
             _show_evaluation(journal, directory, page, as_json=as_json)
             return
         read = None if live else _read(journal, directory, page)
@@ -72,7 +90,7 @@ def report(
         return
     found, money, why = read
     if found is None:
-        _tell_nothing_yet(run, money, why, is_refused=as_json or page is None)
+        _tell_nothing_yet(names[0], money, why, is_refused=as_json or page is None)
     else:
         _print(found, money, svg, as_json=as_json, selections=selections)
 
@@ -84,6 +102,20 @@ def _print_family(directory: Path, only_runs: "Mapping[str, object]", *, as_json
     families.refuse_pages(directory, only_runs)
     found = families.results_of(directory)
     print(family_json(found) if as_json else family_table(found))  # noqa: T201
+
+
+def _show_several(
+    names: list[str], runs: Path, html: Path | None, asked: dict[str, object]
+) -> None:
+    from rmft_api.core.errors import UsageError
+    from rmft_api.session import side_by_side
+    from rmft_api.session.run_directories import existing_run
+
+    if options := [option for option, value in asked.items() if value]:
+        raise UsageError(f"several runs have a page together; leave out {', '.join(options)}")
+    page = html or runs / side_by_side.FILE
+    _say_where(page, side_by_side.write([existing_run(runs, name) for name in names], page))
+    print(page)  # noqa: T201
 
 
 def _show_evaluation(

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
         play_groups,
         regret_svg,
         results_json,
+        runs_page,
         text,
         trajectory_index,
     )
@@ -36,6 +37,7 @@ __all__ = [
     "play_groups",
     "regret_svg",
     "results_json",
+    "runs_page",
     "text",
     "trajectory_index",
 ]

@@ -37,6 +37,7 @@ if TYPE_CHECKING:
         run_directories,
         run_list,
         runs,
+        side_by_side,
         valid_replies,
     )
 
@@ -71,5 +72,6 @@ __all__ = [
     "run_directories",
     "run_list",
     "runs",
+    "side_by_side",
     "valid_replies",
 ]

@@ -4,7 +4,9 @@ const drawRows = (spec, plot) => {
   const width = Math.max(260, plot.clientWidth);
   const narrow = width < 560;
   const rowHeight = narrow ? 44 : 30;
-  const edge = { left: narrow ? 8 : spec.wide || 170, right: narrow ? 8 : 150, top: 8, bottom: 40 };
+  const longest = Math.max(0, ...spec.rows.map((row) => row.name.length));
+  const names = Math.min(0.45 * width, Math.max(170, 24 + 6.6 * longest));
+  const edge = { left: narrow ? 8 : names, right: narrow ? 8 : 150, top: 8, bottom: 40 };
   const height = edge.top + edge.bottom + rowHeight * spec.rows.length;
   const ends = spec.rows.flatMap((row) => [row.mean, row.low, row.high]).filter(known);
   const low = Math.min(0, ...ends),

@@ -134,7 +134,6 @@ const comparedPairs = (story) => {
     if (!found.length) return null;
     return rowsChart({
       title,
-      wide: 300,
       note: "Regret of the second less that of the first, scenario by scenario. Right of 0 the first is better. Intervals hold for all rows together; bold rows are significant after Holm's correction.",
       unit: "paired difference of regret per trajectory",
       rows: found.map((one) => ({
