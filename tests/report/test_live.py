@@ -89,7 +89,7 @@ def test_the_page_brings_itself_up_to_date(browser: Chromium, stage: Stage) -> N
         browser.press("ArrowDown")
         chosen = browser.until("document.querySelector('.view').dataset.shown")
         stage.end()
-        browser.until("document.querySelector('h1').textContent.startsWith('Regret fell')")
+        browser.until("document.querySelector('h1').textContent.startsWith('No sure change')")
         browser.until("document.querySelector('#state').textContent === 'finished'")
         assert browser.run("document.querySelector('.view').dataset.shown") == chosen
         browser.run("document.querySelector('.list').focus()")

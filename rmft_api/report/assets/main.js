@@ -55,8 +55,8 @@ const render = ({ story, groups }, chapterOf) => {
   browser.update(groups, chapterOf);
   for (const old of [...main.children]) if (old !== browser.node) old.remove();
   if (!browser.node.isConnected) main.append(browser.node);
-  const money = sections.findIndex((one) => one.id === "money");
-  const tail = money < 0 ? sections.length : money;
+  const last = sections.findIndex((one) => one.id === "money");
+  const tail = last < 0 ? sections.length : last;
   browser.node.before(...sections.slice(0, tail));
   browser.node.after(...sections.slice(tail));
   browser.node.hidden = !groups.length;
