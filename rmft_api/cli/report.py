@@ -61,19 +61,16 @@ def report(
 ) -> None:
     """Show a run's figures, and write them as a page.
 
-    Finished or not; the page holds its trajectories too. An evaluation has a page too, and several
-    runs have one together.
+    Finished or not. Several runs, and an evaluation, have a page too.
     """
-    names = [*dict.fromkeys(run)]
-    only_runs = {"--live": live, "--svg": svg, "--selections": selections}
+    from rmft_api.journal import open_to_read
+    from rmft_api.session import comparisons, pages
+    from rmft_api.session.run_directories import existing_place, is_family
+
+    names, only_runs = [*run], {"--live": live, "--svg": svg, "--selections": selections}
     if len(names) > 1:
         _show_several(names, runs, html, {**only_runs, "--json": as_json})
         return
-    from rmft_api.journal import open_to_read
-    from rmft_api.session import comparisons
-    from rmft_api.session.pages import serve_page
-    from rmft_api.session.run_directories import existing_place, is_family
-
     directory = existing_place(runs, names[0])
     if is_family(directory):
         _print_family(directory, {**only_runs, "--html": html}, as_json=as_json)
@@ -86,13 +83,11 @@ def report(
             return
         read = None if live else _read(journal, directory, page)
     if read is None:
-        serve_page(directory, port, _serving)
-        return
-    found, money, why = read
-    if found is None:
-        _tell_nothing_yet(names[0], money, why, is_refused=as_json or page is None)
+        pages.serve_page(directory, port, _serving)
+    elif read[0] is None:
+        _tell_nothing_yet(names[0], *read[1:], is_refused=as_json or page is None)
     else:
-        _print(found, money, svg, as_json=as_json, selections=selections)
+        _print(read[0], read[1], svg, as_json=as_json, selections=selections)
 
 
 def _print_family(directory: Path, only_runs: "Mapping[str, object]", *, as_json: bool) -> None:
@@ -114,7 +109,9 @@ def _show_several(
     if options := [option for option, value in asked.items() if value]:
         raise UsageError(f"several runs have a page together; leave out {', '.join(options)}")
     page = html or runs / side_by_side.FILE
-    _say_where(page, side_by_side.write([existing_run(runs, name) for name in names], page))
+    _say_where(
+        page, side_by_side.write([existing_run(runs, name) for name in dict.fromkeys(names)], page)
+    )
     print(page)  # noqa: T201
 
 
