@@ -15,6 +15,7 @@ from rmft_api.core.lazy import lazily
 
 if TYPE_CHECKING:
     from rmft_api.planning import (
+        alternatives,
         cost,
         lengths,
         lifecycle,
@@ -68,6 +69,7 @@ __all__ = [
     "PlannedGridRun",
     "RunPlan",
     "Spending",
+    "alternatives",
     "build_plan",
     "cost",
     "lengths",

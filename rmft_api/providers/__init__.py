@@ -218,6 +218,7 @@ if TYPE_CHECKING:
         network,
         prices,
         profile,
+        profile_choices,
         profiles,
     )
 
@@ -231,5 +232,6 @@ __all__ = [
     "network",
     "prices",
     "profile",
+    "profile_choices",
     "profiles",
 ]
