@@ -1,17 +1,27 @@
 """Prints what finished runs show on their test scenarios, a row per run, as Markdown.
 
-    python benchmarks/evidence.py RUN [RUN ...] [--runs FOLDER] [--rival ucb1]
+    python benchmarks/evidence.py RUN [RUN ...] [--runs FOLDER] [--rival greedy]
 
 For each run: the base and the champion, the paired drop with its 95 % interval, and the same for
-every group of scenarios (environment, K, T) that the run tested.
+every group of scenarios (environment, K, T) that the run tested. Then the champion against the
+rival, paired on every scenario, run by run and over all of them.
 """
 
 import argparse
 import json
 import subprocess
 import sys
+from contextlib import closing
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+import rmft_api
+from rmft_api import statistics
+from rmft_api.evaluation import outcome, scoring
+from rmft_api.journal import Journal
 
 
 def main() -> None:
@@ -19,16 +29,57 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("run", nargs="+")
     parser.add_argument("--runs", type=Path, default=Path("runs"))
+    parser.add_argument("--rival", default="greedy")
     asked = parser.parse_args()
     reports = [_report(name, asked.runs) for name in asked.run]
     print(_headline(reports))
     print()
     print(_groups(reports))
+    print()
+    print(_against([_duel(name, asked.runs, asked.rival) for name in asked.run], asked.rival))
 
 
 def _report(name: str, runs: Path) -> dict[str, Any]:
     command = [sys.executable, "-m", "rmft_api", "report", name, "--json", "--runs", str(runs)]
     return json.loads(subprocess.run(command, check=True, capture_output=True).stdout)
+
+
+class _Duel(NamedTuple):
+    """A champion and its rival on the test scenarios of one run, group by group."""
+
+    run: str
+    regrets: dict[str, tuple[NDArray[np.float64], NDArray[np.float64]]]
+    """By environment and T: the champion's and the rival's, per scenario."""
+
+
+def _duel(name: str, runs: Path, rival: str) -> _Duel:
+    run = rmft_api.open_run(name, runs)
+    with closing(Journal.read(run.directory)) as journal:
+        held = outcome.scenario_set(run.config, "test")
+        best = outcome.champion(run.config, journal).index
+        mine = outcome.performances(run.config, journal, "test")[best].regret_M
+    theirs = scoring.of_baseline(held, rival, run.config.seed).regret_M
+    groups: dict[str, list[int]] = {}
+    for place in range(len(held.scenarios)):
+        problem = held.problem_of(place)
+        groups.setdefault(f"{problem.environment}, T = {problem.T}", []).append(place)
+    return _Duel(name, {group: (mine[some], theirs[some]) for group, some in groups.items()})
+
+
+def _against(duels: list[_Duel], rival: str) -> str:
+    """The rival's regret less the champion's on the same scenarios, with its 95 % interval."""
+    groups = list(duels[0].regrets)
+    head = ["champion, rival, rival less champion", *groups]
+    lines = [_row(head), _row(["---"] * len(head))]
+    lines += [_row([f"{d.run}, {rival}", *(_gap([d], group) for group in groups)]) for d in duels]
+    lines.append(_row(["all", *(_gap(duels, group) for group in groups)]))
+    return "\n".join(lines)
+
+
+def _gap(duels: list[_Duel], group: str) -> str:
+    mine, theirs = (np.concatenate([d.regrets[group][side] for d in duels]) for side in (0, 1))
+    gap = statistics.drop_interval(theirs - mine)
+    return f"{mine.mean():.2f}, {theirs.mean():.2f}, {gap} ({len(mine)})"
 
 
 def _pair(report: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
@@ -54,7 +105,7 @@ def _headline(reports: list[dict[str, Any]]) -> str:
                     f"{base['suff_fail_freq']:.2f} -> {best['suff_fail_freq']:.2f}",
                     f"{base['k_min_frac']:.2f} -> {best['k_min_frac']:.2f}",
                     f"{best['valid']:.1%}",
-                    *(f"{report['baselines'][name]['regret']['mean']:.2f}" for name in rivals),
+                    *(_mean(report["baselines"], name) for name in rivals),
                 ]
             )
         )
@@ -67,10 +118,7 @@ def _groups(reports: list[dict[str, Any]]) -> str:
     lines.append(_row(["---"] * (1 + len(reports) + len(reports[0]["baselines"]))))
     for name in _pair(reports[0])[0]["groups"]:
         cells = [_group(report, name) for report in reports]
-        rivals = [
-            f"{one['groups'][name]['regret']['mean']:.2f}"
-            for one in reports[0]["baselines"].values()
-        ]
+        rivals = [_mean(one["groups"], name) for one in reports[0]["baselines"].values()]
         lines.append(_row([name, *cells, *rivals]))
     return "\n".join(lines)
 
@@ -88,8 +136,13 @@ def _drop(before: dict[str, Any], after: dict[str, Any]) -> str:
     if drop is None:
         return "0 (the base)"
     share = drop["mean"] / before["regret"]["mean"]
-    low, high = drop["ci95"]
-    return f"{drop['mean']:.2f} [{low:.2f}, {high:.2f}] ({share:.0%})"
+    ends = "too few" if drop["ci95"] is None else "{:.2f}, {:.2f}".format(*drop["ci95"])
+    return f"{drop['mean']:.2f} [{ends}] ({share:.0%})"
+
+
+def _mean(figures: dict[str, Any], name: str) -> str:
+    """A baseline's mean regret; empty where it cannot play these problems."""
+    return f"{figures[name]['regret']['mean']:.2f}" if name in figures else ""
 
 
 def _row(cells: list[str]) -> str:
