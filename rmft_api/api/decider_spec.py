@@ -117,8 +117,8 @@ def _model(config: RunConfig, journal: Journal, model: str | int) -> str:
     if model == "champion":
         if not outcome.performances(config, journal, "validation"):
             raise UsageError(
-                f"run {config.name!r} has evaluated no model yet, so it has no champion; let it go "
-                "on, or ask for model='base'"
+                f"run {config.name!r} has evaluated no model yet, so it has no champion; let it "
+                "continue, or ask for model='base'"
             )
         return outcome.champion(config, journal).model
     if isinstance(model, bool) or not isinstance(model, int) or model not in made:

@@ -18,7 +18,7 @@ _STOPPING = {signal.Signals[name] for name in _NAMES if name in signal.Signals._
 
 _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 EARLY = (
-    "interrupted with nothing under way; if the run has begun, `rmft-api resume RUN` continues, "
+    "interrupted with nothing in flight; if the run has started, `rmft-api resume RUN` continues, "
     "and `rmft-api status` lists the runs"
 )
 

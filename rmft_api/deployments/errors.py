@@ -7,7 +7,7 @@ from rmft_api.core.records import Deployment, DeploymentOrder
 def late(name: str, why: str, run: str) -> ResumableError:
     """A deployment that was not ready, or did not answer, while it was waited for."""
     return ResumableError(
-        f"deployment {name} did not answer in time ({why or 'no reason told'}); "
+        f"deployment {name} did not answer in time ({why or 'no reason given'}); "
         f"`rmft-api resume {run}` tries again"
     )
 

@@ -48,7 +48,7 @@ def _check(journal: Journal, config: RunConfig, iterations: int) -> None:
         raise UsageError(f"--iterations {iterations}: a run has at least 1")
     if iterations < begun:
         raise UsageError(
-            f"--iterations {iterations}: run {name!r} has begun iteration {begun} already; name "
+            f"--iterations {iterations}: run {name!r} has started iteration {begun} already; name "
             "that number or a higher one"
         )
     if config.replay is not None:

@@ -42,7 +42,7 @@ def exists(begun: RunConfig, config: RunConfig) -> Exception:
     name = config.name
     if changed:
         return ConfigError(
-            f"run {name!r} exists and was begun with other settings ({'; '.join(changed)}); "
+            f"run {name!r} exists and was started with other settings ({'; '.join(changed)}); "
             f"`rmft-api resume {name}` continues with its own, --set name=OTHER begins another"
         )
     return UsageError(

@@ -156,7 +156,7 @@ async def test_a_dataset_of_another_file_is_not_taken_for_ours(
     fireworks: FakeFireworks, connection: Connection
 ) -> None:
     await connection.tuner.upload("rmft-a_b.jsonl", examples())
-    with pytest.raises(ProviderFault, match="is told to hold"):
+    with pytest.raises(ProviderFault, match="holds"):
         await connection.tuner.upload("rmft-a-b.jsonl", examples())
     assert await connection.tuner.find_uploads("rmft-a-b.jsonl") == []
 

@@ -85,7 +85,7 @@ def test_a_finished_run_is_extended_and_says_so(world: World) -> None:
 
 def test_a_number_that_cannot_be_is_refused_in_one_line(world: World) -> None:
     assert said(world, "run", f"{NAME}.toml").code == 0
-    for number, why in (("0", "at least 1"), ("1", "has begun iteration 2 already"), ("-3", "1")):
+    for number, why in (("0", "at least 1"), ("1", "has started iteration 2 already"), ("-3", "1")):
         ended = said(world, "resume", NAME, "--iterations", number)
         assert ended.code == 64
         assert why in ended.stderr
@@ -121,7 +121,7 @@ async def test_an_interrupted_run_may_get_fewer_but_none_that_has_begun(tmp_path
     longer = config(iterations=9)
     assert extended(journal, longer, 3).iterations == 3
     assert extended(journal, longer, None) is longer
-    with pytest.raises(UsageError, match="has begun iteration 2"):
+    with pytest.raises(UsageError, match="has started iteration 2"):
         extended(journal, longer, 1)
     assert outcome.extensions(journal) == ()
     assert recorded_config(journal).iterations == 2

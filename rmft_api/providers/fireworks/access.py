@@ -31,7 +31,7 @@ class _Model(msgspec.Struct, rename="camel"):
 async def reached(profile: Profile, environ: Mapping[str, str]) -> str:
     """The time of a reply to a request that only a good key gets. Raises ProviderFault."""
     control = Control(profile, environ)
-    request = control.request(f"tell of {control.account}", repeatable=True)
+    request = control.request(f"get {control.account}", repeatable=True)
     try:
         status, headers, raw = await control.rest.exchange(
             request, "GET", control.account, data=None
@@ -56,7 +56,7 @@ async def refusal(profile: Profile, environ: Mapping[str, str], model: str) -> s
 
 
 async def _suspended(control: Control) -> str:
-    request = control.request(f"tell of {control.account}", repeatable=True)
+    request = control.request(f"get {control.account}", repeatable=True)
     told = read(request, await control.rest.send(request, "GET", control.account), _Account)
     if told.suspend_state in ("", "UNSUSPENDED"):
         return ""
@@ -65,7 +65,7 @@ async def _suspended(control: Control) -> str:
 
 
 async def _unusable(control: Control, model: str) -> str:
-    request = control.request("tell of a model", model=model, repeatable=True)
+    request = control.request("get a model", model=model, repeatable=True)
     try:
         raw = await control.rest.send(request, "GET", quote(model))
     except ProviderFault as fault:

@@ -110,7 +110,7 @@ class Datasets:
             raise ProviderFault(str(fault), FaultKind.REJECTED, status=400) from fault
 
     async def _get(self, name: str) -> _Dataset:
-        request = self._control.request(f"tell of dataset {name}", repeatable=True, tuned=True)
+        request = self._control.request(f"get dataset {name}", repeatable=True, tuned=True)
         path = self._control.path("datasets", name)
         return read(request, await self._control.rest.send(request, "GET", path), _Dataset)
 
@@ -118,7 +118,7 @@ class Datasets:
         """The record, which must be of this file."""
         record = known.record()
         if (record.filename, record.bytes) != (filename, len(content)):
-            why = f"dataset {known.name} is told to hold {known.display_name!r}"
+            why = f"dataset {known.name} holds {known.display_name!r}"
             raise faults.malformed(self._control.request(f"store {filename}"), why)
         return record
 

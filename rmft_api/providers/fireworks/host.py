@@ -188,7 +188,7 @@ class FireworksDeployments:
         return _record(wire, order)
 
     async def _get(self, name: str) -> _Wire | None:
-        request = self._control.request(f"tell of deployment {name}", repeatable=True)
+        request = self._control.request(f"get deployment {name}", repeatable=True)
         try:
             raw = await self._control.rest.send(
                 request, "GET", self._control.path("deployments", name)

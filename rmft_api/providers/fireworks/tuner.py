@@ -142,7 +142,7 @@ class FireworksTuner:
             raise
         made = read(request, raw, _WireJob)
         if made.name.rpartition("/")[2] != wanted or made.dataset != order.training_file:
-            raise faults.malformed(request, f"it tells of {made.name} on {made.dataset}", raw)
+            raise faults.malformed(request, f"it names {made.name} on {made.dataset}", raw)
         return _record(made, _base(order.model), order.model, order.key)
 
     async def find_jobs(self, order: JobOrder) -> list[Job]:
@@ -190,7 +190,7 @@ class FireworksTuner:
         found = names.tuned(model)
         if found is None:
             return False
-        request = self._control.request("tell of a model", model=model, repeatable=True)
+        request = self._control.request("get a model", model=model, repeatable=True)
         path = self._control.path("models", found.name)
         try:
             told = read(request, await self._control.rest.send(request, "GET", path), _Model)
@@ -225,13 +225,13 @@ class FireworksTuner:
         }
 
     async def _job(self, job_id: str) -> _WireJob:
-        request = self._control.request(f"tell of job {job_id}", repeatable=True)
+        request = self._control.request(f"get job {job_id}", repeatable=True)
         path = self._control.path(_JOBS, job_id)
         return read(request, await self._control.rest.send(request, "GET", path), _WireJob)
 
     async def _model(self, name: str) -> _Peft:
         """What a fine-tune says of its base."""
-        request = self._control.request(f"tell the base of {name}", repeatable=True)
+        request = self._control.request(f"get the base of {name}", repeatable=True)
         path = self._control.path("models", name)
         raw = await self._control.rest.send(request, "GET", path)
         told = read(request, raw, _Model).peft_details

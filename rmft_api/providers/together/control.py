@@ -59,7 +59,7 @@ class Control:
     async def project(self) -> str:
         """The project's path, `v2/projects/ID`. Raises ProviderFault where none is stated."""
         if not self._project:
-            request = self.request("tell the key's project", repeatable=True)
+            request = self.request("get the key's project", repeatable=True)
             told = read(request, await self.rest.send(request, "GET", "v3/whoami"), _Whoami)
             if told.project is None:
                 raise ProviderFault(

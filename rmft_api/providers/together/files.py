@@ -113,7 +113,7 @@ class TogetherFiles:
         """The file that holds this content, under the name that it was first given."""
         known = await self.get(read(request, raw, _Known).file_id)
         if known.bytes != size:
-            why = f"the same content is told to be file {known.id} of {known.bytes} bytes"
+            why = f"the same content is file {known.id} of {known.bytes} bytes"
             raise faults.malformed(request, why, raw, 409)
         return known
 

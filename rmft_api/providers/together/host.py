@@ -224,7 +224,7 @@ class TogetherEndpoints:
 
     async def _model(self, tuned: names.TunedModel) -> _Model:
         """What the job, or its checkpoint, has left in the registry."""
-        request = self._control.request(f"tell the model of {tuned.checkpoint}", repeatable=True)
+        request = self._control.request(f"get the model of {tuned.checkpoint}", repeatable=True)
         path = f"v1/fine-tunes/{segment(tuned.job)}"
         if tuned.step is None:
             raw = await self._control.rest.send(request, "GET", path)
@@ -246,7 +246,7 @@ class TogetherEndpoints:
             return chosen
         base = _MODEL_PATH.match(model.base_model or "")
         reference = base["id"] if base else model.base_model_id or model.id
-        request = self._control.request(f"tell the configs of {order.model}", repeatable=True)
+        request = self._control.request(f"list the configs of {order.model}", repeatable=True)
         path = f"{await self._control.project()}/configs"
         query = {"referenceModelId": reference, "limit": PAGE}
         raw = await self._control.rest.send(request, "GET", path, query=query)
@@ -275,7 +275,7 @@ class TogetherEndpoints:
 
     async def _prices(self) -> dict[str, int]:
         """Cents an hour by instance type; none where they are not stated."""
-        request = self._control.request("tell the price of hardware", repeatable=True)
+        request = self._control.request("get the price of hardware", repeatable=True)
         try:
             path = "v2/public/inference-instance-types"
             raw = await self._control.rest.send(request, "GET", path)

@@ -268,7 +268,7 @@ class TogetherTuner:
             if not wire.from_checkpoint:
                 break
             wire = await self._wire_job(wire.from_checkpoint.partition(":")[0])
-        request = self._control.request(f"tell the base model of job {wire.id}")
+        request = self._control.request(f"get the base model of job {wire.id}")
         raise faults.malformed(request, "it names neither a model nor a checkpoint")
 
     async def _events(self, job_id: str) -> list[_WireEvent]:
