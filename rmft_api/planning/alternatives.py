@@ -59,6 +59,8 @@ class CheaperPlan(Record, frozen=True):
     """The levers that save, combined as far as they go together; None where fewer than two do."""
     impossible: tuple[str, ...]
     """Levers that this run cannot use, with the reason."""
+    refusal: str | None = None
+    """Why the run would not begin as it is; None: it would."""
 
     @property
     def training_share(self) -> float | None:

@@ -62,6 +62,7 @@ async def cheaper(
         options=tuple(sorted(options, key=_by_savings)),
         together=combined,
         impossible=tuple(impossible),
+        refusal=plan.refusal,
     )
 
 

@@ -5,9 +5,12 @@ import json
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
+from typer.testing import CliRunner
 
 import rmft_api
+from rmft_api.cli.main import app
 from rmft_api.config import schema
 from rmft_api.config.changes import Change, changed
 from rmft_api.config.schema import RunConfig
@@ -138,3 +141,26 @@ def test_python_gets_the_same(tmp_path: Path) -> None:
     assert "days left" in str(found)
     with pytest.raises(UsageError, match="only the plan of a run file"):
         rmft_api.Plan(plan.record).cheaper()
+
+
+def test_the_command_line_says_what_python_says(tmp_path: Path) -> None:
+    changes = {
+        "iterations": 1,
+        "rollouts.scenarios": 4,
+        "rollouts.problems.T": 3,
+        "test.scenarios": 4,
+    }
+    words = [word for key, value in changes.items() for word in ("--set", f"{key}={value}")]
+    ask = ["plan", "gpt-4.1-mini", "--runs", str(tmp_path), *words]
+    shown = CliRunner().invoke(app, [*ask, "--compare", "azure", "--json"])
+    plan = rmft_api.plan("gpt-4.1-mini", changes, runs=tmp_path)
+    assert json.loads(shown.stdout) == json.loads(plan.compare("azure").to_json())
+    both = CliRunner().invoke(app, [*ask, "--compare", "azure", "--cheaper"])
+    assert isinstance(both.exception, UsageError)
+
+
+def test_a_run_that_would_not_start_is_marked(found: CheaperPlan) -> None:
+    late = msgspec.structs.replace(found, refusal="its model ends before")
+    assert "would not start as it is: its model ends before" in texts.cheaper_table(late)
+    assert "would not start" not in texts.cheaper_table(found)
+    assert json.loads(texts.cheaper_json(late))["refusal"] == "its model ends before"

@@ -73,7 +73,7 @@ def _tokens(trained: int | None) -> str:
 
 
 def _explained(option: CheaperOption) -> str:
-    refused = "" if option.refusal is None else f" Would not start: {option.refusal}."
+    refused = "" if option.refusal is None else " Such a run would not start."
     effect = option.effect[:1].upper() + option.effect[1:]
     return f"{option.name}: {_set(option.changes)}. {effect}.{refused}"
 
@@ -98,6 +98,8 @@ def _plain(value: Any) -> str:
 
 
 def _why(found: CheaperPlan) -> Iterator[str]:
+    if found.refusal is not None:
+        yield f"warning: the run would not start as it is: {found.refusal}"
     share = found.training_share
     if share is not None and share > 0.5:
         yield (
@@ -119,6 +121,7 @@ def cheaper_json(found: CheaperPlan) -> str:
         "options": [_option_json(option) for option in found.options],
         "together": None if found.together is None else _option_json(found.together),
         "impossible": found.impossible,
+        "refusal": found.refusal,
     }
     return msgspec.json.encode(whole).decode()
 
