@@ -14,7 +14,7 @@ from rmft_api import baselines, statistics
 from rmft_api.config.schema import RunConfig
 from rmft_api.core import seeds
 from rmft_api.core.errors import UsageError
-from rmft_api.core.records import Interval, Split
+from rmft_api.core.records import Address, Interval, Split
 from rmft_api.evaluation import limit, measures, off_policy, scoring
 from rmft_api.evaluation.scoring import (
     Champion,
@@ -34,8 +34,8 @@ from rmft_api.rollouts import log_policy, preparation, splits
 from rmft_api.rollouts.preparation import held_out
 from rmft_api.rollouts.validity import STOPPED, Stopped
 from rmft_api.rollouts.warm_up import BEFORE, KIND, WarmUpData
-from rmft_api.selection import own_measures
-from rmft_api.selection.regret import UNREAD
+from rmft_api.selection import own_measures, ranking, regret
+from rmft_api.selection.regret import UNREAD, PlayArrays
 
 FILES = "files"
 """Where a journal's provenance keeps the SHA-256 of every file that scenarios are rows of."""
@@ -412,8 +412,31 @@ def check_measures(config: RunConfig) -> None:
         return
     held = scenario_set(config, "test").first(len(preparation.problems_of(config, "test")))
     plays = baselines.play("random", held.scenarios, config.seed)
-    unread = [one._replace(actions_T=np.full_like(one.actions_T, UNREAD)) for one in plays]
-    own_measures.of_plays(held.measures, [plays, unread])
+    own_measures.of_plays(held.measures, [plays, [_never_read(one) for one in plays]])
+
+
+def check_selection_rule(config: RunConfig) -> None:
+    """Let a rule of one's own rank a play of each problem, and one that was never read.
+
+    Otherwise its mistakes came out after an iteration's play is paid for. Raises ConfigError, and
+    DataError for one that breaks its contract.
+    """
+    folder = config.origin.folder
+    if ranking.own_rule(config.selection, folder) is None:
+        return
+    held = scenario_set(config, "train").first(len(preparation.problems_of(config, "train")))
+    scored = [
+        regret.score(Address("train", 1, number, trajectory), scenario.regret, play)
+        for number, scenario in enumerate(held.scenarios)
+        for played in baselines.play("random", [scenario], config.seed)
+        for trajectory, play in enumerate([played, _never_read(played)])
+    ]
+    ranking.rank(scored, config.selection, config.seed, 1, folder)
+
+
+def _never_read(play: PlayArrays) -> PlayArrays:
+    """The same play, had no reply been readable."""
+    return play._replace(actions_T=np.full_like(play.actions_T, UNREAD))
 
 
 def check_baseline(name: str, held: ScenarioSet, seed: int, folder: Path | None) -> None:

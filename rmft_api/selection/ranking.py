@@ -9,7 +9,9 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
 from itertools import pairwise
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, cast
+
+import numpy as np
 
 from rmft_api.config.schema import SelectionConfig
 from rmft_api.core import seeds
@@ -150,10 +152,11 @@ def _own_cost(rule: Callable[[Scored], Any], name: str, one: Scored) -> float:
     """A trajectory's cost by a rule of one's own. Raises DataError that names what it returned."""
     place = _place(one.address)
     try:
-        cost = rule(one)
+        found = rule(one)
     except Exception as error:
         problem = f"{type(error).__name__}: {error}"
         raise DataError(f"selection rule {name} raised {problem} for {place}") from error
+    cost: Any = cast("Any", found).item() if isinstance(found, np.generic) else found
     if isinstance(cost, bool) or not isinstance(cost, int | float) or not math.isfinite(cost):
         raise DataError(
             f"selection rule {name} returned {cost!r} for {place}; a finite number expected"

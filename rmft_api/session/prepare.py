@@ -20,7 +20,6 @@ from rmft_api.providers.profiles import Profile
 from rmft_api.rollouts import preparation, warm_up
 from rmft_api.rollouts.teacher import Teacher
 from rmft_api.rollouts.warm_up import RandomPlayer
-from rmft_api.selection import ranking
 from rmft_api.session.embedded_server import (
     check_base,
     check_checkpoint,
@@ -55,7 +54,7 @@ def prepare(config: RunConfig) -> PreparedRun:
     tracking.check(config.tracking)
     outcome.check_baselines(config)
     outcome.check_measures(config)
-    ranking.own_rule(config.selection, config.origin.folder)
+    outcome.check_selection_rule(config)
     if config.teacher is not None:
         Teacher(config, config.teacher, prompts, 1)
     if config.warm_up is not None:
