@@ -18,6 +18,10 @@ INTERVALS = (
 )
 STARRED_INTERVAL = "* the 95 % interval of the paired difference excludes 0."
 STARRED_P = "* p < 0.05, ** p < 0.01, *** p < 0.001, paired, corrected within a family (Holm)."
+LIMIT = (
+    "limit: nearly the least mean regret possible for problems drawn like these; of possible: the "
+    "share of the way from the base's regret to it."
+)
 CHAMPION = "Bold: the champion, chosen by validation regret."
 _SHARES = (Column("SuffFail"), Column("K x MinFrac"), Column("valid", 3))
 _PLAYER = Column("player", is_text=True)
@@ -48,25 +52,27 @@ def _results(results: Results) -> PaperTable:
     models = [one for one in results.iterations if one.test is not None]
     rivals = results.baselines.items() if models else ()
     rows = [_model_row(one) for one in models]
-    rows += [("", name, *_cells(one), None) for name, one in rivals]
+    limit = {} if results.limit is None or not models else {"limit": results.limit}
+    rows += [("", name, *_cells(one), None, None) for name, one in (*rivals, *limit.items())]
     champion = [i for i, one in enumerate(models) if one.index == results.champion.index]
     return PaperTable(
         name="results",
         title=f"Regret on held-out test scenarios, run {results.run}",
         columns=(Column("iteration", is_text=True), Column("model", is_text=True), *_figures()),
         rows=tuple(rows),
-        notes=(INTERVALS, STARRED_INTERVAL, CHAMPION),
+        notes=(INTERVALS, STARRED_INTERVAL, CHAMPION, *((LIMIT,) if limit else ())),
         strong=frozenset(champion),
     )
 
 
 def _figures() -> tuple[Column, ...]:
-    return (Column("regret"), Column("drop to base"), *_SHARES)
+    return (Column("regret"), Column("drop to base"), *_SHARES, Column("of possible"))
 
 
 def _model_row(one: Evaluated) -> tuple[Cell, ...]:
     assert one.test is not None
-    return (str(one.index), one.model, *_cells(one.test), one.test.valid)
+    share = one.share_of_possible
+    return (str(one.index), one.model, *_cells(one.test), one.test.valid, share)
 
 
 def _cells(figures: Figures) -> tuple[Cell, ...]:
