@@ -63,6 +63,12 @@ class Pass(NamedTuple):
         return self.examples * self.chats * self.length
 
 
+PACKED_TOKENS = 1024
+"""Of a packed training row at most."""
+PACKED_LOGIT = 16
+"""Bytes of each of its logits: themselves, their log-odds, and the gradients of both."""
+
+
 class _Kept(NamedTuple):
     """Bytes that a layer keeps for each token, for a unit of each width."""
 
@@ -94,9 +100,19 @@ def training(shape: Shape, settings: HfSettings, one: Pass, *, on_cpu: bool) -> 
         MemoryUse("base weights", shape.parameters() * width),
         MemoryUse("adapter and optimizer", trained * ADAM),
         MemoryUse("activations", _activations(shape, settings, one, width)),
-        MemoryUse("logits", _logits(shape, one, width, on_cpu=on_cpu)),
+        MemoryUse("logits", _training_logits(shape, settings, one, width, on_cpu=on_cpu)),
     ]
     return _reserved(parts)
+
+
+def _training_logits(
+    shape: Shape, settings: HfSettings, one: Pass, width: int, *, on_cpu: bool
+) -> int:
+    """All at once for a packed row (`local_server/hf/packed_rows.py`), else in tiles."""
+    short = one.chats == 1 < one.examples and one.tokens <= PACKED_TOKENS
+    if on_cpu and short and not settings.launch and shape.family != "gemma2":
+        return one.tokens * shape.vocabulary * PACKED_LOGIT
+    return _logits(shape, one, width, on_cpu=on_cpu)
 
 
 def serving(

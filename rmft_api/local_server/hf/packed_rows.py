@@ -59,7 +59,7 @@ def pack(rows: Sequence[TrainingRow]) -> PackedRow:
 
 def shared_tokens(rows: Sequence[TrainingRow]) -> int:
     """First tokens that rows have in common; what predicts a learned token is never among them."""
-    most = min(_first_learned(row["labels"]) - 1 for row in rows)
+    most = max(0, min(_first_learned(row["labels"]) - 1 for row in rows))
     columns = zip(*(row["input_ids"][:most] for row in rows), strict=True)
     return sum(1 for _ in takewhile(lambda column: len(set(column)) == 1, columns))
 

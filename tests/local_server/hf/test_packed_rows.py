@@ -74,6 +74,7 @@ def test_every_token_sees_its_own_example_and_no_other(shapes: list[tuple[list[i
 def test_the_token_before_an_answer_is_in_its_own_example() -> None:
     rows = [row([1, 2, 3], 2), row([1, 2, 3], 2)]
     assert packed_rows.shared_tokens(rows) == 2
+    assert packed_rows.shared_tokens([row([], 3), row([], 3)]) == 0
 
 
 def test_loss_and_gradient_are_those_of_separate_rows(engine: HfEngine) -> None:
