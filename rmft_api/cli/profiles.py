@@ -8,7 +8,7 @@ import typer
 def profiles(
     as_json: Annotated[bool, typer.Option("--json", help="The table, for programs.")] = False,
 ) -> None:
-    """List the endpoints (profiles): what they train, need and cost, and when they end."""
+    """List the endpoints (profiles) side by side."""
     from datetime import UTC, datetime
 
     from rmft_api.providers.profile_choices import choices

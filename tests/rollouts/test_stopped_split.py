@@ -207,7 +207,7 @@ async def test_where_nothing_was_stopped_there_is_nothing_to_ask_again(tmp_path:
         (Wire("the blue one"), "prompts.set = 'standard'"),
         (Wire(f"{GOOD} or {GOOD}"), "several answers"),
         (Wire(f"{GOOD} I am sure"), "continues after its answer"),
-        (Wire("<Answer>nothing</Answer>"), "form of its own"),
+        (Wire("<Answer>nothing</Answer>"), "answers in another form"),
         (Wire("x", finish="content_filter"), "filter"),
     ],
 )
