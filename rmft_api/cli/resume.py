@@ -70,7 +70,7 @@ def resume(
     as_recorded: AsRecorded = False,
     runs: RunsDir = RUNS,
 ) -> None:
-    """Continue where a run, a family of seeds or an evaluation stopped.
+    """Continue a run, a family of seeds or an evaluation.
 
     What was paid for is not asked again.
     """
