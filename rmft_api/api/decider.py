@@ -208,7 +208,7 @@ class Decider:
                 f"the game was played with other prompts than run {self._spec.run!r} used; "
                 "continue it by the decider that began it"
             )
-        _actions_can_be_told_apart(read.actions)
+        _distinct_actions(read.actions)
         _rounds(read.rounds)
         self._story(read.story)
         return Game(self, read)
@@ -392,7 +392,7 @@ def _check_options(on_unreadable: str, concurrency: int, retry_for_s: float) -> 
         raise ConfigError(f"retry_for_s must be 0 or more seconds, not {retry_for_s!r}")
 
 
-def _actions_can_be_told_apart(names: tuple[str, ...]) -> tuple[str, ...]:
+def _distinct_actions(names: tuple[str, ...]) -> tuple[str, ...]:
     """Raises UsageError for too few, DataError for names that answers could not distinguish."""
     if len(names) < 2:
         raise UsageError(f"a game needs at least 2 actions, not {len(names)}")
@@ -425,7 +425,7 @@ def _listed(actions: object) -> tuple[str, ...] | int | None:
     if isinstance(actions, str | bytes):
         raise UsageError(f"actions={actions!r} is one text; give a list of names, or a number")
     if isinstance(actions, Iterable):
-        return _actions_can_be_told_apart(tuple(cast("Iterable[str]", actions)))
+        return _distinct_actions(tuple(cast("Iterable[str]", actions)))
     return _whole(actions, "the number of actions", 2, MOST_ACTIONS)
 
 

@@ -177,7 +177,7 @@ def _with_every_story(config: RunConfig, run: PromptSet) -> PromptSet:
     folder = config.origin.folder
     roots = [resources.prompts_dir(), folder]
 
-    def told_in(stories: tuple[str, ...]) -> PromptSet:
+    def prompts_in(stories: tuple[str, ...]) -> PromptSet:
         words = config.prompts.model_copy(update={"story": stories})
         return load(words, roots, stories_of_run(config), folder)
 
@@ -186,11 +186,11 @@ def _with_every_story(config: RunConfig, run: PromptSet) -> PromptSet:
         if path.name in able or not path.is_dir():
             continue
         try:
-            told_in((path.name,))
+            prompts_in((path.name,))
         except (ConfigError, DataError):  # a story without the words for this run's choices
             continue
         able.append(path.name)
-    return told_in(tuple(able))
+    return prompts_in(tuple(able))
 
 
 def trained_names(prompts: PromptSet, story: str, K: int, seed: int) -> tuple[str, ...]:

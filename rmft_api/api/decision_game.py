@@ -181,7 +181,7 @@ class Game:
         """The messages that `decide(context)` would send now. Raises UsageError out of turn."""
         self._check_turn(context)
         try:
-            return self._told(context)
+            return self._new_messages(context)
         finally:
             self._builder = None
 
@@ -235,7 +235,7 @@ class Game:
         plan = self._decider.prompt_plan(self._state, contextual=contextual)
         return ChatPromptBuilder(plan, self._contexts if contextual else None)
 
-    def _told(self, context: str | None) -> tuple[Message, ...]:
+    def _new_messages(self, context: str | None) -> tuple[Message, ...]:
         if not self._state.played:
             self._builder = self._begun(context is not None)
         builder = self._builder_now()
@@ -244,7 +244,7 @@ class Game:
 
     def _request(self, context: str | None) -> ChatRequest:
         state, decider = self._state, self._decider
-        messages = self._told(context)
+        messages = self._new_messages(context)
         block = (self.round - 1) // decider.seed_block
         return ChatRequest(
             key=decider.next_key(),

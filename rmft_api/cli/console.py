@@ -78,7 +78,7 @@ class _Terminal:
 
     def __init__(self, cost: Cost) -> None:
         self._cost = cost
-        self._told, self._told_at = "", 0.0
+        self._shown_cost, self._shown_at = "", 0.0
         self._progress: Progress | None = None
         self._what = ""
         self._task: TaskID | None = None
@@ -118,10 +118,10 @@ class _Terminal:
     def _spent(self) -> str:
         """What was spent, looked up once a second: the journal has more to do."""
         now = time.monotonic()
-        if now - self._told_at > 1.0:
-            self._told_at = now
-            self._told = f"${cost:.2f}" if (cost := self._cost()) else ""
-        return self._told
+        if now - self._shown_at > 1.0:
+            self._shown_at = now
+            self._shown_cost = f"${cost:.2f}" if (cost := self._cost()) else ""
+        return self._shown_cost
 
 
 def _say(text: str) -> None:

@@ -50,8 +50,8 @@ def run(
     path = run_file(file)
     config = described(path, overrides, budget)
     if dry_run:
-        told = (config, runs, reply_tokens)
-        show(*told, seeds=seeds, accept_shutdown=accept_shutdown, as_json=as_json)
+        given = (config, runs, reply_tokens)
+        show(*given, seeds=seeds, accept_shutdown=accept_shutdown, as_json=as_json)
         return
     if not accept_shutdown:
         refuse_shutdown(config)

@@ -151,8 +151,8 @@ def plain(value: object, key: str, depth: int = 0) -> Any:
     if callable(listed) and not isinstance(value, type):
         return plain(listed(), key, depth + 1)
     if not isinstance(value, Sequence) or isinstance(value, bytes | bytearray | memoryview):
-        told = shown(cast("object", value))
-        raise _refusal(key, f"cannot be {told}; pass a text, a number, a list or a dict")
+        described = shown(cast("object", value))
+        raise _refusal(key, f"cannot be {described}; pass a text, a number, a list or a dict")
     return _list(cast("Sequence[object]", value), key, depth)
 
 

@@ -124,22 +124,22 @@ def _text_of_call(call: Any) -> str:
     function = cast("dict[str, Any]", table.get("function") or table)
     if not isinstance(function, dict) or not isinstance(function.get("name"), str):  # pyright: ignore[reportUnnecessaryIsInstance]
         return call_text("", json.dumps(call, default=str))
-    told = function.get("arguments")
-    return call_text(function["name"], told if isinstance(told, str) else json.dumps(told))
+    shown = function.get("arguments")
+    return call_text(function["name"], shown if isinstance(shown, str) else json.dumps(shown))
 
 
 def wire_turns(messages: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
     """The messages as an endpoint with tools takes them; each call but the last has a result."""
     turns: list[dict[str, Any]] = []
-    told = list(messages)
-    for place, message in enumerate(told):
+    shown = list(messages)
+    for place, message in enumerate(shown):
         call = _CALL.search(message["content"]) if message["role"] == "assistant" else None
         if call is None:
             turns.append(message)
             continue
         turn, number = _with_call(message, call, place), f"call_{place}"
         turns.append(turn)
-        if place < len(told) - 1:
+        if place < len(shown) - 1:
             turns.append({"role": "tool", "tool_call_id": number, "content": DONE})
     return turns
 

@@ -44,7 +44,7 @@ class Waits:
         self._clock = clock
         self._listener = listener
         self._current: dict[object, Wait] = {}
-        self._told: Wait | None = None
+        self._reported: Wait | None = None
 
     def now(self) -> float:
         """UTC seconds, by the clock that waits are measured with."""
@@ -64,9 +64,9 @@ class Waits:
         wait = self._current.pop(key, None)
         if wait is None:
             return
-        if wait == self._told:
+        if wait == self._reported:
             last = self._last()
-            self._told = last if last and self._is_alike(last, wait) else None
+            self._reported = last if last and self._is_alike(last, wait) else None
         self._changed()
 
     @contextmanager
@@ -86,12 +86,12 @@ class Waits:
         last = self._last()
         is_news = last is not None and self._is_news(last)
         if is_news:
-            self._told = last
+            self._reported = last
         self._listener(last, is_news)
 
     def _is_news(self, wait: Wait) -> bool:
         """Whether it ends well after what was shown last, or that has passed."""
-        reported = self._told
+        reported = self._reported
         if reported is None or reported.until <= self._clock():
             return True
         return wait.until > reported.until and not self._is_alike(wait, reported)

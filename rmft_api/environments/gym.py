@@ -125,13 +125,13 @@ class _Key:
 
     def __init__(self, problem: Gym) -> None:
         self.problem = problem
-        self._told = repr(problem)
+        self._problem = repr(problem)
 
     def __eq__(self, other: object) -> bool:
-        return isinstance(other, _Key) and other._told == self._told
+        return isinstance(other, _Key) and other._problem == self._problem
 
     def __hash__(self) -> int:
-        return hash(self._told)
+        return hash(self._problem)
 
 
 @functools.lru_cache(maxsize=512)  # a held-out scenario is drawn for every model that plays it

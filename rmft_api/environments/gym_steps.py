@@ -105,7 +105,7 @@ class _Game:
             )
         return min(max(reward, 0.0), 1.0)
 
-    def _told(self, env: Any, state: Any, ended: float | None) -> str:
+    def _observation(self, env: Any, state: Any, ended: float | None) -> str:
         words = self._settings.describe
         text = words(state) if words else toy_text.describe(self._settings.id, env, state)
         return text if ended is None else f"That game ended, its last move paid {ended:g}. {text}"
@@ -133,7 +133,7 @@ class Tabular(_Game):
         self._luck, self._starts = rng.random((2, self._settings.T + 1)).tolist()
         self._t = 0
         self._state = self._started()
-        return self._state, self._told(self._env, self._state, None)
+        return self._state, self._observation(self._env, self._state, None)
 
     def step(self, action: int) -> tuple[float, int, str]:
         """The outcome that the round's luck stands for."""
@@ -142,7 +142,7 @@ class Tabular(_Game):
         self._t += 1
         pays, over = float(model.reward[place][outcome]), bool(model.ends[place][outcome])
         self._state = self._started() if over else int(model.next[place][outcome])
-        shown = self._told(self._env, self._state, pays if over else None)
+        shown = self._observation(self._env, self._state, pays if over else None)
         return self._scaled(pays), self._state, shown
 
     def optimum(self, state: int, t: int) -> Floats:
@@ -169,7 +169,7 @@ class Stepped(_Game):
         drawn = np.random.default_rng(seed).integers(2**31 - 1, size=self._settings.T + 1)
         self._seeds, self._t = drawn.tolist(), 0
         state, _ = self._env.reset(seed=self._seeds[0])
-        return state, self._told(self._env, state, None)
+        return state, self._observation(self._env, state, None)
 
     def step(self, action: int) -> tuple[float, Any, str]:
         """One step; after the last of a game the next one begins."""
@@ -179,7 +179,11 @@ class Stepped(_Game):
         over, ended = bool(terminated or truncated), float(pays)
         if over:
             state, _ = self._env.reset(seed=self._seeds[self._t])
-        return self._scaled(ended), state, self._told(self._env, state, ended if over else None)
+        return (
+            self._scaled(ended),
+            state,
+            self._observation(self._env, state, ended if over else None),
+        )
 
 
 @functools.lru_cache(maxsize=16)

@@ -114,7 +114,7 @@ class Inventory:
         self._demand_T, self._t = tuple(drawn), 0
         first = min(round((self.demand_low + self.demand_high) / 2), self.capacity)
         self._stock = Stock(first, (0,) * self.lead_time)
-        return self._stock, self._told()
+        return self._stock, self._observation()
 
     def actions(self, state: Stock) -> Sequence[int]:
         """Orders that the store has room for once everything has come."""
@@ -130,7 +130,7 @@ class Inventory:
         reward = self._scaled(sold, action * self.lot, full - sold, asked - sold)
         self._stock, self._t = Stock(full - sold, way[1:]), self._t + 1
         lost = f", {asked - sold} asked in vain" if asked > sold else ""
-        return reward, self._stock, f"Last round {sold} sold{lost}. {self._told()}"
+        return reward, self._stock, f"Last round {sold} sold{lost}. {self._observation()}"
 
     def optimum(self, state: Stock, t: int) -> Floats:
         """Q of each order, by backward induction over the distribution of demand."""
@@ -174,7 +174,7 @@ class Inventory:
         gain = self.price * sold - self.cost * ordered
         return (gain - self.holding * left - self.penalty * lost - self._least) / self._width
 
-    def _told(self) -> str:
+    def _observation(self) -> str:
         pieces = [action * self.lot for action in self._stock.coming]
         due = [f"{n} in {_rounds(i)}" for i, n in enumerate(pieces) if n]
         coming = f"arriving: {', '.join(due)}" if due else "nothing on order"

@@ -74,7 +74,7 @@ class ShownLog:
         return len(self.actions)
 
     @cached_property
-    def told_names(self) -> tuple[str, ...]:
+    def written_names(self) -> tuple[str, ...]:
         """What a model is shown for each action: the file's word, without what answers need."""
         return tuple(_speakable(self.actions))
 

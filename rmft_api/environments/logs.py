@@ -140,8 +140,8 @@ class LoggedFeedback:
 
     def names_of(self, actions: Sequence[int]) -> tuple[str, ...] | None:
         """What these actions of the log are called; None where the story names them."""
-        told = self.shown().told_names
-        return tuple(told[action] for action in actions) if self.names == "log" else None
+        written = self.shown().written_names
+        return tuple(written[action] for action in actions) if self.names == "log" else None
 
     def expected(self) -> Floats:
         """N x A: what every action earns in each row's context, without that row's own luck."""
@@ -331,8 +331,8 @@ def _actions_in_words(log: ShownLog) -> str:
 
 def _renamed(log: ShownLog) -> str:
     """Actions whose names answers could not hold, or distinguish; empty where none is."""
-    pairs = zip(log.actions, log.told_names, strict=True)
-    changed = [f"{action!r} as {told!r}" for action, told in pairs if action != told]
+    pairs = zip(log.actions, log.written_names, strict=True)
+    changed = [f"{action!r} as {written!r}" for action, written in pairs if action != written]
     return f"actions whose names answers cannot hold are called {_some(changed)}" if changed else ""
 
 

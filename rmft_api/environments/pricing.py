@@ -105,7 +105,7 @@ class Pricing:
         self._mean = self.worth_low + share * (self.worth_high - self.worth_low)
         drawn: list[float] = rng.normal(self._mean, self.spread, self.T).tolist()
         self._worth_T, self._left, self._t = tuple(drawn), self.stock, 0
-        return Shelf(self._left), self._told()
+        return Shelf(self._left), self._observation()
 
     def actions(self, state: Shelf) -> Sequence[int]:
         """Every price while there is something to sell; then one, for nothing depends on it."""
@@ -118,7 +118,7 @@ class Pricing:
         had = self._left
         self._left, self._t = self._left - sells, self._t + 1
         result = f"Last round one was {'sold' if sells else 'not sold'}. " if had else ""
-        return price / self._top if sells else 0.0, Shelf(self._left), result + self._told()
+        return price / self._top if sells else 0.0, Shelf(self._left), result + self._observation()
 
     def optimum(self, state: Shelf, t: int) -> Floats:
         """Q of each price, by backward induction over the distribution of worth."""
@@ -141,7 +141,7 @@ class Pricing:
     def _top(self) -> float:
         return self._prices[-1]
 
-    def _told(self) -> str:
+    def _observation(self) -> str:
         if not self._left:
             return "Sold out."
         return f"Pieces left: {self._left}."

@@ -82,9 +82,9 @@ class TableFile:
             else [_digits(x) for x in self.numbers(name).tolist()]
             for name in names
         ]
-        told = [_quoted(name) for name in names]
+        quoted = [_quoted(name) for name in names]
         return [
-            ", ".join(f"{name}={cell}" for name, cell in zip(told, cells, strict=True))
+            ", ".join(f"{name}={cell}" for name, cell in zip(quoted, cells, strict=True))
             for cells in zip(*columns, strict=True)
         ]
 

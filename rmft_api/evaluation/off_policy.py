@@ -216,7 +216,7 @@ def _known(config: RunConfig, world: _World) -> Iterator[_Policy]:
     if log.features_Nd is not None:
         chosen_N = rows.expected_NA.argmax(axis=1)
         yield _Policy("reward model's best", None, EvaluatedPolicy(np.eye(A)[chosen_N]))
-    scenarios = _told(world.asked)
+    scenarios = _scenarios(world.asked)
     histories = np.stack([one.rows for one in world.asked.histories])[world.asked.histories_N]
     for name in baselines.OF_ANY_HISTORY:
         if name in baselines.suitable(scenarios[0]):
@@ -226,7 +226,7 @@ def _known(config: RunConfig, world: _World) -> Iterator[_Policy]:
             yield _Policy(f"{name}, same histories", None, EvaluatedPolicy(shares_NA))
 
 
-def _told(asked: LogQuestions) -> list[Scenario]:
+def _scenarios(asked: LogQuestions) -> list[Scenario]:
     """What an algorithm knows of each row: its features, after those of its history."""
     log = asked.log
     binary = bool(np.isin(log.rewards_N, (0.0, 1.0)).all())

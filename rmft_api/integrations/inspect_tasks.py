@@ -107,9 +107,9 @@ async def _played(episode: Episode, state: TaskState) -> list[str]:
     """Ask for every round; why replies could not be read, each reason once."""
     model, whys, said = get_model(), dict[str, None](), list[ChatMessage]()
     while not episode.over:
-        told = _chat(episode.messages())
-        output = await model.generate(told)
-        said = [*told, *([output.message] if output.choices else [])]
+        prompt = _chat(episode.messages())
+        output = await model.generate(prompt)
+        said = [*prompt, *([output.message] if output.choices else [])]
         state.output = output
         reason = FINISH.get(output.stop_reason, "stop") if output.choices else "content_filter"
         step = episode.answer(output.completion, reason)

@@ -107,8 +107,8 @@ class DecisionEnv(vf.MultiTurnEnv):
 
     async def env_response(self, messages: Any, state: vf.State, **_: Any) -> list[dict[str, str]]:
         """The new turns alone; rollouts take whole messages from `get_prompt_messages`."""
-        told = _chat(_episode(state).messages())
-        return told[len(messages) :]
+        prompt = _chat(_episode(state).messages())
+        return prompt[len(messages) :]
 
     async def add_model_response(
         self, state: vf.State, prompt_messages: Any, response: Any

@@ -182,7 +182,7 @@ class Stream:
     ) -> None:
         self._about = (name, created, model)
         self._with_usage = with_usage
-        self._told = [0] * choices
+        self._streamed = [0] * choices
         """Pieces of each choice."""
         self._sent = [""] * choices
         """Their texts, as far as they were sent."""
@@ -193,13 +193,13 @@ class Stream:
     def opening(self) -> bytes:
         """The chunks that begin the choices."""
         start = Delta(role="assistant", content="")
-        return b"".join(self._chunk(ChunkChoice(n, start)) for n in range(len(self._told)))
+        return b"".join(self._chunk(ChunkChoice(n, start)) for n in range(len(self._streamed)))
 
     def piece(self, choice: int, place: int, piece: AnswerToken) -> bytes:
         """The next piece of a choice; nothing for one that was sent before."""
-        if place != self._told[choice]:
+        if place != self._streamed[choice]:
             return b""
-        self._told[choice] += 1
+        self._streamed[choice] += 1
         if self._held is None:
             return self._content(choice, piece)
         held = self._held[choice]
@@ -251,8 +251,8 @@ class Stream:
         for index, call in enumerate(calls):
             function = call["function"]
             opened = {**call, "index": index, "function": {**function, "arguments": ""}}
-            told = {"index": index, "function": {"arguments": function["arguments"]}}
-            for one in (opened, told):
+            arguments_delta = {"index": index, "function": {"arguments": function["arguments"]}}
+            for one in (opened, arguments_delta):
                 yield self._chunk(ChunkChoice(choice, Delta(tool_calls=[one])))
 
     def _chunk(self, choice: ChunkChoice) -> bytes:

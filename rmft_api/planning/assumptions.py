@@ -33,7 +33,7 @@ def assumptions(
     else:
         yield (
             f"expected: a reply has {expected.tokens} of at most {config.sampling.max_tokens} "
-            f"tokens, {expected.told}; low: it is its bare answer"
+            f"tokens, {expected.source}; low: it is its bare answer"
         )
     if config.warm_up is not None:
         yield (

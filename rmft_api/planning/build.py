@@ -129,7 +129,7 @@ def _plan(
         refusal=dates.refusal(),
         batches=builder.in_batches(phases),
         replies=replies,
-        heard=expected.heard,
+        heard=expected.count,
     )
     warnings = (*dates.warnings(), *assumptions.warnings_of(builder, plan))
     return msgspec.structs.replace(plan, warnings=warnings)

@@ -61,17 +61,17 @@ class ExpectedLength(Record, frozen=True):
     """The length of replies that a plan assumes."""
 
     tokens: int
-    heard: int = 0
+    count: int = 0
     """Real replies that it is the mean of."""
-    told: str = "as assumed"
+    source: str = "as assumed"
 
     def played(self, replies: ReplyAssumptions) -> "ExpectedLength":
         """The length that the plan's replies really have: answers may be longer than asked for."""
         mean = round(replies.tokens / replies.number) if replies.number else self.tokens
         if mean == self.tokens:
             return self
-        stated = f"the nearest to {self.tokens}, {self.told}"
-        return ExpectedLength(mean, self.heard, stated)
+        stated = f"the nearest to {self.tokens}, {self.source}"
+        return ExpectedLength(mean, self.count, stated)
 
 
 def expectation(
@@ -79,7 +79,7 @@ def expectation(
 ) -> ExpectedLength:
     """What was `given`, else what was observed, else half of what a reply may have."""
     if given is not None:
-        return ExpectedLength(given, told="as --reply-tokens says")
+        return ExpectedLength(given, source="as --reply-tokens says")
     if found is not None:
         return ExpectedLength(
             max(1, round(found.tokens)), found.number, f"the mean of {found.number:,} real ones"

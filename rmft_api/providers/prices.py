@@ -270,9 +270,9 @@ def most_of_form(answer: AnswerFormat, messages: int) -> int:
 
     The schema or the tool, and for each call that the chat repeats its id and its result.
     """
-    told = instructions(answer.form, answer.names, answer.reasoned)
+    instruction_text = instructions(answer.form, answer.names, answer.reasoned)
     calls = messages if way_of(answer.form) == "tool" else 0
-    return len(told) + (2 * calls + 1) * _PER_FORM
+    return len(instruction_text) + (2 * calls + 1) * _PER_FORM
 
 
 def _bound(size: int, count: int) -> int:

@@ -103,15 +103,15 @@ def _look(config: RunConfig, journal: Journal, results: Results | None, visit: V
     found = _Found()
     for group in groups(config, journal):
         selected = selections.verdicts(group, journal)
-        told = _figures_of(results, group.split, group.iteration)
+        measured = _figures_of(results, group.split, group.iteration)
         visit(group, selected)
         if group.iteration < 0:
             continue  # a base before its warm-up: to read, and in no comparison
-        found.players.append(players.of_group(group, told))
+        found.players.append(players.of_group(group, measured))
         if made := selections.selection_figures(group, selected):
             found.makeups.append(made)
-        if told is not None:
-            regrets = figures.regret_by_scenario(players.judged_sittings(group, told))
+        if measured is not None:
+            regrets = figures.regret_by_scenario(players.judged_sittings(group, measured))
             found.regrets.setdefault(group.split, {})[group.iteration] = regrets
     return found
 

@@ -208,6 +208,6 @@ class _Routes:
         await response.prepare(request)
         with contextlib.suppress(ConnectionError):
             async for kind, text in self._show.news(request.match_info["version"]):
-                told = f"event: {kind}\ndata: {text}\n\n" if kind else ": still there\n\n"
-                await response.write(told.encode())
+                message = f"event: {kind}\ndata: {text}\n\n" if kind else ": still there\n\n"
+                await response.write(message.encode())
         return response

@@ -12,26 +12,26 @@ from rmft_api.report.data import OverTime, PlayerFigures
 from rmft_api.report.play_groups import PlayGroup, ScoredPlay
 
 
-def of_group(group: PlayGroup, told: Figures | None) -> PlayerFigures:
+def of_group(group: PlayGroup, held_out: Figures | None) -> PlayerFigures:
     """A model on one split. `figures` are its figures there; None until its evaluation has ended.
 
     An evaluation may end before all scenarios are played: then what was played counts.
     """
-    judged = judged_sittings(group, told)
+    judged = judged_sittings(group, held_out)
     return PlayerFigures(
         name=group.model,
         split=group.split,
         index=group.iteration,
         trajectories=len(group.played),
         of=group.of,
-        scenarios=told.scenarios if told else 0,
-        regret=told.regret if told else None,
-        paired_drop=told.paired_drop if told else None,
+        scenarios=held_out.scenarios if held_out else 0,
+        regret=held_out.regret if held_out else None,
+        paired_drop=held_out.paired_drop if held_out else None,
         measures=figures.measured(judged),
         curves=figures.curves(judged),
-        over_time=_over_time(told),
-        position_shares=told.measures.position_shares if told else (),
-        own=told.own if told else {},
+        over_time=_over_time(held_out),
+        position_shares=held_out.measures.position_shares if held_out else (),
+        own=held_out.own if held_out else {},
     )
 
 
@@ -80,22 +80,22 @@ def limit_plays(config: RunConfig) -> tuple[ScoredPlay, ...]:
     )
 
 
-def of_baseline(name: str, sittings: Sequence[ScoredPlay], told: Figures) -> PlayerFigures:
+def of_baseline(name: str, sittings: Sequence[ScoredPlay], held_out: Figures) -> PlayerFigures:
     """A baseline on the test scenarios."""
     return PlayerFigures(
         name=name,
         split="test",
-        only=told.only,
+        only=held_out.only,
         index=None,
         trajectories=len(sittings),
         of=len(sittings),
-        scenarios=told.scenarios,
-        regret=told.regret,
+        scenarios=held_out.scenarios,
+        regret=held_out.regret,
         paired_drop=None,
         measures=figures.measured(sittings),
         curves=figures.curves(sittings),
-        over_time=_over_time(told),
-        own=told.own,
+        over_time=_over_time(held_out),
+        own=held_out.own,
     )
 
 

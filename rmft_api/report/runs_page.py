@@ -278,11 +278,11 @@ def _warnings(
             yield f"{side.run.name} {STATES[side.run.state.state]}: these are its figures so far"
     if len(courses) > 1:
         groups = [[s.run.name for s in sides if s.course == course] for course in courses]
-        told = "; ".join(", ".join(names) for names in groups)
+        alike = "; ".join(", ".join(names) for names in groups)
         yield (
             "these runs have different test scenarios (another seed or other problems), so their "
             "regrets stand beside each other and cannot be paired, and known algorithms are left "
-            f"out. The same scenarios have: {told}"
+            f"out. The same scenarios have: {alike}"
         )
 
 

@@ -200,7 +200,7 @@ def one_seed(directory: Path, options: ResumeOptions) -> Generator[ResumeOptions
         return
     with _alone(family):
         record = record_of(family)
-        with _told_of_its_budget(record, directory):
+        with _with_its_budget(record, directory):
             yield _within_budget(record, directory, options)
 
 
@@ -331,14 +331,14 @@ async def _one(
     """Begin or resume one seed within what the others have left of the budget."""
     mine = _within_budget(record, directory, options)
     if has_begun(directory):
-        with _told_of_its_budget(record, directory):
+        with _with_its_budget(record, directory):
             return await runs.resume(directory, mine, reporting)
     config = record.config_of(seed)
     changes = {"budget_usd": mine.caps.run_usd}
     if options.iterations is not None:
         changes["iterations"] = options.iterations
     source = Path(record.file["source"]) if record.file else None
-    with _told_of_its_budget(record, directory):
+    with _with_its_budget(record, directory):
         return await runs.begin(
             config.model_copy(update=changes),
             directory.parent,
@@ -349,7 +349,7 @@ async def _one(
 
 
 @contextmanager
-def _told_of_its_budget(record: FamilyRecord, directory: Path) -> Generator[None]:
+def _with_its_budget(record: FamilyRecord, directory: Path) -> Generator[None]:
     """Where one seed meets the budget, it is the family's: the advice names that."""
     try:
         yield

@@ -49,5 +49,5 @@ def _is_in_use(one: Deployment, runs: Path) -> bool:
     """Whether its run is at work; at some providers only a deployment's name shows it."""
     if not RUN_NAME.match(one.run) or not runs.is_dir():
         return False
-    told = readable(one.run)
-    return any(is_owned(path) for path in runs.iterdir() if readable(path.name) == told)
+    run_name = readable(one.run)
+    return any(is_owned(path) for path in runs.iterdir() if readable(path.name) == run_name)

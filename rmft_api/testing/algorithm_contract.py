@@ -44,7 +44,7 @@ class AlgorithmContract:
         alone, together = self._played(self._drawn(2)), self._played(self._drawn(6))
         assert _same(alone, together[:2]), COMPANY
 
-    def test_nothing_is_known_before_it_is_told(self) -> None:
+    def test_nothing_is_known_before_it_is_observed(self) -> None:
         """Other rewards in the last round change no action."""
         (scenario,) = self._drawn(1)
         changed = scenario.rewards.copy()

@@ -28,16 +28,16 @@ class StoryContract:
     prompt_set: str = "standard"
     """The prompt set that is used."""
 
-    def test_every_story_is_told_with_its_actions(self) -> None:
+    def test_every_story_is_shown_with_its_actions(self) -> None:
         """The model reads who decides, among what, and the name of every action."""
-        told = self._set("reward")
-        for story in told.contexts([self.story]):
-            names = told.names(story, 2)
-            text = self._text(told, story, names)
+        prompt_set = self._set("reward")
+        for story in prompt_set.contexts([self.story]):
+            names = prompt_set.names(story, 2)
+            text = self._text(prompt_set, story, names)
             for what, words in (("actions", names[0]), ("actions", names[1])):
                 assert words in text, NOT_SHOWN.format(story=story, what=what, text=words)
 
-    def test_it_can_be_told_as_a_loss(self) -> None:
+    def test_it_can_be_worded_as_a_loss(self) -> None:
         """`prompts.stakes = "loss"` presents the same story otherwise."""
         gain, loss = self._set("reward"), self._set("loss")
         for story in gain.contexts([self.story]):
@@ -50,7 +50,9 @@ class StoryContract:
         config = PromptConfig.model_validate({"set": self.prompt_set, "stakes": stakes})
         return load(config, [resources.prompts_dir()], (self.story,), self.folder)
 
-    def _text(self, told: PromptSet, story: str, names: tuple[str, ...]) -> str:
+    def _text(self, prompt_set: PromptSet, story: str, names: tuple[str, ...]) -> str:
         nothing = np.zeros((3, len(names)))
-        builder = told.prompt_builder(story, Scenario(nothing, nothing, "bandit", "pseudo"), names)
+        builder = prompt_set.prompt_builder(
+            story, Scenario(nothing, nothing, "bandit", "pseudo"), names
+        )
         return "\n".join(message.content for message in builder.messages())

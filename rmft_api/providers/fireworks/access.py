@@ -57,10 +57,10 @@ async def refusal(profile: Profile, environ: Mapping[str, str], model: str) -> s
 
 async def _suspended(control: Control) -> str:
     request = control.request(f"get {control.account}", repeatable=True)
-    told = read(request, await control.rest.send(request, "GET", control.account), _Account)
-    if told.suspend_state in ("", "UNSUSPENDED"):
+    answer = read(request, await control.rest.send(request, "GET", control.account), _Account)
+    if answer.suspend_state in ("", "UNSUSPENDED"):
         return ""
-    why = _SUSPENDED.get(told.suspend_state, told.suspend_state.lower())
+    why = _SUSPENDED.get(answer.suspend_state, answer.suspend_state.lower())
     return f"{control.account} is suspended, {why}"
 
 
@@ -72,10 +72,10 @@ async def _unusable(control: Control, model: str) -> str:
         if fault.status in (400, 404):
             return f"{model!r} is unknown there; it looks like accounts/fireworks/models/NAME"
         raise
-    told = read(request, raw, _Model)
-    if told.tunable is False or told.supports_lora is False:
+    answer = read(request, raw, _Model)
+    if answer.tunable is False or answer.supports_lora is False:
         return f"{model!r} cannot be fine-tuned there; set model.base to a tunable model"
-    if told.supports_serverless is False:
+    if answer.supports_serverless is False:
         return (
             f"{model!r} answers only on a deployment, and the base of a run must answer by the "
             "token (serverless); set model.base to another model"

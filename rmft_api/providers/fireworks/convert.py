@@ -36,8 +36,8 @@ def _mistake(line: bytes) -> str:
         row = msgspec.json.decode(line, type=dict[str, Any])
     except (msgspec.MsgspecError, UnicodeDecodeError) as error:
         return f"is no JSON object: {error}"
-    told = row.get("messages")
-    messages = cast("list[Any]", told) if isinstance(told, list) else []
+    answer = row.get("messages")
+    messages = cast("list[Any]", answer) if isinstance(answer, list) else []
     if not messages or not all(isinstance(message, dict) for message in messages):
         return "has no messages; Fireworks trains on chats alone here"
     first, *others = [_role(message) for message in messages]

@@ -40,11 +40,11 @@ def tuned(model: str) -> TunedModel | None:
 
 def account(profile: Profile, environ: Mapping[str, str]) -> str:
     """The account's id. Raises ConfigError."""
-    told = profile.setting("account", environ).removeprefix("accounts/")
-    if not _ACCOUNT.fullmatch(told):
+    answer = profile.setting("account", environ).removeprefix("accounts/")
+    if not _ACCOUNT.fullmatch(answer):
         variable = profile.setting_envs["account"]
-        raise ConfigError(f"{variable}={told!r} is no id of an account, such as my-team")
-    return told
+        raise ConfigError(f"{variable}={answer!r} is no id of an account, such as my-team")
+    return answer
 
 
 def job_id(order: JobOrder) -> str:

@@ -70,8 +70,8 @@ class _WireJob(msgspec.Struct, rename="camel"):
     @property
     def stage(self) -> str:
         """Its state, in the words of `polling.STAGES`."""
-        told = self.state.removeprefix(_STATE)
-        return _STATES.get(told, told.lower())
+        answer = self.state.removeprefix(_STATE)
+        return _STATES.get(answer, answer.lower())
 
 
 class _Peft(msgspec.Struct, rename="camel"):
@@ -167,9 +167,9 @@ class FireworksTuner:
     async def events(self, job_id: str, after: str | None) -> list[JobEvent]:
         """There is no log: one event for each change of state or progress."""
         wire = await self._job(job_id)
-        told, percent = wire.state.removeprefix(_STATE), wire.job_progress.percent
-        here = f"{told}/{percent}"
-        said = f"{told.lower().replace('_', ' ')}" + (f", {percent} %" if percent else "")
+        answer, percent = wire.state.removeprefix(_STATE), wire.job_progress.percent
+        here = f"{answer}/{percent}"
+        said = f"{answer.lower().replace('_', ' ')}" + (f", {percent} %" if percent else "")
         at = _seconds(wire.update_time or wire.create_time)
         return [] if here == after else [JobEvent(here, at, "info", said)]
 
@@ -193,12 +193,12 @@ class FireworksTuner:
         request = self._control.request("get a model", model=model, repeatable=True)
         path = self._control.path("models", found.name)
         try:
-            told = read(request, await self._control.rest.send(request, "GET", path), _Model)
+            answer = read(request, await self._control.rest.send(request, "GET", path), _Model)
         except ProviderFault as fault:
             if fault.status == 404:
                 return False
             raise
-        return told.state == "READY"
+        return answer.state == "READY"
 
     def _body(self, order: JobOrder) -> dict[str, Any]:
         """The request of a job. Raises ConfigError for what cannot be asked for."""
@@ -234,10 +234,10 @@ class FireworksTuner:
         request = self._control.request(f"get the base of {name}", repeatable=True)
         path = self._control.path("models", name)
         raw = await self._control.rest.send(request, "GET", path)
-        told = read(request, raw, _Model).peft_details
-        if told is None or not told.base_model:
+        answer = read(request, raw, _Model).peft_details
+        if answer is None or not answer.base_model:
             raise faults.malformed(request, "it names no base model", raw)
-        return told
+        return answer
 
 
 def _record(wire: _WireJob, base: str, start: str, key: str = "") -> Job:

@@ -60,15 +60,15 @@ class Control:
         """The project's path, `v2/projects/ID`. Raises ProviderFault where none is stated."""
         if not self._project:
             request = self.request("get the key's project", repeatable=True)
-            told = read(request, await self.rest.send(request, "GET", "v3/whoami"), _Whoami)
-            if told.project is None:
+            answer = read(request, await self.rest.send(request, "GET", "v3/whoami"), _Whoami)
+            if answer.project is None:
                 raise ProviderFault(
                     f"{self._profile.name}: {self._profile.api_key_env} belongs to no project; "
                     f"set {PROJECT_ENV} to the one that endpoints are made in",
                     FaultKind.STOP,
                     status=403,
                 )
-            self._project = told.project.id
+            self._project = answer.project.id
         return f"v2/projects/{segment(self._project)}"
 
 

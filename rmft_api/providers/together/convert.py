@@ -56,8 +56,8 @@ def _pair_mistake(row: dict[str, Any]) -> str:
     return _roles_mistake(_messages(asked.get(_CHAT)), last="user")
 
 
-def _chat_mistake(told: Any) -> str:
-    return _roles_mistake(_messages(told), last="assistant")
+def _chat_mistake(chat: Any) -> str:
+    return _roles_mistake(_messages(chat), last="assistant")
 
 
 def _roles_mistake(messages: Sequence[dict[str, Any]], last: str) -> str:
@@ -78,6 +78,6 @@ def _roles_mistake(messages: Sequence[dict[str, Any]], last: str) -> str:
     return ""
 
 
-def _messages(told: Any) -> list[dict[str, Any]]:
-    entries = cast("list[Any]", told) if isinstance(told, list) else []
+def _messages(chat: Any) -> list[dict[str, Any]]:
+    entries = cast("list[Any]", chat) if isinstance(chat, list) else []
     return [cast("dict[str, Any]", one) for one in entries if isinstance(one, dict)]

@@ -90,11 +90,11 @@ class TogetherFiles:
             raise faults.malformed(request, "it names no address or no file", raw, status)
         await self._send(request, address, content)
         path = f"v1/files/{segment(file_id)}/preprocess"
-        told = read(request, await self._control.rest.send(request, "POST", path), _File).record()
-        if (told.filename, told.bytes) != (filename, len(content)):
-            why = f"it names {told.filename!r} of {told.bytes} bytes, not of {len(content)}"
+        answer = read(request, await self._control.rest.send(request, "POST", path), _File).record()
+        if (answer.filename, answer.bytes) != (filename, len(content)):
+            why = f"it names {answer.filename!r} of {answer.bytes} bytes, not of {len(content)}"
             raise faults.malformed(request, why, raw)
-        return told
+        return answer
 
     async def find(self, filename: str) -> list[UploadedFile]:
         """Files of this very name, oldest first."""

@@ -114,8 +114,8 @@ class _Config(msgspec.Struct, rename="camel"):
     @property
     def hardware(self) -> str:
         """The instance type that it needs, as the price list names it."""
-        told = {one.key: one.value for one in self.selectors}
-        return f"{told.get('accelerator_count', '1')}x{told.get('accelerator_type', '')}"
+        answer = {one.key: one.value for one in self.selectors}
+        return f"{answer.get('accelerator_count', '1')}x{answer.get('accelerator_type', '')}"
 
 
 class _Configs(msgspec.Struct):
@@ -279,10 +279,10 @@ class TogetherEndpoints:
         try:
             path = "v2/public/inference-instance-types"
             raw = await self._control.rest.send(request, "GET", path)
-            told = read(request, raw, _Instances).data
+            answer = read(request, raw, _Instances).data
         except ProviderFault:
             return {}
-        return {one.name: one.price_cents_per_hour for one in told}
+        return {one.name: one.price_cents_per_hour for one in answer}
 
     async def _made_endpoint(self, order: DeploymentOrder) -> _Endpoint:
         """The endpoint of this name, made now or a moment ago."""
@@ -368,9 +368,9 @@ class TogetherEndpoints:
 
 
 def _record(stay: _Stay, order: DeploymentOrder) -> Deployment:
-    told = stay.state.removeprefix(_STATE)
-    ready = told == "READY" or (told in _ANSWERING and bool(stay.ready_replicas))
-    state: DeploymentState = "failed" if told == "FAILED" else "ready" if ready else "pending"
+    answer = stay.state.removeprefix(_STATE)
+    ready = answer == "READY" or (answer in _ANSWERING and bool(stay.ready_replicas))
+    state: DeploymentState = "failed" if answer == "FAILED" else "ready" if ready else "pending"
     return Deployment(
         name=order.name,
         target=stay.name,
@@ -379,5 +379,5 @@ def _record(stay: _Stay, order: DeploymentOrder) -> Deployment:
         run=order.run,
         key=order.key,
         created=stay.created_at,
-        detail="" if ready else told.lower(),
+        detail="" if ready else answer.lower(),
     )

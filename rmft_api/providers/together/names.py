@@ -49,7 +49,7 @@ def required(model: str) -> TunedModel:
     return found
 
 
-def base_of(profile: Profile, told: str) -> str:
+def base_of(profile: Profile, name: str) -> str:
     """What answers chats under the base that a job names; the same unless the profile knows."""
     rows = profile.training.bases if profile.training else ()
-    return next((row.model for row in rows if row.job_model == told), told)
+    return next((row.model for row in rows if row.job_model == name), name)

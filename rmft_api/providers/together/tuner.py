@@ -172,15 +172,15 @@ class TogetherTuner:
         job = _record(wire, str(start), base, "", "")
         if job.status != "failed":
             return job
-        told = wire.events if wire.events else await self._events(job_id)
-        errors = [one.message for one in told if "error" in (one.level or one.type).lower()]
+        answer = wire.events if wire.events else await self._events(job_id)
+        errors = [one.message for one in answer if "error" in (one.level or one.type).lower()]
         return msgspec.structs.replace(job, error=errors[-1] if errors else None)
 
     async def events(self, job_id: str, after: str | None) -> list[JobEvent]:
         """The job's log since event `after`, oldest first. Events have no ids: their places."""
-        told = await self._events(job_id)
+        answer = await self._events(job_id)
         new = int(after) + 1 if after and after.isdigit() else 0
-        return [_event(place, one) for place, one in enumerate(told) if place >= new]
+        return [_event(place, one) for place, one in enumerate(answer) if place >= new]
 
     async def checkpoints(self, job_id: str) -> list[Checkpoint]:
         """Models saved so far, in the order of their steps."""
@@ -274,8 +274,8 @@ class TogetherTuner:
     async def _events(self, job_id: str) -> list[_WireEvent]:
         request = self._control.request(f"list the events of {job_id}", repeatable=True)
         path = f"{_PATH}/{segment(job_id)}/events"
-        told = read(request, await self._control.rest.send(request, "GET", path), _WireEvents)
-        return sorted(told.data, key=lambda one: _seconds(one.created_at))
+        answer = read(request, await self._control.rest.send(request, "GET", path), _WireEvents)
+        return sorted(answer.data, key=lambda one: _seconds(one.created_at))
 
 
 def _record(wire: _WireJob, start: str, base: str, key: str, file: str) -> Job:

@@ -48,16 +48,16 @@ def _trajectory(trajectory: Trajectory, scored: Scored) -> dict[str, Any]:
 
 
 def _rounds(trajectory: Trajectory) -> Iterable[dict[str, Any]]:
-    for t, told in enumerate(trajectory.rounds, start=1):
+    for t, record in enumerate(trajectory.rounds, start=1):
         yield {
             **place(trajectory.address),
             "round": t,
-            "prompt": "\n\n".join(message.content for message in told.prompt),
-            "reply": told.reply,
-            "status": told.status,
-            "action": trajectory.names[told.action] if told.action is not None else None,
-            "reward": told.rewards[told.action] if told.action is not None else None,
-            "best_reward": max(told.rewards),
+            "prompt": "\n\n".join(message.content for message in record.prompt),
+            "reply": record.reply,
+            "status": record.status,
+            "action": trajectory.names[record.action] if record.action is not None else None,
+            "reward": record.rewards[record.action] if record.action is not None else None,
+            "best_reward": max(record.rewards),
         }
 
 

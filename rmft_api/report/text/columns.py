@@ -21,8 +21,8 @@ def table(rows: Sequence[Row], *, words: int, optional: Sequence[str] = (), foot
     lines = _lines(rows, words, left_out)
     rule = "  ".join("-" * width for width in _widths(rows, left_out))
     body, ends = lines[1 : len(lines) - foot], lines[len(lines) - foot :]
-    told = [f"(no room for: {', '.join(left_out)})"] if left_out else []
-    return "\n".join([lines[0], rule, *body, *([rule, *ends] if foot else []), *told])
+    notes = [f"(no room for: {', '.join(left_out)})"] if left_out else []
+    return "\n".join([lines[0], rule, *body, *([rule, *ends] if foot else []), *notes])
 
 
 def paragraph(text: str) -> str:
