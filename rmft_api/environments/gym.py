@@ -222,7 +222,7 @@ def _policy(then: str, folder: Path) -> Policy:
     if then in ("hold", "random"):
         return _hold
     if ":" not in then:
-        raise ValueError(f"then={then!r} is not one of hold, random,  module:function")
+        raise ValueError(f"then={then!r} is not one of hold, random, module:function")
     return imported("policy", then, folder)
 
 

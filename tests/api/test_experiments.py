@@ -56,7 +56,7 @@ set = { "model.base" = "scripted-greedy" }
 FIRST = "grid-rmft-1"
 API = Path(__file__).parents[2] / "docs" / "api.md"
 COMMANDS: dict[str, Any] = getattr(typer.main.get_command(app), "commands")  # noqa: B009
-OTHER_OUTPUT = ("dry-run", "selections", "csv", "live")
+OTHER_OUTPUT = ("dry-run", "selections", "csv", "live", "seeds", "compare", "cheaper")
 """Options after which a command shows or writes something else than its result."""
 HIDDEN = {name for name, command in COMMANDS.items() if command.hidden}
 
@@ -251,7 +251,7 @@ def test_inside_an_event_loop_the_async_twins_work(runs: Path) -> None:
 
 def rows_of(pattern: str) -> list[tuple[str, str]]:
     """The rows of docs/api.md that begin so, each with its function; "" where there is none."""
-    row = rf"^\| `({pattern})` \| (?:`([\w.]+)`|none: [^|]+) \|"
+    row = rf"^\| `({pattern})` \| (?:`([\w.]+)[^|]*|none: [^|]+) \|"
     return re.findall(row, API.read_text("utf-8"), re.M)
 
 

@@ -127,7 +127,7 @@ def test_numbers_that_are_shown_are_told_in_words() -> None:
         ("Fair-v0", {"settings": {"colour": 1}}, ConfigError, "cannot make 'Fair-v0'"),
         ("Pendulum-v1", {}, ConfigError, "has no discrete actions"),
         ("CartPole-v1", {"K": 3}, ConfigError, "has 2 actions, not K=3"),
-        ("Fair-v0", {"then": "luck"}, ConfigError, "then='luck' is none of hold, random"),
+        ("Fair-v0", {"then": "luck"}, ConfigError, "then='luck' is not one of hold, random"),
         ("Fair-v0", {"then": "nowhere:play"}, ConfigError, "policy 'nowhere:play' cannot be"),
         ("Fair-v0", {"against": "all"}, ConfigError, "against='all' is unknown"),
         ("Fair-v0", {"low": 1.0}, ConfigError, "low=1 must be below high=1"),

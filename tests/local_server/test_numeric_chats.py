@@ -59,7 +59,7 @@ def test_a_bad_question_is_refused_with_its_reason(text: str, why: str):
     [
         ('{"policy":[0.5,0.5]}', "2 numbers, K is 3"),
         ('{"policy":[0.5,0.6,0.1]}', "sums to 1.2"),
-        ('{"policy":[1.5,-0.5,0]}', "no distribution"),
+        ('{"policy":[1.5,-0.5,0]}', "has a negative probability"),
         ('{"policy":[NaN,0.5,0.5]}', "not of the form"),
         ('<Answer>{"policy":[1,0,0]}</Answer>', "not of the form"),
         ('{"policy":[]}', "0 numbers"),

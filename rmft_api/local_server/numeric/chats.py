@@ -67,8 +67,10 @@ def read_policy(text: str, K: int) -> Floats:
     policy = _decoded(_ANSWER, text, '{"policy":[0.5,0.3,0.2]}').policy
     if len(policy) != K:
         raise ExampleError(f"the policy has {len(policy)} numbers, K is {K}")
+    if min(policy) < 0:
+        raise ExampleError(f"the policy {text:.80} has a negative probability")
     total = sum(policy)
-    if min(policy) < 0 or not abs(total - 1) <= _SUM_TOLERANCE:
+    if not abs(total - 1) <= _SUM_TOLERANCE:
         raise ExampleError(f"the policy {text:.80} is not a distribution: it sums to {total:g}")
     return np.array(policy) / total
 
