@@ -45,7 +45,7 @@ def serving(folder: Path) -> Generator[openai.OpenAI]:
     rmft = [sys.executable, "-m", "rmft_api"]
     model = folder / "tiny-llama"
     subprocess.run(
-        [*rmft, "make-checkpoint", str(model), "--lessons", "0"], check=True, capture_output=True
+        [*rmft, "make-checkpoint", str(model), "--steps", "0"], check=True, capture_output=True
     )
     command = [*rmft, "serve", "--engine", "hf", "--checkpoint", str(model), "--port", "0"]
     command += ["--state", str(folder / "state"), "--set", "save_every_s=600"]

@@ -137,7 +137,6 @@ BILLED = (
     "Nebius models",
     "Gemini chats",
     "Bedrock chats",
-    "Together files",
 )
 """Whether such a request was done is a matter of money."""
 
