@@ -16,7 +16,7 @@ from rmft_api.local_server.engine import (
     TrainingStep,
 )
 from rmft_api.local_server.numeric import chats, noise, simplex, training, weights
-from rmft_api.local_server.numeric.family import Family, Tensors
+from rmft_api.local_server.numeric.family import Architecture, Tensors
 from rmft_api.local_server.numeric.linear_attention import LinearAttention
 from rmft_api.local_server.numeric.simplex import Floats
 from rmft_api.local_server.numeric.transformer import Transformer
@@ -25,7 +25,7 @@ from rmft_api.local_server.numeric.transformer import Transformer
 class NumericBase(NamedTuple):
     """A base model: an architecture and its first weights."""
 
-    family: Family
+    family: Architecture
     weights: Tensors
 
 
@@ -44,7 +44,7 @@ BASES: Mapping[str, NumericBase] = {
 class NumericModel:
     """Loaded weights that answer questions of numbers."""
 
-    def __init__(self, family: Family, tensors: Tensors) -> None:
+    def __init__(self, family: Architecture, tensors: Tensors) -> None:
         self._family = family
         self._tensors = tensors
 

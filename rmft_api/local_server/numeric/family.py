@@ -13,7 +13,7 @@ class Encoded(NamedTuple):
     """An example as its learner needs it."""
 
     inputs: Floats
-    """What `Family.encode` made of the question."""
+    """What `Architecture.encode` made of the question."""
     policy_K: Floats
 
 
@@ -36,7 +36,7 @@ class Learner(Protocol):
         ...
 
 
-class Family(Protocol):
+class Architecture(Protocol):
     """Models of one architecture."""
 
     @property

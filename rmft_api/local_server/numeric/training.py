@@ -8,7 +8,7 @@ import numpy as np
 
 from rmft_api.local_server.engine import ChatMessage, JobHyperparameters, TrainingStep
 from rmft_api.local_server.numeric import chats, weights
-from rmft_api.local_server.numeric.family import Encoded, Family, StepProgress, Tensors
+from rmft_api.local_server.numeric.family import Architecture, Encoded, StepProgress, Tensors
 
 EPOCHS = 8
 LARGEST_BATCH = 256
@@ -35,7 +35,7 @@ def numbers(wanted: JobHyperparameters, examples: int) -> NumericHyperparameters
 
 
 def train(
-    family: Family,
+    family: Architecture,
     start: Tensors,
     examples: Sequence[Sequence[ChatMessage]],
     chosen: NumericHyperparameters,

@@ -7,7 +7,7 @@ import msgspec
 
 from rmft_api.core.errors import ProviderFault
 from rmft_api.providers import faults
-from rmft_api.providers.fireworks.control import Control
+from rmft_api.providers.fireworks.control import FireworksControl
 from rmft_api.providers.profiles import Profile
 from rmft_api.providers.rest import read
 
@@ -30,7 +30,7 @@ class _Model(msgspec.Struct, rename="camel"):
 
 async def reached(profile: Profile, environ: Mapping[str, str]) -> str:
     """The time of a reply to a request that only a good key gets. Raises ProviderFault."""
-    control = Control(profile, environ)
+    control = FireworksControl(profile, environ)
     request = control.request(f"get {control.account}", repeatable=True)
     try:
         status, headers, raw = await control.rest.exchange(
@@ -48,14 +48,14 @@ async def refusal(profile: Profile, environ: Mapping[str, str], model: str) -> s
 
     Raises ProviderFault where nobody answers.
     """
-    control = Control(profile, environ)
+    control = FireworksControl(profile, environ)
     try:
         return await _suspended(control) or await _unusable(control, profile.job_model(model))
     finally:
         await control.close()
 
 
-async def _suspended(control: Control) -> str:
+async def _suspended(control: FireworksControl) -> str:
     request = control.request(f"get {control.account}", repeatable=True)
     answer = read(request, await control.rest.send(request, "GET", control.account), _Account)
     if answer.suspend_state in ("", "UNSUSPENDED"):
@@ -64,7 +64,7 @@ async def _suspended(control: Control) -> str:
     return f"{control.account} is suspended, {why}"
 
 
-async def _unusable(control: Control, model: str) -> str:
+async def _unusable(control: FireworksControl, model: str) -> str:
     request = control.request("get a model", model=model, repeatable=True)
     try:
         raw = await control.rest.send(request, "GET", quote(model))

@@ -12,7 +12,7 @@ MOST_PAGES = 50
 _CHATS = "/inference/v1"
 
 
-class Control:
+class FireworksControl:
     """One account's REST. Raises ConfigError for what is not set."""
 
     def __init__(self, profile: Profile, environ: Mapping[str, str]) -> None:

@@ -9,7 +9,7 @@ from rmft_api.core.errors import FaultKind, ProviderFault
 from rmft_api.core.records import UploadedFile
 from rmft_api.providers import faults
 from rmft_api.providers.fireworks import convert, names
-from rmft_api.providers.fireworks.control import Control
+from rmft_api.providers.fireworks.control import FireworksControl
 from rmft_api.providers.rest import read
 
 _BOUNDARY = "rmft-4f2c9d1be7a85036"
@@ -47,7 +47,7 @@ class _Dataset(msgspec.Struct, rename="camel"):
 class Datasets:
     """Datasets of one account. Raises ProviderFault, classified."""
 
-    def __init__(self, control: Control, upload_s: float) -> None:
+    def __init__(self, control: FireworksControl, upload_s: float) -> None:
         self._control = control
         self._upload_s = upload_s
 

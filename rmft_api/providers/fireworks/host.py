@@ -13,7 +13,7 @@ import msgspec
 from rmft_api.core.errors import ConfigError, FaultKind, ProviderFault
 from rmft_api.core.records import Deployment, DeploymentOrder, DeploymentState
 from rmft_api.providers.fireworks import names
-from rmft_api.providers.fireworks.control import MOST_PAGES, Control
+from rmft_api.providers.fireworks.control import MOST_PAGES, FireworksControl
 from rmft_api.providers.profiles import Profile
 from rmft_api.providers.rest import read
 
@@ -79,7 +79,7 @@ class FireworksDeployments:
 
     def __init__(self, profile: Profile, environ: Mapping[str, str]) -> None:
         self._profile = profile
-        self._control = Control(profile, environ)
+        self._control = FireworksControl(profile, environ)
 
     async def close(self) -> None:
         """Let go of all connections."""
@@ -138,7 +138,7 @@ class FireworksDeployments:
             if fault.status != 404:
                 raise
 
-    def _body(self, order: DeploymentOrder, model: names.TunedModel) -> dict[str, Any]:
+    def _body(self, order: DeploymentOrder, model: names.FireworksModelId) -> dict[str, Any]:
         owner = _Owner(order.run, order.key, order.model)
         return {
             "baseModel": model.name,

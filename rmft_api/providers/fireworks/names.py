@@ -20,7 +20,7 @@ _LONGEST_ID = 63
 _KEY_LENGTH = 24
 
 
-class TunedModel(NamedTuple):
+class FireworksModelId(NamedTuple):
     """A fine-tune, as its id names it."""
 
     base: str
@@ -32,10 +32,10 @@ class TunedModel(NamedTuple):
         return f"ft:{self.base}:{self.name}"
 
 
-def tuned(model: str) -> TunedModel | None:
+def tuned(model: str) -> FireworksModelId | None:
     """The fine-tune of this id; None for any other model."""
     found = _TUNED.fullmatch(model)
-    return TunedModel(found["base"], found["name"]) if found else None
+    return FireworksModelId(found["base"], found["name"]) if found else None
 
 
 def account(profile: Profile, environ: Mapping[str, str]) -> str:

@@ -15,7 +15,7 @@ from rmft_api.core.errors import ConfigError, ProviderFault
 from rmft_api.core.records import Checkpoint, Job, JobEvent, JobOrder, UploadedFile
 from rmft_api.providers import faults
 from rmft_api.providers.fireworks import convert, names
-from rmft_api.providers.fireworks.control import Control
+from rmft_api.providers.fireworks.control import FireworksControl
 from rmft_api.providers.fireworks.datasets import Datasets
 from rmft_api.providers.profiles import Profile
 from rmft_api.providers.rest import read
@@ -93,7 +93,7 @@ class FireworksTuner:
             )
         self._profile = profile
         self._traits = profile.training
-        self._control = Control(profile, environ)
+        self._control = FireworksControl(profile, environ)
         self._datasets = Datasets(self._control, profile.timeouts.upload_s)
 
     async def reach(self) -> None:
@@ -162,7 +162,7 @@ class FireworksTuner:
         wire = await self._job(job_id)
         start = wire.warm_start_from
         base = wire.base_model or (await self._model(start)).base_model
-        return _record(wire, base, str(names.TunedModel(base, start)) if start else base)
+        return _record(wire, base, str(names.FireworksModelId(base, start)) if start else base)
 
     async def events(self, job_id: str, after: str | None) -> list[JobEvent]:
         """There is no log: one event for each change of state or progress."""
@@ -256,7 +256,7 @@ def _record(wire: _WireJob, base: str, start: str, key: str = "") -> Job:
         model=start,
         training_file=wire.dataset,
         created_at=_seconds(wire.create_time),
-        fine_tuned_model=str(names.TunedModel(base, name)) if done else None,
+        fine_tuned_model=str(names.FireworksModelId(base, name)) if done else None,
         error=(reason or wire.state.removeprefix(_STATE).lower()) if failed else None,
         metadata={KEY: key} if key else {},
     )

@@ -8,7 +8,7 @@ from rmft_api.core.errors import ProviderFault
 from rmft_api.providers import faults
 from rmft_api.providers.profiles import Profile
 from rmft_api.providers.rest import read
-from rmft_api.providers.together.control import Control
+from rmft_api.providers.together.control import TogetherControl
 
 _DEDICATED, _SERVERLESS = "PRODUCT_DEDICATED", "PRODUCT_SERVERLESS"
 
@@ -24,7 +24,7 @@ class _Catalog(msgspec.Struct):
 
 async def reached(profile: Profile, environ: Mapping[str, str]) -> str:
     """The time of a reply to a request that only a good key gets. Raises ProviderFault."""
-    control = Control(profile, environ)
+    control = TogetherControl(profile, environ)
     request = control.request("list files", repeatable=True)
     try:
         status, headers, raw = await control.rest.exchange(request, "GET", "v1/files", data=None)
@@ -40,14 +40,14 @@ async def refusal(profile: Profile, environ: Mapping[str, str], model: str) -> s
 
     Raises ProviderFault if the endpoint does not answer.
     """
-    control = Control(profile, environ)
+    control = TogetherControl(profile, environ)
     try:
         return await _untrainable(profile, control, model) or await _unplayable(control, model)
     finally:
         await control.close()
 
 
-async def _untrainable(profile: Profile, control: Control, model: str) -> str:
+async def _untrainable(profile: Profile, control: TogetherControl, model: str) -> str:
     request = control.request("list what may be trained", model=model, repeatable=True)
     query = {"model_name": profile.job_model(model)}
     try:
@@ -62,7 +62,7 @@ async def _untrainable(profile: Profile, control: Control, model: str) -> str:
     return ""
 
 
-async def _unplayable(control: Control, model: str) -> str | None:
+async def _unplayable(control: TogetherControl, model: str) -> str | None:
     """A base must answer without an endpoint, and its fine-tunes must have one."""
     request = control.request("list supported models", model=model, repeatable=True)
     query = {"search": model, "limit": "100"}

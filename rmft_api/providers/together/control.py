@@ -24,7 +24,7 @@ class _Whoami(msgspec.Struct):
     project: _Id | None = None
 
 
-class Control:
+class TogetherControl:
     """One account's REST. Raises ProviderFault, classified."""
 
     def __init__(self, profile: Profile, environ: Mapping[str, str]) -> None:

@@ -15,7 +15,7 @@ from rmft_api.core.records import UploadedFile
 from rmft_api.providers import faults
 from rmft_api.providers.profiles import Profile
 from rmft_api.providers.rest import Rest, fixed, read
-from rmft_api.providers.together.control import Control, segment
+from rmft_api.providers.together.control import TogetherControl, segment
 
 _FAILED = ("FAILED", "INVALID_FORMAT")
 _BOUNDARY = "rmft-4f2c9d1be7a85036"
@@ -64,7 +64,9 @@ class _SignedAddress(Rest):
 class TogetherFiles:
     """Files of one account. Raises ProviderFault, classified."""
 
-    def __init__(self, profile: Profile, control: Control, environ: Mapping[str, str]) -> None:
+    def __init__(
+        self, profile: Profile, control: TogetherControl, environ: Mapping[str, str]
+    ) -> None:
         self._control = control
         self._environ = environ
         self._waits = profile.timeouts

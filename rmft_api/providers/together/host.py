@@ -19,7 +19,7 @@ from rmft_api.providers.prices import Prices
 from rmft_api.providers.profiles import Profile
 from rmft_api.providers.rest import read
 from rmft_api.providers.together import names
-from rmft_api.providers.together.control import MOST_PAGES, PAGE, Control, segment
+from rmft_api.providers.together.control import MOST_PAGES, PAGE, TogetherControl, segment
 
 OURS = "rmft-"
 _STATE = "DEPLOYMENT_STATE_"
@@ -150,7 +150,7 @@ class TogetherEndpoints:
 
     def __init__(self, profile: Profile, environ: Mapping[str, str]) -> None:
         self._profile = profile
-        self._control = Control(profile, environ)
+        self._control = TogetherControl(profile, environ)
 
     async def close(self) -> None:
         """Let go of all connections."""
@@ -222,7 +222,7 @@ class TogetherEndpoints:
             "inactiveTimeout": _IDLE_MIN,
         }
 
-    async def _model(self, tuned: names.TunedModel) -> _Model:
+    async def _model(self, tuned: names.TogetherModelId) -> _Model:
         """What the job, or its checkpoint, has left in the registry."""
         request = self._control.request(f"get the model of {tuned.checkpoint}", repeatable=True)
         path = f"v1/fine-tunes/{segment(tuned.job)}"
@@ -340,7 +340,7 @@ class TogetherEndpoints:
                 raise
             return job
         base = names.base_of(self._profile, read(request, raw, _TrainedModel).model or "")
-        return str(names.TunedModel(base, job)) if base else job
+        return str(names.TogetherModelId(base, job)) if base else job
 
     async def _scale(self, endpoint: str, deployment: str, replicas: int) -> None:
         """Start or stop; nothing happens where it has gone."""

@@ -14,7 +14,7 @@ from rmft_api.providers.profiles import Profile
 _TUNED = re.compile(r"ft:(?P<base>.+):(?P<job>ft-[^:]+)(:(?P<step>[0-9]+))?")
 
 
-class TunedModel(NamedTuple):
+class TogetherModelId(NamedTuple):
     """A fine-tune, as its id names it."""
 
     base: str
@@ -32,16 +32,16 @@ class TunedModel(NamedTuple):
         return self.job if self.step is None else f"{self.job}:{self.step}"
 
 
-def tuned(model: str) -> TunedModel | None:
+def tuned(model: str) -> TogetherModelId | None:
     """The fine-tune of this id; None for any other model."""
     found = _TUNED.fullmatch(model)
     if found is None:
         return None
     step = found["step"]
-    return TunedModel(found["base"], found["job"], None if step is None else int(step))
+    return TogetherModelId(found["base"], found["job"], None if step is None else int(step))
 
 
-def required(model: str) -> TunedModel:
+def required(model: str) -> TogetherModelId:
     """The fine-tune of this id. Raises ConfigError."""
     found = tuned(model)
     if found is None:

@@ -18,7 +18,7 @@ from rmft_api.providers import faults
 from rmft_api.providers.profiles import Profile
 from rmft_api.providers.rest import read
 from rmft_api.providers.together import convert, names
-from rmft_api.providers.together.control import Control, segment
+from rmft_api.providers.together.control import TogetherControl, segment
 from rmft_api.providers.together.files import TogetherFiles
 from rmft_api.providers.validation import KEY
 
@@ -95,7 +95,7 @@ class TogetherTuner:
             )
         self._profile = profile
         self._traits = profile.training
-        self._control = Control(profile, environ)
+        self._control = TogetherControl(profile, environ)
         self._files = TogetherFiles(profile, self._control, environ)
 
     async def reach(self) -> None:
@@ -168,7 +168,7 @@ class TogetherTuner:
         """The job as it stands; one that failed says why."""
         wire = await self._wire_job(job_id)
         base = await self._base_of(wire)
-        start = names.TunedModel(base, wire.from_checkpoint) if wire.from_checkpoint else base
+        start = names.TogetherModelId(base, wire.from_checkpoint) if wire.from_checkpoint else base
         job = _record(wire, str(start), base, "", "")
         if job.status != "failed":
             return job
@@ -189,7 +189,7 @@ class TogetherTuner:
         path = f"{_PATH}/{segment(job_id)}/checkpoints"
         saved = read(request, await self._control.rest.send(request, "GET", path), _WireCheckpoints)
         steps = sorted({one.step for one in saved.data})
-        models = [names.TunedModel(base, job_id, step) for step in steps]
+        models = [names.TogetherModelId(base, job_id, step) for step in steps]
         return [Checkpoint(one.checkpoint, str(one), one.step or 0) for one in models]
 
     async def cancel_job(self, job_id: str) -> Job:
@@ -291,7 +291,7 @@ def _record(wire: _WireJob, start: str, base: str, key: str, file: str) -> Job:
         model=start,
         training_file=wire.training_file or file,
         created_at=_seconds(wire.created_at or ""),
-        fine_tuned_model=str(names.TunedModel(base, wire.id)) if done else None,
+        fine_tuned_model=str(names.TogetherModelId(base, wire.id)) if done else None,
         metadata={KEY: key} if key else {},
     )
 

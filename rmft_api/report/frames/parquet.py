@@ -28,7 +28,7 @@ CARD = "dataset_card.md"
 PURPOSE = {
     "train": "played to learn from; fresh scenarios in every iteration",
     "validation": "chose the champion",
-    "test": "chose nothing; the figures that are reported",
+    "test": "held out from every choice; the figures that are reported",
 }
 SIZES = ((1_000, "n<1K"), (10_000, "1K<n<10K"), (100_000, "10K<n<100K"), (1_000_000, "100K<n<1M"))
 

@@ -121,9 +121,9 @@ def measures(results: Results, report: ReportData) -> str:
     """Every table of figures, baselines among them."""
     tables = [one for one in run_tables.of_run(results, report) if one.name in MEASURED]
     lead = (
-        "Test scenarios chose nothing; validation scenarios chose this iteration. Lower regret is "
-        "better. SuffFail is the share of trajectories that never choose the best action in their "
-        "second half; K x MinFrac is how evenly actions are tried."
+        "Test scenarios were held out from every choice; validation scenarios chose this "
+        "iteration. Lower regret is better. SuffFail is the share of trajectories that never "
+        "choose the best action in their second half; K x MinFrac is how evenly actions are tried."
     )
     if champion_of(results).test is None:
         lead = "No model has played the test scenarios yet. " + lead

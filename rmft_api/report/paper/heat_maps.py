@@ -13,7 +13,7 @@ MOST_ROWS = 40
 CHANGES = ("+100 %", "+50 %", "same", "\N{MINUS SIGN}50 %", "\N{MINUS SIGN}100 %")
 
 
-class Cell(NamedTuple):
+class HeatMapCell(NamedTuple):
     """One player on one kind of scenarios."""
 
     regret: float
@@ -25,7 +25,7 @@ class Cell(NamedTuple):
     """What is known of its training on this kind."""
 
 
-Rows = list[tuple[str, list[Cell | None]]]
+Rows = list[tuple[str, list[HeatMapCell | None]]]
 
 
 def of_run(results: Results, columns: int) -> Any | None:
@@ -50,11 +50,11 @@ def distinct(figures: Figures) -> list[str]:
     return list(found.values())[:MOST_ROWS]
 
 
-def _cell(figures: Figures, base: Figures, kind: str) -> Cell | None:
+def _cell(figures: Figures, base: Figures, kind: str) -> HeatMapCell | None:
     one: GroupFigures | None = figures.groups.get(kind)
     if one is None or kind not in base.groups:
         return None
-    return Cell(one.regret.mean, one.paired_drop, base.groups[kind].regret.mean)
+    return HeatMapCell(one.regret.mean, one.paired_drop, base.groups[kind].regret.mean)
 
 
 def of_comparison(found: ComparisonResults, columns: int) -> Any | None:
@@ -68,12 +68,12 @@ def of_comparison(found: ComparisonResults, columns: int) -> Any | None:
     return _drawn(rows, names, columns, f"player (suite {found.suite})") if rows else None
 
 
-def _of_line(line: AxisLine, name: str, first: str) -> Cell | None:
+def _of_line(line: AxisLine, name: str, first: str) -> HeatMapCell | None:
     cell, reference = line.cells.get(name), line.cells.get(first)
     if cell is None or reference is None:
         return None
     mark = {True: "+", False: "\N{MINUS SIGN}", None: ""}[cell.trained]
-    return Cell(cell.regret.mean, cell.drop, reference.regret.mean, mark)
+    return HeatMapCell(cell.regret.mean, cell.drop, reference.regret.mean, mark)
 
 
 def _drawn(rows: Rows, names: Sequence[str], columns: int, label: str) -> Any:
@@ -106,12 +106,12 @@ def _drawn(rows: Rows, names: Sequence[str], columns: int, label: str) -> Any:
     return figure
 
 
-def _change(one: Cell) -> float:
+def _change(one: HeatMapCell) -> float:
     """The paired drop as a share of the first player's regret, within -1 and 1."""
     if one.drop is None or one.reference <= 0:
         return 0.0
     return min(1.0, max(-1.0, one.drop.mean / one.reference))
 
 
-def _sure(one: Cell) -> bool:
+def _sure(one: HeatMapCell) -> bool:
     return one.drop is not None and one.drop.known and (one.drop.low > 0 or one.drop.high < 0)
