@@ -17,7 +17,7 @@ pytestmark = pytest.mark.skipif(
 
 SMALL = {
     "iterations": 1,
-    "warm_up.scenarios": 8,
+    "warm_up.scenarios": 60,
     "rollouts.scenarios": 3,
     "rollouts.trajectories": 4,
     "rollouts.problems.T": 4,
