@@ -13,7 +13,7 @@ from rmft_api.report.play_groups import PlayGroup, ScoredPlay
 
 
 def of_group(group: PlayGroup, held_out: Figures | None) -> PlayerFigures:
-    """A model on one split. `figures` are its figures there; None until its evaluation has ended.
+    """A model on one split. `held_out` are its figures there; None until its evaluation has ended.
 
     An evaluation may end before all scenarios are played: then what was played counts.
     """
