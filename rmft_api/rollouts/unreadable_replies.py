@@ -115,7 +115,8 @@ def _share(found: TooFew) -> str:
 
 def _seen(found: TooFew) -> str:
     counts = (f"{count} {_WORDS.get(cause, cause)}" for cause, count in found.causes.items())
-    return f" (so far {', '.join(counts)})"
+    before = found.replies - found.valid - sum(found.causes.values())
+    return f" ({', '.join([*counts, *([f'{before} read before'] if before > 0 else [])])})"
 
 
 def _quoted(sample: Sample) -> str:

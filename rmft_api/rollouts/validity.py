@@ -47,7 +47,7 @@ class TooFew(Record, frozen=True):
     replies: int
     """How many it was decided on."""
     causes: dict[Cause, int]
-    """Why the others cannot be read, as far as this process read them."""
+    """Why the others of them cannot be read, as far as this process read them."""
     sample: Sample | None
     """One of the most frequent cause; None where all of them come from an earlier process."""
 
@@ -116,7 +116,7 @@ class Validity:
         self._read: dict[int, bytearray] = {}
         self._over: set[int] = set()
         self._samples: dict[Cause, tuple[int, Sample]] = {}
-        self._causes: Counter[Cause] = Counter()
+        self._causes: dict[int, Cause] = {}
         self._error: Exception | None = None
         self._looked = floor.after
         self._missing = -1
@@ -204,9 +204,13 @@ class Validity:
         """What `refuse` gives where too few of the replies are valid."""
         if not replies or valid >= self._floor.least * replies:
             return None
-        causes = dict(self._causes.most_common())
+        causes = dict(self._within(self._looked).most_common())
         sample = self._samples[next(iter(causes))][1] if causes else None
         return self._refuse(TooFew(valid, replies, causes, sample))
+
+    def _within(self, replies: int) -> Counter[Cause]:
+        """Why those of the first replies cannot be read: the same, whatever else came meanwhile."""
+        return Counter(cause for place, cause in sorted(self._causes.items()) if place < replies)
 
     def _keep(
         self, place: int, choice: Choice, unread: UnreadableReply, names: tuple[str, ...]
@@ -214,7 +218,7 @@ class Validity:
         """Count why, and keep the first reply of each cause, in the order of looks."""
         if unread.status in LOST:
             return
-        self._causes[unread.cause] += 1
+        self._causes[place] = unread.cause
         kept = self._samples.get(unread.cause)
         if kept is None or place < kept[0]:
             text = choice.content or choice.refusal or ""

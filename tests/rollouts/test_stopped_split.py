@@ -126,6 +126,7 @@ async def test_it_says_in_one_line_what_came_what_is_asked_for_and_what_to_do(
     wire = Wire(says="Blue!\n\x1b[31mI'd say \u202e blue. " + "x" * 500)
     ended = await process(tmp_path / "loop", wire)
     assert ended.startswith("UnreadableError: iteration 1: playing: none of the first 20 replies")
+    assert " can be read (20 without an answer); one of them" in ended
     assert ended.isprintable()
     assert "Blue!\\n\\x1b[31m" in ended
     assert f"<Answer>NAME</Answer> with NAME one of {', '.join(NAMES)}" in ended
