@@ -68,7 +68,7 @@ class Spending(Record, frozen=True):
     cap: int | None
     projected: int | None
     """Where the whole run is heading; None where a price is unknown or no plan was kept."""
-    heard: ObservedReplies | None = None
+    observed: ObservedReplies | None = None
     """The replies so far: what is ahead is projected with their length. None: none yet."""
 
     def by_phase(self) -> tuple[PhaseSpending, ...]:
@@ -96,7 +96,7 @@ def spending(journal: Journal) -> Spending:
         reserved=taken.reserved,
         cap=taken.cap,
         projected=added(line.projected for line in lines) if plan else None,
-        heard=replies,
+        observed=replies,
     )
 
 

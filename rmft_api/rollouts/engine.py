@@ -97,16 +97,18 @@ class PreparedScenario:
     order: Callable[[int, int], tuple[int, ...]] | None = None
     """In which the actions are listed, by trajectory and round (from 0); None: as `names`."""
 
-    def begin(self) -> "Begun":
+    def begin(self) -> "StartedRollout":
         """One trajectory from its first round on."""
         world = self.scenario.world
         if world is None:
-            return Begun(self.prompt_builder(), None)
+            return StartedRollout(self.prompt_builder(), None)
         session = world.start()
-        return Begun(self.prompt_builder(contexts=SessionContexts(session, self.names)), session)
+        return StartedRollout(
+            self.prompt_builder(contexts=SessionContexts(session, self.names)), session
+        )
 
 
-class Begun(NamedTuple):
+class StartedRollout(NamedTuple):
     """What a trajectory is played with."""
 
     prompt: PromptBuilder

@@ -176,7 +176,7 @@ def check_begun(run_dir: Path) -> None:
 def observed_replies(run_dir: Path) -> ObservedReplies | None:
     """The replies of a run so far; None where there is none."""
     status = status_of(run_dir)
-    return status.spending.heard if status and status.spending else None
+    return status.spending.observed if status and status.spending else None
 
 
 def line_of(run_dir: Path) -> str:

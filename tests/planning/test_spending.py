@@ -165,8 +165,8 @@ async def test_what_is_ahead_is_projected_with_the_length_that_replies_really_ha
     real = round(shorter.replies.tokens / shorter.replies.number)
     await whole(journal, plan, "validation", 0, factor, real)
     found = spending(journal)
-    assert found.heard is not None
-    assert (found.heard.tokens, found.heard.assumed) == (real, ASSUMED)
+    assert found.observed is not None
+    assert (found.observed.tokens, found.observed.assumed) == (real, ASSUMED)
     assert found.projected == pytest.approx(shorter.total.expected, rel=0.01)
     for name in ("rollouts", "training", "validation", "test"):
         at_first, later = (phase_of(one, name, 1).cost.expected for one in (plan, shorter))

@@ -18,7 +18,7 @@ def spending_table(found: Spending) -> str:
     """A row for each kind of phase, and their sum."""
     rows = [HEADINGS, *map(_row, found.by_phase()), _total(found)]
     lines = "planned and actual; counts of calls and tokens are actual / planned"
-    foot = "" if found.heard is None else f"\n\n{paragraph(_replies_in_words(found.heard))}"
+    foot = "" if found.observed is None else f"\n\n{paragraph(_replies_in_words(found.observed))}"
     return f"{lines}\n\n{table(rows, words=2, optional=_OPTIONAL)}{foot}"
 
 
@@ -31,7 +31,7 @@ def spending_data(found: Spending) -> dict[str, Any]:
         "reserved_usd": found.reserved / 1e6,
         "budget_usd": _dollars(found.cap),
         "projected_usd": _dollars(found.projected),
-        "replies": None if found.heard is None else msgspec.to_builtins(found.heard),
+        "replies": None if found.observed is None else msgspec.to_builtins(found.observed),
     }
 
 
