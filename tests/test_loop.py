@@ -71,7 +71,7 @@ async def test_exploration_that_collapses_is_warned_of(tmp_path: Path) -> None:
     results = await walk(world)
     assert results.iterations[1].warnings == ()
     assert any("actions go untried" in warning for warning in results.iterations[2].warnings)
-    assert any(line.startswith("warning: K x MinFrac") for line in world.console.said)
+    assert any(line.startswith("warning: validation: K x MinFrac") for line in world.console.said)
 
 
 async def test_nothing_is_claimed_of_exploration_on_too_few_scenarios(tmp_path: Path) -> None:

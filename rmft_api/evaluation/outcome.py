@@ -376,7 +376,8 @@ def _warnings(figures: dict[int, Figures], index: int) -> tuple[str, ...]:
     base, mine = figures[0], figures[index]
     if mine.paired_drop is None:
         return ()
-    return tuple(measures.collapses(base.measures, mine.measures, mine.paired_drop))
+    found = measures.collapses(base.measures, mine.measures, mine.paired_drop)
+    return tuple(f"validation: {line}" for line in found)
 
 
 def _baselines(config: RunConfig) -> dict[str, Figures]:
