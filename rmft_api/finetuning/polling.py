@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from typing import Literal, Self
 
-from rmft_api.core.errors import ProviderFault, ResumableError
+from rmft_api.core.errors import FaultKind, ProviderFault, ResumableError
 from rmft_api.core.fault_points import fault_point
 from rmft_api.core.ports import FineTuner
 from rmft_api.core.records import Job, JobEvent
@@ -26,6 +26,8 @@ STAGES: dict[str, Stage] = {
 ENDED = ("succeeded", "failed", "cancelled")
 STEPS_EVERY_S = 10.0
 """How often a training step is reported."""
+_LISTED_WITHIN_S = 600.0
+"""How long a job that was just made may be unknown where its state is read."""
 
 
 def stage_of(job: Job) -> Stage:
@@ -52,7 +54,8 @@ class JobPolling:
         self._say = say
         self._run = run
         self._every_s = every_s
-        self._end = retries.clock() + within_s
+        self._began = retries.clock()
+        self._end = self._began + within_s
         self._reported: str | None = None
         self._status = ""
         self._next_step_at = 0.0
@@ -82,7 +85,7 @@ class JobPolling:
 
     async def look(self, job: Job) -> Job:
         """The job's current state; its new events are reported."""
-        now = await self._retries.look(lambda: self._tuner.job(job.id), f"asking for job {job.id}")
+        now = await self._retries.look(lambda: self._job(job.id), f"asking for job {job.id}")
         fault_point("job.polled")
         if now.status != self._status:
             self._status = now.status
@@ -91,6 +94,16 @@ class JobPolling:
         for event in self._worth_telling(await self._news(now)):
             self._say(f"job {now.id}: {event.message}")
         return now
+
+    async def _job(self, job_id: str) -> Job:
+        """The job; one that was made is there, so at first not to be found is only not yet."""
+        try:
+            return await self._tuner.job(job_id)
+        except ProviderFault as fault:
+            new = not self._status and self._retries.clock() < self._began + _LISTED_WITHIN_S
+            if fault.status == 404 and new:
+                fault.kind = FaultKind.WAIT
+            raise
 
     def _worth_telling(self, events: list[JobEvent]) -> list[JobEvent]:
         """All messages, and of the training steps the last, now and then."""

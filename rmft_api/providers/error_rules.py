@@ -407,6 +407,14 @@ RULES = (
         "check the rights of {key} and of its project",
     ),
     ErrorRule(
+        "body too large",
+        _status(413),
+        FaultKind.STOP,
+        "the endpoint, or a proxy before it, takes no body of this size: raise its limit (nginx: "
+        "client_max_body_size), or send less (a chat: prompts.history = 'summary'; a training "
+        "file: a smaller selection.k or rollouts.scenarios)",
+    ),
+    ErrorRule(
         "redirected",
         lambda refusal: 300 <= refusal.status < 400,
         FaultKind.STOP,

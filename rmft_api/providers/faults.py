@@ -3,6 +3,7 @@
 A reply that did arrive whole and still cannot be trusted (`malformed`) counts as perhaps billed.
 """
 
+import os
 import re
 import socket
 import ssl
@@ -104,7 +105,7 @@ def untrusted(request: Request, error: BaseException, proxy: Proxy | None = None
         why = f"its certificate is not trusted ({_what(error)})"
         advice = (
             "check base_url and this machine's clock, or name the file of its authority's "
-            "certificate in SSL_CERT_FILE"
+            f"certificate in SSL_CERT_FILE{_other_bundle()}"
         )
     else:
         why = f"no TLS, so there is no certificate ({_what(error)})"
@@ -112,6 +113,14 @@ def untrusted(request: Request, error: BaseException, proxy: Proxy | None = None
     return ProviderFault(
         _line(f"{_subject(request)}{way}: {why}; {advice}"), FaultKind.STOP, never_sent=True
     )
+
+
+def _other_bundle() -> str:
+    """A certificate file that was named for another program only."""
+    for name in ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "NODE_EXTRA_CA_CERTS"):
+        if os.environ.get(name) and not os.environ.get("SSL_CERT_FILE"):
+            return f" ({name} is set, which is not read here: try SSL_CERT_FILE=${name})"
+    return ""
 
 
 def proxy_refused(request: Request, status: int, proxy: Proxy | None = None) -> ProviderFault:

@@ -267,6 +267,22 @@ async def test_polling_outlives_an_outage(bench: Bench) -> None:
     assert (await bench.train()).model
 
 
+async def test_a_new_job_that_is_not_found_yet_is_waited_for(bench: Bench) -> None:
+    bench.stub.plan("job", *[error(404, "No such job", code="not_found")] * 3)
+    assert (await bench.train()).model
+    assert len(bench.stub.jobs) == 1
+
+
+async def test_a_job_that_is_never_found_ends_the_run_and_is_asked_for_again(bench: Bench) -> None:
+    bench.stub.plan("job", *[error(404, "No such job", code="not_found")] * 500)
+    with pytest.raises(NotEntitledError, match="asking for job ftjob-"):
+        await bench.train()
+    assert 600 <= sum(bench.time.slept) < 1200
+    bench.stub.plans.clear()
+    assert (await bench.train()).model
+    assert len(bench.stub.jobs) == 1
+
+
 async def test_an_unknown_status_is_waited_out_and_told_once(bench: Bench) -> None:
     bench.stub.polls_to_end = 6
     shown = Meets(body=_job_in("optimising"))

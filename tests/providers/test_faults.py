@@ -1,6 +1,7 @@
 """The table that says what a failed request allows, row by row and for anything at all."""
 
 import json
+import ssl
 from typing import Any
 
 import pytest
@@ -263,6 +264,26 @@ def test_a_wrong_key_names_its_variable_and_never_shows_a_key() -> None:
     )
     assert "OPENAI_API_KEY" in line
     assert "abcdef" not in line
+
+
+def test_a_certificate_file_of_another_program_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    untrusted = ssl.SSLCertVerificationError("self-signed certificate in certificate chain")
+    monkeypatch.delenv("SSL_CERT_FILE", raising=False)
+    monkeypatch.delenv("CURL_CA_BUNDLE", raising=False)
+    monkeypatch.setenv("REQUESTS_CA_BUNDLE", "/etc/corp.pem")
+    assert "try SSL_CERT_FILE=$REQUESTS_CA_BUNDLE" in str(faults.untrusted(POST, untrusted))
+    monkeypatch.setenv("SSL_CERT_FILE", "/etc/corp.pem")
+    assert "REQUESTS_CA_BUNDLE" not in str(faults.untrusted(POST, untrusted))
+
+
+def test_a_body_that_is_too_large_is_said_to_be_so_and_a_long_prompt_to_be_long() -> None:
+    page = b"<html><center>413 Request Entity Too Large</center><hr>nginx</html>"
+    large = faults.refused(Request("openai", "upload a file"), 413, {}, page)
+    assert large.kind is STOP
+    assert "client_max_body_size" in str(large)
+    assert "selection.k" in str(large)
+    long = fault(413, "This model's maximum context length is 8192 tokens")
+    assert long.kind is REJECTED
 
 
 def test_control_characters_of_a_provider_reach_no_terminal() -> None:
