@@ -28,8 +28,15 @@ from rmft_api.statistics.no_regret import (
     trend,
 )
 from rmft_api.statistics.rules import Gate, Look, StoppingRule, doubling, gate
-from rmft_api.statistics.seeds import FEWEST_SEEDS, pooled_interval, pooled_share
+from rmft_api.statistics.seeds import (
+    FEWEST_SEEDS,
+    outlying_seeds,
+    pooled_interval,
+    pooled_share,
+    unseen_share,
+)
 from rmft_api.statistics.skewed import drop_interval, regret_interval, share_of
+from rmft_api.statistics.verdicts import Outcome, Verdict, outcome_of, verdict_of
 
 if TYPE_CHECKING:
     from rmft_api.statistics import (
@@ -44,8 +51,10 @@ __all__ = [
     "Decisions",
     "Gate",
     "Look",
+    "Outcome",
     "Slope",
     "StoppingRule",
+    "Verdict",
     "averaged",
     "bootstrap_interval",
     "by_scenario",
@@ -58,6 +67,8 @@ __all__ = [
     "holm",
     "mean_interval",
     "off_policy",
+    "outcome_of",
+    "outlying_seeds",
     "paired_drop",
     "pooled_interval",
     "pooled_share",
@@ -68,4 +79,6 @@ __all__ = [
     "share_interval",
     "share_of",
     "trend",
+    "unseen_share",
+    "verdict_of",
 ]

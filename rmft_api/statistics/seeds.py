@@ -30,12 +30,11 @@ def pooled_interval(
 
     A group holds one seed's figures, one a scenario. All seeds count alike.
     """
-    means_S = np.array([float(group.mean()) for group in groups])
+    means_S = _means(groups)
     seeds, mean = len(means_S), float(means_S.mean())
     if seeds < FEWEST_SEEDS:
         return Interval(mean, -math.inf, math.inf)
-    spread = float(means_S.std(ddof=1)) / math.sqrt(seeds)
-    error = max(spread, _within(groups))
+    error = pooled_error(groups)
     if error == 0.0:
         return Interval(mean, mean, mean)
     t = student.quantile(0.5 + level / 2, seeds - 1)
@@ -44,6 +43,47 @@ def pooled_interval(
     low = mean - error * (_WIDER * t + term * max(-skewness, 0.0))
     high = mean + error * (_WIDER * t + term * max(skewness, 0.0))
     return Interval(mean, max(least, low), high)
+
+
+def pooled_error(groups: Sequence[Floats]) -> float:
+    """The standard error of the mean of the seeds' means, of two seeds or more."""
+    means_S = _means(groups)
+    spread = float(means_S.std(ddof=1)) / math.sqrt(len(means_S))
+    return max(spread, _within(groups))
+
+
+def expected_reach(error: float, seeds: int, wanted: int, power: float = 0.8) -> float:
+    """How far from the mean an effect must lie that `wanted` seeds show with this power.
+
+    `error` is the standard error that `seeds` seeds have; seeds' means are taken as even.
+    """
+    each = error * math.sqrt(seeds / wanted)
+    t = student.quantile(0.5 + LEVEL / 2, wanted - 1)
+    return each * (_WIDER * t + student.quantile(power, wanted - 1))
+
+
+def outlying_seeds(groups: Sequence[Floats], error: float = 0.05) -> tuple[int, ...]:
+    """Places of the seeds whose mean lies too far from the others' to be one of them.
+
+    Grubbs' test (1950), each seed against all others: where seeds' effects are normal, any is found
+    in at most `error` of families. None is found among fewer than four seeds.
+    """
+    means_S = _means(groups)
+    seeds = len(means_S)
+    if seeds < FEWEST_SEEDS + 1:
+        return ()
+    most = student.quantile(1.0 - error / (2 * seeds), seeds - 2) * math.sqrt(1 + 1 / (seeds - 1))
+    others = [np.delete(means_S, place) for place in range(seeds)]
+    return tuple(
+        place
+        for place, rest in enumerate(others)
+        if abs(means_S[place] - rest.mean()) > most * rest.std(ddof=1) + 1e-12
+    )
+
+
+def unseen_share(seeds: int, level: float = LEVEL) -> float:
+    """The share of runs that may go wrong though none of so many seeds did (Clopper-Pearson)."""
+    return 1.0 - (1.0 - level) ** (1.0 / seeds)
 
 
 def pooled_share(
@@ -62,6 +102,10 @@ def pooled_share(
     if not found.known:
         return Interval(share, -math.inf, math.inf)
     return Interval(share, share + found.low / most.mean, share + found.high / most.mean)
+
+
+def _means(groups: Sequence[Floats]) -> Floats:
+    return np.array([float(group.mean()) for group in groups])
 
 
 def _within(groups: Sequence[Floats]) -> float:

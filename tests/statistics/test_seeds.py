@@ -5,7 +5,7 @@ import pytest
 
 from rmft_api import statistics
 from rmft_api.selection.regret import Floats
-from rmft_api.statistics import pooled_interval, pooled_share
+from rmft_api.statistics import outlying_seeds, pooled_interval, pooled_share, unseen_share
 
 
 def drawn(rng: np.random.Generator, seeds: int, effect: float, M: int = 40) -> list[Floats]:
@@ -57,3 +57,18 @@ def test_a_share_is_of_the_means_of_all_seeds() -> None:
     few = pooled_share([0.5 * one for one in possible[:2]], possible[:2])
     assert few is not None
     assert (few.mean, few.known) == (pytest.approx(0.5), False)
+
+
+def test_a_seed_far_from_the_others_is_found_and_even_ones_seldom_are() -> None:
+    rng = np.random.default_rng(2)
+    groups = drawn(rng, 6, 0.2)
+    assert outlying_seeds([*groups, groups[0] + 6.0]) == (6,)
+    assert outlying_seeds(groups[:3]) == ()
+    even = [outlying_seeds([rng.standard_normal(30) for _ in range(5)]) for _ in range(600)]
+    assert sum(map(bool, even)) <= 0.08 * 600
+
+
+def test_what_may_go_wrong_unseen_gets_rarer_with_seeds() -> None:
+    assert unseen_share(5) == pytest.approx(0.451, abs=1e-3)
+    assert (1 - unseen_share(5)) ** 5 == pytest.approx(0.05)
+    assert unseen_share(20) < 0.15

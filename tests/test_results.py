@@ -1,0 +1,119 @@
+"""docs/results.md is what its records and its template say, and nothing else."""
+
+import importlib.util
+import json
+import shutil
+import sys
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import pytest
+
+from benchmarks.records import RecordError, load, source_line, text_of, time_in_words
+
+ROOT = Path(__file__).parents[1]
+FOLDER = ROOT / "docs" / "results"
+RECORD = {"command": "rmft-api report a", "seeds": [1, 2], "commit": "abc1234", "cpu_s": 75.0}
+TABLE: dict[str, Any] = {"columns": ["who", "regret"], "rows": [["base", "3.1"]]}
+
+
+@pytest.fixture(scope="module")
+def script() -> ModuleType:
+    spec = importlib.util.spec_from_file_location("make_results", ROOT / "docs" / "make_results.py")
+    assert spec is not None
+    assert spec.loader is not None
+    loaded = importlib.util.module_from_spec(spec)
+    path = list(sys.path)
+    spec.loader.exec_module(loaded)
+    sys.path[:] = path
+    return loaded
+
+
+def folder(tmp_path: Path, template: str, **records: dict[str, Any]) -> Path:
+    (tmp_path / "records").mkdir()
+    (tmp_path / "template.md").write_text(template, encoding="utf-8")
+    for name, fields in records.items():
+        path = tmp_path / "records" / f"{name}.json"
+        path.write_text(json.dumps(fields), encoding="utf-8")
+    return tmp_path
+
+
+def test_the_page_of_results_is_up_to_date(script: ModuleType) -> None:
+    page = (ROOT / "docs" / "results.md").read_text("utf-8")
+    assert script.results() == page, "python docs/make_results.py"
+
+
+def test_a_changed_figure_changes_the_page(script: ModuleType, tmp_path: Path) -> None:
+    copied = shutil.copytree(FOLDER, tmp_path / "results")
+    path = copied / "records" / "theory-three-seeds.json"
+    text = path.read_text("utf-8")
+    path.write_text(text.replace("1.35 / 1.54", "9.99 / 1.54"), encoding="utf-8")
+    assert "9.99 / 1.54" in script.results(copied)
+
+
+def test_every_table_of_the_page_is_of_a_record() -> None:
+    template = (FOLDER / "template.md").read_text("utf-8")
+    assert not [line for line in template.splitlines() if line.startswith("|")]
+
+
+def test_a_table_stands_above_what_it_is_from(script: ModuleType, tmp_path: Path) -> None:
+    page = script.results(folder(tmp_path, "# R\n\n{{table a}}\n", a={**RECORD, **TABLE}))
+    assert page.endswith(
+        "# R\n\n| who | regret |\n|---|---|\n| base | 3.1 |\n\n[Record](results/records/a.json): "
+        "`rmft-api report a`; seeds 1 to 2; commit abc1234; 1 min 15 s of CPU.\n"
+    )
+
+
+@pytest.mark.parametrize(
+    ("template", "fields", "message"),
+    [
+        ("{{table b}}", {**RECORD, **TABLE}, "no record 'b'"),
+        ("nothing", {**RECORD, **TABLE}, "no place in the template shows a"),
+        ("{{tabel a}}", {**RECORD, **TABLE}, "neither table NAME nor"),
+        ("{{a: rows.7.1}}", {**RECORD, **TABLE}, "'7' is not there"),
+        ("{{a: rows}}", {**RECORD, **TABLE}, "is no figure but a list"),
+        ("{{table a}}", {**TABLE, "command": ""}, "does not say seeds, commit, cpu_s"),
+        ("{{table a}}", {**RECORD, **TABLE, "commit": None}, "commit not known, and no note"),
+        ("{{table a}}", {**RECORD, "columns": ["a"], "rows": [["1", "2"]]}, "not as many cells"),
+        ("{{table a}}", {**RECORD, "output": {"x": 1}}, "of no command that can be shown"),
+    ],
+)
+def test_a_record_or_a_place_that_cannot_be_used_is_named(
+    script: ModuleType, tmp_path: Path, template: str, fields: dict[str, Any], message: str
+) -> None:
+    with pytest.raises(Exception, match=message) as found:
+        script.results(folder(tmp_path, template, a=fields))
+    assert type(found.value).__name__ == RecordError.__name__
+
+
+def test_what_commands_print_as_json_is_a_record_as_it_is(
+    script: ModuleType, tmp_path: Path
+) -> None:
+    low_high = {"mean": 1.5, "low": 1.0, "high": 2.0}
+    cell = {"cell": "rmft", "regret": low_high, "drop": low_high, "against": None}
+    rows = [
+        {**cell, "suff_fail_freq": 0.1, "k_min_frac": 0.5},
+        {
+            **cell,
+            "cell": "random",
+            "against": {"drop": {"mean": -1.0, "low": None, "high": None}, "p_holm": 0.0123},
+            "suff_fail_freq": None,
+            "k_min_frac": 0.5,
+        },
+    ]
+    page = script.results(
+        folder(tmp_path, "{{table a}} {{a: 1.against.p_holm|4}}", a={**RECORD, "output": rows})
+    )
+    assert "| rmft | 1.50 [1.00, 2.00] | 1.50 [1.00, 2.00] |  |  | 0.10 | 0.50 |" in page
+    assert "| random | 1.50 [1.00, 2.00] | 1.50 [1.00, 2.00] | -1.00 (too few) | 0.012 |" in page
+    assert page.endswith(" 0.0123")
+
+
+def test_a_record_reads_back_as_it_was_written(tmp_path: Path) -> None:
+    path = tmp_path / "a.json"
+    path.write_text(text_of({**RECORD, "note": "", **TABLE}), encoding="utf-8")
+    record = load(path)
+    assert (record.kind, record.figures) == ("transcribed", TABLE)
+    assert "seeds 1 to 2" in source_line(record)
+    assert [time_in_words(s) for s in (48.2, 192, 7500)] == ["48 s", "3 min 12 s", "2 h 5 min"]
