@@ -28,7 +28,7 @@ from rmft_api.session.resume_options import ResumeOptions
 from rmft_api.session.run_identity import has_begun
 from rmft_api.session.runs import begin, resume
 from rmft_api.session.starting_models import resolved
-from rmft_api.statistics import Comparison
+from rmft_api.statistics import FEWEST_SEEDS, Comparison, pooled_interval
 
 HEADINGS = (
     "cell",
@@ -59,6 +59,12 @@ class AblationRow(Record, frozen=True):
     """Share of the champions' replies that could be read."""
     base_valid: float
     """The same of the base's."""
+    seeds: int = 1
+    """Over several, figures are of the seeds' means, and intervals know seeds and scenarios."""
+
+
+_Ends = tuple[Performance, Performance]
+"""The base and the champion of one run."""
 
 
 def runs_of(file: str | Path | None, cells: Sequence[str]) -> list[GridRun]:
@@ -161,42 +167,69 @@ def _has_ended(journal: Journal) -> bool:
 
 
 def compared(places: Sequence[GridRun], runs: Path) -> list[AblationRow]:
-    """One row for each cell, in the grid's order."""
-    cells: dict[str, list[tuple[Performance, Performance]]] = {}
+    """One row for each cell, in the grid's order.
+
+    Over several seeds every figure is of the seeds' means (`statistics.pooled_interval`).
+    """
+    cells: dict[str, list[_Ends]] = {}
     says = {place.cell.name: place.cell.says for place in places}
     for place in places:
         cells.setdefault(place.cell.name, []).append(_ends(runs / place.config.name))
-    names = list(cells)
-    regrets = {name: _by_scenario([best for _, best in cells[name]]) for name in names}
-    bases = {name: _by_scenario([base for base, _ in cells[name]]) for name in names}
-    first = names[0]
+    first = next(iter(cells.values()))
     others = {
-        name: statistics.compare(regrets[name], {first: regrets[first]})[first]
-        for name in names[1:]
+        name: [_fallen(mine, theirs) for (_, mine), (_, theirs) in zip(ends, first, strict=True)]
+        for name, ends in cells.items()
+        if ends is not first
     }
-    corrected = statistics.holm({name: one.p for name, one in others.items()})
+    corrected = statistics.holm({name: _p(drops) for name, drops in others.items()})
     return [
-        AblationRow(
-            cell=name,
-            says=says[name],
-            scenarios=len(regrets[name]),
-            regret=_regret([best for _, best in cells[name]]),
-            drop=statistics.paired_drop(bases[name], regrets[name]),
-            against=(
-                Comparison(others[name].drop, others[name].p, corrected[name])
-                if name in others
-                else None
-            ),
-            suff_fail_freq=_known_mean([best.suff_fail_M for _, best in cells[name]]),
-            k_min_frac=_mean([best.k_min_frac_M.mean() for _, best in cells[name]]),
-            valid=_mean([best.valid_M.mean() for _, best in cells[name]]),
-            base_valid=_mean([base.valid_M.mean() for base, _ in cells[name]]),
-        )
-        for name in names
+        _row(name, says[name], ends, _against(others.get(name), corrected.get(name)))
+        for name, ends in cells.items()
     ]
 
 
-def _ends(directory: Path) -> tuple[Performance, Performance]:
+def _row(name: str, says: str, ends: Sequence[_Ends], against: Comparison | None) -> AblationRow:
+    bests = [best for _, best in ends]
+    return AblationRow(
+        cell=name,
+        says=says,
+        scenarios=sum(len(best.regret_M) for best in bests),
+        regret=_regret(bests),
+        drop=_over_seeds([_fallen(best, base) for base, best in ends]),
+        against=against,
+        suff_fail_freq=_known_mean([best.suff_fail_M for best in bests]),
+        k_min_frac=_mean([best.k_min_frac_M.mean() for best in bests]),
+        valid=_mean([best.valid_M.mean() for best in bests]),
+        base_valid=_mean([base.valid_M.mean() for base, _ in ends]),
+        seeds=len(ends),
+    )
+
+
+def _against(drops: Sequence[Floats] | None, p_holm: float | None) -> Comparison | None:
+    if drops is None or p_holm is None:
+        return None
+    return Comparison(_over_seeds(drops), _p(drops), p_holm)
+
+
+def _fallen(mine: Performance, other: Performance) -> Floats:
+    """What the other's regret is above mine, scenario by scenario. Raises ConfigError."""
+    if mine.numbers != other.numbers:
+        raise ConfigError(
+            "cells of one seed have different test scenarios; a grid changes none of [test]"
+        )
+    return other.regret_M - mine.regret_M
+
+
+def _over_seeds(drops: Sequence[Floats]) -> Interval:
+    return statistics.drop_interval(drops[0]) if len(drops) == 1 else pooled_interval(drops)
+
+
+def _p(drops: Sequence[Floats]) -> float:
+    """Two-sided, of no difference: over scenarios of one seed, over the means of several."""
+    return statistics.paired_p(drops[0]) if len(drops) == 1 else statistics.pooled_p(drops)
+
+
+def _ends(directory: Path) -> _Ends:
     """The base and the champion on the run's test scenarios."""
     journal = Journal.read(directory)
     try:
@@ -207,16 +240,11 @@ def _ends(directory: Path) -> tuple[Performance, Performance]:
         journal.close()
 
 
-def _by_scenario(played: Sequence[Performance]) -> dict[int, float]:
-    """Regret by scenario; those of a further seed are further scenarios."""
-    regrets: list[float] = np.concatenate([one.regret_M for one in played]).tolist()
-    return dict(enumerate(regrets))
-
-
 def _regret(played: Sequence[Performance]) -> Interval:
-    regret_M = np.concatenate([one.regret_M for one in played])
-    least_M = np.concatenate([one.least_M for one in played])
-    return statistics.regret_interval(regret_M, least=float(least_M.mean()))
+    if len(played) == 1:
+        return played[0].regret()
+    least = float(np.mean([one.least_M.mean() for one in played]))
+    return pooled_interval([one.regret_M for one in played], least=least)
 
 
 def _known_mean(figures: Sequence[Floats]) -> float | None:
@@ -252,10 +280,13 @@ def _cells(row: AblationRow) -> tuple[str, ...]:
 
 
 def _notes(rows: Sequence[AblationRow]) -> Iterator[str]:
+    of_seeds = f" of {rows[0].seeds} seeds" if rows[0].seeds > 1 else ""
     yield (
-        f"champions on {rows[0].scenarios} test scenarios; drops are paired, 95 %; p is of the "
-        "difference to the first cell, corrected for all cells (Holm)"
+        f"champions on {rows[0].scenarios} test scenarios{of_seeds}; drops are paired, 95 %; p is "
+        "of the difference to the first cell, corrected for all cells (Holm)"
     )
+    if 1 < rows[0].seeds < FEWEST_SEEDS:
+        yield f"an interval over seeds needs at least {FEWEST_SEEDS} of them"
     yield from (f"{row.cell}: {row.says}" for row in rows if row.says)
     for row in rows:
         for who, valid in (("the base", row.base_valid), ("the champion", row.valid)):

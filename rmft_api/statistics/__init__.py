@@ -16,6 +16,7 @@ from rmft_api.statistics.intervals import (
     holm,
     mean_interval,
     paired_drop,
+    paired_p,
     share_interval,
 )
 from rmft_api.statistics.no_regret import (
@@ -32,6 +33,7 @@ from rmft_api.statistics.seeds import (
     FEWEST_SEEDS,
     outlying_seeds,
     pooled_interval,
+    pooled_p,
     pooled_share,
     unseen_share,
 )
@@ -70,7 +72,9 @@ __all__ = [
     "outcome_of",
     "outlying_seeds",
     "paired_drop",
+    "paired_p",
     "pooled_interval",
+    "pooled_p",
     "pooled_share",
     "regression",
     "regret_interval",

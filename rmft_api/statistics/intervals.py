@@ -105,7 +105,7 @@ def compare(
 ) -> dict[str, Comparison]:
     """Ours against each of the others on the same scenarios, Holm-corrected."""
     differences = {name: _differences(theirs, ours) for name, theirs in others.items()}
-    ps = {name: _p(difference) for name, difference in differences.items()}
+    ps = {name: paired_p(difference) for name, difference in differences.items()}
     corrected = holm(ps)
     return {
         name: Comparison(drop_interval(differences[name]), ps[name], corrected[name])
@@ -133,7 +133,8 @@ def _differences(before: Mapping[int, float], after: Mapping[int, float]) -> Flo
     return np.array([before[scenario] - after[scenario] for scenario in sorted(before)])
 
 
-def _p(differences: Floats) -> float:
+def paired_p(differences: Floats) -> float:
+    """Two-sided p of a mean difference of 0, one difference a scenario: paired t."""
     if len(differences) < 2:
         return 1.0
     error = _error(differences)

@@ -52,6 +52,14 @@ def pooled_error(groups: Sequence[Floats]) -> float:
     return max(spread, _within(groups))
 
 
+def pooled_p(groups: Sequence[Floats]) -> float:
+    """Two-sided p of a mean of 0, of two seeds or more: t over the seeds' means."""
+    mean, error = float(_means(groups).mean()), pooled_error(groups)
+    if error == 0.0:
+        return 1.0 if mean == 0.0 else 0.0
+    return student.two_sided(mean / error, len(groups) - 1)
+
+
 def expected_reach(error: float, seeds: int, wanted: int, power: float = 0.8) -> float:
     """How far from the mean an effect must lie that `wanted` seeds show with this power.
 

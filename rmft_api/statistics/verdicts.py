@@ -52,7 +52,11 @@ def verdict_of(groups: Sequence[Floats], margin: float) -> Verdict:
 def _seeds_needed(mean: float, margin: float, error: float, seeds: int) -> int | None:
     """The fewest seeds whose interval would leave out 0 or the margin, whichever is further."""
     distance = max(mean, margin - mean)
-    for wanted in range(max(3, seeds + 1), MOST_SEEDS + 1):
-        if expected_reach(error, seeds, wanted) <= distance:
-            return wanted
-    return None
+    low, high = max(3, seeds + 1), MOST_SEEDS
+    if expected_reach(error, seeds, high) > distance:
+        return None
+    while low < high:
+        middle = (low + high) // 2
+        enough = expected_reach(error, seeds, middle) <= distance
+        low, high = (low, middle) if enough else (middle + 1, high)
+    return low

@@ -54,7 +54,7 @@ def test_the_seeds_that_are_said_to_decide_decide_about_as_often_as_they_should(
     assert first.outcome == "undecided"
     assert first.seeds_needed is not None
     again = [verdict_of(drawn(first.seeds_needed, 0.08, seed), 0.1) for seed in range(100, 400)]
-    assert 0.65 <= np.mean([one.effect.low > 0.0 for one in again]) <= 0.95
+    assert 0.6 <= np.mean([one.effect.low > 0.0 for one in again]) <= 0.97
 
 
 def test_an_effect_next_to_0_without_a_margin_names_no_number_of_seeds() -> None:

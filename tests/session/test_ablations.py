@@ -1,0 +1,100 @@
+"""Cells of a grid are compared over seeds: a seed is the unit of chance, not a scenario."""
+
+import dataclasses
+from pathlib import Path
+from typing import Any, cast
+
+import numpy as np
+import pytest
+
+from rmft_api.config.grid import Cell, GridRun
+from rmft_api.core.errors import ConfigError
+from rmft_api.evaluation.scoring import Performance
+from rmft_api.session import ablations
+
+M = 40
+
+
+@dataclasses.dataclass
+class Named:
+    """What `compared` takes of a run's settings."""
+
+    name: str
+
+
+def played(regret_M: Any) -> Performance:
+    ones = np.ones(len(regret_M))
+    return Performance(
+        regret_M=np.asarray(regret_M, dtype=np.float64),
+        suff_fail_M=0.0 * ones,
+        k_min_frac_M=0.5 * ones,
+        valid_M=ones,
+        least_M=0.0 * ones,
+        measures=cast("Any", None),
+        rounds=(),
+        locked_M=0.0 * ones,
+        numbers=tuple(range(len(regret_M))),
+        own={},
+    )
+
+
+def rows(
+    monkeypatch: pytest.MonkeyPatch, seeds: int, effect: float, better: float = 1.0
+) -> list[ablations.AblationRow]:
+    """The second cell is worse by `better`; each seed moves that by its own `effect`."""
+    rng = np.random.default_rng(0)
+    ends: dict[str, tuple[Performance, Performance]] = {}
+    places: list[GridRun] = []
+    for seed in range(seeds):
+        base = 5 + rng.standard_normal(M)
+        first = base - 2 + 0.3 * rng.standard_normal(M)
+        gap = better + effect * rng.standard_normal()
+        second = first + gap + 0.3 * rng.standard_normal(M)
+        for cell, regret_M in (("rmft", first), ("random", second)):
+            name = f"{cell}-{seed}"
+            places.append(GridRun(Cell(name=cell), seed, cast("Any", Named(name))))
+            ends[name] = (played(base), played(regret_M))
+
+    def read(directory: Path) -> tuple[Performance, Performance]:
+        return ends[directory.name]
+
+    monkeypatch.setattr(ablations, "_ends", read)
+    return ablations.compared(places, Path("runs"))
+
+
+def test_where_seeds_differ_the_interval_is_that_of_seeds(monkeypatch: pytest.MonkeyPatch) -> None:
+    (first, second), (_, alike) = rows(monkeypatch, 4, 1.0), rows(monkeypatch, 4, 0.0)
+    assert (first.seeds, first.scenarios, first.against) == (4, 4 * M, None)
+    assert second.against is not None
+    assert alike.against is not None
+    wide, narrow = second.against, alike.against
+    assert wide.drop.high - wide.drop.low > 1.5 > narrow.drop.high - narrow.drop.low
+    assert wide.p > 0.05 > narrow.p
+    assert narrow.drop.high < -0.8
+    assert first.drop.mean == pytest.approx(2.0, abs=0.1)
+
+
+def test_one_seed_has_the_interval_of_its_scenarios_and_two_have_none(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    _, one = rows(monkeypatch, 1, 0.0)
+    _, two = rows(monkeypatch, 2, 0.0)
+    assert one.regret.known
+    assert one.against is not None
+    assert one.against.drop.known
+    assert not two.regret.known
+    assert "an interval over seeds needs at least 3" in ablations.table_of([two])
+
+
+def test_cells_that_were_tested_on_other_scenarios_are_not_compared(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    long, short = played(np.ones(M)), played(np.ones(M - 1))
+
+    def read(directory: Path) -> tuple[Performance, Performance]:
+        return (long, long) if directory.name == "a" else (short, short)
+
+    monkeypatch.setattr(ablations, "_ends", read)
+    places = [GridRun(Cell(name=n), 1, cast("Any", Named(n))) for n in ("a", "b")]
+    with pytest.raises(ConfigError, match="have different test scenarios"):
+        ablations.compared(places, Path("runs"))
