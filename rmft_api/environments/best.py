@@ -21,6 +21,8 @@ def changes(means_TK: Floats) -> list[int]:
     A stretch lasts for as long as one action is best in all of its rounds. So these are as many as
     the fewest changes of action that a play which always takes a best one can do with.
     """
+    if (means_TK == means_TK[0]).all():
+        return []
     best_TK = best_of(means_TK)
     if (best_TK.sum(axis=1) == 1).all():  # nobody is equal: any change is one
         return (np.flatnonzero((best_TK[1:] != best_TK[:-1]).any(axis=1)) + 1).tolist()

@@ -158,9 +158,12 @@ def switch_delays(play: PlayArrays) -> list[int]:
 
     0 means at once, and the stretch's length never.
     """
+    starts = changes(play.means_TK)
+    if not starts:
+        return []
     best_T = chose_best(play, "dynamic")
     delays: list[int] = []
-    for start, end in pairwise([*changes(play.means_TK), len(best_T)]):
+    for start, end in pairwise([*starts, len(best_T)]):
         hits = np.flatnonzero(best_T[start:end])
         delays.append(int(hits[0]) if hits.size else end - start)
     return delays

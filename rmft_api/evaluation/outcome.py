@@ -41,6 +41,7 @@ FILES = "files"
 """Where a journal's provenance keeps the SHA-256 of every file that scenarios are rows of."""
 EXTENDED = "extended"
 """The kind of the record of a run's extensions."""
+HELD_OUT: tuple[Split, Split] = ("validation", "test")
 ROUNDING = 1e-9
 """Regrets that differ by less are the same."""
 
@@ -50,20 +51,23 @@ def results(config: RunConfig, journal: Journal) -> Results:
 
     Raises UsageError before the base has been evaluated: there is nothing to show yet.
     """
-    validation = _figures(config, journal, "validation")
-    if not validation:
+    played: dict[Split, dict[int, Performance]] = {
+        split: performances(config, journal, split) for split in HELD_OUT
+    }
+    if not played["validation"]:
         raise UsageError(
             f"run {config.name!r} has evaluated no model yet; "
             f"`rmft-api resume {config.name}` continues"
         )
     held = scenario_set(config, "test")
     least = limit.performance(held)
+    best = scoring.lowest_regret(played["validation"])
     logs = off_policy.results(config, journal)
     return Results(
         run=config.name,
-        iterations=tuple(_evaluated(config, journal, validation, least)),
+        iterations=tuple(_evaluated(config, journal, played, least)),
         baselines=_baselines(config),
-        champion=champion(config, journal),
+        champion=Champion(best, models(journal)[best]),
         data=_data(config, journal),
         off_policy=logs[0] if logs else None,
         other_logs=logs[1:],
@@ -79,12 +83,12 @@ def results(config: RunConfig, journal: Journal) -> Results:
 def _evaluated(
     config: RunConfig,
     journal: Journal,
-    validation: dict[int, Figures],
+    played: Mapping[Split, dict[int, Performance]],
     least: Performance | None,
 ) -> Iterator[Evaluated]:
     """The models that have played the validation scenarios, with what is known of each."""
-    test = _figures(config, journal, "test")
-    shares = _shares(config, journal, least)
+    validation, test = (_figures_of(config, split, played[split]) for split in HELD_OUT)
+    shares = _shares(config, played["test"], least)
     ids = models(journal)
     makeups = dict(journal.all("makeup", SelectionSummary))
     gates = dict(journal.all("gate", GateDecision))
@@ -101,9 +105,11 @@ def _evaluated(
         )
 
 
-def _shares(config: RunConfig, journal: Journal, least: Performance | None) -> dict[int, Interval]:
+def _shares(
+    config: RunConfig, tested: Mapping[int, Performance], least: Performance | None
+) -> dict[int, Interval]:
     """What each tested model has gained of what is possible, where a limit is known."""
-    tested, level = performances(config, journal, "test"), held_out(config, "test").level
+    level = held_out(config, "test").level
     found = {
         index: limit.share_of_possible(tested[0], one, least, level)
         for index, one in tested.items()
@@ -354,8 +360,13 @@ def _order(config: RunConfig) -> scoring.ToldOrder | None:
 
 
 def _figures(config: RunConfig, journal: Journal, split: Split) -> dict[int, Figures]:
+    return _figures_of(config, split, performances(config, journal, split))
+
+
+def _figures_of(
+    config: RunConfig, split: Split, found: Mapping[int, Performance]
+) -> dict[int, Figures]:
     held, level = scenario_set(config, split), held_out(config, split).level
-    found = performances(config, journal, split)
     base = found.get(0)
     return {
         index: scoring.figures(held, one, base if index else None, level)

@@ -24,6 +24,7 @@ from rmft_api.environments.scenario import Scenario
 from rmft_api.evaluation import measures
 from rmft_api.evaluation.measures import Measures
 from rmft_api.evaluation.off_policy import OffPolicyResults
+from rmft_api.evaluation.recent_plays import RecentPlays
 from rmft_api.evaluation.selection_summary import SelectionSummary
 from rmft_api.selection import own_measures
 from rmft_api.selection.own_measures import OwnMeasures
@@ -51,6 +52,7 @@ MOST_BASELINES = 5
 """Of those, where the problems differ in kind: the first of each kind, then the second, and on."""
 ALL = "all"
 """Stands for every baseline that can play one of the problems."""
+_RECENT = RecentPlays()
 BASELINE_PLAYS = 16
 """Plays of each scenario by each baseline: they cost nothing, and their own luck averages out."""
 
@@ -343,7 +345,13 @@ def baseline_plays(
 ) -> list[PlayArrays]:
     """Its plays, `BASELINE_PLAYS` of each scenario in a row. Raises ConfigError for a misfit."""
     repeated = [s for s in scenario_set.scenarios for _ in range(BASELINE_PLAYS)]
-    return baselines.play(name, repeated, seed, folder=folder)
+
+    def play() -> list[PlayArrays]:
+        return baselines.play(name, repeated, seed, folder=folder)
+
+    if baselines.is_own(name):
+        return play()  # its code may have changed
+    return _RECENT.get(name, seed, scenario_set.scenarios, play)
 
 
 def of_limit(scenario_set: ScenarioSet) -> Performance:

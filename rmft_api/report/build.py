@@ -56,11 +56,12 @@ def gather(
     journal: Journal,
     results: Results | None,
     run_state: RunState,
-    visit: Visit,
+    visit: Visit | None = None,
 ) -> ReportData:
     """The data of a run's report. `results` is None before the base has been evaluated.
 
-    `visit` is called with every group, so that each is read once.
+    `visit` is called with every group, so that each is read once; None: prompts and replies are not
+    wanted.
     """
     found = _look(config, journal, results, visit)
     champion = results.champion.index if results else None
@@ -99,12 +100,15 @@ def _logs(results: Results | None) -> tuple[LoggedValues, ...]:
     return tuple(LoggedValues(one, off_policy.notes(results, one)) for one in every)
 
 
-def _look(config: RunConfig, journal: Journal, results: Results | None, visit: Visit) -> _Found:
+def _look(
+    config: RunConfig, journal: Journal, results: Results | None, visit: Visit | None
+) -> _Found:
     found = _Found()
-    for group in groups(config, journal):
+    for group in groups(config, journal, words=visit is not None):
         selected = selections.verdicts(group, journal)
         measured = _figures_of(results, group.split, group.iteration)
-        visit(group, selected)
+        if visit is not None:
+            visit(group, selected)
         if group.iteration < 0:
             continue  # a base before its warm-up: to read, and in no comparison
         found.players.append(players.of_group(group, measured))

@@ -2,6 +2,7 @@
 
 from rmft_api.core.records import Interval, Record, Split
 from rmft_api.evaluation.comparison import Axis
+from rmft_api.evaluation.family import FamilyResults
 from rmft_api.planning import PhaseSpending, Spending
 from rmft_api.report.data import Curve, Fact, Headline, Measures, State
 
@@ -67,6 +68,31 @@ class RunCost(Record, frozen=True):
     """Where its settings differ from those of the first run."""
 
 
+class GridCell(Record, frozen=True):
+    """One cell of an ablation grid: the champions of all its seeds, on their test scenarios."""
+
+    name: str
+    says: str
+    """What it is there for."""
+    changes: dict[str, str]
+    """What it sets, by key."""
+    runs: int
+    """How many of its seeds are in these figures."""
+    of: int
+    """How many seeds it has."""
+    scenarios: int
+    regret: Interval
+    drop: Interval
+    """Paired, from the base."""
+    lower_than_first: Interval | None
+    """How far its regret is below the first cell's, on the same scenarios; None for the first."""
+    p: float | None
+    p_holm: float | None
+    suff_fail_freq: float | None
+    k_min_frac: float
+    valid: float
+
+
 class ComparedReport(Record, frozen=True, tag_field="kind", tag="compared"):
     """Everything but the trajectories."""
 
@@ -87,3 +113,7 @@ class ComparedReport(Record, frozen=True, tag_field="kind", tag="compared"):
     runs: tuple[RunCost, ...] = ()
     money: Spending | None = None
     phases: tuple[PhaseSpending, ...] = ()
+    family: FamilyResults | None = None
+    """Of seeds of one run file: each, and everybody over all of them."""
+    cells: tuple[GridCell, ...] = ()
+    """Of an ablation grid."""

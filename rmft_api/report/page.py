@@ -17,11 +17,9 @@ import msgspec
 from rmft_api.config.schema import RunConfig
 from rmft_api.evaluation.scoring import Results
 from rmft_api.journal import Journal
-from rmft_api.report import selections
 from rmft_api.report.build import gather
 from rmft_api.report.compared_data import ComparedReport
 from rmft_api.report.data import ReportData, RunState
-from rmft_api.report.play_groups import groups
 from rmft_api.report.trajectory_index import TrajectoryIndex, packed
 
 Report = TypeVar("Report", bound=ReportData | ComparedReport)
@@ -56,11 +54,7 @@ def within_limit(
     """What `fill` gathers, with an index that it has filled and that stays within `limit`."""
     index = TrajectoryIndex()
     report = fill(index)
-    share = 1.0
-    while index.size > limit and share > 0.001:
-        share *= 0.95 * limit / index.size
-        index = TrajectoryIndex(share)
-        report = fill(index)
+    index.shrink(limit)
     return report, index
 
 
@@ -72,15 +66,11 @@ def read(
     limit: int = LIMIT,
 ) -> tuple[ReportData, TrajectoryIndex]:
     """The run's story and its book, which stays within `limit`."""
-    index = TrajectoryIndex()
-    report = gather(config, journal, results, run_state, index.add)
-    share = 1.0
-    while index.size > limit and share > 0.001:
-        share *= 0.95 * limit / index.size
-        index = TrajectoryIndex(share)
-        for group in groups(config, journal):
-            index.add(group, selections.verdicts(group, journal))
-    return report, index
+
+    def fill(index: TrajectoryIndex) -> ReportData:
+        return gather(config, journal, results, run_state, index.add)
+
+    return within_limit(fill, limit)
 
 
 def data(

@@ -56,11 +56,15 @@ class PlayGroup:
         return len(self.played) == self.of
 
 
-def groups(config: RunConfig, journal: Journal) -> Iterator[PlayGroup]:
-    """Every group that has a trajectory, one at a time: a whole run need not fit in memory."""
+def groups(config: RunConfig, journal: Journal, *, words: bool = True) -> Iterator[PlayGroup]:
+    """Every group that has a trajectory, one at a time: a whole run need not fit in memory.
+
+    Without `words` prompts and replies are empty, and need not be unpacked.
+    """
+    read = journal.trajectories if words else journal.plays
     for split in SPLITS:
         for iteration in range(BEFORE, config.iterations + 1):
-            played = journal.trajectories(split, iteration)
+            played = list(read(split, iteration))
             if played:
                 yield _group(config, split, iteration, played)
 

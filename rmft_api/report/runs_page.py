@@ -1,82 +1,26 @@
 """The page of several runs side by side: what can be compared is, what cannot is said."""
 
-import hashlib
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
 from itertools import combinations
-from typing import NamedTuple
+
+import msgspec
 
 from rmft_api import statistics
-from rmft_api.config.schema import RunConfig
-from rmft_api.core.records import Split
-from rmft_api.evaluation.scoring import Results
-from rmft_api.journal import Journal, dollars
-from rmft_api.report import figures, lineage, page, players
-from rmft_api.report.build import gather
+from rmft_api.journal import dollars
+from rmft_api.report import page, run_sides
 from rmft_api.report.compared_data import (
-    ChainPoint,
     ComparedPair,
     ComparedPlayer,
     ComparedReport,
-    RegretChain,
-    RunCost,
 )
-from rmft_api.report.data import Fact, Headline, PlayerFigures, ReportData, RunState
+from rmft_api.report.data import Fact, Headline, PlayerFigures, State
 from rmft_api.report.figures import Regrets
-from rmft_api.report.play_groups import PlayGroup
+from rmft_api.report.run_sides import RunSide, RunToRead
 from rmft_api.report.trajectory_index import TrajectoryIndex
-from rmft_api.rollouts import preparation
-from rmft_api.selection.ranking import Selected
 
 SURE = 0.05
 STATES = {"running": "is running", "interrupted": "was interrupted", "failed": "failed"}
-UNSHOWN = ("name", "seed")
-"""Settings that differ in every family of seeds, and have columns of their own."""
-
-
-class RunToRead(NamedTuple):
-    """One run, opened."""
-
-    name: str
-    config: RunConfig
-    journal: Journal
-    results: Results | None
-    state: RunState
-
-
-@dataclass
-class _Side:
-    """One run, read."""
-
-    run: RunToRead
-    course: str
-    """Runs of one course have the same test scenarios."""
-    report: ReportData
-    regrets: dict[Split, dict[int, Regrets]] = field(
-        default_factory=dict[Split, dict[int, Regrets]]
-    )
-
-    @property
-    def split(self) -> Split:
-        """Where its champion is shown: test, unless that has not been played."""
-        champion = self.report.champion
-        tested = players.find(self.report.players, "test", champion)
-        return "test" if tested is not None else "validation"
-
-    def player(self, index: int | None) -> PlayerFigures | None:
-        """The model of an iteration where it is shown."""
-        return players.find(self.report.players, self.split, index)
-
-    @property
-    def champion(self) -> str:
-        """What the champion is called."""
-        return f"{self.run.name}: champion" if self.report.champion else self.base
-
-    @property
-    def base(self) -> str:
-        """What the base is called."""
-        return f"{self.run.name}: base"
 
 
 def html(runs: Sequence[RunToRead], unreadable: Mapping[str, str]) -> bytes:
@@ -92,59 +36,53 @@ def gather_all(
     runs: Sequence[RunToRead], unreadable: Mapping[str, str], index: TrajectoryIndex
 ) -> ComparedReport:
     """The data of the page; trajectories go into `index`."""
-    sides = [_read(run, index) for run in runs]
+    sides = [run_sides.read(run, index) for run in runs]
     courses = list(dict.fromkeys(side.course for side in sides))
-    pairs = tuple(_pairs(sides))
-    first = runs[0] if runs else None
-    return ComparedReport(
-        run=", ".join(run.name for run in runs),
-        about="",
-        state="running" if any(run.state.state == "running" for run in runs) else "finished",
-        stage="",
-        made_at=int(time.time() * 1000),
-        headline=_headline(sides, pairs, courses),
-        facts=tuple(_facts(sides)),
-        warnings=tuple(_warnings(sides, unreadable, courses)),
-        notes=(),
-        players=(*_models(sides), *_rivals(sides, courses)),
-        pairs=pairs,
-        axes=(),
-        chains=tuple(chain for side in sides if (chain := _chain(side)) is not None),
-        runs=tuple(_row(side, first) for side in sides if first is not None),
+    report = beside(sides, unreadable)
+    different = tuple(_different(sides, courses)) if len(courses) > 1 else ()
+    return msgspec.structs.replace(
+        report,
+        headline=_headline(sides, report.pairs, courses),
+        warnings=(*report.warnings, *different),
+        players=(*report.players, *_rivals(sides, courses)),
     )
 
 
-def _read(run: RunToRead, index: TrajectoryIndex) -> _Side:
-    courses: dict[Split, str] = {
-        split: fingerprint(run.config, split) for split in ("test", "validation")
-    }
-    regrets: dict[Split, dict[int, Regrets]] = {}
-
-    def visit(group: PlayGroup, selected: tuple[Selected, ...]) -> None:
-        who = "base" if group.iteration <= 0 else f"iteration {group.iteration}"
-        course = courses.get(group.split, run.name)
-        index.add(group, selected, name=f"{run.name}: {who}", course=course)
-        if group.split != "train":
-            found = figures.regret_by_scenario(group.sittings)
-            regrets.setdefault(group.split, {})[group.iteration] = found
-
-    report = gather(run.config, run.journal, run.results, run.state, visit)
-    return _Side(run, courses["test"], report, regrets)
-
-
-def fingerprint(config: RunConfig, split: Split) -> str:
-    """Equal for runs whose scenarios of a split, and their chance, are the same."""
-    digest = hashlib.sha256()
-    for scenario in preparation.scenarios(config, split, 0):
-        digest.update(repr((scenario.rewards.shape, scenario.feedback, scenario.regret)).encode())
-        digest.update(scenario.rewards.tobytes())
-        digest.update(scenario.means.tobytes())
-        if scenario.world is not None:
-            digest.update(repr((scenario.world.name, scenario.world.seed)).encode())
-    return digest.hexdigest()[:16]
+def beside(sides: Sequence[RunSide], unreadable: Mapping[str, str]) -> ComparedReport:
+    """What a page has of any runs that stand beside each other; its headline says no more."""
+    return ComparedReport(
+        run=", ".join(side.run.name for side in sides),
+        about="",
+        state=state_of(sides),
+        stage=", ".join(f"{s.run.name}, {s.run.state.stage}" for s in sides if _is_at_work(s)),
+        made_at=int(time.time() * 1000),
+        headline=Headline(f"{len(sides)} runs side by side", "", None),
+        facts=tuple(_facts(sides)),
+        warnings=tuple(_warnings(sides, unreadable)),
+        notes=(),
+        players=tuple(_models(sides)),
+        pairs=tuple(_pairs(sides)),
+        axes=(),
+        chains=tuple(chain for side in sides if (chain := run_sides.chain(side)) is not None),
+        runs=tuple(run_sides.row(side, sides[0].run) for side in sides),
+    )
 
 
-def _models(sides: Sequence[_Side]) -> Iterator[ComparedPlayer]:
+def state_of(sides: Sequence[RunSide]) -> State:
+    """Of all runs together: one that is under way, was interrupted or failed comes first."""
+    states: set[State] = {side.run.state.state for side in sides}
+    order: tuple[State, ...] = ("running", "interrupted", "failed")
+    for one in order:
+        if one in states:
+            return one
+    return "finished"
+
+
+def _is_at_work(side: RunSide) -> bool:
+    return side.run.state.state == "running"
+
+
+def _models(sides: Sequence[RunSide]) -> Iterator[ComparedPlayer]:
     for side in sides:
         ends = {side.base: 0, side.champion: side.report.champion}
         for name, index in ends.items():
@@ -152,7 +90,7 @@ def _models(sides: Sequence[_Side]) -> Iterator[ComparedPlayer]:
                 yield _player(name, found, found.name)
 
 
-def _rivals(sides: Sequence[_Side], courses: Sequence[str]) -> Iterator[ComparedPlayer]:
+def _rivals(sides: Sequence[RunSide], courses: Sequence[str]) -> Iterator[ComparedPlayer]:
     """The known algorithms, where all runs have the same scenarios."""
     if len(courses) == 1:
         for one in sides[0].report.players:
@@ -174,9 +112,9 @@ def _player(name: str, found: PlayerFigures, model: str | None) -> ComparedPlaye
     )
 
 
-def _pairs(sides: Sequence[_Side]) -> Iterator[ComparedPair]:
+def _pairs(sides: Sequence[RunSide]) -> Iterator[ComparedPair]:
     """Champions that played the same scenarios, corrected together (Holm)."""
-    known = {s.champion: s for s in sides if _champions_regrets(s)}
+    known = {s.champion: s for s in sides if s.regrets_of(s.report.champion)}
     pairs = [
         (one, other)
         for one, other in combinations(known, 2)
@@ -195,61 +133,13 @@ def _pairs(sides: Sequence[_Side]) -> Iterator[ComparedPair]:
         yield ComparedPair("models", *pair, len(ours), drop, p, corrected[key])
 
 
-def _champions_regrets(side: _Side) -> Regrets:
-    found = side.player(side.report.champion)
-    regrets = side.regrets.get(side.split, {}).get(side.report.champion or 0, {})
-    count = found.scenarios if found else 0
-    return {scenario: regret for scenario, regret in regrets.items() if scenario < count}
-
-
-def _common(one: _Side, other: _Side) -> tuple[Regrets, Regrets]:
-    ours, theirs = _champions_regrets(one), _champions_regrets(other)
+def _common(one: RunSide, other: RunSide) -> tuple[Regrets, Regrets]:
+    ours, theirs = (side.regrets_of(side.report.champion) for side in (one, other))
     both = sorted(ours.keys() & theirs.keys())
     return {s: ours[s] for s in both}, {s: theirs[s] for s in both}
 
 
-def _chain(side: _Side) -> RegretChain | None:
-    """On test where every model was tested, else on validation."""
-    every = {
-        split: [
-            p for p in side.report.players if p.split == split and p.regret and p.index is not None
-        ]
-        for split in ("test", "validation")
-    }
-    split: Split = "test" if len(every["test"]) >= len(every["validation"]) else "validation"
-    points = [
-        ChainPoint(
-            p.index, p.regret.mean, p.regret.low, p.regret.high, p.index == side.report.champion
-        )
-        for p in sorted(every[split], key=lambda p: p.index or 0)
-        if p.regret is not None and p.index is not None
-    ]
-    return RegretChain(side.run.name, split, tuple(points)) if points else None
-
-
-def _row(side: _Side, first: RunToRead) -> RunCost:
-    mine, theirs = lineage.settings(side.run.journal), lineage.settings(first.journal)
-    keys = [key for key in dict.fromkeys([*theirs, *mine]) if key not in UNSHOWN]
-    champion = side.report.champion
-    return RunCost(
-        name=side.run.name,
-        state=side.run.state.state,
-        stage=side.run.state.stage,
-        champion="none yet"
-        if champion is None
-        else f"iteration {champion}"
-        if champion
-        else "base",
-        seed=side.run.config.seed,
-        base=side.run.config.model.base,
-        spent=side.report.money.spent,
-        settings={
-            key: mine.get(key, "(absent)") for key in keys if mine.get(key) != theirs.get(key)
-        },
-    )
-
-
-def _facts(sides: Sequence[_Side]) -> Iterator[Fact]:
+def _facts(sides: Sequence[RunSide]) -> Iterator[Fact]:
     seeds = len({side.run.config.seed for side in sides})
     yield Fact("Runs", f"{len(sides)}", f"of {seeds} {'seed' if seeds == 1 else 'seeds'}")
     spent = sum(side.report.money.spent for side in sides)
@@ -265,9 +155,7 @@ def _facts(sides: Sequence[_Side]) -> Iterator[Fact]:
         yield Fact("Mean drop", f"{mean:.2f}", note)
 
 
-def _warnings(
-    sides: Sequence[_Side], unreadable: Mapping[str, str], courses: Sequence[str]
-) -> Iterator[str]:
+def _warnings(sides: Sequence[RunSide], unreadable: Mapping[str, str]) -> Iterator[str]:
     yield from (f"{name} is left out: {reason}" for name, reason in unreadable.items())
     for side in sides:
         if side.report.champion is None:
@@ -276,18 +164,21 @@ def _warnings(
             yield f"{side.run.name} has not played its test scenarios; validation is shown"
         if side.run.state.state != "finished":
             yield f"{side.run.name} {STATES[side.run.state.state]}: these are its figures so far"
-    if len(courses) > 1:
-        groups = [[s.run.name for s in sides if s.course == course] for course in courses]
-        alike = "; ".join(", ".join(names) for names in groups)
-        yield (
-            "these runs have different test scenarios (another seed or other problems), so their "
-            "regrets stand beside each other and cannot be paired, and known algorithms are left "
-            f"out. The same scenarios have: {alike}"
-        )
+
+
+def _different(sides: Sequence[RunSide], courses: Sequence[str]) -> Iterator[str]:
+    """What cannot be compared, and which runs can."""
+    groups = [[s.run.name for s in sides if s.course == course] for course in courses]
+    alike = "; ".join(", ".join(names) for names in groups)
+    yield (
+        "these runs have different test scenarios (another seed or other problems), so their "
+        "regrets stand beside each other and cannot be paired, and known algorithms are left "
+        f"out. The same scenarios have: {alike}"
+    )
 
 
 def _headline(
-    sides: Sequence[_Side], pairs: Sequence[ComparedPair], courses: Sequence[str]
+    sides: Sequence[RunSide], pairs: Sequence[ComparedPair], courses: Sequence[str]
 ) -> Headline:
     known = [
         (p.regret.mean, s.champion)

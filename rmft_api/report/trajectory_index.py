@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from rmft_api.core.records import RegretKind, Round, Scored, Trajectory
+from rmft_api.core.records import RegretKind, Round, Trajectory
 from rmft_api.report.play_groups import PlayGroup, ScoredPlay, scenarios_of
 from rmft_api.selection.ranking import Selected
 from rmft_api.selection.regret import Floats, Ints, PlayArrays, per_round, play_in, regret_curve
@@ -27,19 +27,16 @@ BINS = 50
 DIGITS = 4
 WITHOUT = -1
 """The place of a text that was left out."""
+REPLY, PROMPT = 2, 3
+"""Where they stand in a round of a chapter."""
 
 
 class TrajectoryIndex:
-    """Takes group after group; `chapters` and `index` are ready at any time.
+    """Takes group after group; `chapters` and `index` are ready at any time."""
 
-    `share` is the part of the trajectories whose texts are kept; the best and the worst of each
-    scenario come first. Actions, rewards and regrets are kept of all.
-    """
-
-    def __init__(self, share: float = 1.0) -> None:
+    def __init__(self) -> None:
         self.chapters: list[str] = []
         self._groups: list[dict[str, Any]] = []
-        self._share = share
 
     @property
     def size(self) -> int:
@@ -64,15 +61,30 @@ class TrajectoryIndex:
         `name` is who played, where an iteration does not say it. Groups of one split and `course`
         have the same scenarios.
         """
-        shown = _shown(group, self._share)
         curves = scenarios_of(group.sittings, regret_curve)
         starts: list[list[int]] = []
-        for start, chapter in _chapters(group, shown, curves):
+        for start, chapter in _chapters(group, curves):
             starts.append([start, len(self.chapters)])
             self.chapters.append(chapter)
-        self._groups.append({**_columns(group, selected), "told": shown, "chapters": starts})
+        told = [1] * len(group.played)
+        self._groups.append({**_columns(group, selected), "told": told, "chapters": starts})
         if name:
             self._groups[-1] |= {"name": name, "course": course}
+
+    def shrink(self, limit: int) -> None:
+        """Leave out texts until all chapters have at most `limit` characters.
+
+        The best and the worst trajectory of each scenario keep theirs longest. Actions, rewards and
+        regrets are kept of all.
+        """
+        share = 1.0
+        while self.size > limit and share > 0.001:
+            share *= 0.95 * limit / self.size
+            for group in self._groups:
+                group["told"] = _told(group["scenario"], group["regret"], share)
+                starts: list[list[int]] = group["chapters"]
+                for start, number in starts:
+                    self.chapters[number] = _without(self.chapters[number], group["told"][start:])
 
 
 def packed(value: Any) -> str:
@@ -103,38 +115,51 @@ def _columns(group: PlayGroup, selected: Sequence[Selected]) -> dict[str, Any]:
     }
 
 
-def _shown(group: PlayGroup, share: float) -> list[int]:
+def _told(scenarios: Sequence[int], regrets: Sequence[float | None], share: float) -> list[int]:
     """1 where a trajectory's texts are kept: in each scenario best, worst, second best ..."""
-    count = len(group.played)
-    if share >= 1:
-        return [1] * count
-    chosen = set(sorted(range(count), key=_turns(group.played).__getitem__)[: int(share * count)])
-    return [int(place in chosen) for place in range(count)]
+    turns = _turns(scenarios, regrets)
+    order = sorted(range(len(turns)), key=turns.__getitem__)
+    chosen = set(order[: int(share * len(order))])
+    return [int(place in chosen) for place in range(len(order))]
 
 
-def _turns(played: Sequence[tuple[Trajectory, Scored]]) -> list[int]:
+def _turns(scenarios: Sequence[int], regrets: Sequence[float | None]) -> list[int]:
     """How late the texts of each trajectory are chosen: by its place from either end."""
-    scenarios: defaultdict[int, list[int]] = defaultdict(list)
-    for place, (_, scored) in enumerate(played):
-        scenarios[scored.address.scenario].append(place)
-    turns = [0] * len(played)
-    for places in scenarios.values():
-        ranked = sorted(places, key=lambda place: played[place][1].regret)
+    places_of: defaultdict[int, list[int]] = defaultdict(list)
+    for place, scenario in enumerate(scenarios):
+        places_of[scenario].append(place)
+    turns = [0] * len(scenarios)
+    for places in places_of.values():
+        ranked = sorted(places, key=lambda place: regrets[place] or 0.0)
         for rank, place in enumerate(ranked):
             turns[place] = min(2 * rank, 2 * (len(ranked) - 1 - rank) + 1)
     return turns
 
 
-def _chapters(
-    group: PlayGroup, shown: Sequence[int], curves: Sequence[Floats]
-) -> Iterator[tuple[int, str]]:
+def _without(chapter: str, told: Sequence[int]) -> str:
+    """The chapter with the texts of those plays alone that are marked 1."""
+    raw = json.loads(zlib.decompress(base64.b64decode(chapter), -zlib.MAX_WBITS))
+    places: dict[int, int] = {}
+    for play, keeps in zip(raw["plays"], told, strict=False):
+        for one in play["rounds"]:
+            if not keeps:
+                one[REPLY], one[PROMPT] = WITHOUT, []
+            elif one[REPLY] != WITHOUT:
+                one[REPLY] = places.setdefault(one[REPLY], len(places))
+                one[PROMPT] = [
+                    [role, places.setdefault(text, len(places))] for role, text in one[PROMPT]
+                ]
+    return packed({**raw, "texts": [raw["texts"][text] for text in places]})
+
+
+def _chapters(group: PlayGroup, curves: Sequence[Floats]) -> Iterator[tuple[int, str]]:
     """(place of the first trajectory, the chapter)."""
     first, chapter = 0, _Chapter(group)
     for place, (trajectory, _) in enumerate(group.played):
         if chapter.length > CHAPTER:
             yield first, chapter.packed()
             first, chapter = place, _Chapter(group)
-        chapter.add(trajectory, bool(shown[place]), curves[place])
+        chapter.add(trajectory, curves[place])
     yield first, chapter.packed()
 
 
@@ -148,7 +173,7 @@ class _Chapter:
         self._plays: list[dict[str, Any]] = []
         self.length = 0
 
-    def add(self, trajectory: Trajectory, shown: bool, curve_T: Floats) -> None:
+    def add(self, trajectory: Trajectory, curve_T: Floats) -> None:
         index = trajectory.address.scenario
         scenario = self._group.scenarios[index]
         if index not in self._tables:
@@ -161,7 +186,7 @@ class _Chapter:
             }
         play: dict[str, Any] = {
             "names": trajectory.names,
-            "rounds": [self._round(one, shown) for one in trajectory.rounds],
+            "rounds": [self._round(one) for one in trajectory.rounds],
             "curve": _rounded(curve_T),
         }
         if scenario.world is not None:
@@ -171,13 +196,11 @@ class _Chapter:
             play["rewards"] = [_rounded(np.array(one.rewards)) for one in trajectory.rounds]
         self._plays.append(play)
 
-    def _round(self, one: Round, shown: bool) -> list[Any]:
+    def _round(self, one: Round) -> list[Any]:
         """[status, action, reply, prompt, policy]; texts by their place."""
         policy = None
         if one.policy is not None and max(one.policy) < 1:
             policy = [_short(p) for p in one.policy]
-        if not shown:
-            return [one.status, one.action, WITHOUT, [], policy]
         prompt = [[message.role, self._place(message.content)] for message in one.prompt]
         return [one.status, one.action, self._place(one.reply), prompt, policy]
 

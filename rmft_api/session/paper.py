@@ -15,8 +15,6 @@ if TYPE_CHECKING:
     from rmft_api.report.data import ReportData
     from rmft_api.report.paper.style import Format
     from rmft_api.report.paper.tables import PaperTable, TableFormat
-    from rmft_api.report.play_groups import PlayGroup
-    from rmft_api.selection.ranking import Selected
 
 FOLDER = "figures"
 
@@ -100,12 +98,8 @@ def _read(directory: Path) -> _Read:
                 f"`rmft-api resume {directory.name}` continues"
             )
         state = pages.run_state(directory)
-        report = gather(recorded_config(journal), journal, results, state, _no_texts)
+        report = gather(recorded_config(journal), journal, results, state)
     return _Read(directory.name, (results, report), None)
-
-
-def _no_texts(group: "PlayGroup", verdicts: "tuple[Selected, ...]") -> None:
-    """Figures need no trajectory's words."""
 
 
 def _write_one(one: _Read, folder: Path, order: PaperOrder) -> Iterator[Path]:

@@ -17,7 +17,7 @@ SIGNIFICANT = 0.05
 """Corrected p-values below it are marked."""
 SHOWN_MEASURES = {
     "suff_fail_freq": "SuffFailFreq",
-    "k_min_frac": r"K $\times$ MinFrac",
+    "k_min_frac": "K \N{MULTIPLICATION SIGN} MinFrac",
     "greedy_frac": "GreedyFrac",
     "best_share": "share of best action",
 }

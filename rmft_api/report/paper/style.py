@@ -20,6 +20,7 @@ ACCENT, SECOND, BASE, FAINT = "#0072B2", "#D55E00", "#555555", "#B8B8B8"
 RIVALS = ("#009E73", "#E69F00", "#CC79A7", "#56B4E9", "#8C6D1F", "#333333")
 DASHES = ((0, (5, 2)), (0, (1.5, 1.5)), (0, (7, 2, 1.5, 2)), (0, (3, 1)), (0, (9, 3)), (0, (1, 3)))
 DPI = 300
+_BACKENDS: dict[Format, str] = {"svg": "svg", "pdf": "pdf", "png": "agg"}
 _SETTINGS = {
     "font.size": 8,
     "axes.titlesize": 8,
@@ -36,7 +37,6 @@ _SETTINGS = {
     "svg.fonttype": "none",
     "svg.hashsalt": "rmft-api",
     "pdf.fonttype": 42,
-    "savefig.dpi": DPI,
     "figure.constrained_layout.use": True,
 }
 
@@ -71,13 +71,18 @@ def new_figure(columns: int, height: float) -> Any:
 
 def settle(figure: Any) -> None:
     """Lay the figure out once, for all formats alike."""
-    figure.draw_without_rendering()
+    figure.get_layout_engine().execute(figure)
     figure.set_layout_engine("none")
 
 
 def content(figure: Any, kind: Format) -> bytes:
-    """The figure as a file's bytes."""
+    """The figure as a file's bytes.
+
+    Its canvas is asked directly: `savefig` would draw everything once before, to no end here.
+    """
     out = io.BytesIO()
     empty = {"svg": {"Date": None}, "pdf": {"CreationDate": None}, "png": {"Software": None}}
-    figure.savefig(out, format=kind, metadata=empty[kind])
+    backend = import_module(f"matplotlib.backends.backend_{_BACKENDS[kind]}")
+    figure.set_dpi(DPI)  # of PNG; the others have points
+    getattr(backend.FigureCanvas(figure), f"print_{kind}")(out, metadata=empty[kind])
     return out.getvalue()
