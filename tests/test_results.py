@@ -8,6 +8,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+import numpy as np
 import pytest
 
 from benchmarks.records import RecordError, load, source_line, text_of, time_in_words
@@ -65,12 +66,81 @@ def test_a_table_stands_above_what_it_is_from(script: ModuleType, tmp_path: Path
     )
 
 
+def grid(better: float, seeds: int) -> dict[str, Any]:
+    """Cells `good` and `bad`, which has `better` more regret on K=2 and as much on K=3."""
+    cells: dict[str, dict[str, Any]] = {"base": {}, "good": {}, "bad": {}}
+    for seed in range(1, seeds + 1):
+        rng = np.random.default_rng(seed)
+        good = rng.exponential(1.0, 60) + 1.0
+        bad = good + np.tile([better, 0.0], 30) + 0.1 * rng.standard_normal(60)
+        shares: dict[str, Any] = {"suff_fail": [0.0] * 60, "greedy": [0.5] * 60}
+        for name, regret_M in (("base", good + 2.0), ("good", good), ("bad", bad)):
+            cells[name][str(seed)] = {"regret": regret_M.tolist(), **shares}
+    return {**RECORD, "problems": ["bandit K=2 T=25", "bandit K=3 T=25"], "cells": cells}
+
+
+CLAIMS = """
+[[claim]]
+says = "Bad is worse"
+where = [
+  { setting = "K = 2", record = "a", high = "bad", low = "good", problems = "K=2" },
+  { setting = "not K = 2", record = "a", high = "bad", low = "good", problems = "-K=2" },
+  { setting = "greedy", record = "a", high = "bad", low = "good", measure = "greedy" },
+  { setting = "elsewhere", not_run = "no time" },
+]
+"""
+
+
+def test_claims_have_the_verdict_of_their_effect_over_seeds(
+    script: ModuleType, tmp_path: Path
+) -> None:
+    made = folder(tmp_path, "{{claims}}\n{{table a}}", a=grid(1.0, 5))
+    (made / "claims.toml").write_text(CLAIMS, encoding="utf-8")
+    rows = script.results(made).splitlines()
+    assert "| Bad is worse | K = 2 | 1.0" in rows[3]
+    assert rows[3].endswith("of regret | 5 | **holds** |  |")
+    assert rows[4].endswith("| 5 | **does not hold** |  |")
+    assert "0.05 of share, greedy" in rows[5]
+    assert rows[6] == "| Bad is worse | elsewhere |  |  |  | not run | no time |"
+    assert any(row.startswith("| bad | 5 | ") for row in rows)
+
+
+def test_two_seeds_decide_nothing_and_the_number_that_would_is_given(
+    script: ModuleType, tmp_path: Path
+) -> None:
+    made = folder(tmp_path, "{{claims}}", a=grid(1.0, 2))
+    (made / "claims.toml").write_text(CLAIMS, encoding="utf-8")
+    assert "(too few)" in script.results(made)
+    assert "| 2 | **undecided** | about 3 seeds |" in script.results(made)
+
+
+@pytest.mark.parametrize(
+    ("wrong", "message"),
+    [
+        ('high = "worst"', "has no cell 'worst'"),
+        ('problems = "K=9"', "no problem with 'K=9'"),
+        ('record = "b"', "no record 'b'"),
+    ],
+)
+def test_a_claim_that_names_what_is_not_there_is_refused(
+    script: ModuleType, tmp_path: Path, wrong: str, message: str
+) -> None:
+    made = folder(tmp_path, "{{claims}}", a=grid(1.0, 3))
+    place = {"record": '"a"', "high": '"bad"', "low": '"good"', "setting": '"s"'}
+    key, _, value = wrong.partition(" = ")
+    inline = ", ".join(f"{k} = {v}" for k, v in {**place, key: value}.items())
+    text = f'[[claim]]\nsays = "x"\nwhere = [{{ {inline} }}]\n'
+    (made / "claims.toml").write_text(text, encoding="utf-8")
+    with pytest.raises(Exception, match=message):
+        script.results(made)
+
+
 @pytest.mark.parametrize(
     ("template", "fields", "message"),
     [
         ("{{table b}}", {**RECORD, **TABLE}, "no record 'b'"),
         ("nothing", {**RECORD, **TABLE}, "no place in the template shows a"),
-        ("{{tabel a}}", {**RECORD, **TABLE}, "neither table NAME nor"),
+        ("{{tabel a}}", {**RECORD, **TABLE}, "none of table NAME, claims"),
         ("{{a: rows.7.1}}", {**RECORD, **TABLE}, "'7' is not there"),
         ("{{a: rows}}", {**RECORD, **TABLE}, "is no figure but a list"),
         ("{{table a}}", {**TABLE, "command": ""}, "does not say seeds, commit, cpu_s"),
