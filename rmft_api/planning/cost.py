@@ -90,6 +90,7 @@ def tuned_id(profile: Profile, base: str) -> str:
         f"ft:{base}:org:run:0",
         f"ft:{base}:ft-0",
         f"ft:{base}:accounts/a/models/0",
+        f"ft:{base}:tinker://r:train:0/sampler_weights/final",
         f"{base}.ft-0",
         f"{base}:ftjob-0:ftckpt_0",
         f"{base}:projects/p/locations/l/models/0@1",

@@ -23,10 +23,11 @@ if TYPE_CHECKING:
     from rmft_api.providers.gemini.tuner import GeminiTuner
     from rmft_api.providers.nebius_models import NebiusModels
     from rmft_api.providers.openai_wire import OpenAITuner
+    from rmft_api.providers.tinker.tuner import TinkerTuner
     from rmft_api.providers.together.host import TogetherEndpoints
     from rmft_api.providers.together.tuner import TogetherTuner
 
-    _Tuner = OpenAITuner | GeminiTuner | BedrockTuner | TogetherTuner | FireworksTuner
+    _Tuner = OpenAITuner | GeminiTuner | BedrockTuner | TogetherTuner | FireworksTuner | TinkerTuner
     _Host = (
         AzureDeployments
         | NebiusModels
@@ -159,10 +160,18 @@ def _chat(
         return GeminiChat(profile, environ=environ, pacer=pacer, targets=targets)
     from rmft_api.providers.chat import WireChat
 
+    if profile.wire == "tinker":
+        from rmft_api.providers.tinker.names import SamplerPaths
+
+        targets = SamplerPaths()
     return WireChat(profile, environ=environ, pacer=pacer, targets=targets)
 
 
 def _tuner(profile: Profile, environ: Mapping[str, str]) -> "_Tuner":
+    if profile.wire == "tinker":
+        from rmft_api.providers.tinker.tuner import TinkerTuner
+
+        return TinkerTuner(profile, environ=environ)
     if profile.wire == "together":
         from rmft_api.providers.together.tuner import TogetherTuner
 

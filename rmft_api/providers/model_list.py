@@ -48,6 +48,10 @@ async def list_models(profile: Profile, environ: Mapping[str, str] = os.environ)
         from rmft_api.providers.fireworks import access as of_fireworks
 
         return ModelList({}, _time(await of_fireworks.reached(profile, environ)))
+    if profile.wire == "tinker":
+        from rmft_api.providers.tinker import access as of_tinker
+
+        return ModelList({}, _time(await of_tinker.reached(profile, environ)))
     headers = profile.headers(environ) | profile.authorization(profile.key(environ))
     request = faults.Request(
         profile.name, "list its models", repeatable=True, key_name=profile.api_key_env or "the key"
@@ -103,6 +107,10 @@ async def access_refusal(
         from rmft_api.providers.fireworks import access as of_fireworks
 
         return await of_fireworks.refusal(profile.here(environ), environ, model)
+    if profile.wire == "tinker":
+        from rmft_api.providers.tinker import access as of_tinker
+
+        return await of_tinker.refusal(profile.here(environ), environ, model)
     if profile.wire != "bedrock":
         return None
     from rmft_api.providers.bedrock import models

@@ -52,7 +52,7 @@ class Profile(Section):
     """One endpoint."""
 
     name: str
-    wire: Literal["openai", "gemini", "bedrock", "together", "fireworks"] = "openai"
+    wire: Literal["openai", "gemini", "bedrock", "together", "fireworks", "tinker"] = "openai"
     base_url: str
     base_url_env: str | None = None
     """Environment variable that replaces `base_url`."""

@@ -2,9 +2,10 @@
 
 Every crash point of deploying and of taking down, at each of its passages, and some of playing and
 training in between, by SIGKILL, SIGTERM and SIGINT, against the wire-level fake of Azure, or of
-another (`--provider bedrock`, `bedrock-rented`, `together`, `fireworks`). After each case: nothing
-stands, nothing is rented that was not taken down, one job for one order, no paid reply lost by a
-signal, and none by a kill but those in flight.
+another (`--provider bedrock`, `bedrock-rented`, `together`, `fireworks`), and of runs that train
+step by step (`tinker`). After each case: nothing stands, nothing is rented that was not taken down,
+one job for one order, no step trained twice, no paid reply lost by a signal, and none by a kill but
+those in flight.
 
 `refused/ROUTE:STATUS` answers the first requests of a route with a status after they were done.
 """
@@ -18,7 +19,7 @@ import re
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import product
 from pathlib import Path
@@ -32,7 +33,9 @@ from tests.fakes import (
     test_azure_loop,
     test_bedrock_loop,
     test_fireworks_loop,
+    test_tinker_loop,
     test_together_loop,
+    tinker,
     together,
 )
 from tests.fakes.loop import Loop, talk
@@ -47,7 +50,7 @@ from tests.providers.stub import Json, Meets, Routes, Serving
 
 PROCESSES = 5
 PATIENCE_S = 60.0
-PASSAGES = {"deployment": 8, "teardown": 8, "call": 6, "job": 2, "trajectories": 3}
+PASSAGES = {"deployment": 8, "teardown": 8, "call": 6, "job": 2, "trajectories": 3, "step": 12}
 """Of which points, and at most how many passages of each."""
 REFUSED = "refused/"
 STATUSES = (400, 401, 403, 409, 429, 500, 503)
@@ -71,6 +74,10 @@ class HostedProvider:
     """A job's start and file."""
     files: Callable[[Any], int]
     prices: str = ""
+    refusing: tuple[str, ...] = ("deploy", "remove", "create", "upload")
+    """Routes whose work may be done and then refused."""
+    charged: Callable[[Any], Mapping[str, int]] = lambda fake: {}
+    """What was paid for more than once, and how often."""
 
 
 def _of_bedrock(own: str) -> HostedProvider:
@@ -116,6 +123,20 @@ PROVIDERS = {
         lambda job: (job["root"] + str(job["from_checkpoint"]), job["training_file"]),
         lambda fake: sum(file["bytes"] > 0 for file in fake.files),
         test_together_loop.PRICES,
+    ),
+    "tinker": HostedProvider(
+        "tinker",
+        tinker.BASE,
+        test_tinker_loop.QUICK,
+        lambda: tinker.FakeTinker(talk=talk),
+        tinker.TINKER,
+        tinker.PREFIX,
+        lambda fake: tinker.environ(fake, fake.folder),
+        (tinker.KEY,),
+        lambda job: (job["start"], job["file"]),
+        lambda fake: len({job["file"] for job in fake.jobs}),
+        refusing=("create", "load", "forward", "optim", "save", "sampler", "retrieve"),
+        charged=lambda fake: fake.twice,
     ),
     "fireworks": HostedProvider(
         "fireworks",
@@ -191,6 +212,8 @@ class Hosted:
         if self.fake.made != self.fake.removed:
             yield f"I1 made {self.fake.made}, taken down {self.fake.removed}"
         yield from self._lost()
+        for what, count in self.provider.charged(self.fake).items():
+            yield f"I1 trained {count} times: {what}"
         orders = {self.provider.order(job) for job in self.fake.jobs}
         jobs, files = len(self.fake.jobs), self.provider.files(self.fake)
         if len(orders) != 2 or jobs != 2 or files != 2:
@@ -264,7 +287,7 @@ def _exists(run: Hosted) -> bool:
 
 
 def _changes(fake: Any, since: int) -> list[str]:
-    paid = {"chat", "create", "upload", "deploy", "remove"}
+    paid = {"chat", "create", "upload", "deploy", "remove", "load", "forward", "optim"}
     return [seen.route for seen in fake.seen[since:] if seen.route in paid]
 
 
@@ -295,20 +318,21 @@ async def passages(provider: HostedProvider, folder: Path, nursery: Nursery) -> 
         return json.loads(trace.read_text())
 
 
-def cases(points: Mapping[str, int]) -> Iterator[str]:
+def cases(points: Mapping[str, int], refusing: Sequence[str]) -> Iterator[str]:
     """Their names."""
     for point, count in sorted(points.items()):
         most = PASSAGES.get(point.partition(".")[0], 0)
         for passage, name in product(spread(count, most) if most else (), ("KILL", "TERM", "INT")):
             yield f"{point}:{passage}:{name}"
-    for route, status in product(("deploy", "remove", "create", "upload"), STATUSES):
+    for route, status in product(refusing, STATUSES):
         yield f"{REFUSED}{route}:{status}"
 
 
 async def _all(provider: HostedProvider, folder: Path, only: str, jobs: int) -> list[Verdict]:
     nursery = Nursery(folder / "nursery", "tests.faults.child", clocks(1))
     try:
-        found = cases(await passages(provider, folder / "undisturbed", nursery))
+        points = await passages(provider, folder / "undisturbed", nursery)
+        found = cases(points, provider.refusing)
         names = [name for name in found if fnmatch.fnmatch(f"H/{name}", only)]
         progress, free = report.Progress(len(names)), asyncio.Semaphore(jobs)
 

@@ -227,9 +227,8 @@ def test_every_profile_takes_rates_of_its_own_kind_alone(name: str) -> None:
         "multiplier": Hyperparameters(learning_rate_multiplier=2.0),
         "absolute": Hyperparameters(learning_rate=1e-5),
     }
-    own_kind = (
-        "absolute" if name in ("nebius", "bedrock", "together", "fireworks") else "multiplier"
-    )
+    absolute = ("nebius", "bedrock", "together", "fireworks", "tinker")
+    own_kind = "absolute" if name in absolute else "multiplier"
     assert profile.training.learning_rate == own_kind
     profile.check_training("base", "supervised", Hyperparameters())
     for kind, wanted in rates.items():
@@ -243,6 +242,7 @@ def test_every_profile_takes_rates_of_its_own_kind_alone(name: str) -> None:
 def test_own_rates_are_those_that_endpoints_tell() -> None:
     told = {name: one.training.own_rate for name, one in load_all().items() if one.training}
     known = {"local": 2e-3, "nebius": 1e-5, "bedrock": 1e-5, "together": 1e-5}
+    known["tinker"] = 1e-4
     assert {name: rate for name, rate in told.items() if rate} == known
 
 
