@@ -124,7 +124,7 @@ def tokenizer(folder: Path) -> Path:
         made = Tokenizer(models.BPE(vocab=vocabulary, merges=[]))
         made.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)  # pyright: ignore[reportAttributeAccessIssue]
         made.decoder = decoders.ByteLevel()  # pyright: ignore[reportAttributeAccessIssue]
-        made.add_special_tokens(list(SPECIAL))
+        made.add_special_tokens(list(SPECIAL))  # pyright: ignore[reportUnknownMemberType]
         made.save(str(folder / "tokenizer.json"))
         config = {"eos_token": "<|im_end|>", "chat_template": TEMPLATE}
         (folder / "tokenizer_config.json").write_text(json.dumps(config))
