@@ -34,11 +34,12 @@ torture: $(VENV)/dev.done ## random kills (SEEDS=1000), pairs of crashes, system
 bugs: $(VENV)/dev.done ## protocol bugs planted on purpose: each must be caught
 	$(BIN)/python -m tests.faults bugs
 
-vendors: $(VENV)/dev.done ## the packages of Together and Fireworks drive our fakes; their pins are not ours
+vendors: $(VENV)/dev.done ## the packages of Together, Fireworks and Tinker drive our fakes; their pins are not ours
 	$(BIN)/pip install --quiet --no-deps --target build/vendors together==3.1.1 httpx==0.28.1 httpcore==1.0.9 \
 		distro==1.9.0 detect-agent cyclopts==5.5.2 types-pyyaml docstring-parser rich-rst attrs filelock sniffio \
-		fireworks-ai==1.2.30 httpx-aiohttp==0.2.0
-	PYTHONPATH=build/vendors $(BIN)/pytest -rs tests/fakes/test_together_sdk.py tests/fakes/test_fireworks_sdk.py
+		fireworks-ai==1.2.30 httpx-aiohttp==0.2.0 tinker==0.38.0 pyqwest protobuf zstandard orjson h2 hpack hyperframe
+	PYTHONPATH=build/vendors $(BIN)/pytest -rs tests/fakes/test_together_sdk.py tests/fakes/test_fireworks_sdk.py \
+		tests/fakes/test_tinker_sdk.py
 
 real-model: $(VENV)/dev.done ## one iteration of a real language model on this CPU (needs an index; 4 CPU minutes)
 	RMFT_REAL_MODEL=1 $(BIN)/pytest tests/local_server/hf/test_real_model.py

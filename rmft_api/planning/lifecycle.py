@@ -19,7 +19,7 @@ from rmft_api.rollouts import preparation
 STILL_OPEN = (
     "what still trains, as model.profile: Azure ('azure', customers it already has), Nebius "
     "('nebius'), Gemini ('gemini'), Amazon Nova ('bedrock'), Together ('together'), "
-    "Fireworks ('fireworks'), or this machine ('local')"
+    "Fireworks ('fireworks'), Tinker ('tinker'), or this machine ('local')"
 )
 """As of 2026-11-28."""
 OVERRULED = "--accept-shutdown begins it anyway"

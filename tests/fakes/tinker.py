@@ -414,7 +414,7 @@ async def _capabilities(stub: StubProvider, _: web.Request, body: bytes) -> web.
 
 async def _empty(stub: StubProvider, _: web.Request, body: bytes) -> web.StreamResponse:
     """What only the package asks for: its flags, and its telemetry."""
-    return web.json_response({"status": "accepted"})
+    return web.json_response({"status": "accepted", "use_pyqwest_transport": False})
 
 
 def _original(route: str) -> Handler:

@@ -3,7 +3,7 @@
 There is no job and no file there: a training run takes batches of token ids, one request after
 the other. A job of ours is such a run, and every look at it (`TinkerTuner.job`) trains it on, up
 to the next saved state; what it is, what it learns and how far it is stands in the run's metadata
-and its checkpoints at Tinker, so any process can go on with it.
+and its checkpoints at Tinker, so any process can continue it.
 
 names      our ids of fine-tunes, and what they say of Tinker's
 control    requests that carry the key, results that come later, heartbeats

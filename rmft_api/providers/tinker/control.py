@@ -15,7 +15,7 @@ from rmft_api.providers.rest import Rest, fixed, read
 SDK_VERSION = "0.38.0"
 """Of the package whose wire this is; Tinker asks for it."""
 HEARTBEAT_S = 10.0
-"""How often the package tells that a session lives."""
+"""How often the package sends a heartbeat."""
 _LONG_POLL_S = 45.0
 _TRY_AGAIN = 408
 """A result that is not there yet."""
@@ -113,7 +113,7 @@ class TinkerControl:
 
     @asynccontextmanager
     async def alive(self, session_id: str) -> AsyncGenerator[None]:
-        """Tell Tinker that the session lives, for as long as this lasts."""
+        """Send heartbeats for the session for as long as this lasts."""
         beating = asyncio.create_task(self._beat(session_id))
         try:
             yield

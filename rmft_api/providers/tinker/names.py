@@ -1,6 +1,6 @@
 """Our ids of fine-tunes at Tinker: `ft:BASE:tinker://RUN/sampler_weights/NAME`.
 
-The path is what chats name; the state that training goes on from has the same name.
+The path is what chats name; the state that training continues from has the same name.
 """
 
 import re
@@ -28,7 +28,7 @@ class TinkerModelId(NamedTuple):
 
     @property
     def state(self) -> str:
-        """What training goes on from."""
+        """What training continues from."""
         return f"tinker://{self.run}/weights/{self.name}"
 
 

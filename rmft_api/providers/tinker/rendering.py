@@ -179,7 +179,7 @@ def _json(path: Path) -> dict[str, Any]:
 
 
 def _text(value: Any) -> str:
-    """A text, or a token that is told with its properties."""
+    """A text, or a token with its properties."""
     if isinstance(value, dict):
         return str(cast("dict[str, Any]", value).get("content", ""))
     return "" if value is None else str(value)

@@ -2,7 +2,7 @@
 
 The package sends a request again for up to five minutes, under its number (`seq_id`), so a step
 that may have been done is asked for again under the same number and is not done twice. A process
-that finds a run whose last request is older, or that is gone, goes on from its last saved state:
+that finds a run whose last request is older, or that is gone, continues from its last saved state:
 the steps since then are done again, at most `save_every` of them, and counted.
 """
 
@@ -24,7 +24,7 @@ from rmft_api.providers.tinker.schedule import Schedule
 FINAL = "final"
 """The name of a job's last state, and of what chats name."""
 ROOT, FROM, AGAIN, STATE = "rmft_root", "rmft_from", "rmft_again", "rmft_state"
-"""Of the metadata of a run that goes on with a job: which job, from which step and state, and the
+"""Of the metadata of a run that continues a job: which job, from which step and state, and the
 tokens that were perhaps billed twice."""
 _GONE = (403, 404, 410)
 _TTL_S = 7 * 24 * 3600
@@ -172,7 +172,7 @@ class TinkerRun:
 
 @contextmanager
 def _losing() -> Generator[None]:
-    """Tell a run that is gone from every other fault."""
+    """Distinguish a run that is gone from every other fault."""
     try:
         yield
     except ProviderFault as fault:

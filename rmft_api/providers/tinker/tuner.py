@@ -130,7 +130,7 @@ class TinkerTuner:
         )
 
     async def find_jobs(self, order: JobOrder) -> list[Job]:
-        """Runs that carry the order's key and go on with no other."""
+        """Runs that carry the order's key and continue no other."""
         found = [
             (plan, one)
             for one in await self._all_runs()
@@ -258,7 +258,7 @@ class TinkerTuner:
         own = names.tuned(plan.start)
         further = state != (own.state if own else "")
         made = await self._begin(plan.start, state, metadata, plan.seed, further=further)
-        lost.tell(f"goes on as {made} from step {lost.saved}")
+        lost.tell(f"continues as {made} from step {lost.saved}")
         return run.TinkerRun(
             self._control,
             lost.schedule,
@@ -312,7 +312,7 @@ class TinkerTuner:
         began: Mapping[str, str],
         metadata: Mapping[str, str],
     ) -> run.TinkerRun:
-        """A run as far as its saved states tell."""
+        """A run as far as its saved states show."""
         base, saved = _base(plan.start), await self._saved(run_id)
         schedule, first = self._schedule(plan, base), int(began[run.FROM])
         steps = range(first, schedule.steps + 1)
