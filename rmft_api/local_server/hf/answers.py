@@ -62,6 +62,11 @@ class SampledAnswer:
         self._sampled = 0
         self.reason: Literal["stop", "length"] | None = None
 
+    @property
+    def rivals(self) -> int | None:
+        """How many other tokens' odds are wanted beside each; None: no odds at all."""
+        return self._prompt.top_logprobs
+
     def add(self, token: int, logprob: TokenLogprob | None) -> None:
         """Take the next token, and send what is sure by now."""
         if token in self._ends or self._prompt.is_gone():

@@ -34,11 +34,11 @@ class GrowingLayer(_cache.DynamicLayer):
         self.keys: Tensor
         self.values: Tensor
 
-    def hold(self, keys: Tensor, values: Tensor) -> None:
-        """Begin with tensors [rows, heads, slots, width] that are this layer's own."""
+    def hold(self, keys: Tensor, values: Tensor, slots: int) -> None:
+        """Begin with tensors [rows, heads, slots, width] of one's own: the first slots are used."""
         self.lazy_initialization(keys, values)
-        self._whole = None
-        self.keys, self.values = keys, values
+        self._whole = (keys, values)
+        self.keys, self.values = keys[:, :, :slots], values[:, :, :slots]
 
     def update(
         self, key_states: Tensor, value_states: Tensor, *_: Any, **__: Any
@@ -55,7 +55,8 @@ class GrowingLayer(_cache.DynamicLayer):
 
     def batch_select_indices(self, indices: Tensor) -> None:
         """Continue with some rows."""
-        self.hold(self.keys[indices], self.values[indices])
+        whole = (self.keys, self.values) if self._whole is None else self._whole
+        self.hold(whole[0][indices], whole[1][indices], self.keys.shape[2])
 
 
 def _wider(part: Tensor, slots: int) -> Tensor:
@@ -126,36 +127,29 @@ class CachedRows:
         if example is None or not width:
             return mask
         for index, parts in enumerate(example):
-            padded = [
-                part.new_zeros((len(known), part.shape[0], width, part.shape[2])) for part in parts
-            ]
-            for row, layers in enumerate(known):
-                if layers is not None:
-                    for whole, part in zip(padded, layers[index], strict=True):
-                        whole[row, :, width - lengths[row] :] = part
+            if all(layers is example for layers in known):
+                padded = [part.expand(len(known), *part.shape) for part in parts]
+            else:
+                padded = [_recalled(known, lengths, index, side) for side in (0, 1)]
             cache.update(padded[0], padded[1], index)
         return mask
 
     def _join(self, read: Sequence[_Portion], count: int) -> Tensor:
         """One cache of all portions, in the order that was asked for; the logits [R, V]."""
         width = max(portion.mask.shape[1] for portion in read)
-        order = torch.tensor([row for portion in read for row in portion.rows])
-        places = torch.empty(count, dtype=torch.long)
-        places[order] = torch.arange(count)
-        places = places.to(self._device)
-        masks = [_padded(portion.mask, 1, width) for portion in read]
-        self._mask = torch.cat(masks)[places]
+        first = read[0]
+        self._mask = first.mask.new_zeros((count, width))
+        logits = first.logits.new_empty((count, first.logits.shape[1]))
+        for portion in read:
+            self._mask[portion.rows, width - portion.mask.shape[1] :] = portion.mask
+            logits[portion.rows] = portion.logits
         layers: list[GrowingLayer] = []
-        for index in range(len(read[0].layers)):
+        for index in range(len(first.layers)):
             layer = GrowingLayer()
-            both = [
-                torch.cat([_padded(portion.layers[index][side], 2, width) for portion in read])
-                for side in (0, 1)
-            ]
-            layer.hold(both[0][places], both[1][places])
+            layer.hold(*(_joined(read, count, width, index, side) for side in (0, 1)), width)
             layers.append(layer)
         self._cache.layers = layers
-        return torch.cat([portion.logits for portion in read])[places]
+        return logits
 
     def _forward(self, tokens: Tensor, places: Tensor, mask: Tensor, cache: Any) -> Tensor:
         out = self._network(
@@ -183,9 +177,9 @@ class CachedRows:
 
     def layers(self, row: int) -> Layers:
         """A copy of one row's keys and values, without padding."""
-        real = self._mask[row].bool()
+        real = self._mask[row].nonzero()[:, 0]
         return tuple(
-            (layer.keys[row][:, real].clone(), layer.values[row][:, real].clone())
+            (layer.keys[row].index_select(1, real), layer.values[row].index_select(1, real))
             for layer in self._cache.layers
         )
 
@@ -201,11 +195,26 @@ def portions(lengths: Sequence[int], most: int) -> list[list[int]]:
     return found
 
 
-def _padded(part: Tensor, dim: int, width: int) -> Tensor:
-    """Zeros in front, along one dimension."""
-    missing = width - part.shape[dim]
-    if not missing:
-        return part
-    shape = list(part.shape)
-    shape[dim] = missing
-    return torch.cat((part.new_zeros(shape), part), dim)
+def _recalled(
+    known: Sequence[Layers | None], lengths: Sequence[int], index: int, side: int
+) -> Tensor:
+    """What is known of each row in one layer, zeros in front: [rows, heads, slots, width]."""
+    example = next(layers for layers in known if layers is not None)[index][side]
+    width = max(lengths)
+    whole = example.new_zeros((len(known), example.shape[0], width, example.shape[2]))
+    for row, layers in enumerate(known):
+        if layers is not None:
+            whole[row, :, width - lengths[row] :] = layers[index][side]
+    return whole
+
+
+def _joined(read: Sequence[_Portion], count: int, width: int, index: int, side: int) -> Tensor:
+    """One layer of all portions, zeros in front of the shorter ones, and room for answers."""
+    example = read[0].layers[index][side]
+    whole = example.new_empty((count, example.shape[1], width + ROOM, example.shape[3]))
+    for portion in read:
+        missing = width - portion.mask.shape[1]
+        whole[portion.rows, :, missing:width] = portion.layers[index][side]
+        if missing:
+            whole[portion.rows, :, :missing] = 0  # masked, but a number
+    return whole

@@ -63,22 +63,18 @@ class Sampler:
             for prompt, tokens in zip(prompts, asked, strict=True)
         ]
         seeds = random_numbers.addresses([prompt.seed for prompt in prompts])
-        temper = token_sampling.temper(prompts, self._device)
+        settings = [token_sampling.settings_of(prompt) for prompt in prompts]
         alive = list(range(len(prompts)))
         for index in range(self._chats.context):
-            uniforms = torch.as_tensor(
-                random_numbers.uniforms(seeds[alive], index), device=self._device
-            )
-            logits = logits[self._places(branches.slots)]
-            tokens = [int(token) for token in token_sampling.pick(logits, temper, uniforms)]
-            self._add(answers, alive, prompts, tokens, logits)
+            numbers = random_numbers.uniforms(seeds[alive], index).tolist()
+            kinds = [settings[row] for row in alive]
+            tokens = token_sampling.pick(logits, branches.slots, kinds, numbers)
+            self._add(answers, alive, tokens, [logits[slot] for slot in branches.slots])
             going = [place for place, row in enumerate(alive) if answers[row].reason is None]
             if not going:
                 break
             sources, fed = branches.grow(going, [tokens[place] for place in going])
-            if len(going) < len(alive):
-                temper = temper.keep(self._places(going))
-                alive = [alive[place] for place in going]
+            alive = [alive[place] for place in going]
             if sources is not None:
                 batch.keep(self._places(sources))
             logits = self._odds(batch.step(self._places(fed)))
@@ -91,16 +87,13 @@ class Sampler:
         self,
         answers: list[SampledAnswer],
         alive: Sequence[int],
-        prompts: Sequence[Prompt],
         tokens: Sequence[int],
-        logits: Tensor,
+        logits: Sequence[Tensor],
     ) -> None:
-        for place, (row, token) in enumerate(zip(alive, tokens, strict=True)):
-            rivals = prompts[row].top_logprobs
+        for row, token, odds in zip(alive, tokens, logits, strict=True):
+            rivals = answers[row].rivals
             shown = (
-                None
-                if rivals is None
-                else token_sampling.logprob(logits[place], token, rivals, self._chats)
+                None if rivals is None else token_sampling.logprob(odds, token, rivals, self._chats)
             )
             answers[row].add(token, shown)
 

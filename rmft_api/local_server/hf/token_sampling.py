@@ -14,35 +14,60 @@ COLDEST = 1e-4
 
 
 class SamplingSettings(NamedTuple):
-    """Sampling settings of R rows, each [R]."""
+    """How a row draws."""
 
-    temperatures: Tensor
-    top_ps: Tensor
-
-    def keep(self, rows: Tensor) -> "SamplingSettings":
-        """The settings of some rows."""
-        return SamplingSettings(self.temperatures[rows], self.top_ps[rows])
+    temperature: float
+    top_p: float
 
 
-def temper(prompts: Sequence[Prompt], device: torch.device) -> SamplingSettings:
-    """The settings of some prompts."""
-    return SamplingSettings(
-        torch.tensor([prompt.temperature for prompt in prompts], device=device),
-        torch.tensor([prompt.top_p for prompt in prompts], device=device),
-    )
+def settings_of(prompt: Prompt) -> SamplingSettings:
+    """How answers to a prompt are drawn."""
+    return SamplingSettings(prompt.temperature, prompt.top_p)
 
 
-def pick(logits: Tensor, temper: SamplingSettings, uniforms: Tensor) -> Tensor:
-    """A token for each row of logits [R, V]; `uniforms` [R] are in [0, 1)."""
-    warm = temper.temperatures.clamp_min(COLDEST)[:, None]
-    chances = torch.softmax(logits / warm, -1)
-    if bool((temper.top_ps < 1).any()):
-        chances = _nucleus(chances, temper.top_ps)
+def pick(
+    logits: Tensor,
+    slots: Sequence[int],
+    settings: Sequence[SamplingSettings],
+    uniforms: Sequence[float],
+) -> list[int]:
+    """A token for each row, which reads one of the slots of logits [S, V].
+
+    `uniforms` are in [0, 1). Rows that share slot and settings share their odds: over a whole
+    vocabulary, to make odds costs more than to draw by them.
+    """
+    groups: dict[tuple[int, SamplingSettings], list[int]] = {}
+    for row, key in enumerate(zip(slots, settings, strict=True)):
+        groups.setdefault(key, []).append(row)
+    numbers = [[uniforms[row] for row in rows] for rows in groups.values()]
+    read = logits[torch.tensor([slot for slot, _ in groups], device=logits.device)]
+    drawn = _drawn(read, [setting for _, setting in groups], numbers)
+    tokens = [0] * len(slots)
+    for rows, found in zip(groups.values(), drawn, strict=True):
+        for row, token in zip(rows, found, strict=False):
+            tokens[row] = token
+    return tokens
+
+
+def _drawn(
+    logits: Tensor, settings: Sequence[SamplingSettings], numbers: Sequence[Sequence[float]]
+) -> list[list[int]]:
+    """Tokens for the numbers of each row of logits; rows of fewer numbers are filled up."""
+    device = logits.device
+    heats = torch.tensor([setting.temperature for setting in settings], device=device)[:, None]
+    top_ps = torch.tensor([setting.top_p for setting in settings], device=device)
+    chances = torch.softmax(logits / heats.clamp_min(COLDEST), -1)
+    if bool((top_ps < 1).any()):
+        chances = _nucleus(chances, top_ps)
     sums = chances.double().cumsum(-1)
-    goals = uniforms[:, None] * sums[:, -1:]
-    drawn = torch.searchsorted(sums, goals, right=True)[:, 0].clamp_max(logits.shape[1] - 1)
-    cold = temper.temperatures < COLDEST
-    return torch.where(cold, logits.argmax(-1), drawn) if bool(cold.any()) else drawn
+    most = max(map(len, numbers))
+    filled = [[*one, *[0.0] * (most - len(one))] for one in numbers]
+    goals = torch.tensor(filled, dtype=torch.float64, device=device) * sums[:, -1:]
+    found = torch.searchsorted(sums, goals, right=True).clamp_max(logits.shape[1] - 1)
+    cold = heats < COLDEST
+    if bool(cold.any()):
+        found = torch.where(cold, logits.argmax(-1, keepdim=True), found)
+    return found.tolist()
 
 
 def _nucleus(chances: Tensor, top_ps: Tensor) -> Tensor:
