@@ -126,10 +126,18 @@ def serving(
         MemoryUse("base weights", shape.parameters() * width),
         MemoryUse("adapters", ADAPTER * trained * min(adapters, HELD)),
         MemoryUse("keys and values", tokens * cached(shape, width)),
+        MemoryUse("merged weights", _merged(shape, settings, width, on_cpu=on_cpu)),
         MemoryUse("prompts kept", settings.prefix_mb * MIB),
         MemoryUse("reading prompts", tokens * _read(shape, width, length)),
     ]
     return _reserved(parts)
+
+
+def _merged(shape: Shape, settings: HfSettings, width: int, *, on_cpu: bool) -> int:
+    """Every matrix once more, the output's too (`local_server/hf/merged_weights.py`)."""
+    tied = 0 if shape.tied else shape.vocabulary * shape.hidden
+    wanted = width * (shape.parameters() - tied)
+    return wanted if on_cpu and width == 4 and wanted <= settings.merged_mb * MIB else 0
 
 
 def cached(shape: Shape, width: int) -> int:

@@ -37,6 +37,9 @@ class HfSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
     """Answers sampled together at most."""
     prefix_mb: Annotated[int, Meta(ge=0)] = 512
     """Megabytes of keys and values of earlier prompts kept for reuse; 0 keeps none."""
+    merged_mb: Annotated[int, Meta(ge=0)] = 1024
+    """On a CPU in float32: the weights of the model that answers are held once more, its adapter
+    added and in the order of fast products, where they take no more megabytes; 0 never."""
     max_length: Count = 4096
     """Tokens of a chat and its answer; a shorter context of the model goes before it."""
     lora_rank: Count = 16

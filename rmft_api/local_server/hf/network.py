@@ -16,6 +16,7 @@ from rmft_api.local_server.hf import adapters
 from rmft_api.local_server.hf.chats import ChatTokenizer
 from rmft_api.local_server.hf.checkpoint import CheckpointFolder
 from rmft_api.local_server.hf.memory import MIB, is_out_of_memory
+from rmft_api.local_server.hf.merged_weights import MergedWeights
 from rmft_api.local_server.hf.packages import package
 from rmft_api.local_server.hf.prefixes import PrefixStore
 from rmft_api.local_server.hf.products import multiply_fast
@@ -102,6 +103,7 @@ class BaseNetwork:
         self._sampler = Sampler(network, chats, store, checkpoint.settings.rows, checkpoint.window)
         self._adapted: Any = None
         """The same network as PEFT holds it, once there is an adapter."""
+        self._merged = MergedWeights(checkpoint.settings.merged_mb)
         self._numbers = count(1)
         self._unused: list[str] = []
 
@@ -113,6 +115,7 @@ class BaseNetwork:
         config = peft.LoraConfig(**loaded.config)
         config.inference_mode = True
         with self._lock:
+            self._merged.drop()
             if self._adapted is None:
                 self._adapted = peft.PeftModel(self._network, config, adapter_name=name)
             else:
@@ -129,6 +132,7 @@ class BaseNetwork:
         """Answer prompts by the base (None) or an adapter. Raises ExampleError, EngineError."""
         with self._lock, self._worn(name):
             try:
+                self._merged.answer(self._network, name or "")
                 return self._sampler.complete(name or "", prompts)
             except Exception as error:
                 if len(prompts) > 1 or not is_out_of_memory(error):

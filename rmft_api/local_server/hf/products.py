@@ -5,7 +5,8 @@ of what the core can do (docs/performance.md). oneDNN does, at the same precisio
 changes: weights, their type and their names stay, and so do adapters over them.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any
 
 import torch
@@ -25,11 +26,22 @@ def multiply_fast(network: nn.Module) -> None:
         return
     for module in network.modules():
         weight = getattr(module, "weight", None)
-        if type(module) is nn.Linear and _fits(weight):
+        if type(module) is nn.Linear and fits(weight):
             module.__class__ = OneDnnLinear
 
 
-def _fits(weight: Any) -> bool:
+def prepared(weight: Tensor, bias: Tensor | None) -> Callable[[Tensor], Tensor]:
+    """The product with frozen float32 weights of a CPU, for many calls without gradient.
+
+    Weights in the library's own order, a copy, are not sorted again for every product.
+    """
+    if not is_slow_in_mkl():
+        return partial(nn.functional.linear, weight=weight, bias=bias)
+    return partial(_product, weight=torch.ops.mkldnn._reorder_linear_weight(weight), bias=bias)
+
+
+def fits(weight: Any) -> bool:
+    """Whether a weight is a float32 one of a CPU."""
     return (
         isinstance(weight, Tensor) and weight.dtype == torch.float32 and weight.device.type == "cpu"
     )
@@ -41,7 +53,7 @@ class OneDnnLinear(nn.Linear):
     def forward(self, input: Tensor) -> Tensor:
         """As nn.Linear; by the ordinary way where this one does not hold."""
         learns = torch.is_grad_enabled()
-        plain = (learns and self.weight.requires_grad) or not _fits(self.weight)
+        plain = (learns and self.weight.requires_grad) or not fits(self.weight)
         if plain or input.dtype != torch.float32 or torch.is_autocast_enabled("cpu"):
             return super().forward(input)
         if learns and input.requires_grad:

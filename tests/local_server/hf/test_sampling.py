@@ -6,6 +6,8 @@ from typing import Any
 
 import pytest
 import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from rmft_api.local_server.engine import (
     AnswerToken,
@@ -16,6 +18,7 @@ from rmft_api.local_server.engine import (
 from rmft_api.local_server.hf.engine import HfEngine
 from rmft_api.local_server.hf.network import BaseNetwork, HfModel
 from rmft_api.local_server.hf.prefixes import PrefixStore
+from rmft_api.local_server.hf.token_sampling import SamplingSettings, pick
 from tests.local_server.hf.conftest import Heard
 
 pytest.importorskip("trl", reason="pip install 'rmft-api[open]'")
@@ -202,3 +205,24 @@ def test_pieces_are_told_while_the_answer_grows(base: BaseNetwork, counting: Cou
     assert len(at) > 10
     assert len(set(at)) > len(at) // 2  # one for a token, but that half a character waits
     assert at[0] < counting.tokens - 10
+
+
+@given(st.data())
+@settings(max_examples=60, deadline=None)
+def test_rows_that_share_odds_draw_as_each_would_alone(data: st.DataObject) -> None:
+    slots = data.draw(st.lists(st.integers(0, 3), min_size=1, max_size=10))
+    count = len(slots)
+    kinds = data.draw(
+        st.lists(
+            st.tuples(st.sampled_from([0.0, 0.7, 1.0]), st.sampled_from([0.5, 1.0])),
+            min_size=count,
+            max_size=count,
+        )
+    )
+    numbers = data.draw(st.lists(st.floats(0, 0.999999), min_size=count, max_size=count))
+    logits = torch.arange(4 * 9).reshape(4, 9).float().sin() * 3
+    asked = [SamplingSettings(*kind) for kind in kinds]
+    together = pick(logits, slots, asked, numbers)
+    for slot, kind, number, token in zip(slots, asked, numbers, together, strict=True):
+        assert pick(logits[slot : slot + 1], [0], [kind], [number]) == [token]
+        assert kind.temperature or token == int(logits[slot].argmax())
