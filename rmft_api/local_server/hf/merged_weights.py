@@ -1,4 +1,4 @@
-"""Weights of whoever answers, prepared for many products: an adapter added to them, and packed.
+"""Weights of the model that answers: its adapter added, in the order of fast products.
 
 An adapter beside its base costs two thin products and a sum for each product of the base, a third
 of the time of an answer. So on a CPU the weights of the model that answers are held once more, the
@@ -29,13 +29,13 @@ class MergedWeights:
     def __init__(self, most_mb: int) -> None:
         self._most = most_mb * MIB
         self._last: str | None = None
-        """Who was asked last."""
+        """The model that answered last."""
         self._held: str | None = None
-        """Whose weights are prepared."""
+        """The model whose weights are prepared."""
         self._layers: list[_Layer] = []
 
     def answer(self, network: nn.Module, name: str) -> None:
-        """The network is asked as an adapter, or as the base (""). Call it before every batch.
+        """Call it before every batch. `name`: the adapter that answers; "" is the base.
 
         Nothing is prepared for the first batch in a row: models that are asked in turn would cost
         more to prepare than their answers.

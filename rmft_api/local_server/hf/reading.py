@@ -146,7 +146,8 @@ class CachedRows:
         layers: list[GrowingLayer] = []
         for index in range(len(first.layers)):
             layer = GrowingLayer()
-            layer.hold(*(_joined(read, count, width, index, side) for side in (0, 1)), width)
+            keys, values = (_joined(read, count, width, index, side) for side in (0, 1))
+            layer.hold(keys, values, width)
             layers.append(layer)
         self._cache.layers = layers
         return logits

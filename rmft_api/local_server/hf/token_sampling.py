@@ -1,7 +1,7 @@
 """Draw tokens from logits; every row by its own prompt's settings and its own uniform number."""
 
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import NamedTuple, cast
 
 import torch
 from torch import Tensor
@@ -67,7 +67,7 @@ def _drawn(
     cold = heats < COLDEST
     if bool(cold.any()):
         found = torch.where(cold, logits.argmax(-1, keepdim=True), found)
-    return found.tolist()
+    return cast("list[list[int]]", found.tolist())  # pyright: ignore[reportUnknownMemberType]
 
 
 def _nucleus(chances: Tensor, top_ps: Tensor) -> Tensor:
