@@ -21,7 +21,16 @@ if TYPE_CHECKING:
     from rmft_api.api.families import Family, list_families, open_family
     from rmft_api.api.fetching import get_model, make_checkpoint
     from rmft_api.api.log_files import save_log
-    from rmft_api.api.opened_run import Run, TunedModel, figures, list_runs, open_run, side_by_side
+    from rmft_api.api.opened_run import (
+        Run,
+        TunedModel,
+        figures,
+        list_runs,
+        live_report,
+        open_run,
+        side_by_side,
+        write_report,
+    )
     from rmft_api.api.plans import Alternatives, Plan, aplan, plan
     from rmft_api.api.previews import Preview, apreview, preview
     from rmft_api.api.retraining import aretrain, plan_retrain, retrain
@@ -45,7 +54,16 @@ _MODULES = {
     "families": ("Family", "list_families", "open_family"),
     "fetching": ("get_model", "make_checkpoint"),
     "log_files": ("save_log",),
-    "opened_run": ("Run", "TunedModel", "figures", "list_runs", "open_run", "side_by_side"),
+    "opened_run": (
+        "Run",
+        "TunedModel",
+        "figures",
+        "list_runs",
+        "live_report",
+        "open_run",
+        "side_by_side",
+        "write_report",
+    ),
     "plans": ("Alternatives", "Plan", "aplan", "plan"),
     "previews": ("Preview", "apreview", "preview"),
     "rl_environments": ("load_environment",),
@@ -83,6 +101,7 @@ __all__ = [
     "list_families",
     "list_profiles",
     "list_runs",
+    "live_report",
     "load_environment",
     "make_checkpoint",
     "open_family",
@@ -97,6 +116,7 @@ __all__ = [
     "run",
     "save_log",
     "side_by_side",
+    "write_report",
 ]
 
 __getattr__ = lazily(__name__, _MODULES)

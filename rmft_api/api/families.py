@@ -15,6 +15,8 @@ from rmft_api.session.families import SeedStatus
 from rmft_api.session.resume_options import ResumeOptions
 from rmft_api.session.run_directories import existing_place, family_names, is_family, is_run
 
+PAGE = "report.html"
+
 
 class Family:
     """A family of runs that finished, was interrupted, or is running.
@@ -53,6 +55,17 @@ class Family:
         Raises ConfigError where their settings differ in more than the seed.
         """
         return families.results_of(self.directory)
+
+    def report(self, path: str | Path | None = None) -> Path:
+        """Write the family as one HTML page that needs no network; where it lies.
+
+        Without `path`, `report.html` in the family's folder. Raises StorageError.
+        """
+        from rmft_api.session import page_sources, side_by_side
+
+        to = self.directory / PAGE if path is None else arguments.folder(path, "path")
+        side_by_side.write_page(page_sources.of_place(self.directory), to)
+        return to
 
     def to_json(self) -> str:
         """What `rmft-api report FAMILY --json` prints."""

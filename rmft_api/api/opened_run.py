@@ -19,7 +19,7 @@ from rmft_api.session import comparisons, exports, pages
 from rmft_api.session.exports import Table
 from rmft_api.session.progress import RunStatus, status_of
 from rmft_api.session.recorded_config import recorded_config
-from rmft_api.session.run_directories import existing_run, is_run, run_names
+from rmft_api.session.run_directories import existing_page, existing_run, is_run, run_names
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -166,7 +166,7 @@ class Run:
     async def live_report(self, port: int = 0) -> AsyncGenerator[str]:
         """Serve the page on this machine while the block lasts, updated as the run proceeds.
 
-        Port 0 takes a free one. Raises UsageError for an evaluation, ConfigError for a port in use.
+        Port 0 takes a free one. Raises ConfigError for a port in use.
 
         Example:
             >>> async with run.live_report() as url:  # doctest: +SKIP
@@ -174,10 +174,10 @@ class Run:
 
         """
         listened = arguments.whole(port, "port", 0)
-        with open_to_read(self.directory) as journal:
-            if comparisons.is_comparison(journal):
-                comparisons.refuse_pages(self.name, {"live_report()": True})
-        async with pages.live_page(self.directory, listened) as url:
+        from rmft_api.session import live_pages, page_sources
+
+        show = live_pages.of_source(page_sources.of_place(self.directory))
+        async with live_pages.live_page(show, listened) as url:
             yield url
 
     def report(self, path: str | Path | None = None, *, svg: str | Path | None = None) -> Path:
@@ -295,6 +295,86 @@ def side_by_side(runs: "Sequence[Run | str | Path]", path: str | Path) -> Path:
     to = arguments.folder(path, "path")
     pages_of_several.write([one.directory for one in opened], to)
     return to
+
+
+def write_report(
+    runs: "Sequence[Run | str | Path] | None" = None,
+    path: str | Path | None = None,
+    *,
+    folder: str | Path = "runs",
+) -> Path:
+    """Write a page; where it lies. What `rmft-api report RUN...` and `report --all` do.
+
+    Args:
+        runs: One run, evaluation, family of seeds or ablation grid by name; several runs, side by
+            side; None: an index of everything in `folder`, with a page of each.
+        path: Where the page goes. None: `report.html` in its own folder; for several runs
+            `side-by-side.html` and for the index `index.html` in `folder`.
+        folder: The folder of runs.
+
+    Raises:
+        UsageError: For a name that is not there, and for an evaluation among several runs.
+        StorageError: Where the page cannot be written.
+
+    """
+    from rmft_api.session import page_sources, run_index
+    from rmft_api.session import side_by_side as pages_of_several
+
+    to = None if path is None else arguments.folder(path, "path")
+    place = arguments.folder(folder, "folder")
+    if runs is None:
+        to = to or place / run_index.FILE
+        run_index.write(place, to, lambda line: None)
+        return to
+    if isinstance(runs, str | Path | Run):
+        runs = [runs]
+    if len(runs) == 1:
+        directory = _page_place(runs[0], place)
+        to = to or directory / _PAGE
+        pages_of_several.write_page(page_sources.of_place(directory), to)
+        return to
+    opened = [one if isinstance(one, Run) else open_run(one, place) for one in runs]
+    to = to or place / pages_of_several.FILE
+    pages_of_several.write([one.directory for one in opened], to)
+    return to
+
+
+def _page_place(one: "Run | str | Path", folder: Path) -> Path:
+    if isinstance(one, Run):
+        return one.directory
+    path = arguments.folder(one, "runs")
+    return path if is_run(path) else existing_page(folder, str(one))
+
+
+@asynccontextmanager
+async def live_report(
+    runs: "Sequence[Run | str | Path] | None" = None, port: int = 0, *, folder: str | Path = "runs"
+) -> AsyncGenerator[str]:
+    """Serve a page on this machine while the block lasts, updated as runs proceed; its address.
+
+    What `rmft-api report RUN... --live` and `report --all --live` do; `runs` and `folder` are those
+    of `write_report`, and port 0 takes a free one. Raises as `write_report` does, and ConfigError
+    for a port in use.
+
+    Example:
+        >>> async with rmft_api.live_report() as url:  # doctest: +SKIP
+        ...     print(url)
+
+    """
+    from rmft_api.session import live_pages, page_sources
+
+    listened, place = arguments.whole(port, "port", 0), arguments.folder(folder, "folder")
+    if isinstance(runs, str | Path | Run):
+        runs = [runs]
+    if runs is None:
+        show = live_pages.of_folder(place)
+    elif len(runs) == 1:
+        show = live_pages.of_source(page_sources.of_place(_page_place(runs[0], place)))
+    else:
+        opened = [one if isinstance(one, Run) else open_run(one, place) for one in runs]
+        show = live_pages.of_source(page_sources.of_several([one.directory for one in opened]))
+    async with live_pages.live_page(show, listened) as url:
+        yield url
 
 
 def figures(

@@ -18,10 +18,10 @@ if TYPE_CHECKING:
 
 PAGE = "report.html"
 RunNames = Annotated[
-    list[str],
+    list[str] | None,
     typer.Argument(
         metavar="RUN...",
-        help="A run or an evaluation; several runs side by side.",
+        help="A run, an evaluation, a family of seeds or an ablation grid; several runs.",
         show_default=False,
         autocompletion=completion.runs,
     ),
@@ -37,19 +37,24 @@ Html = Annotated[
     Path | None,
     typer.Option(
         metavar="FILE",
-        help=f"Where the page goes. Absent: RUNS/RUN/{PAGE}, or RUNS/side-by-side.html.",
+        help=f"Where the page goes. Absent: RUNS/RUN/{PAGE}, RUNS/side-by-side.html or index.html.",
     ),
 ]
 NoHtml = Annotated[bool, typer.Option("--no-html", help="Write no page.")]
 Live = Annotated[
     bool,
-    typer.Option("--live", help="Serve the page on this machine, updated as the run proceeds."),
+    typer.Option("--live", help="Serve the page on this machine, updated as runs proceed."),
+]
+All = Annotated[
+    bool,
+    typer.Option("--all", help="An index of the folder of runs, with a page of each of them."),
 ]
 Port = Annotated[int, typer.Option(min=0, max=65535, help="Of --live; 0 takes a free one.")]
 
 
 def report(
-    run: RunNames,
+    run: RunNames = None,
+    every: All = False,
     as_json: AsJson = False,
     selections: Selections = False,
     svg: Svg = None,
@@ -61,58 +66,109 @@ def report(
 ) -> None:
     """Show a run's figures, and write them as a page.
 
-    Finished or not. Several runs, and an evaluation, have a page too.
+    Finished or not. Evaluations, families of seeds, ablation grids and several runs have a page
+    too; --all writes an index of everything in the folder of runs.
     """
-    from rmft_api.journal import open_to_read
-    from rmft_api.session import comparisons, pages
-    from rmft_api.session.run_directories import existing_place, is_family
+    from rmft_api.session.run_directories import existing_page, is_family, is_grid
 
-    names, only_runs = [*run], {"--live": live, "--svg": svg, "--selections": selections}
-    if len(names) > 1:
-        _show_several(names, runs, html, {**only_runs, "--json": as_json})
+    names = [*(run or ())]
+    only_one = {"--svg": svg, "--selections": selections}
+    only_single = {**only_one, "--json": as_json, "--no-html": no_html}
+    if every or len(names) != 1:
+        _show_together(names, runs, html, port, only_single, every=every, live=live)
         return
-    directory = existing_place(runs, names[0])
-    if is_family(directory):
-        _print_family(directory, {**only_runs, "--html": html}, as_json=as_json)
+    directory = existing_page(runs, names[0])
+    if live:
+        _refuse("a page that is served has no file and no table", {**only_single, "--html": html})
+        _serve_place(directory, port)
         return
     page = html or (None if no_html or as_json else directory / PAGE)
+    if is_family(directory) or is_grid(directory):
+        _show_several_seeds(directory, page, only_one, as_json=as_json)
+        return
+    _show_run(directory, page, only_one, svg, as_json=as_json, selections=selections)
+
+
+def _show_run(
+    directory: Path,
+    page: Path | None,
+    only_runs: "Mapping[str, object]",
+    svg: Path | None,
+    *,
+    as_json: bool,
+    selections: bool,
+) -> None:
+    from rmft_api.journal import open_to_read
+    from rmft_api.session import comparisons
+
     with open_to_read(directory) as journal:
         if comparisons.is_comparison(journal):
-            comparisons.refuse_pages(names[0], only_runs)
+            comparisons.refuse_pages(directory.name, only_runs)
             _show_evaluation(journal, directory, page, as_json=as_json)
             return
-        read = None if live else _read(journal, directory, page)
-    if read is None:
-        pages.serve_page(directory, port, _serving)
-    elif read[0] is None:
-        _tell_nothing_yet(names[0], *read[1:], is_refused=as_json or page is None)
+        read = _read(journal, directory, page)
+    if read[0] is None:
+        _tell_nothing_yet(directory.name, *read[1:], is_refused=as_json or page is None)
     else:
         _print(read[0], read[1], svg, as_json=as_json, selections=selections)
 
 
-def _print_family(directory: Path, only_runs: "Mapping[str, object]", *, as_json: bool) -> None:
-    from rmft_api.report.text.family import family_json, family_table
-    from rmft_api.session import families
-
-    families.refuse_pages(directory, only_runs)
-    found = families.results_of(directory)
-    print(family_json(found) if as_json else family_table(found))  # noqa: T201
-
-
-def _show_several(
-    names: list[str], runs: Path, html: Path | None, asked: dict[str, object]
-) -> None:
+def _refuse(why: str, asked: "Mapping[str, object]") -> None:
     from rmft_api.core.errors import UsageError
-    from rmft_api.session import side_by_side
-    from rmft_api.session.run_directories import existing_run
 
     if options := [option for option, value in asked.items() if value]:
-        raise UsageError(f"several runs have a page together; leave out {', '.join(options)}")
-    page = html or runs / side_by_side.FILE
-    _say_where(
-        page, side_by_side.write([existing_run(runs, name) for name in dict.fromkeys(names)], page)
-    )
+        raise UsageError(f"{why}; leave out {', '.join(options)}")
+
+
+def _show_several_seeds(
+    directory: Path, page: Path | None, only_runs: "Mapping[str, object]", *, as_json: bool
+) -> None:
+    """A family of seeds, or a grid."""
+    from rmft_api.session import page_sources, side_by_side
+    from rmft_api.session.tables import family_or_grid
+
+    _refuse(f"{directory.name!r} is a family of runs or a grid", only_runs)
+    if page is not None:
+        _say_where(page, side_by_side.write_page(page_sources.of_place(directory), page))
+    print(family_or_grid(directory, as_json=as_json))  # noqa: T201
+
+
+def _show_together(
+    names: list[str],
+    runs: Path,
+    html: Path | None,
+    port: int,
+    only_single: "Mapping[str, object]",
+    *,
+    every: bool,
+    live: bool,
+) -> None:
+    """Several runs, or the index of all."""
+    from rmft_api.core.errors import UsageError
+    from rmft_api.session import live_pages, page_sources, run_index, side_by_side
+    from rmft_api.session.run_directories import existing_run
+
+    _refuse("several runs have a page together", {**only_single, "--html": live and html})
+    if every and names:
+        raise UsageError(f"--all is of every run; leave out {', '.join(names)}, or --all")
+    if not every and not names:
+        raise UsageError("name a run, or --all for an index of every run")
+    directories = [existing_run(runs, name) for name in dict.fromkeys(names)]
+    if live:
+        of_several = page_sources.of_several(directories)
+        show = live_pages.of_folder(runs) if every else live_pages.of_source(of_several)
+        live_pages.serve(show, port, _serving)
+        return
+    page = html or runs / (run_index.FILE if every else side_by_side.FILE)
+    size = run_index.write(runs, page, _say) if every else side_by_side.write(directories, page)
+    _say_where(page, size)
     print(page)  # noqa: T201
+
+
+def _serve_place(directory: Path, port: int) -> None:
+    from rmft_api.session import live_pages, page_sources
+
+    live_pages.serve(live_pages.of_source(page_sources.of_place(directory)), port, _serving)
 
 
 def _show_evaluation(
@@ -146,7 +202,11 @@ def _read(
 
 
 def _say_where(page: Path, size: int) -> None:
-    print(f"page: {page} ({size / 1e6:.1f} MB)", file=sys.stderr)  # noqa: T201
+    _say(f"page: {page} ({size / 1e6:.1f} MB)")
+
+
+def _say(line: str) -> None:
+    print(line, file=sys.stderr)  # noqa: T201
 
 
 def _tell_nothing_yet(run: str, money: "Spending", why: str | None, *, is_refused: bool) -> None:

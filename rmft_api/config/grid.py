@@ -65,6 +65,8 @@ class GridRun:
     cell: Cell
     seed: int
     config: RunConfig
+    grid: str = ""
+    """The grid's name: its file's."""
 
 
 def load(path: Path) -> Grid:
@@ -81,7 +83,8 @@ def grid_runs(path: Path, grid: Grid) -> Iterator[GridRun]:
     base = configs.read(base_file)
     for cell in grid.cell:
         for seed in grid.seeds:
-            yield GridRun(cell, seed, _config(path, base_file, base, grid, cell, seed))
+            config = _config(path, base_file, base, grid, cell, seed)
+            yield GridRun(cell, seed, config, path.stem)
 
 
 def _config(

@@ -68,7 +68,7 @@ class Spending(Record, frozen=True):
     cap: int | None
     projected: int | None
     """Where the whole run is heading; None where a price is unknown or no plan was kept."""
-    observed: ObservedReplies | None = None
+    observed: ObservedReplies | None = msgspec.field(default=None, name="heard")
     """The replies so far: what is ahead is projected with their length. None: none yet."""
 
     def by_phase(self) -> tuple[PhaseSpending, ...]:

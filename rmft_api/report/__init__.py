@@ -10,9 +10,13 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from rmft_api.report import (
         build,
+        compared_data,
         data,
         evaluation_page,
+        family_page,
         frames,
+        grid_page,
+        index_page,
         live,
         model_card,
         page,
@@ -20,6 +24,7 @@ if TYPE_CHECKING:
         play_groups,
         regret_svg,
         results_json,
+        run_sides,
         runs_page,
         text,
         trajectory_index,
@@ -27,9 +32,13 @@ if TYPE_CHECKING:
 
 __all__ = [
     "build",
+    "compared_data",
     "data",
     "evaluation_page",
+    "family_page",
     "frames",
+    "grid_page",
+    "index_page",
     "live",
     "model_card",
     "page",
@@ -37,6 +46,7 @@ __all__ = [
     "play_groups",
     "regret_svg",
     "results_json",
+    "run_sides",
     "runs_page",
     "text",
     "trajectory_index",

@@ -8,7 +8,7 @@ import msgspec
 import numpy as np
 
 from rmft_api import statistics
-from rmft_api.core.records import Split
+from rmft_api.core.records import Interval, Split
 from rmft_api.report import figures, run_sides, runs_page
 from rmft_api.report.compared_data import (
     ChainPoint,
@@ -20,10 +20,11 @@ from rmft_api.report.compared_data import (
 )
 from rmft_api.report.data import Headline
 from rmft_api.report.figures import Regrets
-from rmft_api.report.play_groups import ScoredPlay
+from rmft_api.report.play_groups import ScoredPlay, scenarios_of
 from rmft_api.report.run_sides import RunSide, RunToRead
 from rmft_api.report.runs_page import SURE
 from rmft_api.report.trajectory_index import TrajectoryIndex
+from rmft_api.selection.regret import Floats, least_regret
 
 
 class CellToRead(NamedTuple):
@@ -42,34 +43,62 @@ class _Cell(NamedTuple):
     """One cell, read."""
 
     to_read: CellToRead
-    sides: Sequence[RunSide]
-    """Those of its runs that have played their test scenarios."""
-
-    def regrets(self, *, of_base: bool = False) -> Regrets:
-        """By scenario; those of another seed are other scenarios."""
-        return {
-            scenario + _first_of(side): regret
-            for side in self.sides
-            for scenario, regret in side.regrets_of(0 if of_base else side.report.champion).items()
-        }
+    sides: Mapping[int, RunSide]
+    """Those of its runs that have played their test scenarios, by seed."""
 
     def plays(self, *, of_base: bool = False) -> tuple[ScoredPlay, ...]:
-        """Of the test scenarios, numbered as `regrets` are."""
+        """Of the test scenarios; those of another seed are other scenarios."""
         return tuple(
-            one_play(play, _first_of(side))
-            for side in self.sides
-            for play in side.tested_by(0 if of_base else side.report.champion)
+            ScoredPlay(seed * _MOST_SCENARIOS + one.scenario, one.kind, one.play)
+            for seed, side in self.sides.items()
+            for one in side.tested_by(0 if of_base else side.report.champion)
         )
 
+    def regret(self, *, of_base: bool = False) -> Interval:
+        """Mean regret: over scenarios of one seed, over the means of several."""
+        every = [_regrets(side, of_base=of_base) for side in self.sides.values()]
+        regrets = [np.array(list(one.values())) for one in every]
+        least = float(np.mean([_least(s, of_base=of_base) for s in self.sides.values()]))
+        if len(regrets) == 1:
+            return statistics.regret_interval(regrets[0], least=least)
+        return statistics.pooled_interval(regrets, least=least)
 
-def one_play(play: ScoredPlay, first: int) -> ScoredPlay:
-    """The same play, of a scenario among those of all seeds."""
-    return ScoredPlay(play.scenario + first, play.kind, play.play)
+
+_MOST_SCENARIOS = 1_000_000
 
 
-def _first_of(side: RunSide) -> int:
-    """Where the scenarios of a run's seed begin: the same in every cell."""
-    return side.run.config.seed * 1_000_000
+def _regrets(side: RunSide, *, of_base: bool = False) -> Regrets:
+    return side.regrets_of(0 if of_base else side.report.champion)
+
+
+def _least(side: RunSide, *, of_base: bool) -> float:
+    """What no play of these scenarios can be below, on average."""
+    plays = side.tested_by(0 if of_base else side.report.champion)
+    least = scenarios_of(plays, least_regret)
+    found = statistics.averaged(
+        (one.scenario, float(value)) for one, value in zip(plays, least, strict=True)
+    )
+    return float(np.mean(list(found.values())))
+
+
+def _drops(before: Sequence[Regrets], after: Sequence[Regrets]) -> list[Floats]:
+    """What regret fell by, scenario by scenario, seed by seed; on the scenarios of both."""
+    found: list[Floats] = []
+    for then, now in zip(before, after, strict=True):
+        common = sorted(then.keys() & now.keys())
+        if common:
+            found.append(np.array([then[s] - now[s] for s in common]))
+    return found
+
+
+def _over_seeds(drops: Sequence[Floats]) -> Interval:
+    if len(drops) == 1:
+        return statistics.drop_interval(drops[0])
+    return statistics.pooled_interval(drops)
+
+
+def _p(drops: Sequence[Floats]) -> float:
+    return statistics.paired_p(drops[0]) if len(drops) == 1 else statistics.pooled_p(drops)
 
 
 def gather(
@@ -82,7 +111,7 @@ def gather(
     every = {cell.name: [run_sides.read(run, index) for run in cell.runs] for cell in cells}
     report = runs_page.beside([side for sides in every.values() for side in sides], unreadable)
     read = [
-        _Cell(cell, [s for s in every[cell.name] if s.split == "test" and s.regrets_of(0)])
+        _Cell(cell, {s.run.config.seed: s for s in every[cell.name] if _is_tested(s)})
         for cell in cells
     ]
     shown = [cell for cell in read if cell.sides]
@@ -100,16 +129,18 @@ def gather(
     )
 
 
+def _is_tested(side: RunSide) -> bool:
+    return side.split == "test" and bool(_regrets(side)) and bool(_regrets(side, of_base=True))
+
+
 def _cells(shown: Sequence[_Cell]) -> Iterator[GridCell]:
     against = {
-        cell.to_read.name: statistics.compare(cell.regrets(), {"": shown[0].regrets()})[""]
-        for cell in shown[1:]
-        if cell.regrets().keys() & shown[0].regrets().keys()
+        cell.to_read.name: drops for cell in shown[1:] if (drops := _against_first(cell, shown[0]))
     }
-    corrected = statistics.holm({name: one.p for name, one in against.items()})
+    ps = {name: _p(drops) for name, drops in against.items()}
+    corrected = statistics.holm(ps)
     for cell in shown:
-        name, plays = cell.to_read.name, cell.plays()
-        measured, other = figures.measured(plays), against.get(name)
+        name, measured = cell.to_read.name, figures.measured(cell.plays())
         settled = measured.get("suff_fail_freq")
         yield GridCell(
             name=name,
@@ -117,16 +148,36 @@ def _cells(shown: Sequence[_Cell]) -> Iterator[GridCell]:
             changes=dict(cell.to_read.changes),
             runs=len(cell.sides),
             of=cell.to_read.seeds,
-            scenarios=len(cell.regrets()),
-            regret=measured["regret"],
-            drop=statistics.paired_drop(cell.regrets(of_base=True), cell.regrets()),
-            lower_than_first=other.drop if other else None,
-            p=other.p if other else None,
-            p_holm=corrected[name] if other else None,
+            scenarios=sum(len(_regrets(side)) for side in cell.sides.values()),
+            regret=cell.regret(),
+            drop=_own_drop(cell),
+            lower_than_first=_over_seeds(against[name]) if name in against else None,
+            p=ps.get(name),
+            p_holm=corrected.get(name),
             suff_fail_freq=settled.mean if settled else None,
             k_min_frac=measured["k_min_frac"].mean,
             valid=measured["valid"].mean,
         )
+
+
+def _against_first(cell: _Cell, first: _Cell) -> list[Floats]:
+    """What the first cell's regret is above this one's, for each seed that both have played."""
+    seeds = [
+        seed
+        for seed, side in cell.sides.items()
+        if seed in first.sides and first.sides[seed].course == side.course
+    ]
+    return _drops(
+        [_regrets(first.sides[seed]) for seed in seeds],
+        [_regrets(cell.sides[seed]) for seed in seeds],
+    )
+
+
+def _own_drop(cell: _Cell) -> Interval:
+    sides = cell.sides.values()
+    return _over_seeds(
+        _drops([_regrets(s, of_base=True) for s in sides], [_regrets(s) for s in sides])
+    )
 
 
 def _players(shown: Sequence[_Cell]) -> Iterator[ComparedPlayer]:
@@ -139,17 +190,14 @@ def _players(shown: Sequence[_Cell]) -> Iterator[ComparedPlayer]:
 
 
 def _player(name: str, cell: _Cell, *, of_base: bool = False) -> ComparedPlayer:
-    plays = cell.plays(of_base=of_base)
-    measured = figures.measured(plays)
-    before, after = cell.regrets(of_base=True), cell.regrets(of_base=of_base)
-    count = len(cell.sides)
+    plays, count = cell.plays(of_base=of_base), len(cell.sides)
     return ComparedPlayer(
         name=name,
         model=f"{'base' if of_base else 'champion'} of {count} {'run' if count == 1 else 'runs'}",
-        scenarios=len(after),
-        regret=measured["regret"],
-        drop=None if of_base else statistics.paired_drop(before, after),
-        measures=measured,
+        scenarios=sum(len(_regrets(side, of_base=of_base)) for side in cell.sides.values()),
+        regret=cell.regret(of_base=of_base),
+        drop=None if of_base else _own_drop(cell),
+        measures=figures.measured(plays),
         curves=figures.curves(plays),
     )
 
@@ -206,7 +254,11 @@ def _headline(cells: Sequence[GridCell]) -> Headline:
         return Headline(f"{cells[0].name} alone has figures", "No other cell has so far.", None)
     sure = [one for one in others if one.lower_than_first and (one.p_holm or 0.0) < SURE]
     first = cells[0].name
-    text = f"Paired on the same scenarios, corrected for {len(others)} comparisons (Holm)."
+    text = (
+        "Paired on the same scenarios"
+        + (", over seeds" if cells[0].runs > 1 else "")
+        + f"; corrected for {len(others)} {'comparison' if len(others) == 1 else 'comparisons'}."
+    )
     if not sure:
         return Headline(f"No cell differs surely from {first}", text, False)
     sides = {

@@ -21,6 +21,7 @@ from dataclasses import dataclass, field
 from aiohttp import web
 
 from rmft_api.core.errors import ConfigError, RmftError
+from rmft_api.core.names import RUN_NAME
 from rmft_api.report import page
 from rmft_api.report.data import RunState
 from rmft_api.report.trajectory_index import packed
@@ -74,25 +75,31 @@ class LivePage:
     edition: PageVersion = BEFORE
     telling: RunState = LOOKING
     token: str = field(default_factory=lambda: secrets.token_urlsafe(16))
+    inner: Callable[[str], "LivePage | None"] | None = None
+    """Makes the pages that an index opens, by name; None for a name that has no page."""
+    endless: bool = False
+    """Whether something new may always come."""
+    place: str = ""
+    """Of a page within an index: behind the index's own prefix."""
     changed: asyncio.Condition = field(default_factory=asyncio.Condition)
     ended: asyncio.Event = field(default_factory=asyncio.Event)
 
     @property
     def prefix(self) -> str:
         """Where everything lies."""
-        return f"/{self.token}"
+        return f"/{self.token}{self.place}"
 
     @property
     def over(self) -> bool:
         """Whether nothing new will come."""
-        return self.telling.state != "running"
+        return self.telling.state != "running" and not self.endless
 
     async def follow(self) -> None:
         """Look again and again until the run has ended, and once after."""
         seen, rest_until = None, 0.0
         while True:
             mark, telling = self.watched.mark(), self.watched.pulse()
-            is_over = telling.state != "running"
+            is_over = telling.state != "running" and not self.endless
             if mark != seen and (is_over or time.monotonic() >= rest_until):
                 rest_until = time.monotonic() + PULSE_S
                 with contextlib.suppress(RmftError):  # of a moment: the next look may succeed
@@ -141,9 +148,9 @@ class LivePage:
 @asynccontextmanager
 async def running(show: LivePage, port: int) -> AsyncGenerator[str]:
     """Serve until the block ends; the page's address. Raises ConfigError for a port in use."""
-    runner = web.AppRunner(_app(show), access_log=None, shutdown_timeout=1.0)
+    opened = _OpenedPages(show)
+    runner = web.AppRunner(_app(opened), access_log=None, shutdown_timeout=1.0)
     await runner.setup()
-    following = asyncio.create_task(show.follow())
     try:
         site = web.TCPSite(runner, HOST, port)
         try:
@@ -156,19 +163,47 @@ async def running(show: LivePage, port: int) -> AsyncGenerator[str]:
         bound = runner.addresses[0][1]
         yield f"http://{HOST}:{bound}{show.prefix}/"
     finally:
-        await show.end()
-        following.cancel()
-        await asyncio.wait([following])
+        await opened.close()
         await runner.cleanup()
 
 
-def _app(show: LivePage) -> web.Application:
+class _OpenedPages:
+    """The page, and those of an index that somebody has opened; each follows its own runs."""
+
+    def __init__(self, show: LivePage) -> None:
+        self.root = show
+        self._pages: dict[str, LivePage] = {"": show}
+        self._following = [asyncio.create_task(show.follow())]
+
+    def page(self, request: web.Request) -> LivePage:
+        """The page that a request asks for. Raises HTTPNotFound."""
+        name = request.match_info.get("name", "")
+        if name not in self._pages:
+            made = self.root.inner(name) if self.root.inner and RUN_NAME.match(name) else None
+            if made is None:
+                raise web.HTTPNotFound(text="no such page\n")
+            made.token, made.place = self.root.token, f"/of/{name}"
+            self._pages[name] = made
+            self._following.append(asyncio.create_task(made.follow()))
+        return self._pages[name]
+
+    async def close(self) -> None:
+        """End all of them."""
+        for one in self._pages.values():
+            await one.end()
+        for task in self._following:
+            task.cancel()
+        await asyncio.wait(self._following)
+
+
+def _app(opened: _OpenedPages) -> web.Application:
     app = web.Application(middlewares=[_only_here])
-    routes = _Routes(show)
-    app.router.add_get(f"{show.prefix}/", routes.page)
-    app.router.add_get(f"{show.prefix}/data", routes.data)
-    app.router.add_get(f"{show.prefix}/chapter/{{version}}/{{number}}", routes.chapter)
-    app.router.add_get(f"{show.prefix}/events/{{version}}", routes.events)
+    routes = _Routes(opened)
+    for prefix in (opened.root.prefix, f"{opened.root.prefix}/of/{{name}}"):
+        app.router.add_get(f"{prefix}/", routes.page)
+        app.router.add_get(f"{prefix}/data", routes.data)
+        app.router.add_get(f"{prefix}/chapter/{{version}}/{{number}}", routes.chapter)
+        app.router.add_get(f"{prefix}/events/{{version}}", routes.events)
     return app
 
 
@@ -186,28 +221,30 @@ async def _only_here(
 class _Routes:
     """Answers from the newest edition."""
 
-    def __init__(self, show: LivePage) -> None:
-        self._show = show
+    def __init__(self, opened: _OpenedPages) -> None:
+        self._show = opened.page
 
     async def page(self, request: web.Request) -> web.Response:
-        text = page.document(self._show.run, "a run under way", "", self._show.prefix)
+        show = self._show(request)
+        text = page.document(show.run, "a run under way", "", show.prefix)
         return web.Response(text=text, content_type="text/html", headers=HEADERS)
 
     async def data(self, request: web.Request) -> web.Response:
-        return web.Response(text=self._show.edition.data, headers=HEADERS)
+        return web.Response(text=self._show(request).edition.data, headers=HEADERS)
 
     async def chapter(self, request: web.Request) -> web.Response:
-        edition, number = self._show.edition, request.match_info["number"]
+        edition, number = self._show(request).edition, request.match_info["number"]
         known = number.isdecimal() and int(number) < len(edition.chapters)
         if request.match_info["version"] != edition.version or not known:
             raise web.HTTPNotFound(text="a newer edition is out\n")
         return web.Response(text=edition.chapters[int(number)], headers=HEADERS)
 
     async def events(self, request: web.Request) -> web.StreamResponse:
+        show = self._show(request)
         response = web.StreamResponse(headers={**HEADERS, "Content-Type": "text/event-stream"})
         await response.prepare(request)
         with contextlib.suppress(ConnectionError):
-            async for kind, text in self._show.news(request.match_info["version"]):
+            async for kind, text in show.news(request.match_info["version"]):
                 message = f"event: {kind}\ndata: {text}\n\n" if kind else ": still there\n\n"
                 await response.write(message.encode())
         return response

@@ -20,14 +20,18 @@ from rmft_api.journal import Journal
 from rmft_api.report.build import gather
 from rmft_api.report.compared_data import ComparedReport
 from rmft_api.report.data import ReportData, RunState
+from rmft_api.report.index_page import IndexReport
 from rmft_api.report.trajectory_index import TrajectoryIndex, packed
 
 Report = TypeVar("Report", bound=ReportData | ComparedReport)
+MARK = b'<meta name="generator" content="rmft-api">'
+"""Stands near the beginning of every page."""
 LIMIT = 24_000_000
 """Characters of trajectories in one file; texts of some are left out above it."""
 SCRIPTS = (
     *("dom.js", "words.js", "data.js", "scales.js", "lines.js", "chart.js", "bars.js"),
-    *("players.js", "glance.js", "evidence.js", "off_policy.js", "record.js", "compared.js"),
+    *("players.js", "glance.js", "evidence.js", "off_policy.js", "record.js"),
+    *("several.js", "compared.js", "index.js"),
     *("list.js", "rounds.js", "play.js", "browser.js", "main.js"),
 )
 """The page's script, in order; each file adds to what stands before it."""
@@ -41,7 +45,7 @@ def html(
     return of_data(*read(config, journal, results, run_state))
 
 
-def of_data(report: ReportData | ComparedReport, index: TrajectoryIndex) -> bytes:
+def of_data(report: ReportData | ComparedReport | IndexReport, index: TrajectoryIndex) -> bytes:
     """The whole page of what was gathered."""
     blocks = [_block("story", packed(data(report, index)))]
     blocks += [_block(f"chapter-{i}", chapter) for i, chapter in enumerate(index.chapters)]
@@ -74,7 +78,7 @@ def read(
 
 
 def data(
-    report: ReportData | ComparedReport, index: TrajectoryIndex, version: str = ""
+    report: ReportData | ComparedReport | IndexReport, index: TrajectoryIndex, version: str = ""
 ) -> dict[str, Any]:
     """What the page's script begins with; what is not finite becomes null."""
     plain = msgspec.json.decode(msgspec.json.encode(report))

@@ -1,7 +1,7 @@
 """The runs of a grid: walked one after the other, and held against the first cell's."""
 
 import asyncio
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing
 from pathlib import Path
 
@@ -11,17 +11,18 @@ from rmft_api import statistics
 from rmft_api.config import run_files
 from rmft_api.config.grid import GridRun, grid_runs, load
 from rmft_api.config.schema import RunConfig
-from rmft_api.core.errors import BudgetError, ConfigError
+from rmft_api.core.errors import BudgetError, ConfigError, UsageError
 from rmft_api.core.records import Interval, Record
 from rmft_api.evaluation import outcome
 from rmft_api.evaluation.measures import unread_warning
 from rmft_api.evaluation.scoring import Performance
-from rmft_api.journal import Journal
+from rmft_api.journal import Journal, open_to_read
 from rmft_api.planning import GridPlan, PlannedGridRun, plan_grid
 from rmft_api.report.text.columns import paragraph, table
 from rmft_api.selection.regret import Floats
-from rmft_api.session import plans
+from rmft_api.session import grids, plans
 from rmft_api.session.budgets import Budgets, left_of
+from rmft_api.session.grids import GridRecord
 from rmft_api.session.recorded_config import recorded_config
 from rmft_api.session.reporting import QUIET, Reporting
 from rmft_api.session.resume_options import ResumeOptions
@@ -87,6 +88,7 @@ async def run_all(
     `budget_usd` is the most that all these runs may have spent together in the end. Raises
     ConfigError for a run of other settings, BudgetError where the budget is taken.
     """
+    grids.keep(places, runs)
     directories = [runs / place.config.name for place in places]
     for place, directory in zip(places, directories, strict=True):
         others = [one for one in directories if one != directory]
@@ -171,10 +173,36 @@ def compared(places: Sequence[GridRun], runs: Path) -> list[AblationRow]:
 
     Over several seeds every figure is of the seeds' means (`statistics.pooled_interval`).
     """
-    cells: dict[str, list[_Ends]] = {}
     says = {place.cell.name: place.cell.says for place in places}
+    names_of: dict[str, list[str]] = {}
     for place in places:
-        cells.setdefault(place.cell.name, []).append(_ends(runs / place.config.name))
+        names_of.setdefault(place.cell.name, []).append(place.config.name)
+    return _rows(names_of, says, runs)
+
+
+def recorded_rows(record: GridRecord, runs: Path) -> list[AblationRow]:
+    """As `compared`, of a grid as it was recorded. Raises UsageError before all runs have ended."""
+    every = [name for cell in record.cells for name in cell.runs]
+    left = [name for name in every if not has_begun(runs / name) or not _ended(runs / name)]
+    if left:
+        raise UsageError(
+            f"{len(left)} of {len(every)} runs of grid {record.name!r} have not ended, so its "
+            f"cells are not compared yet: {', '.join(left[:3])}{' ...' if left[3:] else ''}; the "
+            "same `rmft-api ablate` continues"
+        )
+    names_of = {cell.name: cell.runs for cell in record.cells}
+    return _rows(names_of, {cell.name: cell.says for cell in record.cells}, runs)
+
+
+def _ended(directory: Path) -> bool:
+    with open_to_read(directory) as journal:
+        return _has_ended(journal)
+
+
+def _rows(
+    names_of: Mapping[str, Sequence[str]], says: Mapping[str, str], runs: Path
+) -> list[AblationRow]:
+    cells = {cell: [_ends(runs / name) for name in some] for cell, some in names_of.items()}
     first = next(iter(cells.values()))
     others = {
         name: [_fallen(mine, theirs) for (_, mine), (_, theirs) in zip(ends, first, strict=True)]

@@ -7,7 +7,7 @@ seed that failed is resumed alone, and whatever is paid for once by a run is pai
 
 import asyncio
 import os
-from collections.abc import Generator, Mapping
+from collections.abc import Generator
 from contextlib import closing, contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -232,17 +232,6 @@ def results_of(directory: Path) -> FamilyResults:
     read = [_read(directory.parent / record.run_of(seed)) for seed in finished]
     others = {seed: one.state for seed, one in states.items() if seed not in finished}
     return family_results(record.name, read, others)
-
-
-def refuse_pages(directory: Path, only_runs: Mapping[str, object]) -> None:
-    """Raise UsageError for an option of `report` that is of one run alone."""
-    wanted = [option for option, value in only_runs.items() if value]
-    if wanted:
-        first = record_of(directory)
-        raise UsageError(
-            f"{' and '.join(wanted)}: {first.name!r} is a family of runs and has a table alone; "
-            f"`rmft-api report {first.run_of(first.seeds[0])} {wanted[0]}` is of one of them"
-        )
 
 
 def statuses(directory: Path) -> list[SeedStatus]:

@@ -1,11 +1,5 @@
-"""The page of a run: its data, its file, and its address."""
+"""The page of a run or an evaluation: its data, and its file."""
 
-import asyncio
-import itertools
-import os
-import signal
-from collections.abc import AsyncGenerator, Callable
-from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -14,17 +8,15 @@ from rmft_api.core.errors import UsageError
 from rmft_api.core.files import replace_file
 from rmft_api.evaluation.outcome import results
 from rmft_api.evaluation.scoring import Results
-from rmft_api.journal import FILE, Journal, is_owned, open_to_read
+from rmft_api.journal import FILE, Journal, is_owned
 from rmft_api.report import page
 from rmft_api.report.data import RunState
 from rmft_api.report.regret_svg import regret_svg
-from rmft_api.report.trajectory_index import packed
 from rmft_api.session.progress import status_of
 from rmft_api.session.recorded_config import recorded_config
 
 if TYPE_CHECKING:
     from rmft_api.evaluation.comparison import ComparisonResults
-    from rmft_api.report import live
 
 
 def results_so_far(journal: Journal) -> Results | None:
@@ -73,49 +65,7 @@ def draw(svg: Path, found: Results) -> None:
     replace_file(svg, regret_svg(found).encode())
 
 
-def serve_page(directory: Path, port: int, serving: Callable[[str], None]) -> None:
-    """Serve the page until Ctrl-C, up to date while the run proceeds; `serving` takes its URL."""
-    os.nice(10)  # the run comes first
-    asyncio.run(_serve(directory, port, serving))
-
-
-async def _serve(directory: Path, port: int, serving: Callable[[str], None]) -> None:
-    ended = asyncio.Event()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        asyncio.get_running_loop().add_signal_handler(number, ended.set)
-    async with live_page(directory, port) as url:
-        serving(url)
-        await ended.wait()
-
-
-@asynccontextmanager
-async def live_page(directory: Path, port: int) -> AsyncGenerator[str]:
-    """Serve the page until the block ends; its address. Raises ConfigError for a port in use."""
-    from rmft_api.report import live  # brings aiohttp, which a run that begins does not need
-
-    page_of = live.LivePage(directory.name, _watched(directory))
-    async with live.running(page_of, port) as url:
-        yield url
-
-
-def _watched(directory: Path) -> "live.WatchedRun":
-    from rmft_api.report import live
-
-    numbers = itertools.count(1)
-
-    def look() -> live.PageVersion:
-        with open_to_read(directory) as journal:
-            found, config = results_so_far(journal), recorded_config(journal)
-            report, index = page.read(config, journal, found, run_state(directory))
-        version = str(next(numbers))
-        return live.PageVersion(
-            version, packed(page.data(report, index, version)), tuple(index.chapters)
-        )
-
-    return live.WatchedRun(look, lambda: run_state(directory), lambda: _mark(directory))
-
-
-def _mark(directory: Path) -> object:
+def mark_of(directory: Path) -> object:
     """What changes with every commit, and when a process starts or stops working on the run."""
     log = directory / f"{FILE}-wal"
     files = [path.stat() for path in (directory / FILE, log) if path.exists()]

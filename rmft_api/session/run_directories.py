@@ -11,6 +11,8 @@ from rmft_api.core.names import A_NAME, RUN_NAME, as_run_name
 JOURNAL = "journal.sqlite"
 FAMILY = "family.json"
 """The record of a family of seeds, in the folder of its name."""
+GRID = "grid.json"
+"""The record of an ablation grid, in the folder of its file's name."""
 
 
 def run_directory(runs: Path, name: str) -> Path:
@@ -43,6 +45,21 @@ def existing_place(runs: Path, name: str) -> Path:
     ways = (Path(name) if os.sep in name else None, *(runs / one for one in _meant(name)))
     found = next((way for way in ways if way is not None and is_family(way)), None)
     return existing_run(runs, name) if found is None else found
+
+
+def existing_page(runs: Path, name: str) -> Path:
+    """As `existing_place`, or the folder of an ablation grid: whatever has a page."""
+    path = Path(name)
+    ways = (path if os.sep in name else None, runs / as_run_name(path.name.removesuffix(".toml")))
+    for way in ways:
+        if way is not None and is_grid(way) and not is_run(way):
+            return way
+    return existing_place(runs, name)
+
+
+def grid_names(runs: Path) -> list[str]:
+    """The ablation grids in a folder, by name."""
+    return sorted(path.parent.name for path in runs.glob(f"*/{GRID}") if not is_run(path.parent))
 
 
 def family_names(runs: Path) -> list[str]:
@@ -91,6 +108,14 @@ def is_family(directory: Path) -> bool:
     """Whether a directory has the record of a family."""
     try:
         return (directory / FAMILY).is_file()
+    except OSError:
+        return False
+
+
+def is_grid(directory: Path) -> bool:
+    """Whether a directory has the record of an ablation grid."""
+    try:
+        return (directory / GRID).is_file()
     except OSError:
         return False
 

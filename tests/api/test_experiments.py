@@ -56,7 +56,7 @@ set = { "model.base" = "scripted-greedy" }
 FIRST = "grid-rmft-1"
 API = Path(__file__).parents[2] / "docs" / "api.md"
 COMMANDS: dict[str, Any] = getattr(typer.main.get_command(app), "commands")  # noqa: B009
-OTHER_OUTPUT = ("dry-run", "selections", "csv", "live", "seeds", "compare", "cheaper")
+OTHER_OUTPUT = ("all", "dry-run", "selections", "csv", "live", "seeds", "compare", "cheaper")
 """Options after which a command shows or writes something else than its result."""
 HIDDEN = {name for name, command in COMMANDS.items() if command.hidden}
 

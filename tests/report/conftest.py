@@ -92,6 +92,22 @@ def report(finished: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
+def runs_of_all_kinds(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with a family, a grid, their runs, and an evaluation."""
+    from tests.report.several_runs import filled
+
+    return filled(tmp_path_factory.mktemp("kinds"))
+
+
+@pytest.fixture(scope="session")
+def odd_runs(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    """Runs that are early, untested, damaged, or of another version, by name."""
+    from tests.report.several_runs import odd
+
+    return odd(tmp_path_factory.mktemp("odd"))
+
+
+@pytest.fixture(scope="session")
 def running_browser() -> Iterator[Chromium]:
     program = chromium.find()
     if program is None:

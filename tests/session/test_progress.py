@@ -1,9 +1,11 @@
 """What a run has cost, as people and programs see it."""
 
+import json
 import time
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -13,7 +15,7 @@ from rmft_api.journal.ledger import digest_of
 from rmft_api.planning import Cost, PhaseSpending, RunPlan, Spending, spending
 from rmft_api.planning.plan_vs_actual import PLAN, Amounts
 from rmft_api.report.text.spending import spending_data, spending_table
-from rmft_api.session.progress import TrackedConsole, line_of, status_of
+from rmft_api.session.progress import FILE, TrackedConsole, line_of, status_of
 from tests.planning.world import drawn, small
 
 UNKNOWN = PhaseSpending(
@@ -139,3 +141,28 @@ def test_a_late_look_from_beside_does_not_revive_a_run_that_ended(tmp_path: Path
         assert line_of(tmp_path / "trial").startswith("trial: finished, ")
     finally:
         journal.close()
+
+
+def test_a_status_of_an_earlier_version_is_read(tmp_path: Path) -> None:
+    spending: dict[str, Any] = {
+        "lines": [],
+        "planned": None,
+        "spent": 3,
+        "reserved": 0,
+        "cap": 9,
+        "projected": 4,
+    }
+    replies = {"number": 7, "tokens": 5.0, "assumed": None}
+    said = {"state": "finished", "stage": "test", "rounds": 1, "of": 1, "spent": 3, "reserved": 0}
+    written: dict[str, Any] = {
+        **said,
+        "cap": 9,
+        "at": 5,
+        "spending": {**spending, "heard": replies},
+    }
+    (tmp_path / FILE).write_text(json.dumps(written))
+    found = status_of(tmp_path)
+    assert found is not None
+    assert found.spending is not None
+    assert found.spending.observed is not None
+    assert (found.state, found.spending.observed.number) == ("finished", 7)

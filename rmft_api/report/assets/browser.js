@@ -47,6 +47,12 @@ const trajectoryBrowser = () => {
   });
   const kept = h("input", { type: "checkbox", on: { change: refresh } });
   const total = h("p", { class: "total", role: "status" });
+  // Another model's play of the same scenario stands beside each one that is chosen.
+  const [besideLabel, beside] = select("Beside it", [["", "nothing"]], () => {
+    rival = current ? partnerOf(current) : null;
+    if (current) rivalsFor(current);
+    show();
+  });
   const [againstLabel, against] = select("Compare with", [["", "nothing"]], () => {
     rival = rows.find((row) => row.key === against.value) || null;
     show();
@@ -60,7 +66,8 @@ const trajectoryBrowser = () => {
     "Trajectories",
     (row) => {
       current = row;
-      rival = rival && sameScenario(row, rival) && rival.key !== row.key ? rival : null;
+      const stays = !beside.value && rival && sameScenario(row, rival) && rival.key !== row.key;
+      rival = stays ? rival : partnerOf(row);
       rivalsFor(row);
       show();
     },
@@ -71,7 +78,7 @@ const trajectoryBrowser = () => {
     const wanted = rows.filter(
       (row) =>
         (!split.value || row.split === split.value) &&
-        (!iteration.value || (row.who || String(row.iteration)) === iteration.value) &&
+        (!iteration.value || playerOf(row) === iteration.value) &&
         (scenario.value === "" || row.scenario === Number(scenario.value)) &&
         (!kept.checked || row.why === "kept"),
     );
@@ -79,6 +86,23 @@ const trajectoryBrowser = () => {
     total.textContent = `${count(wanted.length)} of ${plural(rows.length, "trajectory").replace("trajectorys", "trajectories")}`;
     list.show(wanted, current?.key);
   };
+
+  const partnerOf = (row) => {
+    if (!beside.value) return null;
+    const those = rows.filter(
+      (one) => playerOf(one) === beside.value && one.key !== row.key && sameScenario(one, row),
+    );
+    return those.find((one) => one.trajectory === row.trajectory) || those[0] || null;
+  };
+
+  const besideOf = (named, iterations) =>
+    reset(beside, [
+      ["", "nothing"],
+      ...named.map((one) => [one, one]),
+      ...iterations
+        .filter((one) => one >= 0)
+        .map((one) => [String(one), one ? `iteration ${one}` : "the base"]),
+    ]);
 
   const rivalsFor = (row) => {
     const others = rows
@@ -129,6 +153,7 @@ const trajectoryBrowser = () => {
     ]);
     scenario.max = String(Math.max(0, ...groups.map((group) => group.problems.length - 1)));
     filtered();
+    besideOf(named, iterations);
     if (current) {
       current = rows.find((row) => row.key === current.key) || current;
       rivalsFor(current);
@@ -138,7 +163,7 @@ const trajectoryBrowser = () => {
   const node = section(
     "trajectories",
     "Trajectories",
-    "Every play of the run. The bar shows where it lost, from the first round to the last: the stronger the colour, the more regret. Arrow keys move through the list, Enter goes to the trajectory.",
+    "Every play. Choose a player under Beside it to read its play of the same scenario next to each one. The bar shows where it lost, from the first round to the last: the stronger the colour, the more regret. Arrow keys move through the list, Enter goes to the trajectory.",
     h(
       "div",
       { class: "filters", role: "search", "aria-label": "Filter trajectories" },
@@ -152,7 +177,7 @@ const trajectoryBrowser = () => {
       "div",
       { class: "browser" },
       h("div", { class: "side" }, total, list.box),
-      h("div", { class: "pane" }, h("div", { class: "against" }, againstLabel), view),
+      h("div", { class: "pane" }, h("div", { class: "against" }, besideLabel, againstLabel), view),
     ),
   );
   // Whoever gets here finds one opened.

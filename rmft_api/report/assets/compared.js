@@ -7,7 +7,11 @@ const lookOf = (story, name) => {
   const models = story.players.filter((p) => p.model !== null).map((p) => p.name);
   const place = models.indexOf(name);
   const share = models.length < 2 ? 0 : Math.round((100 * place) / (models.length - 1));
-  return { colour: `color-mix(in oklab, var(--accent), var(--base) ${share}%)`, dash: null, square: false };
+  return {
+    colour: `color-mix(in oklab, var(--accent), var(--base) ${share}%)`,
+    dash: place && models.length > 2 ? DASHES[(place - 1) % DASHES.length] : null,
+    square: false,
+  };
 };
 const whoIs = (p) => {
   const read = p.model === null ? 1 : (p.measures.valid?.mean ?? 1);
@@ -69,9 +73,9 @@ const chains = (story) => {
   return section(
     "iterations",
     "Regret by iteration",
-    "Every run's models, one after the other. Iteration 0 is the base.",
+    story.cells.length ? "Means over the seeds of each cell. Iteration 0 is the base." : "Every run's models, one after the other. Iteration 0 is the base.",
     chart({
-      title: "Mean regret of each iteration's model, run by run",
+      title: `Mean regret of each iteration's model, ${story.cells.length ? "cell by cell" : "run by run"}`,
       note: "Bars: 95 % intervals over scenarios. Large dots: champions.",
       x: { label: "iteration" },
       y: { label: "regret per trajectory" },
@@ -123,6 +127,7 @@ const comparedRounds = (story) => {
 };
 
 const FAMILIES = {
+  cells: "Each cell against the first",
   models: "Models, pair by pair",
   algorithms: "Models against known algorithms",
 };
@@ -134,7 +139,7 @@ const comparedPairs = (story) => {
     if (!found.length) return null;
     return rowsChart({
       title,
-      note: "Regret of the second less that of the first, scenario by scenario. Right of 0 the first is better. Intervals hold for all rows together; bold rows are significant after Holm's correction.",
+      note: `Regret of the second less that of the first, scenario by scenario. Right of 0 the first is better. ${family === "cells" ? "Intervals are 95 % each" : "Intervals hold for all rows together"}; bold rows are significant after Holm's correction.`,
       unit: "paired difference of regret per trajectory",
       rows: found.map((one) => ({
         name: `${one.one} against ${one.other}`,
@@ -260,6 +265,8 @@ const comparedMoney = (story) => (story.money ? money(story) : null);
 
 const COMPARED = [
   comparedGlance,
+  seedsSection,
+  cellsSection,
   chains,
   comparedRounds,
   comparedPairs,

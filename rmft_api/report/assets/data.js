@@ -71,6 +71,9 @@ const rowsOf = (groups) =>
     })),
   );
 
+// Who played, as filters name it.
+const playerOf = (row) => row.who || String(row.iteration);
+
 const addressOf = (row) =>
   `${row.who ? row.who : `${SPLITS[row.split]}, iteration ${row.iteration}`}, scenario ${row.scenario}, trajectory ${row.trajectory}`;
 

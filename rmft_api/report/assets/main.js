@@ -7,6 +7,13 @@ const NAMES = {
   differences: "Differences",
   axes: "Kinds of scenarios",
   runs: "Runs",
+  seeds: "Over all seeds",
+  cells: "Cells",
+  family: "Families",
+  grid: "Grids",
+  run: "Runs",
+  evaluation: "Evaluations",
+  page: "Pages",
   log: "Log",
   exploration: "Exploration",
   selection: "Selection",
@@ -15,6 +22,7 @@ const NAMES = {
   trajectories: "Trajectories",
 };
 
+const RUN = [glance, byIteration, byRound, paired, offPolicy, exploration, selection, money, lineage];
 const browser = trajectoryBrowser();
 
 const tellState = ({ state, stage }) => {
@@ -48,7 +56,7 @@ const remembered = () => {
 
 const render = ({ story, groups }, chapterOf) => {
   if (!story) return;
-  const makers = story.kind === "compared" ? COMPARED : [glance, byIteration, byRound, paired, offPolicy, exploration, selection, money, lineage];
+  const makers = { compared: COMPARED, index: INDEX }[story.kind] || RUN;
   const sections = makers.map((make) => make(story)).filter(Boolean);
   const main = at("main");
   const restore = remembered();
@@ -70,7 +78,7 @@ const render = ({ story, groups }, chapterOf) => {
   );
   tellState(story);
   at("made").textContent =
-    `Made ${day(story.made_at)} from the run's journal. ${document.body.dataset.live ? "This page follows its run while rmft-api serves it." : "This page asks nobody anything; it can be kept, sent and opened without a network."}`;
+    `Made ${day(story.made_at)} from the journals of its runs. ${document.body.dataset.live ? "This page follows its runs while rmft-api serves it." : "This page asks nobody anything; it can be kept, sent and opened without a network."}`;
   document.title = `${story.run}: ${story.headline.title}`;
   restore();
 };

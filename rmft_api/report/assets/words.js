@@ -50,3 +50,8 @@ const playerName = (player) =>
     ? player.name + (player.only?.length ? ` (${kindsOf(player.only).join(", ")} alone)` : "")
     : iterationName(player.index);
 const plural = (n, word) => `${count(n)} ${word}${n === 1 ? "" : "s"}`;
+// A share of the way from the base to the limit.
+const shareOf = (one) =>
+  one
+    ? `${num(100 * one.mean, 0)} %${known(one.low) && known(one.high) ? ` [${num(100 * one.low, 0)}, ${num(100 * one.high, 0)}]` : ""}`
+    : "–";
