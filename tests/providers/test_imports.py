@@ -47,6 +47,7 @@ ENVIRON = {
     "PORTKEY_API_KEY": "portkey-0123456789",
     "FIREWORKS_API_KEY": "fw-0123456789",
     "FIREWORKS_ACCOUNT_ID": "lab",
+    "TINKER_API_KEY": "tml-0123456789",
 }
 PROGRAM = """\
 import sys
@@ -61,6 +62,7 @@ adapters = (
     "gemini",
     "nebius_models",
     "openai_wire",
+    "tinker",
     "together",
 )
 print(*sorted(set(sys.modules) & {vendors!r}))
@@ -89,6 +91,7 @@ def loaded(name: str, trains: str) -> tuple[set[str], set[str]]:
         ("bedrock", {"botocore"}, {"bedrock"}),
         ("together", set[str](), {"chat", "together"}),
         ("fireworks", set[str](), {"chat", "fireworks"}),
+        ("tinker", set[str](), {"chat", "tinker"}),
         ("portkey", {"openai", "httpx2"}, {"chat", "openai_wire"}),
         ("openai-compatible", {"openai", "httpx2"}, {"chat", "openai_wire"}),
     ],
