@@ -80,6 +80,13 @@ def warnings_of(builder: PhaseBuilder, plan: RunPlan) -> Iterator[str]:
     yield from _refused_data(builder, plan.phases)
     if builder.playing.profile.paid or builder.training.profile.paid:
         yield from old_prices(plan.prices, date.fromisoformat(plan.begins))
+    traits = builder.training.profile.training
+    if traits is not None and traits.save_every is not None:
+        yield (
+            "training is driven step by step from this machine, so the run must be up while it "
+            "trains; a run that is stopped pays no step twice, a session that is lost at most "
+            f"{traits.save_every} steps, which are reserved with the job"
+        )
     if builder.playing.profile.rents_deployments:
         yield (
             "a deployment is paid by the hour: more hours than the worst case (faults, limits, a "

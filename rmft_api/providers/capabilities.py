@@ -126,9 +126,10 @@ class TrainingCapabilities(Section):
     """Where the endpoint lists what an organisation may train; read before a run starts."""
     result: Literal["model", "checkpoint"] = "model"
     """What a job that succeeded leaves: a model, or checkpoints alone, of which the last counts."""
-    save_every: Annotated[int, Field(ge=1)] = 10
-    """Where training is step by step: how many steps there are between saved states. A training run
-    that is lost trains so many again at most, and pays for them."""
+    save_every: Annotated[int, Field(ge=1)] | None = None
+    """Where the client drives training step by step: how many steps there are between saved states.
+    A training run that is lost trains so many again at most, and pays for them. None: the endpoint
+    trains by itself."""
     extra: dict[str, Any] = Field(default_factory=dict)
     """Further fields of every job, as the endpoint spells them."""
 

@@ -67,6 +67,14 @@ def test_low_expected_and_worst_come_in_this_order_and_add_up() -> None:
         assert plan.total.expected == sum(p.cost.expected or 0 for p in plan.phases)
 
 
+def test_a_plan_says_what_training_from_this_machine_needs_and_can_cost_again() -> None:
+    at_tinker = drawn(small(model={"profile": "tinker", "base": "Qwen/Qwen3-8B"}))
+    said = [one for one in at_tinker.warnings if "step by step" in one]
+    assert len(said) == 1
+    assert "at most 10 steps" in said[0]
+    assert not any("step by step" in one for one in drawn(small()).warnings)
+
+
 def test_an_unknown_price_makes_the_total_unknown_and_never_zero() -> None:
     plan = drawn(small(model={"base": "gpt-99"}))
     assert plan.total == Cost(None, None, None)

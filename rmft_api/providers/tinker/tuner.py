@@ -215,7 +215,7 @@ class TinkerTuner:
         if key not in self._schedules:
             content = self._files.content(plan.file)
             examples = tokenizer_of(base, self._environ).examples(content)
-            self._schedules[key] = Schedule(plan, examples, self._traits.save_every)
+            self._schedules[key] = Schedule(plan, examples, self._traits.save_every or 1)
         return self._schedules[key]
 
     async def _begin(
