@@ -72,7 +72,7 @@ class Calibration(Record, frozen=True):
     """What was measured on one machine with one checkpoint."""
 
     reading: float
-    """Tokens per second of prompts that nobody read before."""
+    """Tokens per second of a round's prompts, whose beginnings are read once."""
     rows: int
     step_s: float
     """Seconds in which each of `rows` answers grows by a token."""
@@ -80,11 +80,14 @@ class Calibration(Record, frozen=True):
     """The largest relative distance of a single measurement from the middle one."""
     measured: str
     """The day (UTC)."""
+    computing: float | None = None
+    """Tokens per second of prompts that share nothing; None: `reading` is of such prompts."""
 
     def speed(self, settings: HfSettings) -> Speed:
-        """The same for plans. Training is not measured: it is taken from reading, by operations."""
+        """For plans. Training is not measured but taken from `computing`, by its operations."""
         passes = 3 if settings.gradient_checkpointing else 2
-        return Speed(self.reading / passes, self.reading, self.rows, self.step_s)
+        training = (self.computing or self.reading) / passes
+        return Speed(training, self.reading, self.rows, self.step_s)
 
 
 def accelerator(name: str) -> Accelerator:

@@ -4,8 +4,10 @@ Rounds before a shown one are played as a plan plays them: actions drawn evenly,
 length that the plan assumes.
 """
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
+from itertools import islice
 
 from rmft_api.config.schema import RunConfig
 from rmft_api.core.answer_forms import CALL, TOOL, call_text, way_of
@@ -96,7 +98,7 @@ async def preview(
     """
     prepared = _prepared(config, prompts, options)
     chosen = _rounds(options.rounds, prepared.scenario.T)
-    chat = _Recorder(_simulated(config, counter, prepared, profile))
+    chat = _Recorder(_simulated(config, counter, [prepared], profile))
     settings = preparation.rollout_settings(config, options.split, 1, config.model.base, 1)
     await engine.play(replace(settings, trajectories=1), [prepared], chat, _drop)
     prices = Prices(profile, batch=config.requests.transport == "batch")
@@ -116,12 +118,31 @@ async def preview(
     )
 
 
+async def rollout_requests(
+    config: RunConfig, prompts: PromptSet, profile: Profile, counter: TokenCounter, replies: int
+) -> list[list[ChatRequest]]:
+    """What iteration 1 asks in each round, for at least so many replies a round where it has them.
+
+    Actions are drawn evenly. Raises as `preview`.
+    """
+    each = config.rollouts.trajectories
+    drawn = preparation.prepared_scenarios(config, prompts, "train", 1)
+    prepared = list(islice(drawn, math.ceil(replies / each)))
+    chat = _Recorder(_simulated(config, counter, prepared, profile))
+    settings = preparation.rollout_settings(config, "train", 1, config.model.base, 1)
+    await engine.play(settings, prepared, chat, _drop)
+    rounds: dict[int, list[ChatRequest]] = {}
+    for request, _ in chat.exchanges:
+        rounds.setdefault(int(request.key.split("/")[-1]), []).append(request)
+    return [rounds[t] for t in sorted(rounds)]
+
+
 def _simulated(
-    config: RunConfig, counter: TokenCounter, prepared: PreparedScenario, profile: Profile
+    config: RunConfig, counter: TokenCounter, prepared: Sequence[PreparedScenario], profile: Profile
 ) -> SimulatedChat:
     reply_text = ReplyText(config, counter, config.sampling.max_tokens // 2)
     chat = profile.chat.model_copy(update={"cache_from_tokens": None})
-    return SimulatedChat(reply_text, counter, {prepared.index: prepared.names}, chat)
+    return SimulatedChat(reply_text, counter, {one.index: one.names for one in prepared}, chat)
 
 
 @dataclass

@@ -69,3 +69,30 @@ def test_training_is_taken_from_reading_by_its_operations() -> None:
     again = HfSettings(checkpoint="here", gradient_checkpointing=True)
     assert found.speed(again).training == pytest.approx(100 / 3)
     assert found.speed(plain).generation == 16.0
+
+
+def test_training_is_taken_from_prompts_that_share_nothing() -> None:
+    found = Calibration(
+        reading=900.0, rows=8, step_s=0.5, error=0.2, measured="2026-11-28", computing=100.0
+    )
+    assert found.speed(HfSettings(checkpoint="here")).training == 50.0
+    assert found.speed(HfSettings(checkpoint="here")).reading == 900.0
+
+
+async def test_a_measurement_holds_for_the_prompts_it_was_made_with(
+    checkpoint: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(calibration, "SECONDS", 0.0)
+    asked: list[list[int]] = []
+    burst = calibration._burst  # pyright: ignore[reportPrivateUsage]
+
+    async def noted(chat: Any, requests: Any, what: str, most: int) -> Any:
+        asked.append([one.n for one in requests])
+        return await burst(chat, requests, what, most)
+
+    monkeypatch.setattr(calibration, "_burst", noted)
+    await rmft_api.aplan(run_of(checkpoint), calibrate=True, runs=tmp_path)
+    assert sum(asked[1]) == 16  # all plays of a middle round
+    changed = {**run_of(checkpoint), "prompts": {"set": "plain", "reasoning": "none"}}
+    assert (await rmft_api.aplan(changed, runs=tmp_path)).record.seconds is None
+    (checkpoint / calibration.FILE).unlink()
