@@ -1,10 +1,13 @@
 """Prints what finished runs show on their test scenarios, a row per run, as Markdown.
 
     python benchmarks/evidence.py RUN [RUN ...] [--runs FOLDER] [--rival greedy]
+        [--group "bandit T=25" ...] [--json headline|groups|rival]
 
 For each run: the base and the champion, the paired drop with its 95 % interval, and the same for
 every group of scenarios (environment, K, T) that the run tested. Then the champion against the
-rival, paired on every scenario, run by run and over all of them.
+rival, paired on every scenario, run by run and over all of them: with an interval over scenarios,
+and with one over seeds, which is wider and speaks of other seeds too. `--json` prints one of the
+tables as the columns and rows of a record of docs/results/.
 """
 
 import argparse
@@ -24,19 +27,37 @@ from rmft_api.evaluation import outcome, scoring
 from rmft_api.journal import Journal
 
 
+class Table(NamedTuple):
+    """A table of text."""
+
+    columns: list[str]
+    rows: list[list[str]]
+
+    def __str__(self) -> str:
+        """As Markdown."""
+        lines = [self.columns, ["---"] * len(self.columns), *self.rows]
+        return "\n".join(f"| {' | '.join(cells)} |" for cells in lines)
+
+
 def main() -> None:
     """Read `report RUN --json` of every run and print the tables."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("run", nargs="+")
     parser.add_argument("--runs", type=Path, default=Path("runs"))
     parser.add_argument("--rival", default="greedy")
+    parser.add_argument("--group", nargs="+", help="only these groups of scenarios")
+    parser.add_argument("--json", choices=("headline", "groups", "rival"))
     asked = parser.parse_args()
     reports = [_report(name, asked.runs) for name in asked.run]
-    print(_headline(reports))
-    print()
-    print(_groups(reports))
-    print()
-    print(_against([_duel(name, asked.runs, asked.rival) for name in asked.run], asked.rival))
+    makers = {
+        "headline": lambda: _headline(reports),
+        "groups": lambda: _groups(reports, asked.group),
+        "rival": lambda: _against([_duel(run, asked.runs, asked.rival) for run in asked.run]),
+    }
+    if asked.json:
+        print(json.dumps(makers[asked.json]()._asdict()))
+        return
+    print("\n\n".join(str(make()) for make in makers.values()))
 
 
 def _report(name: str, runs: Path) -> dict[str, Any]:
@@ -66,20 +87,22 @@ def _duel(name: str, runs: Path, rival: str) -> _Duel:
     return _Duel(name, {group: (mine[some], theirs[some]) for group, some in groups.items()})
 
 
-def _against(duels: list[_Duel], rival: str) -> str:
+def _against(duels: list[_Duel]) -> Table:
     """The rival's regret less the champion's on the same scenarios, with its 95 % interval."""
     groups = list(duels[0].regrets)
-    head = ["champion, rival, rival less champion", *groups]
-    lines = [_row(head), _row(["---"] * len(head))]
-    lines += [_row([f"{d.run}, {rival}", *(_gap([d], group) for group in groups)]) for d in duels]
-    lines.append(_row(["all", *(_gap(duels, group) for group in groups)]))
-    return "\n".join(lines)
+    rows = [[d.run, *(_gap([d], group) for group in groups)] for d in duels]
+    rows.append(["all", *(_gap(duels, group) for group in groups)])
+    return Table(["champion, rival, rival less champion", *groups], rows)
 
 
 def _gap(duels: list[_Duel], group: str) -> str:
     mine, theirs = (np.concatenate([d.regrets[group][side] for d in duels]) for side in (0, 1))
     gap = statistics.drop_interval(theirs - mine)
-    return f"{mine.mean():.2f}, {theirs.mean():.2f}, {gap} ({len(mine)})"
+    shown = f"{mine.mean():.2f}, {theirs.mean():.2f}, {gap} ({len(mine)})"
+    if len(duels) < statistics.FEWEST_SEEDS:
+        return shown
+    each = [d.regrets[group][1] - d.regrets[group][0] for d in duels]
+    return f"{shown}; over seeds {statistics.pooled_interval(each)}"
 
 
 def _pair(report: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
@@ -88,39 +111,33 @@ def _pair(report: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
     return tested[0], tested[report["champion"]["index"]]
 
 
-def _headline(reports: list[dict[str, Any]]) -> str:
+def _headline(reports: list[dict[str, Any]]) -> Table:
     rivals = list(reports[0]["baselines"])
     head = ["run", "champion", "base", "champion's", "drop [95 % CI]", "SuffFail", "K x MinFrac"]
-    lines = [_row([*head, "valid", *rivals]), _row(["---"] * (len(head) + 1 + len(rivals)))]
+    rows: list[list[str]] = []
     for report in reports:
         base, best = _pair(report)
-        lines.append(
-            _row(
-                [
-                    report["run"],
-                    f"iteration {best['index']}",
-                    f"{base['regret']['mean']:.2f}",
-                    f"{best['regret']['mean']:.2f}",
-                    _drop(base, best),
-                    f"{base['suff_fail_freq']:.2f} -> {best['suff_fail_freq']:.2f}",
-                    f"{base['k_min_frac']:.2f} -> {best['k_min_frac']:.2f}",
-                    f"{best['valid']:.1%}",
-                    *(_mean(report["baselines"], name) for name in rivals),
-                ]
-            )
+        rows.append(
+            [
+                report["run"],
+                f"iteration {best['index']}",
+                f"{base['regret']['mean']:.2f}",
+                f"{best['regret']['mean']:.2f}",
+                _drop(base, best),
+                f"{base['suff_fail_freq']:.2f} -> {best['suff_fail_freq']:.2f}",
+                f"{base['k_min_frac']:.2f} -> {best['k_min_frac']:.2f}",
+                f"{best['valid']:.1%}",
+                *(_mean(report["baselines"], name) for name in rivals),
+            ]
         )
-    return "\n".join(lines)
+    return Table([*head, "valid", *rivals], rows)
 
 
-def _groups(reports: list[dict[str, Any]]) -> str:
+def _groups(reports: list[dict[str, Any]], only: list[str] | None) -> Table:
     """Base, champion and drop of every group, a column per run."""
-    lines = [_row(["scenarios", *(r["run"] for r in reports), *reports[0]["baselines"]])]
-    lines.append(_row(["---"] * (1 + len(reports) + len(reports[0]["baselines"]))))
-    for name in _pair(reports[0])[0]["groups"]:
-        cells = [_group(report, name) for report in reports]
-        rivals = [_mean(one["groups"], name) for one in reports[0]["baselines"].values()]
-        lines.append(_row([name, *cells, *rivals]))
-    return "\n".join(lines)
+    names = only or list(_pair(reports[0])[0]["groups"])
+    rows = [[name, *(_group(report, name) for report in reports)] for name in names]
+    return Table(["scenarios", *(report["run"] for report in reports)], rows)
 
 
 def _group(report: dict[str, Any], name: str) -> str:
@@ -128,7 +145,16 @@ def _group(report: dict[str, Any], name: str) -> str:
     before, after = base["groups"][name], best["groups"][name]
     fails = f"{before['suff_fail_freq']:.2f} -> {after['suff_fail_freq']:.2f}"
     means = f"{before['regret']['mean']:.2f} -> {after['regret']['mean']:.2f}"
-    return f"{means}, drop {_drop(before, after)}, SuffFail {fails}"
+    limit = _of_limit(report["limit"], name, after)
+    return f"{means}, drop {_drop(before, after)}, SuffFail {fails}{limit}"
+
+
+def _of_limit(limit: dict[str, Any] | None, name: str, after: dict[str, Any]) -> str:
+    """Regret in limits, where the limit of all of these scenarios is known."""
+    least = limit["groups"].get(name) if limit else None
+    if least is None or least["scenarios"] != after["scenarios"]:
+        return ""
+    return f", {after['regret']['mean'] / least['regret']['mean']:.2f} x the limit"
 
 
 def _drop(before: dict[str, Any], after: dict[str, Any]) -> str:
@@ -143,10 +169,6 @@ def _drop(before: dict[str, Any], after: dict[str, Any]) -> str:
 def _mean(figures: dict[str, Any], name: str) -> str:
     """A baseline's mean regret; empty where it cannot play these problems."""
     return f"{figures[name]['regret']['mean']:.2f}" if name in figures else ""
-
-
-def _row(cells: list[str]) -> str:
-    return f"| {' | '.join(cells)} |"
 
 
 if __name__ == "__main__":
