@@ -535,7 +535,8 @@ def test_what_a_fine_tune_costs_is_an_hour_and_no_token() -> None:
     assert load("together").is_tuned(model)
     price = price_of("together", model)
     assert price is not None
-    assert (price.input, price.output, price.train) == (0, 0, None)
+    assert (price.input, price.output, str(price.train)) == (0, 0, "1.35")
+    assert "upper end" in price.source
     assert price.deployment(1) == 3_990_000
 
 
