@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
+from pathlib import Path
 from typing import Protocol
 
 from rmft_api.core.records import (
@@ -219,6 +220,13 @@ class Tracker(Protocol):
 
     def figures(self, index: int, model: str, figures: Mapping[str, float]) -> None:
         """The figures of the model of iteration `index`; 0 is the base."""
+        ...
+
+    def results(self, pictures: Mapping[str, Path], champion: Mapping[str, str]) -> None:
+        """What a finished run came to: its figures as PNG files by name, and its champion.
+
+        `champion` holds "model" and where that comes from. May be called again for the same run.
+        """
         ...
 
     def close(self, *, finished: bool) -> None:

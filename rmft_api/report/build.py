@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 import msgspec
 
 from rmft_api.config.schema import RunConfig
-from rmft_api.core.records import Split
+from rmft_api.core.records import Interval, Split
 from rmft_api.evaluation import outcome
 from rmft_api.evaluation.scoring import Figures, Results
 from rmft_api.journal import Journal
@@ -89,7 +89,14 @@ def gather(
         off_policy=logs[0].values if logs else None,
         off_policy_notes=logs[0].notes if logs else (),
         other_logs=logs[1:],
+        shares=_shares(results),
     )
+
+
+def _shares(results: Results | None) -> dict[int, Interval]:
+    """What each tested model has gained of what is possible."""
+    every = results.iterations if results else ()
+    return {one.index: one.share_of_possible for one in every if one.share_of_possible}
 
 
 def _logs(results: Results | None) -> tuple[LoggedValues, ...]:

@@ -178,3 +178,6 @@ class ReportData(Record, frozen=True):
     """What they rest on."""
     other_logs: tuple[LoggedValues, ...] = ()
     """The same of further logs."""
+    shares: dict[int, Interval] = msgspec.field(default_factory=dict[int, Interval])
+    """Iteration -> how much of the way from the base's test regret to the limit its model has gone;
+    empty where no limit is known."""

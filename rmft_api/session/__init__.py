@@ -43,6 +43,7 @@ if TYPE_CHECKING:
         runs,
         side_by_side,
         tables,
+        tracked_results,
         valid_replies,
     )
 
@@ -83,5 +84,6 @@ __all__ = [
     "runs",
     "side_by_side",
     "tables",
+    "tracked_results",
     "valid_replies",
 ]

@@ -115,6 +115,15 @@ def _write_one(one: _Read, folder: Path, order: PaperOrder) -> Iterator[Path]:
             yield path
 
 
+def pictures(results: "Results", report: "ReportData", folder: Path) -> dict[str, Path]:
+    """A run's figures as PNG files, by name. Raises ConfigError without matplotlib."""
+    read, order = (
+        _Read(report.run, (results, report), None),
+        PaperOrder(formats=("png",), columns=2),
+    )
+    return {path.stem: path for path in _write_one(read, folder, order)}
+
+
 def _tables(one: _Read) -> "Iterator[PaperTable]":
     from rmft_api.report.paper import run_tables
 
@@ -131,6 +140,7 @@ def _figures(one: _Read) -> Iterator[tuple[str, Any]]:
         results, report = one.run
         yield "regret_by_iteration", partial(plots.regret_by_iteration, report)
         yield "regret_by_round", partial(plots.regret_by_round, report)
+        yield "share_of_possible", partial(plots.share_of_possible, report)
         yield "paired_differences", partial(plots.paired_differences, report)
         yield "exploration", partial(plots.exploration, report)
         yield "generalisation", partial(heat_maps.of_run, results)

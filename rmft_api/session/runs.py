@@ -256,6 +256,10 @@ async def _tracked(
     try:
         yield tracker
         finished = True
+        if tracker is not None:
+            from rmft_api.session.tracked_results import track_results
+
+            await track_results(tracker, config, journal, show.line)
     finally:
         if tracker is not None:
             await report_to_tracker(lambda: tracker.close(finished=finished), show.line)

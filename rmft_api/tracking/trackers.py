@@ -78,6 +78,11 @@ class _Opened:
         self._tracker = self._tracker or self._make()
         self._tracker.figures(index, model, figures)
 
+    def results(self, pictures: Mapping[str, Path], champion: Mapping[str, str]) -> None:
+        """As the tracker does."""
+        self._tracker = self._tracker or self._make()
+        self._tracker.results(pictures, champion)
+
     def close(self, *, finished: bool) -> None:
         """As the tracker does, where it was opened at all."""
         if self._tracker is not None:

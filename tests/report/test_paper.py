@@ -21,7 +21,10 @@ from rmft_api.report.paper.tables import Column, PaperTable, Starred
 from rmft_api.session import paper
 from tests.report.conftest import played
 
-NAMES = ("regret_by_iteration", "regret_by_round", "paired_differences", "exploration")
+NAMES = (
+    *("regret_by_iteration", "regret_by_round", "share_of_possible"),
+    *("paired_differences", "exploration"),
+)
 
 
 def command(*words: str) -> str:

@@ -1,7 +1,9 @@
 """Trackers, over the loop and over the real packages where they are installed."""
 
 import asyncio
+import base64
 import dataclasses
+import importlib.util
 import math
 from collections.abc import Mapping
 from pathlib import Path
@@ -13,7 +15,10 @@ from rmft_api import tracking
 from rmft_api.config import schema as configs
 from rmft_api.config.schema import TrackingConfig
 from rmft_api.core.errors import ConfigError
+from rmft_api.evaluation import outcome
+from rmft_api.finetuning import FineTuned
 from rmft_api.loop import iterate
+from rmft_api.session.tracked_results import track_results
 from rmft_api.tracking import Identity
 from tests.loop_world import World, config
 
@@ -27,12 +32,20 @@ class Kept:
         self.told: dict[int, Mapping[str, float]] = {}
         self.times = 0
         self.fails = False
+        self.pictures: dict[str, bytes] = {}
+        self.champions: list[Mapping[str, str]] = []
 
     def figures(self, index: int, model: str, figures: Mapping[str, float]) -> None:
         if self.fails:
             raise ConnectionError("the store is away")
         self.times += 1
         self.told[index] = figures
+
+    def results(self, pictures: Mapping[str, Path], champion: Mapping[str, str]) -> None:
+        if self.fails:
+            raise ConnectionError("the store is away")
+        self.pictures = {name: path.read_bytes() for name, path in pictures.items()}
+        self.champions.append(champion)
 
     def close(self, *, finished: bool) -> None:
         pass
@@ -87,6 +100,59 @@ async def test_a_figure_that_is_not_finite_is_told_to_no_tracker(tmp_path: Path)
     assert "validation/regret_low" not in kept.told[0]
 
 
+async def test_a_finished_run_hands_over_its_figures_and_its_champion_once(
+    tmp_path: Path,
+) -> None:
+    world, kept, said = World(tmp_path, config(), MODELS), Kept(), list[str]()
+    await walk(world, kept)
+    journal = world.journal()
+    try:
+        kept.fails = True
+        await track_results(kept, world.config, journal, said.append)
+        assert any("the tracker was not updated" in line for line in said)
+        assert kept.champions == []
+        kept.fails = False
+        for _ in range(2):
+            await track_results(kept, world.config, journal, said.append)
+        best = outcome.champion(world.config, journal)
+        chosen = journal.get("trained", f"{best.index:02}", FineTuned)
+    finally:
+        journal.close()
+    (champion,) = kept.champions
+    assert (champion["model"], champion["iteration"]) == (best.model, str(best.index))
+    assert chosen is not None
+    assert champion["dataset_sha256"] == chosen.dataset
+    if importlib.util.find_spec("matplotlib"):
+        assert {"regret_by_iteration", "paired_differences"} <= set(kept.pictures)
+        assert all(one.startswith(b"\x89PNG") for one in kept.pictures.values())
+    else:
+        assert any("rmft-api[figures]" in line for line in said)
+
+
+async def test_nothing_is_handed_over_before_there_are_results(tmp_path: Path) -> None:
+    world, kept = World(tmp_path, config(), MODELS), Kept()
+    journal = world.journal()
+    try:
+        await track_results(kept, world.config, journal, print)
+    finally:
+        journal.close()
+    assert kept.champions == []
+
+
+CHAMPION = {"model": "skill-0.8", "iteration": "3", "base": "skill-0.2"}
+
+
+def picture(folder: Path) -> Mapping[str, Path]:
+    """The smallest PNG: one pixel."""
+    path = folder / "regret.png"
+    path.write_bytes(
+        base64.b64decode(
+            "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mP8z8BQDwAEhQGAhKmMIQAAAABJRU5ErkJggg=="
+        )
+    )
+    return {"regret": path}
+
+
 def identity(path: Path) -> Identity:
     return Identity("mine", 17, path, {"seed": "5", "model.base": "some-model"})
 
@@ -132,6 +198,27 @@ def test_mlflow_holds_a_run_that_is_resumed_as_one(
     assert (run.data.tags["model.1"], run.info.status) == ("m1", "FINISHED")
 
 
+def test_mlflow_holds_the_figures_and_registers_the_champion_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    mlflow: Any = pytest.importorskip("mlflow")
+    monkeypatch.setenv("MLFLOW_ALLOW_FILE_STORE", "true")
+    uri = (tmp_path / "store").as_uri()
+    settings = TrackingConfig(to="mlflow", project="bandits", uri=uri)
+    for champion in (CHAMPION, CHAMPION, {**CHAMPION, "model": "skill-0.9", "iteration": "4"}):
+        tracker = tracking.open_tracker(settings, identity(tmp_path))
+        assert tracker is not None
+        tracker.results(picture(tmp_path), champion)
+        tracker.close(finished=True)
+    client = mlflow.MlflowClient(tracking_uri=uri)
+    (run,) = client.search_runs([client.get_experiment_by_name("bandits").experiment_id])
+    stored = {one.path for one in client.list_artifacts(run.info.run_id, "figures")}
+    assert stored == {"figures/regret.png"}
+    versions = sorted(client.search_model_versions("name='mine'"), key=lambda one: int(one.version))
+    assert [one.tags["model"] for one in versions] == ["skill-0.8", "skill-0.9"]
+    assert all(one.run_id == run.info.run_id for one in versions)
+
+
 async def test_wandb_writes_offline(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     pytest.importorskip("wandb")
     for name, value in {
@@ -146,18 +233,25 @@ async def test_wandb_writes_offline(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     tracker = tracking.open_tracker(TrackingConfig(to="wandb"), identity(tmp_path))
     assert tracker is not None
     said: list[str] = []
+    pictures: Mapping[str, Path] = picture(tmp_path) if importlib.util.find_spec("PIL") else {}
     assert await tracking.report_to_tracker(
         lambda: tracker.figures(0, "m0", {"regret": 5.0}), said.append
     )
     assert await tracking.report_to_tracker(
         lambda: tracker.figures(1, "m1", {"regret": 4.0}), said.append
     )
+    assert await tracking.report_to_tracker(
+        lambda: tracker.results(pictures, CHAMPION), said.append
+    )
     assert await tracking.report_to_tracker(lambda: tracker.close(finished=True), said.append)
     (written,) = tmp_path.glob("wandb/offline-run-*/run-mine-17.wandb")
     for _ in range(200):  # its own process may still be writing
-        if b"regret" in written.read_bytes():
+        raw = written.read_bytes()
+        if b"regret" in raw and b"mine-champion" in raw:
             break
         await asyncio.sleep(0.05)
     else:
         pytest.fail("nothing was written")
     assert said == []
+    if pictures:
+        assert list(written.parent.rglob("files/media/images/figures/regret_*.png"))

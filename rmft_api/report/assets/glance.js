@@ -81,8 +81,26 @@ const byIteration = (story) => {
       series: shown,
     }),
     unreadNote([...modelsOf(story, "validation"), ...modelsOf(story, "test")]),
+    sharesChart(story),
     folded("All figures of all models", () => playersTable(story)),
   );
+};
+
+// How much of the way from the base to the limit each model has gone, where a limit is known.
+const sharesChart = (story) => {
+  const found = Object.entries(story.shares).map(([index, one]) => ({ index: Number(index), one }));
+  if (!found.length) return null;
+  return rowsChart({
+    title: "Share of the possible",
+    note: "How much of the way from the base's test regret to the limit each model has gone, with its 95 % interval: 0 is the base, 1 the limit, nearly the least regret possible.",
+    unit: "share of the way from the base to the limit",
+    rows: found.map(({ index, one }) => ({
+      name: index === story.champion ? `${iterationName(index)} (champion)` : iterationName(index),
+      ...one,
+      colour: "var(--accent)",
+      strong: index === story.champion,
+    })),
+  });
 };
 
 const playersTable = (story) => {

@@ -129,6 +129,30 @@ def _curve(axes: Any, player: PlayerFigures, T: int, place: int | None) -> None:
         axes.fill_between(curve.rounds, curve.low, curve.high, color=colour, alpha=0.18, lw=0)
 
 
+def share_of_possible(report: ReportData, columns: int) -> Any | None:
+    """How much of the way from the base to the limit each iteration's model has gone."""
+    if not report.shares:
+        return None
+    figure = style.new_figure(columns, 2.3 if columns == 1 else 2.7)
+    axes = figure.add_subplot()
+    axes.axhline(1.0, color=style.BASE, lw=0.8, linestyle=style.DASHES[0], label="the limit")
+    axes.axhline(0.0, color=style.BASE, lw=0.6)
+    indices = sorted(report.shares)
+    shares = [report.shares[index] for index in indices]
+    axes.errorbar(
+        indices, [one.mean for one in shares], yerr=_ends(shares), color=style.ACCENT, marker="o",
+        markersize=3, capsize=0, elinewidth=0.8, label="model",
+    )  # fmt: skip
+    for index, one in zip(indices, shares, strict=True):
+        if index == report.champion:
+            axes.plot([index], [one.mean], "o", color=style.ACCENT, markersize=6)
+    axes.set_xlabel("iteration")
+    axes.set_ylabel("share of the possible (test)")
+    axes.xaxis.set_major_locator(_whole_numbers())
+    legend(figure, columns)
+    return figure
+
+
 def paired_differences(report: ReportData, columns: int) -> Any | None:
     """A forest of paired differences with their intervals; filled: significant after Holm."""
     families = [

@@ -5,6 +5,7 @@ from collections.abc import Iterable, Iterator
 
 from rmft_api.core.records import Interval
 from rmft_api.evaluation.comparison import Axis, ComparisonResults, PairedDifference
+from rmft_api.evaluation.off_policy import OffPolicyResults
 from rmft_api.evaluation.scoring import Evaluated, Figures, Results
 from rmft_api.evaluation.selection_summary import Share
 from rmft_api.planning import PhaseSpending
@@ -36,7 +37,7 @@ def of_run(results: Results, report: ReportData) -> Iterator[PaperTable]:
         _measures(report),
         _own_measures(results),
         _selections(results),
-        _off_policy(results),
+        *_off_policy(results),
         _spending(report.phases, results.run),
     )
     yield from (one for one in made if one.rows)
@@ -197,17 +198,23 @@ def _share(share: Share) -> Iterator[Cell]:
     yield from (m.best_share, m.median_reward, m.answer_entropy, m.switch_delay, m.valid)
 
 
-def _off_policy(results: Results) -> PaperTable:
-    found = results.off_policy
-    values = () if found is None else found.players
+def _off_policy(results: Results) -> Iterator[PaperTable]:
+    """A table for each log; the first is called as it is where there is one alone."""
+    logs = () if results.off_policy is None else (results.off_policy, *results.other_logs)
+    for place, found in enumerate(logs, start=1):
+        rounds = f", T = {found.rounds}" if len(logs) > 1 else ""
+        yield _of_log(found, "off_policy" if place == 1 else f"off_policy_{place}", rounds, results)
+
+
+def _of_log(found: OffPolicyResults, name: str, rounds: str, results: Results) -> PaperTable:
     numbers = ("IPS", "SNIPS", "DR", "DR over base")
-    where = "" if found is None else f" on {found.rows:,} held-out rows of {found.file}"
+    where = f"{found.rows:,} held-out rows of {found.file}{rounds}"
     return PaperTable(
-        name="off_policy",
-        title=f"Mean reward of a decision{where}, run {results.run}",
+        name=name,
+        title=f"Mean reward of a decision on {where}, run {results.run}",
         columns=(
             *(Column("iteration", is_text=True), Column("policy", is_text=True)),
-            *(Column(name, 3) for name in numbers),
+            *(Column(number, 3) for number in numbers),
             *(Column("worth rows", 0), Column("valid", 3)),
         ),
         rows=tuple(
@@ -217,7 +224,7 @@ def _off_policy(results: Results) -> PaperTable:
                 *(None if one.over_base is None else _starred(one.over_base),),
                 *(one.effective_rows, one.valid),
             )
-            for one in values
+            for one in found.players
         ),
         notes=("95 % confidence intervals in brackets.", STARRED_INTERVAL),
     )
