@@ -11,6 +11,11 @@ NUMERIC = (
     "rmft-linear-attention-2",
     "rmft-linear-attention-3",
     "rmft-linear-attention-worst",
+    "rmft-matrix-attention",
+    "rmft-matrix-attention-2",
+    "rmft-matrix-attention-3",
+    "rmft-matrix-attention-4",
+    "rmft-matrix-attention-5",
     "rmft-transformer",
 )
 BASES = ("rmft-tiny", *NUMERIC, *scripted_players.BASES)

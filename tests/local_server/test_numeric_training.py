@@ -18,6 +18,7 @@ from rmft_api.local_server.numeric import chats, weights
 from rmft_api.local_server.numeric.engine import BASES, NumericEngine, NumericModel
 from rmft_api.local_server.numeric.family import Encoded
 from rmft_api.local_server.numeric.linear_attention import LinearAttention
+from rmft_api.local_server.numeric.matrix_attention import parts
 from rmft_api.local_server.numeric.simplex import Floats
 from rmft_api.local_server.numeric.transformer import Transformer
 from rmft_api.local_server.numeric.transformer_network import (
@@ -70,7 +71,7 @@ def a_of(path: Path) -> float:
     return float(weights.load(path, family.name, first)["a"])
 
 
-@pytest.mark.parametrize("base", [WORST, TRANSFORMER])
+@pytest.mark.parametrize("base", [WORST, "rmft-matrix-attention", TRANSFORMER])
 def test_the_same_inputs_give_the_same_bytes(base: str, tmp_path: Path):
     examples, wanted = played(1.0, 40), JobHyperparameters(2, 10)
     first, _, _ = train(base, examples, tmp_path / "a", wanted=wanted)
@@ -86,6 +87,24 @@ def test_linear_attention_becomes_the_player_that_it_is_shown(tmp_path: Path):
     assert a_of(second[-1]) == pytest.approx(1, abs=0.1)
     assert steps[-1].train_loss < 0.1 * steps[0].train_loss
     assert steps[-1].train_mean_token_accuracy > steps[0].train_mean_token_accuracy
+
+
+def test_a_free_matrix_becomes_the_one_that_treats_all_actions_alike(tmp_path: Path):
+    base = "rmft-matrix-attention-2"
+    family, start = BASES[base]
+    assert parts(start["V"][:3, :3])[2] > 0.5
+    saved, _, _ = train(base, played(1.0, 400), tmp_path, wanted=JobHyperparameters(30, 100))
+    V = weights.load(saved[-1], family.name, start)["V"]
+    a, _, left = parts(V[:3, :3])
+    assert a == pytest.approx(1, abs=0.1)
+    assert left < 0.05
+    assert (V[4:] == start["V"][4:]).all()  # no example has a fifth action
+
+
+def test_the_parts_of_a_matrix_are_its_own():
+    alike = 1.5 * np.eye(3) + 0.2
+    assert parts(alike) == pytest.approx((1.5, 0.2, 0.0))
+    assert parts(alike + np.diag([0.3, -0.3, 0.0])) == pytest.approx((1.5, 0.2, 0.0942809))
 
 
 def test_the_transformer_learns_what_it_is_shown(tmp_path: Path):

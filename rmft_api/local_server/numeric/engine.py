@@ -18,6 +18,7 @@ from rmft_api.local_server.engine import (
 from rmft_api.local_server.numeric import chats, noise, simplex, training, weights
 from rmft_api.local_server.numeric.family import Architecture, Tensors
 from rmft_api.local_server.numeric.linear_attention import LinearAttention
+from rmft_api.local_server.numeric.matrix_attention import MatrixAttention
 from rmft_api.local_server.numeric.simplex import Floats
 from rmft_api.local_server.numeric.transformer import Transformer
 
@@ -30,15 +31,23 @@ class NumericBase(NamedTuple):
 
 
 _LINEAR = LinearAttention()
+_MATRIX = MatrixAttention()
 _TRANSFORMER = Transformer()
 BASES: Mapping[str, NumericBase] = {
     "rmft-linear-attention": NumericBase(_LINEAR, _LINEAR.start(1)),
     "rmft-linear-attention-2": NumericBase(_LINEAR, _LINEAR.start(2)),
     "rmft-linear-attention-3": NumericBase(_LINEAR, _LINEAR.start(3)),
     "rmft-linear-attention-worst": NumericBase(_LINEAR, _LINEAR.follows(-1.0)),
+    **{
+        "rmft-matrix-attention" + (f"-{seed}" if seed > 1 else ""): NumericBase(
+            _MATRIX, _MATRIX.start(seed)
+        )
+        for seed in range(1, 6)
+    },
     "rmft-transformer": NumericBase(_TRANSFORMER, _TRANSFORMER.start(1)),
 }
-"""Three random starts, one that follows the worst action so far, and the Transformer's."""
+"""Three random starts, one that follows the worst action so far, five random matrices, and the
+Transformer's start."""
 
 
 class NumericModel:

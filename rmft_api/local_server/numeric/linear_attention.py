@@ -20,6 +20,11 @@ _SPREAD = 0.1
 _DECAYS = (0.9, 0.999)
 
 
+def attended(rewards_tK: Floats) -> Floats:
+    """x_K: the rewards so far, summed and scaled."""
+    return (rewards_tK - 0.5).sum(axis=0) / np.sqrt(len(rewards_tK) + 1)
+
+
 class LinearAttention:
     """The family; its two weights are `a` and `b`."""
 
@@ -37,8 +42,7 @@ class LinearAttention:
 
     def encode(self, rewards_tK: Floats) -> Floats:
         """x_K: the attended rewards."""
-        round_now = len(rewards_tK) + 1
-        return (rewards_tK - 0.5).sum(axis=0) / np.sqrt(round_now)
+        return attended(rewards_tK)
 
     def logits(self, weights: Tensors, inputs: Floats) -> Floats:
         """o_K (or N x K from N x K)."""
