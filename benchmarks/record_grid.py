@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 
 from benchmarks.records import text_of
+from rmft_api.core.errors import LockedError
 from rmft_api.evaluation import measures, outcome
 from rmft_api.evaluation.scoring import ScenarioSet
 from rmft_api.journal import Journal
@@ -51,7 +52,10 @@ def cells(grid: str, runs: Path) -> dict[str, Any]:
     problems: tuple[str, ...] = ()
     by_cell: dict[str, dict[str, Any]] = {BASE: {}}
     for place in ablations.runs_of(grid, ()):
-        ended = has_begun(runs / place.config.name) and _read(runs / place.config.name)
+        try:
+            ended = has_begun(runs / place.config.name) and _read(runs / place.config.name)
+        except LockedError:
+            ended = None  # at work
         if not ended:
             print(f"{place.config.name} has not ended: left out")
             continue

@@ -62,6 +62,7 @@ def plan_ablate(
     file: str | Path | None = None,
     *,
     cells: Sequence[str] = (),
+    budget_usd: float | None = None,
     reply_tokens: int | None = None,
     runs: str | Path = "runs",
 ) -> Plan[GridPlan]:
@@ -75,4 +76,5 @@ def plan_ablate(
     folder = arguments.folder(runs)
     grid = arguments.text_or_none(file, "file")
     places = runs_of(grid, arguments.texts(cells, "cells"))
-    return Plan(run_soon(lambda: plan_of(places, folder, tokens)))
+    cap = arguments.dollars(budget_usd, "budget_usd")
+    return Plan(run_soon(lambda: plan_of(places, folder, tokens, cap)))

@@ -46,7 +46,7 @@ def ablate(
 
     wanted = ablations.runs_of(file, cell or ())
     if dry_run:
-        _show(ablations.plan_now(wanted, runs, reply_tokens), as_json=as_json)
+        _show(ablations.plan_now(wanted, runs, reply_tokens, budget), as_json=as_json)
         return
     table = run_async(ablations.run_all(wanted, runs, REPORTING, budget))
     print(msgspec.json.encode(table).decode() if as_json else ablations.table_of(table))  # noqa: T201

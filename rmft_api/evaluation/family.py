@@ -70,6 +70,9 @@ class FamilyResults(Record, frozen=True):
     """The base, the champions, the baselines, the limit; none before a seed has finished."""
     unfinished: dict[int, str]
     """The other seeds, each with its state."""
+    outlying: tuple[int, ...] = ()
+    """Seeds whose champion gained far more or less than the others': the intervals over seeds are
+    not to be trusted (`statistics.outlying_seeds`)."""
 
 
 @dataclass(frozen=True)
@@ -117,7 +120,13 @@ def family_results(
         seeds=tuple(map(_of_seed, finished)),
         players=tuple(map(partial(_pooled, finished), names)),
         unfinished=dict(unfinished),
+        outlying=_outlying(finished),
     )
+
+
+def _outlying(finished: Sequence[FinishedSeed]) -> tuple[int, ...]:
+    gained = [one.players[CHAMPION].drop_M(one.players[BASE]) for one in finished]
+    return tuple(finished[place].config.seed for place in statistics.outlying_seeds(gained))
 
 
 def refuse_unequal(family: str, configs: Sequence[RunConfig]) -> None:

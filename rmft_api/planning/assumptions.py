@@ -155,14 +155,14 @@ def _no_price(config: RunConfig, where: str, what: str) -> str:
     )
 
 
-def over_budget(total: Cost, budget: int | None) -> Iterator[str]:
-    """Whether the budget will or may end the run."""
+def over_budget(total: Cost, budget: int | None, what: str = "the run") -> Iterator[str]:
+    """Whether the budget will or may end the run, or the runs that share it."""
     if budget is None or total.worst is None or total.expected is None:
         return
     if total.expected > budget:
         yield f"expected to stop at its budget of ${budget / 1e6:,.2f} before it ends; resumable"
     elif total.worst > budget:
-        yield f"the worst case is above the budget of ${budget / 1e6:,.2f}; the run stops there"
+        yield f"the worst case is above the budget of ${budget / 1e6:,.2f}; {what} stops there"
 
 
 def _refused_data(builder: PhaseBuilder, phases: tuple[Phase, ...]) -> Iterator[str]:

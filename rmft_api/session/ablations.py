@@ -107,9 +107,15 @@ def chosen(every: Sequence[GridRun], cells: Sequence[str]) -> list[GridRun]:
 
 
 async def plan_of(
-    places: Sequence[GridRun], runs: Path, reply_tokens: int | None = None
+    places: Sequence[GridRun],
+    runs: Path,
+    reply_tokens: int | None = None,
+    budget_usd: float | None = None,
 ) -> GridPlan:
-    """What all runs of a grid will do and cost. Sends nothing; raises as `plans.plan_of` does."""
+    """What all runs of a grid will do and cost, with `budget_usd` for all of them together.
+
+    Sends nothing; raises as `plans.plan_of` does.
+    """
     planned = [
         PlannedGridRun(
             cell=place.cell.name,
@@ -119,12 +125,17 @@ async def plan_of(
         )
         for place in places
     ]
-    return plan_grid(planned)
+    return plan_grid(planned, budget_usd)
 
 
-def plan_now(places: Sequence[GridRun], runs: Path, reply_tokens: int | None = None) -> GridPlan:
+def plan_now(
+    places: Sequence[GridRun],
+    runs: Path,
+    reply_tokens: int | None = None,
+    budget_usd: float | None = None,
+) -> GridPlan:
     """As `plan_of`, where no event loop runs."""
-    return asyncio.run(plan_of(places, runs, reply_tokens))
+    return asyncio.run(plan_of(places, runs, reply_tokens, budget_usd))
 
 
 async def run_cell(

@@ -121,14 +121,17 @@ async def plan_of(
     *,
     measure: bool = False,
 ) -> GridPlan:
-    """What all seeds will do and cost together. Asks nobody; raises as `plans.plan_of` does."""
+    """What all seeds will do and cost together. Asks nobody; raises as `plans.plan_of` does.
+
+    The budget is compared with their total, not with each seed's part of it.
+    """
     planned: list[PlannedGridRun] = []
-    for one in configs_of(config, count):
+    for one in configs_of(config.model_copy(update={"budget_usd": None}), count):
         plan = await plans.plan_of(
             one, folder, reply_tokens, measure=measure and one.seed == config.seed
         )
         planned.append(PlannedGridRun("", one.seed, {"seed": one.seed}, plan))
-    return plan_grid(planned)
+    return plan_grid(planned, config.budget_usd)
 
 
 def plan_now(

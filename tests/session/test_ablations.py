@@ -8,9 +8,10 @@ import numpy as np
 import pytest
 
 from rmft_api.config.grid import Cell, GridRun
-from rmft_api.core.errors import ConfigError
+from rmft_api.config.schema import RunConfig
+from rmft_api.core.errors import BudgetError, ConfigError
 from rmft_api.evaluation.scoring import Performance
-from rmft_api.session import ablations
+from rmft_api.session import ablations, budgets
 
 M = 40
 
@@ -98,3 +99,65 @@ def test_cells_that_were_tested_on_other_scenarios_are_not_compared(
     places = [GridRun(Cell(name=n), 1, cast("Any", Named(n))) for n in ("a", "b")]
     with pytest.raises(ConfigError, match="have different test scenarios"):
         ablations.compared(places, Path("runs"))
+
+
+class Spending:
+    """Runs that spend what they are asked to, or the whole cap where that is less."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, **usd: float) -> None:
+        self.wanted, self.spent, self.caps = usd, dict[str, float](), dict[str, float | None]()
+        monkeypatch.setattr(ablations, "begin", self.begin)
+        monkeypatch.setattr(ablations, "compared", self.compared)
+        monkeypatch.setattr(budgets, "_taken", self.taken)
+
+    async def begin(self, config: RunConfig, *arguments: Any, **options: Any) -> None:
+        cap, wanted = config.budget_usd, self.wanted[config.name]
+        self.caps[config.name] = cap
+        self.spent[config.name] = wanted if cap is None else min(wanted, cap)
+        if cap is not None and wanted > cap:
+            raise BudgetError(f"{config.name} is at its budget")
+
+    def taken(self, directory: Path) -> int:
+        return round(self.spent.get(directory.name, 0.0) * 1e6)
+
+    def compared(self, places: Any, runs: Path) -> list[ablations.AblationRow]:
+        return []
+
+
+def places(*names: str, budget_usd: float | None = None) -> list[GridRun]:
+    raw: dict[str, Any] = {
+        "model": {"base": "scripted-random"},
+        "rollouts": {"problems": [{"environment": "bandit", "K": 2, "T": 6}]},
+        "budget_usd": budget_usd,
+    }
+    return [
+        GridRun(Cell(name=name), 1, RunConfig.model_validate({**raw, "name": name}))
+        for name in names
+    ]
+
+
+async def test_a_budget_is_for_all_cells_together(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    spending = Spending(monkeypatch, a=2.0, b=2.0, c=2.0)
+    with pytest.raises(BudgetError, match="b is at its budget"):
+        await ablations.run_all(places("a", "b", "c"), tmp_path, budget_usd=3.0)
+    assert spending.caps == {"a": 3.0, "b": pytest.approx(1.0)}
+    assert sum(spending.spent.values()) == pytest.approx(3.0)
+
+
+async def test_a_cell_that_the_others_leave_nothing_does_not_start(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    spending = Spending(monkeypatch, a=1.0, b=2.0, c=2.0)
+    with pytest.raises(BudgetError, match=r"whole budget before 'c'; .* higher --budget continues"):
+        await ablations.run_all(places("a", "b", "c"), tmp_path, budget_usd=3.0)
+    assert list(spending.caps) == ["a", "b"]
+
+
+async def test_a_cells_own_lower_cap_stays(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    spending = Spending(monkeypatch, a=0.1)
+    await ablations.run_all(places("a", budget_usd=0.5), tmp_path, budget_usd=3.0)
+    assert spending.caps == {"a": 0.5}
+    await ablations.run_all(places("a", budget_usd=0.5), tmp_path)
+    assert spending.caps == {"a": 0.5}

@@ -143,5 +143,27 @@ def test_a_plan_of_seeds_adds_them_up(tmp_path: Path) -> None:
     assert plan.total[1] == pytest.approx(3 * one.total[1], rel=0.05)
 
 
+SMALL = {
+    "iterations": 1,
+    "rollouts.scenarios": 2,
+    "rollouts.trajectories": 2,
+    "validation.scenarios": 2,
+    "test.scenarios": 2,
+}
+
+
+def warnings(folder: Path, budget_usd: float, **seeds: Any) -> list[str]:
+    plan: Any = rmft_api.plan("gpt-4o-mini", SMALL, budget_usd=budget_usd, runs=folder, **seeds)
+    return [line for line in plan.record.against_it() if "budget of" in line]
+
+
+def test_the_budget_of_seeds_is_compared_with_their_total(tmp_path: Path) -> None:
+    one = rmft_api.plan("gpt-4o-mini", SMALL, runs=tmp_path).total[1]
+    assert one is not None
+    (found,) = warnings(tmp_path, 1.5 * one, seeds=3)
+    assert found.startswith("all 3 runs together: expected to stop at its budget of $")
+    assert warnings(tmp_path, 1000.0, seeds=3) == []
+
+
 def test_a_name_has_room_for_its_seed() -> None:
     assert families.run_name("a" * 64, 12) == "a" * 56 + "-seed-12"

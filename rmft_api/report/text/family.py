@@ -9,7 +9,7 @@ from rmft_api.core.records import Interval
 from rmft_api.evaluation.family import CHAMPION, FamilyResults, PooledFigures, SeedFigures
 from rmft_api.report.text.columns import paragraph, table
 from rmft_api.report.text.results import share_in_words
-from rmft_api.statistics import FEWEST_SEEDS
+from rmft_api.statistics import FEWEST_SEEDS, unseen_share
 
 SEEDS = ("seed", "champion", "base", "regret [95 % CI]", "drop to base", "of possible", "SuffFail")
 POOLED = ("all seeds", "regret [95 % CI]", "drop to base", "above the champions", "SuffFail")
@@ -33,6 +33,7 @@ def family_json(found: FamilyResults) -> str:
             "family": found.family,
             "seeds": seeds,
             "players": players,
+            "outlying": list(found.outlying),
             "unfinished": {str(seed): state for seed, state in found.unfinished.items()},
         }
     ).decode()
@@ -69,12 +70,28 @@ def _notes(found: FamilyResults) -> Iterator[str]:
         )
     if 0 < count < FEWEST_SEEDS:
         yield f"an interval over seeds needs at least {FEWEST_SEEDS} of them"
+    yield from _trust(found)
     best = next((one for one in found.players if one.name == CHAMPION), None)
     if best is not None and best.share_of_possible is not None:
         share = share_in_words(best.share_of_possible).replace("too few", "too few seeds")
         yield f"of the way from the base to the limit, the champions have gained {share}"
     for seed, state in found.unfinished.items():
         yield f"seed {seed} is left out: {state}; `rmft-api resume {found.family}` continues it"
+
+
+def _trust(found: FamilyResults) -> Iterator[str]:
+    """When the intervals over seeds are not to be trusted."""
+    count = len(found.seeds)
+    for seed in found.outlying:
+        yield (
+            f"warning: seed {seed} gained far more or less than the others, so do not trust the "
+            "intervals over seeds: how often that happens decides the mean; run more seeds"
+        )
+    if count >= FEWEST_SEEDS and not found.outlying:
+        yield (
+            f"the intervals hold unless a seed goes wrong now and then: {count} even seeds do not "
+            f"exclude that up to {unseen_share(count):.0%} of seeds do"
+        )
 
 
 def _scenarios(seeds: Sequence[SeedFigures]) -> str:

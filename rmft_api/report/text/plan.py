@@ -58,6 +58,7 @@ def grid_json(plan: GridPlan) -> str:
         for run in plan.runs
     ]
     whole = {"total_usd": cost_json(plan.total), "seconds": plan.seconds, "refusal": plan.refusal}
+    whole["budget_usd"] = _dollars(plan.budget)
     return msgspec.json.encode({"runs": runs, **whole}).decode()
 
 
