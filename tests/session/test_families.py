@@ -145,6 +145,7 @@ def test_a_plan_of_seeds_adds_them_up(tmp_path: Path) -> None:
 
 SMALL = {
     "iterations": 1,
+    "selection.k": 1,
     "rollouts.scenarios": 2,
     "rollouts.trajectories": 2,
     "validation.scenarios": 2,
