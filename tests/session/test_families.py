@@ -153,8 +153,8 @@ SMALL = {
 }
 
 
-def warnings(folder: Path, budget_usd: float, **seeds: Any) -> list[str]:
-    plan: Any = rmft_api.plan("gpt-4o-mini", SMALL, budget_usd=budget_usd, runs=folder, **seeds)
+def warnings(folder: Path, budget_usd: float, seeds: int) -> list[str]:
+    plan = rmft_api.plan("gpt-4o-mini", SMALL, budget_usd=budget_usd, seeds=seeds, runs=folder)
     return [line for line in plan.record.against_it() if "budget of" in line]
 
 

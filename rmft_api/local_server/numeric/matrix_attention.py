@@ -63,18 +63,18 @@ def parts(V_KK: Floats) -> tuple[float, float, float]:
 class _Learner:
     def __init__(self, family: MatrixAttention, weights: Tensors) -> None:
         self._family = family
-        self._V = np.array(weights["V"])
-        self._mean, self._square = np.zeros_like(self._V), np.zeros_like(self._V)
+        self._matrix_KK = np.array(weights["V"])
+        self._mean, self._square = np.zeros((2, *self._matrix_KK.shape))
         self._steps = 0
 
     def tensors(self) -> Tensors:
-        return {"V": self._V.copy()}
+        return {"V": self._matrix_KK.copy()}
 
     def step(self, batch: Sequence[Encoded], rate: float) -> StepProgress:
         x_NK = np.stack([example.inputs for example in batch])
         targets_NK = np.stack([example.policy_K for example in batch])
-        loss = simplex.loss(self._family.logits({"V": self._V}, x_NK), targets_NK)
-        gradient = np.zeros_like(self._V)
+        loss = simplex.loss(self._family.logits({"V": self._matrix_KK}, x_NK), targets_NK)
+        gradient = np.zeros_like(self._matrix_KK)
         K = x_NK.shape[1]
         gradient[:K, :K] = loss.gradient_NK.T @ x_NK
         self._adam(gradient, rate)
@@ -87,4 +87,4 @@ class _Learner:
         self._square = second * self._square + (1 - second) * gradient**2
         mean = self._mean / (1 - first**self._steps)
         square = self._square / (1 - second**self._steps)
-        self._V = self._V - rate * mean / (np.sqrt(square) + 1e-8)
+        self._matrix_KK = self._matrix_KK - rate * mean / (np.sqrt(square) + 1e-8)
