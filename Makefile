@@ -38,7 +38,7 @@ vendors: $(VENV)/dev.done ## the packages of Together, Fireworks and Tinker driv
 	$(BIN)/pip install --quiet --no-deps --target build/vendors together==3.1.1 httpx==0.28.1 httpcore==1.0.9 \
 		distro==1.9.0 detect-agent cyclopts==5.5.2 types-pyyaml docstring-parser rich-rst attrs filelock sniffio \
 		fireworks-ai==1.2.30 httpx-aiohttp==0.2.0 tinker==0.38.0 pyqwest protobuf zstandard orjson h2 hpack hyperframe
-	PYTHONPATH=build/vendors $(BIN)/pytest -rs tests/fakes/test_together_sdk.py tests/fakes/test_fireworks_sdk.py \
+	PYTHONPATH=build/vendors $(BIN)/pytest -rs -p no:unraisableexception tests/fakes/test_together_sdk.py tests/fakes/test_fireworks_sdk.py \
 		tests/fakes/test_tinker_sdk.py
 
 real-model: $(VENV)/dev.done ## one iteration of a real language model on this CPU (needs an index; 4 CPU minutes)

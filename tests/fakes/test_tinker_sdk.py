@@ -1,8 +1,9 @@
 """Tinker's own package walks the whole way against the fake, and sends what we send."""
 
 import asyncio
+import importlib
 import warnings
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
@@ -39,12 +40,9 @@ async def connection(fake: FakeTinker, tmp_path: Path) -> AsyncIterator[Connecti
 
 
 @pytest.fixture
-def service(fake: FakeTinker, monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
+def url(fake: FakeTinker, monkeypatch: pytest.MonkeyPatch) -> str:
     monkeypatch.setenv("TINKER_TELEMETRY", "0")
-    with tinker.ServiceClient(
-        base_url=fake.url.removesuffix("/oai/api/v1"), api_key=KEY
-    ) as service:
-        yield service
+    return fake.url.removesuffix("/oai/api/v1")
 
 
 def datum() -> Any:
@@ -57,25 +55,28 @@ def datum() -> Any:
     )
 
 
-def walk(service: Any) -> tuple[str, str, str]:
+def walk(url: str) -> tuple[str, str, str]:
     """What a script of the cookbook does; the run, its state and its sampler path."""
     warnings.simplefilter("ignore")
-    training = service.create_lora_training_client(base_model=BASE, rank=16, seed=7).result()
-    learning = training.forward_backward([datum()], "cross_entropy")
-    step = training.optim_step(tinker.AdamParams(learning_rate=1e-4))
-    assert learning.result().metrics["loss:sum"] == 1.5
-    step.result()
-    state = training.save_state("final").result().path
-    sampler = training.save_weights_for_sampler("final").result().path
-    further = service.create_training_client_from_state_with_optimizer(state).result()
-    assert further.get_info().model_data.model_name == BASE
-    return training.model_id, state, sampler
+    with tinker.ServiceClient(base_url=url, api_key=KEY) as service:
+        training = service.create_lora_training_client(
+            base_model=BASE, rank=16, seed=7, user_metadata={"rmft_key": "k"}
+        ).result()
+        learning = training.forward_backward([datum()], "cross_entropy")
+        step = training.optim_step(tinker.AdamParams(learning_rate=1e-4))
+        assert learning.result().metrics["loss:sum"] == 1.5
+        step.result()
+        state = training.save_state("final").result().path
+        sampler = training.save_weights_for_sampler("final").result().path
+        further = service.create_training_client_from_state_with_optimizer(state).result()
+        assert further.get_info().model_data.model_name == BASE
+        return training.model_id, state, sampler
 
 
 async def test_tinkers_package_trains_saves_and_continues_against_the_fake(
-    fake: FakeTinker, service: Any
+    fake: FakeTinker, url: str
 ) -> None:
-    run, state, sampler = await asyncio.to_thread(walk, service)
+    run, state, sampler = await asyncio.to_thread(walk, url)
     found = names.TinkerModelId(BASE, run, "final")
     assert (found.state, found.sampler) == (state, sampler)
     assert fake.tokens == 4
@@ -83,14 +84,12 @@ async def test_tinkers_package_trains_saves_and_continues_against_the_fake(
 
 
 async def test_we_send_what_tinkers_package_sends(
-    fake: FakeTinker, service: Any, connection: Connection
+    fake: FakeTinker, url: str, connection: Connection
 ) -> None:
-    run, _, _ = await asyncio.to_thread(walk, service)
+    run, _, _ = await asyncio.to_thread(walk, url)
     (theirs,) = fake.asked("forward")
-    from tinker.proto import tinker_public_pb2  # pyright: ignore[reportMissingImports]
-
-    message: Any = tinker_public_pb2.ForwardBackwardRequest
-    read: Any = message.FromString
+    read: Any = importlib.import_module("tinker.proto.tinker_public_pb2")
+    read = read.ForwardBackwardRequest.FromString
     ours = wire.forward_backward(run, 1, [wire.Example(TOKENS, WEIGHTS)])
     assert read(ours) == read(theirs.body)
     sent = {route: fake.asked(route)[0].json for route in ("create", "optim", "save", "sampler")}
@@ -110,14 +109,14 @@ async def test_we_send_what_tinkers_package_sends(
 
 
 async def test_what_our_adapter_trained_is_what_the_package_sees(
-    fake: FakeTinker, connection: Connection
+    url: str, connection: Connection
 ) -> None:
     bench = Bench(connection.tuner, BASE, content=distinct())
     order, job = await bench.start()
     done = await bench.finish(job)
 
     def look() -> tuple[Any, Any, Any]:
-        rest = tinker.RestClient(base_url=fake.url.removesuffix("/oai/api/v1"), api_key=KEY)
+        rest = tinker.RestClient(base_url=url, api_key=KEY)
         runs = rest.list_training_runs(limit=10).result()
         saved = rest.list_checkpoints(job.id).result()
         return runs, saved, rest.get_server_capabilities().result()

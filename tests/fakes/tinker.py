@@ -5,6 +5,7 @@ learned is a hash of the batches in their order, so two ways to the same model c
 """
 
 import json
+import struct
 import tempfile
 from collections import Counter
 from collections.abc import Iterator
@@ -335,14 +336,28 @@ def _numbered(what: str) -> Handler:
     return served
 
 
-async def _retrieve(stub: StubProvider, _: web.Request, body: bytes) -> web.StreamResponse:
+async def _retrieve(stub: StubProvider, request: web.Request, body: bytes) -> web.StreamResponse:
     assert isinstance(stub, FakeTinker)
     request_id = json.loads(body)["request_id"]
     stub.looks[request_id] += 1
     if request_id not in stub.results or stub.looks[request_id] <= stub.pending_looks:
         told = {"type": "try_again", "request_id": request_id, "queue_state": "active"}
         return web.json_response(told, status=408)
-    return web.json_response(stub.results[request_id])
+    found = stub.results[request_id]
+    if "loss_fn_outputs" in found and "x-protobuf" in request.headers.get("Accept", ""):
+        return web.Response(body=_packed(found), content_type="application/x-protobuf")
+    return web.json_response(found)
+
+
+def _packed(found: Json) -> bytes:
+    """A batch's result as the package reads it: its kind and its metrics."""
+    kind = found["loss_fn_output_type"].encode()
+    out = bytes([1 << 3 | 2, len(kind)]) + kind
+    for name, value in found["metrics"].items():
+        key = name.encode()
+        entry = bytes([1 << 3 | 2, len(key)]) + key + bytes([2 << 3 | 1]) + struct.pack("<d", value)
+        out += bytes([3 << 3 | 2, len(entry)]) + entry
+    return out
 
 
 async def _info(stub: StubProvider, _: web.Request, body: bytes) -> web.StreamResponse:
@@ -446,6 +461,7 @@ TINKER: Routes = tuple(
         ("capabilities", "GET", f"{API}/get_server_capabilities", _capabilities),
         ("flags", "POST", f"{API}/client/config", _empty),
         ("flags", "POST", f"{API}/client/dynamic_config", _empty),
+        ("flags", "POST", f"{API}/sessions/{{id}}/finish", _empty),
         ("telemetry", "POST", f"{API}/telemetry", _empty),
     )
 )

@@ -1,6 +1,7 @@
 """Tinker: jobs are training runs, trained step by step, and no step is paid twice."""
 
 import json
+import struct
 from collections.abc import AsyncIterator
 from datetime import timedelta
 from pathlib import Path
@@ -423,6 +424,15 @@ def test_every_example_is_in_every_epoch_once_and_numbers_leave_no_gap() -> None
             expected += 2 + (schedule.saves_after(step) and 1)
             if schedule.saves_after(step) and step + 1 < schedule.steps:
                 assert schedule.saving_number(begun_at, step + 1) == expected - 1
+
+
+def test_metrics_of_a_result_are_read_and_anything_else_has_none() -> None:
+    entry = b"\x0a\x04loss\x11" + struct.pack("<d", 1.5)
+    told = b"\x0a\x01x\x1a" + bytes([len(entry)]) + entry
+    assert wire.metrics(told) == {"loss": 1.5}
+    for cut in range(len(told)):
+        assert wire.metrics(told[:cut]) == {}
+    assert wire.metrics(b"<html>") == {}
 
 
 def test_a_batch_is_cut_where_the_package_cuts_it() -> None:

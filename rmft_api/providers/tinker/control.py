@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import AsyncGenerator, Mapping
 from contextlib import asynccontextmanager, suppress
-from typing import Any, cast
+from typing import Any
 
 import msgspec
 
@@ -11,6 +11,7 @@ from rmft_api.core.errors import FaultKind, ProviderFault
 from rmft_api.providers import faults
 from rmft_api.providers.profiles import Profile
 from rmft_api.providers.rest import Rest, fixed, read
+from rmft_api.providers.tinker import wire
 
 SDK_VERSION = "0.38.0"
 """Of the package whose wire this is; Tinker asks for it."""
@@ -85,15 +86,21 @@ class TinkerControl:
         )
         return read(request, raw, _Later).request_id
 
-    async def result(self, request: faults.Request, request_id: str) -> dict[str, Any]:
-        """What became of it, once it is done. Raises ProviderFault, with Tinker's reason."""
+    async def result(
+        self, request: faults.Request, request_id: str, *, packed: bool = False
+    ) -> dict[str, Any]:
+        """What became of it, once it is done; `packed`: the package asks for it as protobuf.
+
+        Raises ProviderFault, with Tinker's reason.
+        """
+        accepted = {"Accept": wire.MEDIA_TYPE} if packed else {}
         while True:
             status, headers, raw = await self.rest.exchange(
                 request,
                 "POST",
                 "api/v1/retrieve_future",
                 data=msgspec.json.encode({"request_id": request_id}),
-                headers={"Content-Type": "application/json"},
+                headers={"Content-Type": "application/json", **accepted},
                 total_s=_LONG_POLL_S,
             )
             if status == _TRY_AGAIN:
@@ -101,13 +108,15 @@ class TinkerControl:
                 continue
             if status != 200:
                 raise faults.refused(request, status, headers, raw)
+            if wire.MEDIA_TYPE in headers.get("content-type", ""):
+                return {"metrics": wire.metrics(raw)}
             found = read(request, raw, dict[str, Any])
             if found.get("type") == "try_again":
                 await asyncio.sleep(
                     self._profile.training.poll_every_s if self._profile.training else 1
                 )
                 continue
-            if "category" in found and "error" in found:
+            if "error" in found:
                 raise _failed(request, found)
             return found
 
@@ -133,7 +142,7 @@ class TinkerControl:
 
 def _failed(request: faults.Request, found: Mapping[str, Any]) -> ProviderFault:
     """A result that is an error. What the user caused comes again; what the server did may not."""
-    own = str(cast("object", found["category"])).lower() == "user"
+    own = str(found.get("category")).lower() == "user"
     why = " ".join(str(found["error"]).split())[:300]
     advice = "mend what it names" if own else "`rmft-api resume RUN` asks again"
     return ProviderFault(

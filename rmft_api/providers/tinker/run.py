@@ -133,7 +133,7 @@ class TinkerRun:
         metrics: dict[str, Any] = {}
         for one in ids:
             with _losing():
-                found = await self.control.result(request, one)
+                found = await self.control.result(request, one, packed=one != ids[-1])
             metrics |= found.get("metrics") or {}
         self.done = step + 1
         told = {str(name): float(value) for name, value in metrics.items() if _is_number(value)}

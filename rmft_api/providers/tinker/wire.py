@@ -5,13 +5,14 @@ numbers and arrays, so it is written here. Field numbers and types are the descr
 tinker 0.38.0 (`tinker/proto/tinker_public_pb2.py`), which a test reads these bytes with.
 """
 
+import struct
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 import numpy as np
 
 MEDIA_TYPE = "application/x-protobuf"
-_VARINT, _BYTES = 0, 2
+_VARINT, _DOUBLE, _BYTES, _FIXED = 0, 1, 2, 5
 _FLOAT32, _INT64 = 1, 2
 
 
@@ -37,6 +38,21 @@ def forward_backward(run: str, seq_id: int, examples: Sequence[Example]) -> byte
             _field(4, b"cross_entropy"),
         )
     )
+
+
+def metrics(raw: bytes) -> dict[str, float]:
+    """The metrics of a batch's result; a result that cannot be read has none."""
+    found: dict[str, float] = {}
+    try:
+        for number, value in _fields(raw):
+            if number == 3 and isinstance(value, bytes):
+                entry = dict(_fields(value))
+                name, amount = entry.get(1), entry.get(2)
+                if isinstance(name, bytes) and isinstance(amount, bytes):
+                    found[name.decode()] = struct.unpack("<d", amount)[0]
+    except (IndexError, UnicodeDecodeError, ValueError, struct.error):
+        return {}
+    return found
 
 
 def chunks(
@@ -70,6 +86,34 @@ def _datum(example: Example) -> bytes:
 def _tensor(values: "np.ndarray[tuple[int, ...], np.dtype[np.generic]]", dtype: int) -> bytes:
     shape = _field(4, _varint(len(values)))
     return _field(1, values.tobytes()) + _number(3, dtype) + shape
+
+
+def _fields(raw: bytes) -> Iterator[tuple[int, int | bytes]]:
+    """A message's fields. Raises ValueError or IndexError for what is none."""
+    at = 0
+    while at < len(raw):
+        key, at = _read_varint(raw, at)
+        size = {_DOUBLE: 8, _FIXED: 4}.get(key & 7)
+        if key & 7 == _VARINT:
+            value, at = _read_varint(raw, at)
+            yield key >> 3, value
+            continue
+        if key & 7 == _BYTES:
+            size, at = _read_varint(raw, at)
+        if size is None or at + size > len(raw):
+            raise ValueError("no protobuf message")
+        yield key >> 3, raw[at : at + size]
+        at += size
+
+
+def _read_varint(raw: bytes, at: int) -> tuple[int, int]:
+    value = shift = 0
+    while True:
+        byte = raw[at]
+        value |= (byte & 0x7F) << shift
+        at, shift = at + 1, shift + 7
+        if byte <= 0x7F:
+            return value, at
 
 
 def _field(number: int, content: bytes) -> bytes:
