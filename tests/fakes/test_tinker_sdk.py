@@ -90,7 +90,7 @@ async def test_we_send_what_tinkers_package_sends(
     (theirs,) = fake.asked("forward")
     read: Any = importlib.import_module("tinker.proto.tinker_public_pb2")
     read = read.ForwardBackwardRequest.FromString
-    ours = wire.forward_backward(run, 1, [wire.Example(TOKENS, WEIGHTS)])
+    ours = wire.forward_backward(run, 1, [wire.WeightedTokens(TOKENS, WEIGHTS)])
     assert read(ours) == read(theirs.body)
     sent = {route: fake.asked(route)[0].json for route in ("create", "optim", "save", "sampler")}
     loaded = fake.asked("load")[0].json

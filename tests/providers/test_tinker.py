@@ -17,8 +17,8 @@ from rmft_api.providers import Connection, connect
 from rmft_api.providers.model_list import access_refusal, list_models
 from rmft_api.providers.profiles import load
 from rmft_api.providers.tinker import names, wire
-from rmft_api.providers.tinker.rendering import ChatTokenizer
-from rmft_api.providers.tinker.schedule import JobPlan, Schedule
+from rmft_api.providers.tinker.rendering import TinkerTokenizer
+from rmft_api.providers.tinker.schedule import JobPlan, StepSchedule
 from tests.contracts.chat_model import ChatModelContract
 from tests.contracts.fine_tuner import Bench, FineTunerContract, examples
 from tests.fakes.tinker import BASE, PREFIX, TINKER, FakeTinker, detail, environ, fields, tokenizer
@@ -365,15 +365,17 @@ def said(role: str, content: str, **more: Any) -> dict[str, Any]:
 
 
 @pytest.fixture
-def chats(tmp_path: Path) -> ChatTokenizer:
-    return ChatTokenizer(tokenizer(tmp_path / "tokenizer"), BASE)
+def chats(tmp_path: Path) -> TinkerTokenizer:
+    return TinkerTokenizer(tokenizer(tmp_path / "tokenizer"), BASE)
 
 
-def text_of(tokenizer_: ChatTokenizer, tokens: Any) -> str:
+def text_of(tokenizer_: TinkerTokenizer, tokens: Any) -> str:
     return tokenizer_._tokenizer.decode(list(tokens), skip_special_tokens=False)  # pyright: ignore[reportPrivateUsage]
 
 
-def test_an_answer_is_learned_from_its_prompt_to_the_end_of_its_turn(chats: ChatTokenizer) -> None:
+def test_an_answer_is_learned_from_its_prompt_to_the_end_of_its_turn(
+    chats: TinkerTokenizer,
+) -> None:
     (example,) = chats.examples(
         rows([said("system", "Choose."), said("user", "Which?"), said("assistant", "blue")])
     )
@@ -386,7 +388,7 @@ def test_an_answer_is_learned_from_its_prompt_to_the_end_of_its_turn(chats: Chat
 
 
 def test_turns_without_weight_are_not_learned_and_each_answer_follows_its_own_prompt(
-    chats: ChatTokenizer,
+    chats: TinkerTokenizer,
 ) -> None:
     chat = [
         said("user", "a?"),
@@ -404,15 +406,15 @@ def test_turns_without_weight_are_not_learned_and_each_answer_follows_its_own_pr
 
 
 @pytest.mark.parametrize("line", [b"{", b'{"messages": []}', b'{"messages": [{"role": "user"}]}'])
-def test_a_line_that_cannot_be_rendered_is_named(chats: ChatTokenizer, line: bytes) -> None:
+def test_a_line_that_cannot_be_rendered_is_named(chats: TinkerTokenizer, line: bytes) -> None:
     with pytest.raises(DataError, match="line 2"):
         chats.examples(rows([said("user", "a"), said("assistant", "b")]) + b"\n" + line)
 
 
 def test_every_example_is_in_every_epoch_once_and_numbers_leave_no_gap() -> None:
     plan = JobPlan("f", BASE, 1, epochs=3, batch_size=4, rate=1e-4, seed=1)
-    many = tuple(wire.Example((n, n + 1, n + 2), (0.0, 1.0, 1.0)) for n in range(10))
-    schedule = Schedule(plan, many, save_every=2)
+    many = tuple(wire.WeightedTokens((n, n + 1, n + 2), (0.0, 1.0, 1.0)) for n in range(10))
+    schedule = StepSchedule(plan, many, save_every=2)
     for epoch in range(3):
         batches = [schedule.batch(step) for step in range(epoch * 3, epoch * 3 + 3)]
         assert sorted(one for batch in batches for one in batch) == sorted(many)
@@ -436,7 +438,7 @@ def test_metrics_of_a_result_are_read_and_anything_else_has_none() -> None:
 
 
 def test_a_batch_is_cut_where_the_package_cuts_it() -> None:
-    one = wire.Example(tuple(range(101)), (1.0,) * 101)
+    one = wire.WeightedTokens(tuple(range(101)), (1.0,) * 101)
     cut = [len(part) for part in wire.chunks([one] * 10, most_bytes=4000)]
     assert cut == [2, 2, 2, 2, 2]
     assert [len(part) for part in wire.chunks([one] * 5, most=2)] == [2, 2, 1]

@@ -15,7 +15,7 @@ from typing import Any, cast
 import msgspec
 
 from rmft_api.core.errors import ConfigError, DataError
-from rmft_api.providers.tinker.wire import Example
+from rmft_api.providers.tinker.wire import WeightedTokens
 
 TOKENIZER_ENV = "RMFT_TINKER_TOKENIZER"
 """Environment variable: a folder, or a repository of the hub, with the base's tokenizer."""
@@ -23,7 +23,7 @@ _EXTRA = "pip install 'rmft-api[tinker]'"
 Chat = Sequence[Mapping[str, Any]]
 
 
-class ChatTokenizer:
+class TinkerTokenizer:
     """One base's tokenizer and template."""
 
     def __init__(self, folder: Path, base: str) -> None:
@@ -49,9 +49,9 @@ class ChatTokenizer:
             (token.content for token in added.values() if token.special), key=len, reverse=True
         )
 
-    def examples(self, content: bytes) -> tuple[Example, ...]:
+    def examples(self, content: bytes) -> tuple[WeightedTokens, ...]:
         """A training file's lines. Raises DataError, with its line."""
-        found: list[Example] = []
+        found: list[WeightedTokens] = []
         for number, line in enumerate(content.split(b"\n"), 1):
             if line.strip():
                 try:
@@ -60,7 +60,7 @@ class ChatTokenizer:
                     raise DataError(f"line {number} of the dataset: {error}") from error
         return tuple(found)
 
-    def _of_row(self, row: dict[str, Any]) -> list[Example]:
+    def _of_row(self, row: dict[str, Any]) -> list[WeightedTokens]:
         """One example where the trained answers share a chat, else one for each of them."""
         chat = cast("list[dict[str, Any]]", row["messages"])
         trained = [
@@ -78,14 +78,14 @@ class ChatTokenizer:
                 return answered
             for place, weight in enumerate(one.weights):
                 weights[place] = max(weights[place], weight)
-        return [Example(tuple(whole), tuple(weights))]
+        return [WeightedTokens(tuple(whole), tuple(weights))]
 
-    def _answered(self, chat: Chat, place: int) -> Example:
+    def _answered(self, chat: Chat, place: int) -> WeightedTokens:
         """The prompt for this answer, the answer, and the token that ends it."""
         answer = _text(chat[place]["content"])
         prompt = self._ids(self._rendered(chat[:place], prompt=True))
         said = self._ids(answer + self._end_of_turn(chat[: place + 1], answer))
-        return Example((*prompt, *said), (0.0,) * len(prompt) + (1.0,) * len(said))
+        return WeightedTokens((*prompt, *said), (0.0,) * len(prompt) + (1.0,) * len(said))
 
     def _end_of_turn(self, chat: Chat, answer: str) -> str:
         """The first special token after an answer."""
@@ -108,7 +108,7 @@ class ChatTokenizer:
         return list(self._tokenizer.encode(text, add_special_tokens=False).ids)
 
 
-def tokenizer_of(base: str, environ: Mapping[str, str]) -> ChatTokenizer:
+def tokenizer_of(base: str, environ: Mapping[str, str]) -> TinkerTokenizer:
     """The tokenizer that the environment names, else the base's own from the hub.
 
     Raises ConfigError where it is not to be had.
@@ -121,7 +121,7 @@ def tokenizer_of(base: str, environ: Mapping[str, str]) -> ChatTokenizer:
         raise ConfigError(f"training at Tinker renders chats here: {_EXTRA}") from error
     del jinja2, tokenizers
     folder = Path(named).expanduser()
-    return ChatTokenizer(folder if folder.is_dir() else _downloaded(named), base)
+    return TinkerTokenizer(folder if folder.is_dir() else _downloaded(named), base)
 
 
 def _downloaded(repository: str) -> Path:

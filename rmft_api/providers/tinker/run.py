@@ -19,7 +19,7 @@ from rmft_api.core.records import JobEvent
 from rmft_api.providers import faults
 from rmft_api.providers.tinker import wire
 from rmft_api.providers.tinker.control import TinkerControl
-from rmft_api.providers.tinker.schedule import Schedule
+from rmft_api.providers.tinker.schedule import StepSchedule
 
 FINAL = "final"
 """The name of a job's last state, and of what chats name."""
@@ -38,7 +38,7 @@ class RunLostError(Exception):
     """The run takes no further requests."""
 
 
-def state_name(schedule: Schedule, step: int) -> str:
+def state_name(schedule: StepSchedule, step: int) -> str:
     """What the state after so many steps is called."""
     return FINAL if step == schedule.steps else f"rmft-{step:06}"
 
@@ -48,7 +48,7 @@ class TinkerRun:
     """One job as far as it is."""
 
     control: TinkerControl
-    schedule: Schedule
+    schedule: StepSchedule
     job_id: str
     """The run that the job began as."""
     base: str

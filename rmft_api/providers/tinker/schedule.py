@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, cast
 
-from rmft_api.providers.tinker.wire import Example, chunks
+from rmft_api.providers.tinker.wire import WeightedTokens, chunks
 
 _PLAN = "rmft_plan"
 _FILE, _START, _AT = "rmft_file", "rmft_start", "rmft_at"
@@ -61,11 +61,11 @@ class JobPlan:
 
 
 @dataclass(frozen=True)
-class Schedule:
+class StepSchedule:
     """The steps of one job."""
 
     plan: JobPlan
-    examples: tuple[Example, ...]
+    examples: tuple[WeightedTokens, ...]
     save_every: int
 
     @property
@@ -87,7 +87,7 @@ class Schedule:
             default=0,
         )
 
-    def batch(self, step: int) -> tuple[Example, ...]:
+    def batch(self, step: int) -> tuple[WeightedTokens, ...]:
         """The examples of a step: each epoch has an order of its own."""
         epoch, place = divmod(step, self._per_epoch)
         order = self._orders[epoch]

@@ -21,7 +21,7 @@ from rmft_api.providers.tinker import names, run
 from rmft_api.providers.tinker.control import TinkerControl
 from rmft_api.providers.tinker.files import TinkerFiles
 from rmft_api.providers.tinker.rendering import tokenizer_of
-from rmft_api.providers.tinker.schedule import JobPlan, Schedule
+from rmft_api.providers.tinker.schedule import JobPlan, StepSchedule
 from rmft_api.providers.validation import KEY
 
 _RUNS = "api/v1/training_runs"
@@ -78,7 +78,7 @@ class TinkerTuner:
         self._control = TinkerControl(profile, environ)
         self._files = TinkerFiles(environ)
         self._open: dict[str, run.TinkerRun] = {}
-        self._schedules: dict[str, Schedule] = {}
+        self._schedules: dict[str, StepSchedule] = {}
 
     async def reach(self) -> None:
         """List training runs. Raises ProviderFault."""
@@ -209,13 +209,13 @@ class TinkerTuner:
             seed=order.seed,
         )
 
-    def _schedule(self, plan: JobPlan, base: str) -> Schedule:
+    def _schedule(self, plan: JobPlan, base: str) -> StepSchedule:
         """Its steps. Raises ProviderFault for a file that is not here, DataError for a bad one."""
         key = f"{base} {plan.metadata()}"
         if key not in self._schedules:
             content = self._files.content(plan.file)
             examples = tokenizer_of(base, self._environ).examples(content)
-            self._schedules[key] = Schedule(plan, examples, self._traits.save_every or 1)
+            self._schedules[key] = StepSchedule(plan, examples, self._traits.save_every or 1)
         return self._schedules[key]
 
     async def _begin(
@@ -378,7 +378,7 @@ def _base(model: str) -> str:
     return found.base if found else model
 
 
-def _state(schedule: Schedule, run_id: str, step: int) -> str:
+def _state(schedule: StepSchedule, run_id: str, step: int) -> str:
     return f"tinker://{run_id}/weights/{run.state_name(schedule, step)}"
 
 

@@ -16,7 +16,7 @@ _VARINT, _DOUBLE, _BYTES, _FIXED = 0, 1, 2, 5
 _FLOAT32, _INT64 = 1, 2
 
 
-class Example(NamedTuple):
+class WeightedTokens(NamedTuple):
     """Token ids, and of each whether it is learned."""
 
     tokens: tuple[int, ...]
@@ -28,7 +28,7 @@ class Example(NamedTuple):
         return len(self.tokens) - 1
 
 
-def forward_backward(run: str, seq_id: int, examples: Sequence[Example]) -> bytes:
+def forward_backward(run: str, seq_id: int, examples: Sequence[WeightedTokens]) -> bytes:
     """The body of a request: cross entropy on the examples."""
     return b"".join(
         (
@@ -56,8 +56,8 @@ def metrics(raw: bytes) -> dict[str, float]:
 
 
 def chunks(
-    examples: Sequence[Example], most_bytes: int = 5_000_000, most: int = 1024
-) -> Iterator[Sequence[Example]]:
+    examples: Sequence[WeightedTokens], most_bytes: int = 5_000_000, most: int = 1024
+) -> Iterator[Sequence[WeightedTokens]]:
     """A batch in as many requests as it takes, as the package cuts it."""
     start = size = 0
     for place, one in enumerate(examples):
@@ -69,7 +69,7 @@ def chunks(
     yield examples[start:]
 
 
-def _datum(example: Example) -> bytes:
+def _datum(example: WeightedTokens) -> bytes:
     tokens = np.asarray(example.tokens, dtype=np.int32)
     encoded_text = _field(1, tokens[:-1].tobytes())
     targets = _tensor(tokens[1:].astype(np.int64), _INT64)
