@@ -78,4 +78,14 @@ class Teacher:
         full = prepared.scenario.feedback == "full"
         shares = play.policies_TK[t] if full else np.eye(prepared.scenario.K)[action]
         policy: list[float] = [round(share, 4) for share in shares.tolist()]
-        return reader.render(action, policy, prepared.names, self.config.prompts.answer_form, why)
+        said = reader.render(action, policy, prepared.names, self.config.prompts.answer_form, why)
+        if self._is_bare():
+            return said.removeprefix(reader.OPENING).removesuffix(reader.CLOSING)
+        return said
+
+    def _is_bare(self) -> bool:
+        """Whether the answer is JSON alone: a policy, in a prompt set that shows no tags."""
+        shown = self.prompts.texts.values()
+        return self.config.prompts.answer_form == "policy" and not any(
+            reader.OPENING in text for text in shown
+        )

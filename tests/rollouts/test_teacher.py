@@ -2,6 +2,7 @@
 
 import json
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -12,6 +13,7 @@ from rmft_api.config.schema import RunConfig, TeacherConfig
 from rmft_api.core import resources
 from rmft_api.core.errors import ConfigError
 from rmft_api.core.records import Address, Message, Round, Trajectory
+from rmft_api.local_server.numeric import chats
 from rmft_api.loop import iterate
 from rmft_api.prompts import load
 from rmft_api.prompts.templates import Template
@@ -131,3 +133,19 @@ def test_reasons_for_a_model_know_only_what_it_was_told() -> None:
     )
     one = Trajectory(Address("train", 1, 0, 0), "m", NAMES, rounds)
     assert Reasons(config(), TEMPLATE)(one, 2) == "best C, few B, hope B: A"
+
+
+async def test_a_teacher_of_the_numeric_models_answers_with_the_json_alone() -> None:
+    """They read nothing else: a tag would make their provider refuse the file."""
+    problem = {"environment": "online_learning", "K": 3, "T": 4}
+    prompts = {"set": "numeric", "story": "numbers", "history": "raw", "reasoning": "none"}
+    taught = config(
+        teacher={"algorithm": "hedge"},
+        prompts={**prompts, "output": "policy"},
+        rollouts={"scenarios": 2, "trajectories": 3, "problems": [problem]},
+    )
+    loaded = load(taught.prompts, [resources.prompts_dir()])
+    teacher = Teacher(taught, TeacherConfig(algorithm="hedge"), loaded, 1)
+    request: Any = SimpleNamespace(key="train/1/0/0/2", model="m")
+    (choice,) = (await teacher.reply(request)).choices
+    assert chats.read_policy(choice.content, 3).sum() == pytest.approx(1.0)
