@@ -23,6 +23,9 @@ from rmft_api.evaluation.scoring import Results
 from rmft_api.local_server import scripted_players
 from rmft_api.planning import Spending
 from rmft_api.prompts import load
+from rmft_api.report.build import gather
+from rmft_api.report.data import RunState
+from rmft_api.report.paper import run_tables
 from rmft_api.report.results_json import results_json
 from rmft_api.report.text.results import results_table
 from rmft_api.rollouts import log_policy
@@ -316,6 +319,15 @@ async def test_every_log_of_a_run_has_a_table(tmp_path: Path, log: Path) -> None
     assert table.count("held-out rows of shown.csv (T=") == 2
     data = msgspec.json.decode(results_json(results, EMPTY))
     assert [data["off_policy"]["rounds"], *(o["rounds"] for o in data["other_logs"])] == [6, 9]
+    journal = one.journal()
+    try:
+        report = gather(run, journal, results, RunState("finished", ""))
+    finally:
+        journal.close()
+    tables = {one.name: one for one in run_tables.of_run(results, report)}
+    for name, found in (("off_policy", results.off_policy), ("off_policy_2", other)):
+        assert f"T = {found.rounds}" in tables[name].title
+        assert [row[4] for row in tables[name].rows] == [player.dr for player in found.players]
     asked = len(one.chat.asked)
     assert await walk(one) == (results, policies)
     assert len(one.chat.asked) == asked
