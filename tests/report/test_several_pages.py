@@ -119,7 +119,7 @@ def test_another_player_stands_beside_whatever_is_chosen(
         "box.dispatchEvent(new Event('change')); };"
         "pick(document.querySelectorAll('.filters select')[0], 'test');"
         "pick(document.querySelectorAll('.filters select')[1], 'fam-seed-5: base');"
-        "pick(document.querySelector('.against select'), 'ab-random-5: base'); })()"
+        "pick(document.querySelector('.beside select'), 'ab-random-5: base'); })()"
     )
     browser.run("document.querySelector('.list').focus()")
     before = ""

@@ -177,7 +177,7 @@ const trajectoryBrowser = () => {
       "div",
       { class: "browser" },
       h("div", { class: "side" }, total, list.box),
-      h("div", { class: "pane" }, h("div", { class: "against" }, besideLabel, againstLabel), view),
+      h("div", { class: "pane" }, h("div", { class: "beside" }, besideLabel), h("div", { class: "against" }, againstLabel), view),
     ),
   );
   // Whoever gets here finds one opened.

@@ -53,6 +53,7 @@ const paired = (story) => {
     "Paired differences",
     "All players meet the same scenarios with the same chance, so a difference of regret is a difference of decisions. Where an interval contains 0, chance is an explanation.",
     charts,
+    sharesChart(story),
   );
 };
 

@@ -81,7 +81,6 @@ const byIteration = (story) => {
       series: shown,
     }),
     unreadNote([...modelsOf(story, "validation"), ...modelsOf(story, "test")]),
-    sharesChart(story),
     folded("All figures of all models", () => playersTable(story)),
   );
 };
