@@ -234,7 +234,7 @@ class _Endpoints:
         profile = profiles.load(player.profile).here()
         if is_embedded(profile):
             state = Path(player.server or self.journal.run_dir / "server")
-            url = await self.stack.enter_async_context(embedded_server(state))
+            url = await self.stack.enter_async_context(embedded_server(state, player.engine))
             profile = profile.at(url)
         retries = Retries(sleep=self.stop.sleep, waits=Waits(time.time, self.console.waiting))
         pacer = Pacer(self.config.run.requests.concurrency, waits=retries.waits)

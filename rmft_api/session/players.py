@@ -18,7 +18,7 @@ from rmft_api.evaluation.scoring import ScenarioSet
 from rmft_api.journal import Journal
 from rmft_api.prompts import of_run as prompts_of_run
 from rmft_api.providers import profiles
-from rmft_api.session.embedded_server import is_embedded
+from rmft_api.session.embedded_server import engine_options, is_embedded
 from rmft_api.session.recorded_config import recorded_config
 from rmft_api.session.run_directories import existing_run
 
@@ -117,6 +117,7 @@ def _of_run(word: str, runs: Path) -> Iterator[ComparisonPlayer]:
             model=models[index],
             profile=config.model.profile,
             server=str((directory / "server").resolve()) if embedded else None,
+            engine=tuple(engine_options(config.model)) if config.model.checkpoint else (),
             trained=_trained(config) if index or config.warm_up else None,
         )
 

@@ -20,6 +20,8 @@ class ComparisonPlayer(Section):
     """The endpoint that answers for it."""
     server: str | None = None
     """The folder of the embedded server that holds it; absent: one of the comparison's own."""
+    engine: tuple[str, ...] = ()
+    """How that server is started where it holds an open model; empty: with its own models."""
     trained: Mapping[str, tuple[str, ...]] | None = None
     """Axis -> the values that it was trained on; absent: not known."""
 
