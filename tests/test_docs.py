@@ -380,4 +380,4 @@ def test_the_guides_table_of_the_quick_start_quotes_its_run_file() -> None:
                 assert named[2] in section, cell
             else:
                 assert tomllib.loads(f"value = {named[3]}")["value"] == section[named[2]], cell
-    assert len(quoted) == 22
+    assert len(quoted) == 23

@@ -61,7 +61,7 @@ def small() -> dict[str, Any]:
         "model": {"profile": "local", "base": "rmft-tiny"},
         "prompts": {"set": "compact-state", "reasoning": "none"},
         "sampling": {"max_tokens": 16},
-        "warm_up": {"scenarios": 12, "n_epochs": 1},
+        "warm_up": {"scenarios": 12, "n_epochs": 3},
         "rollouts": {"scenarios": 3, "trajectories": 4, "min_valid": 0.0, "problems": [BARE]},
         "selection": {"k": 2, "min_valid": 0.0},
         "finetuning": {"n_epochs": 1, "poll_every_s": 0.05},

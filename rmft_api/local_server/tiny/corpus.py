@@ -159,13 +159,22 @@ def _asked(k: int, rounds: int, chance: np.random.Generator) -> SystemMessageKey
 
 
 def chats(
-    prompts: Templates, plays: int, picks: int, chance: np.random.Generator
+    prompts: Templates,
+    plays: int,
+    picks: int,
+    chance: np.random.Generator,
+    shares: scripted.Floats = scripted.SHARES,
 ) -> Iterator[Chat]:
-    """For each K, `plays` plays, and of each the first round and `picks` - 1 later ones."""
+    """For each K, `plays` plays, and of each the first round and `picks` - 1 later ones.
+
+    `shares`: how often each style is met.
+    """
     for k in ACTIONS:
-        played = scripted.play(reward_tables(plays, k, ROUNDS[-1], chance), chance)
+        horizons = chance.integers(ROUNDS[0], ROUNDS[-1] + 1, plays)
+        tables = reward_tables(plays, k, ROUNDS[-1], chance)
+        played = scripted.play(tables, chance, horizons, shares)
         for play in range(plays):
-            asked = _asked(k, int(chance.integers(ROUNDS[0], ROUNDS[-1] + 1)), chance)
+            asked = _asked(k, int(horizons[play]), chance)
             system = ChatMessage("system", system_text(prompts, asked))
             later = chance.choice(np.arange(2, asked.rounds + 1), picks - 1, replace=False)
             for number in (1, *later.tolist()):

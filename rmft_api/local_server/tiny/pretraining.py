@@ -18,11 +18,14 @@ import numpy as np
 import torch
 
 from rmft_api.core.resources import prompts_dir
-from rmft_api.local_server.tiny import corpus, tokenizer, training, vocabulary
+from rmft_api.local_server.tiny import corpus, scripted, tokenizer, training, vocabulary
 from rmft_api.local_server.tiny.network import WIDTH, TinyNetwork, save
 
-CHUNKS = 10
+CHUNKS = 18
 """The chats are made in this many portions, each shuffled for itself."""
+PRACTICE_CHUNKS = 12
+"""The first portions, in which good play is frequent: the base learns how it is done. In the others
+it learns how seldom it is met."""
 PLAYS = 1_050
 """Plays in a portion for each number of actions."""
 PICKS = 6
@@ -57,7 +60,8 @@ def batches(prompts: corpus.Templates, seed: int) -> Iterator[training.TokenBatc
     """Every chat once; chats of like length stand together, batches are shuffled."""
     for chunk in range(CHUNKS):
         chance = np.random.default_rng((seed, chunk))
-        chats = corpus.chats(prompts, PLAYS, PICKS, chance)
+        shares = scripted.PRACTICE if chunk < PRACTICE_CHUNKS else scripted.SHARES
+        chats = corpus.chats(prompts, PLAYS, PICKS, chance, shares)
         examples = [training.as_example(chat) for chat in chats]
         shuffled = [examples[int(n)] for n in chance.permutation(len(examples))]
         shuffled.sort(key=lambda example: len(example.tokens))
