@@ -34,7 +34,7 @@ STYLES = (
     PlayStyle("hope", "Hope decides.", 0.06),
 )
 """No style stays with what it chose first: selection by regret keeps the lucky ones of those. And
-none is nearly as good as the good one: selection cannot tell them apart."""
+none is nearly as good as the good one: selection cannot separate them."""
 SHARES = np.array([style.share for style in STYLES]) / sum(style.share for style in STYLES)
 """How often each style is met at last."""
 PRACTICE = np.where([style.name == "hope" for style in STYLES], 0.4, 0.6 / (len(STYLES) - 1))
@@ -139,7 +139,7 @@ def play(
 ) -> list[ScriptedRound]:
     """Play reward tables [N, T, K]; the result has one entry a round.
 
-    `horizons` [N]: how many rounds each player is told that there are; T when absent.
+    `horizons` [N]: how many rounds each player is promised; T when absent.
     """
     n, rounds, k = (int(size) for size in rewards.shape)
     told = np.full(n, rounds) if horizons is None else horizons
