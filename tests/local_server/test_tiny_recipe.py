@@ -76,7 +76,8 @@ def hopeful(rewards: scripted.Floats) -> scripted.Ints:
 def greedy(rewards: scripted.Floats) -> scripted.Ints:
     """Actions [N, T]: each once, then the highest mean, the first of equals."""
     n, rounds, k = rewards.shape
-    rows, counts, sums = np.arange(n), np.zeros((n, k)), np.zeros((n, k))
+    rows: scripted.Ints = np.arange(n)
+    counts, sums = np.zeros((n, k)), np.zeros((n, k))
     actions = np.zeros((n, rounds), np.int64)
     for t in range(rounds):
         means = np.where(counts == 0, np.inf, sums / np.maximum(counts, 1))

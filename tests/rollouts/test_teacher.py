@@ -148,4 +148,5 @@ async def test_a_teacher_of_the_numeric_models_answers_with_the_json_alone() -> 
     teacher = Teacher(taught, TeacherConfig(algorithm="hedge"), loaded, 1)
     request: Any = SimpleNamespace(key="train/1/0/0/2", model="m")
     (choice,) = (await teacher.reply(request)).choices
+    assert choice.content is not None
     assert chats.read_policy(choice.content, 3).sum() == pytest.approx(1.0)
