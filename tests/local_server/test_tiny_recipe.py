@@ -76,7 +76,7 @@ def hopeful(rewards: scripted.Floats) -> scripted.Ints:
 def greedy(rewards: scripted.Floats) -> scripted.Ints:
     """Actions [N, T]: each once, then the highest mean, the first of equals."""
     n, rounds, k = rewards.shape
-    rows: scripted.Ints = np.arange(n)
+    rows = np.arange(len(rewards))
     counts, sums = np.zeros((n, k)), np.zeros((n, k))
     actions = np.zeros((n, rounds), np.int64)
     for t in range(rounds):
