@@ -49,6 +49,7 @@ def choices() -> tuple[ProfileChoice, ...]:
 
 def _choice(profile: Profile) -> ProfileChoice:
     training, families = profile.training, profile.lifecycle
+    endless = [None] * any(profile.lifecycle_of(model) is None for model in _trained(profile))
     return ProfileChoice(
         profile=profile.name,
         models=profile.models,
@@ -58,14 +59,19 @@ def _choice(profile: Profile) -> ProfileChoice:
         rented=profile.rents_deployments,
         batches=profile.batch is not None,
         prices=_known(profile),
-        no_jobs_from=_last([one.training_end for one in families]),
-        no_answers_from=_last([one.shutdown for one in families]),
+        no_jobs_from=_last([one.training_end for one in families] + endless),
+        no_answers_from=_last([one.shutdown for one in families] + endless),
         dates_as_of=min((one.as_of for one in families), default=None),
         key=profile.api_key_env,
         settings=tuple(profile.setting_envs.values()),
         base_url=profile.base_url,
         tried=profile.tried,
     )
+
+
+def _trained(profile: Profile) -> tuple[str, ...]:
+    """The models that its table of bases names: one without a calendar has no known end."""
+    return tuple(base.model for base in profile.training.bases) if profile.training else ()
 
 
 def _methods(profile: Profile) -> tuple[str, ...]:

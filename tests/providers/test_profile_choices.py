@@ -73,6 +73,12 @@ def test_the_table_fits_the_terminal(width: int, monkeypatch: pytest.MonkeyPatch
     assert "never against Together itself" in body
 
 
+def test_bases_that_retired_do_not_end_a_profile_whose_other_bases_stay() -> None:
+    assert named("tinker").no_jobs_from is None
+    assert named("tinker").no_answers_from is None
+    assert named("openai").no_jobs_from == date(2027, 1, 6)
+
+
 def test_a_day_that_has_come_is_marked() -> None:
     assert "2027-01-06, over" in profiles_table(choices(), date(2027, 1, 6))
     assert "over" not in profiles_table([named("openai")], date(2027, 1, 5)).split("\n\n")[0]
