@@ -87,7 +87,7 @@ def _kind_of(path: Path, output: Any) -> Kind:
         if each and all(isinstance(one, dict) and "cell" in one for one in each):
             return "ablate"
     elif isinstance(output, dict):
-        for key, kind in (("family", "family"), ("iterations", "run"), ("models", "eval")):
+        for key, kind in (("family", "family"), ("iterations", "run"), ("contest", "eval")):
             if key in output:
                 return kind
     raise RecordError(f"{path.name}: its figures are of no command that can be shown")

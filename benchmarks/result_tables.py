@@ -137,9 +137,9 @@ def _ablated(row: Mapping[str, Any]) -> tuple[str, ...]:
 
 
 def _eval(record: Record) -> str:
-    columns = ("player", "regret", "drop to the first", "of possible", "SuffFail", "K x MinFrac")
-    rows = [(one["label"], *_player(one["figures"])[:5]) for one in record.figures["players"]]
-    return markdown(columns, rows)
+    measures = ("regret", "drop to the first", "of possible", "SuffFail", "K x MinFrac", "valid")
+    rows = [(one["label"], *_player(one["figures"])) for one in record.figures["players"]]
+    return markdown(("player", *measures), rows)
 
 
 def interval(found: Mapping[str, Any] | None, *, percent: bool = False) -> str:
