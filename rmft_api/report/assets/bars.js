@@ -6,9 +6,11 @@ const drawRows = (spec, plot) => {
   const rowHeight = narrow ? 44 : 30;
   const longest = Math.max(0, ...spec.rows.map((row) => row.name.length));
   const names = Math.min(0.5 * width, Math.max(170, 24 + 7.4 * longest));
-  // A name that has no room begins; its whole is in the chart's description and table.
+  // A name that has no room loses its middle: pairs differ at either end.
   const letters = Math.floor(((narrow ? width - 140 : names) - 24) / 7.4);
-  const cut = (name) => (name.length > letters ? `${name.slice(0, letters - 1)}…` : name);
+  const half = Math.floor((letters - 1) / 2);
+  const cut = (name) =>
+    name.length > letters ? `${name.slice(0, letters - 1 - half)}…${name.slice(-half)}` : name;
   const edge = { left: narrow ? 8 : names, right: narrow ? 8 : 150, top: 8, bottom: 40 };
   const height = edge.top + edge.bottom + rowHeight * spec.rows.length;
   const ends = spec.rows.flatMap((row) => [row.mean, row.low, row.high]).filter(known);
