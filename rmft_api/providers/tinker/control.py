@@ -9,8 +9,9 @@ import msgspec
 
 from rmft_api.core.errors import FaultKind, ProviderFault
 from rmft_api.providers import faults
+from rmft_api.providers.control_client import ControlClient
 from rmft_api.providers.profiles import Profile
-from rmft_api.providers.rest import Rest, fixed, read
+from rmft_api.providers.rest import read
 from rmft_api.providers.tinker import wire
 
 SDK_VERSION = "0.38.0"
@@ -31,35 +32,16 @@ class _Session(msgspec.Struct):
     session_id: str
 
 
-class TinkerControl:
+class TinkerControl(ControlClient):
     """One account's requests. Raises ProviderFault, classified."""
 
     def __init__(self, profile: Profile, environ: Mapping[str, str]) -> None:
-        self._profile = profile
-        waits, key = profile.timeouts, profile.key(environ)
-        self.rest = Rest(
+        key = profile.key(environ)
+        super().__init__(
+            profile,
+            environ,
             profile.base_url.rstrip("/").removesuffix("/oai/api/v1"),
-            fixed({"X-API-Key": key.reveal()} if key else {}),
-            environ=environ,
-            connect_s=waits.connect_s,
-            total_s=waits.list_s,
-        )
-
-    async def close(self) -> None:
-        """Let go of all connections."""
-        await self.rest.close()
-
-    def request(
-        self, action: str, *, model: str = "", repeatable: bool = False, tuned: bool = False
-    ) -> faults.Request:
-        """What a fault says of a request."""
-        return faults.Request(
-            self._profile.name,
-            action,
-            model=model,
-            tuned=tuned,
-            repeatable=repeatable,
-            key_name=self._profile.api_key_env or "the key",
+            {"X-API-Key": key.reveal()} if key else {},
         )
 
     async def session(self, metadata: Mapping[str, str]) -> str:

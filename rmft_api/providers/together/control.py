@@ -6,9 +6,9 @@ from urllib.parse import quote
 import msgspec
 
 from rmft_api.core.errors import FaultKind, ProviderFault
-from rmft_api.providers import faults
+from rmft_api.providers.control_client import ControlClient
 from rmft_api.providers.profiles import Profile
-from rmft_api.providers.rest import Rest, fixed, read
+from rmft_api.providers.rest import read
 
 PROJECT_ENV = "TOGETHER_PROJECT_ID"
 """Environment variable that names the project; unset: the key's own."""
@@ -24,37 +24,17 @@ class _Whoami(msgspec.Struct):
     project: _Id | None = None
 
 
-class TogetherControl:
+class TogetherControl(ControlClient):
     """One account's REST. Raises ProviderFault, classified."""
 
     def __init__(self, profile: Profile, environ: Mapping[str, str]) -> None:
-        self._profile = profile
-        waits = profile.timeouts
-        self.rest = Rest(
+        super().__init__(
+            profile,
+            environ,
             profile.base_url.rstrip("/").removesuffix("/v1"),
-            fixed(profile.authorization(profile.key(environ))),
-            environ=environ,
-            connect_s=waits.connect_s,
-            total_s=waits.list_s,
+            profile.authorization(profile.key(environ)),
         )
         self._project = environ.get(PROJECT_ENV, "").strip()
-
-    async def close(self) -> None:
-        """Let go of all connections."""
-        await self.rest.close()
-
-    def request(
-        self, action: str, *, model: str = "", repeatable: bool = False, tuned: bool = False
-    ) -> faults.Request:
-        """What a fault says of a request."""
-        return faults.Request(
-            self._profile.name,
-            action,
-            model=model,
-            tuned=tuned,
-            repeatable=repeatable,
-            key_name=self._profile.api_key_env or "the key",
-        )
 
     async def project(self) -> str:
         """The project's path, `v2/projects/ID`. Raises ProviderFault where none is stated."""
