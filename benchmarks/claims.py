@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from benchmarks.record_grid import BASE
 from benchmarks.records import Record, RecordError
 from benchmarks.result_tables import markdown
+from rmft_api.core.records import Interval
 from rmft_api.statistics import Verdict, pooled_interval, verdict_of
 
 MARGIN = 0.05
@@ -37,6 +38,32 @@ def grid_table(record: Record) -> str:
     first = next(name for name in cells if name != BASE)
     columns = ("cell", "seeds", "regret", "drop to base", f"below `{first}`", "SuffFail", "greedy")
     return markdown(columns, (_cell(record, name, first) for name in cells))
+
+
+def grid_figures(record: Record) -> dict[str, dict[str, Any]]:
+    """What sentences say of a grid: `CELL.FIGURE`.
+
+    Intervals of regret, of the drop to the base, and of what it is above the first cell (`above`);
+    means of shares; the number of seeds.
+    """
+    cells = record.figures["cells"]
+    first = next(name for name in cells if name != BASE)
+    return {name: _figures_of(record, name, first) for name in cells}
+
+
+def _figures_of(record: Record, name: str, first: str) -> dict[str, Any]:
+    regrets = _by_seed(record, name, "regret")
+    found: dict[str, Any] = {"seeds": len(regrets)}
+    found["regret"] = _ends(pooled_interval(list(regrets.values())))
+    found["drop"] = _ends(pooled_interval(effects(record, BASE, name)))
+    found["above"] = _ends(pooled_interval(effects(record, name, first)))
+    measured = next(iter(record.figures["cells"][name].values()))
+    shares = [one for one in ("suff_fail", "early_fail", "greedy") if one in measured]
+    return found | {share: _mean(_by_seed(record, name, share)) for share in shares}
+
+
+def _ends(found: Interval) -> dict[str, Any]:
+    return {"mean": found.mean, "low": found.low, "high": found.high}
 
 
 def _cell(record: Record, name: str, first: str) -> tuple[str, ...]:

@@ -9,9 +9,17 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, cast
 
-Kind = Literal["transcribed", "text", "grid", "run", "runs", "family", "ablate", "eval"]
+Kind = Literal["transcribed", "text", "grid", "run", "runs", "family", "ablate", "eval", "theory"]
 SOURCE = ("command", "seeds", "commit", "cpu_s", "note", "kind")
 """What a record says beside its figures; `note` and `kind` may be absent."""
+
+KEYS: Mapping[str, Kind] = {
+    "family": "family",
+    "iterations": "run",
+    "contest": "eval",
+    "matrices": "theory",
+}
+"""What is in the output of a command, and which kind that makes it."""
 
 
 class RecordError(Exception):
@@ -87,7 +95,7 @@ def _kind_of(path: Path, output: Any) -> Kind:
         if each and all(isinstance(one, dict) and "cell" in one for one in each):
             return "ablate"
     elif isinstance(output, dict):
-        for key, kind in (("family", "family"), ("iterations", "run"), ("contest", "eval")):
+        for key, kind in KEYS.items():
             if key in output:
                 return kind
     raise RecordError(f"{path.name}: its figures are of no command that can be shown")

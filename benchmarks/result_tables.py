@@ -1,6 +1,7 @@
 """Markdown tables of records: one function a kind (`benchmarks/records.py`)."""
 
 import math
+import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
@@ -12,23 +13,38 @@ def markdown(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
     return "\n".join([_row(columns), _row(["---"] * len(columns), ""), *map(_row, rows)])
 
 
-def figure(record: Record, path: str) -> str:
-    """One figure of a record by its path, e.g. `rmft.regret.mean`; `source` is its own line.
+def figure(record: Record, path: str, figures: Any = None) -> str:
+    """One figure of a record by its path, e.g. `rmft.regret.mean`, in `figures` or its own.
 
-    Parts are keys or places in lists. Numbers have two decimals, or as many as `path|N` says.
+    Parts are keys or places in lists; `commit`, `cpu_s` and `seeds` (how many) are the record's.
+    Numbers have two decimals, or as many as `path|N` says. An interval is shown as the tables show
+    it. A text is shown whole, or what the group of a regular expression finds: `path @ (.*) %`.
     Raises RecordError for a path that leads nowhere.
     """
     where, _, decimals = path.partition("|")
-    found: Any = {"cpu_s": record.cpu_s, "commit": record.commit}.get(where)
+    where, _, pattern = (part.strip() for part in where.partition("@"))
+    source = {"cpu_s": record.cpu_s, "commit": record.commit, "seeds": len(record.seeds or ())}
+    found: Any = source.get(where)
     if found is None:
-        found = record.figures
+        found = record.figures if figures is None else figures
         for part in where.split("."):
             found = _inside(found, part, record, where)
+    if pattern:
+        return _in_text(str(found), pattern, record, where)
     if isinstance(found, float):
         return f"{found:.{int(decimals or 2)}f}"
     if isinstance(found, str | int):
         return str(found)
-    raise RecordError(f"{record.name}: {where} is no figure but a {type(found).__name__}")
+    kind = type(found).__name__
+    if kind == "dict" and "mean" in found:
+        return interval(found)
+    raise RecordError(f"{record.name}: {where} is no figure but a {kind}")
+
+
+def _in_text(text: str, pattern: str, record: Record, where: str) -> str:
+    if (match := re.search(pattern, text)) is None:
+        raise RecordError(f"{record.name}: {pattern!r} is not in {where}: {text}")
+    return match[1]
 
 
 def _inside(found: Any, part: str, record: Record, where: str) -> Any:

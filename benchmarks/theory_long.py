@@ -1,16 +1,18 @@
 """Trained linear attention at T = 1,000, beside FTRL-L2, AdaHedge and optimistic Hedge.
 
-    python -m benchmarks.theory_long RUN [RUN ...] [--runs FOLDER] [--T 1000] > RECORD.json
+    python -m benchmarks.theory_long RUN [RUN ...] --commit COMMIT --cpu-s SECONDS
+        [--runs FOLDER] [--T 1000] > docs/results/records/theory-long.json
 
 The champion's weights of each run, played without a server: the same network and the same rounding
-of its answers. For each family of rewards: static regret (ratio to FTRL-L2's on the same tables,
-and the log-log slope of its mean curve from round T/100 on), dynamic regret and swap regret. Then
-how the learnt matrix came near aI + b11^T, iteration by iteration. Prints a record (see
-docs/make_results.py) without commit and CPU time, which only its maker knows.
+of its answers. For each family of rewards: static regret and the log-log slope of its mean curve
+from round T/100 on, dynamic regret and swap regret. Fixed share, which is told how often the best
+action changes, shows what dynamic regret can be had. Then the learnt matrix, iteration by
+iteration. Prints a record (see docs/make_results.py); the CPU time is that of training.
 """
 
 import argparse
 import json
+import shlex
 import sys
 from collections.abc import Sequence
 from contextlib import closing
@@ -20,6 +22,8 @@ from typing import Any
 
 import numpy as np
 
+from benchmarks.records import text_of
+from rmft_api.baselines.full_information import Summing
 from rmft_api.baselines.game import Algorithm, GameInfo, run, table
 from rmft_api.baselines.random_streams import RandomStreams
 from rmft_api.baselines.registry import BASELINES
@@ -57,24 +61,53 @@ class Attending(Algorithm):
         self._sums_NK += faced_NK - 0.5
 
 
+class FixedShare(Summing):
+    """Hedge that gives every action a share of all weight in each round, as if it might be next.
+
+    Herbster and Warmuth (1998), with step and share for `changes` changes of the best action
+    within `T` rounds (Cesa-Bianchi and Lugosi 2006, section 5.2).
+    """
+
+    def __init__(self, changes: float, T: int, known: GameInfo) -> None:
+        super().__init__(known)
+        self._share = changes / (T - 1)
+        doubts = -sum(p * np.log(p) for p in (self._share, 1 - self._share) if p > 0)
+        self._eta = np.sqrt(8 / T * ((changes + 1) * np.log(known.K) + (T - 1) * doubts))
+        self._weights_NK = np.full((known.N, known.K), 1 / known.K)
+
+    def mix(self, t: int) -> Floats:
+        """The weights."""
+        return self._weights_NK
+
+    def learn_all(self, t: int, faced_NK: Floats) -> None:
+        """Exponential update, then the share."""
+        grown_NK = self._weights_NK * np.exp(self._eta * faced_NK)
+        grown_NK /= grown_NK.sum(axis=1, keepdims=True)
+        self._weights_NK = (1 - self._share) * grown_NK + self._share / grown_NK.shape[1]
+
+
 def main() -> None:
     """Read the runs, play, and print the record."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("run", nargs="+")
     parser.add_argument("--runs", type=Path, default=Path("runs"))
     parser.add_argument("--T", type=int, default=1000)
+    parser.add_argument("--commit", required=True)
+    parser.add_argument("--cpu-s", type=float, required=True)
     asked = parser.parse_args()
     learnt = [matrices(asked.runs / name) for name in asked.run]
     played = [_families(V[-1], seed, asked.T) for seed, V in learnt]
     found = {
         "runs": asked.run,
-        "seeds": [seed for seed, _ in learnt],
         "T": asked.T,
         "families": {family: [one[family] for one in played] for family in FAMILIES},
         "matrices": [[V_KK.round(4).tolist() for V_KK in V] for _, V in learnt],
         "parts": [[list(parts(V_KK)) for V_KK in V] for _, V in learnt],
     }
-    sys.stdout.write(json.dumps(found) + "\n")
+    command = ["rmft-api ablate docs/results/recipes/matrix.toml"]
+    command.append(f"python -m benchmarks.theory_long {shlex.join(asked.run)}")
+    source = {"command": command, "seeds": [seed for seed, _ in learnt], "commit": asked.commit}
+    sys.stdout.write(text_of({**source, "cpu_s": asked.cpu_s, "output": found}))
 
 
 def matrices(directory: Path) -> tuple[int, list[Floats]]:
@@ -119,7 +152,9 @@ def _families(V_KK: Floats, seed: int, T: int) -> dict[str, dict[str, dict[str, 
     for family in FAMILIES:
         problem = OnlineLearning(K=K, T=T, process=family)
         drawn = [problem.draw(seeds.rng(seed, "long", family, n)) for n in range(N)]
-        found[family] = {name: _figures(make, drawn, name, seed) for name, make in makes.items()}
+        changes = float(np.mean([scenario.facts["switches"] for scenario in drawn]))
+        players = {**makes, "fixed_share": partial(FixedShare, changes, T)}
+        found[family] = {name: _figures(make, drawn, name, seed) for name, make in players.items()}
     return found
 
 

@@ -12,8 +12,10 @@ it was run at) and `cpu_s`; null where one is not known, and `note` says why. It
 * `columns` and `rows`: a table copied by hand.
 
 The template has the prose. In it `{{table NAME}}` becomes the table of a record and the line that
-says where it is from, `{{NAME: path.to.figure}}` one figure, and `{{claims}}` the verdicts on the
-claims of `docs/results/claims.toml`.
+says where it is from, `{{changes NAME}}` and `{{approach NAME}}` further tables of the theory,
+`{{NAME: path.to.figure}}` one figure (`result_tables.figure` has what a path may be), and
+`{{claims}}` the verdicts on the claims of `docs/results/claims.toml`. Pictures of records are
+written beside the template.
 """
 
 import re
@@ -24,12 +26,31 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))  # for benchmarks/, as `python -m benchmarks.NAME` has it
 
-from benchmarks import claims, result_tables  # noqa: E402
+from benchmarks import claims, result_tables, theory_tables  # noqa: E402
 from benchmarks.records import Record, RecordError, load, source_line  # noqa: E402
 
 FOLDER = ROOT / "docs" / "results"
 TARGET = ROOT / "docs" / "results.md"
-TABLES = {**result_tables.TABLES, "grid": claims.grid_table}
+TABLES = {
+    **result_tables.TABLES,
+    "grid": claims.grid_table,
+    "theory": theory_tables.families,
+}
+
+
+def _table(record: Record) -> str:
+    return TABLES[record.kind](record)
+
+
+VIEWS = {
+    "table": _table,
+    "changes": theory_tables.changes,
+    "approach": theory_tables.approach,
+}
+FIGURES = {"grid": claims.grid_figures, "theory": theory_tables.figures}
+"""For kinds whose own figures are too many: what a sentence says of them."""
+PICTURES = {"matrix.svg": ("theory-long", theory_tables.picture)}
+"""Each file, and the record and function that it is drawn from and by."""
 PLACE = re.compile(r"\{\{([^{}]+)\}\}")
 MADE = (
     "<!-- Made by `python docs/make_results.py` from docs/results/: change the template or the "
@@ -63,24 +84,33 @@ def _filled(place: str, records: Mapping[str, Record], used: set[str], folder: P
 
     if place == "claims":
         return claims.table(folder / "claims.toml", record)
-    if place.startswith("table "):
-        return _table(record(place.removeprefix("table ").strip()))
+    view, _, of = place.partition(" ")
+    if view in VIEWS:
+        shown = record(of.strip())
+        return f"{VIEWS[view](shown)}\n\n{source_line(shown)}"
     name, colon, path = place.partition(":")
     if not colon:
         raise RecordError(f"{{{{{place}}}}} is none of table NAME, claims and NAME: path")
-    return result_tables.figure(record(name.strip()), path.strip())
+    found = record(name.strip())
+    summed = FIGURES[found.kind](found) if found.kind in FIGURES else None
+    return result_tables.figure(found, path.strip(), summed)
 
 
-def _table(record: Record) -> str:
-    return f"{TABLES[record.kind](record)}\n\n{source_line(record)}"
+def pictures(folder: Path = FOLDER) -> dict[str, str]:
+    """The files of pictures and what is in them."""
+    return {
+        name: draw(load(folder / "records" / f"{record}.json"))
+        for name, (record, draw) in PICTURES.items()
+    }
 
 
 def main() -> int:
-    """Write or check the page."""
-    page = results()
+    """Write or check the page and its pictures."""
+    made = {TARGET: results(), **{FOLDER / name: text for name, text in pictures().items()}}
     if "--check" in sys.argv:
-        return int(TARGET.read_text(encoding="utf-8") != page)
-    TARGET.write_text(page, encoding="utf-8")
+        return int(any(path.read_text(encoding="utf-8") != text for path, text in made.items()))
+    for path, text in made.items():
+        path.write_text(text, encoding="utf-8")
     return 0
 
 

@@ -45,6 +45,11 @@ def test_the_page_of_results_is_up_to_date(script: ModuleType) -> None:
     assert script.results() == page, "python docs/make_results.py"
 
 
+def test_the_pictures_are_up_to_date(script: ModuleType) -> None:
+    for name, text in script.pictures().items():
+        assert (FOLDER / name).read_text("utf-8") == text, "python docs/make_results.py"
+
+
 def test_a_changed_figure_changes_the_page(script: ModuleType, tmp_path: Path) -> None:
     copied = shutil.copytree(FOLDER, tmp_path / "results")
     path = copied / "records" / "theory-three-seeds.json"
@@ -143,6 +148,7 @@ def test_a_claim_that_names_what_is_not_there_is_refused(
         ("{{tabel a}}", {**RECORD, **TABLE}, "none of table NAME, claims"),
         ("{{a: rows.7.1}}", {**RECORD, **TABLE}, "'7' is not there"),
         ("{{a: rows}}", {**RECORD, **TABLE}, "is no figure but a list"),
+        ("{{a: rows.0.1 @ drop (.*)}}", {**RECORD, **TABLE}, "'drop .*' is not in rows.0.1: 3.1"),
         ("{{table a}}", {**TABLE, "command": ""}, "does not say seeds, commit, cpu_s"),
         ("{{table a}}", {**RECORD, **TABLE, "commit": None}, "commit not known, and no note"),
         ("{{table a}}", {**RECORD, "columns": ["a"], "rows": [["1", "2"]]}, "not as many cells"),
@@ -155,6 +161,45 @@ def test_a_record_or_a_place_that_cannot_be_used_is_named(
     with pytest.raises(Exception, match=message) as found:
         script.results(folder(tmp_path, template, a=fields))
     assert type(found.value).__name__ == RecordError.__name__
+
+
+def test_a_figure_in_a_sentence_follows_its_record(script: ModuleType, tmp_path: Path) -> None:
+    sentence = (
+        "{{a: rows.0.1 @ drop (\\S+)}} of {{a: rows.0.0}} on {{a: seeds}} seeds, "
+        "{{b: bad.above.mean|1}} above, {{b: good.greedy}}; drop {{b: good.drop}}"
+    )
+    rows = [["base", "3.1, drop 0.25 (8%)"]]
+    a: dict[str, Any] = {**RECORD, "columns": ["who", "found"], "rows": rows}
+    made = folder(tmp_path, f"{sentence}{{{{table b}}}}", a=a, b=grid(1.0, 5))
+    assert "0.25 of base on 2 seeds, 0.5 above, 0.50; drop 2.00 [2.00, 2.00]" in script.results(
+        made
+    )
+    rows[0][1] = "3.1, drop 0.75 (24%)"
+    (made / "records" / "a.json").write_text(json.dumps(a), encoding="utf-8")
+    (made / "records" / "b.json").write_text(json.dumps(grid(3.0, 5)), encoding="utf-8")
+    assert "0.75 of base on 2 seeds, 1.5 above" in script.results(made)
+
+
+def theory(distance: float) -> dict[str, Any]:
+    """One seed, 13 models and the champion: aI + b11^T with a = 1, but for one entry."""
+    V = [[0.8, -0.2, -0.2 - distance], [-0.2, 0.8, -0.2], [-0.2, -0.2, 0.8]]
+    kinds = {"static": 2.0, "slope": 0.5, "dynamic": 3.0, "swap": 4.0}
+    players = ("model", "ftrl_l2", "ada_hedge", "optimistic_hedge", "fixed_share")
+    families = {name: [dict.fromkeys(players, kinds)] for name in ("shift", "piecewise")}
+    found = {"matrices": [[V] * 14], "parts": [[[1.0, -0.2, 0.0]] * 14], "families": families}
+    return {**RECORD, "seeds": [1], "output": found}
+
+
+def test_a_learnt_matrix_is_drawn_and_its_distance_told(script: ModuleType, tmp_path: Path) -> None:
+    template = "{{table theory-long}}{{theory-long: off_in_play.mean}}, {{theory-long: a.high}}"
+    made = folder(tmp_path, template, **{"theory-long": theory(0.0)})
+    assert "| shift | 2.00 | 2.00 | 2.00 | 2.00 | 1.00 | 0.50 |" in script.results(made)
+    assert script.results(made).endswith("0.00, 1.00")
+    drawn = script.pictures(made)["matrix.svg"]
+    assert (drawn.count(">0.80<"), drawn.count(">-0.20<"), drawn.count("off by 0%")) == (15, 30, 5)
+    (made / "records" / "theory-long.json").write_text(json.dumps(theory(0.3)), encoding="utf-8")
+    assert script.results(made).endswith("0.07, 1.00")
+    assert "off by 7%" in script.pictures(made)["matrix.svg"]
 
 
 def test_what_commands_print_as_json_is_a_record_as_it_is(
