@@ -21,6 +21,8 @@ class ComparedPlayer(Record, frozen=True):
     curves: tuple[Curve, ...]
     only: tuple[str, ...] = ()
     """The problems that its figures are of, where it cannot play all."""
+    share_of_possible: Interval | None = None
+    """(base - model) / (base - limit), where a limit is known."""
 
 
 class ComparedPair(Record, frozen=True):

@@ -78,6 +78,7 @@ def _player(one: PlayerResult, sittings: Sittings) -> ComparedPlayer:
         measures=figures.measured(played),
         curves=figures.curves(played),
         only=one.figures.only,
+        share_of_possible=one.share_of_possible,
     )
 
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from rmft_api.config.schema import RunConfig
-from rmft_api.core.records import Split
+from rmft_api.core.records import Interval, Split
 from rmft_api.evaluation.scoring import Results
 from rmft_api.journal import Journal
 from rmft_api.report import figures, lineage, players
@@ -59,6 +59,11 @@ class RunSide:
     def player(self, index: int | None) -> PlayerFigures | None:
         """The model of an iteration where it is shown."""
         return players.find(self.report.players, self.split, index)
+
+    def share_of(self, index: int | None) -> Interval | None:
+        """What a tested model has gained of what is possible, where a limit is known."""
+        shares = self.report.shares if self.split == "test" else {}
+        return shares.get(index) if index else None
 
     def regrets_of(self, index: int | None) -> Regrets:
         """A model's regret by scenario, where it is shown; empty where it is not."""

@@ -7,6 +7,7 @@ from itertools import combinations
 import msgspec
 
 from rmft_api import statistics
+from rmft_api.core.records import Interval
 from rmft_api.journal import dollars
 from rmft_api.report import page, run_sides
 from rmft_api.report.compared_data import (
@@ -87,7 +88,7 @@ def _models(sides: Sequence[RunSide]) -> Iterator[ComparedPlayer]:
         ends = {side.base: 0, side.champion: side.report.champion}
         for name, index in ends.items():
             if (found := side.player(index)) is not None:
-                yield _player(name, found, found.name)
+                yield _player(name, found, found.name, side.share_of(index))
 
 
 def _rivals(sides: Sequence[RunSide], courses: Sequence[str]) -> Iterator[ComparedPlayer]:
@@ -98,7 +99,9 @@ def _rivals(sides: Sequence[RunSide], courses: Sequence[str]) -> Iterator[Compar
                 yield _player(one.name, one, None)
 
 
-def _player(name: str, found: PlayerFigures, model: str | None) -> ComparedPlayer:
+def _player(
+    name: str, found: PlayerFigures, model: str | None, share: Interval | None = None
+) -> ComparedPlayer:
     assert found.regret is not None
     return ComparedPlayer(
         name=name,
@@ -109,6 +112,7 @@ def _player(name: str, found: PlayerFigures, model: str | None) -> ComparedPlaye
         measures=found.measures,
         curves=found.curves,
         only=found.only,
+        share_of_possible=share,
     )
 
 

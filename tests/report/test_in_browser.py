@@ -241,6 +241,19 @@ def test_paper_is_white_for_those_too_who_read_in_the_dark(reader: Chromium) -> 
         reader.prefer("light")
 
 
+def test_no_table_is_cut_on_paper(reader: Chromium) -> None:
+    reader.size(560, 800)
+    reader.prefer("light", "print")
+    try:
+        shown = "[...document.querySelectorAll('.wide')].filter((one) => one.clientWidth)"
+        beyond = reader.run(f"{shown}.map((one) => one.scrollWidth - one.clientWidth)")
+        assert beyond
+        assert max(beyond) <= 0
+    finally:
+        reader.prefer("light")
+        reader.size(1280, 900)
+
+
 def test_figures_of_too_few_scenarios_say_so(browser: Chromium, tmp_path: Path) -> None:
     path = played(tmp_path / "loop", validation={"scenarios": 1}, test={"scenarios": 1})
     browser.open(written(path, tmp_path / "report.html").as_uri())

@@ -63,6 +63,22 @@ def test_champions_of_the_same_scenarios_are_paired(
     assert "gone is left out: it is damaged" in report.warnings
 
 
+def test_each_champion_shows_what_it_has_gained_of_the_possible(
+    finished: Path, others: dict[str, Path]
+) -> None:
+    report, _ = gathered(finished, others["twin"])
+    for directory in (finished, others["twin"]):
+        with open_to_read(directory) as journal:
+            results = pages.results_so_far(journal)
+        assert results is not None and results.champion is not None
+        share = results.iterations[results.champion.index].share_of_possible
+        names = {one.name: one.share_of_possible for one in report.players}
+        assert share is not None
+        assert names[f"{directory.name}: champion"] == share
+        assert names[f"{directory.name}: base"] is None
+    assert {one.share_of_possible for one in report.players if one.model is None} == {None}
+
+
 def test_what_cannot_be_compared_is_said(finished: Path, others: dict[str, Path]) -> None:
     report, index = gathered(finished, others["seed"], others["early"])
     assert report.pairs == ()
@@ -85,6 +101,9 @@ def test_a_reader_sees_two_runs_models_on_one_scenario(
     assert ids == [
         *("glance", "iterations", "rounds", "differences", "exploration", "runs", "trajectories")
     ]
+    glance = browser.run("document.querySelector('#glance').textContent")
+    assert "Share of the possible" in glance
+    assert "the test regret of its own base to the limit" in glance
     browser.run("document.querySelector('.list').focus()")
     browser.press("ArrowDown")
     browser.until("document.querySelector('.view').dataset.shown")

@@ -46,20 +46,34 @@ const comparedGlance = (story) => {
           table: () => comparedTable(story),
         })
       : null,
+    sharesRows(
+      ranked.filter((p) => p.share_of_possible).map((p) => ({ name: whoIs(p), ...p.share_of_possible, ...lookOf(story, p.name) })),
+      story.runs.length ? "its own base" : "the first model",
+    ),
     story.notes.map((text) => h("p", { class: "lead" }, text)),
   );
 };
 
 const comparedTable = (story) => {
   const names = Object.keys(MEASURES).filter((name) => name !== "regret");
+  const shared = story.players.some((p) => p.share_of_possible);
   return table(
     "Every player",
-    ["player", "regret", "drop", ...names.map((name) => MEASURES[name][0]), "scenarios", "model"],
+    [
+      "player",
+      "regret",
+      "drop",
+      ...(shared ? ["of the possible"] : []),
+      ...names.map((name) => MEASURES[name][0]),
+      "scenarios",
+      "model",
+    ],
     story.players.map((p) => ({
       cells: [
         p.name,
         interval(p.regret),
         interval(p.drop),
+        ...(shared ? [shareOf(p.share_of_possible)] : []),
         ...names.map((name) => num(p.measures[name]?.mean)),
         p.scenarios,
         p.model ?? "(algorithm)",

@@ -88,19 +88,26 @@ const byIteration = (story) => {
 // How much of the way from the base to the limit each model has gone, where a limit is known.
 const sharesChart = (story) => {
   const found = Object.entries(story.shares).map(([index, one]) => ({ index: Number(index), one }));
-  if (!found.length) return null;
-  return rowsChart({
-    title: "Share of the possible",
-    note: "How much of the way from the base's test regret to the limit each model has gone, with its 95 % interval: 0 is the base, 1 the limit, nearly the least regret possible.",
-    unit: "share of the way from the base to the limit",
-    rows: found.map(({ index, one }) => ({
+  return sharesRows(
+    found.map(({ index, one }) => ({
       name: index === story.champion ? `${iterationName(index)} (champion)` : iterationName(index),
       ...one,
       colour: "var(--accent)",
       strong: index === story.champion,
     })),
-  });
+    "the base",
+  );
 };
+
+const sharesRows = (rows, from) =>
+  rows.length
+    ? rowsChart({
+        title: "Share of the possible",
+        note: `How much of the way from the test regret of ${from} to the limit each model has gone, with its 95 % interval: 0 is ${from}, 1 the limit, nearly the least regret possible.`,
+        unit: `share of the way from ${from} to the limit`,
+        rows,
+      })
+    : null;
 
 const playersTable = (story) => {
   const names = ["regret", ...Object.keys(MEASURES).filter((name) => name !== "regret")];
