@@ -11,8 +11,6 @@ import numpy as np
 from benchmarks.records import Record
 from benchmarks.result_tables import markdown
 
-SHOWN = (0, 1, 3, 6, 12)
-"""Iterations of which the picture has the matrix."""
 CELL, GAP, LEFT, TOP = 34, 26, 78, 52
 """Of the picture, in its units: side of an entry, space between matrices, margins."""
 STYLE = """
@@ -140,17 +138,19 @@ def _mean(seeds: Sequence[dict[str, Any]], player: str, kind: str) -> float:
 def picture(record: Record) -> str:
     """The matrices as SVG: a row a seed, a column an iteration, blue above 0 and orange below."""
     runs = record.figures["matrices"]
+    last = len(runs[0]) - 2  # after it the champion's comes again
+    shown = (0, 1, last // 6, last // 2, last)
     side = 3 * CELL
-    width = LEFT + len(SHOWN) * (side + GAP)
+    width = LEFT + len(shown) * (side + GAP)
     height = TOP + len(runs) * (side + GAP)
-    most = max(abs(v) for run in runs for i in SHOWN for row in run[i] for v in row)
+    most = max(abs(v) for run in runs for i in shown for row in run[i] for v in row)
     lines = [
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {height}" role="img">',
         "<title>The learnt 3 x 3 matrix of each training seed, by iteration</title>",
         f"<style>{STYLE}</style>",
         f'<rect class="page" width="{width}" height="{height}"/>',
     ]
-    for column, i in enumerate(SHOWN):
+    for column, i in enumerate(shown):
         x = LEFT + column * (side + GAP)
         lines.append(f'<text x="{x + side / 2}" y="20">iteration {i}</text>')
         for row, run in enumerate(runs):

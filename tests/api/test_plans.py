@@ -107,6 +107,28 @@ def test_the_plan_of_a_grid_is_the_commands_and_the_sum_of_its_runs(
     assert not (tmp_path / "runs").exists()
 
 
+def test_the_budget_of_a_grid_is_compared_with_its_total(grid: Path, tmp_path: Path) -> None:
+    (tmp_path / "base.toml").write_text(BASE.removeprefix("\nbudget_usd = 5"))
+    runs = tmp_path / "runs"
+    plan = rmft_api.plan_ablate(grid, runs=runs)
+    _, likely, worst = plan.total
+    assert likely is not None
+    assert worst is not None
+    scarce, tight, ample = 0.9 * likely, (likely + worst) / 2, 2 * worst
+    alone = max(run.plan.total.worst or 0 for run in plan.record.runs)
+    assert alone < scarce * 1e6, "each run alone would fit: only their total can speak"
+    for budget, expected in (
+        (scarce, [f"all 4 runs together: expected to stop at its budget of ${scarce:.2f}"]),
+        (tight, [f"all 4 runs together: the worst case is above the budget of ${tight:.2f}"]),
+        (ample, []),
+    ):
+        plan = rmft_api.plan_ablate(grid, budget_usd=budget, runs=runs)
+        spoken = [line for line in plan.warnings if "budget of" in line]
+        assert [a for a, b in zip(spoken, expected, strict=True) if not a.startswith(b)] == []
+        words = ("ablate", grid, "--dry-run", "--budget", budget, "--json")
+        assert printed(*words, runs=runs) == plan.to_json()
+
+
 def test_a_grid_with_a_run_that_would_not_begin_says_so_after_its_plan(
     grid: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -12,6 +12,7 @@ from rmft_api.config.schema import RunConfig
 from rmft_api.core.errors import BudgetError, ConfigError
 from rmft_api.evaluation.scoring import Performance
 from rmft_api.session import ablations, budgets
+from tests.performances import played
 
 M = 40
 
@@ -21,22 +22,6 @@ class Named:
     """What `compared` takes of a run's settings."""
 
     name: str
-
-
-def played(regret_M: Any) -> Performance:
-    ones = np.ones(len(regret_M))
-    return Performance(
-        regret_M=np.asarray(regret_M, dtype=np.float64),
-        suff_fail_M=0.0 * ones,
-        k_min_frac_M=0.5 * ones,
-        valid_M=ones,
-        least_M=0.0 * ones,
-        measures=cast("Any", None),
-        rounds=(),
-        locked_M=0.0 * ones,
-        numbers=tuple(range(len(regret_M))),
-        own={},
-    )
 
 
 def rows(

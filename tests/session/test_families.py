@@ -1,7 +1,8 @@
 """Families of seeds from Python: what fails is named and resumed alone, unequal seeds refused."""
 
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
@@ -9,6 +10,7 @@ import rmft_api
 from rmft_api.config.schema import RunConfig
 from rmft_api.core.errors import ConfigError, DataError, SeedFailedError, UsageError
 from rmft_api.evaluation.scoring import Results
+from rmft_api.loop import RunContext
 from rmft_api.session import families, runs
 from rmft_api.session.resume_options import ResumeOptions
 
@@ -31,40 +33,57 @@ FILE: dict[str, Any] = {
 }
 
 
+class NoTrainer:
+    """Fails whatever is asked of it."""
+
+    def __getattr__(self, name: str) -> Any:
+        raise DataError("broken by the test")
+
+
 class Broken:
-    """Lets the runs of some seeds fail in their middle, and counts what is begun and resumed."""
+    """Lets the runs of some seeds fail at their first job, and counts what is begun and resumed."""
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch, *seeds: int) -> None:
         self.broken, self.done = set(seeds), list[tuple[str, str]]()
-        self._begin, self._resume = runs.begin, runs.resume
+        self._begin, self._resume, self._iterate = runs.begin, runs.resume, runs.iterate
         monkeypatch.setattr(runs, "begin", self.begin)
         monkeypatch.setattr(runs, "resume", self.resume)
+        monkeypatch.setattr(runs, "iterate", self.iterate)
 
     async def begin(self, config: RunConfig, *arguments: Any, **options: Any) -> Results:
         self.done.append(("begin", config.name))
-        found = await self._begin(config, *arguments, **options)
-        if config.seed in self.broken:
-            raise DataError("broken by the test")
-        return found
+        return await self._begin(config, *arguments, **options)
 
     async def resume(self, directory: Path, options: ResumeOptions, *rest: Any) -> Results:
         self.done.append(("resume", directory.name))
         return await self._resume(directory, options, *rest)
 
+    async def iterate(self, run: RunContext) -> Results:
+        if run.config.seed in self.broken:
+            run = replace(run, trainer=cast("Any", NoTrainer()))
+        return await self._iterate(run)
+
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Holds a family of three seeds, the second of which failed."""
+    """Holds a family of three seeds, the second of which failed and was resumed."""
     made = tmp_path_factory.mktemp("runs")
     with pytest.MonkeyPatch.context() as patch:
         broken = Broken(patch, 5)
         with pytest.raises(SeedFailedError) as failed:
             rmft_api.run(FILE, seeds=3, runs=made)
-    assert [name for _, name in broken.done] == ["few-seed-4", "few-seed-5", "few-seed-6"]
-    assert str(failed.value) == (
-        "1 of 3 seeds failed: seed 5 (few-seed-5): broken by the test. The other 2 are kept; once "
-        "that is fixed, `rmft-api resume few` continues what failed alone"
-    )
+        assert [name for _, name in broken.done] == ["few-seed-4", "few-seed-5", "few-seed-6"]
+        assert str(failed.value) == (
+            "1 of 3 seeds failed: seed 5 (few-seed-5): broken by the test. The other 2 are kept; "
+            "once that is fixed, `rmft-api resume few` continues what failed alone"
+        )
+        family = rmft_api.open_family("few", made)
+        assert [one.seed for one in family.results.seeds] == [4, 6]
+        assert list(family.results.unfinished) == [5]
+        broken.broken.clear()
+        broken.done.clear()
+        family.resume()
+        assert broken.done == [("resume", "few-seed-5")]
     return made
 
 
