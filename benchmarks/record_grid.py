@@ -1,11 +1,13 @@
 """Writes the record of a grid for the claims: every test scenario's figures, cell by cell.
 
     python -m benchmarks.record_grid GRID.toml NAME --command "rmft-api ablate GRID.toml"
-        --commit COMMIT --cpu-s SECONDS [--runs FOLDER] [--note TEXT]
+        --commit COMMIT --cpu-s SECONDS [--runs FOLDER] [--note TEXT] [--evals CELL PREFIX]
 
-Runs of the grid that have not ended are left out, and named. The measures of a scenario are regret
-(in the form that it ranks by), `suff_fail` and `early_fail` (the best action is never chosen from
-round T/2, or T/4, on) and `greedy` (share of rounds on an action of largest empirical mean).
+With `--evals` the figures are those of evaluations `PREFIX-1`, `PREFIX-2` and so on, each of two
+models: the base and the champion of a cell's seed. What has not ended is left out, and named. The
+measures of a scenario are regret (in the form that it ranks by), `suff_fail` and `early_fail` (the
+best action is never chosen from round T/2, or T/4, on) and `greedy` (share of rounds on an action
+of largest empirical mean).
 """
 
 import argparse
@@ -21,7 +23,7 @@ from rmft_api.evaluation import measures, outcome
 from rmft_api.evaluation.scoring import ScenarioSet
 from rmft_api.journal import Journal
 from rmft_api.selection.regret import play_in
-from rmft_api.session import ablations
+from rmft_api.session import ablations, comparisons
 from rmft_api.session.recorded_config import recorded_config
 from rmft_api.session.run_identity import has_begun
 
@@ -39,8 +41,9 @@ def main() -> None:
     parser.add_argument("--cpu-s", type=float, required=True)
     parser.add_argument("--note", default="")
     parser.add_argument("--runs", type=Path, default=Path("runs"))
+    parser.add_argument("--evals", nargs=2, metavar=("CELL", "PREFIX"))
     asked = parser.parse_args()
-    found = cells(asked.grid, asked.runs)
+    found = evals(asked.runs, *asked.evals) if asked.evals else cells(asked.grid, asked.runs)
     seeds = sorted({int(seed) for by_seed in found["cells"].values() for seed in by_seed})
     source = {"command": asked.command, "seeds": seeds, "commit": asked.commit}
     record = {**source, "cpu_s": asked.cpu_s, "note": asked.note, **found}
@@ -64,6 +67,23 @@ def cells(grid: str, runs: Path) -> dict[str, Any]:
         if by_cell[BASE].setdefault(seed, base) != base:
             raise SystemExit(f"{place.config.name}: the base of seed {seed} plays otherwise here")
         by_cell.setdefault(place.cell.name, {})[seed] = champion
+    return {"problems": problems, "cells": by_cell}
+
+
+def evals(runs: Path, cell: str, prefix: str) -> dict[str, Any]:
+    """As `cells`, of the evaluations of a cell's champions."""
+    problems: tuple[str, ...] = ()
+    by_cell: dict[str, dict[str, Any]] = {BASE: {}, cell: {}}
+    for directory in sorted(runs.glob(f"{prefix}-[0-9]*")):
+        with closing(Journal.read(directory)) as journal:
+            held = outcome.scenario_set(comparisons.recorded(journal).run, "test")
+            if any(len(list(journal.plays("test", i))) < len(held.scenarios) for i in (0, 1)):
+                print(f"{directory.name} has not ended: left out")
+                continue
+            base, champion = (_figures(journal, held, index) for index in (0, 1))
+        problems = tuple(problem.label for problem in held.problems)
+        seed = directory.name.removeprefix(f"{prefix}-")
+        by_cell[BASE][seed], by_cell[cell][seed] = base, champion
     return {"problems": problems, "cells": by_cell}
 
 
