@@ -22,6 +22,14 @@ MARGIN = 0.05
 """The least effect that matters: of regret, this share of the base's mean regret on the same
 scenarios; of shares, this much."""
 COLUMNS = ("claim", "where", "effect [95 %]", "least that matters", "seeds", "verdict", "to decide")
+VERDICT = COLUMNS.index("verdict")
+SAID = {
+    "holds": ("holds", "hold"),
+    "does not hold": ("does not hold", "do not hold"),
+    "undecided": ("is undecided", "are undecided"),
+    "not run": ("was not run", "were not run"),
+}
+"""What one row and several rows of each verdict do."""
 Floats = NDArray[np.float64]
 Lookup = Callable[[str], Record]
 
@@ -30,6 +38,14 @@ def table(path: Path, record: Lookup) -> str:
     """A row for each claim and each place where it was tried. Raises RecordError."""
     claims = tomllib.loads(path.read_text("utf-8"))["claim"]
     return markdown(COLUMNS, (row for claim in claims for row in _rows(claim, record)))
+
+
+def summary(path: Path, record: Lookup) -> str:
+    """How many rows of the table have each verdict, as words: `3 hold, 1 does not hold, ...`."""
+    claims = tomllib.loads(path.read_text("utf-8"))["claim"]
+    found = [row[VERDICT].strip("*") for claim in claims for row in _rows(claim, record)]
+    counts = {name: found.count(name) for name in SAID}
+    return ", ".join(f"{counts[n]} {said[counts[n] > 1]}" for n, said in SAID.items() if counts[n])
 
 
 def grid_table(record: Record) -> str:
@@ -153,6 +169,8 @@ def _mean(by_seed: Mapping[str, Floats]) -> float:
 def _to_decide(found: Verdict) -> str:
     if found.outcome != "undecided":
         return ""
+    if found.seeds < 2:
+        return "not known from one seed"
     if found.seeds_needed is None:
         return "more than 1,000 seeds"
     return f"about {found.seeds_needed} seeds"

@@ -14,8 +14,8 @@ it was run at) and `cpu_s`; null where one is not known, and `note` says why. It
 The template has the prose. In it `{{table NAME}}` becomes the table of a record and the line that
 says where it is from, `{{changes NAME}}` and `{{approach NAME}}` further tables of the theory,
 `{{NAME: path.to.figure}}` one figure (`result_tables.figure` has what a path may be), and
-`{{claims}}` the verdicts on the claims of `docs/results/claims.toml`. Pictures of records are
-written beside the template.
+`{{claims}}` the verdicts on the claims of `docs/results/claims.toml`, `{{verdicts}}` how many there
+are of each. Pictures of records are written beside the template.
 """
 
 import re
@@ -84,6 +84,8 @@ def _filled(place: str, records: Mapping[str, Record], used: set[str], folder: P
 
     if place == "claims":
         return claims.table(folder / "claims.toml", record)
+    if place == "verdicts":
+        return claims.summary(folder / "claims.toml", record)
     view, _, of = place.partition(" ")
     if view in VIEWS:
         shown = record(of.strip())

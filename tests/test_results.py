@@ -99,8 +99,9 @@ where = [
 def test_claims_have_the_verdict_of_their_effect_over_seeds(
     script: ModuleType, tmp_path: Path
 ) -> None:
-    made = folder(tmp_path, "{{claims}}\n{{table a}}", a=grid(1.0, 5))
+    made = folder(tmp_path, "{{claims}}\n{{table a}}\n{{verdicts}}", a=grid(1.0, 5))
     (made / "claims.toml").write_text(CLAIMS, encoding="utf-8")
+    assert script.results(made).endswith("1 holds, 2 do not hold, 1 was not run")
     rows = script.results(made).splitlines()
     assert "| Bad is worse | K = 2 | 1.0" in rows[3]
     assert rows[3].endswith("of regret | 5 | **holds** |  |")
