@@ -176,7 +176,7 @@ class World:
             journal=journal,
             retries=Retries(),
             config=self.config,
-            price=lambda model, tokens, epochs: 0,
+            price=lambda model, tokens, epochs, method: 0,
             say=self.console.line,
             makes=self.makes,
             started=self.started,

@@ -6,7 +6,7 @@ from typing import Protocol
 
 from rmft_api.config.schema import RunConfig
 from rmft_api.core.ports import ChatModel, FineTuner
-from rmft_api.core.records import ChatRequest
+from rmft_api.core.records import ChatRequest, Method
 from rmft_api.journal import Journal
 from rmft_api.providers.profiles import Profile
 from rmft_api.requests.outbox import Outbox, Quarantine
@@ -29,8 +29,8 @@ class TrainingConnection(Protocol):
         ...
 
 
-Price = Callable[[str, int, int], int | None]
-"""What training a model on so many tokens for so many epochs costs, in micro-dollars."""
+Price = Callable[[str, int, int, Method], int | None]
+"""What training a model on so many tokens, for so many epochs, by a method costs: micro-dollars."""
 
 
 @dataclass(frozen=True)

@@ -153,7 +153,7 @@ class JobRunner:
     async def settle(self, job: Job) -> None:
         """Book what the job did cost: by the provider's count, else by our own."""
         if job.trained_tokens is not None:
-            cost = self.context.price(self.spec.start, job.trained_tokens, 1)
+            cost = self.context.price(self.spec.start, job.trained_tokens, 1, self.spec.method)
         elif stage_of(job) == "succeeded":
             estimate = self.context.journal.get(_ESTIMATE, self.spec.key, int)
             own = self._price()
@@ -238,7 +238,9 @@ class JobRunner:
                 "finetuning.n_epochs is chosen by the provider, so the job's price has no bound; "
                 "set it, e.g. n_epochs = 3"
             )
-        return self.context.price(self.spec.start, self.spec.data.tokens, epochs or 1)
+        return self.context.price(
+            self.spec.start, self.spec.data.tokens, epochs or 1, self.spec.method
+        )
 
     def _waiting(self, within_s: float) -> JobPolling:
         wanted = self.context.config.finetuning

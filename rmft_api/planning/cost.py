@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from rmft_api.core.records import Usage
+from rmft_api.core.records import Method, Usage
 from rmft_api.planning.plan import Cost, PriceUsed
 from rmft_api.planning.token_counts import TokenCounts
 from rmft_api.providers.prices import Price, Prices
@@ -57,12 +57,14 @@ class PriceSheet:
             ),
         )
 
-    def training(self, start: int, low: float, expected: float, worst: int, epochs: int) -> Cost:
-        """Of a job on so many tokens, further from the model of iteration `start`."""
+    def training(
+        self, start: int, tokens: tuple[float, float, int], epochs: int, method: Method
+    ) -> Cost:
+        """Of a job further from the model of iteration `start`. `tokens`: low, expected, worst."""
         price = self.price(start)
         if price is None:
             return Cost(None, None, None)
-        return Cost(*(price.training(_up(tokens), epochs) for tokens in (low, expected, worst)))
+        return Cost(*(price.training(_up(count), epochs, method) for count in tokens))
 
     def deployment(self, hours: int | None, most: int) -> Cost:
         """Of a deployment that is rented for so many hours, and for so many at most."""
@@ -118,6 +120,7 @@ def _price_used(price: Price, how: str) -> PriceUsed:
         hosting_per_hour=said("hosting_per_hour"),
         as_of=str(price.as_of),
         source=price.source,
+        train_dpo=said("train_dpo"),
     )
 
 

@@ -38,6 +38,7 @@ class TrainingSize(NamedTuple):
     tokens: float
     most: int
     epochs: int | None
+    method: Method = "supervised"
 
     @property
     def trained(self) -> int | None:
@@ -253,7 +254,8 @@ class PhaseBuilder:
         most = sum(self._most_learnt(i, method) for i in chosen)
         if method == "dpo":
             low = min(short.least_pair_tokens, counts.least_pair_tokens)
-            return TrainingSize(counts.pairs, low, counts.pair_tokens, most, config.dpo.n_epochs)
+            epochs = config.dpo.n_epochs
+            return TrainingSize(counts.pairs, low, counts.pair_tokens, most, epochs, method)
         low = min(short.least_example_tokens, counts.least_example_tokens)
         return TrainingSize(counts.examples, low, counts.example_tokens, most, config.n_epochs)
 
@@ -261,12 +263,13 @@ class PhaseBuilder:
         """What a job of a replay learns: that is known to the token."""
         config = self.config.finetuning
         epochs = config.n_epochs if one.method == "supervised" else config.dpo.n_epochs
-        return TrainingSize(one.examples, one.tokens, one.tokens, one.tokens, epochs)
+        return TrainingSize(one.examples, one.tokens, one.tokens, one.tokens, epochs, one.method)
 
     def _of_training(self, start: int, size: TrainingSize) -> Cost:
         if size.epochs is None and self.training.profile.paid:
             return Cost(None, None, None)
-        return self.training.training(start, size.low, size.tokens, size.most, size.epochs or 1)
+        tokens = (size.low, size.tokens, size.most)
+        return self.training.training(start, tokens, size.epochs or 1, size.method)
 
     def _hosted(self, model: int, deployment_hours: DeploymentHours) -> Phase:
         cost = self.playing.deployment(

@@ -87,6 +87,7 @@ class PriceUsed(Record, frozen=True):
     hosting_per_hour: str | None
     as_of: str
     source: str
+    train_dpo: str | None = None
 
 
 class RunPlan(Record, frozen=True):

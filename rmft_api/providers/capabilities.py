@@ -96,6 +96,8 @@ class TrainingCapabilities(Section):
     for; None: not stated. Retraining elsewhere keeps the ratio to it."""
     rates: tuple[Positive, Positive] | None = None
     """The least and the largest learning rate that a job takes; None: not known."""
+    beta_below: Annotated[float, Field(gt=0)] | None = None
+    """A beta of DPO must be smaller; None: not known."""
     most_epochs: Annotated[int, Field(ge=1)] | None = None
     """The most epochs that a job takes; None: not known."""
     reserved: tuple[str, ...] = ()

@@ -21,7 +21,14 @@ from rmft_api.config.schema import Section
 from rmft_api.core.answer_forms import instructions, way_of
 from rmft_api.core.chat_stats import size_of
 from rmft_api.core.errors import ConfigError
-from rmft_api.core.records import AnswerFormat, ChatRequest, ChatResponse, Message, Usage
+from rmft_api.core.records import (
+    AnswerFormat,
+    ChatRequest,
+    ChatResponse,
+    Message,
+    Method,
+    Usage,
+)
 
 SHIPPED = Path(__file__).with_name("prices.toml")
 OWN_ENV = "RMFT_PRICES"
@@ -58,6 +65,8 @@ class Price(Section):
     batch_output: Amount = None
     train: Amount = None
     """Per trained token: tokens of the file x epochs."""
+    train_dpo: Amount = None
+    """The same of a job that learns preferences; absent: as `train`."""
     hosting_per_hour: Amount = None
     shutdown: date | None = None
     as_of: date
@@ -104,9 +113,11 @@ class Price(Section):
         chats["output"] = self.batch_output
         return type(self).model_validate(self.model_dump() | chats)
 
-    def training(self, tokens: int, epochs: int = 1) -> int | None:
+    def training(self, tokens: int, epochs: int = 1, method: Method = "supervised") -> int | None:
         """What a job costs. `tokens` that already count epochs (`trained_tokens`): epochs 1."""
-        return None if self.train is None else _up(tokens * epochs * self.train)
+        preferences = method == "dpo" and self.train_dpo is not None
+        rate = self.train_dpo if preferences else self.train
+        return None if rate is None else _up(tokens * epochs * rate)
 
     def deployment(self, hours: float) -> int | None:
         """What a deployment costs."""
@@ -179,10 +190,12 @@ class Prices:
         price = self.of(request.model)
         return None if price is None or reply.usage is None else price.actual(reply.usage)
 
-    def training(self, model: str, tokens: int, epochs: int = 1) -> int | None:
+    def training(
+        self, model: str, tokens: int, epochs: int = 1, method: Method = "supervised"
+    ) -> int | None:
         """What it costs to train `model` further; None: unknown."""
         price = self.of(model)
-        return None if price is None else price.training(tokens, epochs)
+        return None if price is None else price.training(tokens, epochs, method)
 
     def deployment_hour(self, model: str) -> int | None:
         """What an hour of a deployment of the model costs; None: unknown."""
@@ -201,11 +214,13 @@ _NOTHING = Usage(0, 0)
 def price_of(provider: str, model: str, own: Path | None = None) -> Price | None:
     """The row of a model, fine-tuned or not; None where there is none. Raises ConfigError."""
     own = own or (Path(named) if (named := os.environ.get(OWN_ENV)) else None)
-    for table in (load(own) if own else None, load(SHIPPED)):
-        found = table.find(provider, model) if table else None
-        if found:
-            return found
-    return None
+    tables = [load(path) for path in (own, SHIPPED) if path]
+    found = next((row for table in tables if (row := table.find(provider, model))), None)
+    if found is None or "train" in found.model_fields_set:
+        return found
+    sizes = (table.by_size(provider, found.model) for table in tables)
+    sized = next((row for row in sizes if row), None)
+    return found if sized is None else _with_training(found, sized)
 
 
 def rows(own: Path | None = None) -> tuple[Price, ...]:
@@ -219,10 +234,24 @@ def is_old(as_of: date, today: date) -> bool:
     return today - as_of > OLD
 
 
+class TrainingPrice(Section):
+    """What a provider charges for training models of a size, USD per million trained tokens."""
+
+    provider: str
+    most_billions: Annotated[float, Field(gt=0)]
+    """Parameters of the largest base of this row; a smaller row comes first."""
+    train: Decimal = Field(ge=0, allow_inf_nan=False)
+    train_dpo: Amount = None
+    as_of: date
+    source: str
+
+
 class PriceTable(Section):
     """The rows of one file."""
 
     price: tuple[Price, ...] = ()
+    training: tuple[TrainingPrice, ...] = ()
+    """Of bases by their size, for rows of `price` that do not say what training costs."""
 
     def find(self, provider: str, model: str) -> Price | None:
         """The row of the longest family that the model belongs to."""
@@ -230,12 +259,34 @@ class PriceTable(Section):
         fits = [row for row in rows if row.model == "*" or _belongs(model, row.model)]
         return max(fits, key=lambda row: len(row.model), default=None)
 
+    def by_size(self, provider: str, model: str) -> TrainingPrice | None:
+        """What training a base of this size costs; None where its name tells no size."""
+        size = _billions(model)
+        rows = [
+            row
+            for row in self.training
+            if row.provider == provider and size is not None and size <= row.most_billions
+        ]
+        return min(rows, key=lambda row: row.most_billions, default=None)
+
     @cached_property
     def _by_provider(self) -> Mapping[str, list[Price]]:
         rows: dict[str, list[Price]] = {}
         for row in self.price:
             rows.setdefault(row.provider, []).append(row)
         return rows
+
+
+def _with_training(row: Price, sized: TrainingPrice) -> Price:
+    """The row with what training costs; it is as old as the older of both."""
+    return row.model_copy(
+        update={
+            "train": sized.train,
+            "train_dpo": sized.train_dpo,
+            "as_of": min(row.as_of, sized.as_of),
+            "source": f"{row.source}; training: {sized.source}",
+        }
+    )
 
 
 @cache
@@ -250,10 +301,14 @@ def load(path: Path) -> PriceTable:
         first = error.errors(include_url=False)[0]
         where = ".".join(str(part) for part in first["loc"])
         raise ConfigError(f"prices {path}: {where}: {first['msg']}") from None
-    names = [(row.provider, row.model) for row in table.price]
+    names = [f"{row.provider} {row.model}" for row in table.price]
+    names += [
+        f"{row.provider} training up to {row.most_billions:g} billion parameters"
+        for row in table.training
+    ]
     for name in names:
         if names.count(name) > 1:
-            raise ConfigError(f"prices {path}: {name[0]} {name[1]} is listed twice")
+            raise ConfigError(f"prices {path}: {name} is listed twice")
     return table
 
 
@@ -281,6 +336,19 @@ def _bound(size: int, count: int) -> int:
 
 def _up(amount: Decimal) -> int:
     return int(amount.to_integral_value(ROUND_CEILING))
+
+
+_EXPERTS = re.compile(r"-[0-9]+E(?![a-z0-9])", re.IGNORECASE)
+_SIZE = re.compile(r"(?<![0-9a-z.])([0-9]+(?:\.[0-9]+)?)b(?![a-z0-9])", re.IGNORECASE)
+
+
+def _billions(model: str) -> float | None:
+    """Parameters that the name of an open model tells, in billions: the most that it names.
+
+    `Llama-4-Scout-17B-16E` names those of one expert alone, and so no size.
+    """
+    sizes = [] if _EXPERTS.search(model) else [float(found) for found in _SIZE.findall(model)]
+    return max(sizes, default=None)
 
 
 @cache

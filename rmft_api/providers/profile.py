@@ -243,6 +243,12 @@ class Profile(Section):
                 f"profile {self.name!r} trains for {traits.most_epochs} epochs at most; "
                 f"finetuning.n_epochs = {epochs}"
             )
+        beta, below = wanted.beta, traits.beta_below
+        if beta is not None and below is not None and beta >= below:
+            raise ConfigError(
+                f"profile {self.name!r} takes a DPO beta below {below:g}; "
+                f"finetuning.dpo.beta = {beta:g}"
+            )
         if rate is not None and traits.rates and not traits.rates[0] <= rate <= traits.rates[1]:
             raise ConfigError(
                 f"profile {self.name!r} takes learning rates from {traits.rates[0]:g} to "

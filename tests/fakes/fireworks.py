@@ -41,6 +41,8 @@ _JOB = {
     "jinjaTemplate",
     "maxContextLength",
 }
+_PREFERENCES = {"dataset", "displayName", "lossConfig", "trainingConfig"}
+_TRAINING = ("baseModel", "warmStartFrom", "outputModel", "epochs", "learningRate")
 _ID = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?")
 _NOW = "2026-11-28T12:{:02}:{:02}Z"
 
@@ -191,7 +193,8 @@ def _mistake(content: bytes) -> str:
     if len(lines) < 3:
         return "dataset must have at least 3 examples"
     for number, line in enumerate(lines, 1):
-        if "messages" not in json.loads(line):
+        row = json.loads(line)
+        if "messages" not in row and not {"input", "preferred_output"} <= row.keys():
             return f"invalid example on line {number}: no messages"
     return ""
 
@@ -211,7 +214,13 @@ async def _dataset(stub: StubProvider, request: web.Request, _: bytes) -> web.St
 
 async def _create(stub: StubProvider, request: web.Request, body: bytes) -> web.StreamResponse:
     assert isinstance(stub, FakeFireworks)
-    asked, id_ = json.loads(body), request.query.get("supervisedFineTuningJobId", "")
+    asked, pairs = json.loads(body), request.path.endswith("/dpoJobs")
+    id_ = request.query.get("dpoJobId" if pairs else "supervisedFineTuningJobId", "")
+    if pairs:
+        if refused := _pairs_mistake(asked):
+            return replied(refused)
+        loss = asked.pop("lossConfig")
+        asked |= asked.pop("trainingConfig")
     if refused := _job_mistake(stub, asked, id_):
         return replied(refused)
     start = asked.get("warmStartFrom", "")
@@ -219,7 +228,7 @@ async def _create(stub: StubProvider, request: web.Request, body: bytes) -> web.
     output = asked.get("outputModel", id_)
     at = _now(stub)
     job: Json = {
-        "name": f"{ACCOUNT}/supervisedFineTuningJobs/{id_}",
+        "name": f"{request.path.removeprefix('/v1/')}/{id_}",
         "displayName": asked.get("displayName", ""),
         "state": "JOB_STATE_CREATING",
         "dataset": asked["dataset"],
@@ -236,8 +245,19 @@ async def _create(stub: StubProvider, request: web.Request, body: bytes) -> web.
         "polls": 0,
         "base": base,
     }
+    if pairs:
+        job |= {"lossConfig": loss, "trainingConfig": {name: job[name] for name in _TRAINING}}
     stub.jobs.append(job)
     return web.json_response(_shown(job))
+
+
+def _pairs_mistake(asked: Json) -> Meets | None:
+    if unknown := sorted(asked.keys() - _PREFERENCES):
+        return refusal(400, 3, f"unknown field {unknown[0]!r}")
+    beta = asked["lossConfig"].get("dpo", {}).get("beta", 0.1)
+    if asked["lossConfig"]["method"] != "DPO" or not 0 < beta < 0.5:
+        return refusal(400, 3, f"invalid loss config: beta {beta}")
+    return None
 
 
 def _job_mistake(stub: FakeFireworks, asked: Json, id_: str) -> Meets | None:
@@ -260,7 +280,11 @@ def _job_mistake(stub: FakeFireworks, asked: Json, id_: str) -> Meets | None:
 
 
 def _shown(job: Json) -> Json:
-    return {name: value for name, value in job.items() if name not in ("polls", "base")}
+    """A job by DPO tells what it trains only in its training config, and no progress."""
+    hidden = {"polls", "base"}
+    if "trainingConfig" in job:
+        hidden |= {*_TRAINING, "jobProgress", "estimatedCost", "updateTime"}
+    return {name: value for name, value in job.items() if name not in hidden}
 
 
 def _advance(stub: FakeFireworks, job: Json) -> None:
@@ -294,8 +318,9 @@ async def _job(stub: StubProvider, request: web.Request, _: bytes) -> web.Stream
 
 
 async def _jobs(stub: StubProvider, request: web.Request, _: bytes) -> web.StreamResponse:
-    shown = [_shown(job) for job in stub.jobs]
-    return web.json_response({"supervisedFineTuningJobs": shown, "totalSize": len(shown)})
+    kind = request.match_info["kind"]
+    shown = [_shown(job) for job in stub.jobs if f"/{kind}/" in job["name"]]
+    return web.json_response({kind: shown, "totalSize": len(shown)})
 
 
 async def _cancel(stub: StubProvider, request: web.Request, _: bytes) -> web.StreamResponse:
@@ -419,7 +444,7 @@ def _original(route: str) -> Handler:
 
 
 _A = f"/v1/{ACCOUNT}"
-_J = f"{_A}/supervisedFineTuningJobs"
+_J = f"{_A}/{{kind:supervisedFineTuningJobs|dpoJobs}}"
 FIREWORKS: Routes = tuple(
     (name, method, path, _with_key(handler))
     for name, method, path, handler in (

@@ -26,6 +26,7 @@ model = "{BASE}"
 input = 0.20
 output = 0.20
 train = 1.00
+train_dpo = 2.00
 as_of = 2026-11-28
 source = "as agreed"
 
@@ -35,6 +36,7 @@ model = "ft:{BASE}"
 input = 0
 output = 0
 train = 1.00
+train_dpo = 2.00
 hosting_per_hour = 7.00
 as_of = 2026-11-28
 source = "as agreed"
@@ -92,6 +94,24 @@ async def test_a_run_plays_deployments_and_a_lost_reply_is_sent_again_and_is_one
     assert [0 < one < 1 for one in training] == [True, True]
 
 
+async def test_both_methods_are_two_jobs_an_iteration_the_second_from_the_firsts_model(
+    fireworks: FakeFireworks, tmp_path: Path
+) -> None:
+    """Killed between them, and a lost reply to the job of preferences: still four jobs."""
+    run = loop(fireworks, tmp_path)
+    both = ("--set", "finetuning.method=supervised-then-dpo", "--set", "rollouts.scenarios=8")
+    ended = await run.command("run", str(run.write()), *both, crash="job.acted:2")
+    assert ended.code == -9, ended.err
+    fireworks.plan("create", Meets(manner="after"))
+    ended = await run.resume()
+    assert ended.code == 0, ended.err
+    kinds = [job["name"].split("/")[2] for job in fireworks.jobs]
+    assert kinds == ["supervisedFineTuningJobs", "dpoJobs"] * 2
+    starts = [job["warmStartFrom"] for job in fireworks.jobs]
+    assert starts == ["", *(job["outputModel"] for job in fireworks.jobs[:3])]
+    assert fireworks.stays == {}
+
+
 @pytest.mark.parametrize(
     "point",
     ["job.acted:2", "deployment.acted:2"],  # `tests.faults.hosted` has all of them
@@ -139,7 +159,9 @@ async def test_without_a_price_a_run_does_not_begin(
     fireworks: FakeFireworks, tmp_path: Path, missing: str, words: str
 ) -> None:
     run = loop(fireworks, tmp_path)
-    (tmp_path / "prices.toml").write_text(PRICES.replace(missing, ""))
+    (tmp_path / "prices.toml").write_text(
+        PRICES.replace(missing, missing.replace(missing.split()[-1], '"unknown"'))
+    )
     in_one_line(await run.run(), 78, f"no price is known for {words}")
     assert fireworks.seen == []
 

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import AsyncIterator
+from datetime import date
 from typing import Any
 
 import pytest
@@ -166,9 +167,31 @@ def chat(*roles: str, **more: Any) -> bytes:
     return json.dumps({"messages": messages}).encode()
 
 
+def said(role: str, content: str | None = "x") -> dict[str, Any]:
+    return {"role": role, "content": content}
+
+
+def pair(**more: Any) -> bytes:
+    row = {
+        "input": {"messages": [said("user")]},
+        "preferred_output": [said("assistant")],
+        "non_preferred_output": [said("assistant", "y")],
+    }
+    return json.dumps(row | more).encode()
+
+
+PAIRS = (pair() + b"\n") * 10
+
+
 @pytest.mark.parametrize(
     "line",
-    [chat("user", "assistant"), chat("system", "user", "user", "assistant", weight=0), b""],
+    [
+        chat("user", "assistant"),
+        chat("system", "user", "user", "assistant", weight=0),
+        b"",
+        pair(),
+        pair(input={"messages": [said("system"), said("user")], "tools": []}),
+    ],
 )
 def test_what_fireworks_takes_is_sent_as_it_stands(line: bytes) -> None:
     assert convert.checked(line + b"\n") == line + b"\n"
@@ -186,6 +209,12 @@ def test_what_fireworks_takes_is_sent_as_it_stands(line: bytes) -> None:
         (chat("user"), "nothing that the assistant says"),
         (chat("user", "assistant", content=None), "no text"),
         (chat("user", "assistant", weight=0.5), "neither 0 nor 1"),
+        (pair(input={}), "must end its input.messages with what the user says"),
+        (pair(input={"messages": [said("assistant")]}), "with what the user says"),
+        (pair(preferred_output=[]), "one message of the assistant in 'preferred_output'"),
+        (pair(non_preferred_output=[said("user")]), "'non_preferred_output'"),
+        (pair(input={"messages": [said("tool"), said("user")]}), "'tool'"),
+        (pair(preferred_output=[said("assistant", None)]), "no text"),
     ],
 )
 def test_what_fireworks_would_refuse_in_a_line_is_refused_here(line: bytes, words: str) -> None:
@@ -216,6 +245,50 @@ async def test_a_job_is_ordered_in_its_words_and_named_by_its_order(
     }
     done = await bench.finish(job)
     assert done.fine_tuned_model == f"ft:{BASE}:{ACCOUNT}/models/test-{'k' * 24}"
+
+
+async def test_preferences_are_a_job_of_another_kind_in_its_words(
+    fireworks: FakeFireworks, connection: Connection
+) -> None:
+    first = await trained(connection)
+    bench = Bench(connection.tuner, first, content=PAIRS)
+    file = await bench.tuner.upload("rmft-2.jsonl", bench.content)
+    wanted = Hyperparameters(n_epochs=1, learning_rate=2e-5, batch_size=8, beta=0.2)
+    order = replace(bench.order(file.id, "d" * 32), method="dpo", hyperparameters=wanted)
+    job = await bench.tuner.create_job(order)
+    seen = fireworks.asked("create")[1]
+    assert job.id == f"{ACCOUNT}/dpoJobs/test-{'d' * 24}"
+    assert seen.query == {"dpoJobId": f"test-{'d' * 24}"}
+    assert seen.json == {
+        "dataset": file.id,
+        "displayName": "test",
+        "trainingConfig": {
+            "warmStartFrom": fireworks.jobs[0]["outputModel"],
+            "outputModel": f"test-{'d' * 24}",
+            "epochs": 1,
+            "learningRate": 2e-5,
+            "batchSizeSamples": 8,
+        },
+        "lossConfig": {"method": "DPO", "dpo": {"beta": 0.2}},
+    }
+    assert (await bench.tuner.create_job(order)).id == job.id
+    assert [found.id for found in await bench.tuner.find_jobs(order)] == [job.id]
+    assert len(await bench.tuner.events(job.id, None)) == 1
+    done = await bench.finish(job)
+    assert (done.status, done.model) == ("succeeded", first)
+    assert done.fine_tuned_model == f"ft:{BASE}:{ACCOUNT}/models/test-{'d' * 24}"
+    assert await bench.tuner.model_ready(done.fine_tuned_model)
+
+
+async def test_a_job_of_preferences_can_be_cancelled(
+    fireworks: FakeFireworks, connection: Connection
+) -> None:
+    bench = Bench(connection.tuner, BASE, content=PAIRS)
+    file = await bench.tuner.upload("rmft-2.jsonl", bench.content)
+    order = replace(bench.order(file.id), method="dpo")
+    job = await bench.tuner.create_job(order)
+    assert (await bench.tuner.cancel_job(job.id)).status == "cancelled"
+    assert fireworks.jobs[0]["lossConfig"] == {"method": "DPO"}
 
 
 async def test_the_same_order_twice_is_one_job_by_its_name(
@@ -522,9 +595,10 @@ async def test_refusals_of_a_chat_are_one_line(
     assert "\n" not in str(caught.value)
 
 
-def test_preferences_are_not_trained_there() -> None:
-    with pytest.raises(ConfigError, match="does not train by 'dpo'"):
-        load("fireworks").check_training(BASE, "dpo", Hyperparameters())
+def test_a_beta_that_no_job_takes_is_refused_before_anything_is_played() -> None:
+    load("fireworks").check_training(BASE, "dpo", Hyperparameters(beta=0.49))
+    with pytest.raises(ConfigError, match=r"beta below 0\.5; finetuning\.dpo\.beta = 0\.5"):
+        load("fireworks").check_training(BASE, "dpo", Hyperparameters(beta=0.5))
 
 
 def test_what_a_fine_tune_costs_is_an_hour_and_no_token() -> None:
@@ -532,8 +606,17 @@ def test_what_a_fine_tune_costs_is_an_hour_and_no_token() -> None:
     assert load("fireworks").is_tuned(model)
     price = price_of("fireworks", model)
     assert price is not None
-    assert (price.input, price.output, price.train) == (0, 0, None)
-    assert price.deployment(1) == 7_000_000
+    assert (price.input, price.output) == (0, 0)
+    assert price.deployment(1) == 8_000_000
+
+
+def test_training_is_priced_by_the_bases_size_and_twice_as_high_by_preferences() -> None:
+    price = price_of("fireworks", BASE)
+    assert price is not None
+    assert price.training(1000) == 500
+    assert price.training(1000, 2, "dpo") == 2000
+    assert price.as_of == date(2026, 10, 7)
+    assert "up to 16B" in price.source
 
 
 @pytest.mark.parametrize("suffix", ["a" * 64, "Ärger & _ !", "", "-"])

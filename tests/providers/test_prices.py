@@ -1,5 +1,6 @@
 """What things cost: the shipped rows, the sums, and what is not known."""
 
+from datetime import date
 from decimal import Decimal
 from pathlib import Path
 
@@ -17,9 +18,12 @@ from rmft_api.core.records import (
     Usage,
 )
 from rmft_api.datasets.tokens import counter_for
+from rmft_api.planning.cost import PriceSheet
 from rmft_api.providers import profiles
 from rmft_api.providers.prices import SHIPPED, Prices, load, most_tokens, price_of
 
+FIREWORKS = "accounts/fireworks/models/llama-v3p1-8b-instruct"
+OLDER = 'as_of = 2026-05-08\nsource = "their page"\n'
 TUNED = "ft:gpt-4o-mini-2024-07-18:org:rmft:abc"
 
 
@@ -174,6 +178,11 @@ def test_a_row_stands_in_a_file_once(tmp_path: Path) -> None:
     path.write_text(row + row)
     with pytest.raises(ConfigError, match="twice"):
         price_of("a", "b", path)
+    size = '[[training]]\nprovider = "a"\nmost_billions = 16\ntrain = 1\n' + OLDER
+    again = tmp_path / "again.toml"
+    again.write_text(size + size)
+    with pytest.raises(ConfigError, match="a training up to 16 billion parameters is listed twice"):
+        price_of("a", "b", again)
 
 
 def test_every_row_tells_its_day_and_its_source() -> None:
@@ -196,3 +205,51 @@ def test_a_prices_file_may_begin_with_a_byte_order_mark(tmp_path: Path) -> None:
     path = tmp_path / "prices.toml"
     path.write_bytes(b"\xef\xbb\xbf" + SHIPPED.read_bytes())
     assert load(path) == load(SHIPPED)
+
+
+@pytest.mark.parametrize(
+    ("model", "train", "train_dpo"),
+    [
+        ("Qwen/Qwen3.5-9B", "2.00", "3.00"),
+        ("ft:Qwen/Qwen3.5-9B:ft-1", "2.00", "3.00"),
+        ("lab/Base-70B-Instruct", "5.00", None),
+        ("lab/Base-90B", None, None),  # beyond every row
+        ("lab/Scout-8B-16E", None, None),  # the size of one expert of sixteen
+        ("lab/mixture-8x7b", None, None),
+        ("lab/tiny-0p5b", None, None),
+        ("lab/nameless", None, None),
+        ("lab/own-9B", "7.00", None),
+        ("lab/unknown-9B", None, None),
+    ],
+)
+def test_training_is_priced_by_the_size_that_a_name_tells_where_no_row_says_it(
+    tmp_path: Path, model: str, train: str | None, train_dpo: str | None
+) -> None:
+    path = tmp_path / "prices.toml"
+    row = '[[price]]\nprovider = "mine"\nmodel = "{}"\ninput = 1\noutput = 1\n{}'
+    about = 'as_of = 2026-11-28\nsource = "theirs"\n'
+    told = {"lab/own-9B": "train = 7.00\n", "lab/unknown-9B": 'train = "unknown"\n'}
+    base = model.removeprefix("ft:").partition(":")[0]
+    sizes = (
+        '[[training]]\nprovider = "mine"\nmost_billions = 80\ntrain = 5.00\n' + OLDER,
+        '[[training]]\nprovider = "mine"\nmost_billions = 16\ntrain = 2.00\n'
+        "train_dpo = 3.00\n" + OLDER,
+    )
+    path.write_text("".join((row.format(base, told.get(base, "")), about, *sizes)))
+    price = price_of("mine", base, path)
+    assert price is not None
+    assert price.train == (None if train is None else Decimal(train))
+    assert price.train_dpo == (None if train_dpo is None else Decimal(train_dpo))
+    sized = base not in told and train is not None
+    assert price.as_of == (date(2026, 5, 8) if sized else date(2026, 11, 28))
+    assert price.source == ("theirs; training: their page" if sized else "theirs")
+
+
+def test_preferences_cost_what_their_own_rate_says_and_else_the_same() -> None:
+    sheet = PriceSheet(profiles.load("fireworks"), FIREWORKS, Prices(profiles.load("fireworks")))
+    sft = sheet.training(0, (1e6, 2e6, 3_000_000), 2, "supervised")
+    dpo = sheet.training(0, (1e6, 2e6, 3_000_000), 2, "dpo")
+    assert (sft.low, sft.expected, sft.worst) == (1_000_000, 2_000_000, 3_000_000)
+    assert (dpo.low, dpo.expected, dpo.worst) == (2_000_000, 4_000_000, 6_000_000)
+    openai = Prices(profiles.load("openai"))
+    assert openai.training("gpt-4.1", 1000, 1, "dpo") == openai.training("gpt-4.1", 1000)

@@ -1,4 +1,4 @@
-"""Supervised fine-tuning jobs: named by their order, continued from any fine-tune.
+"""Fine-tuning jobs, supervised and by DPO: named by their order, continued from any fine-tune.
 
 The id of a job, and of its model, comes from the order's key, which the outbox has stored before
 the request leaves: the same request twice makes one job, for the name is taken. Nothing must be
@@ -12,7 +12,7 @@ from typing import Any
 import msgspec
 
 from rmft_api.core.errors import ConfigError, ProviderFault
-from rmft_api.core.records import Checkpoint, Job, JobEvent, JobOrder, UploadedFile
+from rmft_api.core.records import Checkpoint, Job, JobEvent, JobOrder, Method, UploadedFile
 from rmft_api.providers import faults
 from rmft_api.providers.fireworks import convert, names
 from rmft_api.providers.fireworks.control import FireworksControl
@@ -21,7 +21,12 @@ from rmft_api.providers.profiles import Profile
 from rmft_api.providers.rest import read
 from rmft_api.providers.validation import KEY
 
-_JOBS = "supervisedFineTuningJobs"
+_KINDS: Mapping[Method, tuple[str, str]] = {
+    "supervised": ("supervisedFineTuningJobs", "supervisedFineTuningJobId"),
+    "dpo": ("dpoJobs", "dpoJobId"),
+}
+"""Of each method: the collection of its jobs, and the parameter that names one."""
+_JOBS, _PREFERENCE_JOBS = _KINDS["supervised"][0], _KINDS["dpo"][0]
 _STATE = "JOB_STATE_"
 _STATES = {
     "CREATING": "queued",
@@ -55,6 +60,12 @@ class _Progress(msgspec.Struct):
     epoch: int | None = None
 
 
+class _Training(msgspec.Struct, rename="camel"):
+    base_model: str = ""
+    warm_start_from: str = ""
+    output_model: str = ""
+
+
 class _WireJob(msgspec.Struct, rename="camel"):
     name: str
     state: str = ""
@@ -66,6 +77,14 @@ class _WireJob(msgspec.Struct, rename="camel"):
     update_time: str = ""
     status: _Status = msgspec.field(default_factory=_Status)
     job_progress: _Progress = msgspec.field(default_factory=_Progress)
+    training_config: _Training | None = None
+    """Of a job by DPO: what a supervised one tells itself."""
+
+    @property
+    def asked(self) -> "_Training":
+        """What it trains from, and to."""
+        told = _Training(self.base_model, self.warm_start_from, self.output_model)
+        return self.training_config or told
 
     @property
     def stage(self) -> str:
@@ -130,8 +149,8 @@ class FireworksTuner:
         """Start a job, or find that this very order has started it before."""
         body, wanted = self._body(order), names.job_id(order)
         request = self._control.request(f"start a job on {order.training_file}", model=order.model)
-        path = f"{self._control.account}/{_JOBS}"
-        query = {"supervisedFineTuningJobId": wanted}
+        collection, name = _KINDS[order.method]
+        path, query = f"{self._control.account}/{collection}", {name: wanted}
         try:
             raw = await self._control.rest.send(request, "POST", path, json=body, query=query)
         except ProviderFault as fault:
@@ -148,7 +167,8 @@ class FireworksTuner:
     async def find_jobs(self, order: JobOrder) -> list[Job]:
         """The job of the order's name, where it is the order's own."""
         try:
-            found = await self._job(names.job_id(order))
+            collection, _ = _KINDS[order.method]
+            found = await self._job(f"{self._control.account}/{collection}/{names.job_id(order)}")
         except ProviderFault as fault:
             if fault.status == 404:
                 return []
@@ -160,8 +180,8 @@ class FireworksTuner:
     async def job(self, job_id: str) -> Job:
         """The job as it stands."""
         wire = await self._job(job_id)
-        start = wire.warm_start_from
-        base = wire.base_model or (await self._model(start)).base_model
+        start = wire.asked.warm_start_from
+        base = wire.asked.base_model or (await self._model(start)).base_model
         return _record(wire, base, str(names.FireworksModelId(base, start)) if start else base)
 
     async def events(self, job_id: str, after: str | None) -> list[JobEvent]:
@@ -181,7 +201,7 @@ class FireworksTuner:
     async def cancel_job(self, job_id: str) -> Job:
         """Ask for the job's end. Asking twice is harmless."""
         request = self._control.request(f"cancel job {job_id}", repeatable=True)
-        path = self._control.path(_JOBS, job_id, ":cancel")
+        path = self._control.path(_collection(job_id), job_id, ":cancel")
         await self._control.rest.send(request, "POST", path, json={})
         return await self.job(job_id)
 
@@ -215,18 +235,25 @@ class FireworksTuner:
             if start
             else {"baseModel": self._profile.job_model(order.model)}
         )
-        return {
-            **self._traits.extra,
-            "dataset": order.training_file,
+        training = {
             **began,
             "outputModel": names.job_id(order),
-            "displayName": order.suffix[:60],
             **{name: value for name, value in chosen.items() if value is not None},
+        }
+        about = {"dataset": order.training_file, "displayName": order.suffix[:60]}
+        if order.method == "supervised":
+            return {**self._traits.extra, **about, **training}
+        loss = {} if wanted.beta is None else {"dpo": {"beta": wanted.beta}}
+        return {
+            **about,
+            "trainingConfig": {**self._traits.extra, **training},
+            # Without a method, the vendor's package names two different defaults.
+            "lossConfig": {"method": "DPO", **loss},
         }
 
     async def _job(self, job_id: str) -> _WireJob:
         request = self._control.request(f"get job {job_id}", repeatable=True)
-        path = self._control.path(_JOBS, job_id)
+        path = self._control.path(_collection(job_id), job_id)
         return read(request, await self._control.rest.send(request, "GET", path), _WireJob)
 
     async def _model(self, name: str) -> _Peft:
@@ -245,8 +272,8 @@ def _record(wire: _WireJob, base: str, start: str, key: str = "") -> Job:
 
     The billed tokens are not reported, so our own count is booked.
     """
-    account = wire.name.partition("/supervised")[0]
-    output = wire.output_model or wire.name.rpartition("/")[2]
+    account = "/".join(wire.name.split("/")[:2])
+    output = wire.asked.output_model or wire.name.rpartition("/")[2]
     name = output if output.startswith("accounts/") else f"{account}/models/{output}"
     done, failed = wire.stage == "succeeded", wire.stage == "failed"
     reason = ": ".join(filter(None, (wire.status.code, wire.status.message)))
@@ -260,6 +287,11 @@ def _record(wire: _WireJob, base: str, start: str, key: str = "") -> Job:
         error=(reason or wire.state.removeprefix(_STATE).lower()) if failed else None,
         metadata={KEY: key} if key else {},
     )
+
+
+def _collection(job_id: str) -> str:
+    """Where a job of this name is."""
+    return _PREFERENCE_JOBS if f"/{_PREFERENCE_JOBS}/" in job_id else _JOBS
 
 
 def _base(model: str) -> str:

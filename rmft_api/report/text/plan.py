@@ -164,9 +164,10 @@ def _notes(plan: RunPlan) -> Iterator[str]:
     for price in plan.prices:
         lines = (price.input, price.cached, price.output, price.train)
         amounts = " / ".join("unknown" if amount is None else amount for amount in lines)
+        preferences = f" ({price.train_dpo} by DPO)" if price.train_dpo else ""
         yield (
-            f"price: {price.model} {amounts} per million tokens in / cached / out / trained, "
-            f"as of {price.as_of} ({price.source})"
+            f"price: {price.model} {amounts} per million tokens in / cached / out / trained"
+            f"{preferences}, as of {price.as_of} ({price.source})"
         )
     yield from plan.assumptions
     for warning in plan.warnings:
