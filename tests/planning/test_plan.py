@@ -40,7 +40,7 @@ def test_every_shipped_run_is_planned_with_sockets_shut_and_without_a_key(
     unpriced = any("no price is known" in warning for warning in plan.warnings)
     assert (plan.total.worst is None) == unpriced
     assert (plan.total.expected is None) == unpriced
-    assert unpriced == (settings.model.profile in ("gemini", "nebius", "bedrock", "fireworks"))
+    assert unpriced == (settings.model.profile in ("gemini", "nebius", "bedrock"))
     assert len([p for p in plan.phases if p.name == "training"]) == settings.iterations
     assert plan.refusal is None
 
