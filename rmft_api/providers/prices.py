@@ -260,7 +260,7 @@ class PriceTable(Section):
         return max(fits, key=lambda row: len(row.model), default=None)
 
     def by_size(self, provider: str, model: str) -> TrainingPrice | None:
-        """What training a base of this size costs; None where its name tells no size."""
+        """What training a base of this size costs; None where its name has no size."""
         size = _billions(model)
         rows = [
             row
@@ -343,7 +343,7 @@ _SIZE = re.compile(r"(?<![0-9a-z.])([0-9]+(?:\.[0-9]+)?)b(?![a-z0-9])", re.IGNOR
 
 
 def _billions(model: str) -> float | None:
-    """Parameters that the name of an open model tells, in billions: the most that it names.
+    """Parameters that an open model has by its name, in billions: the most that it names.
 
     `Llama-4-Scout-17B-16E` names those of one expert alone, and so no size.
     """

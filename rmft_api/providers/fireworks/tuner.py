@@ -78,13 +78,13 @@ class _WireJob(msgspec.Struct, rename="camel"):
     status: _Status = msgspec.field(default_factory=_Status)
     job_progress: _Progress = msgspec.field(default_factory=_Progress)
     training_config: _Training | None = None
-    """Of a job by DPO: what a supervised one tells itself."""
+    """Of a job by DPO: what a supervised one states itself."""
 
     @property
     def asked(self) -> "_Training":
         """What it trains from, and to."""
-        told = _Training(self.base_model, self.warm_start_from, self.output_model)
-        return self.training_config or told
+        stated = _Training(self.base_model, self.warm_start_from, self.output_model)
+        return self.training_config or stated
 
     @property
     def stage(self) -> str:
