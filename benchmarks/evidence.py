@@ -5,9 +5,9 @@
 
 For each run: the base and the champion, the paired drop with its 95 % interval, and the same for
 every group of scenarios (environment, K, T) that the run tested. Then the champion against the
-rival, paired on every scenario, run by run and over all of them: with an interval over scenarios,
-and with one over seeds, which is wider and speaks of other seeds too. `--json` prints one of the
-tables as the columns and rows of a record of docs/results/.
+rival (a known algorithm, or `base`), paired on every scenario, run by run and over all of them:
+with an interval over scenarios, and with one over seeds, which is wider and speaks of other seeds
+too. `--json` prints one of the tables as the columns and rows of a record of docs/results/.
 """
 
 import argparse
@@ -52,7 +52,9 @@ def main() -> None:
     makers = {
         "headline": lambda: _headline(reports),
         "groups": lambda: _groups(reports, asked.group),
-        "rival": lambda: _against([_duel(run, asked.runs, asked.rival) for run in asked.run]),
+        "rival": lambda: _against(
+            [_duel(run, asked.runs, asked.rival) for run in asked.run], asked.rival
+        ),
     }
     if asked.json:
         print(json.dumps(makers[asked.json]()._asdict()))
@@ -78,8 +80,12 @@ def _duel(name: str, runs: Path, rival: str) -> _Duel:
     with closing(Journal.read(run.directory)) as journal:
         held = outcome.scenario_set(run.config, "test")
         best = outcome.champion(run.config, journal).index
-        mine = outcome.performances(run.config, journal, "test")[best].regret_M
-    theirs = scoring.of_baseline(held, rival, run.config.seed).regret_M
+        played = outcome.performances(run.config, journal, "test")
+    mine = played[best].regret_M
+    if rival == "base":
+        theirs = played[0].regret_M
+    else:
+        theirs = scoring.of_baseline(held, rival, run.config.seed).regret_M
     groups: dict[str, list[int]] = {}
     for place in range(len(held.scenarios)):
         problem = held.problem_of(place)
@@ -87,12 +93,12 @@ def _duel(name: str, runs: Path, rival: str) -> _Duel:
     return _Duel(name, {group: (mine[some], theirs[some]) for group, some in groups.items()})
 
 
-def _against(duels: list[_Duel]) -> Table:
+def _against(duels: list[_Duel], rival: str) -> Table:
     """The rival's regret less the champion's on the same scenarios, with its 95 % interval."""
     groups = list(duels[0].regrets)
     rows = [[d.run, *(_gap([d], group) for group in groups)] for d in duels]
     rows.append(["all", *(_gap(duels, group) for group in groups)])
-    return Table(["champion, rival, rival less champion", *groups], rows)
+    return Table([f"champion, {rival}, {rival} less champion", *groups], rows)
 
 
 def _gap(duels: list[_Duel], group: str) -> str:
