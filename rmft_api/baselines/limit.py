@@ -3,7 +3,8 @@
 A reference for charts and tables, as the oracles are, but one that knows no table: only how the
 means were drawn, K, T and the kind of rewards. It plays an index with a finite horizon whose
 numbers were tuned offline for that knowledge (`benchmarks/tune_limit.py`, recorded in `limit.csv`).
-On two coins it is held against exact dynamic programming (docs/method.md 6).
+On two coins it is held against exact dynamic programming (docs/method.md 6). Where a problem says
+which two means its actions have (`gap`, `instance`), the optimum is known and played instead.
 """
 
 import csv
@@ -17,7 +18,8 @@ from typing import Literal, get_args
 import numpy as np
 
 from rmft_api.baselines.bandits import Counting
-from rmft_api.baselines.game import GameInfo, run, table
+from rmft_api.baselines.game import Algorithm, GameInfo, run, table
+from rmft_api.baselines.known_gap import LikeliestBest, chances
 from rmft_api.baselines.random_streams import RandomStreams
 from rmft_api.environments.registry import ConcreteProblem
 from rmft_api.environments.scenario import Scenario
@@ -109,8 +111,8 @@ def _cell(row: dict[str, str]) -> LimitCell:
 
 
 def rule_of(problem: ConcreteProblem) -> IndexRule | None:
-    """The index for a problem, of the nearest tuned K and T; None where no limit is known."""
-    if why_not(problem):
+    """The index for a problem, of the nearest tuned K and T; None where none is played."""
+    if why_not(problem) or chances(problem) is not None:
         return None
     reward = problem.options.get("reward", "bernoulli")
 
@@ -124,6 +126,8 @@ def why_not(problem: ConcreteProblem) -> str:
     """Why no limit is known for a problem; empty where one is."""
     if problem.environment != "bandit":
         return "it is known for bandits with constant means"
+    if chances(problem) is not None:
+        return ""
     for option, value in problem.options.items():
         if option in DEFAULTS and value != DEFAULTS[option]:
             return f"it is known for means drawn from U(0, 1), not with {option} = {value!r}"
@@ -133,12 +137,19 @@ def why_not(problem: ConcreteProblem) -> str:
 
 
 def play(problem: ConcreteProblem, scenarios: Sequence[Scenario]) -> list[PlayArrays]:
-    """One play of each scenario of a problem: the index acts without chance.
+    """One play of each scenario of a problem: the limit acts without chance.
 
     Raises ValueError where no limit is known.
     """
-    rule = rule_of(problem)
-    if rule is None:
-        raise ValueError(f"no limit of {problem.label}: {why_not(problem)}")
+    if why := why_not(problem):
+        raise ValueError(f"no limit of {problem.label}: {why}")
     known = table(scenarios, RandomStreams(0, NAME, range(len(scenarios))))
-    return run(FiniteHorizonIndex(known, rule), scenarios, known)
+    return run(_player(problem, known), scenarios, known)
+
+
+def _player(problem: ConcreteProblem, known: GameInfo) -> Algorithm:
+    if (two := chances(problem)) is not None:
+        return LikeliestBest(known, *two)
+    rule = rule_of(problem)
+    assert rule is not None  # why_not says so
+    return FiniteHorizonIndex(known, rule)

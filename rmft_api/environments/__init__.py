@@ -39,6 +39,7 @@ __all__ = [
     "Extremes",
     "Scenario",
     "StatefulEnvironment",
+    "bandit",
     "best",
     "divisions",
     "draw",

@@ -72,13 +72,21 @@ class Bandit:
     def _means(self, rng: np.random.Generator) -> Floats:
         if self.means is not None:
             return rng.permutation(np.array(self.means, dtype=np.float64))
-        gap = INSTANCES[self.instance][1] if self.instance else self.gap
-        if gap is None:
+        if self.two_means is None:
             return rng.random(self.K)
-        best = 0.5 + gap / 2 if self.best is None else self.best
-        means_K = np.full(self.K, best - gap)
+        best, low = self.two_means
+        means_K = np.full(self.K, low)
         means_K[rng.integers(self.K)] = best
         return means_K
+
+    @property
+    def two_means(self) -> tuple[float, float] | None:
+        """Of the one best action and of all others, before any clipping; None without a gap."""
+        gap = INSTANCES[self.instance][1] if self.instance else self.gap
+        if gap is None:
+            return None
+        best = 0.5 + gap / 2 if self.best is None else self.best
+        return best, best - gap
 
 
 def _at_most_one(**settings: object) -> None:

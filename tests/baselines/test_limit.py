@@ -123,7 +123,7 @@ def test_sizes_between_are_played_by_the_nearest_rule_and_others_have_no_limit()
         ConcreteProblem("nonstationary", 3, 25, {}),
         ConcreteProblem("bandit", 3, 4, {}),
         ConcreteProblem("bandit", 20, 25, {}),
-        ConcreteProblem("bandit", 5, 25, {"instance": "hard"}),
+        ConcreteProblem("bandit", 5, 25, {"instance": "hard", "reward": "gaussian"}),
         ConcreteProblem("bandit", 3, 25, {"reward": "gaussian", "sd": 0.1}),
     ]
     assert [limit.rule_of(one) for one in refused] == [None] * 5
