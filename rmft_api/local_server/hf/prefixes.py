@@ -46,6 +46,11 @@ class PrefixStore:
         """Bytes held now."""
         return self._most - self._room
 
+    @property
+    def has_room(self) -> bool:
+        """Whether it keeps anything at all."""
+        return self._most > 0
+
     def find(self, owner: str, tokens: Tokens) -> tuple[int, Layers | None]:
         """How many first tokens are known for this owner's weights, and their layers.
 

@@ -66,9 +66,8 @@ def _wider(part: Tensor, slots: int) -> Tensor:
 
 
 class _Portion(NamedTuple):
-    """Some rows that were read together: their places, keys and values, mask, logits."""
+    """Some rows that were read together: their keys and values, mask, logits."""
 
-    rows: list[int]
     layers: Layers
     """Of all of them: [rows, heads, slots, width]."""
     mask: Tensor
@@ -85,20 +84,29 @@ class CachedRows:
         self._cache: Any = _cache.DynamicCache()
         self._mask = torch.zeros(0)
         self._positions = torch.zeros(0)
+        self.places: list[int] = []
+        """The row of each prompt that was read."""
 
     def read(self, prompts: Sequence[Tokens], known: Sequence[Layers | None]) -> Tensor:
-        """Read every prompt's tokens after what is known of it; the last tokens' logits [R, V]."""
-        rest = [prompt[length_of(part) :] for prompt, part in zip(prompts, known, strict=True)]
-        read = [
-            self._read([rest[row] for row in rows], [known[row] for row in rows], rows)
-            for rows in portions([len(part) for part in rest], self._portion)
-        ]
-        self._positions = torch.tensor([len(prompt) for prompt in prompts], device=self._device)
-        return self._join(read, len(prompts))
+        """Read every prompt's tokens after what is known of it.
 
-    def _read(
-        self, rest: Sequence[Tokens], known: Sequence[Layers | None], rows: list[int]
-    ) -> _Portion:
+        The last tokens' logits [R, V]. Rows stand as they were read together, see `places`.
+        """
+        rest = [prompt[length_of(part) :] for prompt, part in zip(prompts, known, strict=True)]
+        together = portions([len(part) for part in rest], self._portion)
+        read = [
+            self._read([rest[prompt] for prompt in some], [known[prompt] for prompt in some])
+            for some in together
+        ]
+        order = [prompt for some in together for prompt in some]
+        self.places = [0] * len(order)
+        for row, prompt in enumerate(order):
+            self.places[prompt] = row
+        lengths = [len(prompts[prompt]) for prompt in order]
+        self._positions = torch.tensor(lengths, device=self._device)
+        return self._join(read)
+
+    def _read(self, rest: Sequence[Tokens], known: Sequence[Layers | None]) -> _Portion:
         """One forward pass."""
         lengths = [length_of(layers) for layers in known]
         cache: Any = _cache.DynamicCache()
@@ -115,7 +123,7 @@ class CachedRows:
         whole = torch.cat((past, mask), 1).to(self._device)
         logits = self._forward(tokens.to(self._device), places.to(self._device), whole, cache)
         layers = tuple((layer.keys, layer.values) for layer in cache.layers)
-        return _Portion(rows, layers, whole, logits)
+        return _Portion(layers, whole, logits)
 
     def _recall(self, cache: Any, known: Sequence[Layers | None], lengths: Sequence[int]) -> Tensor:
         """Put what is known into the cache; its mask [R, P]."""
@@ -134,23 +142,20 @@ class CachedRows:
             cache.update(padded[0], padded[1], index)
         return mask
 
-    def _join(self, read: Sequence[_Portion], count: int) -> Tensor:
-        """One cache of all portions, in the order that was asked for; the logits [R, V]."""
+    def _join(self, read: Sequence[_Portion]) -> Tensor:
+        """One cache of all portions, one after the other; the logits [R, V]."""
         width = max(portion.mask.shape[1] for portion in read)
-        first = read[0]
-        self._mask = first.mask.new_zeros((count, width))
-        logits = first.logits.new_empty((count, first.logits.shape[1]))
-        for portion in read:
-            self._mask[portion.rows, width - portion.mask.shape[1] :] = portion.mask
-            logits[portion.rows] = portion.logits
+        pad = torch.nn.functional.pad
+        masks = [pad(portion.mask, (width - portion.mask.shape[1], 0)) for portion in read]
+        self._mask = torch.cat(masks)
         layers: list[GrowingLayer] = []
-        for index in range(len(first.layers)):
+        for index in range(len(read[0].layers)):
             layer = GrowingLayer()
-            keys, values = (_joined(read, count, width, index, side) for side in (0, 1))
+            keys, values = (_joined(read, width, index, side) for side in (0, 1))
             layer.hold(keys, values, width)
             layers.append(layer)
         self._cache.layers = layers
-        return logits
+        return torch.cat([portion.logits for portion in read])
 
     def _forward(self, tokens: Tensor, places: Tensor, mask: Tensor, cache: Any) -> Tensor:
         out = self._network(
@@ -209,13 +214,17 @@ def _recalled(
     return whole
 
 
-def _joined(read: Sequence[_Portion], count: int, width: int, index: int, side: int) -> Tensor:
+def _joined(read: Sequence[_Portion], width: int, index: int, side: int) -> Tensor:
     """One layer of all portions, zeros in front of the shorter ones, and room for answers."""
+    count = sum(portion.mask.shape[0] for portion in read)
     example = read[0].layers[index][side]
     whole = example.new_empty((count, example.shape[1], width + ROOM, example.shape[3]))
+    begin = 0
     for portion in read:
-        missing = width - portion.mask.shape[1]
-        whole[portion.rows, :, missing:width] = portion.layers[index][side]
-        if missing:
-            whole[portion.rows, :, :missing] = 0  # masked, but a number
+        part = portion.layers[index][side]
+        rows = whole[begin : begin + part.shape[0]]
+        missing = width - part.shape[2]
+        rows[:, :, missing:width] = part
+        rows[:, :, :missing] = 0  # masked, but a number
+        begin += part.shape[0]
     return whole

@@ -110,9 +110,10 @@ class Sampler:
         known = self._known(owner, different, room)
         batch = CachedRows(self._network, self._device)
         logits = self._odds(batch.read(different, known))
-        for row, tokens in enumerate(different):
-            self._store.keep(owner, tokens, batch.layers(row))
-        place = {tokens: row for row, tokens in enumerate(different)}
+        place = dict(zip(different, batch.places, strict=True))
+        for tokens, row in place.items():
+            if self._store.has_room:
+                self._store.keep(owner, tokens, batch.layers(row))
         return batch, logits, Branches([place[tokens] for tokens in asked])
 
     def _known(self, owner: str, different: Sequence[Tokens], room: int) -> list[Layers | None]:
