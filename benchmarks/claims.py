@@ -133,7 +133,9 @@ def effects(
 def _margin(grid: Record, place: Mapping[str, Any], among: str) -> float:
     if _measure(place) != "regret":
         return MARGIN
-    return MARGIN * _mean(_by_seed(grid, BASE, "regret", among))
+    return MARGIN * abs(
+        _mean(_by_seed(grid, BASE, "regret", among))
+    )  # static regret may be below 0
 
 
 def _measure(place: Mapping[str, Any]) -> str:
