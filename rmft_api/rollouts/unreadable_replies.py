@@ -65,8 +65,21 @@ def _object_form(config: RunConfig, sample: Sample | None) -> str:
     return f"the JSON object {inside}, and nothing else but 'reasoning' in it"
 
 
+WARMED: frozenset[Cause] = frozenset(
+    {"cut", "no_answer", "several_answers", "text_after", "wrong_form"}
+)
+"""What a model does that has not learnt the form of an answer."""
+
+
 def likely(sample: Sample, config: RunConfig) -> str:
     """The likely cause, and its fix."""
+    if config.warm_up is not None and sample.cause in WARMED:
+        few = f"warm_up.scenarios = {config.warm_up.scenarios} taught too little of the form"
+        return f"likely {few}: raise it; or {_by_cause(sample, config)}"
+    return f"likely {_by_cause(sample, config)}"
+
+
+def _by_cause(sample: Sample, config: RunConfig) -> str:
     most, words = config.sampling.max_tokens, config.prompts.set
     longer = f"raise sampling.max_tokens = {most}"
     other = (
@@ -104,7 +117,7 @@ def likely(sample: Sample, config: RunConfig) -> str:
         "refused": "the model refuses the task: try another prompts.story, or another model",
         "filtered": "the provider's filter stops it: try another prompts.story",
     }
-    return f"likely {says.get(sample.cause, 'the endpoint')}"
+    return says.get(sample.cause, "the endpoint")
 
 
 def _share(found: TooFew) -> str:

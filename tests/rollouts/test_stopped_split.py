@@ -15,9 +15,12 @@ from rmft_api.core.ports import ChatModel
 from rmft_api.core.records import ChatRequest, ChatResponse, Choice, Usage
 from rmft_api.journal import Journal
 from rmft_api.prompts import PromptSet, load
+from rmft_api.prompts.reader import Cause
 from rmft_api.requests.journaled_chat import JournaledChat
 from rmft_api.requests.retries import Retries
 from rmft_api.rollouts import splits
+from rmft_api.rollouts.unreadable_replies import likely
+from rmft_api.rollouts.validity import Sample
 from rmft_api.session.valid_replies import OnStopped, eased, keep
 from tests.loop_world import NAMES, Lines, config
 
@@ -216,6 +219,18 @@ async def test_the_likely_cause_is_named_by_what_mends_it(
     tmp_path: Path, wire: Wire, says: str
 ) -> None:
     assert says in await process(tmp_path / "loop", Wire(wire.says, wire.finish, wire.thoughts))
+
+
+@pytest.mark.parametrize(
+    ("cause", "named"), [("cut", True), ("no_answer", True), ("refused", False)]
+)
+def test_a_warm_up_that_is_too_short_is_named_where_the_form_is_wrong(
+    cause: Cause, named: bool
+) -> None:
+    sample = Sample("This example", "stop", "why", cause, ("blue", "green"))
+    words = likely(sample, config(warm_up={"scenarios": 3}))
+    assert ("warm_up.scenarios = 3" in words) is named
+    assert "warm_up" not in likely(sample, config())
 
 
 async def test_each_split_has_a_floor_of_its_own(tmp_path: Path) -> None:
