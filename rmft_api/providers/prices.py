@@ -7,7 +7,7 @@ Sums are rounded up. What is not known is None, never 0, and the caller that spe
 import os
 import re
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import date, timedelta
 from decimal import ROUND_CEILING, Decimal
 from functools import cache, cached_property
@@ -216,17 +216,14 @@ def price_of(provider: str, model: str, own: Path | None = None) -> Price | None
     own = own or (Path(named) if (named := os.environ.get(OWN_ENV)) else None)
     tables = [load(path) for path in (own, SHIPPED) if path]
     found = next((row for table in tables if (row := table.find(provider, model))), None)
-    if found is None or "train" in found.model_fields_set:
-        return found
-    sizes = (table.by_size(provider, found.model) for table in tables)
-    sized = next((row for row in sizes if row), None)
-    return found if sized is None else _with_training(found, sized)
+    return None if found is None else _with_training(found, tables)
 
 
 def rows(own: Path | None = None) -> tuple[Price, ...]:
     """All rows, those of the user's own file first. Raises ConfigError."""
     own = own or (Path(named) if (named := os.environ.get(OWN_ENV)) else None)
-    return (*(load(own).price if own else ()), *load(SHIPPED).price)
+    tables = [load(path) for path in (own, SHIPPED) if path]
+    return tuple(_with_training(row, tables) for table in tables for row in table.price)
 
 
 def is_old(as_of: date, today: date) -> bool:
@@ -277,8 +274,12 @@ class PriceTable(Section):
         return rows
 
 
-def _with_training(row: Price, sized: TrainingPrice) -> Price:
-    """The row with what training costs; it is as old as the older of both."""
+def _with_training(row: Price, tables: Sequence[PriceTable]) -> Price:
+    """The row with what training costs, by size where it does not say; as old as the older."""
+    sizes = (table.by_size(row.provider, row.model) for table in tables)
+    sized = next((found for found in sizes if found), None)
+    if sized is None or "train" in row.model_fields_set:
+        return row
     return row.model_copy(
         update={
             "train": sized.train,

@@ -33,6 +33,9 @@ from tests.fakes.gemini import GEMINI, FakeGemini
 from tests.fakes.gemini import environ as of_gemini
 from tests.fakes.nebius import NEBIUS, FakeNebius
 from tests.fakes.nebius import environ as of_nebius
+from tests.fakes.tinker import PREFIX as TINKER_PREFIX
+from tests.fakes.tinker import TINKER, FakeTinker
+from tests.fakes.tinker import environ as of_tinker
 from tests.fakes.together import TOGETHER, FakeTogether
 from tests.fakes.together import environ as of_together
 from tests.providers.stub import ROUTES, Routes, Serving, StubProvider, error
@@ -413,6 +416,10 @@ def rented(provider: str, model: str) -> str:
     return f"{row(provider, model)}hosting_per_hour = 4\n"
 
 
+def tinker_environ(fake: FakeTinker) -> dict[str, str]:
+    return of_tinker(fake, fake.folder)
+
+
 FAKES = {
     "openai": Fake(
         StubProvider(models={BASE}, limits={"data": []}), ROUTES, "/v1", of_openai, "gpt-4o-mini"
@@ -458,10 +465,11 @@ FAKES = {
         "fireworks-llama-3.1-8b",
         row("fireworks", LLAMA) + rented("fireworks", f"ft:{LLAMA}"),
     ),
+    "tinker": Fake(FakeTinker(), TINKER, TINKER_PREFIX, tinker_environ, "tinker-qwen3-8b"),
 }
 FREE = (
     *("models", "model", "limits", "files", "jobs", "deployments", "custom", "availability"),
-    *("whoami", "supported", "endpoints", "account"),
+    *("whoami", "supported", "endpoints", "account", "runs", "capabilities", "info"),
 )
 NO_CHAT = b'{"messages":[]}'
 """What Bedrock refuses, so that it costs nothing."""

@@ -6,13 +6,14 @@ from collections import Counter
 from collections.abc import Iterator, Mapping
 from contextlib import closing
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from rmft_api.finetuning import FineTuned
 from rmft_api.journal import Journal
-from tests.fakes import azure, bedrock, fireworks, gemini, nebius, together
+from tests.fakes import azure, bedrock, fireworks, gemini, nebius, tinker, together
 from tests.fakes.loop import talk
 from tests.faults.world import NAME, QUICK, Said, World, build
 from tests.providers.stub import Serving, StubProvider
@@ -42,6 +43,9 @@ poll_every_s = 0.02
 poll_every_s = 0.02
 [fireworks.hosting]
 {WAITS}rest_s = 0
+[tinker.training]
+{WAITS}list_lag_s = 0
+save_every = 2
 [gemini.training]
 {WAITS}list_lag_s = 0
 [gemini.hosting]
@@ -264,6 +268,24 @@ async def test_at_fireworks_the_chain_goes_on_from_its_models_and_nothing_stays_
     assert there.files("at-fireworks") == there.files(NAME)
     assert fake.stays == {}
     assert fake.made == fake.removed
+
+
+async def test_at_tinker_the_chain_is_trained_step_by_step_and_no_step_is_paid_twice(
+    world: World, tmp_path: Path
+) -> None:
+    pytest.importorskip("tokenizers", reason="pip install 'rmft-api[tinker]'")
+    fake = tinker.FakeTinker(talk=talk)
+    async with Serving(fake, tinker.TINKER, tinker.PREFIX):
+        environ = tinker.environ(fake, tmp_path)
+        there = Elsewhere(world, "tinker", tinker.BASE, environ)
+        walked, sides = await there.killed_and_walked_again("at-tinker", "step.done:3:KILL")
+    both_are_shown(walked, sides, "at-tinker", "learning rate: 2 x its own there becomes 0.0002")
+    assert fake.twice == {}
+    first, second = [run for run in fake.runs.values() if run.next_seq > 1]
+    (loaded,) = fake.asked("load")
+    assert loaded.json["path"] == f"tinker://{first.id}/weights/final"
+    assert second.id != first.id
+    assert there.files("at-tinker") == there.files(NAME)
 
 
 async def test_an_interrupted_run_is_replayed_as_far_as_it_was_trained(world: World) -> None:

@@ -20,7 +20,7 @@ from rmft_api.core.records import (
 from rmft_api.datasets.tokens import counter_for
 from rmft_api.planning.cost import PriceSheet
 from rmft_api.providers import profiles
-from rmft_api.providers.prices import SHIPPED, Prices, load, most_tokens, price_of
+from rmft_api.providers.prices import SHIPPED, Prices, load, most_tokens, price_of, rows
 
 FIREWORKS = "accounts/fireworks/models/llama-v3p1-8b-instruct"
 OLDER = 'as_of = 2026-05-08\nsource = "their page"\n'
@@ -243,6 +243,7 @@ def test_training_is_priced_by_the_size_that_a_name_tells_where_no_row_says_it(
     sized = base not in told and train is not None
     assert price.as_of == (date(2026, 5, 8) if sized else date(2026, 11, 28))
     assert price.source == ("theirs; training: their page" if sized else "theirs")
+    assert next(row for row in rows(path) if row.provider == "mine") == price
 
 
 def test_preferences_cost_what_their_own_rate_says_and_else_the_same() -> None:
