@@ -27,6 +27,11 @@ _RATES = {
     "multiplier": "set learning_rate_multiplier (1 is the provider's own rate) instead",
     "absolute": "set learning_rate (such as 1e-5) instead",
 }
+_PLACEHOLDER = re.compile(
+    r"<.*>|[$]?\{.*\}|[$][A-Z_]+|.*[.]{3}|[*]+|x{3,}|change[-_]?me|(.*[-_])?your[-_].*",
+    re.IGNORECASE,
+)
+"""What examples show in place of a key, such as <key>, sk-..., YOUR_KEY and ${KEY}."""
 
 
 class Secret:
@@ -150,6 +155,10 @@ class Profile(Section):
         if value and not re.fullmatch(r"[!-~]+", value):
             raise ConfigError(
                 f"{self.api_key_env} holds a space, a line break or a character that keys lack"
+            )
+        if _PLACEHOLDER.fullmatch(value):
+            raise ConfigError(
+                f"{self.api_key_env} holds a placeholder of some example; put the key in its place"
             )
         if not value and not self.api_key_optional:
             raise ConfigError(

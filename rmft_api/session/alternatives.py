@@ -178,9 +178,14 @@ def _by_total(quote: EndpointQuote) -> tuple[bool, int]:
 
 
 def _endpoint(config: RunConfig, named: str) -> tuple[str, str]:
-    name, _, model = named.partition(":")
-    if name not in profiles.load_all():
-        raise UsageError(f"no profile {name!r}; known: {', '.join(profiles.load_all())}")
+    name, colon, model = named.partition(":")
+    known = profiles.load_all()
+    if "," in named and all(one.partition(":")[0].strip() in known for one in named.split(",")):
+        raise UsageError(f"{named!r} names several endpoints; name each by itself")
+    if name not in known:
+        raise UsageError(f"no profile {name!r}; known: {', '.join(known)}")
+    if colon and not model.strip():
+        raise UsageError(f"{named!r} names no model; leave out the colon, or add one")
     return name, model or config.model.base
 
 

@@ -256,3 +256,32 @@ def test_what_an_endpoint_cannot_train_is_refused_before_it_is_asked() -> None:
     closed = load("local").model_copy(update={"training": None})
     with pytest.raises(ConfigError, match="training_profile"):
         closed.check_training("a", "supervised", wanted)
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        "<key>",
+        "sk-...",
+        "YOUR_KEY_HERE",
+        "sk-your-key",
+        "${KEY}",
+        "$KEY",
+        "xxxx",
+        "***",
+        "changeme",
+    ],
+)
+@pytest.mark.parametrize("name", ["openai", "together", "fireworks", "tinker", "nebius", "azure"])
+def test_the_placeholder_of_an_example_is_no_key(name: str, value: str) -> None:
+    profile = load(name)
+    assert profile.api_key_env
+    with pytest.raises(ConfigError) as caught:
+        profile.key({profile.api_key_env: value})
+    assert str(caught.value).startswith(f"{profile.api_key_env} holds a placeholder")
+    assert value not in str(caught.value)
+
+
+@pytest.mark.parametrize("value", ["sk-proj-Yourself9x", "EMPTY", "x", "tml-xxAbc", "a.b..c"])
+def test_odd_keys_are_keys(value: str) -> None:
+    assert load("openai").key({"OPENAI_API_KEY": value})

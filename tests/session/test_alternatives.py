@@ -120,7 +120,12 @@ def test_one_run_file_is_planned_at_each_endpoint_the_cheapest_first(tmp_path: P
 
 @pytest.mark.parametrize(
     ("names", "why"),
-    [(["nowhere"], "no profile 'nowhere'"), (["azure", "azure"], "named twice")],
+    [
+        (["nowhere"], "no profile 'nowhere'"),
+        (["azure", "azure"], "named twice"),
+        (["azure:"], "'azure:' names no model"),
+        (["azure,gemini:gemini-3.5-flash"], "names several endpoints"),
+    ],
 )
 def test_an_unknown_or_repeated_endpoint_is_refused(
     names: list[str], why: str, tmp_path: Path
