@@ -14,9 +14,6 @@ from torch import Tensor, nn
 from rmft_api.local_server.hf import products
 from rmft_api.local_server.hf.memory import MIB
 
-CLOSE = 1e-4
-"""Of the largest number of an output, between both ways of computing it."""
-
 
 class _Layer(NamedTuple):
     """A layer whose product is replaced, and the one whose weights it is made of."""
@@ -36,8 +33,6 @@ class MergedWeights:
         self._held: str | None = None
         """The model whose weights are prepared."""
         self._layers: list[_Layer] = []
-        self._gated: list[nn.Module] = []
-        """Blocks whose products and what stands between them are computed at once."""
 
     def answer(self, network: nn.Module, name: str) -> None:
         """Call it before every batch. `name`: the adapter that answers; "" is the base.
@@ -54,9 +49,9 @@ class MergedWeights:
 
     def drop(self) -> None:
         """Multiply by the network's own weights again."""
-        for module in (*(layer.outer for layer in self._layers), *self._gated):
-            del module.forward
-        self._layers, self._gated, self._held = [], [], None
+        for layer in self._layers:
+            del layer.outer.forward
+        self._layers, self._held = [], None
 
     def _hold(self, network: nn.Module, name: str) -> None:
         self._held = name
@@ -67,8 +62,7 @@ class MergedWeights:
             for layer in layers:
                 product: Any = products.prepared(_merged(layer, name), layer.linear.bias)
                 layer.outer.forward = product
-            self._layers = layers
-            self._gated = [module for module in network.modules() if _is_gated_at_once(module)]
+        self._layers = layers
 
 
 def _layers(network: nn.Module, name: str) -> list[_Layer]:
@@ -91,31 +85,6 @@ def _layers(network: nn.Module, name: str) -> list[_Layer]:
         elif isinstance(module, nn.Linear):
             found.append(_Layer(module, module))
     return found if all(products.fits(layer.linear.weight) for layer in found) else []
-
-
-def _is_gated_at_once(module: Any) -> bool:
-    """Whether a block of gated products (of Llama, Qwen, Mistral) now computes them at once.
-
-    It is tried on numbers: a block of the same names that computes something else stays as it is.
-    """
-    parts = [getattr(module, name, None) for name in ("gate_proj", "up_proj", "down_proj")]
-    found = [vars(part).get("forward") for part in parts if isinstance(part, nn.Module)]
-    own = [product for product in found if isinstance(product, products.PreparedProduct)]
-    if len(own) != len(parts):
-        return False
-    at_once = products.gated(*own)
-    if at_once is None:
-        return False
-    try:
-        x = torch.linspace(-4.0, 4.0, 3 * int(module.gate_proj.in_features)).reshape(1, 3, -1)
-        wanted = module(x)
-        error = (at_once(x) - wanted).abs().max() / wanted.abs().max()
-        same = bool(error < CLOSE) and torch.allclose(module.act_fn(x), nn.functional.silu(x))
-    except (AttributeError, RuntimeError, TypeError, ValueError):
-        return False
-    if same:
-        module.forward = at_once
-    return same
 
 
 def _is_adapted(module: Any) -> bool:

@@ -6,7 +6,7 @@ changes: weights, their type and their names stay, and so do adapters over them.
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import torch
@@ -30,45 +30,14 @@ def multiply_fast(network: nn.Module) -> None:
             module.__class__ = OneDnnLinear
 
 
-@dataclass(frozen=True, eq=False)
-class PreparedProduct:
-    """The product with frozen float32 weights of a CPU, for many calls without gradient."""
+def prepared(weight: Tensor, bias: Tensor | None) -> Callable[[Tensor], Tensor]:
+    """The product with frozen float32 weights of a CPU, for many calls without gradient.
 
-    weight: Tensor
-    """In the library's own order where oneDNN multiplies."""
-    bias: Tensor | None
-    is_one_dnn: bool
-
-    def __call__(self, input: Tensor) -> Tensor:
-        """As a linear layer."""
-        if self.is_one_dnn:
-            return _product(input, self.weight, self.bias)
-        return nn.functional.linear(input, self.weight, self.bias)
-
-
-def prepared(weight: Tensor, bias: Tensor | None) -> PreparedProduct:
-    """Weights in the library's own order, a copy, are not sorted again for every product."""
-    if not is_slow_in_mkl():
-        return PreparedProduct(weight, bias, False)
-    return PreparedProduct(torch.ops.mkldnn._reorder_linear_weight(weight), bias, True)
-
-
-def gated(
-    gate: PreparedProduct, up: PreparedProduct, down: PreparedProduct
-) -> Callable[[Tensor], Tensor] | None:
-    """down(silu(gate(x)) * up(x)), where one library computes a product and what follows at once.
-
-    What follows reads and writes as much memory as the products do: a sixth of their time.
+    Weights in the library's own order, a copy, are not sorted again for every product.
     """
-    if not (gate.is_one_dnn and up.is_one_dnn and down.is_one_dnn):
-        return None
-    linear: Any = torch.ops.mkldnn._linear_pointwise
-
-    def multiply(x: Tensor) -> Tensor:
-        opened = linear(x, gate.weight, gate.bias, "swish", [], "")
-        return down(linear.binary(x, opened, up.weight, up.bias, "mul"))
-
-    return multiply
+    if not is_slow_in_mkl():
+        return partial(nn.functional.linear, weight=weight, bias=bias)
+    return partial(_product, weight=torch.ops.mkldnn._reorder_linear_weight(weight), bias=bias)
 
 
 def fits(weight: Any) -> bool:

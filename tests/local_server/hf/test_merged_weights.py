@@ -1,6 +1,6 @@
 """Weights prepared for the model that answers: the same answers, and none left for the next."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +12,6 @@ pytest.importorskip("trl", reason="pip install 'rmft-api[open]'")
 from rmft_api.local_server.engine import ChatMessage, JobHyperparameters, Prompt
 from rmft_api.local_server.hf import products
 from rmft_api.local_server.hf.engine import HfEngine
-from rmft_api.local_server.hf.merged_weights import MergedWeights
 from rmft_api.local_server.hf.network import HfModel
 from rmft_api.open_models.settings import HfSettings
 
@@ -119,38 +118,3 @@ def test_weights_that_do_not_fit_or_are_not_float32_are_not_prepared(
     for _ in range(3):
         tuned.complete(ASKED[:1])
     assert held(tuned) is None
-
-
-class Block(torch.nn.Module):
-    """Products by the names of Llama's, with an activation between them."""
-
-    def __init__(self, act_fn: Callable[[torch.Tensor], torch.Tensor]) -> None:
-        super().__init__()
-        self.gate_proj, self.up_proj = torch.nn.Linear(32, 48), torch.nn.Linear(32, 48)
-        self.down_proj = torch.nn.Linear(48, 32)
-        self.act_fn = act_fn
-
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
-        return self.down_proj(self.act_fn(self.gate_proj(x)) * self.up_proj(x))
-
-
-@pytest.mark.parametrize(
-    ("activation", "at_once"),
-    [(torch.nn.functional.silu, True), (torch.nn.functional.gelu, False), (torch.relu, False)],
-)
-def test_a_gated_block_is_computed_at_once_only_where_that_is_the_same(
-    activation: Callable[[torch.Tensor], torch.Tensor], at_once: bool, library: str
-) -> None:
-    torch.manual_seed(0)  # pyright: ignore[reportUnknownMemberType]
-    block = Block(activation).requires_grad_(False)
-    x = torch.randn(2, 5, 32)
-    plain = block(x)
-    weights = MergedWeights(1024)
-    for _ in range(2):
-        weights.answer(block, "")
-    assert ("forward" in vars(block)) is (at_once and library == "oneDNN")
-    with torch.inference_mode():
-        torch.testing.assert_close(block(x), plain, rtol=1e-4, atol=1e-5)
-    weights.drop()
-    assert "forward" not in vars(block)
-    assert not any("forward" in vars(part) for part in block.children())
