@@ -1,7 +1,8 @@
 """Size of a run's page, time to write it, and time until a browser has opened it.
 
-    python -m benchmarks.report_page [--trajectories 10000] [--words 20] [--keep FOLDER]
+    python -m benchmarks.report_page [--trajectories 10000] [--words 20] [--runs 1] [--keep FOLDER]
 
+`--runs 10` makes ten runs of so many trajectories, and one page of them side by side.
 Makes a whole run through the real loop, journal and prompts (K = 5, T = 25); its model answers at
 once, with a reason of `--words` words drawn as natural language is: few words often, many seldom.
 """
@@ -10,9 +11,11 @@ import argparse
 import asyncio
 import tempfile
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, cast
 
+import rmft_api
 from rmft_api.config.schema import RunConfig, parse
 from rmft_api.core import resources, seeds
 from rmft_api.core.records import ChatRequest, ChatResponse, Choice
@@ -28,11 +31,12 @@ ITERATIONS = 4
 LETTERS = "etaoinshrdlucmfwypvbgkjqxz"
 
 
-def settings(trajectories: int) -> RunConfig:
+def settings(trajectories: int, seed: int) -> RunConfig:
     """A run of so many trajectories: three quarters are played to learn from."""
     part = trajectories // 20
     raw: dict[str, Any] = {
-        "name": "many",
+        "name": f"many-{seed}",
+        "seed": seed,
         "iterations": ITERATIONS,
         "model": {"base": "talker"},
         "rollouts": {
@@ -63,7 +67,7 @@ class Talker:
         rng = seeds.rng(0, request.model, request.key)
         choices: list[Choice] = []
         for _ in range(request.n):
-            drawn = (rng.zipf(1.3, self._count) % len(self._words)).tolist()
+            drawn: list[int] = (rng.zipf(1.3, self._count) % len(self._words)).tolist()
             text = " ".join(self._words[i] for i in drawn)
             name = self._names[int(rng.integers(len(self._names)))]
             choices.append(Choice(f"{text}.\n<Answer>{name}</Answer>", "stop"))
@@ -112,12 +116,17 @@ def main() -> None:
     parser.add_argument("--trajectories", type=int, default=10_000)
     parser.add_argument("--words", type=int, default=20)
     parser.add_argument("--keep", type=Path, help="Keep the run and its page here.")
+    parser.add_argument("--runs", type=int, default=1)
     wanted = parser.parse_args()
     with tempfile.TemporaryDirectory() as scratch:
-        folder = (wanted.keep or Path(scratch)) / "many"
-        if not folder.exists():
-            asyncio.run(play(settings(wanted.trajectories), folder, wanted.words))
-        measure(folder)
+        folders = [(wanted.keep or Path(scratch)) / f"many-{n + 1}" for n in range(wanted.runs)]
+        for seed, folder in enumerate(folders, 1):
+            if not folder.exists():
+                asyncio.run(play(settings(wanted.trajectories, seed), folder, wanted.words))
+        if len(folders) == 1:
+            measure(folders[0])
+        else:
+            measure_several(folders, folders[0].parent / "side-by-side.html")
 
 
 def measure(folder: Path) -> None:
@@ -134,10 +143,23 @@ def measure(folder: Path) -> None:
     journal.close()
     file = folder / "report.html"
     file.write_bytes(content)
+    show(f"{count:,} trajectories", file, f"figures {figures:.1f} s, page {writing:.1f} s")
+
+
+def measure_several(folders: Sequence[Path], file: Path) -> None:
+    """The figures of the page of several runs."""
+    begun = time.process_time()
+    rmft_api.side_by_side(folders, file)
+    show(f"{len(folders)} runs", file, f"figures and page {time.process_time() - begun:.1f} s")
+
+
+def show(what: str, file: Path, cpu: str) -> None:
+    """Open the page, and print everything."""
+    size = file.stat().st_size / 1e6
     first, trajectory = opened(file)
     print(
-        f"{count:,} trajectories: page {len(content) / 1e6:.2f} MB; CPU: figures {figures:.1f} s, "
-        f"page {writing:.1f} s; opened in {first:.2f} s, a trajectory in {trajectory:.2f} s more"
+        f"{what}: page {size:.2f} MB; CPU: {cpu}; opened in {first:.2f} s, "
+        f"a trajectory in {trajectory:.2f} s more"
     )
 
 

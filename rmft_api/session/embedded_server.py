@@ -16,6 +16,7 @@ from pathlib import Path
 
 from rmft_api.config.schema import ModelConfig
 from rmft_api.core.errors import ConfigError, ProviderDownError
+from rmft_api.core.paths import GGUF
 from rmft_api.core.scripted_players import is_scripted
 from rmft_api.local_server.counting import BASES
 from rmft_api.open_models import packaged
@@ -65,12 +66,23 @@ def check_base(profile: Profile, model: ModelConfig) -> None:
 
 
 def check_checkpoint(model: ModelConfig) -> None:
-    """Raise ConfigError where a model that comes as a package was not fetched yet."""
+    """Raise ConfigError for a checkpoint that is a path, or comes as a package, and is not here."""
     if model.checkpoint is None or Path(model.checkpoint).exists():
         return
     name = packaged.made_by(model.checkpoint)
     if name is not None:
         raise ConfigError(packaged.not_here(model.checkpoint, name))
+    if _is_path(model.checkpoint):
+        raise ConfigError(
+            f"model.checkpoint: there is no {model.checkpoint!r}; give its full path, or one from "
+            "the run file's folder or the working folder"
+        )
+
+
+def _is_path(checkpoint: str) -> bool:
+    """Whether it can only be a path: other names may be ids at the hub."""
+    path = Path(checkpoint)
+    return path.suffix == GGUF or path.is_absolute() or checkpoint.startswith((".", "~"))
 
 
 def start_within_s(model: ModelConfig) -> float:

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import re
 import zipfile
 from datetime import date
 from pathlib import Path
@@ -195,3 +196,13 @@ def test_a_run_of_a_model_that_was_not_fetched_says_the_command(
     monkeypatch.chdir(tmp_path)
     with pytest.raises(ConfigError, match="run `rmft-api get-model smollm2`"):
         rmft_api.run("open-smollm2")
+
+
+@pytest.mark.parametrize("checkpoint", ["none.gguf", "./none", "/none/there"])
+def test_a_checkpoint_that_is_a_path_and_not_here_is_refused_before_a_run_is_made(
+    checkpoint: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(ConfigError, match=re.escape(f"there is no {checkpoint!r}")):
+        rmft_api.run("open-smollm2", overrides={"model.checkpoint": checkpoint})
+    assert not (tmp_path / "runs").exists()
