@@ -45,6 +45,7 @@ ENVIRON = {
     "RMFT_BEDROCK_ROLE_ARN": "arn:aws:iam::123456789012:role/tuning",
     "TOGETHER_API_KEY": "together-0123456789",
     "PORTKEY_API_KEY": "portkey-0123456789",
+    "TRUEFOUNDRY_API_KEY": "truefoundry-0123456789",
     "FIREWORKS_API_KEY": "fw-0123456789",
     "FIREWORKS_ACCOUNT_ID": "lab",
     "TINKER_API_KEY": "tml-0123456789",
