@@ -174,6 +174,23 @@ async def test_a_lost_reply_trains_no_step_twice(
     assert job.trained_tokens == tinker.tokens
 
 
+@pytest.mark.parametrize("route", ["forward", "optim", "save", "sampler", "retrieve"])
+async def test_a_refusal_that_names_no_session_gives_no_run_up(
+    tinker: FakeTinker, connection: Connection, route: str
+) -> None:
+    """A gateway may answer 403 to what was done: a new run would pay for the same steps again."""
+    bench = bench_of(connection)
+    _, job = await bench.start()
+    tinker.plan(route, Meets(403, {}, done=True))
+    with pytest.raises(ProviderFault, match="rights") as caught:
+        for _ in range(9):
+            await bench.tuner.job(job.id)
+    assert caught.value.kind is FaultKind.STOP
+    done = await bench.finish(job)
+    assert done.status == "succeeded"
+    assert (tinker.twice, len(tinker.asked("create"))) == ({}, 1)
+
+
 async def undisturbed(told: dict[str, str], path: Path, key: str) -> str:
     async with opened(told, path) as connection:
         bench = bench_of(connection)

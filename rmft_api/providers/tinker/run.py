@@ -26,7 +26,10 @@ FINAL = "final"
 ROOT, FROM, AGAIN, STATE = "rmft_root", "rmft_from", "rmft_again", "rmft_state"
 """Of the metadata of a run that continues a job: which job, from which step and state, and the
 tokens that were perhaps billed twice."""
-_GONE = (403, 404, 410)
+_GONE = (404, 410)
+_NO_SESSION = "session"
+"""A session that has ended is refused with 403, and named; any other 403 says nothing about the
+run, whose steps would be paid again if it were given up."""
 _TTL_S = 7 * 24 * 3600
 """Saved states on the way expire by themselves; the cookbook keeps them for as long."""
 _AHEAD = 1
@@ -176,7 +179,8 @@ def _losing() -> Generator[None]:
     try:
         yield
     except ProviderFault as fault:
-        if fault.status in _GONE:
+        ended = fault.status == 403 and _NO_SESSION in str(fault).lower()
+        if ended or fault.status in _GONE:
             raise RunLostError(str(fault)) from fault
         raise
 
