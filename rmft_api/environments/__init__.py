@@ -21,6 +21,7 @@ from rmft_api.environments.worlds import StatefulEnvironment
 
 if TYPE_CHECKING:
     from rmft_api.environments import (
+        bandit,
         best,
         loading,
         log_reader,

@@ -216,6 +216,7 @@ async def _create(stub: StubProvider, request: web.Request, body: bytes) -> web.
     assert isinstance(stub, FakeFireworks)
     asked, pairs = json.loads(body), request.path.endswith("/dpoJobs")
     id_ = request.query.get("dpoJobId" if pairs else "supervisedFineTuningJobId", "")
+    loss: Json = {}
     if pairs:
         if refused := _pairs_mistake(asked):
             return replied(refused)

@@ -17,6 +17,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from rmft_api.core.errors import RmftError
+from rmft_api.core.records import Method
 from rmft_api.finetuning import FineTuned, Trainer
 from rmft_api.journal import Journal
 from rmft_api.journal.ledger import Totals
@@ -177,7 +178,7 @@ def _name_of(job: Json) -> str:
     return str(job.get("name") or job["id"])
 
 
-def _price(model: str, tokens: int, epochs: int) -> int:
+def _price(model: str, tokens: int, epochs: int, method: Method) -> int:
     return PRICE
 
 

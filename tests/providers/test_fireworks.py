@@ -276,6 +276,7 @@ async def test_preferences_are_a_job_of_another_kind_in_its_words(
     assert len(await bench.tuner.events(job.id, None)) == 1
     done = await bench.finish(job)
     assert (done.status, done.model) == ("succeeded", first)
+    assert done.fine_tuned_model
     assert done.fine_tuned_model == f"ft:{BASE}:{ACCOUNT}/models/test-{'d' * 24}"
     assert await bench.tuner.model_ready(done.fine_tuned_model)
 
