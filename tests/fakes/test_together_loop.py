@@ -140,7 +140,8 @@ async def test_without_a_price_a_run_does_not_begin(
     together: FakeTogether, tmp_path: Path, missing: str, words: str
 ) -> None:
     run = loop(together, tmp_path)
-    (tmp_path / "prices.toml").write_text(PRICES.replace(missing, ""))
+    unknown = f'{missing.split()[0]} = "unknown"\n'
+    (tmp_path / "prices.toml").write_text(PRICES.replace(missing, unknown))
     in_one_line(await run.run(), 78, f"no price is known for {words}")
     assert together.seen == []
 
